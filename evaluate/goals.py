@@ -1,0 +1,144 @@
+"""What a search optimises and what must hold: objectives and limits."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ..search_space import Cost, GoalError, UnknownNameError
+from .latency import Latency
+
+Quantity = Literal["accuracy", "latency", "macs", "params"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+_SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One quantity to optimise: accuracy goes up, the others down."""
+
+    quantity: Quantity
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        return "maximize" if self.quantity == "accuracy" else "minimize"
+
+    @property
+    def unit(self) -> str:
+        return {"accuracy": "top-1", "latency": "ms", "macs": "MACs", "params": "parameters"}[self.quantity]
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A limit that must hold.
+
+    Attributes:
+        limit: in MACs, parameters, milliseconds, or multiples of the reference's latency.
+        unit: `ms` or `x` for latency, empty otherwise.
+    """
+
+    quantity: Literal["macs", "params", "latency"]
+    limit: float
+    unit: Literal["", "ms", "x"] = ""
+
+    def violation(self, value: float) -> float:
+        """The excess over the limit as a share of it; at most 0 where the limit holds."""
+        return value / self.limit - 1
+
+    def value_of(self, cost: Cost, latency: Latency | None) -> float | None:
+        """What the limit looks at; None where it is not measured yet."""
+        if self.quantity == "latency":
+            if latency is None:
+                return None
+            return latency.ratio if self.unit == "x" else latency.latency_ms
+        return float(getattr(cost, self.quantity))
+
+    def __str__(self) -> str:
+        limit = f"{self.limit:g}{self.unit}" if self.unit else short_count(self.limit)
+        return f"{self.quantity} <= {limit}"
+
+
+@dataclass(frozen=True)
+class Goals:
+    """The objectives, and the limits in the order they are checked: cheapest first."""
+
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+
+    def __post_init__(self) -> None:
+        order = ("params", "macs", "latency")
+        limited = [constraint.quantity for constraint in self.constraints]
+        if len(set(limited)) < len(limited):
+            raise GoalError(f"each quantity takes one limit, got {', '.join(map(str, self.constraints))}")
+        checked = sorted(self.constraints, key=lambda constraint: order.index(constraint.quantity))
+        object.__setattr__(self, "constraints", tuple(checked))
+
+    def violations(self, cost: Cost, latency: Latency | None = None) -> dict[str, float]:
+        """By quantity, for the limits that what is known lets one check."""
+        found: dict[str, float] = {}
+        for constraint in self.constraints:
+            value = constraint.value_of(cost, latency)
+            if value is not None:
+                found[constraint.quantity] = constraint.violation(value)
+        return found
+
+
+def parse_objectives(text: str) -> tuple[Objective, ...]:
+    """`accuracy,latency` and the like.
+
+    Raises:
+        UnknownNameError: no such quantity.
+        GoalError: one stands there twice, or none.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in QUANTITIES:
+            raise UnknownNameError("objective", name, QUANTITIES)
+    if not names or len(set(names)) < len(names):
+        raise GoalError(f"objectives must be different ones of {', '.join(QUANTITIES)}, got '{text}'")
+    return tuple(Objective(quantity) for quantity in QUANTITIES if quantity in names)
+
+
+def parse_count(text: str) -> float:
+    """A number with K, M or G for thousands, millions, thousand millions: `60M` is 60,000,000.
+
+    Raises:
+        GoalError: no such number, or none above 0.
+    """
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)([KMG]?)", text.strip())
+    if not match or not 0 < float(match[1]) < math.inf:
+        raise GoalError(f"a limit must be a number above 0 like 600K, 60M or 1.2G, got '{text}'")
+    return float(match[1]) * _SUFFIXES[match[2]]
+
+
+def parse_latency(text: str) -> Constraint:
+    """`5ms` for milliseconds on this device, `0.5x` for a multiple of the reference network.
+
+    Raises:
+        GoalError: no unit, another unit, or no number above 0.
+    """
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(ms|x)", text.strip())
+    if not match or not 0 < float(match[1]) < math.inf:
+        raise GoalError(f"a latency limit must be above 0 with its unit, like 5ms or 0.5x, got '{text}'")
+    return Constraint("latency", float(match[1]), "ms" if match[2] == "ms" else "x")
+
+
+def parse_goals(objectives: str, limits: Mapping[str, str | None]) -> Goals:
+    """Goals from words: limits by quantity (`macs`, `params`, `latency`), None for no limit."""
+    constraints: list[Constraint] = []
+    for quantity in ("macs", "params"):
+        if text := limits.get(quantity):
+            constraints.append(Constraint("macs" if quantity == "macs" else "params", parse_count(text)))
+    if text := limits.get("latency"):
+        constraints.append(parse_latency(text))
+    return Goals(parse_objectives(objectives), tuple(constraints))
+
+
+def short_count(value: float) -> str:
+    """A count for people: 216.6M, 5.48M, 640K, 12."""
+    rounded = float(f"{value:.4g}")
+    for suffix, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if rounded >= size:
+            return f"{rounded / size:.4g}{suffix}"
+    return f"{rounded:.4g}"

@@ -1,0 +1,115 @@
+"""How the images of a data set are divided: into splits, subsets and batches, class by class.
+
+The division belongs to the data set, not to the run: it is the same for every seed, so that
+results of two runs compare and no search ever sees the test images.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from ..search_space.errors import DataError
+
+Split = Literal["train", "validation", "test"]
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+_SEED = 0
+
+
+def check_classes(place: str, labels: Tensor, class_names: Sequence[str], least: int) -> None:
+    """Raise `DataError` where a class has fewer than `least` images or a label has no class.
+
+    Args:
+        place: what the message begins with: a file, a folder or a data set.
+        labels: `n` int64.
+        class_names: of the labels 0, 1, ...
+    """
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(class_names):
+        wrong = int(labels.max() if labels.max() >= len(class_names) else labels.min())
+        raise DataError(f"{place}: labels must be from 0 to {len(class_names) - 1}, got {wrong}")
+    for name, count in zip(class_names, torch.bincount(labels, minlength=len(class_names)), strict=True):
+        if count < least:
+            raise DataError(
+                f"{place}: class '{name}' needs at least {least} images, got {int(count)}; "
+                "add images or remove the class"
+            )
+
+
+def stratified_parts(labels: Tensor, shares: Sequence[float]) -> list[Tensor]:
+    """Divide the images into a rest and one part a share, each with every class.
+
+    Of each class a part holds its share, rounded to the nearest whole number but at least
+    one image; what is left is the rest. The same labels are always divided the same way.
+
+    Args:
+        labels: `n` int64; each class has more images than there are shares.
+        shares: between 0 and 1, together less than 1.
+    Returns:
+        Ascending positions: of the rest first, then of each part.
+    """
+    parts: list[list[Tensor]] = [[] for _ in range(1 + len(shares))]
+    for own in _shuffled_classes(labels):
+        sizes = [max(1, int(share * len(own) + 0.5)) for share in shares]
+        for part, positions in zip(parts, torch.split(own, [len(own) - sum(sizes), *sizes]), strict=True):
+            part.append(positions)
+    return [torch.cat(part).sort().values for part in parts]
+
+
+def stratified_subset(labels: Tensor, count: int) -> Tensor:
+    """Choose `count` images with every class in proportion; all where there are no more.
+
+    Every class is there if `count` allows, and a smaller subset is part of a larger one.
+
+    Args:
+        labels: `n` int64.
+    Returns:
+        Ascending positions, `min(n, count)` of them.
+    """
+    classes = _shuffled_classes(labels)
+    positions = torch.cat(classes)
+    # The j-th of the m images of a class enters once the fraction j/m of all is wanted.
+    entry = torch.cat([torch.arange(len(own), dtype=torch.float64) / len(own) for own in classes])
+    return positions[entry.argsort(stable=True)[:count]].sort().values
+
+
+def batch_positions(count: int, batch_size: int, shuffle: Generator | None) -> tuple[Tensor, ...]:
+    """Positions of the images of each batch, for one pass over `count` images.
+
+    In order without `shuffle`. With it in a new random order, and without the last batch if
+    that is less than half full, for batch normalisation learns badly from few images; a
+    batch that is the only one stays.
+    """
+    if shuffle is None:
+        return torch.split(torch.arange(count), batch_size)
+    batches = torch.split(torch.randperm(count, generator=shuffle), batch_size)
+    return batches[: shuffled_batches(count, batch_size)]
+
+
+def shuffled_batches(count: int, batch_size: int) -> int:
+    """The number of batches in a shuffled pass."""
+    whole, rest = divmod(count, batch_size)
+    return max(1, whole + (2 * rest >= batch_size))
+
+
+def augmentation_source(shuffle: Generator | None, augment: bool) -> Generator | None:
+    """The generator that augmentation draws from; None where nothing is augmented.
+
+    Raises:
+        ValueError: augmentation without a generator.
+    """
+    if augment and shuffle is None:
+        raise ValueError("augment draws at random: pass a generator as shuffle")
+    return shuffle if augment else None
+
+
+def _shuffled_classes(labels: Tensor) -> list[Tensor]:
+    """Positions of each class in a random order that never changes."""
+    # NumPy freezes the stream of RandomState; torch may change its own with any release, and
+    # with it which images are the test set.
+    random = np.random.RandomState(_SEED)
+    present = torch.bincount(labels).nonzero().flatten()
+    classes = [(labels == label).nonzero().flatten() for label in present]
+    return [own[torch.from_numpy(random.permutation(len(own)))] for own in classes]

@@ -1,0 +1,19 @@
+"""What was found: runs, records, fronts, reports, exports. Optuna, pandas and plotly enter late."""
+
+from .front import dominated, losses_of, pareto_front
+from .record import Record
+from .run import Baseline, Check, Run
+from .settings import DataSettings, LatencySettings, RunSettings
+
+__all__ = [
+    "Baseline",
+    "Check",
+    "DataSettings",
+    "LatencySettings",
+    "Record",
+    "Run",
+    "RunSettings",
+    "dominated",
+    "losses_of",
+    "pareto_front",
+]

@@ -1,0 +1,192 @@
+"""Runs and networks in words and numbers for people: no HTML, no figures."""
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+
+from ..evaluate import Accuracy, Constraint, Goals, Latency, Quantity, short_count
+from ..search_space import Architecture, Block, Cost
+from .record import Record
+
+AXIS_TITLES: dict[Quantity, str] = {
+    "accuracy": "validation accuracy, %",
+    "latency": "latency, ms",
+    "macs": "MACs",
+    "params": "parameters",
+}
+_SHORT_NAMES = {"hardswish": "hswish", "none": ""}
+
+
+def value_of(quantity: Quantity, cost: Cost, latency: Latency | None) -> float | None:
+    """Milliseconds, MACs or parameters of a network; None where the latency was not measured."""
+    if quantity == "latency":
+        return latency.latency_ms if latency else None
+    return float(getattr(cost, quantity))
+
+
+def limit_on(quantity: Quantity, goals: Goals, reference_ms: float) -> float | None:
+    """The limit on a quantity, a latency in milliseconds; None where there is none.
+
+    A multiple of the reference is no limit yet while the reference is not measured (0 ms).
+    """
+    for constraint in goals.constraints:
+        if constraint.quantity == quantity:
+            return constraint.limit * (reference_ms if constraint.unit == "x" else 1) or None
+    return None
+
+
+def limits_text(goals: Goals, reference_ms: float) -> str:
+    """All limits: `macs <= 2M, latency <= 0.5x (1.23 ms)`."""
+
+    def told(constraint: Constraint) -> str:
+        limit_ms = limit_on("latency", goals, reference_ms)
+        return (
+            f"{constraint} ({milliseconds(limit_ms)})"
+            if constraint.unit == "x" and limit_ms
+            else str(constraint)
+        )
+
+    return ", ".join(told(constraint) for constraint in goals.constraints) or "none"
+
+
+def value_text(quantity: Quantity, value: float) -> str:
+    """A value with its unit; an accuracy is a share."""
+    if quantity == "accuracy":
+        return f"{100 * value:.1f}%"
+    if quantity == "latency":
+        return milliseconds(value)
+    return f"{short_count(value)} {AXIS_TITLES[quantity]}"
+
+
+def milliseconds(value: float) -> str:
+    """Three digits with their unit: `0.0412 ms`, `1.20 ms`, `215 ms`."""
+    decimals = 2 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{max(0, decimals)}f} ms"
+
+
+def accuracy_text(accuracy: Accuracy) -> str:
+    """`93.1 ± 2.6%`."""
+    return f"{100 * accuracy.top1:.1f} ± {100 * accuracy.margin:.1f}%"
+
+
+def ratio_text(latency: Latency) -> str:
+    """The ratio to the reference with its interval: `0.52x (0.51 to 0.53)`."""
+    noisy = ", noisy" if latency.status == "noisy" else ""
+    return f"{latency.ratio:.2f}x ({latency.ratio_low:.2f} to {latency.ratio_high:.2f}{noisy})"
+
+
+def block_text(block: Block) -> str:
+    """`k5 e72 c40 se hswish s2`: kernel, expanded and output channels, attention, activation, stride."""
+    attention = _SHORT_NAMES.get(block.attention, block.attention)
+    activation = _SHORT_NAMES.get(block.activation, block.activation)
+    words = [
+        f"k{block.kernel}",
+        f"e{block.expanded}",
+        f"c{block.out}",
+        attention,
+        activation,
+        f"s{block.stride}",
+    ]
+    return " ".join(word for word in words if word)
+
+
+def network_lines(architecture: Architecture) -> list[str]:
+    """The network from the pixels to the classes, equal blocks in a row on one line."""
+    stem, head = architecture.stem, architecture.head
+    stem_activation = _SHORT_NAMES.get(stem.activation, stem.activation)
+    hidden = f", hidden {head.hidden}" if head.hidden else ""
+    rows = [
+        (text, len(list(same))) for text, same in groupby(block_text(block) for block in architecture.blocks)
+    ]
+    return [
+        f"{architecture.resolution_px} px, stem k{stem.kernel} c{stem.out} {stem_activation} s{stem.stride}",
+        *(f"{text} × {count}" if count > 1 else text for text, count in rows),
+        f"features {head.features}{hidden}, {architecture.classes} classes",
+    ]
+
+
+def same_accuracy(accuracy: Accuracy, others: Iterable[Record]) -> list[Record]:
+    """The records whose 95% interval of accuracy overlaps this one's."""
+    return [
+        other
+        for other in others
+        if other.accuracy
+        and other.accuracy is not accuracy
+        and abs(other.accuracy.top1 - accuracy.top1) <= other.accuracy.margin + accuracy.margin
+    ]
+
+
+def may_break(latency: Latency, goals: Goals) -> bool:
+    """Whether the upper end of the latency's interval is above the limit."""
+    for constraint in goals.constraints:
+        if constraint.quantity == "latency":
+            upper_ms = latency.latency_ms * latency.ratio_high / latency.ratio
+            return (latency.ratio_high if constraint.unit == "x" else upper_ms) > constraint.limit
+    return False
+
+
+def outcome(records: Sequence[Record], front: Sequence[Record], goals: Goals) -> str:
+    """What came out, in a sentence or two."""
+    judged, infeasible = (sum(each.state == state for each in records) for state in ("judged", "infeasible"))
+    told = f"{count_of(judged, 'network')} judged"
+    if infeasible:
+        were = "was" if infeasible == 1 else "were"
+        told += f", {count_of(infeasible, 'proposal')} broke a limit and {were} not trained"
+    if not front:
+        return f"{told}."
+    if len(goals.objectives) == 1:
+        trials = listed([record.trial for record in front])
+        return f"{told}; best is trial {trials} with {_values(front[0], goals)}."
+    told += f"; {count_of(len(front), 'network')} {'is' if len(front) == 1 else 'are'} on the front."
+    if len(front) == 1:
+        return f"{told} It is trial {front[0].trial}: {_values(front[0], goals)}."
+    if len(goals.objectives) > 2:
+        return told
+    ends = (f"trial {end.trial} ({_values(end, goals)})" for end in (front[0], front[-1]))
+    return f"{told} It runs from {' to '.join(ends)}."
+
+
+def certainty(records: Iterable[Record]) -> str:
+    """How sure the accuracies of these records are; empty without any."""
+    known = [record.accuracy for record in records if record.accuracy]
+    if not known:
+        return ""
+    margins = sorted({f"{100 * accuracy.margin:.1f}" for accuracy in known}, key=float)
+    images = " or ".join(f"{images:,}" for images in sorted({accuracy.images for accuracy in known}))
+    span = f"±{margins[0]}" + (f" to ±{margins[-1]}" if len(margins) > 1 else "")
+    sentence = f"{images} validation images leave each accuracy uncertain by {span} points (95%)."
+    if len(known) > 1:
+        sentence += " Networks whose intervals overlap are not told apart here."
+    return f"{sentence} Training again with another seed moves accuracies too; that is not in the interval."
+
+
+def told_apart(records: Sequence[Record]) -> str:
+    """Which of these records the most accurate one is not told apart from; empty for less than two."""
+    known = [record for record in records if record.accuracy]
+    if len(known) < 2:
+        return ""
+    best = max(known, key=lambda record: record.accuracy.top1 if record.accuracy else 0.0)
+    assert best.accuracy is not None
+    level = same_accuracy(best.accuracy, known)
+    images = f"{best.accuracy.images:,} validation images"
+    if not level:
+        return f"Trial {best.trial} is the most accurate, beyond the 95% margins that {images} leave."
+    names = f"trial{'s' if len(level) > 1 else ''} {listed([record.trial for record in level])}"
+    return (
+        f"On {images} the most accurate, trial {best.trial}, is not told apart from {names} "
+        "(95% intervals overlap)."
+    )
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 network`, `40 networks`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(trials: Collection[int]) -> str:
+    """Trial numbers in order, `3, 7, 12`."""
+    return ", ".join(str(trial) for trial in sorted(trials))
+
+
+def _values(record: Record, goals: Goals) -> str:
+    return ", ".join(value_text(each.quantity, record.value(each)) for each in goals.objectives)

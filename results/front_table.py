@@ -1,0 +1,143 @@
+"""The table of a report: the front and the published networks, each with its blocks on demand."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..evaluate import Accuracy, Goals, Latency, short_count, wilson_margin
+from .describe import (
+    accuracy_text,
+    count_of,
+    listed,
+    may_break,
+    milliseconds,
+    network_lines,
+    ratio_text,
+    same_accuracy,
+)
+from .page import Html, joined, plot, table_row, tag
+from .record import Record
+from .run import Baseline, Check
+from .small_plots import KERNEL_COLOURS, architecture_strip
+
+_NOTHING = "–"
+_MOST_LISTED = 8
+
+
+def export_command(folder: Path, trial: int) -> str:
+    """The line that writes a network's config and ONNX model."""
+    return f"bneck export {shlex.quote(str(folder))} --trial {trial} --format config,onnx -o exported"
+
+
+@dataclass(frozen=True)
+class FrontTable:
+    """A row a network, and one to open below it.
+
+    Attributes:
+        rivals: the networks that a row's accuracy is held against.
+    """
+
+    front: Sequence[Record]
+    rivals: Sequence[Record]
+    baselines: Sequence[Baseline]
+    checks: Mapping[str, Check]
+    goals: Goals
+    folder: Path
+
+    def html(self) -> Html:
+        """The table in a box of its own that scrolls sideways; columns without any value are left out."""
+        parts = [tag("thead", table_row(self._columns, "th")), tag("tbody", *map(self._found, self.front))]
+        if self.baselines:
+            title = "published, trained and measured the same way"
+            group = tag("tr", tag("th", title, colspan=str(len(self._columns)), class_="group"))
+            parts.append(tag("tbody", group, *map(self._published, self.baselines)))
+        table = tag("table", *parts, class_="wide")
+        return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="networks")
+
+    @property
+    def _columns(self) -> list[str]:
+        return [
+            "trial, key",
+            "validation accuracy",
+            "not told apart from trials",
+            *(["test accuracy"] if self.checks or self.baselines else []),
+            "latency",
+            *(["latency, measured again"] if self.checks else []),
+            "MACs",
+            "parameters",
+            "blocks",
+        ]
+
+    def _found(self, record: Record) -> Html:
+        check = self.checks.get(record.key)
+        source = f", {record.source}" if record.source != "sampler" else ""
+        name = joined([tag("strong", record.trial), source])
+        test = _share(check.test_top1, check.test_images) if check else _NOTHING
+        again = joined([_latency(check.latency), self._warning(check.latency)]) if check else _NOTHING
+        command = tag("pre", tag("code", export_command(self.folder, record.trial)))
+        return self._rows(record, name, test, again, f"trial-{record.trial}", command)
+
+    def _published(self, baseline: Baseline) -> Html:
+        found = self.goals.violations(baseline.cost, baseline.latency)
+        broken = ", ".join(quantity for quantity, violation in found.items() if violation > 0)
+        name = joined(
+            [baseline.name, tag("small", f"over the limit: {broken}", class_="warn") if broken else ""]
+        )
+        return self._rows(
+            baseline, name, _share(baseline.test_top1, baseline.test_images), _NOTHING, baseline.name, ""
+        )
+
+    def _rows(
+        self, known: Record | Baseline, name: Html, test: str, again: object, ident: str, below: object
+    ) -> Html:
+        cells = [
+            joined([name, tag("small", tag("code", known.architecture.key))]),
+            accuracy_text(known.accuracy) if known.accuracy else _NOTHING,
+            tag("div", self._alike(known.accuracy) if known.accuracy else _NOTHING, class_="list"),
+            *([test] if self.checks or self.baselines else []),
+            _latency(known.latency),
+            *([again] if self.checks else []),
+            short_count(known.cost.macs),
+            short_count(known.cost.params),
+            len(known.architecture.blocks),
+        ]
+        stem, *_, head = network_lines(known.architecture)
+        strip = plot(architecture_strip(known.architecture), f"{ident}-blocks", 190)
+        details = tag("details", tag("summary", f"{stem}; {head}"), strip, below, id=ident)
+        more = tag("tr", tag("td", details, colspan=str(len(cells))), class_="more")
+        return joined([table_row(cells), more])
+
+    def _alike(self, accuracy: Accuracy) -> str:
+        trials = [record.trial for record in same_accuracy(accuracy, self.rivals)]
+        return count_of(len(trials), "trial") if len(trials) > _MOST_LISTED else listed(trials) or _NOTHING
+
+    def _warning(self, latency: Latency) -> object:
+        return tag("small", "may be over the limit", class_="warn") if may_break(latency, self.goals) else ""
+
+
+def strip_legend() -> Html:
+    """What the bars of a strip mean."""
+    swatches = [
+        joined([tag("span", class_="swatch", style=f"background: {colour}"), f"{kernel} × {kernel}"])
+        for kernel, colour in KERNEL_COLOURS.items()
+    ]
+    return tag(
+        "p",
+        "Open a row for the network's blocks, from the image to the classes. Height is output channels; "
+        "colour is the kernel:",
+        *swatches,
+        ". Hatched is squeeze-and-excitation (se), dotted is eca. Above a bar stands the expansion ratio; "
+        "s2 below it means stride 2.",
+        class_="note",
+    )
+
+
+def _share(top1: float, images: int) -> str:
+    return f"{100 * top1:.1f} ± {100 * wilson_margin(top1, images):.1f}%"
+
+
+def _latency(latency: Latency | None) -> object:
+    if latency is None:
+        return _NOTHING
+    return joined([milliseconds(latency.latency_ms), tag("small", ratio_text(latency))])

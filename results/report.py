@@ -1,0 +1,208 @@
+"""The report of a run: one HTML page that opens offline."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..search_space import RunError
+from .describe import certainty, count_of, limits_text, milliseconds, outcome, told_apart, value_text
+from .front import pareto_front
+from .front_table import FrontTable, export_command, strip_legend
+from .hypervolume import box_of
+from .page import Html, facts, joined, page, plot, tag
+from .plots import pareto_figure, x_quantity
+from .record import Record, State
+from .run import Baseline, Check, Run
+from .small_plots import best_figure, hypervolume_figure
+
+_OTHER_STATES: dict[State, str] = {
+    "repeat": "repeated an earlier network",
+    "failed": "failed",
+    "interrupted": "interrupted",
+    "running": "running",
+    "waiting": "waiting",
+}
+
+
+def write_report(run: Run, path: Path) -> None:
+    """Write the page; a reader finds the old one or the new one, never half of one.
+
+    Raises:
+        RunError: it cannot be written there.
+    """
+    text = report_html(run)
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise RunError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def report_html(run: Run) -> str:
+    """The page, with nothing outside it; the same run gives the same bytes."""
+    found = _Found(run)
+    title = f"{run.settings.space.name} on {run.settings.data.name}"
+    sections = (_head(title, found), _trade(found), _progress(found), _networks(found), _making(found))
+    return page(title, joined(sections))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the sections tell of, read from the study once."""
+
+    run: Run
+
+    @cached_property
+    def records(self) -> list[Record]:
+        return self.run.records()
+
+    @cached_property
+    def judged(self) -> list[Record]:
+        return [record for record in self.records if record.state == "judged"]
+
+    @cached_property
+    def front(self) -> list[Record]:
+        return pareto_front(self.records, self.run.settings.goals.objectives)
+
+    @property
+    def rivals(self) -> list[Record]:
+        """Among which a reader chooses: the front, or with a single objective all that were judged."""
+        return self.front if len(self.run.settings.goals.objectives) > 1 else self.judged
+
+    @cached_property
+    def baselines(self) -> list[Baseline]:
+        return self.run.baselines()
+
+    @cached_property
+    def checks(self) -> dict[str, Check]:
+        return self.run.checks()
+
+
+def _head(title: str, found: _Found) -> Html:
+    sentences = [certainty(found.rivals)]
+    if len(found.rivals) > 1:
+        sentences.append(told_apart(found.rivals))
+    return joined(
+        [
+            tag("h1", title),
+            tag("p", outcome(found.records, found.front, found.run.settings.goals), class_="lead"),
+            tag("p", " ".join(sentences)),
+        ]
+    )
+
+
+def _trade(found: _Found) -> Html:
+    settings = found.run.settings
+    reference_ms = settings.latency.reference_ms
+    figure = pareto_figure(
+        found.records, found.front, found.baselines, found.checks, settings.goals, reference_ms
+    )
+    quantities = [objective.quantity for objective in settings.goals.objectives]
+    notes = [f"Limits: {limits_text(settings.goals, reference_ms)}."]
+    if len(quantities) > 1 and set(quantities) != {"accuracy", x_quantity(settings.goals)}:
+        notes.append(
+            f"The front is that of {', '.join(quantities)} together, so some of it may look beaten here."
+        )
+    if found.front:
+        notes.append("Bars are 95% intervals. Click a diamond for its row in the table.")
+    return joined(
+        [tag("h2", "The trade"), tag("p", " ".join(notes), class_="note"), plot(figure, "pareto", 540)]
+    )
+
+
+def _progress(found: _Found) -> Html:
+    settings = found.run.settings
+    if len(found.judged) < 2:
+        return Html("")
+    objectives, last = settings.goals.objectives, found.records[-1].trial
+    if len(objectives) == 1:
+        figure = best_figure(found.judged, objectives[0], last)
+        text = "The best value so far, from trial to trial."
+    else:
+        box = box_of(found.judged, settings.goals, settings.latency.reference_ms)
+        figure = hypervolume_figure(found.judged, box, last)
+        pairs = zip(objectives, box.worst, strict=True)
+        worst = ", ".join(value_text(each.quantity, value) for each, value in pairs)
+        text = (
+            "The part of the box between perfection at no cost and the reference point that the front takes, "
+            f"from trial to trial. Reference point: {worst}. A line that has been flat for long says that "
+            "more trials of the same kind will bring little."
+        )
+    return joined([tag("h2", "Progress"), tag("p", text, class_="note"), plot(figure, "progress", 320)])
+
+
+def _networks(found: _Found) -> Html:
+    if not found.front and not found.baselines:
+        return Html("")
+    notes = []
+    if found.front:
+        notes.append(
+            "The search chose these by validation accuracy and first measurement, which flatters them."
+        )
+    if found.checks:
+        notes.append("Test accuracy and the second measurement were taken afterwards and chose nothing.")
+    folder, goals = found.run.folder, found.run.settings.goals
+    return joined(
+        [
+            tag("h2", "The networks"),
+            tag("p", " ".join(notes), class_="note"),
+            FrontTable(found.front, found.rivals, found.baselines, found.checks, goals, folder).html(),
+            strip_legend(),
+        ]
+    )
+
+
+def _making(found: _Found) -> Html:
+    settings = found.run.settings
+    data, latency, space = settings.data, settings.latency, settings.space
+    limits = {"training": data.train_images, "validation": data.validation_images}
+    images = [f"at most {limit:,} {part} images" for part, limit in limits.items() if limit]
+    reference = f", {milliseconds(latency.reference_ms)} on this device" if latency.reference_ms else ""
+    rows: list[tuple[str, object]] = [
+        ("space", f"{space.name}: {space.size:,} networks, {len(space.genes)} genes"),
+        ("data", ", ".join([data.name, *([data.root] if data.root else []), *images])),
+        (
+            "objectives",
+            ", ".join(f"{each.quantity} ({each.direction})" for each in settings.goals.objectives),
+        ),
+        ("limits", limits_text(settings.goals, latency.reference_ms)),
+        ("training", _pairs(asdict(settings.recipe).items())),
+        ("search", _search_text(found)),
+        ("trials", _states_text(found.records)),
+        ("latency", f"{latency.backend}, batch 1, one thread; 1x is {latency.reference}{reference}"),
+        ("trained on", settings.torch_device),
+        ("device", _pairs(settings.device.items())),
+        ("versions", _pairs(settings.versions.items())),
+        ("begun", settings.created),
+    ]
+    errors = sorted({record.error for record in found.records if record.error})
+    if errors:
+        rows.append(("errors", joined(tag("div", error) for error in errors)))
+    parts = [tag("h2", "How it was made"), facts(rows)]
+    if found.front:
+        trial = max(found.front, key=lambda record: record.accuracy.top1 if record.accuracy else 0.0).trial
+        command = tag("pre", tag("code", export_command(found.run.folder, trial)))
+        parts += [tag("p", "To write the most accurate network's config and ONNX model:"), command]
+    return joined(parts)
+
+
+def _search_text(found: _Found) -> str:
+    settings = found.run.settings
+    warm = ", published networks first" if settings.warm_start else ""
+    wanted = count_of(settings.trials, "network")
+    return f"{settings.sampler}{warm}, seed {settings.seed}, until {wanted} have been judged"
+
+
+def _states_text(records: Sequence[Record]) -> str:
+    count = {state: sum(record.state == state for record in records) for state in _OTHER_STATES}
+    others = [f"{number:,} {_OTHER_STATES[state]}" for state, number in count.items() if number]
+    return "; ".join([f"{len(records):,} in all", *others])
+
+
+def _pairs(items: Iterable[tuple[str, object]]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in items)

@@ -1,0 +1,188 @@
+"""A run: a folder with its settings, its study, its checkpoints and its reports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..evaluate import Accuracy, Latency
+from ..search_space import Architecture, Cost, RunError, cost
+from ..search_space.errors import first_line
+from .front import pareto_front
+from .record import Record, accuracy_from, record_of
+from .settings import RunSettings, load_settings, save_settings
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+
+@dataclass(frozen=True)
+class Check:
+    """A network of the front looked at once more: fresh latency, and the test images.
+
+    Attributes:
+        test_top1: accuracy on images that the search has never seen.
+    """
+
+    latency: Latency
+    test_top1: float
+    test_loss: float
+    test_images: int
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A published network, trained and measured as the search trains and measures."""
+
+    name: str
+    architecture: Architecture
+    latency: Latency
+    accuracy: Accuracy
+    test_top1: float
+    test_images: int
+
+    @property
+    def cost(self) -> Cost:
+        return cost(self.architecture)
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run folder."""
+
+    folder: Path
+    settings: RunSettings
+
+    @classmethod
+    def create(cls, folder: Path, settings: RunSettings) -> "Run":
+        """Make the folder and write `run.yaml`.
+
+        Raises:
+            RunError: the folder exists.
+        """
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            raise RunError(
+                f"{folder} exists; choose another --out, or go on with it: bneck search {folder} --resume"
+            ) from None
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made: {error.strerror}") from None
+        for name in ("checkpoints", "architectures"):
+            (folder / name).mkdir()
+        save_settings(settings, folder / "run.yaml")
+        return cls(folder, settings)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Open a folder that a search made.
+
+        Raises:
+            RunError: it is none.
+        """
+        if not (folder / "run.yaml").is_file():
+            raise RunError(
+                f"{folder} is no run folder (it has no run.yaml); `bneck search --out DIR` makes one"
+            )
+        return cls(folder, load_settings(folder / "run.yaml"))
+
+    def checkpoint(self, architecture: Architecture) -> Path:
+        """Where the trained weights of a network are."""
+        return self.folder / "checkpoints" / f"{architecture.key}.pt"
+
+    @property
+    def storage_url(self) -> str:
+        return self.settings.storage or f"sqlite:///{(self.folder / 'study.db').resolve()}"
+
+    @cached_property
+    def study(self) -> "Study":
+        """The Optuna study.
+
+        Raises:
+            RunError: it is missing, or searches another space.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            study = optuna.load_study(study_name=self.settings.study, storage=self.storage_url)
+        except KeyError:
+            raise RunError(
+                f"{self.folder}: study {self.settings.study} is not in {self.storage_url}"
+            ) from None
+        except Exception as error:
+            raise RunError(f"{self.folder}: cannot open {self.storage_url}: {first_line(error)}") from None
+        self.refuse_another_space(study)
+        return study
+
+    def refuse_another_space(self, study: "Study") -> None:
+        known = {gene.name: list(gene.choices) for gene in self.settings.space.genes}
+        searched = study.user_attrs.get("genes", known)
+        if searched != known:
+            name = self.settings.space.name
+            raise RunError(
+                f"{self.folder}: the study has searched other genes than space {name} of run.yaml has"
+            )
+
+    def records(self) -> list[Record]:
+        """All trials in order."""
+        trials = self.study.get_trials(deepcopy=False)
+        found = (record_of(trial, self.settings.space) for trial in trials)
+        return [record for record in found if record is not None]
+
+    def front(self) -> list[Record]:
+        """The judged networks that no other beats."""
+        return pareto_front(self.records(), self.settings.goals.objectives)
+
+    def record(self, trial: str) -> Record:
+        """One trial by its number, or `best`: the most accurate of those judged.
+
+        Raises:
+            RunError: no such trial.
+        """
+        if trial == "best":
+            return self.best()
+        numbers = {str(record.trial): record for record in self.records()}
+        if trial not in numbers:
+            known = f"give best, or a number from `bneck front {self.folder}`"
+            raise RunError(f"{self.folder} has no trial '{trial}'; {known}")
+        return numbers[trial]
+
+    def best(self) -> Record:
+        """The most accurate of the networks judged.
+
+        Raises:
+            RunError: none was judged.
+        """
+        judged = [record for record in self.records() if record.state == "judged" and record.accuracy]
+        if not judged:
+            raise RunError(
+                f"{self.folder}: no network has been judged yet; bneck search {self.folder} --resume"
+            )
+        return max(judged, key=lambda record: record.accuracy.top1 if record.accuracy else 0.0)
+
+    def checks(self) -> dict[str, Check]:
+        """The second looks at networks of the front, by key."""
+        return {
+            name.removeprefix("check:"): Check(**attribute | {"latency": Latency(**attribute["latency"])})
+            for name, attribute in self._attributes("check:").items()
+        }
+
+    def baselines(self) -> list[Baseline]:
+        """The published networks that were judged beside the search."""
+        return [
+            Baseline(
+                name=(name := attribute_name.removeprefix("baseline:")),
+                architecture=self.settings.published(name),
+                latency=Latency(**attribute["latency"]),
+                accuracy=accuracy_from(attribute["accuracy"]),
+                test_top1=attribute["test_top1"],
+                test_images=attribute["test_images"],
+            )
+            for attribute_name, attribute in self._attributes("baseline:").items()
+        ]
+
+    def _attributes(self, prefix: str) -> Mapping[str, Any]:
+        attributes = self.study.user_attrs
+        return {name: value for name, value in attributes.items() if name.startswith(prefix)}

@@ -1,0 +1,20 @@
+"""What a finished search leaves in its folder: the front as CSV and configs, and the report."""
+
+from .export import config_of
+from .report import write_report
+from .rows import front_csv
+from .run import Run
+
+
+def write_results(run: Run) -> None:
+    """Write `front.csv`, `architectures/*.yaml` and `report.html` afresh."""
+    front = run.front()
+    (run.folder / "front.csv").write_text(front_csv(front), encoding="utf-8")
+    configs = run.folder / "architectures"
+    for old in configs.glob("*.yaml"):
+        old.unlink()
+    for record in front:
+        (configs / f"trial{record.trial}-{record.key}.yaml").write_text(
+            config_of(run, record), encoding="utf-8"
+        )
+    write_report(run, run.folder / "report.html")

@@ -1,0 +1,332 @@
+"""The command line: `bneck search`, `front`, `report`, `export`, `inspect`, `space`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..search_space import BneckError, GoalError
+
+app = typer.Typer(
+    name="bneck",
+    help="Find the networks of the MobileNet family that are best on your images and your device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+INTERRUPTED = 130
+EXAMPLE_MAX_MACS = "1M"
+EXAMPLE_MAX_LATENCY = "0.4x"
+RESUMABLE = ("space", "resume", "trials", "workers")
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` made")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+
+
+def _limit(example: str, what: str) -> Any:
+    return typer.Option(metavar=example, help=what)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    space: Annotated[
+        str | None,
+        typer.Argument(metavar="[SPACE]", help="a preset, a YAML file, or with --resume a run folder"),
+    ] = None,
+    data: Annotated[str, typer.Option(help="digits, fashion-mnist, cifar10 or folder:PATH")] = "digits",
+    out: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="the run's folder; by default runs/SPACE-DATA-N")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="networks to judge")] = 60,
+    epochs: Annotated[int, typer.Option(min=1, help="times that a network sees the training images")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="of the proposals and of every training")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes, one thread each; by default one a core")
+    ] = None,
+    max_macs: Annotated[str | None, _limit("60M", "limit on multiply-adds")] = None,
+    max_params: Annotated[str | None, _limit("3M", "limit on parameters")] = None,
+    max_latency: Annotated[
+        str | None, _limit("5ms|0.5x", "limit on measured latency, in ms or against the reference")
+    ] = None,
+    objectives: Annotated[
+        str, typer.Option(help="what to optimise, of accuracy, latency, macs, params")
+    ] = "accuracy,latency",
+    sampler: Annotated[str, typer.Option(help="tpe, nsga2, random or gp")] = "tpe",
+    warm_start: Annotated[
+        bool, typer.Option("--warm-start", help="judge the published networks that fit first")
+    ] = False,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="published network to train for comparison (repeat); `none` for none"),
+    ] = None,
+    reference: Annotated[
+        str, typer.Option(help="published network that latency is a ratio to")
+    ] = "mobilenet_v3_small",
+    latency_backend: Annotated[str, typer.Option(help="onnxruntime or torch")] = "onnxruntime",
+    batch_size: Annotated[int, typer.Option(min=2, help="images a training step")] = 64,
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="the highest of the cosine schedule")] = 0.08,
+    train_images: Annotated[
+        int | None, typer.Option(min=1, help="train on so many images at most, evenly by class")
+    ] = None,
+    validation_images: Annotated[
+        int | None, typer.Option(min=1, help="validate on so many images at most, evenly by class")
+    ] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="where the files of fashion-mnist or cifar10 are")
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="fetch missing data files")] = False,
+    device: Annotated[str, typer.Option(help="to train on: auto, cpu or cuda")] = "auto",
+    storage: Annotated[
+        str, typer.Option(metavar="URL", help="an Optuna storage; by default SQLite in the run's folder")
+    ] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped")] = False,
+) -> None:
+    """Search a space for the best networks under limits; without arguments, a small example.
+
+    bneck search mobile --data folder:photos --max-macs 60M --max-latency 0.5x
+
+    The example is space tiny on the digits that come with scikit-learn, under 1M MACs and 0.4 times
+    the latency of MobileNetV3-Small.
+    """
+    from rich.console import Console
+
+    from ..evaluate import usable_cores
+    from ..results import Run
+    from .progress import progress
+    from .start import Request, go, new_run
+    from .start import resume as resume_run
+
+    if resume:
+        if space is None:
+            raise GoalError("--resume needs the run's folder: bneck search RUN --resume")
+        given = [name for name in context.params if _was_given(context, name) and name not in RESUMABLE]
+        if given:
+            names = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise GoalError(f"{names} cannot change with --resume; the run keeps what it began with")
+        run: Run = resume_run(Path(space), trials if _was_given(context, "trials") else None)
+    else:
+        if space is None:
+            space = "tiny"
+            if max_macs is max_params is max_latency is None:
+                max_macs, max_latency = EXAMPLE_MAX_MACS, EXAMPLE_MAX_LATENCY
+        baselines = ("mobilenet_v3_small", "mobilenet_v2") if baseline is None else tuple(baseline)
+        run = new_run(
+            Request(
+                space=space,
+                data=data,
+                out=out,
+                trials=trials,
+                epochs=epochs,
+                seed=seed,
+                objectives=objectives,
+                max_macs=max_macs,
+                max_params=max_params,
+                max_latency=max_latency,
+                sampler=sampler,
+                warm_start=warm_start,
+                baselines=() if baselines == ("none",) else baselines,
+                latency_backend=latency_backend,
+                reference=reference,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                train_images=train_images,
+                validation_images=validation_images,
+                data_root=data_root,
+                download=download,
+                device=device,
+                storage=storage,
+            )
+        )
+    shown = progress(Console())
+    shown.say(_opening(run))
+    try:
+        go(run, workers or usable_cores(), shown)
+    except KeyboardInterrupt:
+        judged = sum(record.state == "judged" for record in run.records())
+        typer.echo(f"stopped with {judged} of {run.settings.trials} networks judged; go on with:", err=True)
+        typer.echo(f"  bneck search {run.folder} --resume", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _print_front(run)
+    typer.echo(f"\nreport:  {run.folder / 'report.html'}")
+    typer.echo(f"export:  bneck export {run.folder} --trial best --format config,onnx -o exported")
+
+
+@app.command()
+def front(
+    run: RunArgument,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
+) -> None:
+    """List the Pareto front of a run.
+
+    bneck front runs/tiny-digits-1 --json
+    """
+    from ..results import Run
+    from ..results.rows import front_csv, front_json
+
+    if as_json and as_csv:
+        raise GoalError("--json and --csv exclude each other; choose one")
+    opened = Run.open(run)
+    if as_json:
+        typer.echo(front_json(opened.front()))
+    elif as_csv:
+        typer.echo(front_csv(opened.front()), nl=False)
+    else:
+        _print_front(opened)
+
+
+@app.command()
+def report(
+    run: RunArgument,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="the page; by default RUN/report.html")
+    ] = None,
+) -> None:
+    """Write a run's page: Pareto front, limits, baselines, how it was made. Opens offline.
+
+    bneck report runs/tiny-digits-1
+    """
+    from ..results import Run
+    from ..results.report import write_report
+
+    path = out or run / "report.html"
+    write_report(Run.open(run), path)
+    typer.echo(f"report:  {path}")
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    trial: Annotated[str, typer.Option(help="a trial's number, as `bneck front` lists it, or best")],
+    formats: Annotated[str, typer.Option("--format", help="of config, onnx, weights")] = "config",
+    out: Annotated[Path, typer.Option("-o", "--out", help="the folder to write to")] = Path("exported"),
+) -> None:
+    """Write a network of a run as files: its config (YAML), an ONNX model with its weights.
+
+    bneck export runs/tiny-digits-1 --trial best --format config,onnx -o exported
+    """
+    from ..results import Run
+    from ..results.export import export as write
+    from ..results.export import parse_formats
+
+    names = parse_formats(formats)
+    opened = Run.open(run)
+    for path in write(opened, opened.record(trial), names, out):
+        typer.echo(path)
+
+
+@app.command()
+def inspect(
+    arch: Annotated[str, typer.Argument(metavar="ARCH", help="a published name, a file, or RUN#TRIAL")],
+    as_json: JsonOption = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="count with fvcore too, operator by operator")
+    ] = False,
+) -> None:
+    """Show what a network is and what it costs, block by block.
+
+    bneck inspect mobilenet_v3_large@0.75
+    """
+    from . import inspection
+
+    named = inspection.find(arch)
+    if as_json:
+        typer.echo(json.dumps(inspection.as_dict(named), indent=2))
+    elif audit:
+        inspection.print_audit(named)
+    else:
+        inspection.print_cost(named)
+
+
+@app.command()
+def space(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="a preset or a file")] = None,
+    as_json: JsonOption = False,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="print a preset's file, to start an own one")
+    ] = False,
+) -> None:
+    """Describe a search space: genes, exact size, published networks in it, MACs. Without a name, list all.
+
+    bneck space tiny --yaml > mine.yaml
+    """
+    from ..search_space import PRESETS, UnknownNameError, load_space, preset_yaml
+    from . import description
+
+    if name is None:
+        if as_json:
+            typer.echo(json.dumps(list(PRESETS)))
+        else:
+            description.print_presets()
+    elif as_yaml:
+        if name not in PRESETS:
+            raise UnknownNameError("preset", name, PRESETS)
+        typer.echo(preset_yaml(name), nl=False)
+    elif as_json:
+        typer.echo(json.dumps(description.as_dict(load_space(name)), indent=2))
+    else:
+        description.print_space(load_space(name))
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _opening(run: Any) -> str:
+    settings = run.settings
+    limits = ", ".join(str(constraint) for constraint in settings.goals.constraints) or "no limits"
+    return (
+        f"{run.folder}: {settings.trials} networks of space {settings.space.name} on {settings.data.name}; "
+        f"{limits}; {settings.latency.reference} takes {settings.latency.reference_ms:.3g} ms here "
+        f"({settings.latency.backend})"
+    )
+
+
+def _print_front(run: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..evaluate import short_count
+    from ..results.describe import told_apart
+
+    records = run.front()
+    checks = run.checks()
+    if not records:
+        typer.echo(f"{run.folder}: no network has been judged yet")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("trial", "key", "accuracy %", "test %", "latency ms", "ratio", "MACs", "params", "blocks"):
+        table.add_column(column, justify="left" if column == "key" else "right", no_wrap=True)
+    for record in records:
+        check = checks.get(record.key)
+        accuracy, latency = record.accuracy, record.latency
+        table.add_row(
+            str(record.trial),
+            record.key,
+            f"{100 * accuracy.top1:.1f} ±{100 * accuracy.margin:.1f}" if accuracy else "",
+            f"{100 * check.test_top1:.1f}" if check else "",
+            f"{latency.latency_ms:.4f}" if latency else "",
+            f"{latency.ratio:.3f}" if latency else "",
+            short_count(record.cost.macs),
+            short_count(record.cost.params),
+            str(len(record.architecture.blocks)),
+        )
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    console.print(table)
+    typer.echo(told_apart(records))
+
+
+def main() -> None:
+    """Run the command line; what the caller can mend is told in one line."""
+    try:
+        app()
+    except BneckError as error:
+        typer.echo(f"bneck: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,164 @@
+"""The search itself: one process asks and tells the study, workers measure and train.
+
+The chain of one trial stops at the first limit that is broken: cost in closed form, then latency
+(below a second), then training.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..evaluate import Accuracy, Latency
+from ..results import Baseline, Check, Record, Run, pareto_front
+from ..search_space import Architecture, RunError
+from . import worker
+from .progress import Progress, Status
+from .proposals import Proposal, Proposals, SpaceExhausted
+
+POLL_SECONDS = 0.5
+
+
+@dataclass
+class Pool:
+    """Worker processes; leaving the block ends them, whatever they are doing."""
+
+    run: Run
+    workers: int
+    executor: ProcessPoolExecutor = field(init=False)
+
+    def __enter__(self) -> "Pool":
+        self.executor = ProcessPoolExecutor(
+            self.workers, multiprocessing.get_context("spawn"), worker.start, (self.run,)
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+    def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        return self.executor.submit(step, *arguments)
+
+
+def result_of(future: Future[Any]) -> Any:
+    """What a worker found.
+
+    Raises:
+        RunError: the worker process died.
+    """
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise RunError(
+            "a worker process died (out of memory?); go on with fewer: --resume --workers 1"
+        ) from None
+
+
+def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
+    """Propose, measure and train until the run's number of networks is judged.
+
+    Raises:
+        NoFeasibleNetworkError: nothing new keeps the limits any more.
+    """
+    proposals = Proposals(run)
+    pending: dict[Future[Any], Proposal] = {}
+    exhausted = False
+    latest: Record | None = None
+    while True:
+        wanted = run.settings.trials - len(proposals.judged) - len(pending)
+        while not exhausted and len(pending) < min(pool.workers, len(pending) + wanted):
+            try:
+                proposal = proposals.next()
+            except SpaceExhausted:
+                exhausted = True
+                progress.say(f"every network of space {run.settings.space.name} within the limits is judged")
+                break
+            pending[pool.submit(worker.measure, proposal.architecture)] = proposal
+            wanted -= 1
+        progress.show(_status(run, proposals, pending.values(), latest))
+        if not pending:
+            return
+        finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        for future in finished:
+            proposal = pending.pop(future)
+            found: Latency | Accuracy | str = result_of(future)
+            if isinstance(found, Latency):
+                if proposals.keeps_latency_limit(proposal, found):
+                    pending[pool.submit(worker.train_network, proposal.architecture)] = proposal
+                else:
+                    proposals.tell_infeasible(proposal.trial, proposal.architecture, found)
+            elif isinstance(found, Accuracy):
+                latest = proposals.tell_judged(proposal, found)
+            else:
+                proposals.tell_failed(proposal, found)
+
+
+def judge_baselines(run: Run, pool: Pool, progress: Progress) -> None:
+    """Train and measure the published networks that the plot shows for comparison."""
+    done = {baseline.name for baseline in run.baselines()}
+    todo = [name for name in run.settings.baselines if name not in done]
+
+    def keep(name: str, found: Baseline) -> None:
+        attribute = {
+            "latency": asdict(found.latency),
+            "accuracy": asdict(found.accuracy),
+            "test_top1": found.test_top1,
+            "test_images": found.test_images,
+        }
+        run.study.set_user_attr(f"baseline:{name}", attribute)
+
+    _each(pool, progress, "baselines", todo, worker.baseline, keep)
+
+
+def check_front(run: Run, pool: Pool, progress: Progress) -> None:
+    """Measure the front's networks afresh, and judge them on the test images.
+
+    The best of many measurements is a lucky one, so the front is not told by those alone.
+    """
+    done = run.checks()
+    todo = [record.architecture for record in run.front() if record.key not in done]
+
+    def keep(architecture: Architecture, found: Check) -> None:
+        run.study.set_user_attr(f"check:{architecture.key}", asdict(found))
+
+    _each(pool, progress, "checking the front", todo, worker.check, keep)
+
+
+def _each(
+    pool: Pool,
+    progress: Progress,
+    phase: str,
+    todo: Sequence[Any],
+    step: Callable[[Any], Any],
+    keep: Callable[[Any, Any], None],
+) -> None:
+    pending = {pool.submit(step, item): item for item in todo}
+    total = len(pending)
+    while pending:
+        progress.show(Status(phase, total - len(pending), total))
+        finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        for future in finished:
+            keep(pending.pop(future), result_of(future))
+
+
+def _status(run: Run, proposals: Proposals, busy: Sequence[Proposal] | Any, latest: Record | None) -> Status:
+    judged = proposals.judged
+    return Status(
+        phase="judging",
+        done=len(judged),
+        total=run.settings.trials,
+        infeasible=proposals.infeasible,
+        repeats=proposals.repeats,
+        failed=proposals.failed,
+        doing=tuple(
+            f"{'trains' if proposal.latency else 'measures'} trial {proposal.trial.number}"
+            for proposal in busy
+        ),
+        latest=latest,
+        best=max(judged, key=lambda record: record.accuracy.top1 if record.accuracy else 0.0, default=None),
+        front=len(pareto_front(judged, run.settings.goals.objectives)),
+    )

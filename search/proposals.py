@@ -1,0 +1,208 @@
+"""Asking the study for networks worth judging; those that are not are told on the way."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..evaluate import Accuracy, Latency, Objective
+from ..results import Record, Run
+from ..search_space import (
+    PUBLISHED_NAMES,
+    Architecture,
+    Cost,
+    Genes,
+    NoFeasibleNetworkError,
+    cost,
+    published,
+)
+from .feasible import excess_over, unseen_within_limits
+from .samplers import sampler
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.distributions import BaseDistribution
+
+HELP_EVERY = 20
+GIVE_UP_AFTER = 400
+
+
+@dataclass
+class Proposal:
+    """A network within the limits of cost, and the trial to tell of it."""
+
+    trial: "Trial"
+    architecture: Architecture
+    latency: Latency | None = None
+
+
+class SpaceExhausted(Exception):  # noqa: N818
+    """Every network of the space within the limits has been judged."""
+
+
+class Proposals:
+    """The study seen as a source of new networks.
+
+    A trial is told `infeasible` when a limit breaks, with the worst values seen so far in place of
+    those it does not have, and `repeat` when its network was judged before or is being judged.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.settings = run.settings
+        self.study: Study = run.study
+        records = run.records()
+        seed = self.settings.seed + 1000 * len(records)
+        self.study.sampler = sampler(self.settings.sampler, seed)
+        self.rng = random.Random(seed)
+        self.judged = [record for record in records if record.state == "judged"]
+        self.seen = {record.key for record in records if record.state in ("judged", "failed")}
+        self.seen |= {record.key for record in records if record.state == "infeasible" and record.latency}
+        self.infeasible = sum(record.state == "infeasible" for record in records)
+        self.repeats = sum(record.state == "repeat" for record in records)
+        self.failed = sum(record.state == "failed" for record in records)
+        self.rejected_in_a_row = 0
+
+    def next(self) -> Proposal:
+        """A network that has not been judged and keeps the limits that its cost tells.
+
+        Raises:
+            NoFeasibleNetworkError: too many proposals in a row broke a limit or were repeats.
+            SpaceExhausted: nothing new is left.
+        """
+        while True:
+            if self.rejected_in_a_row >= GIVE_UP_AFTER:
+                self._give_up()
+            if self.rejected_in_a_row % HELP_EVERY == HELP_EVERY - 1:
+                self._suggest_unseen()
+            trial = self.study.ask(self._distributions())
+            trial.relative_params  # noqa: B018  NSGA-II learns only from trials that have looked at it
+            architecture = self.settings.space.decode(trial.params)
+            trial.set_user_attr("key", architecture.key)
+            if architecture.key in self.seen:
+                self._tell_repeat(trial)
+            elif not self._within_cost_limits(trial, architecture):
+                self.tell_infeasible(trial, architecture)
+            else:
+                self.seen.add(architecture.key)
+                return Proposal(trial, architecture)
+
+    def keeps_latency_limit(self, proposal: Proposal, latency: Latency) -> bool:
+        """Note the latency on the trial, and whether it keeps the limit."""
+        proposal.latency = latency
+        proposal.trial.set_user_attr("latency", asdict(latency))
+        violations = self.settings.goals.violations(cost(proposal.architecture), latency)
+        if "latency" in violations:
+            proposal.trial.set_constraint("latency", violations["latency"])
+        return violations.get("latency", 0.0) <= 0
+
+    def tell_judged(self, proposal: Proposal, accuracy: Accuracy) -> Record:
+        """Tell a trained network."""
+        trial = proposal.trial
+        trial.set_user_attr("accuracy", asdict(accuracy))
+        trial.set_user_attr("state", "judged")
+        record = Record(
+            trial=trial.number,
+            source=trial.user_attrs.get("source", "sampler"),
+            state="judged",
+            architecture=proposal.architecture,
+            cost=cost(proposal.architecture),
+            latency=proposal.latency,
+            accuracy=accuracy,
+        )
+        self.study.tell(trial, [record.value(objective) for objective in self._objectives])
+        self.judged.append(record)
+        self.rejected_in_a_row = 0
+        return record
+
+    def tell_infeasible(
+        self, trial: "Trial", architecture: Architecture, latency: Latency | None = None
+    ) -> None:
+        """Tell a network that breaks a limit, untrained."""
+        trial.set_user_attr("state", "infeasible")
+        found = cost(architecture)
+        self.study.tell(trial, [self._told(objective, found, latency) for objective in self._objectives])
+        self.infeasible += 1
+        self.rejected_in_a_row += 1
+
+    def tell_failed(self, proposal: Proposal, error: str) -> None:
+        """Tell a network that could not be trained."""
+        from optuna.trial import TrialState
+
+        proposal.trial.set_user_attr("state", "failed")
+        proposal.trial.set_user_attr("error", error)
+        self.study.tell(proposal.trial, state=TrialState.FAIL)
+        self.failed += 1
+        self.rejected_in_a_row += 1
+
+    def enqueue(self, genes: Genes, source: str) -> None:
+        """Have a network proposed next."""
+        self.study.enqueue_trial(genes, user_attrs={"source": source})
+
+    @property
+    def _objectives(self) -> tuple[Objective, ...]:
+        return self.settings.goals.objectives
+
+    def _distributions(self) -> "dict[str, BaseDistribution]":
+        from optuna.distributions import CategoricalDistribution
+
+        return {gene.name: CategoricalDistribution(gene.choices) for gene in self.settings.space.genes}
+
+    def _within_cost_limits(self, trial: "Trial", architecture: Architecture) -> bool:
+        violations = self.settings.goals.violations(cost(architecture))
+        worst = max(violations.values(), default=0.0)
+        for constraint in self.settings.goals.constraints:
+            name = constraint.quantity
+            if name in violations:
+                trial.set_constraint(name, violations[name])
+            elif worst > 0:
+                trial.set_constraint(name, worst)
+        return worst <= 0
+
+    def _tell_repeat(self, trial: "Trial") -> None:
+        from optuna.trial import TrialState
+
+        trial.set_user_attr("state", "repeat")
+        self.study.tell(trial, state=TrialState.FAIL)
+        self.repeats += 1
+        self.rejected_in_a_row += 1
+
+    def _told(self, objective: Objective, found: Cost, latency: Latency | None) -> float:
+        if objective.quantity in ("macs", "params"):
+            return float(getattr(found, objective.quantity))
+        if objective.quantity == "latency" and latency is not None:
+            return latency.latency_ms
+        values = [record.value(objective) for record in self.judged]
+        if objective.quantity == "accuracy":
+            return min(values, default=1 / self.settings.space.classes)
+        return max(values, default=self.settings.latency.reference_ms)
+
+    def _suggest_unseen(self) -> None:
+        genes = unseen_within_limits(self.settings.space, self.settings.goals, self.seen, self.rng)
+        if genes is not None:
+            self.enqueue(genes, "within limits")
+
+    def _give_up(self) -> None:
+        space = self.settings.space
+        if len(self.seen) >= space.size:
+            raise SpaceExhausted
+        limits = ", ".join(str(constraint) for constraint in self.settings.goals.constraints) or "none"
+        raise NoFeasibleNetworkError(
+            f"{GIVE_UP_AFTER} proposals in a row broke a limit or had been judged before (limits: {limits}; "
+            f"{len(self.judged)} networks judged); relax a limit or widen space {space.name}"
+        )
+
+
+def published_within(run: Run) -> Iterator[tuple[str, Genes]]:
+    """The published networks that lie in the run's space and keep its limits, with their genes."""
+    space = run.settings.space
+    excess = excess_over(run.settings.goals)
+    given: set[str] = set()
+    for name in PUBLISHED_NAMES:
+        fitted = replace(published(name), image_channels=space.image_channels, classes=space.classes)
+        for side in space.resolution_px:
+            architecture = replace(fitted, resolution_px=side)
+            inside = architecture.key not in given and space.contains(architecture)
+            if inside and excess(cost(architecture)) == 0:
+                given.add(architecture.key)
+                yield f"{name} at {side} px", space.encode(architecture)

@@ -1,0 +1,168 @@
+"""A network of the MobileNet family as a frozen value: stem, bneck blocks, head."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from .errors import ArchitectureError
+
+Attention = Literal["none", "se", "eca"]
+Activation = Literal["relu", "relu6", "hardswish", "silu"]
+
+ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+KERNELS = (3, 5, 7)
+STRIDES = (1, 2)
+FORMAT = "architecture/1"
+
+
+def make_divisible(channels: float, divisor: int = 8) -> int:
+    """Round to the nearest multiple of `divisor`, never more than 10% down.
+
+    Source: tensorflow/models `research/slim/nets/mobilenet/mobilenet.py`.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def one_of(field: str, value: object, allowed: Collection[object]) -> None:
+    """Raise `ArchitectureError` unless the value is allowed; 3.0 and True are not 3 and 1."""
+    if not any(type(value) is type(item) and value == item for item in allowed):
+        words = [str(item) for item in allowed]
+        raise ArchitectureError(field, f"must be {', '.join(words[:-1])} or {words[-1]}, got {value}")
+
+
+def at_least(field: str, value: object, least: int) -> None:
+    """Raise `ArchitectureError` unless the value is a whole number of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ArchitectureError(field, f"must be a whole number of at least {least}, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One bneck: 1x1 expansion, depthwise convolution, attention, linear 1x1 projection.
+
+    The expansion is left out where `expanded` equals the input channels; the
+    residual is there where the stride is 1 and input and output channels agree.
+
+    Attributes:
+        kernel: of the depthwise convolution: 3, 5 or 7.
+        expanded: channels of the depthwise convolution (absolute, no ratio).
+        out: output channels.
+        attention: after the depthwise convolution; `se` as in MobileNetV3 (hard-sigmoid gate),
+            `eca` as in ECA-Net, arXiv 1910.03151.
+        activation: after the expansion and the depthwise convolution.
+        stride: of the depthwise convolution: 1 or 2.
+        squeeze: channels between the two layers of `se`; 0 otherwise.
+    """
+
+    kernel: int
+    expanded: int
+    out: int
+    attention: Attention
+    activation: Activation
+    stride: int
+    squeeze: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("kernel", self.kernel, KERNELS)
+        at_least("expanded", self.expanded, 1)
+        at_least("out", self.out, 1)
+        one_of("attention", self.attention, ATTENTIONS)
+        one_of("activation", self.activation, ACTIVATIONS)
+        one_of("stride", self.stride, STRIDES)
+        at_least("squeeze", self.squeeze, 0)
+        if (self.attention == "se") != (self.squeeze > 0):
+            remedy = "at least 1 with attention se" if self.attention == "se" else "0 without attention se"
+            raise ArchitectureError("squeeze", f"must be {remedy}, got {self.squeeze}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """The first convolution, with batch normalisation and activation."""
+
+    out: int
+    activation: Activation = "hardswish"
+    kernel: int = 3
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        at_least("out", self.out, 1)
+        one_of("activation", self.activation, ACTIVATIONS)
+        one_of("kernel", self.kernel, KERNELS)
+        one_of("stride", self.stride, STRIDES)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What follows the blocks: 1x1 convolution, global pool, optional hidden layer, classifier.
+
+    Attributes:
+        features: channels of the 1x1 convolution before the pool.
+        hidden: width of the layer between pool and classifier (MobileNetV3 has one); 0 for none.
+        activation: after both.
+    """
+
+    features: int
+    hidden: int = 0
+    activation: Activation = "hardswish"
+
+    def __post_init__(self) -> None:
+        at_least("features", self.features, 1)
+        at_least("hidden", self.hidden, 0)
+        one_of("activation", self.activation, ACTIVATIONS)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A whole network, from the pixels to the classes.
+
+    Equal values are equal networks; `key` names one in files and studies.
+
+    Attributes:
+        resolution_px: side of the square input image.
+        image_channels: 1 for grey, 3 for colour.
+        classes: outputs of the classifier.
+    """
+
+    resolution_px: int
+    stem: Stem
+    blocks: tuple[Block, ...]
+    head: Head
+    image_channels: int = 3
+    classes: int = 1000
+
+    def __post_init__(self) -> None:
+        at_least("resolution_px", self.resolution_px, 8)
+        at_least("image_channels", self.image_channels, 1)
+        at_least("classes", self.classes, 2)
+        if not self.blocks:
+            raise ArchitectureError("blocks", "must hold at least one block, got none")
+
+    def blocks_with_inputs(self) -> Iterator[tuple[int, Block]]:
+        """Each block with its number of input channels."""
+        channels = self.stem.out
+        for block in self.blocks:
+            yield channels, block
+            channels = block.out
+
+    def to_dict(self) -> dict[str, Any]:
+        """The versioned form that files hold: plain dicts, lists, strings and integers."""
+        return {
+            "bneck": FORMAT,
+            "resolution_px": self.resolution_px,
+            "image_channels": self.image_channels,
+            "classes": self.classes,
+            "stem": asdict(self.stem),
+            "blocks": [asdict(block) for block in self.blocks],
+            "head": asdict(self.head),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Twelve hexadecimal digits: the start of the SHA-256 of the canonical JSON form."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]

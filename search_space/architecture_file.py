@@ -1,0 +1,100 @@
+"""Architectures as YAML and JSON files: versioned, canonical, lossless."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from .architecture import FORMAT, Activation, Architecture, Attention, Block, Head, Stem
+from .entry import Entry, parse_file
+
+
+def architecture_yaml(architecture: Architecture, about: Mapping[str, Any] | None = None) -> str:
+    """The canonical YAML form: one block a line.
+
+    Args:
+        about: what is known of the network (its run, its accuracy), kept beside it and not
+            part of it: it does not change the key.
+    """
+    form = architecture.to_dict()
+    lines = [f"bneck: {form['bneck']}"]
+    if about:
+        lines += ["about:"] + [
+            f"  {key if key.isidentifier() else _quoted(key)}: {_quoted(value)}"
+            for key, value in about.items()
+        ]
+    lines += [f"{key}: {form[key]}" for key in ("resolution_px", "image_channels", "classes")]
+    lines += [f"stem: {_row(form['stem'])}", "blocks:"]
+    lines += [f"  - {_row(block)}" for block in form["blocks"]]
+    lines += [f"head: {_row(form['head'])}"]
+    return "\n".join(lines) + "\n"
+
+
+def load_architecture(path: Path) -> Architecture:
+    """Read a YAML or JSON file.
+
+    Raises:
+        FileFormatError: names file, line, key, value and what would work.
+    """
+    return read_architecture(parse_file(path))
+
+
+def read_architecture(entry: Entry) -> Architecture:
+    """An architecture from a parsed file."""
+    required = ("bneck", "resolution_px", "image_channels", "classes", "stem", "blocks", "head")
+    fields = entry.mapping(required, ("about",))
+    if fields["bneck"].value != FORMAT:
+        raise fields["bneck"].error(f"must be {FORMAT}, got {fields['bneck'].shown}")
+    with entry.placed():
+        return Architecture(
+            resolution_px=fields["resolution_px"].integer(),
+            stem=_stem(fields["stem"]),
+            blocks=tuple(_block(item) for item in fields["blocks"].items()),
+            head=_head(fields["head"]),
+            image_channels=fields["image_channels"].integer(),
+            classes=fields["classes"].integer(),
+        )
+
+
+def _block(entry: Entry) -> Block:
+    fields = entry.mapping(("kernel", "expanded", "out", "attention", "activation", "stride"), ("squeeze",))
+    with entry.placed():
+        return Block(
+            kernel=fields["kernel"].integer(),
+            expanded=fields["expanded"].integer(),
+            out=fields["out"].integer(),
+            attention=cast(Attention, fields["attention"].text()),
+            activation=cast(Activation, fields["activation"].text()),
+            stride=fields["stride"].integer(),
+            squeeze=fields["squeeze"].integer() if "squeeze" in fields else 0,
+        )
+
+
+def _stem(entry: Entry) -> Stem:
+    fields = entry.mapping(("out", "activation", "kernel", "stride"))
+    with entry.placed():
+        return Stem(
+            out=fields["out"].integer(),
+            activation=cast(Activation, fields["activation"].text()),
+            kernel=fields["kernel"].integer(),
+            stride=fields["stride"].integer(),
+        )
+
+
+def _head(entry: Entry) -> Head:
+    fields = entry.mapping(("features", "hidden", "activation"))
+    with entry.placed():
+        return Head(
+            features=fields["features"].integer(),
+            hidden=fields["hidden"].integer(),
+            activation=cast(Activation, fields["activation"].text()),
+        )
+
+
+def _row(fields: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+
+
+def _quoted(value: Any) -> str:
+    """JSON, which is YAML too."""
+    return json.dumps(value, ensure_ascii=False)

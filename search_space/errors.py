@@ -1,0 +1,71 @@
+"""What bneck raises when the caller can mend it.
+
+    BneckError
+    ├── ArchitectureError    a block, stem, head or network that cannot exist
+    ├── SpaceError           a space or genes that do not fit together
+    ├── FileFormatError      a YAML or JSON file, with its line and key
+    ├── UnknownNameError     a name that is not in a table, with the nearest ones
+    ├── DataError            a data set that is missing or broken
+    ├── GoalError            an objective or a limit that makes no sense
+    ├── NoFeasibleNetworkError   limits that no network of the space meets
+    └── RunError             a run folder or study that cannot be used
+
+The command line prints the message alone and exits with code 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class BneckError(Exception):
+    """Something the caller can mend; the message says what, where and how."""
+
+
+class ArchitectureError(BneckError):
+    """A value no network can have.
+
+    Attributes:
+        field: the field at fault, so that a file's reader can name its line.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+
+
+class SpaceError(BneckError):
+    """A search space, or genes, that do not fit together."""
+
+
+class FileFormatError(BneckError):
+    """A file that cannot be read as what it should be."""
+
+
+class UnknownNameError(BneckError):
+    """A name outside its table."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        near = get_close_matches(name, names, n=3, cutoff=0.5) or names
+        super().__init__(f"unknown {kind} '{name}'; nearest: {', '.join(near)}")
+
+
+class DataError(BneckError):
+    """A data set that is missing or broken."""
+
+
+class GoalError(BneckError):
+    """An objective or a limit that makes no sense."""
+
+
+class NoFeasibleNetworkError(BneckError):
+    """Limits that no network of the space meets."""
+
+
+class RunError(BneckError):
+    """A run folder or a study that cannot be used as asked."""
+
+
+def first_line(error: Exception) -> str:
+    """Another library's message, cut to a line that ours can hold."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

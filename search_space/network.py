@@ -1,0 +1,227 @@
+"""From an `Architecture` to a torch network, in torchvision's and timm's layer order and rules."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from .architecture import Activation, Architecture, Block
+from .cost import eca_kernel
+from .errors import ArchitectureError
+from .published import published
+
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hardswish": nn.Hardswish,
+    "silu": nn.SiLU,
+}
+
+
+def activation_layer(name: Activation) -> nn.Module:
+    return _ACTIVATIONS[name](inplace=True)
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution without bias, padded by half its kernel, then batch normalisation, then activation."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Activation | None = None,
+    ) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        layers["conv"] = nn.Conv2d(
+            channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False
+        )
+        layers["norm"] = nn.BatchNorm2d(channels_out)
+        if activation is not None:
+            layers["activation"] = activation_layer(activation)
+        super().__init__(layers)
+
+
+class SqueezeExcite(nn.Module):
+    """Squeeze-and-excitation with MobileNetV3's hard-sigmoid gate; arXiv 1709.01507, 1905.02244."""
+
+    def __init__(self, channels: int, squeeze: int) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.reduce = nn.Conv2d(channels, squeeze, 1)
+        self.activation = nn.ReLU(inplace=True)
+        self.restore = nn.Conv2d(squeeze, channels, 1)
+        self.gate = nn.Hardsigmoid(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale: Tensor = self.gate(self.restore(self.activation(self.reduce(self.pool(x)))))
+        return x * scale
+
+
+class EfficientChannelAttention(nn.Module):
+    """A 1-d convolution over the pooled channels, without bias, and a sigmoid; arXiv 1910.03151."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        kernel = eca_kernel(channels)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.conv = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
+        self.gate = nn.Sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = self.pool(x).flatten(2).transpose(1, 2)
+        scale: Tensor = self.gate(self.conv(pooled)).transpose(1, 2).unsqueeze(-1)
+        return x * scale
+
+
+class Bneck(nn.Module):
+    """One block: expansion, depthwise convolution, attention, linear projection, residual."""
+
+    def __init__(self, channels_in: int, block: Block) -> None:
+        super().__init__()
+        self.expand = (
+            ConvNorm(channels_in, block.expanded, 1, activation=block.activation)
+            if block.expanded != channels_in
+            else None
+        )
+        self.depthwise = ConvNorm(
+            block.expanded,
+            block.expanded,
+            block.kernel,
+            block.stride,
+            groups=block.expanded,
+            activation=block.activation,
+        )
+        self.attention: nn.Module | None = None
+        if block.attention == "se":
+            self.attention = SqueezeExcite(block.expanded, block.squeeze)
+        elif block.attention == "eca":
+            self.attention = EfficientChannelAttention(block.expanded)
+        self.project = ConvNorm(block.expanded, block.out, 1)
+        self.residual = block.stride == 1 and channels_in == block.out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x if self.expand is None else self.expand(x)
+        y = self.depthwise(y)
+        if self.attention is not None:
+            y = self.attention(y)
+        y = self.project(y)
+        out: Tensor = x + y if self.residual else y
+        return out
+
+
+class Network(nn.Module):
+    """A runnable network: images `n x image_channels x resolution x resolution` to logits `n x classes`."""
+
+    def __init__(self, architecture: Architecture, dropout: float = 0.0) -> None:
+        super().__init__()
+        stem, head = architecture.stem, architecture.head
+        self.architecture = architecture
+        self.stem = ConvNorm(
+            architecture.image_channels, stem.out, stem.kernel, stem.stride, activation=stem.activation
+        )
+        self.blocks = nn.Sequential(*(Bneck(c, block) for c, block in architecture.blocks_with_inputs()))
+        self.features = ConvNorm(architecture.blocks[-1].out, head.features, 1, activation=head.activation)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.hidden = (
+            nn.Sequential(nn.Linear(head.features, head.hidden), activation_layer(head.activation))
+            if head.hidden
+            else None
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(head.hidden or head.features, architecture.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.pool(self.features(self.blocks(self.stem(images)))).flatten(1)
+        if self.hidden is not None:
+            x = self.hidden(x)
+        logits: Tensor = self.classifier(self.dropout(x))
+        return logits
+
+
+def build_network(
+    architecture: Architecture,
+    *,
+    dropout: float = 0.0,
+    norm_eps: float = 1e-5,
+    norm_momentum: float = 0.1,
+) -> Network:
+    """A freshly initialised network.
+
+    The weights are as torch's layers draw them, which trains best in short runs
+    (`docs/decisions/0003-initialisation.md` compares torchvision's and timm's rules).
+
+    Args:
+        dropout: before the classifier, while training.
+        norm_eps: of batch normalisation; torchvision's MobileNetV3 has 1e-3 and momentum 0.01,
+            its V2 and timm's networks 1e-5 and 0.1.
+    """
+    network = Network(architecture, dropout)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = norm_eps, norm_momentum
+    return network
+
+
+def from_torchvision(name: str, state: Mapping[str, Tensor]) -> Network:
+    """A published network with the weights of torchvision's network of the same name.
+
+    Both register their layers in the order they run, so the n-th tensor here is the n-th there.
+
+    Args:
+        name: `mobilenet_v3_large`, `mobilenet_v3_small` or `mobilenet_v2`, with `@width` if scaled.
+        state: what `torchvision.models.mobilenet_v3_large(weights=...).state_dict()` holds.
+    Raises:
+        ArchitectureError: the tensors do not fit; names the first that differs.
+    """
+    v3 = name.startswith("mobilenet_v3")
+    architecture = published(name)
+    biases = [tensor for tensor in state.values() if tensor.ndim == 1]
+    if biases:
+        architecture = replace(architecture, classes=len(biases[-1]))
+    network = build_network(
+        architecture,
+        dropout=0.2,
+        norm_eps=1e-3 if v3 else 1e-5,
+        norm_momentum=0.01 if v3 else 0.1,
+    )
+    own = network.state_dict()
+    if len(own) != len(state):
+        raise ArchitectureError("state", f"must hold {len(own)} tensors for {name}, got {len(state)}")
+    for (mine, tensor), (theirs, given) in zip(own.items(), state.items(), strict=True):
+        if tensor.shape != given.shape:
+            shapes = f"{tuple(tensor.shape)} as {mine}, got {tuple(given.shape)}"
+            raise ArchitectureError(f"state: {theirs}", f"must have shape {shapes}")
+    network.load_state_dict(dict(zip(own, state.values(), strict=True)))
+    return network
+
+
+def pretrained(name: str) -> Network:
+    """A published network with torchvision's ImageNet weights, downloaded where they are not cached.
+
+    Raises:
+        ArchitectureError: torchvision has no weights for that name.
+    """
+    import torchvision
+
+    if name not in ("mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"):
+        known = "mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"
+        raise ArchitectureError("pretrained", f"must be {known}, got {name}")
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    return from_torchvision(name, weights.get_state_dict(progress=True, check_hash=True))
+
+
+def parameters_of(network: nn.Module) -> int:
+    """The number of trainable values."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def example_images(architecture: Architecture, count: int = 1) -> Tensor:
+    """Noise of the shape the network takes, always the same."""
+    side = architecture.resolution_px
+    shape = (count, architecture.image_channels, side, side)
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,190 @@
+"""Published networks, exact to the channel, each with width multipliers.
+
+The attention's gate is the hard sigmoid of MobileNetV3 throughout; MnasNet's logistic
+sigmoid has the same parameters and the same MACs.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from .architecture import Activation, Architecture, Attention, Block, Head, Stem, make_divisible
+from .errors import ArchitectureError, UnknownNameError
+
+# kernel, expanded, out, attention, activation, stride
+AbsoluteRow = tuple[int, int, int, Attention, Activation, int]
+# expansion, out, blocks, stride of the first, kernel, attention
+RatioRow = tuple[int, int, int, int, int, Attention]
+
+# Howard et al. 2019, arXiv 1905.02244v5, table 1.
+MOBILENET_V3_LARGE: tuple[AbsoluteRow, ...] = (
+    (3, 16, 16, "none", "relu", 1),  # 112 px
+    (3, 64, 24, "none", "relu", 2),  # 112 -> 56
+    (3, 72, 24, "none", "relu", 1),  # 56
+    (5, 72, 40, "se", "relu", 2),  # 56 -> 28
+    (5, 120, 40, "se", "relu", 1),  # 28
+    (5, 120, 40, "se", "relu", 1),  # 28
+    (3, 240, 80, "none", "hardswish", 2),  # 28 -> 14
+    (3, 200, 80, "none", "hardswish", 1),  # 14
+    (3, 184, 80, "none", "hardswish", 1),  # 14
+    (3, 184, 80, "none", "hardswish", 1),  # 14
+    (3, 480, 112, "se", "hardswish", 1),  # 14
+    (3, 672, 112, "se", "hardswish", 1),  # 14
+    (5, 672, 160, "se", "hardswish", 2),  # 14 -> 7
+    (5, 960, 160, "se", "hardswish", 1),  # 7
+    (5, 960, 160, "se", "hardswish", 1),  # 7
+)
+
+# Howard et al. 2019, arXiv 1905.02244v5, table 2.
+MOBILENET_V3_SMALL: tuple[AbsoluteRow, ...] = (
+    (3, 16, 16, "se", "relu", 2),  # 112 -> 56 px
+    (3, 72, 24, "none", "relu", 2),  # 56 -> 28
+    (3, 88, 24, "none", "relu", 1),  # 28
+    (5, 96, 40, "se", "hardswish", 2),  # 28 -> 14
+    (5, 240, 40, "se", "hardswish", 1),  # 14
+    (5, 240, 40, "se", "hardswish", 1),  # 14
+    (5, 120, 48, "se", "hardswish", 1),  # 14
+    (5, 144, 48, "se", "hardswish", 1),  # 14
+    (5, 288, 96, "se", "hardswish", 2),  # 14 -> 7
+    (5, 576, 96, "se", "hardswish", 1),  # 7
+    (5, 576, 96, "se", "hardswish", 1),  # 7
+)
+
+# Sandler et al. 2018, arXiv 1801.04381, table 2.
+MOBILENET_V2: tuple[RatioRow, ...] = (
+    (1, 16, 1, 1, 3, "none"),  # 112 px
+    (6, 24, 2, 2, 3, "none"),  # 112 -> 56
+    (6, 32, 3, 2, 3, "none"),  # 56 -> 28
+    (6, 64, 4, 2, 3, "none"),  # 28 -> 14
+    (6, 96, 3, 1, 3, "none"),  # 14
+    (6, 160, 3, 2, 3, "none"),  # 14 -> 7
+    (6, 320, 1, 1, 3, "none"),  # 7
+)
+
+# Tan et al. 2019, arXiv 1807.11626, figure 7(a); squeeze widths as in timm's `semnasnet_100`.
+MNASNET_A1: tuple[RatioRow, ...] = (
+    (1, 16, 1, 1, 3, "none"),  # 112 px
+    (6, 24, 2, 2, 3, "none"),  # 112 -> 56
+    (3, 40, 3, 2, 5, "se"),  # 56 -> 28
+    (6, 80, 4, 2, 3, "none"),  # 28 -> 14
+    (6, 112, 2, 1, 3, "se"),  # 14
+    (6, 160, 3, 2, 5, "se"),  # 14 -> 7
+    (6, 320, 1, 1, 3, "none"),  # 7
+)
+
+# Tan et al. 2019, as in torchvision's `mnasnet1_0` and timm's `mnasnet_100`.
+MNASNET_B1: tuple[RatioRow, ...] = (
+    (1, 16, 1, 1, 3, "none"),  # 112 px
+    (3, 24, 3, 2, 3, "none"),  # 112 -> 56
+    (3, 40, 3, 2, 5, "none"),  # 56 -> 28
+    (6, 80, 3, 2, 5, "none"),  # 28 -> 14
+    (6, 96, 2, 1, 3, "none"),  # 14
+    (6, 192, 4, 2, 5, "none"),  # 14 -> 7
+    (6, 320, 1, 1, 3, "none"),  # 7
+)
+
+
+def squeeze_v3(expanded: int) -> int:
+    """A quarter of the expanded channels, in steps of 8 (MobileNetV3)."""
+    return make_divisible(expanded // 4)
+
+
+def squeeze_mnasnet(channels_in: int) -> int:
+    """A quarter of the block's input channels (MnasNet)."""
+    return max(1, round(channels_in / 4))
+
+
+def _v3_torchvision(rows: Sequence[AbsoluteRow], hidden: int, width: float) -> Architecture:
+    """Every width is scaled, that of the hidden layer too (torchvision `_mobilenet_v3_conf`)."""
+
+    def scaled(channels: int) -> int:
+        return make_divisible(channels * width)
+
+    blocks = tuple(
+        Block(k, scaled(expanded), scaled(out), se, act, s, squeeze_v3(scaled(expanded)) if se == "se" else 0)
+        for k, expanded, out, se, act, s in rows
+    )
+    head = Head(6 * blocks[-1].out, scaled(hidden), "hardswish")
+    return Architecture(224, Stem(scaled(16)), blocks, head)
+
+
+def _v3_paper(rows: Sequence[AbsoluteRow], hidden: int, width: float) -> Architecture:
+    """The expansion *ratios* are kept, the hidden layer and a narrow stem are not scaled.
+
+    So do TensorFlow's slim and timm, which come to the paper's 4.0M parameters and 155M MACs
+    for Large at width 0.75.
+    """
+    stem = Stem(16 if width < 0.75 else make_divisible(16 * width))
+    blocks: list[Block] = []
+    published_in = 16
+    for kernel, published_expanded, published_out, se, activation, stride in rows:
+        channels_in = blocks[-1].out if blocks else stem.out
+        expanded = make_divisible(channels_in * published_expanded / published_in)
+        squeeze = squeeze_v3(expanded) if se == "se" else 0
+        out = make_divisible(published_out * width)
+        blocks.append(Block(kernel, expanded, out, se, activation, stride, squeeze))
+        published_in = published_out
+    features = make_divisible(6 * rows[-1][2] * width)
+    return Architecture(224, stem, tuple(blocks), Head(features, hidden, "hardswish"))
+
+
+def _by_ratio(
+    rows: Sequence[RatioRow], activation: Activation, round_channels: Callable[[float], int], features: int
+) -> Architecture:
+    stem = Stem(round_channels(32), activation)
+    blocks: list[Block] = []
+    for expansion, published_out, repeats, first_stride, kernel, se in rows:
+        for repeat in range(repeats):
+            channels_in = blocks[-1].out if blocks else stem.out
+            stride = 1 if repeat else first_stride
+            squeeze = squeeze_mnasnet(channels_in) if se == "se" else 0
+            out = round_channels(published_out)
+            blocks.append(Block(kernel, channels_in * expansion, out, se, activation, stride, squeeze))
+    return Architecture(224, stem, tuple(blocks), Head(features, 0, activation))
+
+
+def _v2(width: float) -> Architecture:
+    features = make_divisible(1280 * max(1.0, width))
+    return _by_ratio(MOBILENET_V2, "relu6", lambda c: make_divisible(c * width), features)
+
+
+def _mnasnet(rows: Sequence[RatioRow], width: float) -> Architecture:
+    return _by_ratio(rows, "relu", lambda c: make_divisible(c * width), 1280)
+
+
+_FAMILIES: dict[str, Callable[[float], Architecture]] = {
+    "mobilenet_v3_large": lambda width: _v3_torchvision(MOBILENET_V3_LARGE, 1280, width),
+    "mobilenet_v3_small": lambda width: _v3_torchvision(MOBILENET_V3_SMALL, 1024, width),
+    "mobilenet_v3_large_paper": lambda width: _v3_paper(MOBILENET_V3_LARGE, 1280, width),
+    "mobilenet_v3_small_paper": lambda width: _v3_paper(MOBILENET_V3_SMALL, 1024, width),
+    "mobilenet_v2": _v2,
+    "mnasnet_a1": lambda width: _mnasnet(MNASNET_A1, width),
+    "mnasnet_b1": lambda width: _mnasnet(MNASNET_B1, width),
+}
+
+PUBLISHED_NAMES = tuple(_FAMILIES)
+
+
+def published(name: str) -> Architecture:
+    """A published network for 224 px, 3 channels and 1,000 classes.
+
+    Args:
+        name: one of `PUBLISHED_NAMES`, with a width multiplier if wanted: `mobilenet_v2@0.75`.
+            `mobilenet_v3_*` scales as torchvision does, `mobilenet_v3_*_paper` as the paper does.
+    Raises:
+        UnknownNameError: no such network.
+        ArchitectureError: the width is no number from 0.1 to 10.
+    """
+    family, _, width = name.partition("@")
+    if family not in _FAMILIES:
+        raise UnknownNameError("network", name, PUBLISHED_NAMES)
+    return _FAMILIES[family](_width(width, name) if "@" in name else 1.0)
+
+
+def _width(text: str, name: str) -> float:
+    try:
+        width = float(text)
+    except ValueError:
+        width = math.nan
+    if not 0.1 <= width <= 10:
+        raise ArchitectureError("width", f"must be a number from 0.1 to 10, got '{text}' in '{name}'")
+    return width

@@ -1,0 +1,309 @@
+"""A search space: the networks that a table of choices spans, and the genes that name one of them."""
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from .architecture import (
+    ACTIVATIONS,
+    ATTENTIONS,
+    KERNELS,
+    STRIDES,
+    Activation,
+    Architecture,
+    Attention,
+    Block,
+    Head,
+    Stem,
+    at_least,
+    make_divisible,
+    one_of,
+)
+from .errors import ArchitectureError, SpaceError
+from .published import squeeze_mnasnet, squeeze_v3
+
+Choice = int | float | str
+Genes = dict[str, Choice]
+
+BLOCK_GENES = ("kernel", "expansion", "attention", "squeeze", "activation")
+SQUEEZES = {
+    "expanded/4": lambda given, expanded: squeeze_v3(expanded),
+    "input/4": lambda given, expanded: squeeze_mnasnet(given),
+}
+
+
+@dataclass(frozen=True)
+class Gene:
+    """One free choice of a space, such as `stage3.block2.kernel`."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class StageChoices:
+    """A run of blocks with the same output channels.
+
+    Attributes:
+        out: output channels of every block.
+        depth: numbers of blocks; 0 drops the stage.
+        expansion: expanded channels over input channels, rounded to steps of 8; 1 keeps the input's.
+        squeeze: width of squeeze-and-excitation, `expanded/4` (MobileNetV3) or `input/4` (MnasNet).
+        stride: of the first block; the others have 1.
+        shared: which of `BLOCK_GENES` all blocks of the stage have in common.
+    """
+
+    out: tuple[int, ...]
+    kernel: tuple[int, ...]
+    expansion: tuple[float, ...]
+    depth: tuple[int, ...] = (1,)
+    attention: tuple[Attention, ...] = ("none",)
+    squeeze: tuple[str, ...] = ("expanded/4",)
+    activation: tuple[Activation, ...] = ("relu",)
+    stride: tuple[int, ...] = (1,)
+    shared: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _unique(field.name, getattr(self, field.name))
+        for value in self.out:
+            at_least("out", value, 1)
+        for value in self.depth:
+            at_least("depth", value, 0)
+        for ratio in self.expansion:
+            if isinstance(ratio, bool) or not 0 < ratio < math.inf:
+                raise ArchitectureError("expansion", f"must be above 0, got {ratio}")
+        allowed: dict[str, Any] = {
+            "kernel": KERNELS,
+            "attention": ATTENTIONS,
+            "squeeze": tuple(SQUEEZES),
+            "activation": ACTIVATIONS,
+            "stride": STRIDES,
+            "shared": BLOCK_GENES,
+        }
+        for name, values in allowed.items():
+            for value in getattr(self, name):
+                one_of(name, value, values)
+        if max(self.depth) == 0:
+            raise ArchitectureError("depth", "must allow at least one block, got 0 alone")
+
+    def choices(self, name: str) -> tuple[Any, ...]:
+        values: tuple[Any, ...] = getattr(self, name)
+        return values
+
+
+@dataclass(frozen=True)
+class StemChoices:
+    out: tuple[int, ...]
+    activation: tuple[Activation, ...] = ("hardswish",)
+    kernel: tuple[int, ...] = (3,)
+    stride: tuple[int, ...] = (2,)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _unique(field.name, getattr(self, field.name))
+        for values in product(self.out, self.activation, self.kernel, self.stride):
+            Stem(*values)
+
+
+@dataclass(frozen=True)
+class HeadChoices:
+    features: tuple[int, ...]
+    hidden: tuple[int, ...] = (0,)
+    activation: tuple[Activation, ...] = ("hardswish",)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _unique(field.name, getattr(self, field.name))
+        for values in product(self.features, self.hidden, self.activation):
+            Head(*values)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """All the networks that the choices span.
+
+    A gene is a choice with more than one value. Genes that a depth of a stage leaves without a
+    block change nothing: networks are compared as `Architecture`, never by their genes.
+    """
+
+    name: str
+    resolution_px: tuple[int, ...]
+    stem: StemChoices
+    stages: tuple[StageChoices, ...]
+    head: HeadChoices
+    image_channels: int = 3
+    classes: int = 1000
+
+    def __post_init__(self) -> None:
+        _unique("resolution_px", self.resolution_px)
+        for side in self.resolution_px:
+            at_least("resolution_px", side, 8)
+        at_least("image_channels", self.image_channels, 1)
+        at_least("classes", self.classes, 2)
+        if all(0 in stage.depth for stage in self.stages):
+            raise ArchitectureError("stages", "must hold one stage without depth 0, or no block may be left")
+
+    def for_data(self, image_channels: int, classes: int) -> "SearchSpace":
+        """The same space for other images and classes."""
+        return replace(self, image_channels=image_channels, classes=classes)
+
+    @cached_property
+    def all_choices(self) -> dict[str, tuple[Choice, ...]]:
+        """Every choice by name, those with a single value too."""
+        table: dict[str, tuple[Choice, ...]] = {"resolution_px": self.resolution_px}
+        table |= {f"stem.{field.name}": getattr(self.stem, field.name) for field in fields(self.stem)}
+        for number, stage in enumerate(self.stages, start=1):
+            place = f"stage{number}"
+            table |= {f"{place}.{name}": stage.choices(name) for name in ("out", "depth", "stride")}
+            table |= {f"{place}.{name}": stage.choices(name) for name in BLOCK_GENES if name in stage.shared}
+            for block in range(1, max(stage.depth) + 1):
+                table |= {
+                    f"{place}.block{block}.{name}": stage.choices(name)
+                    for name in BLOCK_GENES
+                    if name not in stage.shared
+                }
+        table |= {f"head.{field.name}": getattr(self.head, field.name) for field in fields(self.head)}
+        return table
+
+    @cached_property
+    def genes(self) -> tuple[Gene, ...]:
+        """The free choices, in the order of the network."""
+        return tuple(Gene(name, choices) for name, choices in self.all_choices.items() if len(choices) > 1)
+
+    def complete(self, genes: Mapping[str, Choice]) -> Genes:
+        """All choices by name, the fixed ones filled in.
+
+        Raises:
+            SpaceError: a gene is missing, unknown or has a value outside its choices.
+        """
+        free = {gene.name for gene in self.genes}
+        for name in genes:
+            if name not in free:
+                raise SpaceError(f"space {self.name}: unknown gene {name}")
+        full: Genes = {}
+        for name, choices in self.all_choices.items():
+            if name in free and name not in genes:
+                raise SpaceError(
+                    f"space {self.name}: gene {name} is missing; its choices are {_listed(choices)}"
+                )
+            value = genes.get(name, choices[0])
+            if not any(type(value) is type(choice) and value == choice for choice in choices):
+                raise SpaceError(f"space {self.name}: {name} must be {_listed(choices)}, got {value}")
+            full[name] = value
+        return full
+
+    def decode(self, genes: Mapping[str, Choice]) -> Architecture:
+        """The network that these genes name.
+
+        Raises:
+            SpaceError: the genes are not exactly those of the space, or no choice of theirs.
+        """
+        value: dict[str, Any] = self.complete(genes)
+        stem = Stem(*(value[f"stem.{field.name}"] for field in fields(Stem)))
+        channels = stem.out
+        blocks: list[Block] = []
+        for number, stage in enumerate(self.stages, start=1):
+            place = f"stage{number}"
+            for block in range(1, value[f"{place}.depth"] + 1):
+                chosen = [
+                    value[f"{place}.{name}" if name in stage.shared else f"{place}.block{block}.{name}"]
+                    for name in BLOCK_GENES
+                ]
+                stride = value[f"{place}.stride"] if block == 1 else 1
+                blocks.append(make_block(channels, value[f"{place}.out"], stride, *chosen))
+                channels = blocks[-1].out
+        return Architecture(
+            resolution_px=value["resolution_px"],
+            stem=stem,
+            blocks=tuple(blocks),
+            head=Head(*(value[f"head.{field.name}"] for field in fields(Head))),
+            image_channels=self.image_channels,
+            classes=self.classes,
+        )
+
+    def sample(self, rng: random.Random) -> Genes:
+        """Genes drawn evenly and independently (so not every network is equally likely)."""
+        return {gene.name: rng.choice(gene.choices) for gene in self.genes}
+
+    def mutate(self, genes: Mapping[str, Choice], rng: random.Random) -> Genes:
+        """A network that differs: one gene takes another value.
+
+        Raises:
+            SpaceError: no single gene leads to another network.
+        """
+        before = self.decode(genes)
+        for mutant in self.neighbours(genes, rng):
+            if self.decode(mutant) != before:
+                return mutant
+        raise SpaceError(f"space {self.name}: no change of one gene gives another network")
+
+    def neighbours(self, genes: Mapping[str, Choice], rng: random.Random) -> Iterator[Genes]:
+        """All genes that differ in one value, in random order."""
+        changes = [(g.name, c) for g in self.genes for c in g.choices if c != genes[g.name]]
+        rng.shuffle(changes)
+        for name, choice in changes:
+            yield {**genes, name: choice}
+
+    def crossover(
+        self, mother: Mapping[str, Choice], father: Mapping[str, Choice], rng: random.Random
+    ) -> Genes:
+        """Each gene from one parent or the other, evenly."""
+        return {gene.name: rng.choice((mother, father))[gene.name] for gene in self.genes}
+
+    def encode(self, architecture: Architecture) -> Genes:
+        """Genes that decode to this network; those without effect have their first choice.
+
+        Raises:
+            SpaceError: the network is not in the space.
+        """
+        from .enumeration import find_genes
+
+        genes = find_genes(self, architecture)
+        if genes is None:
+            raise SpaceError(f"space {self.name} does not contain network {architecture.key}")
+        return genes
+
+    def contains(self, architecture: Architecture) -> bool:
+        """Whether some genes decode to exactly this network."""
+        from .enumeration import find_genes
+
+        return find_genes(self, architecture) is not None
+
+    @cached_property
+    def size(self) -> int:
+        """The exact number of different networks."""
+        from .enumeration import count_networks
+
+        return count_networks(self)
+
+
+def make_block(
+    channels_in: int,
+    out: int,
+    stride: int,
+    kernel: int,
+    expansion: float,
+    attention: Attention,
+    squeeze: str,
+    activation: Activation,
+) -> Block:
+    """A block from the choices of a space."""
+    expanded = channels_in if expansion == 1 else make_divisible(channels_in * expansion)
+    width = SQUEEZES[squeeze](channels_in, expanded) if attention == "se" else 0
+    return Block(kernel, expanded, out, attention, activation, stride, width)
+
+
+def _unique(field: str, values: tuple[object, ...]) -> None:
+    if len(set(values)) < len(values):
+        raise ArchitectureError(field, f"holds a choice twice: {_listed(values)}")
+    if not values and field != "shared":
+        raise ArchitectureError(field, "must hold at least one choice")
+
+
+def _listed(values: tuple[object, ...]) -> str:
+    return ", ".join(str(value) for value in values)

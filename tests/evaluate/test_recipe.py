@@ -1,0 +1,52 @@
+"""The recipe as a value."""
+
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from bneck.evaluate import Recipe
+from bneck.evaluate.data import limited, load_data
+from bneck.evaluate.train import train
+from bneck.search_space.network import build_network
+
+from ..search_space.helpers import TOY
+
+SHORT = Recipe(epochs=2, batch_size=16, norm_images=32)
+OTHERWISE: dict[str, Any] = {
+    "epochs": 3,
+    "batch_size": 24,
+    "learning_rate": 0.04,
+    "warmup": 0.5,
+    "momentum": 0.8,
+    "weight_decay": 0.1,
+    "label_smoothing": 0.0,
+    "clip": 0.01,
+    "augment": False,
+    "norm_images": 16,
+}
+
+
+def trained(recipe: Recipe) -> torch.Tensor:
+    """Every weight and every statistic of a toy after this training."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_network(replace(TOY, image_channels=1, classes=10))
+    train(network, limited(load_data("digits"), train=48, validation=10), recipe, seed=1)
+    return torch.cat([v.flatten() for v in network.state_dict().values() if v.is_floating_point()])
+
+
+def test_no_field_is_forgotten_below() -> None:
+    assert [field.name for field in fields(Recipe)] == list(OTHERWISE)
+
+
+@pytest.mark.parametrize("field", OTHERWISE)
+def test_every_field_changes_the_network_that_comes_out(field: str) -> None:
+    assert not trained(replace(SHORT, **{field: OTHERWISE[field]})).equal(trained(SHORT))
+
+
+def test_a_recipe_survives_yaml() -> None:
+    recipe = Recipe(**OTHERWISE)
+    assert Recipe(**yaml.safe_load(yaml.safe_dump(asdict(recipe)))) == recipe

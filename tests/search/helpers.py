@@ -1,0 +1,144 @@
+"""Searches whose judgements are functions of the network, so that nothing is measured or trained."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from bneck.evaluate import Accuracy, Latency
+from bneck.results import Baseline, Check, Run, RunSettings
+from bneck.search import worker
+from bneck.search.loop import Pool
+from bneck.search.progress import Progress, Status
+from bneck.search_space import Architecture, SearchSpace
+
+from ..results.example_run import accuracy, latency, run_settings
+from ..search_space.helpers import space_of
+
+BNECK = str(Path(sys.executable).with_name("bneck"))
+NO_LIMITS: Mapping[str, str | None] = {}
+
+# 2 widths x 3 kernels x 3 expansions x 2 depths x 2 heads
+SMALL = space_of(
+    "{out: [8, 16], kernel: [3, 5, 7], expansion: [1, 2, 4], depth: [1, 2], shared: all}",
+    resolution="8",
+    head="{features: [16, 32]}",
+).for_data(1, 10)
+SMALL_SIZE = 72
+FOUR = space_of("{out: 8, kernel: [3, 5], expansion: 2}", resolution="8", head="{features: [16, 32]}")
+ONE = space_of("{out: 8, kernel: 3, expansion: 2}", resolution="8", head="{features: 16}")
+
+
+def fake_latency(architecture: Architecture) -> Latency:
+    """A twentieth of the reference for every step of every kernel: from 0.15x to 0.7x in SMALL."""
+    return latency(sum(block.kernel for block in architecture.blocks) / 20)
+
+
+def fake_accuracy(architecture: Architecture) -> Accuracy:
+    """From 20% to 80%, and nothing that a sampler could learn."""
+    return accuracy(0.2 + int(architecture.key, 16) % 601 / 1000)
+
+
+def fake_settings(
+    space: SearchSpace = SMALL,
+    limits: Mapping[str, str | None] = NO_LIMITS,
+    objectives: str = "accuracy,latency",
+    **changes: Any,
+) -> RunSettings:
+    chosen = {"sampler": "random", "baselines": (), **changes}
+    return replace(run_settings(objectives, limits), space=space, **chosen)
+
+
+def fake_run(
+    folder: Path,
+    space: SearchSpace = SMALL,
+    limits: Mapping[str, str | None] = NO_LIMITS,
+    objectives: str = "accuracy,latency",
+    **changes: Any,
+) -> Run:
+    """A run whose study is in memory; no folder is made."""
+    run = Run(folder, fake_settings(space, limits, objectives, **changes))
+    vars(run)["study"] = _new_study(run, None)
+    return run
+
+
+def run_on_disk(folder: Path, **changes: Any) -> Run:
+    """A run folder with its study, before the first trial."""
+    run = Run.create(folder, fake_settings(**changes))
+    _new_study(run, run.storage_url)
+    return run
+
+
+def _new_study(run: Run, storage: str | None) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    directions = [objective.direction for objective in run.settings.goals.objectives]
+    return optuna.create_study(study_name=run.settings.study, storage=storage, directions=directions)
+
+
+@dataclass
+class FakePool(Pool):
+    """A pool that answers at once.
+
+    Attributes:
+        asked: every step with what it was asked for, in order.
+    """
+
+    latency_of: Callable[[Architecture], Latency] = fake_latency
+    accuracy_of: Callable[[Architecture], Accuracy | str] = fake_accuracy
+    asked: list[tuple[Callable[..., Any], Any]] = field(default_factory=list)
+
+    def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        self.asked.append((step, *arguments))
+        answers: dict[Callable[..., Any], Callable[..., Any]] = {
+            worker.measure: self.latency_of,
+            worker.train_network: self.accuracy_of,
+            worker.baseline: self.baseline_of,
+            worker.check: self.check_of,
+        }
+        future: Future[Any] = Future()
+        try:
+            future.set_result(answers[step](*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def baseline_of(self, name: str) -> Baseline:
+        architecture = self.run.settings.published(name)
+        return Baseline(name, architecture, latency(0.7), accuracy(0.88), test_top1=0.87)
+
+    def check_of(self, architecture: Architecture) -> Check:
+        return Check(fake_latency(architecture), test_top1=0.5, test_loss=1.5, test_images=30)
+
+    def asked_for(self, step: Callable[..., Any]) -> list[Any]:
+        return [what for asked, what in self.asked if asked is step]
+
+
+@dataclass
+class Shown(Progress):
+    """Keeps what a person would have seen."""
+
+    statuses: list[Status] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def __enter__(self) -> "Shown":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, status: Status) -> None:
+        self.statuses.append(status)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def bneck(*words: object, cwd: Path, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    """The command as a person starts it."""
+    return subprocess.run(
+        [BNECK, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False
+    )

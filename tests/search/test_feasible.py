@@ -1,0 +1,181 @@
+import random
+import re
+from itertools import product
+
+import pytest
+
+from bneck.evaluate import Goals, parse_goals
+from bneck.search.feasible import cheapest, descend, excess_over, require_feasible, unseen_within_limits
+from bneck.search_space import (
+    Architecture,
+    Cost,
+    NoFeasibleNetworkError,
+    SearchSpace,
+    cost,
+    load_space,
+)
+
+from ..search_space.helpers import space_of
+from .helpers import FOUR, ONE, SMALL, SMALL_SIZE
+
+# Dropping the first stages looks cheap, but each halves the resolution at which the wide last one
+# works: from there no single gene lowers the MACs.
+TRAP = space_of(
+    "{out: [8, 160], depth: [0, 1], stride: 2, kernel: 3, expansion: [1, 24]}\n" * 3
+    + "{out: 320, kernel: 3, expansion: 6}"
+)
+
+
+def limits(**given: str) -> Goals:
+    return parse_goals("accuracy,latency", given)
+
+
+def every_network(space: SearchSpace) -> dict[str, Architecture]:
+    names = [gene.name for gene in space.genes]
+    choices = product(*(gene.choices for gene in space.genes))
+    networks = (space.decode(dict(zip(names, chosen, strict=True))) for chosen in choices)
+    return {network.key: network for network in networks}
+
+
+def least(space: SearchSpace, quantity: str) -> int:
+    return min(getattr(cost(network), quantity) for network in every_network(space).values())
+
+
+@pytest.mark.parametrize("quantity", ["macs", "params", "depth", "activation_bytes"])
+def test_descending_from_anywhere_ends_at_the_least_network(quantity: str) -> None:
+    expected = least(SMALL, quantity)
+
+    def score(found: Cost) -> float:
+        return float(getattr(found, quantity))
+
+    for seed in range(10):
+        rng = random.Random(seed)
+        found = descend(SMALL, SMALL.sample(rng), score, rng)
+        assert (found.excess, getattr(found.cost, quantity)) == (expected, expected)
+        assert SMALL.decode(found.genes) == found.architecture
+        assert cost(found.architecture) == found.cost
+
+
+def test_descending_stops_as_soon_as_nothing_is_in_excess() -> None:
+    # from a start that is within the limit nothing may change
+    start = SMALL.sample(random.Random(0))
+    assert descend(SMALL, start, lambda found: 0.0, random.Random(0)).genes == start
+
+
+def test_the_excess_adds_up_broken_limits_and_is_not_lowered_by_kept_ones() -> None:
+    network = SMALL.decode(SMALL.sample(random.Random(0)))
+    found = cost(network)
+    # 1.5 and 3 times the limits, and far below the last: 0.5, 2 and nothing
+    excess = excess_over(limits(macs=str(found.macs / 1.5), params=str(found.params / 3)))
+    assert excess(found) == pytest.approx(2.5)
+    excess = excess_over(limits(macs=str(found.macs / 1.5), params="1G"))
+    assert excess(found) == pytest.approx(0.5)
+
+
+def test_a_limit_on_latency_alone_cannot_be_refused_by_cost() -> None:
+    require_feasible(SMALL, limits(latency="0.0001x"), random.Random(0))
+    require_feasible(SMALL, limits(), random.Random(0))
+
+
+def test_a_limit_that_the_least_network_meets_exactly_is_met() -> None:
+    require_feasible(SMALL, limits(macs=str(least(SMALL, "macs"))), random.Random(0))
+
+
+def test_an_impossible_limit_names_the_nearest_network_and_what_to_relax() -> None:
+    macs = least(SMALL, "macs")
+    [key] = [key for key, network in every_network(SMALL).items() if cost(network).macs == macs]
+    with pytest.raises(NoFeasibleNetworkError) as raised:
+        require_feasible(SMALL, limits(macs=str(macs - 1), params="1G"), random.Random(0))
+    message = str(raised.value)
+    assert "no network of space small stays under" in message
+    assert f"{key} (params " in message
+    assert f"macs {macs:,})" in message
+    # the limit on parameters holds, so it is not to be relaxed
+    assert message.endswith(f"relax --max-macs to {macs}")
+
+
+def test_limits_that_are_met_alone_but_not_together_are_refused() -> None:
+    # a stage of stride 2 saves MACs and a stage less saves parameters
+    space = space_of(
+        "{out: 8, depth: [0, 1], stride: 2, kernel: 3, expansion: 1}\n{out: 64, kernel: 3, expansion: 6}"
+    )
+    macs, params = least(space, "macs"), least(space, "params")
+    require_feasible(space, limits(macs=str(macs)), random.Random(0))
+    require_feasible(space, limits(params=str(params)), random.Random(0))
+    with pytest.raises(NoFeasibleNetworkError, match="params <= .* and macs <= "):
+        require_feasible(space, limits(macs=str(macs), params=str(params)), random.Random(0))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_relaxing_to_exactly_the_values_named_helps(seed: int) -> None:
+    space = load_space("tiny")
+    given = {"macs": "20K", "params": "4K"}
+    with pytest.raises(NoFeasibleNetworkError) as raised:
+        require_feasible(space, limits(**given), random.Random(seed))
+    named = dict(re.findall(r"--max-(macs|params) to ([0-9]+)", str(raised.value)))
+    assert named
+    require_feasible(space, limits(**{**given, **named}), random.Random(seed))
+
+
+def test_several_starts_find_what_one_descent_misses() -> None:
+    macs = least(TRAP, "macs")
+    alone = [
+        descend(TRAP, TRAP.sample(rng), lambda found: found.macs, rng).cost.macs
+        for rng in map(random.Random, range(20))
+    ]
+    assert max(alone) > macs  # it is a trap
+    for seed in range(20):
+        require_feasible(TRAP, limits(macs=str(macs)), random.Random(seed))
+
+
+def test_an_unseen_network_is_new_and_keeps_the_limits() -> None:
+    networks = every_network(SMALL)
+    assert len(networks) == SMALL_SIZE
+    # the median, so that half of all keep it
+    limit = sorted(cost(network).macs for network in networks.values())[SMALL_SIZE // 2 - 1]
+    within = {key for key, network in networks.items() if cost(network).macs <= limit}
+    seen: set[str] = set()
+    for seed in range(len(within) - 3):
+        genes = unseen_within_limits(SMALL, limits(macs=str(limit)), seen, random.Random(seed))
+        assert genes is not None
+        key = SMALL.decode(genes).key
+        assert key in within - seen
+        seen.add(key)
+
+
+def test_the_last_unseen_network_is_found() -> None:
+    networks = every_network(FOUR)
+    for last in networks:
+        genes = unseen_within_limits(FOUR, limits(), set(networks) - {last}, random.Random(0))
+        assert genes is not None
+        assert FOUR.decode(genes).key == last
+
+
+def test_where_all_within_the_limits_were_seen_there_is_no_unseen_one() -> None:
+    networks = every_network(FOUR)
+    assert unseen_within_limits(FOUR, limits(), networks, random.Random(0)) is None
+    macs = sorted(cost(network).macs for network in networks.values())
+    seen = {key for key, network in networks.items() if cost(network).macs <= macs[1]}
+    assert unseen_within_limits(FOUR, limits(macs=str(macs[1])), seen, random.Random(0)) is None
+
+
+def test_a_space_of_one_network_that_was_seen_has_no_unseen_one() -> None:
+    assert unseen_within_limits(ONE, limits(), every_network(ONE), random.Random(0)) is None
+
+
+def test_unseen_networks_differ_from_seed_to_seed() -> None:
+    space = load_space("mobile")
+    found = [
+        unseen_within_limits(space, limits(macs="100M"), (), random.Random(seed)) for seed in (0, 0, 1, 2)
+    ]
+    keys = [space.decode(genes).key for genes in found if genes]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+
+
+def test_the_cheapest_are_the_least_by_macs_depth_and_activations() -> None:
+    found = [cost(network) for network in cheapest(SMALL, random.Random(0))]
+    assert min(each.macs for each in found) == least(SMALL, "macs")
+    assert min(each.depth for each in found) == least(SMALL, "depth")
+    assert min(each.activation_bytes for each in found) == least(SMALL, "activation_bytes")
+    assert len({network.key for network in cheapest(SMALL, random.Random(0))}) == len(found)

@@ -1,0 +1,304 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+import torchvision
+import torchvision.models as tv
+from torch import Tensor, nn
+from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
+
+from bneck.search_space import Activation, ArchitectureError, Block, Head, Stem, UnknownNameError, published
+from bneck.search_space.cost import eca_kernel
+from bneck.search_space.network import (
+    Bneck,
+    ConvNorm,
+    EfficientChannelAttention,
+    SqueezeExcite,
+    build_network,
+    example_images,
+    from_torchvision,
+    parameters_of,
+    pretrained,
+)
+
+from .helpers import TOY
+
+
+def v3(name: str, width: float, classes: int) -> nn.Module:
+    rows, last_channel = _mobilenet_v3_conf(name, width_mult=width)
+    return MobileNetV3(rows, last_channel, num_classes=classes)  # type: ignore[no-any-return]
+
+
+TORCHVISION: dict[str, Callable[[], nn.Module]] = {
+    "mobilenet_v3_large": tv.mobilenet_v3_large,
+    "mobilenet_v3_small": tv.mobilenet_v3_small,
+    "mobilenet_v2": tv.mobilenet_v2,
+    "mobilenet_v3_large@0.75": lambda: v3("mobilenet_v3_large", 0.75, classes=10),
+    "mobilenet_v3_small@0.5": lambda: v3("mobilenet_v3_small", 0.5, classes=3),
+    "mobilenet_v2@1.4": lambda: tv.mobilenet_v2(width_mult=1.4, num_classes=7),
+}
+
+
+def lively(network: nn.Module) -> nn.Module:
+    """Random weights and statistics with which every layer shows in the logits.
+
+    As torchvision initialises a network its logits are about 1e-9, whatever the layers do.
+    """
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            # a filter's own inputs, so that a depthwise filter has a fan of 9 or 25
+            nn.init.normal_(module.weight, 0.0, math.sqrt(2 / module.weight[0].numel()))
+            if module.bias is not None:
+                nn.init.normal_(module.bias, 0.0, 0.5)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.7, 1.3)
+            nn.init.normal_(module.bias, 0.0, 0.3)
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_(0.0, 0.3)
+            module.running_var.uniform_(0.3, 1.2)
+    return network.eval()
+
+
+@torch.no_grad()
+def logits(network: nn.Module, side: int = 64) -> Tensor:
+    images = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(1))
+    out: Tensor = network.eval()(images)
+    return out
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_torchvisions_weights_give_torchvisions_logits(name: str) -> None:
+    theirs = lively(TORCHVISION[name]())
+    expected = logits(theirs)
+    assert expected.std() > 0.1
+    assert (expected[0] - expected[1]).abs().max() > 0.1
+    ours = from_torchvision(name, theirs.state_dict())
+    torch.testing.assert_close(logits(ours), expected, rtol=0, atol=1e-4)
+
+
+def test_the_comparison_of_logits_sees_a_wrong_eps_of_the_normalisation() -> None:
+    theirs = lively(tv.mobilenet_v3_small())
+    wrong = from_torchvision("mobilenet_v3_small", theirs.state_dict())
+    for module in wrong.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-5
+    assert (logits(wrong) - logits(theirs)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"])
+def test_torchvisions_normalisation_and_dropout_are_taken_over(name: str) -> None:
+    def settings(network: nn.Module) -> set[tuple[float, float | None]]:
+        return {(m.eps, m.momentum) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
+
+    theirs = TORCHVISION[name]()
+    ours = from_torchvision(name, theirs.state_dict())
+    assert settings(ours) == settings(theirs)
+    assert [m.p for m in theirs.modules() if isinstance(m, nn.Dropout)] == [ours.dropout.p]
+
+
+def test_the_weights_of_another_network_are_refused_by_their_number() -> None:
+    ours, theirs = tv.mobilenet_v3_large().state_dict(), tv.mobilenet_v2().state_dict()
+    with pytest.raises(ArchitectureError) as refusal:
+        from_torchvision("mobilenet_v3_large", theirs)
+    wanted = f"state must hold {len(ours)} tensors for mobilenet_v3_large, got {len(theirs)}"
+    assert str(refusal.value) == wanted
+
+
+def test_the_weights_of_another_width_are_refused_by_the_first_shape_that_differs() -> None:
+    # width 0.75 leaves the first block as it is (make_divisible(12) = 16) and takes 64 to 48
+    state = v3("mobilenet_v3_large", 0.75, classes=1000).state_dict()
+    with pytest.raises(ArchitectureError) as refusal:
+        from_torchvision("mobilenet_v3_large", state)
+    assert str(refusal.value) == (
+        "state: features.2.block.0.0.weight must have shape (64, 16, 1, 1) as blocks.1.expand.conv.weight, "
+        "got (48, 16, 1, 1)"
+    )
+
+
+@pytest.mark.parametrize("state", [{}, {"steps": torch.tensor(1)}], ids=["none", "a single number"])
+def test_weights_without_a_classifier_are_refused(state: dict[str, Tensor]) -> None:
+    with pytest.raises(ArchitectureError, match=r"^state must hold"):
+        from_torchvision("mobilenet_v2", state)
+
+
+def test_the_weights_of_an_unknown_network_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="unknown network 'resnet18'"):
+        from_torchvision("resnet18", tv.mobilenet_v2().state_dict())
+
+
+def test_pretrained_weights_are_torchvisions_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+    state = lively(tv.mobilenet_v3_small()).state_dict()
+
+    def download(url: str, *, progress: bool, check_hash: bool) -> dict[str, Tensor]:
+        asked.append((url, check_hash))
+        return state
+
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", download)
+    network = pretrained("mobilenet_v3_small")
+    assert asked == [(tv.MobileNet_V3_Small_Weights.DEFAULT.url, True)]
+    assert torch.equal(network.classifier.weight, state["classifier.3.weight"])
+
+
+def test_pretrained_weights_exist_for_whole_networks_only() -> None:
+    with pytest.raises(ArchitectureError, match=r"must be mobilenet_v3_large, .* got mobilenet_v2@0\.5"):
+        pretrained("mobilenet_v2@0.5")
+
+
+def test_images_of_any_count_and_depth_become_logits() -> None:
+    network = build_network(replace(TOY, image_channels=1, classes=5))
+    assert network(torch.zeros(3, 1, 8, 8)).shape == (3, 5)
+
+
+def test_example_images_are_what_the_network_takes() -> None:
+    architecture = replace(TOY, image_channels=1, resolution_px=12)
+    assert example_images(architecture, count=2).shape == (2, 1, 12, 12)
+
+
+def test_parameters_are_counted() -> None:
+    # weights 3 * 4 and bias 4, and two a channel for the normalisation
+    assert parameters_of(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))) == 16 + 8
+
+
+def test_the_residual_is_there_where_stride_is_1_and_channels_agree() -> None:
+    x = torch.randn(2, 8, 4, 4)
+    for stride in (1, 2):
+        for out in (8, 16):
+            bneck = Bneck(8, Block(3, 24, out, "none", "relu", stride)).eval()
+            # a projection normalised to nothing lets the residual alone through
+            nn.init.zeros_(bneck.project.get_submodule("norm").weight)  # type: ignore[arg-type]
+            y = bneck(x)
+            if (stride, out) == (1, 8):
+                assert torch.equal(y, x)
+            else:
+                assert y.shape == (2, out, 4 // stride, 4 // stride)
+                assert not y.any()
+
+
+@pytest.mark.parametrize(("expanded", "kept"), [(16, False), (24, True), (8, True)])
+def test_the_expansion_is_left_out_where_it_would_keep_the_channels(expanded: int, kept: bool) -> None:
+    bneck = Bneck(16, Block(3, expanded, 24, "none", "relu", 1))
+    assert (bneck.expand is not None) is kept
+
+
+def test_squeeze_and_excitation_scales_each_channel_by_hand_computed_gates() -> None:
+    attention = SqueezeExcite(channels=2, squeeze=1)
+    with torch.no_grad():
+        attention.reduce.weight.copy_(torch.tensor([1.0, 1.0]).view(1, 2, 1, 1))
+        attention.restore.weight.copy_(torch.tensor([1.0, -0.5]).view(2, 1, 1, 1))
+        for layer in (attention.reduce, attention.restore):
+            assert layer.bias is not None
+            layer.bias.zero_()
+    means_1_and_2 = torch.tensor([[[0.0, 2.0]], [[4.0, 0.0]]]).unsqueeze(0)
+    # squeeze: relu(1 + 2) = 3; gates: hardsigmoid(3) = 1 and hardsigmoid(-1.5) = 0.25
+    expected = torch.tensor([[[0.0, 2.0]], [[1.0, 0.0]]]).unsqueeze(0)
+    torch.testing.assert_close(attention(means_1_and_2), expected)
+    # squeeze: relu(-1 - 2) = 0; gates: hardsigmoid(0) = 0.5
+    torch.testing.assert_close(attention(-means_1_and_2), -0.5 * means_1_and_2)
+
+
+def test_efficient_channel_attention_mixes_neighbouring_channels_by_hand_computed_gates() -> None:
+    attention = EfficientChannelAttention(channels=8)
+    with torch.no_grad():
+        attention.conv.weight.copy_(torch.tensor([1.0, 2.0, 4.0]).view(1, 1, 3))
+    x = torch.tensor([1.0, -1.0]).repeat(1, 8, 1, 1)
+    x[0, 2] = torch.tensor([0.0, 2.0])
+    # the means are 0 but for channel 2, where it is 1; so the convolution gives channel 1 the
+    # last weight, 2 the middle one, 3 the first one, and 0 to all others
+    convolved = torch.tensor([0.0, 4.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0]).view(1, 8, 1, 1)
+    torch.testing.assert_close(attention(x), x / (1 + torch.exp(-convolved)))
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel"),
+    [
+        (1, 1),  # 0.5
+        (8, 3),  # 2.0, half-way
+        (16, 3),  # 2.5
+        (64, 3),  # 3.5
+        (128, 5),  # 4.0, half-way
+        (240, 5),  # 4.45
+        (512, 5),  # 5.0
+        (960, 5),  # 5.45
+        (2048, 7),  # 6.0, half-way
+    ],
+)
+def test_the_kernel_of_eca_is_the_odd_number_nearest_to_half_of_log_channels_plus_1(
+    channels: int, kernel: int
+) -> None:
+    assert eca_kernel(channels) == kernel
+
+
+@pytest.mark.parametrize("channels", [1, 8, 100])
+@pytest.mark.parametrize("side", [1, 5])
+def test_attentions_keep_the_shape(channels: int, side: int) -> None:
+    x = torch.randn(2, channels, side, side)
+    assert SqueezeExcite(channels, 4)(x).shape == x.shape
+    assert EfficientChannelAttention(channels)(x).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("relu", nn.ReLU), ("relu6", nn.ReLU6), ("hardswish", nn.Hardswish), ("silu", nn.SiLU)],
+)
+def test_each_part_has_the_activation_it_asks_for(name: Activation, kind: type[nn.Module]) -> None:
+    other, other_kind = ("silu", nn.SiLU) if name == "relu" else ("relu", nn.ReLU)
+    rest = Block(3, 8, 4, "none", other, 1)  # type: ignore[arg-type]
+    block = Block(3, 8, 4, "se", name, 1, squeeze=2)
+
+    def in_blocks(network: nn.Module) -> list[type[nn.Module]]:
+        return [
+            type(m.get_submodule("activation"))
+            for m in network.modules()
+            if isinstance(m, ConvNorm) and "activation" in dict(m.named_children())
+        ]
+
+    network = build_network(replace(TOY, stem=Stem(4, other), blocks=(block, rest), head=Head(10, 6, other)))  # type: ignore[arg-type]
+    # stem; expand and depthwise of both blocks, the projection being linear; features
+    assert in_blocks(network) == [other_kind, kind, kind, other_kind, other_kind, other_kind]
+    network = build_network(replace(TOY, stem=Stem(4, name), blocks=(rest,), head=Head(10, 6, name)))
+    assert in_blocks(network) == [kind, other_kind, other_kind, kind]
+    assert network.hidden is not None
+    assert [type(m) for m in network.hidden] == [nn.Linear, kind]
+
+
+def test_the_hidden_layer_is_there_where_the_head_has_one() -> None:
+    assert build_network(TOY).hidden is None
+    network = build_network(replace(TOY, head=Head(10, hidden=6)))
+    assert network.classifier.in_features == 6
+
+
+def test_dropout_acts_before_the_classifier_while_training_alone() -> None:
+    network = build_network(TOY, dropout=1.0)
+    nn.init.ones_(network.classifier.bias)
+    images = torch.randn(2, 3, 8, 8)
+    assert torch.equal(network.train()(images), torch.ones(2, 2))
+    assert not torch.equal(network.eval()(images), torch.ones(2, 2))
+
+
+def test_weights_start_as_torch_draws_them() -> None:
+    torch.manual_seed(0)
+    network = build_network(published("mobilenet_v3_large"))
+    # evenly from -1 / sqrt(fan in) to 1 / sqrt(fan in), so with a standard deviation of 1 / sqrt(3 fan in);
+    # the filters of block 14 have 5 * 5 inputs of their own, the 1x1 filters of its expansion 160
+    for name, fan_in in (
+        ("blocks.13.depthwise.conv", 25),
+        ("blocks.13.expand.conv", 160),
+        ("hidden.0", 960),
+        ("classifier", 1280),
+    ):
+        weight = network.get_parameter(f"{name}.weight")
+        assert weight.abs().max().item() <= fan_in**-0.5
+        # 24,000 draws and more: a standard deviation is off by 0.5% or so
+        assert weight.std().item() == pytest.approx((3 * fan_in) ** -0.5, rel=0.02)
+
+
+def test_the_eps_and_momentum_asked_for_reach_every_normalisation() -> None:
+    network = build_network(TOY, norm_eps=1e-3, norm_momentum=0.01)
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    # stem, three of block 1, two of block 2 (which has no expansion), features
+    assert [(m.eps, m.momentum) for m in norms] == [(1e-3, 0.01)] * 7
