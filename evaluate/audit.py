@@ -1,6 +1,5 @@
 """Counting a network with fvcore and torch, operator by operator, to hold the closed form against."""
 
-import logging
 import warnings
 from dataclasses import dataclass
 
@@ -26,7 +25,6 @@ def fvcore_counts(architecture: Architecture) -> dict[str, Counted]:
         warnings.simplefilter("ignore", FutureWarning)  # fvcore imports what torch has deprecated
         from fvcore.nn import FlopCountAnalysis
     network = build_network(architecture).eval()
-    logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
     with torch.no_grad():
         analysis = FlopCountAnalysis(network, example_images(architecture))
         analysis.set_op_handle("aten::batch_norm", _nothing, "aten::adaptive_avg_pool2d", _nothing)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ..search_space import Cost, GoalError, UnknownNameError
+from ..search_space.errors import FieldError
 from .latency import Latency
 
 Quantity = Literal["accuracy", "latency", "macs", "params"]
@@ -19,6 +20,10 @@ class Objective:
     """One quantity to optimise: accuracy goes up, the others down."""
 
     quantity: Quantity
+
+    def __post_init__(self) -> None:
+        if self.quantity not in QUANTITIES:
+            raise FieldError("quantity", f"must be one of {', '.join(QUANTITIES)}, got {self.quantity}")
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -41,6 +46,14 @@ class Constraint:
     quantity: Literal["macs", "params", "latency"]
     limit: float
     unit: Literal["", "ms", "x"] = ""
+
+    def __post_init__(self) -> None:
+        if self.quantity not in ("macs", "params", "latency"):
+            raise FieldError("quantity", f"must be macs, params or latency, got {self.quantity}")
+        if not 0 < self.limit < math.inf:
+            raise FieldError("limit", f"must be above 0, got {self.limit}")
+        if self.unit not in (("ms", "x") if self.quantity == "latency" else ("",)):
+            raise FieldError("unit", f"must be ms or x for latency and empty otherwise, got '{self.unit}'")
 
     def violation(self, value: float) -> float:
         """The excess over the limit as a share of it; at most 0 where the limit holds."""
@@ -107,9 +120,10 @@ def parse_count(text: str) -> float:
         GoalError: no such number, or none above 0.
     """
     match = re.fullmatch(r"([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)([KMG]?)", text.strip())
-    if not match or not 0 < float(match[1]) < math.inf:
+    count = float(match[1]) * _SUFFIXES[match[2]] if match else 0.0
+    if not 0 < count < math.inf:
         raise GoalError(f"a limit must be a number above 0 like 600K, 60M or 1.2G, got '{text}'")
-    return float(match[1]) * _SUFFIXES[match[2]]
+    return count
 
 
 def parse_latency(text: str) -> Constraint:
@@ -127,10 +141,11 @@ def parse_latency(text: str) -> Constraint:
 def parse_goals(objectives: str, limits: Mapping[str, str | None]) -> Goals:
     """Goals from words: limits by quantity (`macs`, `params`, `latency`), None for no limit."""
     constraints: list[Constraint] = []
-    for quantity in ("macs", "params"):
-        if text := limits.get(quantity):
-            constraints.append(Constraint("macs" if quantity == "macs" else "params", parse_count(text)))
-    if text := limits.get("latency"):
+    counted: tuple[Literal["macs"], Literal["params"]] = ("macs", "params")
+    for quantity in counted:
+        if (text := limits.get(quantity)) is not None:
+            constraints.append(Constraint(quantity, parse_count(text)))
+    if (text := limits.get("latency")) is not None:
         constraints.append(parse_latency(text))
     return Goals(parse_objectives(objectives), tuple(constraints))
 

@@ -1,8 +1,8 @@
 """Latency as a ratio to a reference network, measured so that it repeats on a busy machine.
 
-The network and the reference run in turns (ABBA), each for a few runs, and the clock counts the
-CPU time of the measuring thread; the result is the median of the pairs' ratios. Against the usual
-median of wall times this brings the spread from tens of percent to one or two.
+The network and the reference take turns (ABBA). A turn's time is the quickest of a few timings,
+in CPU time of the measuring thread; the result is the median of the pairs' ratios.
+`docs/decisions/0006-latency.md` has its spread against that of the usual median of wall times.
 """
 
 import math
@@ -22,8 +22,8 @@ Clock = Callable[[], float]
 
 PAIRS = 20
 MAX_ROUNDS = 3
-MIN_RUNS = 5
-MIN_SECONDS = 0.001
+TIMINGS = 5
+MIN_SECONDS = 0.0002
 NOISY = 0.10
 
 
@@ -124,13 +124,19 @@ def latency_backend(name: str) -> LatencyBackend:
     return BACKENDS[name]()
 
 
-def seconds_of(run: Run, runs: int, clock: Clock) -> float:
-    """Seconds a run, the first one left out of the count."""
+def least_seconds(run: Run, repeats: int, clock: Clock) -> float:
+    """Seconds a run in the quickest of `TIMINGS` timings of so many runs each.
+
+    A run before them, which finds the caches as the other network left them, is not timed.
+    """
     run()
-    start = clock()
-    for _ in range(runs):
-        run()
-    return (clock() - start) / runs
+    timings: list[float] = []
+    for _ in range(TIMINGS):
+        start = clock()
+        for _ in range(repeats):
+            run()
+        timings.append(clock() - start)
+    return min(timings) / repeats
 
 
 def paired_ratios(
@@ -141,20 +147,23 @@ def paired_ratios(
     Args:
         clock: seconds; CPU time of this thread unless a test wants another.
     """
-    runs, reference_runs = (
-        max(MIN_RUNS, math.ceil(MIN_SECONDS / max(seconds_of(each, 3, clock), 1e-9)))
-        for each in (run, reference)
-    )
+    repeats = repeats_of(run, clock)
+    reference_repeats = repeats_of(reference, clock)
     ratios: list[float] = []
     for pair in range(pairs):
         if pair % 2 == 0:
-            mine = seconds_of(run, runs, clock)
-            theirs = seconds_of(reference, reference_runs, clock)
+            mine = least_seconds(run, repeats, clock)
+            theirs = least_seconds(reference, reference_repeats, clock)
         else:
-            theirs = seconds_of(reference, reference_runs, clock)
-            mine = seconds_of(run, runs, clock)
+            theirs = least_seconds(reference, reference_repeats, clock)
+            mine = least_seconds(run, repeats, clock)
         ratios.append(mine / theirs)
     return ratios
+
+
+def repeats_of(run: Run, clock: Clock) -> int:
+    """How many runs a timing needs so that reading the clock does not count."""
+    return max(1, math.ceil(MIN_SECONDS / max(least_seconds(run, 1, clock), 1e-9)))
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
@@ -198,11 +207,12 @@ class LatencyMeter:
 
     def calibrate(self) -> float:
         """The reference's median milliseconds now."""
-        times = [seconds_of(self._reference, MIN_RUNS, self.clock) for _ in range(PAIRS)]
+        repeats = repeats_of(self._reference, self.clock)
+        times = [least_seconds(self._reference, repeats, self.clock) for _ in range(PAIRS)]
         return 1000 * statistics.median(times)
 
     def measure(self, network: "Network") -> Latency:
-        """About half a CPU-second at 3 ms a network; up to three times that while it is noisy."""
+        """About 0.7 CPU-seconds at 3 ms a network; up to three times that while it is noisy."""
         run = self.backend.prepare(network)
         ratios: list[float] = []
         for _ in range(MAX_ROUNDS):

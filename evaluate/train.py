@@ -47,7 +47,7 @@ def train(
         _decayed_and_not(network, recipe.weight_decay),
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
-        nesterov=True,
+        nesterov=recipe.momentum > 0,
     )
     steps_an_epoch = shuffled_batches(data.count("train"), recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(

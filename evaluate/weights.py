@@ -29,5 +29,6 @@ def trained_network(architecture: Architecture, path: Path, dropout: float = 0.0
     except FileNotFoundError:
         raise RunError(f"{path}: the weights of network {architecture.key} are missing") from None
     except Exception as error:
-        raise RunError(f"{path}: no weights of network {architecture.key}: {first_line(error)}") from None
+        what = f"no weights of network {architecture.key}: the file is damaged or of another network"
+        raise RunError(f"{path}: {what} ({first_line(error)})") from None
     return network

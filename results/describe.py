@@ -70,9 +70,9 @@ def accuracy_text(accuracy: Accuracy) -> str:
 
 
 def ratio_text(latency: Latency) -> str:
-    """The ratio to the reference with its interval: `0.52x (0.51 to 0.53)`."""
+    """The ratio to the reference with its interval: `0.520x (0.514 to 0.531)`."""
     noisy = ", noisy" if latency.status == "noisy" else ""
-    return f"{latency.ratio:.2f}x ({latency.ratio_low:.2f} to {latency.ratio_high:.2f}{noisy})"
+    return f"{latency.ratio:.3f}x ({latency.ratio_low:.3f} to {latency.ratio_high:.3f}{noisy})"
 
 
 def block_text(block: Block) -> str:

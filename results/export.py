@@ -83,7 +83,7 @@ def parse_formats(text: str) -> list[str]:
         UnknownNameError: no such format.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
+    for name in names or [""]:
         if name not in FORMATS:
             raise UnknownNameError("format", name, FORMATS)
     return names
@@ -99,12 +99,19 @@ def export(run: Run, record: Record, formats: Sequence[str], folder: Path) -> li
         raise RunError(
             f"{run.folder}: trial {record.trial} is {record.state}; only judged networks are exported"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"trial{record.trial}-{record.key}"
     paths = {name: stem.with_suffix(FORMATS[name].suffix) for name in formats}
     for path in paths.values():
         if path.exists():
             raise RunError(f"{path} exists; choose another folder with -o")
-    for name, path in paths.items():
-        FORMATS[name].write(run, record, path)
+    if set(formats) - {"config"}:
+        from ..evaluate.weights import trained_network
+
+        trained_network(record.architecture, run.checkpoint(record.architecture))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, path in paths.items():
+            FORMATS[name].write(run, record, path)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written to: {error.strerror}") from None
     return list(paths.values())

@@ -64,11 +64,11 @@ def record_of(trial: "FrozenTrial", space: SearchSpace) -> Record | None:
         return None
     attrs = trial.user_attrs
     architecture = space.decode(genes)
-    default: State = "waiting" if trial.state.name == "WAITING" else "running"
+    untold: dict[str, State] = {"WAITING": "waiting", "RUNNING": "running"}
     return Record(
         trial=trial.number,
         source=attrs.get("source", "sampler"),
-        state=attrs.get("state", default),
+        state=attrs.get("state", untold.get(trial.state.name, "interrupted")),
         architecture=architecture,
         cost=cost(architecture),
         latency=Latency(**attrs["latency"]) if "latency" in attrs else None,

@@ -32,6 +32,8 @@ def write_report(run: Run, path: Path) -> None:
     Raises:
         RunError: it cannot be written there.
     """
+    if path.is_dir():
+        raise RunError(f"{path} cannot be written: it is a folder")
     text = report_html(run)
     unfinished = path.with_name(f".{path.name}.part")
     try:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, get_type_hints
 
 from ..evaluate import Constraint, Goals, Objective, Recipe
 from ..search_space import Architecture, SearchSpace, published
 from ..search_space.architecture_file import read_architecture
-from ..search_space.entry import Entry, parse_file
+from ..search_space.entry import Entry, dump, parse_file
+from ..search_space.flat import read_as, read_flat
 from ..search_space.space_file import read_space, space_to_dict
 
 FORMAT = "run/1"
@@ -113,7 +112,10 @@ def settings_to_dict(settings: RunSettings) -> dict[str, Any]:
 
 
 def save_settings(settings: RunSettings, path: Path) -> None:
-    path.write_text(yaml.safe_dump(settings_to_dict(settings), sort_keys=False, width=110), encoding="utf-8")
+    """Write `run.yaml` whole or not at all."""
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(dump(settings_to_dict(settings)), encoding="utf-8")
+    unfinished.replace(path)
 
 
 def load_settings(path: Path) -> RunSettings:
@@ -130,28 +132,48 @@ def read_settings(entry: Entry) -> RunSettings:
     given = entry.mapping(("bneck", *(field.name for field in fields(RunSettings))))
     if given["bneck"].value != FORMAT:
         raise given["bneck"].error(f"must be {FORMAT}, got {given['bneck'].shown}")
-    plain: dict[str, Any] = {name: item.plain() for name, item in given.items() if name != "bneck"}
+    hints = get_type_hints(RunSettings)
+    nested = ("bneck", "space", "data", "goals", "recipe", "latency", "trials", "seed", "baselines")
+    plain = {name: read_as(hints[name], item) for name, item in given.items() if name not in nested}
+    return RunSettings(
+        space=read_space(given["space"]),
+        data=read_flat(DataSettings, given["data"]),
+        goals=_read_goals(given["goals"]),
+        recipe=read_flat(Recipe, given["recipe"]),
+        latency=_read_latency(given["latency"]),
+        trials=given["trials"].integer(least=1),
+        seed=given["seed"].integer(least=0),
+        baselines=tuple(_read_published(item) for item in given["baselines"].items()),
+        **plain,
+    )
+
+
+def _read_goals(entry: Entry) -> Goals:
+    given = entry.mapping(("objectives", "limits"))
+    objectives = [_read_objective(item) for item in given["objectives"].items()]
+    limits = [read_flat(Constraint, item) for item in given["limits"].items()]
     with entry.placed():
-        goals = given["goals"].mapping(("objectives", "limits"))
-        latency = given["latency"].mapping(tuple(field.name for field in fields(LatencySettings)))
-        plain["space"] = read_space(given["space"])
-        plain["data"] = _build(DataSettings, given["data"])
-        plain["goals"] = Goals(
-            tuple(Objective(quantity) for quantity in goals["objectives"].plain()),
-            tuple(_build(Constraint, limit) for limit in goals["limits"].items()),
-        )
-        plain["recipe"] = _build(Recipe, given["recipe"])
-        plain["latency"] = LatencySettings(
-            latency["backend"].text(),
-            latency["reference"].text(),
-            read_architecture(latency["architecture"]),
-            latency["reference_ms"].number(),
-        )
-        plain["baselines"] = tuple(plain["baselines"])
-        return RunSettings(**plain)
+        return Goals(tuple(objectives), tuple(limits))
 
 
-def _build(kind: type[Any], entry: Entry) -> Any:
-    """A flat dataclass from a mapping with all its fields; lists become tuples."""
-    given = {name: item.plain() for name, item in entry.mapping([f.name for f in fields(kind)]).items()}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+def _read_objective(entry: Entry) -> Objective:
+    quantity: Any = entry.text()
+    with entry.placed():
+        return Objective(quantity)
+
+
+def _read_latency(entry: Entry) -> LatencySettings:
+    given = entry.mapping(tuple(field.name for field in fields(LatencySettings)))
+    return LatencySettings(
+        given["backend"].text(),
+        given["reference"].text(),
+        read_architecture(given["architecture"]),
+        given["reference_ms"].number(),
+    )
+
+
+def _read_published(entry: Entry) -> str:
+    name = entry.text()
+    with entry.placed():
+        published(name)
+    return name

@@ -20,8 +20,8 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
-EXAMPLE_MAX_MACS = "1M"
-EXAMPLE_MAX_LATENCY = "0.4x"
+EXAMPLE_MAX_MACS = "500K"
+EXAMPLE_MAX_LATENCY = "0.25x"
 RESUMABLE = ("space", "resume", "trials", "workers")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` made")]
@@ -69,7 +69,7 @@ def search(
         str, typer.Option(help="published network that latency is a ratio to")
     ] = "mobilenet_v3_small",
     latency_backend: Annotated[str, typer.Option(help="onnxruntime or torch")] = "onnxruntime",
-    batch_size: Annotated[int, typer.Option(min=2, help="images a training step")] = 64,
+    batch_size: Annotated[int, typer.Option(min=4, help="images a training step")] = 64,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="the highest of the cosine schedule")] = 0.08,
     train_images: Annotated[
         int | None, typer.Option(min=1, help="train on so many images at most, evenly by class")
@@ -91,7 +91,7 @@ def search(
 
     bneck search mobile --data folder:photos --max-macs 60M --max-latency 0.5x
 
-    The example is space tiny on the digits that come with scikit-learn, under 1M MACs and 0.4 times
+    The example is space tiny on the digits that come with scikit-learn, under 500K MACs and a quarter of
     the latency of MobileNetV3-Small.
     """
     from rich.console import Console
@@ -113,7 +113,7 @@ def search(
     else:
         if space is None:
             space = "tiny"
-            if max_macs is max_params is max_latency is None:
+            if max_macs is None and max_params is None and max_latency is None:
                 max_macs, max_latency = EXAMPLE_MAX_MACS, EXAMPLE_MAX_LATENCY
         baselines = ("mobilenet_v3_small", "mobilenet_v2") if baseline is None else tuple(baseline)
         run = new_run(

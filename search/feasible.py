@@ -66,7 +66,7 @@ def unseen_within_limits(
             architecture = space.decode(genes)
             if architecture.key not in known and excess(cost(architecture)) == 0:
                 return genes
-            genes = space.mutate(genes, rng)
+            genes = next(space.neighbours(genes, rng), genes)
     return None
 
 

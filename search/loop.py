@@ -5,18 +5,19 @@ The chain of one trial stops at the first limit that is broken: cost in closed f
 """
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..evaluate import Accuracy, Latency
+from ..evaluate.train import TrainingFailedError
 from ..results import Baseline, Check, Record, Run, pareto_front
 from ..search_space import Architecture, RunError
 from . import worker
 from .progress import Progress, Status
-from .proposals import Proposal, Proposals, SpaceExhausted
+from .proposals import Proposal, Proposals, SpaceExhaustedError
 
 POLL_SECONDS = 0.5
 
@@ -73,28 +74,33 @@ def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
         while not exhausted and len(pending) < min(pool.workers, len(pending) + wanted):
             try:
                 proposal = proposals.next()
-            except SpaceExhausted:
+            except SpaceExhaustedError:
                 exhausted = True
-                progress.say(f"every network of space {run.settings.space.name} within the limits is judged")
+                progress.say(f"every network of space {run.settings.space.name} has been proposed")
                 break
             pending[pool.submit(worker.measure, proposal.architecture)] = proposal
             wanted -= 1
         progress.show(_status(run, proposals, pending.values(), latest))
         if not pending:
-            return
+            break
         finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
         for future in finished:
             proposal = pending.pop(future)
-            found: Latency | Accuracy | str = result_of(future)
-            if isinstance(found, Latency):
-                if proposals.keeps_latency_limit(proposal, found):
-                    pending[pool.submit(worker.train_network, proposal.architecture)] = proposal
-                else:
-                    proposals.tell_infeasible(proposal.trial, proposal.architecture, found)
-            elif isinstance(found, Accuracy):
+            try:
+                found: Latency | Accuracy = result_of(future)
+            except TrainingFailedError as error:
+                proposals.tell_failed(proposal, str(error))
+                continue
+            if isinstance(found, Accuracy):
                 latest = proposals.tell_judged(proposal, found)
+                progress.show(_status(run, proposals, pending.values(), latest))
+            elif proposals.keeps_latency_limit(proposal, found):
+                pending[pool.submit(worker.train_network, proposal.architecture)] = proposal
             else:
-                proposals.tell_failed(proposal, found)
+                proposals.tell_infeasible(proposal.trial, proposal.architecture, found)
+
+    if not proposals.judged:
+        proposals.refuse_to_go_on()
 
 
 def judge_baselines(run: Run, pool: Pool, progress: Progress) -> None:
@@ -142,10 +148,14 @@ def _each(
         progress.show(Status(phase, total - len(pending), total))
         finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
         for future in finished:
-            keep(pending.pop(future), result_of(future))
+            item = pending.pop(future)
+            try:
+                keep(item, result_of(future))
+            except TrainingFailedError as error:
+                progress.say(f"{item}: {error}")
 
 
-def _status(run: Run, proposals: Proposals, busy: Sequence[Proposal] | Any, latest: Record | None) -> Status:
+def _status(run: Run, proposals: Proposals, busy: Iterable[Proposal], latest: Record | None) -> Status:
     judged = proposals.judged
     return Status(
         phase="judging",

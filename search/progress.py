@@ -137,7 +137,8 @@ class LiveProgress:
             table.add_row("latest", in_words(status.latest) if status.latest else "none yet")
         for number, job in enumerate(status.doing, start=1):
             table.add_row(f"worker {number}", job)
-        bar = ProgressBar(total=max(1, status.total), completed=status.done, width=60)
+        bar = Table.grid()
+        bar.add_row(ProgressBar(total=max(1, status.total), completed=status.done, width=60))
         self.live.update(Group(Text(), bar, table))
 
     def say(self, line: str) -> None:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ..evaluate import Accuracy, Latency, Objective
 from ..results import Record, Run
@@ -36,8 +36,8 @@ class Proposal:
     latency: Latency | None = None
 
 
-class SpaceExhausted(Exception):  # noqa: N818
-    """Every network of the space within the limits has been judged."""
+class SpaceExhaustedError(Exception):
+    """Every network of the space has been proposed."""
 
 
 class Proposals:
@@ -58,6 +58,7 @@ class Proposals:
         self.judged = [record for record in records if record.state == "judged"]
         self.seen = {record.key for record in records if record.state in ("judged", "failed")}
         self.seen |= {record.key for record in records if record.state == "infeasible" and record.latency}
+        self.known = {record.key for record in records}
         self.infeasible = sum(record.state == "infeasible" for record in records)
         self.repeats = sum(record.state == "repeat" for record in records)
         self.failed = sum(record.state == "failed" for record in records)
@@ -68,17 +69,20 @@ class Proposals:
 
         Raises:
             NoFeasibleNetworkError: too many proposals in a row broke a limit or were repeats.
-            SpaceExhausted: nothing new is left.
+            SpaceExhaustedError: nothing new is left.
         """
         while True:
             if self.rejected_in_a_row >= GIVE_UP_AFTER:
-                self._give_up()
+                self.refuse_to_go_on()
             if self.rejected_in_a_row % HELP_EVERY == HELP_EVERY - 1:
+                if len(self.known) >= self.settings.space.size:
+                    raise SpaceExhaustedError
                 self._suggest_unseen()
             trial = self.study.ask(self._distributions())
             trial.relative_params  # noqa: B018  NSGA-II learns only from trials that have looked at it
             architecture = self.settings.space.decode(trial.params)
             trial.set_user_attr("key", architecture.key)
+            self.known.add(architecture.key)
             if architecture.key in self.seen:
                 self._tell_repeat(trial)
             elif not self._within_cost_limits(trial, architecture):
@@ -139,6 +143,19 @@ class Proposals:
         """Have a network proposed next."""
         self.study.enqueue_trial(genes, user_attrs={"source": source})
 
+    def refuse_to_go_on(self) -> NoReturn:
+        """End the search.
+
+        Raises:
+            NoFeasibleNetworkError: always; says what to relax.
+        """
+        limits = ", ".join(str(constraint) for constraint in self.settings.goals.constraints) or "none"
+        raise NoFeasibleNetworkError(
+            f"{self.rejected_in_a_row} proposals in a row broke a limit or had been judged before "
+            f"(limits: {limits}; {len(self.judged)} networks judged); "
+            f"relax a limit or widen space {self.settings.space.name}"
+        )
+
     @property
     def _objectives(self) -> tuple[Objective, ...]:
         return self.settings.goals.objectives
@@ -181,16 +198,6 @@ class Proposals:
         genes = unseen_within_limits(self.settings.space, self.settings.goals, self.seen, self.rng)
         if genes is not None:
             self.enqueue(genes, "within limits")
-
-    def _give_up(self) -> None:
-        space = self.settings.space
-        if len(self.seen) >= space.size:
-            raise SpaceExhausted
-        limits = ", ".join(str(constraint) for constraint in self.settings.goals.constraints) or "none"
-        raise NoFeasibleNetworkError(
-            f"{GIVE_UP_AFTER} proposals in a row broke a limit or had been judged before (limits: {limits}; "
-            f"{len(self.judged)} networks judged); relax a limit or widen space {space.name}"
-        )
 
 
 def published_within(run: Run) -> Iterator[tuple[str, Genes]]:

@@ -1,6 +1,7 @@
 """Starting a search and going on with one: everything is checked before a folder is made."""
 
 import fcntl
+import math
 import random
 import uuid
 import warnings
@@ -20,7 +21,7 @@ from ..evaluate import (
     parse_goals,
 )
 from ..results import DataSettings, LatencySettings, Run, RunSettings
-from ..results.settings import for_images
+from ..results.settings import for_images, save_settings
 from ..search_space import (
     Architecture,
     GoalError,
@@ -123,8 +124,12 @@ def new_run(request: Request) -> Run:
         goals,
         [(each, worker.measure(each)) for each in cheapest(space, rng)] if limits["latency"] else [],
     )
+    run = Run(out, settings)
+    if settings.storage:
+        _create_study(run)
     run = Run.create(out, settings)
-    _create_study(run)
+    if not settings.storage:
+        _create_study(run)
     return run
 
 
@@ -178,9 +183,10 @@ def require_fast_enough(
                 for architecture, latency in sorted(measured, key=lambda pair: pair[1].ratio)
             )
             enough = fastest.ratio_high if limit.unit == "x" else fastest.latency_ms
+            step = 10 ** (math.floor(math.log10(enough)) - 2)
             raise NoFeasibleNetworkError(
                 f"no network of space {space.name} keeps {limit}; the least ones measured: {nearest}; "
-                f"relax --max-latency to at least {enough:.3g}{limit.unit}"
+                f"relax --max-latency to at least {math.ceil(enough / step) * step:.3g}{limit.unit}"
             )
 
 
@@ -195,16 +201,16 @@ def resume(folder: Path, trials: int | None) -> Run:
     from optuna.trial import TrialState
 
     run = Run.open(folder)
-    study = run.study
-    genes = {gene.name for gene in run.settings.space.genes}
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        if set(trial.params) == genes:
-            study.enqueue_trial(
-                trial.params, user_attrs={"source": trial.user_attrs.get("source", "sampler")}
-            )
     if trials is not None:
         run = Run(folder, replace(run.settings, trials=trials))
+    with locked(run):
+        save_settings(run.settings, folder / "run.yaml")
+        genes = {gene.name for gene in run.settings.space.genes}
+        for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            run.study.tell(trial.number, state=TrialState.FAIL)
+            if set(trial.params) == genes:
+                source = trial.user_attrs.get("source", "sampler")
+                run.study.enqueue_trial(trial.params, user_attrs={"source": source})
     return run
 
 

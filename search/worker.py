@@ -13,7 +13,7 @@ import torch
 from ..evaluate import Accuracy, Latency, LatencyMeter, latency_backend
 from ..evaluate.data import Data, limited, load_data
 from ..evaluate.latency import settle
-from ..evaluate.train import TrainingFailedError, judge, train
+from ..evaluate.train import judge, train
 from ..evaluate.weights import save_weights, trained_network
 from ..results import Baseline, Check, DataSettings, Run, RunSettings
 from ..search_space import Architecture
@@ -123,12 +123,8 @@ def measure(architecture: Architecture) -> Latency:
     return _worker.measure(architecture)
 
 
-def train_network(architecture: Architecture) -> Accuracy | str:
-    """The accuracy, or in words why there is none."""
-    try:
-        return _worker.train(architecture)
-    except TrainingFailedError as error:
-        return str(error)
+def train_network(architecture: Architecture) -> Accuracy:
+    return _worker.train(architecture)
 
 
 def check(architecture: Architecture) -> Check:

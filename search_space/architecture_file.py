@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from .architecture import FORMAT, Activation, Architecture, Attention, Block, Head, Stem
+from .architecture import FORMAT, Architecture, Block, Head, Stem
 from .entry import Entry, parse_file
+from .flat import read_flat
 
 
 def architecture_yaml(architecture: Architecture, about: Mapping[str, Any] | None = None) -> str:
@@ -48,46 +49,11 @@ def read_architecture(entry: Entry) -> Architecture:
     with entry.placed():
         return Architecture(
             resolution_px=fields["resolution_px"].integer(),
-            stem=_stem(fields["stem"]),
-            blocks=tuple(_block(item) for item in fields["blocks"].items()),
-            head=_head(fields["head"]),
+            stem=read_flat(Stem, fields["stem"]),
+            blocks=tuple(read_flat(Block, item, optional=("squeeze",)) for item in fields["blocks"].items()),
+            head=read_flat(Head, fields["head"]),
             image_channels=fields["image_channels"].integer(),
             classes=fields["classes"].integer(),
-        )
-
-
-def _block(entry: Entry) -> Block:
-    fields = entry.mapping(("kernel", "expanded", "out", "attention", "activation", "stride"), ("squeeze",))
-    with entry.placed():
-        return Block(
-            kernel=fields["kernel"].integer(),
-            expanded=fields["expanded"].integer(),
-            out=fields["out"].integer(),
-            attention=cast(Attention, fields["attention"].text()),
-            activation=cast(Activation, fields["activation"].text()),
-            stride=fields["stride"].integer(),
-            squeeze=fields["squeeze"].integer() if "squeeze" in fields else 0,
-        )
-
-
-def _stem(entry: Entry) -> Stem:
-    fields = entry.mapping(("out", "activation", "kernel", "stride"))
-    with entry.placed():
-        return Stem(
-            out=fields["out"].integer(),
-            activation=cast(Activation, fields["activation"].text()),
-            kernel=fields["kernel"].integer(),
-            stride=fields["stride"].integer(),
-        )
-
-
-def _head(entry: Entry) -> Head:
-    fields = entry.mapping(("features", "hidden", "activation"))
-    with entry.placed():
-        return Head(
-            features=fields["features"].integer(),
-            hidden=fields["hidden"].integer(),
-            activation=cast(Activation, fields["activation"].text()),
         )
 
 

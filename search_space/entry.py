@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from .errors import ArchitectureError, FileFormatError, SpaceError
+from .errors import BneckError, FieldError, FileFormatError
 
 T = TypeVar("T")
-_INTEGER = re.compile(r"[-+]?[0-9]+")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
@@ -59,9 +59,11 @@ class Entry:
             raise self.error(f"must be a list, got {self.shown}")
         return self.value
 
-    def integer(self) -> int:
+    def integer(self, least: int | None = None) -> int:
         if not isinstance(self.value, int) or isinstance(self.value, bool):
             raise self.error(f"must be a whole number, got {self.shown}")
+        if least is not None and self.value < least:
+            raise self.error(f"must be at least {least}, got {self.shown}")
         return self.value
 
     def number(self) -> float:
@@ -72,6 +74,11 @@ class Entry:
     def text(self) -> str:
         if not isinstance(self.value, str):
             raise self.error(f"must be text, got {self.shown}")
+        return self.value
+
+    def flag(self) -> bool:
+        if not isinstance(self.value, bool):
+            raise self.error(f"must be true or false, got {self.shown}")
         return self.value
 
     def choices(self, read: Callable[["Entry"], T]) -> tuple[T, ...]:
@@ -101,10 +108,12 @@ class Entry:
         """Turn errors of a value's constructor into errors of this place."""
         try:
             yield
-        except ArchitectureError as error:
+        except FileFormatError:
+            raise
+        except FieldError as error:
             at = self.value.get(error.field, self) if isinstance(self.value, dict) else self
             raise Entry(None, self.source, at.line, self.path).error(str(error)) from None
-        except SpaceError as error:
+        except BneckError as error:
             raise self.error(str(error)) from None
 
 
@@ -115,7 +124,9 @@ def parse(text: str, source: str) -> Entry:
         FileFormatError: the text is no YAML, or holds a key twice.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text.expandtabs() if source.endswith(".json") else text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        raise FileFormatError(f"{source}: is nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise FileFormatError(f"{source}:{line}: no valid YAML: {error.problem}") from None
@@ -138,6 +149,23 @@ def parse_file(path: Path) -> Entry:
         reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
         raise FileFormatError(f"{path}: cannot be read: {reason}") from None
     return parse(text, str(path))
+
+
+def dump(value: Any) -> str:
+    """YAML that `parse` reads back as it was: strings that look like numbers are quoted."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = None if _scalar(text) is text else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _entry(node: yaml.Node, source: str, path: str, line: int, around: tuple[yaml.Node, ...]) -> Entry:

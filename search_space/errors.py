@@ -1,14 +1,15 @@
 """What bneck raises when the caller can mend it.
 
     BneckError
-    ├── ArchitectureError    a block, stem, head or network that cannot exist
-    ├── SpaceError           a space or genes that do not fit together
-    ├── FileFormatError      a YAML or JSON file, with its line and key
-    ├── UnknownNameError     a name that is not in a table, with the nearest ones
-    ├── DataError            a data set that is missing or broken
-    ├── GoalError            an objective or a limit that makes no sense
+    ├── FieldError               a field with a value that it cannot have
+    │   └── ArchitectureError    one of a block, stem, head, network or space
+    ├── SpaceError               a space or genes that do not fit together
+    ├── FileFormatError          a YAML or JSON file, with its line and key
+    ├── UnknownNameError         a name that is not in a table, with the nearest ones
+    ├── DataError                a data set that is missing or broken
+    ├── GoalError                an objective or a limit that makes no sense
     ├── NoFeasibleNetworkError   limits that no network of the space meets
-    └── RunError             a run folder or study that cannot be used
+    └── RunError                 a run folder or study that cannot be used
 
 The command line prints the message alone and exits with code 2.
 """
@@ -21,8 +22,8 @@ class BneckError(Exception):
     """Something the caller can mend; the message says what, where and how."""
 
 
-class ArchitectureError(BneckError):
-    """A value no network can have.
+class FieldError(BneckError):
+    """A field with a value that it cannot have.
 
     Attributes:
         field: the field at fault, so that a file's reader can name its line.
@@ -31,6 +32,10 @@ class ArchitectureError(BneckError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field} {problem}")
         self.field = field
+
+
+class ArchitectureError(FieldError):
+    """A value no network can have."""
 
 
 class SpaceError(BneckError):

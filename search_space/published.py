@@ -5,6 +5,7 @@ sigmoid has the same parameters and the same MACs.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem, make_divisible
@@ -181,10 +182,7 @@ def published(name: str) -> Architecture:
 
 
 def _width(text: str, name: str) -> float:
-    try:
-        width = float(text)
-    except ValueError:
-        width = math.nan
+    width = float(text) if re.fullmatch(r"[0-9]+\.?[0-9]*|\.[0-9]+", text) else math.nan
     if not 0.1 <= width <= 10:
         raise ArchitectureError("width", f"must be a number from 0.1 to 10, got '{text}' in '{name}'")
     return width

@@ -3,6 +3,7 @@
     python tests/benchmarks/cost_vs_fvcore.py
 
 Both count the MACs of the published networks. The network that fvcore traces is built beforehand.
+Times are CPU times of one thread, so that other work on the machine makes little difference.
 """
 
 import logging
@@ -15,6 +16,7 @@ from collections.abc import Callable
 warnings.filterwarnings("ignore")
 logging.getLogger("fvcore").setLevel(logging.ERROR)
 
+import torch  # noqa: E402
 from fvcore.nn import FlopCountAnalysis  # noqa: E402
 
 from bneck.search_space import PUBLISHED_NAMES, cost, published  # noqa: E402
@@ -27,13 +29,14 @@ def median_ms(work: Callable[[], object], times: int) -> float:
     work()
     seconds: list[float] = []
     for _ in range(times):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return 1000 * statistics.median(seconds)
 
 
 def main() -> None:
+    torch.set_num_threads(1)
     print(f"{'network':<26}{'cost() ms':>12}{'fvcore ms':>12}{'ratio':>10}")
     ratios: list[float] = []
     for name in PUBLISHED_NAMES:

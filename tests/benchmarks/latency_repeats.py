@@ -2,8 +2,8 @@
 
     python tests/benchmarks/latency_repeats.py
 
-Measures the same random networks several times over in shuffled order, while other processes keep
-both cores busy, and prints the coefficient of variation of each estimator over the rounds.
+Measures the same random networks several times over in shuffled order, while none, two or four
+other processes keep the cores busy, and prints how far each estimator varies over the rounds.
 """
 
 import multiprocessing
@@ -18,9 +18,9 @@ from bneck.evaluate.latency import OnnxRuntimeBackend, Run, paired_ratios, settl
 from bneck.search_space import load_space, published
 from bneck.search_space.network import build_network
 
-NETWORKS = 8
+NETWORKS = 6
 ROUNDS = 8
-BUSY_PROCESSES = 2
+BUSY_PROCESSES = (0, 2, 4)
 RUNS = 50
 
 
@@ -41,25 +41,31 @@ def times(run: Run, clock: Callable[[], float]) -> list[float]:
     return found
 
 
+def ratio_of_medians(run: Run, reference: Run) -> float:
+    mine, theirs = times(run, time.perf_counter), times(reference, time.perf_counter)
+    return statistics.median(mine) / statistics.median(theirs)
+
+
 ESTIMATORS: dict[str, Callable[[Run, Run], float]] = {
-    "median wall time": lambda run, _: statistics.median(times(run, time.perf_counter)),
+    "median of wall times": lambda run, _: statistics.median(times(run, time.perf_counter)),
     "least wall time": lambda run, _: min(times(run, time.perf_counter)),
-    "median CPU time": lambda run, _: statistics.median(times(run, time.thread_time)),
-    "paired CPU-time ratio": lambda run, reference: statistics.median(paired_ratios(run, reference)),
+    "median of CPU times": lambda run, _: statistics.median(times(run, time.thread_time)),
+    "ratio of median wall times": ratio_of_medians,
+    "bneck's paired ratio": lambda run, reference: statistics.median(paired_ratios(run, reference)),
 }
 
 
-def main() -> None:
+def main(processes: int) -> None:
     torch.set_num_threads(1)
     backend = OnnxRuntimeBackend()
     space = load_space("mobile-small")
     rng = random.Random(0)
     runs = [backend.prepare(settle(build_network(space.decode(space.sample(rng))))) for _ in range(NETWORKS)]
     reference = backend.prepare(settle(build_network(published("mobilenet_v3_small"))))
-    busy = [multiprocessing.Process(target=keep_busy, daemon=True) for _ in range(BUSY_PROCESSES)]
+    busy = [multiprocessing.Process(target=keep_busy, daemon=True) for _ in range(processes)]
+    found: dict[str, list[list[float]]] = {name: [[] for _ in runs] for name in ESTIMATORS}
     for process in busy:
         process.start()
-    found: dict[str, list[list[float]]] = {name: [[] for _ in runs] for name in ESTIMATORS}
     for _ in range(ROUNDS):
         order = list(range(NETWORKS))
         rng.shuffle(order)
@@ -68,13 +74,12 @@ def main() -> None:
                 found[name][number].append(estimate(runs[number], reference))
     for process in busy:
         process.terminate()
-    print(
-        f"{NETWORKS} networks x {ROUNDS} rounds, {BUSY_PROCESSES} busy processes; spread (CV) over the rounds"
-    )
+    print(f"{NETWORKS} networks x {ROUNDS} rounds, {processes} busy processes; spread (CV) over the rounds")
     for name, values in found.items():
         spreads = sorted(statistics.stdev(each) / statistics.mean(each) for each in values)
-        print(f"{name:>24}: median network {statistics.median(spreads):6.1%}, worst {spreads[-1]:6.1%}")
+        print(f"{name:>28}: median network {statistics.median(spreads):6.1%}, worst {spreads[-1]:6.1%}")
 
 
 if __name__ == "__main__":
-    main()
+    for processes in BUSY_PROCESSES:
+        main(processes)

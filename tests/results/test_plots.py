@@ -143,7 +143,7 @@ def test_hovering_tells_trial_key_intervals_cost_blocks_and_the_test_accuracy() 
     assert f"trial 0, {first.key}" in text
     assert "accuracy 90.0 ± 3.0%" in text  # Wilson, 360 of 400: (86.7%, 92.6%)
     assert "89.0% on 400 test images" in text
-    assert "0.600 ms, 0.30x (0.27 to 0.36)" in text
+    assert "0.600 ms, 0.300x (0.270 to 0.360)" in text
     assert all(line in text for line in network_lines(first.architecture))
 
 
@@ -260,4 +260,4 @@ def test_limits_in_multiples_are_told_in_milliseconds_too() -> None:
 
 
 def test_a_noisy_latency_says_so() -> None:
-    assert ratio_text(replace(latency(0.5), status="noisy")) == "0.50x (0.45 to 0.60, noisy)"
+    assert ratio_text(replace(latency(0.5), status="noisy")) == "0.500x (0.450 to 0.600, noisy)"

@@ -95,10 +95,11 @@ def test_the_same_run_gives_the_same_bytes(run: Run, html: str) -> None:
 def test_the_table_tells_accuracy_test_latency_and_what_cannot_be_told_apart(html: str) -> None:
     told = words(html)
     # 90.0 ± 2.95 and 95.0 ± 2.17 overlap by 0.1; 80.0 ± 3.9 is apart from both.
-    assert f"0 {records()[0].key} 90.0 ± 3.0% 5 91.0 ± 2.8% 0.600 ms 0.30x (0.27 to 0.36)" in told
+    assert f"0 {records()[0].key} 90.0 ± 3.0% 5 91.0 ± 2.8% 0.600 ms 0.300x (0.270 to 0.360)" in told
     assert f"2 {records()[2].key} 80.0 ± 3.9% – – 0.400 ms" in told
     assert f"{BASELINE} over the limit: latency" in told
-    assert "87.0%" in told
+    # 1.96 / 1.0096 * sqrt(0.87 * 0.13 / 400 + 3.84 / 640,000) = 3.3 points
+    assert "87.0 ± 3.3%" in told
 
 
 def test_a_second_measurement_whose_interval_reaches_over_the_limit_is_flagged(html: str) -> None:

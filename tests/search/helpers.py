@@ -17,6 +17,7 @@ from bneck.search.loop import Pool
 from bneck.search.progress import Progress, Status
 from bneck.search_space import Architecture, SearchSpace
 
+from ..results import example_run
 from ..results.example_run import accuracy, latency, run_settings
 from ..search_space.helpers import space_of
 
@@ -88,8 +89,9 @@ class FakePool(Pool):
         asked: every step with what it was asked for, in order.
     """
 
+    workers: int = 1
     latency_of: Callable[[Architecture], Latency] = fake_latency
-    accuracy_of: Callable[[Architecture], Accuracy | str] = fake_accuracy
+    accuracy_of: Callable[[Architecture], Accuracy] = fake_accuracy
     asked: list[tuple[Callable[..., Any], Any]] = field(default_factory=list)
 
     def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -109,10 +111,10 @@ class FakePool(Pool):
 
     def baseline_of(self, name: str) -> Baseline:
         architecture = self.run.settings.published(name)
-        return Baseline(name, architecture, latency(0.7), accuracy(0.88), test_top1=0.87)
+        return replace(example_run.baseline(name), architecture=architecture)
 
     def check_of(self, architecture: Architecture) -> Check:
-        return Check(fake_latency(architecture), test_top1=0.5, test_loss=1.5, test_images=30)
+        return replace(example_run.check(0.5, 0.6), latency=fake_latency(architecture))
 
     def asked_for(self, step: Callable[..., Any]) -> list[Any]:
         return [what for asked, what in self.asked if asked is step]

@@ -38,7 +38,7 @@ def every_network(space: SearchSpace) -> dict[str, Architecture]:
 
 
 def least(space: SearchSpace, quantity: str) -> int:
-    return min(getattr(cost(network), quantity) for network in every_network(space).values())
+    return min(int(getattr(cost(network), quantity)) for network in every_network(space).values())
 
 
 @pytest.mark.parametrize("quantity", ["macs", "params", "depth", "activation_bytes"])
@@ -102,7 +102,7 @@ def test_limits_that_are_met_alone_but_not_together_are_refused() -> None:
     macs, params = least(space, "macs"), least(space, "params")
     require_feasible(space, limits(macs=str(macs)), random.Random(0))
     require_feasible(space, limits(params=str(params)), random.Random(0))
-    with pytest.raises(NoFeasibleNetworkError, match="params <= .* and macs <= "):
+    with pytest.raises(NoFeasibleNetworkError, match=r"params <= .* and macs <= "):
         require_feasible(space, limits(macs=str(macs), params=str(params)), random.Random(0))
 
 

@@ -2,7 +2,7 @@
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
@@ -19,7 +19,9 @@ def proposed(with_sampler: BaseSampler, rounds: int = ROUNDS) -> tuple[list[Gene
     """Ask and tell as a search does: infeasible ones complete, repeats failed, the rest judged."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=with_sampler)
-    distributions = {gene.name: CategoricalDistribution(gene.choices) for gene in SMALL.genes}
+    distributions: dict[str, BaseDistribution] = {
+        gene.name: CategoricalDistribution(gene.choices) for gene in SMALL.genes
+    }
     found: list[Genes] = []
     seen: set[str] = set()
     for _ in range(rounds):
@@ -71,7 +73,9 @@ def test_the_names_are_those_of_the_help() -> None:
 
 
 def test_an_unknown_sampler_lists_the_names() -> None:
-    with pytest.raises(UnknownNameError, match=r"^unknown sampler 'annealing'; nearest: tpe, nsga2, random, gp$"):
+    with pytest.raises(
+        UnknownNameError, match=r"^unknown sampler 'annealing'; nearest: tpe, nsga2, random, gp$"
+    ):
         sampler("annealing", 0)
 
 

@@ -1,0 +1,146 @@
+import random
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from bneck.evaluate import Accuracy, Epoch, Latency, Objective
+from bneck.results import Record
+from bneck.results.record import accuracy_from, record_of
+from bneck.search_space import cost
+
+from .example_run import SPACE, Row, record
+
+GENES = SPACE.sample(random.Random(3))
+LATENCY = Latency(0.31, 0.29, 0.32, 0.62, "noisy")
+ACCURACY = Accuracy(
+    0.9, 0.4, images=359, seen=2000, seed=7, seconds=3.5, curve=(Epoch(2.0), Epoch(1.5, 1.4, 0.6))
+)
+DISTRIBUTIONS: dict[str, BaseDistribution] = {
+    gene.name: CategoricalDistribution(gene.choices) for gene in SPACE.genes
+}
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    """In a database, where attributes become JSON and tuples lists."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(storage="sqlite:///:memory:", directions=["maximize", "minimize"])
+
+
+def asked(study: optuna.Study, **attributes: Any) -> optuna.Trial:
+    study.enqueue_trial(GENES, user_attrs=attributes)
+    return study.ask(DISTRIBUTIONS)
+
+
+def read(study: optuna.Study, number: int = 0) -> Record:
+    found = record_of(study.trials[number], SPACE)
+    assert found is not None
+    return found
+
+
+def test_a_judged_trial_comes_back_as_the_values_that_went_in(study: optuna.Study) -> None:
+    trial = asked(study, source="mobilenet_v2 at 24 px")
+    trial.set_user_attr("latency", asdict(LATENCY))
+    trial.set_user_attr("accuracy", asdict(ACCURACY))
+    trial.set_user_attr("state", "judged")
+    trial.set_constraint("macs", -0.5)
+    study.tell(trial, [0.9, 0.62])
+    found = read(study)
+    network = SPACE.decode(GENES)
+    assert found == Record(
+        trial=0,
+        source="mobilenet_v2 at 24 px",
+        state="judged",
+        architecture=network,
+        cost=cost(network),
+        latency=LATENCY,
+        accuracy=ACCURACY,
+        violations={"macs": -0.5},
+        seconds=found.seconds,
+    )
+    assert found.key == network.key
+    assert 0 < found.seconds < 60
+
+
+def test_the_seconds_are_those_between_proposal_and_verdict() -> None:
+    begin = datetime(2026, 1, 2, 3, 4, 5)
+    trial = FrozenTrial(
+        number=4,
+        state=TrialState.COMPLETE,
+        value=None,
+        values=[0.5, 1.0],
+        datetime_start=begin,
+        datetime_complete=begin + timedelta(minutes=2, milliseconds=500),
+        params=dict(GENES),
+        distributions=DISTRIBUTIONS,
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+        trial_id=4,
+    )
+    found = record_of(trial, SPACE)
+    assert found is not None
+    assert (found.trial, found.seconds) == (4, 120.5)
+
+
+def test_a_failed_trial_keeps_its_error(study: optuna.Study) -> None:
+    trial = asked(study)
+    trial.set_user_attr("state", "failed")
+    trial.set_user_attr("error", "the loss of epoch 1 is nan")
+    study.tell(trial, state=TrialState.FAIL)
+    found = read(study)
+    assert (found.state, found.error) == ("failed", "the loss of epoch 1 is nan")
+    assert (found.latency, found.accuracy) == (None, None)
+
+
+def test_a_trial_under_way_runs_and_a_sampler_proposed_it(study: optuna.Study) -> None:
+    asked(study)
+    found = read(study)
+    assert (found.state, found.source, found.seconds, found.error) == ("running", "sampler", 0.0, "")
+    assert found.violations == {}
+
+
+def test_a_trial_that_waits_is_known_by_the_genes_it_will_have(study: optuna.Study) -> None:
+    study.enqueue_trial(GENES, user_attrs={"source": "mobilenet_v2 at 24 px"})
+    found = read(study)
+    assert (found.state, found.source) == ("waiting", "mobilenet_v2 at 24 px")
+    assert found.architecture == SPACE.decode(GENES)
+
+
+@pytest.mark.parametrize("genes", [{}, dict(list(GENES.items())[:-1]), {**GENES, "stage9.out": 8}])
+def test_a_trial_whose_genes_are_not_those_of_the_space_has_no_record(genes: dict[str, Any]) -> None:
+    trial = create_trial(
+        state=TrialState.FAIL,
+        params=genes,
+        distributions={name: CategoricalDistribution([value]) for name, value in genes.items()},
+    )
+    assert record_of(trial, SPACE) is None
+
+
+def test_an_accuracy_comes_back_from_its_plain_form() -> None:
+    plain = asdict(ACCURACY)
+    plain["curve"] = list(plain["curve"])
+    assert accuracy_from(plain) == ACCURACY
+    assert isinstance(plain["curve"][0], dict)  # what was given is left as it was
+
+
+def test_an_objective_looks_at_its_own_quantity() -> None:
+    judged = record(0, Row("judged", 0.9, 0.3))
+    # 0.3 times the reference's 2 ms
+    assert judged.value(Objective("accuracy")) == 0.9
+    assert judged.value(Objective("latency")) == pytest.approx(0.6)
+    assert judged.value(Objective("macs")) == judged.cost.macs
+    assert judged.value(Objective("params")) == judged.cost.params
+
+
+@pytest.mark.parametrize("quantity", ["accuracy", "latency"])
+def test_what_was_not_measured_has_no_value(quantity: Any) -> None:
+    untrained = record(3, Row("infeasible"))
+    with pytest.raises(ValueError, match=f"trial 3 has no {quantity}"):
+        untrained.value(Objective(quantity))
+    assert untrained.value(Objective("macs")) == untrained.cost.macs

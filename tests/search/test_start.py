@@ -1,0 +1,311 @@
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import TrialState
+
+from bneck.evaluate import Latency, parse_goals
+from bneck.results import Run
+from bneck.search import start
+from bneck.search.loop import judge_trials
+from bneck.search.proposals import Proposals
+from bneck.search.start import Request, go, locked, new_run, require_fast_enough, resume
+from bneck.search_space import NoFeasibleNetworkError, RunError, preset_yaml
+
+from .helpers import SMALL, FakePool, Shown, fake_accuracy, run_on_disk
+
+TWO = """\
+bneck: space/1
+name: two
+resolution_px: 8
+stem: {out: 8}
+stages:
+  - {out: 8, kernel: [3, 5], expansion: 2}
+head: {features: 16}
+"""
+PLAIN = Request(
+    space="two.yaml",
+    data="digits",
+    out=None,
+    trials=4,
+    epochs=3,
+    seed=5,
+    objectives="accuracy,latency",
+    max_macs=None,
+    max_params=None,
+    max_latency=None,
+    sampler="random",
+    warm_start=False,
+    baselines=(),
+    latency_backend="onnxruntime",
+    reference="mobilenet_v3_small@0.35",
+    batch_size=32,
+    learning_rate=0.05,
+    train_images=100,
+    validation_images=50,
+    data_root=None,
+    download=False,
+    device="cpu",
+    storage="",
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with `two.yaml`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.yaml").write_text(TWO, encoding="utf-8")
+    return tmp_path
+
+
+def requested(**changes: Any) -> Request:
+    return replace(PLAIN, **changes)
+
+
+def ask_one(run: Run) -> optuna.Trial:
+    """A trial that is under way."""
+    distributions: dict[str, BaseDistribution] = {
+        gene.name: CategoricalDistribution(gene.choices) for gene in run.settings.space.genes
+    }
+    return run.study.ask(distributions)
+
+
+@contextmanager
+def no_workers(run: Run, workers: int) -> Iterator[FakePool]:
+    yield FakePool(run, workers)
+
+
+def test_what_was_asked_for_is_what_the_run_keeps(here: Path) -> None:
+    run = new_run(requested(max_macs="20K", max_params="5K", max_latency="3x"))
+    kept = Run.open(run.folder).settings
+    assert kept == run.settings
+    assert kept.goals == parse_goals("accuracy,latency", {"macs": "20K", "params": "5K", "latency": "3x"})
+    assert (kept.trials, kept.seed, kept.sampler, kept.torch_device) == (4, 5, "random", "cpu")
+    recipe = kept.recipe
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (3, 32, 0.05)
+    assert (kept.data.train_images, kept.data.validation_images) == (100, 50)
+    assert kept.data.class_names == tuple("0123456789")
+    # the space takes the data's grey images and ten classes, whatever its file says
+    assert (kept.space.name, kept.space.image_channels, kept.space.classes) == ("two", 1, 10)
+    assert kept.latency.reference_ms > 0
+    assert (kept.latency.architecture.resolution_px, kept.latency.architecture.classes) == (8, 10)
+    assert kept.versions["optuna"] == optuna.__version__
+
+
+def test_the_study_has_the_goals_directions_and_the_genes(here: Path) -> None:
+    run = new_run(requested(objectives="macs,accuracy"))
+    assert [direction.name for direction in run.study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert run.study.user_attrs["genes"] == {"stage1.block1.kernel": [3, 5]}
+    assert run.study.trials == []
+
+
+@pytest.mark.parametrize(
+    ("space", "data", "folder"),
+    [("two.yaml", "digits", "two-digits"), ("tiny", "folder:a/photos", "tiny-photos")],
+)
+def test_a_run_without_a_name_is_called_by_space_and_data_and_counted(
+    here: Path, space: str, data: str, folder: str
+) -> None:
+    request = requested(space=space, data=data)
+    assert start._free_folder(request) == Path(f"runs/{folder}-1")
+    (here / f"runs/{folder}-1").mkdir(parents=True)
+    assert start._free_folder(request) == Path(f"runs/{folder}-2")
+
+
+def test_warm_start_proposes_the_published_networks_first(here: Path) -> None:
+    small = preset_yaml("mobile-small").replace("[96, 128, 160, 192, 224]", "[32, 64]")
+    (here / "small.yaml").write_text(small, encoding="utf-8")
+    run = new_run(requested(space="small.yaml", warm_start=True))
+    proposals = Proposals(run)
+    first, second, third = (proposals.next() for _ in range(3))
+    sources = [each.trial.user_attrs.get("source") for each in (first, second, third)]
+    assert sources == ["mobilenet_v3_small at 32 px", "mobilenet_v3_small at 64 px", None]
+    expected = run.settings.published("mobilenet_v3_small")
+    assert second.architecture == expected
+    assert first.architecture == replace(expected, resolution_px=32)
+
+
+def test_a_storage_of_ones_own_is_used_and_the_folder_has_no_study(here: Path) -> None:
+    url = f"sqlite:///{here / 'all.db'}"
+    run = new_run(requested(storage=url))
+    assert optuna.get_all_study_names(url) == [run.settings.study]
+    assert not (run.folder / "study.db").exists()
+    assert Run.open(run.folder).study.study_name == run.settings.study
+
+
+@pytest.mark.parametrize("url", ["nonsense://x", "sqlite:////nowhere/x.db"])
+def test_a_storage_that_cannot_be_used_leaves_nothing_behind(here: Path, url: str) -> None:
+    with pytest.raises(RunError, match=re.escape(url)):
+        new_run(requested(out=Path("run"), storage=url))
+    assert sorted(path.name for path in here.iterdir()) == ["two.yaml"]
+
+
+def one(ratio: float, low: float, high: float) -> tuple[Any, Latency]:
+    network = SMALL.decode({gene.name: gene.choices[0] for gene in SMALL.genes})
+    return network, Latency(ratio, low, high, 2 * ratio, "ok")
+
+
+def fast_enough(limit: str, *measured: tuple[Any, Latency]) -> bool:
+    try:
+        require_fast_enough(SMALL, parse_goals("accuracy", {"latency": limit}), list(measured))
+    except NoFeasibleNetworkError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("limit", "enough"),
+    [
+        # 0.5x with an interval from 0.4x, and 1 ms with one from 0.8 ms
+        ("0.41x", True),
+        ("0.4x", True),
+        ("0.39x", False),
+        ("0.81ms", True),
+        ("0.79ms", False),
+    ],
+)
+def test_a_limit_below_the_interval_of_the_fastest_cannot_be_met(limit: str, enough: bool) -> None:
+    assert fast_enough(limit, one(0.5, 0.4, 0.6), one(0.9, 0.8, 1.0)) is enough
+    assert fast_enough(limit, one(0.9, 0.8, 1.0), one(0.5, 0.4, 0.6)) is enough
+
+
+def test_the_refusal_names_the_networks_measured_and_a_limit_that_would_do() -> None:
+    with pytest.raises(NoFeasibleNetworkError) as raised:
+        require_fast_enough(
+            SMALL,
+            parse_goals("accuracy", {"latency": "0.1x", "macs": "1M"}),
+            [one(0.9, 0.8, 1.0), one(0.5, 0.4, 0.6)],
+        )
+    key = one(0.5, 0.4, 0.6)[0].key
+    assert str(raised.value) == (
+        f"no network of space small keeps latency <= 0.1x; the least ones measured: {key} (1ms, 0.5x); "
+        f"{key} (1.8ms, 0.9x); relax --max-latency to at least 0.6x"
+    )
+
+
+@pytest.mark.parametrize("unit", ["x", "ms"])
+def test_relaxing_to_the_latency_named_helps_where_the_interval_is_narrow(unit: str) -> None:
+    measured = one(0.12021, 0.1202, 0.12021)
+    with pytest.raises(NoFeasibleNetworkError) as raised:
+        require_fast_enough(SMALL, parse_goals("accuracy", {"latency": f"0.01{unit}"}), [measured])
+    assert fast_enough(str(raised.value).split()[-1], measured)
+
+
+def test_without_a_limit_on_latency_nothing_is_refused() -> None:
+    require_fast_enough(SMALL, parse_goals("accuracy", {"macs": "1"}), [one(9.0, 9.0, 9.0)])
+    require_fast_enough(SMALL, parse_goals("accuracy", {"latency": "0.1x"}), [])
+
+
+def test_a_trial_that_was_cut_off_is_proposed_once_more(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run", trials=3)
+    proposals = Proposals(run)
+    proposals.enqueue({gene.name: gene.choices[0] for gene in SMALL.genes}, "mobilenet_v2 at 8 px")
+    cut_off = proposals.next()
+    resumed = resume(run.folder, None)
+    assert resumed.study.trials[0].state == TrialState.FAIL
+    again = Proposals(resumed).next()
+    assert again.architecture == cut_off.architecture
+    assert again.trial.number != cut_off.trial.number
+    assert again.trial.user_attrs["source"] == "mobilenet_v2 at 8 px"
+
+
+def test_going_on_loses_nothing_judges_nothing_twice_and_ends_at_the_total(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run", trials=4)
+    judge_trials(run, FakePool(run), Shown())
+    before = run.records()
+    cut_off = [SMALL.decode(ask_one(run).params).key for _ in range(2)]
+    resumed = resume(run.folder, 9)
+    assert resumed.settings.trials == 9
+    judge_trials(resumed, FakePool(resumed), Shown())
+    after = [record for record in resumed.records() if record.state == "judged"]
+    assert after[:4] == [record for record in before if record.state == "judged"]
+    keys = [record.key for record in after]
+    assert len(set(keys)) == len(keys) == 9
+    assert set(cut_off) <= set(keys)
+    assert all(record.accuracy == fake_accuracy(record.architecture) for record in after)
+
+
+def test_going_on_twice_before_the_cut_off_trial_was_proposed_does_not_double_it(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run")
+    ask_one(run)
+    for _ in range(3):
+        resume(run.folder, None)
+    waiting = [trial for trial in run.study.trials if trial.state == TrialState.WAITING]
+    assert len(waiting) == 1
+
+
+def test_a_trial_that_was_cut_off_before_it_had_all_its_genes_is_dropped(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run")
+    gene = SMALL.genes[0]
+    run.study.ask({gene.name: CategoricalDistribution(gene.choices)})
+    resumed = resume(run.folder, None)
+    assert [trial.state for trial in resumed.study.trials] == [TrialState.FAIL]
+    assert resumed.records() == []
+
+
+def test_a_cut_off_trial_is_told_interrupted(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run")
+    ask_one(run)
+    [before] = run.records()
+    [after, waiting] = resume(run.folder, None).records()
+    assert (before.state, after.state, waiting.state) == ("running", "interrupted", "waiting")
+
+
+def test_without_a_new_total_the_old_one_stays(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run", trials=17)
+    assert resume(run.folder, None).settings == run.settings
+
+
+def test_a_folder_without_a_run_cannot_go_on(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"is no run folder \(it has no run\.yaml\)"):
+        resume(tmp_path, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_search_in_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run")
+    with locked(run), pytest.raises(RunError, match="another process is searching there"):
+        go(run, 1, Shown())
+    with locked(run):
+        pass
+
+
+def test_an_error_frees_the_folder(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run")
+    with pytest.raises(ZeroDivisionError), locked(run):
+        raise ZeroDivisionError
+    with locked(run):
+        pass
+
+
+def test_going_on_leaves_a_search_alone_that_still_runs(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run")
+    ask_one(run)
+    with locked(run), pytest.raises(RunError, match="another process is searching there"):
+        go(resume(run.folder, None), 1, Shown())
+    assert [trial.state for trial in run.study.trials] == [TrialState.RUNNING]
+
+
+def test_a_finished_search_leaves_front_configs_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "Pool", no_workers)
+    run = run_on_disk(tmp_path / "run", trials=6, baselines=("mobilenet_v2@0.35",))
+    stale = run.folder / "architectures" / "trial99-000000000000.yaml"
+    stale.write_text("from before the front moved", encoding="utf-8")
+    go(run, 2, Shown())
+    front = run.front()
+    configs = sorted(path.name for path in (run.folder / "architectures").iterdir())
+    assert configs == sorted(f"trial{record.trial}-{record.key}.yaml" for record in front)
+    rows = (run.folder / "front.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [row.split(",")[:2] for row in rows] == [[str(record.trial), record.key] for record in front]
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert all(record.key in page for record in front)
+    assert [baseline.name for baseline in run.baselines()] == ["mobilenet_v2@0.35"]
+    assert set(run.checks()) == {record.key for record in front}
