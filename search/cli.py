@@ -98,9 +98,11 @@ def search(
 
     from ..evaluate import usable_cores
     from ..results import Run
+    from .printing import opening, print_front
     from .progress import progress
-    from .start import Request, go, new_run
-    from .start import resume as resume_run
+    from .session import go
+    from .session import resume as resume_run
+    from .start import Request, new_run
 
     if resume:
         if space is None:
@@ -144,7 +146,7 @@ def search(
             )
         )
     shown = progress(Console())
-    shown.say(_opening(run))
+    shown.say(opening(run))
     try:
         go(run, workers or usable_cores(), shown)
     except KeyboardInterrupt:
@@ -152,7 +154,7 @@ def search(
         typer.echo(f"stopped with {judged} of {run.settings.trials} networks judged; go on with:", err=True)
         typer.echo(f"  bneck search {run.folder} --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    _print_front(run)
+    print_front(run)
     typer.echo(f"\nreport:  {run.folder / 'report.html'}")
     typer.echo(f"export:  bneck export {run.folder} --trial best --format config,onnx -o exported")
 
@@ -169,6 +171,7 @@ def front(
     """
     from ..results import Run
     from ..results.rows import front_csv, front_json
+    from .printing import print_front
 
     if as_json and as_csv:
         raise GoalError("--json and --csv exclude each other; choose one")
@@ -178,7 +181,7 @@ def front(
     elif as_csv:
         typer.echo(front_csv(opened.front()), nl=False)
     else:
-        _print_front(opened)
+        print_front(opened)
 
 
 @app.command()
@@ -277,50 +280,6 @@ def space(
 def _was_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _opening(run: Any) -> str:
-    settings = run.settings
-    limits = ", ".join(str(constraint) for constraint in settings.goals.constraints) or "no limits"
-    return (
-        f"{run.folder}: {settings.trials} networks of space {settings.space.name} on {settings.data.name}; "
-        f"{limits}; {settings.latency.reference} takes {settings.latency.reference_ms:.3g} ms here "
-        f"({settings.latency.backend})"
-    )
-
-
-def _print_front(run: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from ..evaluate import short_count
-    from ..results.describe import told_apart
-
-    records = run.front()
-    checks = run.checks()
-    if not records:
-        typer.echo(f"{run.folder}: no network has been judged yet")
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("trial", "key", "accuracy %", "test %", "latency ms", "ratio", "MACs", "params", "blocks"):
-        table.add_column(column, justify="left" if column == "key" else "right", no_wrap=True)
-    for record in records:
-        check = checks.get(record.key)
-        accuracy, latency = record.accuracy, record.latency
-        table.add_row(
-            str(record.trial),
-            record.key,
-            f"{100 * accuracy.top1:.1f} ±{100 * accuracy.margin:.1f}" if accuracy else "",
-            f"{100 * check.test_top1:.1f}" if check else "",
-            f"{latency.latency_ms:.4f}" if latency else "",
-            f"{latency.ratio:.3f}" if latency else "",
-            short_count(record.cost.macs),
-            short_count(record.cost.params),
-            str(len(record.architecture.blocks)),
-        )
-    console = Console() if sys.stdout.isatty() else Console(width=120)
-    console.print(table)
-    typer.echo(told_apart(records))
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ import statistics
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ..evaluate import short_count
 from ..search_space import PRESETS, PUBLISHED_NAMES, SearchSpace, cost, load_space, published
+from .printing import plain_table, wide_console
 
 SAMPLES = 1000
 
@@ -60,20 +60,18 @@ def macs_quantiles(space: SearchSpace) -> dict[str, int]:
 
 def print_presets() -> None:
     """A line for each preset."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("space", "images px", "genes", "networks"):
-        table.add_column(column, justify="left" if column == "space" else "right")
+    table = plain_table("space", "images px", "genes", "networks", left=("space",))
     for name in PRESETS:
         space = load_space(name)
         sides = f"{min(space.resolution_px)}-{max(space.resolution_px)}"
         sides = sides if len(space.resolution_px) > 1 else str(space.resolution_px[0])
         table.add_row(name, sides, str(len(space.genes)), f"{space.size:.2e}")
-    Console().print(table, highlight=False)
+    wide_console().print(table, highlight=False)
 
 
 def print_space(space: SearchSpace) -> None:
     """Genes, size, published networks, MACs."""
-    console = Console() if Console().is_terminal else Console(width=120)
+    console = wide_console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("gene", no_wrap=True)
     table.add_column("choices")

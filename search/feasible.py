@@ -1,10 +1,11 @@
-"""Finding networks within the limits by closed-form cost alone, before anything is trained."""
+"""Whether limits can be met, and networks that meet them, before anything is trained."""
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..evaluate import Constraint, Goals
+from ..evaluate import Constraint, Goals, Latency
 from ..search_space import Architecture, Cost, Genes, NoFeasibleNetworkError, SearchSpace, cost
 
 STARTS = 8
@@ -101,6 +102,34 @@ def cheapest(space: SearchSpace, rng: random.Random) -> list[Architecture]:
     ]
     found = [descend(space, space.sample(rng), score, rng).architecture for score in scores]
     return list(dict.fromkeys(found))
+
+
+def require_fast_enough(
+    space: SearchSpace, goals: Goals, measured: list[tuple[Architecture, Latency]]
+) -> None:
+    """Make sure that a limit on latency can be met, by the least networks of the space.
+
+    Raises:
+        NoFeasibleNetworkError: all of them are surely slower; names them and what to relax.
+    """
+    for limit in goals.constraints:
+        if limit.quantity != "latency" or not measured:
+            continue
+        fastest = min(measured, key=lambda pair: pair[1].ratio)[1]
+        lowest = (
+            fastest.ratio_low if limit.unit == "x" else fastest.latency_ms * fastest.ratio_low / fastest.ratio
+        )
+        if limit.violation(lowest) > 0:
+            nearest = "; ".join(
+                f"{architecture.key} ({latency.latency_ms:.3g}ms, {latency.ratio:.3g}x)"
+                for architecture, latency in sorted(measured, key=lambda pair: pair[1].ratio)
+            )
+            enough = fastest.ratio_high if limit.unit == "x" else fastest.latency_ms
+            step = 10 ** (math.floor(math.log10(enough)) - 2)
+            raise NoFeasibleNetworkError(
+                f"no network of space {space.name} keeps {limit}; the least ones measured: {nearest}; "
+                f"relax --max-latency to at least {math.ceil(enough / step) * step:.3g}{limit.unit}"
+            )
 
 
 def _described(found: Found, limits: list[Constraint]) -> str:

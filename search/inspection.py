@@ -4,9 +4,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from ..evaluate import short_count
 from ..search_space import (
     PUBLISHED_NAMES,
@@ -19,6 +16,7 @@ from ..search_space import (
     operators,
     published,
 )
+from .printing import plain_table, wide_console
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,9 @@ def print_cost(named: NamedArchitecture) -> None:
         )
     hidden = f" -> {head.hidden}" if head.hidden else ""
     what["head"] = f"{head.features}{hidden} -> {architecture.classes}  {head.activation}"
-    table = _table("", "layers", "MACs", "params", "activations KB", "depth")
+    table = plain_table(
+        "part", "layers", "MACs", "params", "activations KB", "depth", left=("part", "layers")
+    )
     parts = cost_by_part(architecture)
     for part, each in [*parts.items(), ("total", cost(architecture))]:
         table.add_row(
@@ -87,7 +87,7 @@ def print_cost(named: NamedArchitecture) -> None:
             style="bold" if part == "total" else None,
         )
     total = cost(architecture)
-    console = _console()
+    console = wide_console()
     console.print(
         f"{named.name}  key {architecture.key}  {architecture.resolution_px} px x "
         f"{architecture.image_channels} channels, {architecture.classes} classes",
@@ -111,7 +111,7 @@ def print_audit(named: NamedArchitecture) -> None:
     from ..evaluate.audit import fvcore_counts
 
     counted = fvcore_counts(named.architecture)
-    table = _table("operator", "MACs", "fvcore", "params", "torch")
+    table = plain_table("operator", "MACs", "fvcore", "params", "torch", left=("operator",))
     differing: list[str] = []
     macs = params = fvcore_macs = torch_params = 0
     for operator in operators(named.architecture):
@@ -129,20 +129,7 @@ def print_audit(named: NamedArchitecture) -> None:
         macs, params = macs + operator.macs, params + operator.params
         fvcore_macs, torch_params = fvcore_macs + theirs.macs, torch_params + theirs.params
     table.add_row("total", f"{macs:,}", f"{fvcore_macs:,}", f"{params:,}", f"{torch_params:,}", style="bold")
-    _console().print(table)
+    wide_console().print(table)
     if differing:
         raise BneckError(f"{named.name}: the counts differ in {', '.join(differing)}")
-    _console().print("both counts agree in every operator", highlight=False)
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="left" if name == "layers" else "right", no_wrap=True)
-    return table
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    wide_console().print("both counts agree in every operator", highlight=False)

@@ -1,19 +1,13 @@
-"""Starting a search and going on with one: everything is checked before a folder is made."""
+"""Starting a search: everything is checked before a folder is made."""
 
-import fcntl
-import math
 import random
 import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..evaluate import (
-    Goals,
-    Latency,
     Recipe,
     device_fingerprint,
     latency_backend,
@@ -21,20 +15,15 @@ from ..evaluate import (
     parse_goals,
 )
 from ..results import DataSettings, LatencySettings, Run, RunSettings
-from ..results.settings import for_images, save_settings
+from ..results.settings import for_images
 from ..search_space import (
-    Architecture,
     GoalError,
-    NoFeasibleNetworkError,
     RunError,
-    SearchSpace,
     load_space,
     published,
 )
 from ..search_space.errors import first_line
-from .feasible import cheapest, require_feasible
-from .loop import Pool, check_front, judge_baselines, judge_trials
-from .progress import Progress
+from .feasible import cheapest, require_fast_enough, require_feasible
 from .proposals import published_within
 from .samplers import sampler
 
@@ -160,88 +149,6 @@ def _create_study(run: Run) -> None:
     except Exception as error:
         words = f"no study can be kept in {run.storage_url}: {first_line(error)}"
         raise RunError(f"{run.folder}: {words}") from None
-
-
-def require_fast_enough(
-    space: SearchSpace, goals: Goals, measured: list[tuple[Architecture, Latency]]
-) -> None:
-    """Make sure that a limit on latency can be met, by the least networks of the space.
-
-    Raises:
-        NoFeasibleNetworkError: all of them are surely slower; names them and what to relax.
-    """
-    for limit in goals.constraints:
-        if limit.quantity != "latency" or not measured:
-            continue
-        fastest = min(measured, key=lambda pair: pair[1].ratio)[1]
-        lowest = (
-            fastest.ratio_low if limit.unit == "x" else fastest.latency_ms * fastest.ratio_low / fastest.ratio
-        )
-        if limit.violation(lowest) > 0:
-            nearest = "; ".join(
-                f"{architecture.key} ({latency.latency_ms:.3g}ms, {latency.ratio:.3g}x)"
-                for architecture, latency in sorted(measured, key=lambda pair: pair[1].ratio)
-            )
-            enough = fastest.ratio_high if limit.unit == "x" else fastest.latency_ms
-            step = 10 ** (math.floor(math.log10(enough)) - 2)
-            raise NoFeasibleNetworkError(
-                f"no network of space {space.name} keeps {limit}; the least ones measured: {nearest}; "
-                f"relax --max-latency to at least {math.ceil(enough / step) * step:.3g}{limit.unit}"
-            )
-
-
-def resume(folder: Path, trials: int | None) -> Run:
-    """Open a run again; trials that were cut off are proposed once more.
-
-    Args:
-        trials: a new total; None keeps that of the run.
-    Raises:
-        RunError: the folder is no run.
-    """
-    from optuna.trial import TrialState
-
-    run = Run.open(folder)
-    if trials is not None:
-        run = Run(folder, replace(run.settings, trials=trials))
-    with locked(run):
-        save_settings(run.settings, folder / "run.yaml")
-        genes = {gene.name for gene in run.settings.space.genes}
-        for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            run.study.tell(trial.number, state=TrialState.FAIL)
-            if set(trial.params) == genes:
-                source = trial.user_attrs.get("source", "sampler")
-                run.study.enqueue_trial(trial.params, user_attrs={"source": source})
-    return run
-
-
-def go(run: Run, workers: int, progress: Progress) -> None:
-    """Judge networks until the total is reached, then baselines and the front; writes the reports.
-
-    Raises:
-        BneckError: it cannot go on; what was judged is kept.
-    """
-    from ..results.summary import write_results
-
-    with locked(run), progress, Pool(run, workers) as pool:
-        judge_trials(run, pool, progress)
-        judge_baselines(run, pool, progress)
-        check_front(run, pool, progress)
-    write_results(run)
-
-
-@contextmanager
-def locked(run: Run) -> Iterator[None]:
-    """Keep a second process from searching in the same folder; a killed one frees it.
-
-    Raises:
-        RunError: another process searches there.
-    """
-    with (run.folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{run.folder}: another process is searching there") from None
-        yield
 
 
 def _free_folder(request: Request) -> Path:

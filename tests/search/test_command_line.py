@@ -16,7 +16,7 @@ from PIL import Image
 from bneck.evaluate.weights import save_weights
 from bneck.results import Run
 from bneck.search.cli import main
-from bneck.search.start import locked
+from bneck.search.session import locked
 from bneck.search_space import PRESETS, cost, load_architecture, load_space, preset_yaml, published
 from bneck.search_space.network import build_network
 

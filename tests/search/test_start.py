@@ -12,10 +12,12 @@ from optuna.trial import TrialState
 
 from bneck.evaluate import Latency, parse_goals
 from bneck.results import Run
-from bneck.search import start
+from bneck.search import session, start
+from bneck.search.feasible import require_fast_enough
 from bneck.search.loop import judge_trials
 from bneck.search.proposals import Proposals
-from bneck.search.start import Request, go, locked, new_run, require_fast_enough, resume
+from bneck.search.session import go, locked, resume
+from bneck.search.start import Request, new_run
 from bneck.search_space import NoFeasibleNetworkError, RunError, preset_yaml
 
 from .helpers import SMALL, FakePool, Shown, fake_accuracy, run_on_disk
@@ -295,7 +297,7 @@ def test_going_on_leaves_a_search_alone_that_still_runs(tmp_path: Path) -> None:
 def test_a_finished_search_leaves_front_configs_and_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "Pool", no_workers)
+    monkeypatch.setattr(session, "Pool", no_workers)
     run = run_on_disk(tmp_path / "run", trials=6, baselines=("mobilenet_v2@0.35",))
     stale = run.folder / "architectures" / "trial99-000000000000.yaml"
     stale.write_text("from before the front moved", encoding="utf-8")

@@ -1,0 +1,67 @@
+"""Working in a run's folder, one process at a time: going on where a search stopped, up to the reports."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..results import Run
+from ..results.settings import save_settings
+from ..search_space import RunError
+from .loop import Pool, check_front, judge_baselines, judge_trials
+from .progress import Progress
+
+
+def resume(folder: Path, trials: int | None) -> Run:
+    """Open a run again; trials that were cut off are proposed once more.
+
+    Args:
+        trials: a new total; None keeps that of the run.
+    Raises:
+        RunError: the folder is no run.
+    """
+    from optuna.trial import TrialState
+
+    run = Run.open(folder)
+    if trials is not None:
+        run = Run(folder, replace(run.settings, trials=trials))
+    with locked(run):
+        save_settings(run.settings, folder / "run.yaml")
+        genes = {gene.name for gene in run.settings.space.genes}
+        for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            run.study.tell(trial.number, state=TrialState.FAIL)
+            if set(trial.params) == genes:
+                source = trial.user_attrs.get("source", "sampler")
+                run.study.enqueue_trial(trial.params, user_attrs={"source": source})
+    return run
+
+
+def go(run: Run, workers: int, progress: Progress) -> None:
+    """Judge networks until the total is reached, then baselines and the front; writes the reports.
+
+    Raises:
+        BneckError: it cannot go on; what was judged is kept.
+    """
+    from ..results.summary import write_results
+
+    with locked(run), progress, Pool(run, workers) as pool:
+        judge_trials(run, pool, progress)
+        judge_baselines(run, pool, progress)
+        check_front(run, pool, progress)
+    write_results(run)
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Keep a second process from searching in the same folder; a killed one frees it.
+
+    Raises:
+        RunError: another process searches there.
+    """
+    with (run.folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{run.folder}: another process is searching there") from None
+        yield

@@ -1,0 +1,79 @@
+"""Every command of the README runs, in its order, in one folder, as a newcomer would run it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+SHORT = "--trials 2 --epochs 1 --baseline none"
+
+
+def commands() -> list[str]:
+    lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+    return [line.partition("  #")[0].strip() for line in lines if line.strip()]
+
+
+def shortened(command: str) -> str:
+    """A search for two networks, each trained once over the images."""
+    is_new_search = command.startswith("bneck search") and "--resume" not in command
+    return f"{command} {SHORT}" if is_new_search else command
+
+
+def photos(folder: Path) -> None:
+    for name, colour in (("cats", (200, 120, 60)), ("dogs", (60, 90, 160))):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            Image.new("RGB", (240, 180), tuple(c + number for c in colour)).save(
+                folder / name / f"{number}.jpg"
+            )
+
+
+def test_the_commands_that_install_are_those_of_the_makefile_and_of_ci() -> None:
+    assert [line for line in commands() if not line.startswith("bneck ")] == [
+        "pip install .",
+        "make search",
+        "make test",
+    ]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "make search\n" in script
+    assert "make test\n" in script
+
+
+@pytest.mark.slow
+def test_every_bneck_command_of_the_readme_runs(tmp_path: Path) -> None:
+    photos(tmp_path / "photos")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ran = [line for line in commands() if line.startswith("bneck ")]
+    assert {line.split()[1] for line in ran} == {"search", "front", "report", "export", "inspect", "space"}
+    for line in ran:
+        done = subprocess.run(
+            shortened(line),
+            shell=True,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "runs" / "tiny-digits-1" / "report.html").is_file()
+    assert {path.suffix for path in (tmp_path / "exported").iterdir()} == {".yaml", ".onnx"}
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    (text,) = (text for kind, text in BLOCKS if kind == "python")
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1] == "216589760"
+
+
+def test_the_pictures_of_the_readme_are_there() -> None:
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)
