@@ -98,6 +98,23 @@ def test_a_run_opened_by_a_relative_path_finds_its_study_from_anywhere(
     assert len(opened.records()) == len(ROWS)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b",
+        "50%20",
+        "#1",
+        "é",
+        pytest.param("what?", marks=pytest.mark.xfail(strict=True, reason="a URL's ?")),
+    ],
+)
+def test_the_study_lies_in_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    run = example_run(tmp_path / name, [Row("judged", 0.9, 0.3)])
+    assert (tmp_path / name / "study.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(Run.open(run.folder).records()) == 1
+
+
 def test_the_records_are_the_trials_in_order(run: Run) -> None:
     records = run.records()
     assert [record.trial for record in records] == list(range(len(ROWS)))

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,20 @@ import pytest
 import torch
 from PIL import Image
 
+from bneck.evaluate.audit import Counted, fvcore_counts
 from bneck.evaluate.weights import save_weights
 from bneck.results import Run
 from bneck.search.cli import main
 from bneck.search.session import locked
-from bneck.search_space import PRESETS, cost, load_architecture, load_space, preset_yaml, published
+from bneck.search_space import (
+    PRESETS,
+    Architecture,
+    cost,
+    load_architecture,
+    load_space,
+    preset_yaml,
+    published,
+)
 from bneck.search_space.network import build_network
 
 from ..results.example_run import Row, example_run
@@ -169,6 +179,27 @@ def test_the_audit_agrees_with_fvcore_and_torch(call: Call) -> None:
     assert "both counts agree in every operator" in shown.out
 
 
+def test_an_audit_that_disagrees_names_the_operators_and_fails(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def miscounted(architecture: Architecture) -> dict[str, Counted]:
+        counts = fvcore_counts(architecture)
+        right = counts["classifier"]
+        return {**counts, "classifier": Counted(right.macs + 1, right.params)}
+
+    monkeypatch.setattr("bneck.evaluate.audit.fvcore_counts", miscounted)
+    ended = call("inspect", "mobilenet_v3_small@0.35", "--audit")
+    assert ended.code == 2
+    assert ended.err == "bneck: mobilenet_v3_small@0.35: the counts differ in classifier\n"
+
+
+def test_the_folder_of_a_run_may_have_any_name(call: Call, here: Path, finished: Run) -> None:
+    name = "a #1 run 50%"
+    shutil.copytree(finished.folder, here / name)
+    shown = call("inspect", f"{name}#5", "--json")
+    assert json.loads(shown.out)["key"] == finished.record("5").key
+
+
 def test_inspect_reads_files_and_trials(call: Call, here: Path, finished: Run) -> None:
     record = finished.record("5")
     by_number = json.loads(call("inspect", f"{finished.folder}#5", "--json").out)
@@ -290,6 +321,7 @@ def test_export_writes_what_it_prints(call: Call, here: Path, finished: Run) -> 
         (["--latency-backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
         (["--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
         (["--out", "there"], "there exists; choose another --out, or go on with it: bneck search there"),
+        (["--out", "there", "--data", "folder:nowhere"], "there exists"),  # before anything is read
         (["--resume"], "has no run.yaml"),
         (["there", "--resume"], "there is no run folder (it has no run.yaml)"),
     ],

@@ -24,6 +24,8 @@ TRAP = space_of(
     "{out: [8, 160], depth: [0, 1], stride: 2, kernel: 3, expansion: [1, 24]}\n" * 3
     + "{out: 320, kernel: 3, expansion: 6}"
 )
+# No gene changes the whole by more than a few percent.
+FINE = space_of("{out: [62, 63, 64], kernel: 3, expansion: [6, 6.1]}\n" * 2, head="{features: [256, 255]}")
 
 
 def limits(**given: str) -> Goals:
@@ -41,18 +43,19 @@ def least(space: SearchSpace, quantity: str) -> int:
     return min(int(getattr(cost(network), quantity)) for network in every_network(space).values())
 
 
+@pytest.mark.parametrize("space", [SMALL, FINE])
 @pytest.mark.parametrize("quantity", ["macs", "params", "depth", "activation_bytes"])
-def test_descending_from_anywhere_ends_at_the_least_network(quantity: str) -> None:
-    expected = least(SMALL, quantity)
+def test_descending_from_anywhere_ends_at_the_least_network(space: SearchSpace, quantity: str) -> None:
+    expected = least(space, quantity)
 
     def score(found: Cost) -> float:
         return float(getattr(found, quantity))
 
     for seed in range(10):
         rng = random.Random(seed)
-        found = descend(SMALL, SMALL.sample(rng), score, rng)
+        found = descend(space, space.sample(rng), score, rng)
         assert (found.excess, getattr(found.cost, quantity)) == (expected, expected)
-        assert SMALL.decode(found.genes) == found.architecture
+        assert space.decode(found.genes) == found.architecture
         assert cost(found.architecture) == found.cost
 
 
@@ -92,6 +95,18 @@ def test_an_impossible_limit_names_the_nearest_network_and_what_to_relax() -> No
     assert f"macs {macs:,})" in message
     # the limit on parameters holds, so it is not to be relaxed
     assert message.endswith(f"relax --max-macs to {macs}")
+
+
+def test_of_the_networks_that_descents_ended_at_the_nearest_is_the_one_to_relax_to() -> None:
+    macs = least(TRAP, "macs")
+    for seed in range(10):
+        with pytest.raises(NoFeasibleNetworkError) as raised:
+            require_feasible(TRAP, limits(macs=str(macs - 1)), random.Random(seed))
+        named = [int(each.replace(",", "")) for each in re.findall(r"\(macs ([0-9,]+)\)", str(raised.value))]
+        assert named == sorted(named)
+        assert named[0] == macs
+        assert len(named) <= 3
+        assert str(raised.value).endswith(f"--max-macs to {macs}")
 
 
 def test_limits_that_are_met_alone_but_not_together_are_refused() -> None:

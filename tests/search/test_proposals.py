@@ -314,6 +314,20 @@ def test_an_enqueued_network_is_asked_first_and_remembers_its_source(tmp_path: P
     assert record.source == run.records()[0].source == "mobilenet_v3_small at 8 px"
 
 
+def test_nsga2_learns_from_networks_that_were_given_to_it(tmp_path: Path) -> None:
+    # a whole first generation of 20, all alike in twelve genes; of random proposals under half are
+    space = load_space("tiny")
+    alike = {gene.name: gene.choices[0] for gene in space.genes[:12]}
+    run = fake_run(tmp_path, space, sampler="nsga2")
+    proposals = Proposals(run)
+    rng = random.Random(0)
+    for _ in range(20):
+        proposals.enqueue({**space.sample(rng), **alike}, "given")
+    children = [each.trial.params for each in judge(proposals, 30)[20:]]
+    inherited = sum(child[name] == value for child in children for name, value in alike.items())
+    assert inherited > 0.8 * len(alike) * len(children)
+
+
 def mobile_small(tmp_path: Path, **limits: str) -> Run:
     return fake_run(tmp_path, load_space("mobile-small"), limits)
 
