@@ -93,7 +93,8 @@ class Run:
 
     @property
     def storage_url(self) -> str:
-        return self.settings.storage or f"sqlite:///{(self.folder / 'study.db').resolve()}"
+        path = str((self.folder / "study.db").resolve()).replace("%", "%25").replace("?", "%3F")
+        return self.settings.storage or f"sqlite:///{path}"
 
     @cached_property
     def study(self) -> "Study":

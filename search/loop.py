@@ -5,6 +5,7 @@ The chain of one trial stops at the first limit that is broken: cost in closed f
 """
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -42,7 +43,12 @@ class Pool:
             child.terminate()
 
     def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        return self.executor.submit(step, *arguments)
+        # A process started here inherits the mask, so that Ctrl-C reaches the parent alone.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self.executor.submit(step, *arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def result_of(future: Future[Any]) -> Any:

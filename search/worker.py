@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,9 +99,8 @@ _worker: Worker
 
 
 def start(run: Run) -> None:
-    """Make this process a worker: interrupts are the parent's to handle, and it ends with it."""
+    """Make this process a worker, which ends with its parent."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _worker = Worker(run)

@@ -100,13 +100,7 @@ def test_a_run_opened_by_a_relative_path_finds_its_study_from_anywhere(
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "a b",
-        "50%20",
-        "#1",
-        "é",
-        pytest.param("what?", marks=pytest.mark.xfail(strict=True, reason="a URL's ?")),
-    ],
+    ["a b", "50%", "#1", "é", "what?", "50%20"],
 )
 def test_the_study_lies_in_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
     run = example_run(tmp_path / name, [Row("judged", 0.9, 0.3)])
