@@ -38,13 +38,14 @@ def pareto_figure(
     checks: Mapping[str, Check],
     goals: Goals,
     reference_ms: float,
+    x: Quantity | None = None,
 ) -> go.Figure:
-    """Accuracy against the cost that counts, with all that was proposed.
+    """Accuracy against the cost that counts (or against `x`), with all that was proposed.
 
     Networks that broke a limit have no accuracy: they lie in a strip of their own below, cut off
     at 1.5 times the largest cost of the others.
     """
-    x = x_quantity(goals)
+    x = x or x_quantity(goals)
     several = len(goals.objectives) > 1
     placed = [record for record in records if _x(record, x) is not None]
     judged = [record for record in placed if record.state == "judged"]

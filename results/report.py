@@ -101,20 +101,25 @@ def _head(title: str, found: _Found) -> Html:
 def _trade(found: _Found) -> Html:
     settings = found.run.settings
     reference_ms = settings.latency.reference_ms
-    figure = pareto_figure(
-        found.records, found.front, found.baselines, found.checks, settings.goals, reference_ms
-    )
+    shown = (found.records, found.front, found.baselines, found.checks, settings.goals, reference_ms)
     quantities = [objective.quantity for objective in settings.goals.objectives]
+    x = x_quantity(settings.goals)
     notes = [f"Limits: {limits_text(settings.goals, reference_ms)}."]
-    if len(quantities) > 1 and set(quantities) != {"accuracy", x_quantity(settings.goals)}:
+    if len(quantities) > 1 and set(quantities) != {"accuracy", x}:
         notes.append(
             f"The front is that of {', '.join(quantities)} together, so some of it may look beaten here."
         )
     if found.front:
         notes.append("Bars are 95% intervals. Click a diamond for its row in the table.")
-    return joined(
-        [tag("h2", "The trade"), tag("p", " ".join(notes), class_="note"), plot(figure, "pareto", 540)]
-    )
+    parts = [
+        tag("h2", "The trade"),
+        tag("p", " ".join(notes), class_="note"),
+        plot(pareto_figure(*shown), "pareto", 540),
+    ]
+    if x == "latency":
+        text = "The same by MACs, which are known of networks too that were refused before a measurement."
+        parts += [tag("p", text, class_="note"), plot(pareto_figure(*shown, x="macs"), "pareto-macs", 420)]
+    return joined(parts)
 
 
 def _progress(found: _Found) -> Html:

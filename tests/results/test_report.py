@@ -226,7 +226,7 @@ def test_a_browser_draws_the_plots_within_the_width_of_the_window(
     assert seen["content"] <= seen["width"]
     assert seen["widest"] <= seen["width"]
     # The strip in the row that was opened is drawn, those in closed rows wait.
-    assert seen["drawn"] == ["pareto", "progress", "trial-2-blocks"]
+    assert seen["drawn"] == ["pareto", "pareto-macs", "progress", "trial-2-blocks"]
     # Two refused that are measured, one beaten, three of the front, one published.
     assert seen["marks"] == 7
 

@@ -350,9 +350,9 @@ def test_a_published_network_over_a_limit_is_left_out(tmp_path: Path) -> None:
 
 
 def test_published_networks_are_found_for_other_images_too_and_each_once(tmp_path: Path) -> None:
-    run = fake_run(tmp_path, load_space("mobile").for_data(1, 10))
+    space = replace(load_space("mobile"), resolution_px=(128, 224)).for_data(1, 10)
+    run = fake_run(tmp_path, space)
     found = [name for name, _ in published_within(run)]
     # at width 1 the two ways of scaling are one: mobilenet_v3_large_paper is mobilenet_v3_large
     families = ("mobilenet_v3_large", "mobilenet_v2", "mnasnet_a1", "mnasnet_b1")
-    sides = (128, 160, 192, 224)
-    assert found == [f"{family} at {side} px" for family in families for side in sides]
+    assert found == [f"{family} at {side} px" for family in families for side in (128, 224)]
