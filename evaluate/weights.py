@@ -17,13 +17,13 @@ def save_weights(network: Network, path: Path) -> None:
     unfinished.replace(path)
 
 
-def trained_network(architecture: Architecture, path: Path, dropout: float = 0.0) -> Network:
+def trained_network(architecture: Architecture, path: Path) -> Network:
     """A network with weights from disk.
 
     Raises:
         RunError: there are none, or they are of another network.
     """
-    network = build_network(architecture, dropout=dropout)
+    network = build_network(architecture)
     try:
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     except FileNotFoundError:

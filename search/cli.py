@@ -47,7 +47,7 @@ def search(
     epochs: Annotated[int, typer.Option(min=1, help="times that a network sees the training images")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="of the proposals and of every training")] = 0,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="processes, one thread each; by default one a core")
+        int | None, typer.Option(min=1, help="processes; by default one a core, one on a GPU")
     ] = None,
     max_macs: Annotated[str | None, _limit("60M", "limit on multiply-adds")] = None,
     max_params: Annotated[str | None, _limit("3M", "limit on parameters")] = None,
@@ -96,11 +96,10 @@ def search(
     """
     from rich.console import Console
 
-    from ..evaluate import usable_cores
     from ..results import Run
-    from .printing import opening, print_front
+    from .printing import opening, print_front, proposed_first
     from .progress import progress
-    from .session import go
+    from .session import default_workers, go
     from .session import resume as resume_run
     from .start import Request, new_run
 
@@ -147,8 +146,10 @@ def search(
         )
     shown = progress(Console())
     shown.say(opening(run))
+    if warm_start:
+        shown.say(proposed_first(run))
     try:
-        go(run, workers or usable_cores(), shown)
+        go(run, workers or default_workers(run), shown)
     except KeyboardInterrupt:
         judged = sum(record.state == "judged" for record in run.records())
         typer.echo(f"stopped with {judged} of {run.settings.trials} networks judged; go on with:", err=True)

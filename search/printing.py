@@ -33,6 +33,14 @@ def opening(run: Run) -> str:
     )
 
 
+def proposed_first(run: Run) -> str:
+    """The published networks that a warm start has put before the sampler's."""
+    names = [record.source for record in run.records() if record.state == "waiting"]
+    if names:
+        return f"proposed first: {', '.join(names)}"
+    return f"--warm-start: no published network lies in space {run.settings.space.name} and keeps the limits"
+
+
 def print_front(run: Run) -> None:
     """The front as a table, and which of its accuracies are not told apart."""
     records, checks = run.front(), run.checks()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ..evaluate import usable_cores
 from ..results import Run
 from ..results.settings import save_settings
 from ..search_space import RunError
@@ -35,6 +36,11 @@ def resume(folder: Path, trials: int | None) -> Run:
                 source = trial.user_attrs.get("source", "sampler")
                 run.study.enqueue_trial(trial.params, user_attrs={"source": source})
     return run
+
+
+def default_workers(run: Run) -> int:
+    """One a core; on a GPU one, for several would share its memory."""
+    return 1 if run.settings.torch_device == "cuda" else usable_cores()
 
 
 def go(run: Run, workers: int, progress: Progress) -> None:

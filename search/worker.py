@@ -18,8 +18,6 @@ from ..results import Baseline, Check, DataSettings, Run, RunSettings
 from ..search_space import Architecture
 from ..search_space.network import Network, build_network
 
-DROPOUT = 0.1
-
 
 def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
     """The images of a run."""
@@ -92,7 +90,7 @@ def seeded_network(architecture: Architecture, seed: int) -> Network:
     """A network whose initial weights follow from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_network(architecture, dropout=DROPOUT)
+        return build_network(architecture)
 
 
 _worker: Worker

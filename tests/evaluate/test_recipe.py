@@ -23,6 +23,7 @@ OTHERWISE: dict[str, Any] = {
     "momentum": 0.8,
     "weight_decay": 0.1,
     "label_smoothing": 0.0,
+    "dropout": 0.9,
     "clip": 0.01,
     "augment": False,
     "norm_images": 16,

@@ -40,12 +40,6 @@ def test_weights_and_statistics_come_back_to_the_bit(tmp_path: Path) -> None:
     assert again.architecture == TOY
 
 
-def test_dropout_is_the_callers_choice(tmp_path: Path) -> None:
-    save_weights(after_some_training(), tmp_path / "net.pt")
-    assert trained_network(TOY, tmp_path / "net.pt").dropout.p == 0
-    assert trained_network(TOY, tmp_path / "net.pt", dropout=0.3).dropout.p == 0.3
-
-
 def test_one_file_is_written_and_the_old_one_replaced(tmp_path: Path) -> None:
     for seed in (1, 2):
         save_weights(after_some_training(seed), tmp_path / "net.pt")

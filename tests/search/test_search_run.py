@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 PLAIN = ("--baseline", "none", "--train-images", "200", "--validation-images", "100", "--epochs", "1")
 # long enough to be stopped in the middle of it
+LINUX = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="processes are looked up in /proc")
 LONGER = ("--baseline", "none", "--train-images", "600", "--validation-images", "100", "--epochs", "2")
 
 
@@ -190,6 +191,7 @@ def test_a_seed_repeats_a_search_to_the_last_image(tmp_path: Path) -> None:
     assert search("first") == search("again")
 
 
+@LINUX
 def test_a_search_that_was_killed_goes_on_and_loses_only_what_was_under_way(tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["tiny", "--trials", 6, "--workers", 2, "--max-macs", "500K", *LONGER, "--out", run]
@@ -212,6 +214,7 @@ def test_a_search_that_was_killed_goes_on_and_loses_only_what_was_under_way(tmp_
     assert "running" not in {trial.state.name.lower() for trial in Run.open(run).study.trials}
 
 
+@LINUX
 def test_a_search_that_is_interrupted_ends_at_once_with_the_command_that_goes_on(tmp_path: Path) -> None:
     words = ["tiny", "--trials", 30, "--workers", 2, "--max-macs", "500K", *LONGER, "--out", "run"]
     with started("search", *words, cwd=tmp_path) as process:
@@ -229,6 +232,7 @@ def test_a_search_that_is_interrupted_ends_at_once_with_the_command_that_goes_on
     ]
 
 
+@LINUX
 def test_an_interrupt_of_the_terminal_never_reaches_a_worker(tmp_path: Path) -> None:
     # one that does ends in a traceback on the screen
     words = ["tiny", "--trials", 30, "--workers", 2, *LONGER, "--out", "run"]
