@@ -129,9 +129,7 @@ def load_settings(path: Path) -> RunSettings:
 
 def read_settings(entry: Entry) -> RunSettings:
     """Settings from a parsed file."""
-    given = entry.mapping(("bneck", *(field.name for field in fields(RunSettings))))
-    if given["bneck"].value != FORMAT:
-        raise given["bneck"].error(f"must be {FORMAT}, got {given['bneck'].shown}")
+    given = entry.versioned(FORMAT, [field.name for field in fields(RunSettings)])
     hints = get_type_hints(RunSettings)
     nested = ("bneck", "space", "data", "goals", "recipe", "latency", "trials", "seed", "baselines")
     plain = {name: read_as(hints[name], item) for name, item in given.items() if name not in nested}

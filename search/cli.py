@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..search_space import BneckError, GoalError
+from ..search_space import BneckError, GoalError, RunError
 
 app = typer.Typer(
     name="bneck",
@@ -28,8 +28,8 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a folder that 
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 
-def _limit(example: str, what: str) -> Any:
-    return typer.Option(metavar=example, help=what)
+def _limit(what: str) -> Any:
+    return typer.Option(metavar="LIMIT", help=f"limit on {what}")
 
 
 @app.command()
@@ -37,7 +37,7 @@ def search(
     context: typer.Context,
     space: Annotated[
         str | None,
-        typer.Argument(metavar="[SPACE]", help="a preset, a YAML file, or with --resume a run folder"),
+        typer.Argument(metavar="SPACE", help="a preset, a YAML file, or with --resume a run folder"),
     ] = None,
     data: Annotated[str, typer.Option(help="digits, fashion-mnist, cifar10 or folder:PATH")] = "digits",
     out: Annotated[
@@ -49,11 +49,9 @@ def search(
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes; by default one a core, one on a GPU")
     ] = None,
-    max_macs: Annotated[str | None, _limit("60M", "limit on multiply-adds")] = None,
-    max_params: Annotated[str | None, _limit("3M", "limit on parameters")] = None,
-    max_latency: Annotated[
-        str | None, _limit("5ms|0.5x", "limit on measured latency, in ms or against the reference")
-    ] = None,
+    max_macs: Annotated[str | None, _limit("multiply-adds, like 60M")] = None,
+    max_params: Annotated[str | None, _limit("parameters, like 3M")] = None,
+    max_latency: Annotated[str | None, _limit("measured latency: 5ms, or 0.5x the reference's")] = None,
     objectives: Annotated[
         str, typer.Option(help="what to optimise, of accuracy, latency, macs, params")
     ] = "accuracy,latency",
@@ -87,12 +85,12 @@ def search(
     ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped")] = False,
 ) -> None:
-    """Search a space for the best networks under limits; without arguments, a small example.
+    """Find the best networks of a space under limits.
 
     bneck search mobile --data folder:photos --max-macs 60M --max-latency 0.5x
 
-    The example is space tiny on the digits that come with scikit-learn, under 500K MACs and a quarter of
-    the latency of MobileNetV3-Small.
+    Without SPACE it is an example: space tiny on the digits that come with scikit-learn, under 500K MACs
+    and a quarter of the latency of MobileNetV3-Small.
     """
     from rich.console import Console
 
@@ -116,6 +114,8 @@ def search(
             space = "tiny"
             if max_macs is None and max_params is None and max_latency is None:
                 max_macs, max_latency = EXAMPLE_MAX_MACS, EXAMPLE_MAX_LATENCY
+        if (Path(space) / "run.yaml").is_file():
+            raise RunError(f"{space} is a run; go on with it: bneck search {space} --resume")
         baselines = ("mobilenet_v3_small", "mobilenet_v2") if baseline is None else tuple(baseline)
         run = new_run(
             Request(
@@ -192,7 +192,7 @@ def report(
         Path | None, typer.Option("-o", "--out", help="the page; by default RUN/report.html")
     ] = None,
 ) -> None:
-    """Write a run's page: Pareto front, limits, baselines, how it was made. Opens offline.
+    """Write a run's page, which opens offline.
 
     bneck report runs/tiny-digits-1
     """
@@ -211,7 +211,7 @@ def export(
     formats: Annotated[str, typer.Option("--format", help="of config, onnx, weights")] = "config",
     out: Annotated[Path, typer.Option("-o", "--out", help="the folder to write to")] = Path("exported"),
 ) -> None:
-    """Write a network of a run as files: its config (YAML), an ONNX model with its weights.
+    """Write a network of a run as files.
 
     bneck export runs/tiny-digits-1 --trial best --format config,onnx -o exported
     """
@@ -233,7 +233,7 @@ def inspect(
         bool, typer.Option("--audit", help="count with fvcore too, operator by operator")
     ] = False,
 ) -> None:
-    """Show what a network is and what it costs, block by block.
+    """Show what a network costs, block by block.
 
     bneck inspect mobilenet_v3_large@0.75
     """
@@ -250,13 +250,13 @@ def inspect(
 
 @app.command()
 def space(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="a preset or a file")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME|FILE", help="a preset or a file")] = None,
     as_json: JsonOption = False,
     as_yaml: Annotated[
         bool, typer.Option("--yaml", help="print a preset's file, to start an own one")
     ] = False,
 ) -> None:
-    """Describe a search space: genes, exact size, published networks in it, MACs. Without a name, list all.
+    """Describe a search space, or list the presets.
 
     bneck space tiny --yaml > mine.yaml
     """

@@ -15,7 +15,7 @@ from typing import Any
 from ..evaluate import Accuracy, Latency
 from ..evaluate.train import TrainingFailedError
 from ..results import Baseline, Check, Record, Run, pareto_front
-from ..search_space import Architecture, RunError
+from ..search_space import Architecture, NoFeasibleNetworkError, RunError
 from . import worker
 from .progress import Progress, Status
 from .proposals import Proposal, Proposals, SpaceExhaustedError
@@ -68,8 +68,11 @@ def result_of(future: Future[Any]) -> Any:
 def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
     """Propose, measure and train until the run's number of networks is judged.
 
+    Fewer are judged where nothing new keeps the limits any more.
+
     Raises:
-        NoFeasibleNetworkError: nothing new keeps the limits any more.
+        NoFeasibleNetworkError: nothing at all keeps them.
+        RunError: one training after another fails.
     """
     proposals = Proposals(run)
     pending: dict[Future[Any], Proposal] = {}
@@ -83,6 +86,12 @@ def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
             except SpaceExhaustedError:
                 exhausted = True
                 progress.say(f"every network of space {run.settings.space.name} has been proposed")
+                break
+            except NoFeasibleNetworkError as error:
+                if not proposals.judged and not pending:
+                    raise
+                exhausted = True
+                progress.say(f"no more networks: {error}")
                 break
             pending[pool.submit(worker.measure, proposal.architecture)] = proposal
             wanted -= 1
@@ -159,6 +168,7 @@ def _each(
                 keep(item, result_of(future))
             except TrainingFailedError as error:
                 progress.say(f"{item}: {error}")
+            progress.show(Status(phase, total - len(pending), total))
 
 
 def _status(run: Run, proposals: Proposals, busy: Iterable[Proposal], latest: Record | None) -> Status:

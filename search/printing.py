@@ -64,4 +64,5 @@ def print_front(run: Run) -> None:
             str(len(record.architecture.blocks)),
         )
     console.print(table)
-    console.print(told_apart(records), highlight=False, markup=False, soft_wrap=True)
+    if len(records) > 1:
+        console.print(told_apart(records), highlight=False, markup=False, soft_wrap=True)

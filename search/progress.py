@@ -57,6 +57,8 @@ class Pace:
         if status.phase != self.phase:
             self.phase, self.began, self.first = status.phase, self.clock(), status.done
         done = status.done - self.first
+        if status.done >= status.total:
+            return 0.0
         if done <= 0:
             return None
         return (self.clock() - self.began) / done * (status.total - status.done)

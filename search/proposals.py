@@ -13,6 +13,7 @@ from ..search_space import (
     Cost,
     Genes,
     NoFeasibleNetworkError,
+    RunError,
     cost,
     published,
 )
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HELP_EVERY = 20
 GIVE_UP_AFTER = 400
+FAILURES_IN_A_ROW = 10
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Proposals:
         self.repeats = sum(record.state == "repeat" for record in records)
         self.failed = sum(record.state == "failed" for record in records)
         self.rejected_in_a_row = 0
+        self.failed_in_a_row = 0
 
     def next(self) -> Proposal:
         """A network that has not been judged and keeps the limits that its cost tells.
@@ -116,7 +119,7 @@ class Proposals:
         )
         self.study.tell(trial, [record.value(objective) for objective in self._objectives])
         self.judged.append(record)
-        self.rejected_in_a_row = 0
+        self.rejected_in_a_row = self.failed_in_a_row = 0
         return record
 
     def tell_infeasible(
@@ -130,14 +133,23 @@ class Proposals:
         self.rejected_in_a_row += 1
 
     def tell_failed(self, proposal: Proposal, error: str) -> None:
-        """Tell a network that could not be trained."""
+        """Tell a network that could not be trained.
+
+        Raises:
+            RunError: it is one of many in a row.
+        """
         from optuna.trial import TrialState
 
         proposal.trial.set_user_attr("state", "failed")
         proposal.trial.set_user_attr("error", error)
         self.study.tell(proposal.trial, state=TrialState.FAIL)
         self.failed += 1
-        self.rejected_in_a_row += 1
+        self.failed_in_a_row += 1
+        if self.failed_in_a_row >= FAILURES_IN_A_ROW:
+            raise RunError(
+                f"{FAILURES_IN_A_ROW} trainings in a row failed, the last because {error}; "
+                "begin a new run with a lower --learning-rate"
+            )
 
     def enqueue(self, genes: Genes, source: str) -> None:
         """Have a network proposed next."""

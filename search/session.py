@@ -20,7 +20,7 @@ def resume(folder: Path, trials: int | None) -> Run:
     Args:
         trials: a new total; None keeps that of the run.
     Raises:
-        RunError: the folder is no run.
+        RunError: the folder is no run, is worked in, or holds more than the new total.
     """
     from optuna.trial import TrialState
 
@@ -28,6 +28,11 @@ def resume(folder: Path, trials: int | None) -> Run:
     if trials is not None:
         run = Run(folder, replace(run.settings, trials=trials))
     with locked(run):
+        judged = sum(record.state == "judged" for record in run.records())
+        if trials is not None and trials < judged:
+            raise RunError(
+                f"{folder}: {judged} networks are judged already; --trials must be more, got {trials}"
+            )
         save_settings(run.settings, folder / "run.yaml")
         genes = {gene.name for gene in run.settings.space.genes}
         for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):

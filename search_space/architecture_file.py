@@ -42,10 +42,8 @@ def load_architecture(path: Path) -> Architecture:
 
 def read_architecture(entry: Entry) -> Architecture:
     """An architecture from a parsed file."""
-    required = ("bneck", "resolution_px", "image_channels", "classes", "stem", "blocks", "head")
-    fields = entry.mapping(required, ("about",))
-    if fields["bneck"].value != FORMAT:
-        raise fields["bneck"].error(f"must be {FORMAT}, got {fields['bneck'].shown}")
+    required = ("resolution_px", "image_channels", "classes", "stem", "blocks", "head")
+    fields = entry.versioned(FORMAT, required, ("about",))
     with entry.placed():
         return Architecture(
             resolution_px=fields["resolution_px"].integer(),

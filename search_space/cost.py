@@ -125,9 +125,9 @@ def cost_by_part(architecture: Architecture) -> dict[str, Cost]:
     """The cost of `stem`, `block 1` and so on, and `head`; all but the peak add up to the total."""
     parts: dict[str, list[Operator]] = {}
     for operator in operators(architecture):
-        words = operator.name.split(".")
-        place = {"stem": "stem", "blocks": f"block {int(words[1]) + 1}" if len(words) > 1 else ""}
-        parts.setdefault(place.get(words[0], "head"), []).append(operator)
+        first, *rest = operator.name.split(".")
+        part = f"block {int(rest[0]) + 1}" if first == "blocks" else "stem" if first == "stem" else "head"
+        parts.setdefault(part, []).append(operator)
     return {part: _total(group) for part, group in parts.items()}
 
 

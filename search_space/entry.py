@@ -53,6 +53,15 @@ class Entry:
                 raise self.error(f"'{key}' is missing")
         return dict(self.value)
 
+    def versioned(
+        self, form: str, required: Collection[str], optional: Collection[str] = ()
+    ) -> dict[str, "Entry"]:
+        """The entries of a mapping whose key `bneck` names this form; that is looked at first."""
+        found = self.value.get("bneck") if isinstance(self.value, dict) else None
+        if found is not None and found.value != form:
+            raise found.error(f"must be {form}, got {found.shown}")
+        return self.mapping(("bneck", *required), optional)
+
     def items(self) -> list["Entry"]:
         """The entries of a list."""
         if not isinstance(self.value, list):

@@ -5,7 +5,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from .architecture import Activation, Attention
 from .entry import Entry, parse, parse_file
 from .errors import UnknownNameError
 from .space import BLOCK_GENES, HeadChoices, SearchSpace, StageChoices, StemChoices
@@ -36,10 +35,8 @@ def preset_yaml(name: str) -> str:
 
 def read_space(entry: Entry) -> SearchSpace:
     """A space from a parsed file."""
-    required = ("bneck", "name", "resolution_px", "stem", "stages", "head")
-    given = entry.mapping(required, ("image_channels", "classes"))
-    if given["bneck"].value != FORMAT:
-        raise given["bneck"].error(f"must be {FORMAT}, got {given['bneck'].shown}")
+    required = ("name", "resolution_px", "stem", "stages", "head")
+    given = entry.versioned(FORMAT, required, ("image_channels", "classes"))
     with entry.placed():
         return SearchSpace(
             name=given["name"].text(),
@@ -52,21 +49,9 @@ def read_space(entry: Entry) -> SearchSpace:
         )
 
 
-def _activation(entry: Entry) -> Activation:
-    value: Any = entry.text()
-    checked: Activation = value
-    return checked
-
-
-def _attention(entry: Entry) -> Attention:
-    value: Any = entry.text()
-    checked: Attention = value
-    return checked
-
-
 _READERS: dict[str, Any] = {
-    "activation": _activation,
-    "attention": _attention,
+    "activation": Entry.text,
+    "attention": Entry.text,
     "squeeze": Entry.text,
     "expansion": Entry.number,
 }

@@ -558,3 +558,13 @@ def test_the_installed_command_is_the_same(here: Path) -> None:
         "unknown network 'mobilenet_v9'"
     )
     assert bneck("inspect", "mobilenet_v2", "--json", cwd=here).returncode == 0
+
+
+def test_a_run_in_the_place_of_a_space_is_told_how_to_go_on(call: Call, finished: Run) -> None:
+    complaint = call("search", finished.folder).complaint
+    assert complaint == f"{finished.folder} is a run; go on with it: bneck search {finished.folder} --resume"
+
+
+def test_the_settings_of_a_run_are_no_network(call: Call, finished: Run) -> None:
+    complaint = call("inspect", finished.folder / "run.yaml").complaint
+    assert complaint.endswith("run.yaml:1: bneck: must be architecture/1, got run/1")

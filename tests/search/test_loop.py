@@ -12,10 +12,17 @@ from rich.console import Console
 from bneck.evaluate import Accuracy
 from bneck.evaluate.train import TrainingFailedError
 from bneck.results import Baseline, Run
-from bneck.search import worker
+from bneck.search import proposals, worker
 from bneck.search.loop import check_front, judge_baselines, judge_trials, result_of
 from bneck.search.progress import PlainProgress
-from bneck.search_space import Architecture, BneckError, NoFeasibleNetworkError, RunError, cost
+from bneck.search_space import (
+    Architecture,
+    BneckError,
+    NoFeasibleNetworkError,
+    RunError,
+    cost,
+    load_space,
+)
 
 from ..results.example_run import BASELINE
 from .helpers import FOUR, FakePool, Shown, fake_accuracy, fake_latency, fake_run
@@ -122,6 +129,33 @@ def test_limits_of_latency_that_nothing_keeps_end_the_search(tmp_path: Path) -> 
     with pytest.raises(NoFeasibleNetworkError):
         judge_trials(run, FakePool(run, 2), Shown())
     assert keys(run, "judged") == []
+
+
+def test_a_search_that_finds_nothing_new_ends_with_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # few networks of tiny have the least MACs there are, 41,472, and it has far too many to try them all
+    monkeypatch.setattr(proposals, "GIVE_UP_AFTER", 60)
+    run = fake_run(tmp_path, load_space("tiny"), {"macs": "41.5K"}, trials=1000)
+    shown = Shown()
+    judge_trials(run, FakePool(run, 2), shown)
+    found = keys(run, "judged")
+    assert 1 <= len(found) < 100
+    assert keys(run, "running") == []
+    assert [line.split(":")[0] for line in shown.lines] == ["no more networks"]
+    assert "limits: macs <= 41.5K" in shown.lines[0]
+
+
+def test_trainings_that_fail_one_after_another_end_the_search(tmp_path: Path) -> None:
+    def fails(architecture: Architecture) -> Accuracy:
+        raise TrainingFailedError("the loss of epoch 1 is nan")
+
+    run = fake_run(tmp_path, trials=20)
+    with pytest.raises(
+        RunError, match=r"^10 trainings in a row failed, .* epoch 1 is nan; .*--learning-rate$"
+    ):
+        judge_trials(run, FakePool(run, 2, accuracy_of=fails), Shown())
+    assert len(keys(run, "failed")) == 10
 
 
 def test_the_status_counts_what_happened(tmp_path: Path) -> None:

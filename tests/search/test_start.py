@@ -259,6 +259,14 @@ def test_a_cut_off_trial_is_told_interrupted(tmp_path: Path) -> None:
     assert (before.state, after.state, waiting.state) == ("running", "interrupted", "waiting")
 
 
+def test_a_total_below_what_is_judged_is_refused(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run", trials=4)
+    judge_trials(run, FakePool(run), Shown())
+    with pytest.raises(RunError, match="4 networks are judged already; --trials must be more, got 3"):
+        resume(run.folder, 3)
+    assert Run.open(run.folder).settings.trials == 4
+
+
 def test_without_a_new_total_the_old_one_stays(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run", trials=17)
     assert resume(run.folder, None).settings == run.settings
