@@ -28,14 +28,17 @@ def resume(folder: Path, trials: int | None) -> Run:
     if trials is not None:
         run = Run(folder, replace(run.settings, trials=trials))
     with locked(run):
-        judged = sum(record.state == "judged" for record in run.records())
-        if trials is not None and trials < judged:
-            raise RunError(
-                f"{folder}: {judged} networks are judged already; --trials must be more, got {trials}"
-            )
+        judged = {record.trial: record for record in run.records() if record.state == "judged"}
+        if trials is not None and trials < len(judged):
+            known = f"{len(judged)} networks are judged already"
+            raise RunError(f"{folder}: {known}; --trials must be more, got {trials}")
         save_settings(run.settings, folder / "run.yaml")
         genes = {gene.name for gene in run.settings.space.genes}
         for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.number in judged:  # cut off between the verdict and the telling of it
+                values = [judged[trial.number].value(each) for each in run.settings.goals.objectives]
+                run.study.tell(trial.number, values)
+                continue
             run.study.tell(trial.number, state=TrialState.FAIL)
             if set(trial.params) == genes:
                 source = trial.user_attrs.get("source", "sampler")

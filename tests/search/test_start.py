@@ -259,6 +259,27 @@ def test_a_cut_off_trial_is_told_interrupted(tmp_path: Path) -> None:
     assert (before.state, after.state, waiting.state) == ("running", "interrupted", "waiting")
 
 
+def test_a_verdict_that_was_not_told_any_more_is_told_on_going_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_on_disk(tmp_path / "run", trials=4)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(optuna.Study, "tell", killed)
+        judge_trials(run, FakePool(run), Shown())
+    assert [trial.state for trial in run.study.trials] == [TrialState.RUNNING]
+    resumed = resume(run.folder, None)
+    [record] = resumed.records()
+    [trial] = resumed.study.trials
+    assert (record.state, trial.state) == ("judged", TrialState.COMPLETE)
+    assert record.accuracy is not None
+    assert record.latency is not None
+    assert trial.values == [record.accuracy.top1, record.latency.latency_ms]
+
+
 def test_a_total_below_what_is_judged_is_refused(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run", trials=4)
     judge_trials(run, FakePool(run), Shown())
