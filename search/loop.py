@@ -25,30 +25,54 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Pool:
-    """Worker processes; leaving the block ends them, whatever they are doing."""
+    """Worker processes; leaving the block ends them, whatever they are doing.
+
+    Ctrl-C is noted, and raised by the next `wait`, so that no telling of the study is cut in half;
+    a second one is raised at once.
+    """
 
     run: Run
     workers: int
     executor: ProcessPoolExecutor = field(init=False)
+    interrupted: bool = field(default=False, init=False)
 
     def __enter__(self) -> "Pool":
         self.executor = ProcessPoolExecutor(
             self.workers, multiprocessing.get_context("spawn"), worker.start, (self.run,)
         )
+        self.handler_before = signal.signal(signal.SIGINT, self._note_interrupt)
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self.handler_before)
         self.executor.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             child.terminate()
 
     def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Have a worker do a step of `bneck.search.worker`."""
         # A process started here inherits the mask, so that Ctrl-C reaches the parent alone.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return self.executor.submit(step, *arguments)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def wait(self, pending: Iterable[Future[Any]]) -> set[Future[Any]]:
+        """Those that are finished, after half a second at the latest.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed since the block began.
+        """
+        finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return finished
+
+    def _note_interrupt(self, *_: object) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
 
 
 def result_of(future: Future[Any]) -> Any:
@@ -98,8 +122,7 @@ def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
         progress.show(_status(run, proposals, pending.values(), latest))
         if not pending:
             break
-        finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-        for future in finished:
+        for future in pool.wait(pending):
             proposal = pending.pop(future)
             try:
                 found: Latency | Accuracy = result_of(future)
@@ -161,8 +184,7 @@ def _each(
     total = len(pending)
     while pending:
         progress.show(Status(phase, total - len(pending), total))
-        finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-        for future in finished:
+        for future in pool.wait(pending):
             item = pending.pop(future)
             try:
                 keep(item, result_of(future))

@@ -1,3 +1,4 @@
+import signal
 from collections import Counter
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -13,7 +14,7 @@ from bneck.evaluate import Accuracy
 from bneck.evaluate.train import TrainingFailedError
 from bneck.results import Baseline, Run
 from bneck.search import proposals, worker
-from bneck.search.loop import check_front, judge_baselines, judge_trials, result_of
+from bneck.search.loop import Pool, check_front, judge_baselines, judge_trials, result_of
 from bneck.search.progress import PlainProgress
 from bneck.search_space import (
     Architecture,
@@ -263,3 +264,16 @@ def test_what_else_a_worker_raises_is_passed_on() -> None:
     future.set_exception(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         result_of(future)
+
+
+def test_an_interrupt_waits_until_nothing_is_half_done_and_a_second_one_does_not(tmp_path: Path) -> None:
+    with Pool(fake_run(tmp_path), 1) as pool:
+        done: Future[int] = Future()
+        done.set_result(1)
+        assert pool.wait([done]) == {done}
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            pool.wait([done])
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
