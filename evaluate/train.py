@@ -43,7 +43,7 @@ def train(
     start = time.perf_counter()
     side = network.architecture.resolution_px
     network.dropout.p = recipe.dropout
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
         _decayed_and_not(network, recipe.weight_decay),
         lr=recipe.learning_rate,

@@ -82,7 +82,7 @@ class Proposals:
                     raise SpaceExhaustedError
                 self._suggest_unseen()
             trial = self.study.ask(self._distributions())
-            trial.relative_params  # noqa: B018  NSGA-II learns only from trials that have looked at it
+            _ = trial.relative_params  # NSGA-II learns only from trials that have looked at it
             architecture = self.settings.space.decode(trial.params)
             trial.set_user_attr("key", architecture.key)
             self.known.add(architecture.key)

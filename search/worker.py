@@ -111,10 +111,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def calibrate() -> float:
-    return _worker.calibrate()
-
-
 def measure(architecture: Architecture) -> Latency:
     return _worker.measure(architecture)
 
