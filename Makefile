@@ -3,19 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: search test check clean
+.PHONY: search test check backends clean
 
 search: .venv/installed
 	$(BIN)/bneck search
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -q -n auto -m "not slow and not browser and not network"
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not browser and not network and not backends"
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n auto -m "not network"
+	$(BIN)/python -m pytest -q -n auto -m "not network and not backends"
+
+backends: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet -e ".[backends]"
+	$(BIN)/python -m pytest -q -m backends
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

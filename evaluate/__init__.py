@@ -4,7 +4,7 @@
 """
 
 from .accuracy import Accuracy, Epoch, wilson_margin
-from .device import device_fingerprint, package_versions, usable_cores
+from .device import Device, host, package_versions, usable_cores
 from .goals import (
     QUANTITIES,
     Constraint,
@@ -17,25 +17,28 @@ from .goals import (
     parse_objectives,
     short_count,
 )
-from .latency import BACKENDS, Latency, LatencyBackend, LatencyMeter, latency_backend
+from .latency import Latency
+from .latency_setup import LatencySetup
+from .panel import Calibration, Panel, panel_of
 from .recipe import Recipe
 
 __all__ = [
-    "BACKENDS",
     "QUANTITIES",
     "Accuracy",
+    "Calibration",
     "Constraint",
+    "Device",
     "Epoch",
     "Goals",
     "Latency",
-    "LatencyBackend",
-    "LatencyMeter",
+    "LatencySetup",
     "Objective",
+    "Panel",
     "Quantity",
     "Recipe",
-    "device_fingerprint",
-    "latency_backend",
+    "host",
     "package_versions",
+    "panel_of",
     "parse_count",
     "parse_goals",
     "parse_latency",

@@ -1,230 +1,234 @@
-"""Latency as a ratio to a reference network, measured so that it repeats on a busy machine.
+"""Latency as a ratio to reference networks, measured so that it repeats on a busy machine.
 
-The network and the reference take turns (ABBA). A turn's time is the quickest of a few timings,
-in CPU time of the measuring thread; the result is the median of the pairs' ratios.
-`docs/decisions/0006-latency.md` has its spread against that of the usual median of wall times.
+The network and its references take turns in palindromes (ABBA, ABCCBA), so that a drift of the
+machine cancels. A turn's time is its quickest timing, confirmed by a second one. The ratios of
+the palindromes give the result and its interval; measuring goes on until that is narrow enough.
+`docs/decisions/0006-latency.md` has the spread against that of the usual median of wall times.
 """
 
 import math
-import statistics
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal
 
-from ..search_space import UnknownNameError
+from . import signed_rank
+from .device import usable_cores
 
-if TYPE_CHECKING:
-    from ..search_space.network import Network
+Runner = Callable[[int], float]
+"""Runs a network so many times in a row and gives the seconds that took, by the device's clock."""
 
-Run = Callable[[], object]
-Clock = Callable[[], float]
-
-PAIRS = 20
-MAX_ROUNDS = 3
-TIMINGS = 5
-MIN_SECONDS = 0.0002
-NOISY = 0.10
+Status = Literal["ok", "noisy", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """One network's latency, batch 1, one thread.
+    """One network's latency on one device.
 
     Attributes:
-        ratio: CPU time over the reference's; median over the pairs.
-        ratio_low, ratio_high: 95% confidence interval of that median.
-        latency_ms: `ratio` times the reference's milliseconds when the run began.
-        status: `noisy` where the interval is wider than 10% of the ratio.
+        ratio: time over that of the panel's unit network; 1 is as fast as the unit.
+        ratio_low, ratio_high: 95% interval of the ratio; of a prediction, 90%.
+        latency_ms: `ratio` times the unit's milliseconds when the device was calibrated.
+        status: `noisy` where the interval stayed wide, `failed` where the device
+            gave no time; then all figures are NaN.
+        clock: what the time is of, like `CPU time of the thread`.
+        pairs: turns of the network, each held against turns of the references around it.
+        seconds: wall time that measuring took, preparation included.
+        load: processes that wanted a core, for every core, in the minute before (Unix).
+        device: `Device.key` of the device.
+        source: `measured`, or `predicted` by a latency model.
+        error: why it failed.
     """
 
     ratio: float
     ratio_low: float
     ratio_high: float
     latency_ms: float
-    status: Literal["ok", "noisy"]
+    status: Status
+    clock: str = ""
+    pairs: int = 0
+    seconds: float = 0.0
+    load: float = 0.0
+    device: str = ""
+    source: Literal["measured", "predicted"] = "measured"
+    error: str = ""
 
 
-class LatencyBackend(Protocol):
-    """A runtime that can run a network on this machine, in the calling thread alone."""
+@dataclass(frozen=True)
+class Plan:
+    """How long a device is asked.
 
-    name: str
-
-    def prepare(self, network: "Network") -> Run:
-        """Make ready to run one image; the returned call does it once and waits for the result."""
-
-
-def settle(network: "Network") -> "Network":
-    """Give batch normalisation the statistics of noise images, for a network that is not trained.
-
-    With the initial statistics the numbers shrink from layer to layer, and once they are
-    subnormal the processor takes many times longer for each.
+    Attributes:
+        target: the half width of the ratio's 95% interval, as a share of it, that is narrow enough.
+        noisy: the half width above which a latency is told as noisy, when patience has ended.
+        least_palindromes, most_palindromes: taken at least, and at most.
+        most_seconds: of wall time, after which no more palindromes are begun.
+        timing_seconds: the least a timing lasts, so that reading the clock does not count.
+        most_timings: of a turn, which ends as soon as its two quickest timings agree.
+        agree: how far apart those two may be, as a share.
+        warm_runs: at the start of a turn, not timed: they find the caches as another network left them.
     """
-    from torch.optim.swa_utils import update_bn
 
-    from ..search_space.network import example_images
-
-    update_bn([example_images(network.architecture, count=4)], network)
-    return network.eval()
-
-
-class TorchBackend:
-    """Eager torch, evaluation mode, `channels_last`."""
-
-    name = "torch"
-
-    def prepare(self, network: "Network") -> Run:
-        import torch
-
-        from ..search_space.network import example_images
-
-        torch.set_num_threads(1)
-        images = example_images(network.architecture).contiguous(memory_format=torch.channels_last)
-        ready = network.eval().to(memory_format=torch.channels_last)
-
-        def run() -> object:
-            with torch.inference_mode():
-                return ready(images)
-
-        return run
+    target: float = 0.02
+    noisy: float = 0.05
+    least_palindromes: int = signed_rank.LEAST_VALUES
+    most_palindromes: int = 21
+    most_seconds: float = 20.0
+    timing_seconds: float = 0.0002
+    most_timings: int = 12
+    agree: float = 0.01
+    warm_runs: int = 1
 
 
-class OnnxRuntimeBackend:
-    """ONNX Runtime on the CPU, one thread, all graph optimisations."""
+@dataclass(frozen=True)
+class References:
+    """The networks of a panel, ready to run, and what is known of them.
 
-    name = "onnxruntime"
-
-    def prepare(self, network: "Network") -> Run:
-        import onnxruntime
-
-        from ..search_space.network import example_images
-        from .onnx_graph import onnx_model
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 3
-        model = onnx_model(network.eval()).SerializeToString()
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        images = {"images": example_images(network.architecture).numpy()}
-        return lambda: session.run(None, images)
-
-
-BACKENDS: dict[str, type[LatencyBackend]] = {"onnxruntime": OnnxRuntimeBackend, "torch": TorchBackend}
-
-
-def latency_backend(name: str) -> LatencyBackend:
-    """A backend by its name.
-
-    Raises:
-        UnknownNameError: no such backend.
+    Attributes:
+        runners: from the quickest to the slowest.
+        ratios: of their times to the unit's, one a runner, rising.
+        unit_ms: milliseconds of the unit, for which the ratio is 1.
     """
-    if name not in BACKENDS:
-        raise UnknownNameError("latency backend", name, BACKENDS)
-    return BACKENDS[name]()
+
+    runners: Sequence[Runner]
+    ratios: Sequence[float]
+    unit_ms: float
+
+    def around(self, ratio: float) -> dict[int, float]:
+        """The members next to a ratio, and their weights: nearer ones, on the log scale, weigh more."""
+        last = len(self.ratios) - 1
+        above = next((number for number, each in enumerate(self.ratios) if each >= ratio), None)
+        if above is None or above == 0:
+            return {last if above is None else 0: 1.0}
+        low, high = math.log(self.ratios[above - 1]), math.log(self.ratios[above])
+        share = (math.log(ratio) - low) / (high - low)
+        if share <= LEAST_WEIGHT:
+            return {above - 1: 1.0}
+        if share >= 1 - LEAST_WEIGHT:
+            return {above: 1.0}
+        return {above - 1: 1 - share, above: share}
 
 
-def least_seconds(run: Run, repeats: int, clock: Clock) -> float:
-    """Seconds a run in the quickest of `TIMINGS` timings of so many runs each.
-
-    A run before them, which finds the caches as the other network left them, is not timed.
-    """
-    run()
-    timings: list[float] = []
-    for _ in range(TIMINGS):
-        start = clock()
-        for _ in range(repeats):
-            run()
-        timings.append(clock() - start)
-    return min(timings) / repeats
+LEAST_WEIGHT = 0.15  # a reference that counts for less is not worth its time
 
 
-def paired_ratios(
-    run: Run, reference: Run, *, pairs: int = PAIRS, clock: Clock = time.thread_time
-) -> list[float]:
-    """Ratios of the two runs' times, measured in the order ABBA ABBA ...
+def measure(
+    runner: Runner,
+    references: References,
+    plan: Plan = Plan(),
+    *,
+    now: Callable[[], float] = time.perf_counter,
+) -> Latency:
+    """The ratio of a network's time to the unit's, until its interval is narrow or patience ends.
 
     Args:
-        clock: seconds; CPU time of this thread unless a test wants another.
+        now: wall clock, in seconds.
     """
-    repeats = repeats_of(run, clock)
-    reference_repeats = repeats_of(reference, clock)
-    ratios: list[float] = []
-    for pair in range(pairs):
-        if pair % 2 == 0:
-            mine = least_seconds(run, repeats, clock)
-            theirs = least_seconds(reference, reference_repeats, clock)
-        else:
-            theirs = least_seconds(reference, reference_repeats, clock)
-            mine = least_seconds(run, repeats, clock)
-        ratios.append(mine / theirs)
-    return ratios
+    began = now()
+    rough_ms = 1000 * turn(runner, 1, plan)
+    weights = references.around(rough_ms / references.unit_ms)
+    known = sum(weight * math.log(references.ratios[number]) for number, weight in weights.items())
+    factors = [(runner, 1.0), *((references.runners[number], -weight) for number, weight in weights.items())]
+    palindromes = Palindromes(factors, plan)
+    logs: list[float] = []
+    stop = Stop(plan)
+    while not stop(logs) and (len(logs) < plan.least_palindromes or now() - began < plan.most_seconds):
+        logs.append(known + palindromes.log())
+    return summarise(logs, references.unit_ms, plan, seconds=now() - began)
 
 
-def repeats_of(run: Run, clock: Clock) -> int:
-    """How many runs a timing needs so that reading the clock does not count."""
-    return max(1, math.ceil(MIN_SECONDS / max(least_seconds(run, 1, clock), 1e-9)))
+def summarise(logs: Sequence[float], unit_ms: float, plan: Plan = Plan(), seconds: float = 0.0) -> Latency:
+    """The latency that the logarithms of the palindromes' ratios tell."""
+    low, high = signed_rank.interval(logs)
+    ratio = math.exp(signed_rank.centre(logs))
+    return Latency(
+        ratio=ratio,
+        ratio_low=math.exp(low),
+        ratio_high=math.exp(high),
+        latency_ms=ratio * unit_ms,
+        status="ok" if _half_width(logs) <= plan.noisy else "noisy",
+        pairs=2 * len(logs),
+        seconds=seconds,
+        load=load_per_core(),
+    )
 
 
-def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """An interval that holds the true median with at least this confidence, whatever the distribution.
+class Stop:
+    """Whether the interval is narrow enough, asked ever more rarely.
 
-    The ends are order statistics: of 20 values the 6th and the 15th for 95%.
-
-    Source: Conover, Practical Nonparametric Statistics, section 3.2.
+    Asked after every palindrome, luck alone would be enough to stop, and the intervals too narrow.
     """
-    ordered = sorted(values)
-    tail = (1 - confidence) / 2
-    below, rank = 0.0, 0
-    for k in range(len(ordered)):
-        below += math.comb(len(ordered), k) / 2 ** len(ordered)
-        if below > tail:
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.next_look = plan.least_palindromes
+
+    def __call__(self, logs: Sequence[float]) -> bool:
+        if len(logs) >= self.plan.most_palindromes:
+            return True
+        if len(logs) < self.next_look:
+            return False
+        self.next_look = math.ceil(1.5 * len(logs))
+        return _half_width(logs) <= self.plan.target
+
+
+def _half_width(logs: Sequence[float]) -> float:
+    low, high = signed_rank.interval(logs)
+    return (high - low) / 2
+
+
+class Palindromes:
+    """Turns of several networks forwards and backwards: each is in the middle of the time they take.
+
+    Args:
+        factors: the runners, and the power of each one's time in the product that is wanted: 1 for
+            the network, minus the weight for a reference.
+    """
+
+    def __init__(self, factors: Sequence[tuple[Runner, float]], plan: Plan) -> None:
+        self.factors = factors
+        self.plan = plan
+        self.repeats = [repeats_of(runner, plan) for runner, _ in factors]
+
+    def log(self) -> float:
+        """The logarithm of the product, from one palindrome."""
+        forwards = range(len(self.factors))
+        total = 0.0
+        for number in (*forwards, *reversed(forwards)):
+            runner, power = self.factors[number]
+            total += power / 2 * math.log(turn(runner, self.repeats[number], self.plan))
+        return total
+
+
+def turn(runner: Runner, repeats: int, plan: Plan) -> float:
+    """Seconds a run in the quickest timing, confirmed by a second one or after `most_timings`."""
+    if plan.warm_runs:
+        runner(plan.warm_runs)
+    quickest = second = math.inf
+    for _ in range(plan.most_timings):
+        seconds = runner(repeats)
+        if seconds < quickest:
+            quickest, second = seconds, quickest
+        elif seconds < second:
+            second = seconds
+        if second <= quickest * (1 + plan.agree):
             break
-        rank = k + 1
-    low = max(rank - 1, 0)
-    return ordered[low], ordered[len(ordered) - 1 - low]
+    return max(quickest, 1e-9) / repeats
 
 
-class LatencyMeter:
-    """Measures networks against one reference that stays prepared.
-
-    Args:
-        reference_ms: the reference's milliseconds, as an earlier `calibrate` of the same run gave
-            them, so that all networks of a run are told on one scale.
-    """
-
-    def __init__(
-        self,
-        backend: LatencyBackend,
-        reference: "Network",
-        reference_ms: float | None = None,
-        clock: Clock = time.thread_time,
-    ) -> None:
-        self.backend = backend
-        self.clock = clock
-        self._reference = backend.prepare(reference)
-        self.reference_ms = reference_ms if reference_ms is not None else self.calibrate()
-
-    def calibrate(self) -> float:
-        """The reference's median milliseconds now."""
-        repeats = repeats_of(self._reference, self.clock)
-        times = [least_seconds(self._reference, repeats, self.clock) for _ in range(PAIRS)]
-        return 1000 * statistics.median(times)
-
-    def measure(self, network: "Network") -> Latency:
-        """About 0.7 CPU-seconds at 3 ms a network; up to three times that while it is noisy."""
-        run = self.backend.prepare(network)
-        ratios: list[float] = []
-        for _ in range(MAX_ROUNDS):
-            ratios += paired_ratios(run, self._reference, clock=self.clock)
-            latency = summarise(ratios, self.reference_ms)
-            if latency.status == "ok":
-                break
-        return latency
+def repeats_of(runner: Runner, plan: Plan) -> int:
+    """How many runs a timing needs."""
+    if not plan.timing_seconds:
+        return 1
+    return max(1, math.ceil(plan.timing_seconds / max(turn(runner, 1, plan), 1e-9)))
 
 
-def summarise(ratios: Sequence[float], reference_ms: float) -> Latency:
-    """The latency that these paired ratios tell."""
-    ratio = statistics.median(ratios)
-    low, high = median_interval(ratios)
-    return Latency(ratio, low, high, ratio * reference_ms, "noisy" if high - low > NOISY * ratio else "ok")
+def failed(error: str) -> Latency:
+    """What a device that gave no time tells."""
+    return Latency(math.nan, math.nan, math.nan, math.nan, "failed", error=error)
+
+
+def load_per_core() -> float:
+    """The load average of the last minute, for every core of this process; 0 where there is none."""
+    return round(os.getloadavg()[0] / usable_cores(), 2) if hasattr(os, "getloadavg") else 0.0

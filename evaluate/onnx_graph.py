@@ -13,38 +13,38 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from ..search_space.network import Bneck, ConvNorm, EfficientChannelAttention, Network, SqueezeExcite
+from ..search_space.network import Bneck, ConvNorm, EfficientChannelAttention, Network, Part, SqueezeExcite
 
 OPSET = 18
 IR_VERSION = 10  # the oldest runtimes allowed read it
 
 
-def onnx_model(network: Network) -> onnx.ModelProto:
+def onnx_model(network: Network | Part) -> onnx.ModelProto:
     """The network in evaluation mode: `images` (n x c x r x r, fp32) to `logits` (n x classes).
 
-    Batch normalisation is folded into the convolution before it.
+    A part of a network takes the maps before it as `images` and gives those after it
+    under the name of its last operator, unless it is the head. Batch normalisation is folded into the
+    convolution before it.
     """
-    architecture = network.architecture
     graph = _Graph()
-    side = architecture.resolution_px
     with torch.no_grad():
-        x = graph.conv_norm("stem", "images", network.stem)
-        for number, block in enumerate(network.blocks):
-            assert isinstance(block, Bneck)
-            x = graph.bneck(f"blocks.{number}", x, block)
-        x = graph.conv_norm("features", x, network.features)
-        x = graph.add("GlobalAveragePool", "pool", [x])
-        x = graph.add("Flatten", "flatten", [x], axis=1)
-        if network.hidden is not None:
-            x = graph.linear("hidden", x, network.hidden[0])
-            x = graph.activation("hidden.activation", x, network.hidden[1])
-        graph.linear("classifier", x, network.classifier, output="logits")
-    images = helper.make_tensor_value_info(
-        "images", TensorProto.FLOAT, ["n", architecture.image_channels, side, side]
-    )
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", architecture.classes])
+        if isinstance(network, Network):
+            x = graph.conv_norm("stem", "images", network.stem)
+            for number, block in enumerate(network.blocks):
+                x = graph.bneck(f"blocks.{number}", x, block)
+            x = graph.head(x, network)
+        elif network.name == "head":
+            x = graph.head("images", network.network)
+        elif network.name == "stem":
+            x = graph.conv_norm("stem", "images", network.network.stem)
+        else:
+            x = graph.bneck("block", "images", network.block)
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", *network.input_shape])
+    shape: list[str | int | None] | None = ["n", network.architecture.classes] if x == "logits" else None
+    answer = helper.make_tensor_value_info(x, TensorProto.FLOAT, shape)
+    name = f"bneck-{network.architecture.key}"
     model = helper.make_model(
-        helper.make_graph(graph.nodes, f"bneck-{architecture.key}", [images], [logits], graph.weights),
+        helper.make_graph(graph.nodes, name, [images], [answer], graph.weights),
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="bneck",
     )
@@ -142,7 +142,17 @@ class _Graph:
             scale = self.add("Reshape", f"{name}.maps", [scale, maps])
         return self.add("Mul", f"{name}.scale", [x, scale])
 
-    def bneck(self, name: str, x: str, block: Bneck) -> str:
+    def head(self, x: str, network: Network) -> str:
+        x = self.conv_norm("features", x, network.features)
+        x = self.add("GlobalAveragePool", "pool", [x])
+        x = self.add("Flatten", "flatten", [x], axis=1)
+        if network.hidden is not None:
+            x = self.linear("hidden", x, network.hidden[0])
+            x = self.activation("hidden.activation", x, network.hidden[1])
+        return self.linear("classifier", x, network.classifier, output="logits")
+
+    def bneck(self, name: str, x: str, block: nn.Module) -> str:
+        assert isinstance(block, Bneck)
         y = x if block.expand is None else self.conv_norm(f"{name}.expand", x, block.expand)
         y = self.conv_norm(f"{name}.depthwise", y, block.depthwise)
         if isinstance(block.attention, SqueezeExcite | EfficientChannelAttention):

@@ -3,13 +3,13 @@
 from .front import dominated, losses_of, pareto_front
 from .record import Record
 from .run import Baseline, Check, Run
-from .settings import DataSettings, LatencySettings, RunSettings
+from .settings import DataSettings, LatencyFrom, RunSettings
 
 __all__ = [
     "Baseline",
     "Check",
     "DataSettings",
-    "LatencySettings",
+    "LatencyFrom",
     "Record",
     "Run",
     "RunSettings",

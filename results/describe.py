@@ -116,15 +116,6 @@ def same_accuracy(accuracy: Accuracy, others: Iterable[Record]) -> list[Record]:
     ]
 
 
-def may_break(latency: Latency, goals: Goals) -> bool:
-    """Whether the upper end of the latency's interval is above the limit."""
-    for constraint in goals.constraints:
-        if constraint.quantity == "latency":
-            upper_ms = latency.latency_ms * latency.ratio_high / latency.ratio
-            return (latency.ratio_high if constraint.unit == "x" else upper_ms) > constraint.limit
-    return False
-
-
 def outcome(records: Sequence[Record], front: Sequence[Record], goals: Goals) -> str:
     """What came out, in a sentence or two."""
     judged, infeasible = (sum(each.state == state for each in records) for state in ("judged", "infeasible"))

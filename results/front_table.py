@@ -10,7 +10,6 @@ from .describe import (
     accuracy_text,
     count_of,
     listed,
-    may_break,
     milliseconds,
     network_lines,
     ratio_text,
@@ -74,7 +73,7 @@ class FrontTable:
         source = f", {record.source}" if record.source != "sampler" else ""
         name = joined([tag("strong", record.trial), source])
         test = _share(check.test_top1, check.test_images) if check else _NOTHING
-        again = joined([_latency(check.latency), self._warning(check.latency)]) if check else _NOTHING
+        again = _latency(check.latency) if check else _NOTHING
         command = tag("pre", tag("code", export_command(self.folder, record.trial)))
         return self._rows(record, name, test, again, f"trial-{record.trial}", command)
 
@@ -111,9 +110,6 @@ class FrontTable:
     def _alike(self, accuracy: Accuracy) -> str:
         trials = [record.trial for record in same_accuracy(accuracy, self.rivals)]
         return count_of(len(trials), "trial") if len(trials) > _MOST_LISTED else listed(trials) or _NOTHING
-
-    def _warning(self, latency: Latency) -> object:
-        return tag("small", "may be over the limit", class_="warn") if may_break(latency, self.goals) else ""
 
 
 def strip_legend() -> Html:

@@ -183,7 +183,7 @@ def _making(found: _Found) -> Html:
         ("trials", _states_text(found.records)),
         ("latency", f"{latency.backend}, batch 1, one thread; 1x is {latency.reference}{reference}"),
         ("trained on", settings.torch_device),
-        ("device", _pairs(settings.device.items())),
+        ("searched on", _pairs(settings.host.items())),
         ("versions", _pairs(settings.versions.items())),
         ("begun", settings.created),
     ]

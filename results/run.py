@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..evaluate import Accuracy, Latency
+from ..evaluate import Accuracy, Goals, Latency
 from ..search_space import Architecture, Cost, RunError, cost
 from ..search_space.errors import first_line
 from .front import pareto_front
@@ -22,13 +22,27 @@ class Check:
     """A network of the front looked at once more: fresh latency, and the test images.
 
     Attributes:
+        latency: from two fresh processes; None where the device was not at hand.
+        ratio_upper: what the latency's ratio stays under with 95% confidence.
         test_top1: accuracy on images that the search has never seen.
     """
 
-    latency: Latency
+    latency: Latency | None
+    ratio_upper: float | None
     test_top1: float
     test_loss: float
     test_images: int
+
+    def keeps(self, goals: Goals) -> bool:
+        """Whether the limit on latency is kept with 95% confidence; so it counts where it is not known."""
+        if self.latency is None or self.ratio_upper is None:
+            return True
+        upper_ms = self.latency.latency_ms * self.ratio_upper / self.latency.ratio
+        return all(
+            limit.violation(self.ratio_upper if limit.unit == "x" else upper_ms) <= 0
+            for limit in goals.constraints
+            if limit.quantity == "latency"
+        )
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,11 @@ class Run:
         return self.folder / "checkpoints" / f"{architecture.key}.pt"
 
     @property
+    def latency_model_file(self) -> Path:
+        """Where the model that predicts latencies is, if there is one."""
+        return self.folder / "latency-model.json"
+
+    @property
     def storage_url(self) -> str:
         path = str((self.folder / "study.db").resolve()).replace("%", "%25").replace("?", "%3F")
         return self.settings.storage or f"sqlite:///{path}"
@@ -133,8 +152,14 @@ class Run:
         return [record for record in found if record is not None]
 
     def front(self) -> list[Record]:
-        """The judged networks that no other beats."""
-        return pareto_front(self.records(), self.settings.goals.objectives)
+        """The judged networks that no other beats, without those that were dropped."""
+        dropped = self.dropped()
+        kept = [record for record in self.records() if record.key not in dropped]
+        return pareto_front(kept, self.settings.goals.objectives)
+
+    def dropped(self) -> set[str]:
+        """Networks that were on the front until, measured again, they may break the limit on latency."""
+        return {key for key, check in self.checks().items() if not check.keeps(self.settings.goals)}
 
     def record(self, trial: str) -> Record:
         """One trial by its number, or `best`: the most accurate of those judged.
@@ -166,7 +191,7 @@ class Run:
     def checks(self) -> dict[str, Check]:
         """The second looks at networks of the front, by key."""
         return {
-            name.removeprefix("check:"): Check(**attribute | {"latency": Latency(**attribute["latency"])})
+            name.removeprefix("check:"): Check(**attribute | {"latency": _latency_from(attribute["latency"])})
             for name, attribute in self._attributes("check:").items()
         }
 
@@ -187,3 +212,7 @@ class Run:
     def _attributes(self, prefix: str) -> Mapping[str, Any]:
         attributes = self.study.user_attrs
         return {name: value for name, value in attributes.items() if name.startswith(prefix)}
+
+
+def _latency_from(attribute: Mapping[str, Any] | None) -> Latency | None:
+    return Latency(**attribute) if attribute else None

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
-from ..evaluate import Constraint, Goals, Objective, Recipe
+from ..evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
+from ..evaluate.latency_setup import read_setup
 from ..search_space import Architecture, SearchSpace, published
-from ..search_space.architecture_file import read_architecture
 from ..search_space.entry import Entry, dump, parse_file
 from ..search_space.flat import read_as, read_flat
 from ..search_space.space_file import read_space, space_to_dict
 
-FORMAT = "run/1"
+FORMAT = "run/2"
+LatencyFrom = Literal["measurements", "model", "both"]
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,12 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class LatencySettings:
-    """Where latency is measured, and against what.
-
-    Attributes:
-        reference_ms: of the reference network on this device when the run began.
-    """
-
-    backend: str
-    reference: str
-    architecture: Architecture
-    reference_ms: float = 0.0
-
-
-@dataclass(frozen=True)
 class RunSettings:
     """One search: the space, the goals, the means.
 
     Attributes:
         study: the study's name in its storage.
+        latency_from: `both` predicts every latency and measures where it matters.
         storage: an Optuna storage URL; empty for `study.db` in the run's folder.
         trials: networks to judge; those that break a limit or were judged before do not count.
     """
@@ -63,7 +51,8 @@ class RunSettings:
     data: DataSettings
     goals: Goals
     recipe: Recipe
-    latency: LatencySettings
+    latency: LatencySetup
+    latency_from: LatencyFrom
     trials: int
     seed: int
     sampler: str
@@ -71,15 +60,12 @@ class RunSettings:
     baselines: tuple[str, ...]
     torch_device: str
     storage: str
-    device: Mapping[str, str]
+    host: Mapping[str, str]
     versions: Mapping[str, str]
 
     def published(self, name: str) -> Architecture:
         """A published network for this run's images, at the highest resolution of its space."""
         return for_images(published(name), self.space)
-
-    def with_reference_ms(self, reference_ms: float) -> "RunSettings":
-        return replace(self, latency=replace(self.latency, reference_ms=reference_ms))
 
 
 def for_images(architecture: Architecture, space: SearchSpace) -> Architecture:
@@ -104,9 +90,9 @@ def settings_to_dict(settings: RunSettings) -> dict[str, Any]:
         "limits": [asdict(constraint) for constraint in settings.goals.constraints],
     }
     form["recipe"] = asdict(settings.recipe)
-    form["latency"] = asdict(settings.latency) | {"architecture": settings.latency.architecture.to_dict()}
+    form["latency"] = settings.latency.to_dict()
     form["baselines"] = list(settings.baselines)
-    form["device"] = dict(settings.device)
+    form["host"] = dict(settings.host)
     form["versions"] = dict(settings.versions)
     return form
 
@@ -131,14 +117,15 @@ def read_settings(entry: Entry) -> RunSettings:
     """Settings from a parsed file."""
     given = entry.versioned(FORMAT, [field.name for field in fields(RunSettings)])
     hints = get_type_hints(RunSettings)
-    nested = ("bneck", "space", "data", "goals", "recipe", "latency", "trials", "seed", "baselines")
-    plain = {name: read_as(hints[name], item) for name, item in given.items() if name not in nested}
+    plain_names = ("study", "created", "sampler", "warm_start", "torch_device", "storage", "host", "versions")
+    plain = {name: read_as(hints[name], given[name]) for name in plain_names}
     return RunSettings(
         space=read_space(given["space"]),
         data=read_flat(DataSettings, given["data"]),
         goals=_read_goals(given["goals"]),
         recipe=read_flat(Recipe, given["recipe"]),
-        latency=_read_latency(given["latency"]),
+        latency=read_setup(given["latency"]),
+        latency_from=_read_latency_from(given["latency_from"]),
         trials=given["trials"].integer(least=1),
         seed=given["seed"].integer(least=0),
         baselines=tuple(_read_published(item) for item in given["baselines"].items()),
@@ -160,14 +147,12 @@ def _read_objective(entry: Entry) -> Objective:
         return Objective(quantity)
 
 
-def _read_latency(entry: Entry) -> LatencySettings:
-    given = entry.mapping(tuple(field.name for field in fields(LatencySettings)))
-    return LatencySettings(
-        given["backend"].text(),
-        given["reference"].text(),
-        read_architecture(given["architecture"]),
-        given["reference_ms"].number(),
-    )
+def _read_latency_from(entry: Entry) -> LatencyFrom:
+    known: tuple[LatencyFrom, ...] = get_args(LatencyFrom)
+    for each in known:
+        if entry.value == each:
+            return each
+    raise entry.error(f"must be {', '.join(known[:-1])} or {known[-1]}, got {entry.shown}")
 
 
 def _read_published(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `bneck search`, `front`, `report`, `export`, `inspect`, `space`."""
+"""The command line; the commands on latency are in `latency_commands`."""
 
 import json
 import sys
@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ..search_space import BneckError, GoalError, RunError
+from .latency_commands import latency, model_app
+from .options import BACKENDS_HELP, JsonOption, ReferenceOption, ThreadsOption
 
 app = typer.Typer(
     name="bneck",
@@ -25,7 +27,6 @@ EXAMPLE_MAX_LATENCY = "0.25x"
 RESUMABLE = ("space", "resume", "trials", "workers")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` made")]
-JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 
 def _limit(what: str) -> Any:
@@ -63,10 +64,16 @@ def search(
         list[str] | None,
         typer.Option(help="published network to train for comparison (repeat); `none` for none"),
     ] = None,
-    reference: Annotated[
-        str, typer.Option(help="published network that latency is a ratio to")
-    ] = "mobilenet_v3_small",
-    latency_backend: Annotated[str, typer.Option(help="onnxruntime or torch")] = "onnxruntime",
+    reference: ReferenceOption = "mobilenet_v3_small",
+    latency_backend: Annotated[str, typer.Option(metavar="BACKEND", help=BACKENDS_HELP)] = "onnxruntime",
+    latency_threads: ThreadsOption = 1,
+    latency_model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="predict latency by a file of `bneck latency-model build`"),
+    ] = None,
+    measure_all: Annotated[
+        bool, typer.Option("--measure-all", help="measure every network, predict none")
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=4, help="images a training step")] = 64,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="the highest of the cosine schedule")] = 0.08,
     train_images: Annotated[
@@ -114,6 +121,13 @@ def search(
             space = "tiny"
             if max_macs is None and max_params is None and max_latency is None:
                 max_macs, max_latency = EXAMPLE_MAX_MACS, EXAMPLE_MAX_LATENCY
+        if latency_model:
+            fixed = ("latency_backend", "latency_threads", "reference", "measure_all")
+            for name in (name for name in fixed if _was_given(context, name)):
+                option = "--" + name.replace("_", "-")
+                raise GoalError(
+                    f"{option} and --latency-model exclude each other; the file says where it is from"
+                )
         if (Path(space) / "run.yaml").is_file():
             raise RunError(f"{space} is a run; go on with it: bneck search {space} --resume")
         baselines = ("mobilenet_v3_small", "mobilenet_v2") if baseline is None else tuple(baseline)
@@ -133,6 +147,9 @@ def search(
                 warm_start=warm_start,
                 baselines=() if baselines == ("none",) else baselines,
                 latency_backend=latency_backend,
+                latency_threads=latency_threads,
+                latency_model=latency_model,
+                measure_all=measure_all,
                 reference=reference,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
@@ -276,6 +293,10 @@ def space(
         typer.echo(json.dumps(description.as_dict(load_space(name)), indent=2))
     else:
         description.print_space(load_space(name))
+
+
+app.command()(latency)
+app.add_typer(model_app, name="latency-model")
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

@@ -59,9 +59,8 @@ def as_dict(named: NamedArchitecture) -> dict[str, Any]:
     }
 
 
-def print_cost(named: NamedArchitecture) -> None:
-    """A table: one row a block, then the total."""
-    architecture = named.architecture
+def part_descriptions(architecture: Architecture) -> dict[str, str]:
+    """The layers of each part, in a few words."""
     stem, head = architecture.stem, architecture.head
     what = {"stem": f"conv {stem.kernel}x{stem.kernel} s{stem.stride}  {stem.out}  {stem.activation}"}
     for number, block in enumerate(architecture.blocks, start=1):
@@ -72,6 +71,13 @@ def print_cost(named: NamedArchitecture) -> None:
         )
     hidden = f" -> {head.hidden}" if head.hidden else ""
     what["head"] = f"{head.features}{hidden} -> {architecture.classes}  {head.activation}"
+    return what
+
+
+def print_cost(named: NamedArchitecture) -> None:
+    """A table: one row a block, then the total."""
+    architecture = named.architecture
+    what = part_descriptions(architecture)
     table = plain_table(
         "part", "layers", "MACs", "params", "activations KB", "depth", left=("part", "layers")
     )

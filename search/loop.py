@@ -1,92 +1,22 @@
 """The search itself: one process asks and tells the study, workers measure and train.
 
 The chain of one trial stops at the first limit that is broken: cost in closed form, then latency
-(below a second), then training.
+(predicted, or measured in a second), then training.
 """
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any
 
 from ..evaluate import Accuracy, Latency
 from ..evaluate.train import TrainingFailedError
-from ..results import Baseline, Check, Record, Run, pareto_front
-from ..search_space import Architecture, NoFeasibleNetworkError, RunError
+from ..results import Record, Run, pareto_front
+from ..search_space import Architecture, NoFeasibleNetworkError
 from . import worker
+from .latencies import Latencies
+from .pool import Pool, result_of
 from .progress import Progress, Status
 from .proposals import Proposal, Proposals, SpaceExhaustedError
-
-POLL_SECONDS = 0.5
-
-
-@dataclass
-class Pool:
-    """Worker processes; leaving the block ends them, whatever they are doing.
-
-    Ctrl-C is noted, and raised by the next `wait`, so that no telling of the study is cut in half;
-    a second one is raised at once.
-    """
-
-    run: Run
-    workers: int
-    executor: ProcessPoolExecutor = field(init=False)
-    interrupted: bool = field(default=False, init=False)
-
-    def __enter__(self) -> "Pool":
-        self.executor = ProcessPoolExecutor(
-            self.workers, multiprocessing.get_context("spawn"), worker.start, (self.run,)
-        )
-        self.handler_before = signal.signal(signal.SIGINT, self._note_interrupt)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self.handler_before)
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
-
-    def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have a worker do a step of `bneck.search.worker`."""
-        # A process started here inherits the mask, so that Ctrl-C reaches the parent alone.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return self.executor.submit(step, *arguments)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def wait(self, pending: Iterable[Future[Any]]) -> set[Future[Any]]:
-        """Those that are finished, after half a second at the latest.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C was pressed since the block began.
-        """
-        finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-        if self.interrupted:
-            raise KeyboardInterrupt
-        return finished
-
-    def _note_interrupt(self, *_: object) -> None:
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
-
-
-def result_of(future: Future[Any]) -> Any:
-    """What a worker found.
-
-    Raises:
-        RunError: the worker process died.
-    """
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        raise RunError(
-            "a worker process died (out of memory?); go on with fewer: --resume --workers 1"
-        ) from None
 
 
 def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
@@ -99,6 +29,7 @@ def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
         RunError: one training after another fails.
     """
     proposals = Proposals(run)
+    latencies = Latencies.of(run)
     pending: dict[Future[Any], Proposal] = {}
     exhausted = False
     latest: Record | None = None
@@ -117,8 +48,11 @@ def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
                 exhausted = True
                 progress.say(f"no more networks: {error}")
                 break
-            pending[pool.submit(worker.measure, proposal.architecture)] = proposal
-            wanted -= 1
+            predicted = latencies.before_training(proposal.architecture)
+            step = _step_after(proposal, predicted, proposals, latencies) if predicted else worker.measure
+            if step is not None:
+                pending[pool.submit(step, proposal.architecture)] = proposal
+                wanted -= 1
         progress.show(_status(run, proposals, pending.values(), latest))
         if not pending:
             break
@@ -129,68 +63,35 @@ def judge_trials(run: Run, pool: Pool, progress: Progress) -> None:
             except TrainingFailedError as error:
                 proposals.tell_failed(proposal, str(error))
                 continue
-            if isinstance(found, Accuracy):
-                latest = proposals.tell_judged(proposal, found)
+            step = _step_after(proposal, found, proposals, latencies)
+            if step is not None:
+                pending[pool.submit(step, proposal.architecture)] = proposal
+            elif proposal.record:
+                latest = proposal.record
                 progress.show(_status(run, proposals, pending.values(), latest))
-            elif proposals.keeps_latency_limit(proposal, found):
-                pending[pool.submit(worker.train_network, proposal.architecture)] = proposal
-            else:
-                proposals.tell_infeasible(proposal.trial, proposal.architecture, found)
 
     if not proposals.judged:
         proposals.refuse_to_go_on()
 
 
-def judge_baselines(run: Run, pool: Pool, progress: Progress) -> None:
-    """Train and measure the published networks that the plot shows for comparison."""
-    done = {baseline.name for baseline in run.baselines()}
-    todo = [name for name in run.settings.baselines if name not in done]
-
-    def keep(name: str, found: Baseline) -> None:
-        attribute = {
-            "latency": asdict(found.latency),
-            "accuracy": asdict(found.accuracy),
-            "test_top1": found.test_top1,
-            "test_images": found.test_images,
-        }
-        run.study.set_user_attr(f"baseline:{name}", attribute)
-
-    _each(pool, progress, "baselines", todo, worker.baseline, keep)
-
-
-def check_front(run: Run, pool: Pool, progress: Progress) -> None:
-    """Measure the front's networks afresh, and judge them on the test images.
-
-    The best of many measurements is a lucky one, so the front is not told by those alone.
-    """
-    done = run.checks()
-    todo = [record.architecture for record in run.front() if record.key not in done]
-
-    def keep(architecture: Architecture, found: Check) -> None:
-        run.study.set_user_attr(f"check:{architecture.key}", asdict(found))
-
-    _each(pool, progress, "checking the front", todo, worker.check, keep)
-
-
-def _each(
-    pool: Pool,
-    progress: Progress,
-    phase: str,
-    todo: Sequence[Any],
-    step: Callable[[Any], Any],
-    keep: Callable[[Any, Any], None],
-) -> None:
-    pending = {pool.submit(step, item): item for item in todo}
-    total = len(pending)
-    while pending:
-        progress.show(Status(phase, total - len(pending), total))
-        for future in pool.wait(pending):
-            item = pending.pop(future)
-            try:
-                keep(item, result_of(future))
-            except TrainingFailedError as error:
-                progress.say(f"{item}: {error}")
-            progress.show(Status(phase, total - len(pending), total))
+def _step_after(
+    proposal: Proposal, found: Latency | Accuracy, proposals: Proposals, latencies: Latencies
+) -> Callable[[Architecture], Any] | None:
+    """What a worker is to do next with a network; None where the study has been told of it."""
+    if isinstance(found, Accuracy):
+        proposal.accuracy = found
+        if latencies.worth_measuring(proposals.record_of(proposal), proposals.judged):
+            return worker.measure
+        proposals.tell_judged(proposal)
+    elif found.status == "failed":
+        proposals.tell_failed(proposal, found.error)
+    elif not proposals.keeps_latency_limit(proposal, found):
+        proposals.tell_infeasible(proposal.trial, proposal.architecture, found, proposal.accuracy)
+    elif proposal.accuracy is None:
+        return worker.train_network
+    else:
+        proposals.tell_judged(proposal)
+    return None
 
 
 def _status(run: Run, proposals: Proposals, busy: Iterable[Proposal], latest: Record | None) -> Status:
@@ -202,11 +103,12 @@ def _status(run: Run, proposals: Proposals, busy: Iterable[Proposal], latest: Re
         infeasible=proposals.infeasible,
         repeats=proposals.repeats,
         failed=proposals.failed,
-        doing=tuple(
-            f"{'trains' if proposal.latency else 'measures'} trial {proposal.trial.number}"
-            for proposal in busy
-        ),
+        doing=tuple(f"{_doing(proposal)} trial {proposal.trial.number}" for proposal in busy),
         latest=latest,
         best=max(judged, key=lambda record: record.accuracy.top1 if record.accuracy else 0.0, default=None),
         front=len(pareto_front(judged, run.settings.goals.objectives)),
     )
+
+
+def _doing(proposal: Proposal) -> str:
+    return "trains" if proposal.latency and not proposal.accuracy else "measures"

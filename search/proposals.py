@@ -31,11 +31,17 @@ FAILURES_IN_A_ROW = 10
 
 @dataclass
 class Proposal:
-    """A network within the limits of cost, and the trial to tell of it."""
+    """A network within the limits of cost, and the trial to tell of it.
+
+    Attributes:
+        record: what the study was told, once it is judged.
+    """
 
     trial: "Trial"
     architecture: Architecture
     latency: Latency | None = None
+    accuracy: Accuracy | None = None
+    record: Record | None = None
 
 
 class SpaceExhaustedError(Exception):
@@ -103,30 +109,44 @@ class Proposals:
             proposal.trial.set_constraint("latency", violations["latency"])
         return violations.get("latency", 0.0) <= 0
 
-    def tell_judged(self, proposal: Proposal, accuracy: Accuracy) -> Record:
-        """Tell a trained network."""
-        trial = proposal.trial
-        trial.set_user_attr("accuracy", asdict(accuracy))
-        trial.set_user_attr("state", "judged")
-        record = Record(
-            trial=trial.number,
-            source=trial.user_attrs.get("source", "sampler"),
+    def record_of(self, proposal: Proposal) -> Record:
+        """A trained network as a record."""
+        return Record(
+            trial=proposal.trial.number,
+            source=proposal.trial.user_attrs.get("source", "sampler"),
             state="judged",
             architecture=proposal.architecture,
             cost=cost(proposal.architecture),
             latency=proposal.latency,
-            accuracy=accuracy,
+            accuracy=proposal.accuracy,
         )
-        self.study.tell(trial, [record.value(objective) for objective in self._objectives])
-        self.judged.append(record)
+
+    def tell_judged(self, proposal: Proposal) -> None:
+        """Tell a trained network."""
+        trial = proposal.trial
+        assert proposal.accuracy is not None
+        trial.set_user_attr("accuracy", asdict(proposal.accuracy))
+        trial.set_user_attr("state", "judged")
+        proposal.record = self.record_of(proposal)
+        self.study.tell(trial, [proposal.record.value(objective) for objective in self._objectives])
+        self.judged.append(proposal.record)
         self.rejected_in_a_row = self.failed_in_a_row = 0
-        return record
 
     def tell_infeasible(
-        self, trial: "Trial", architecture: Architecture, latency: Latency | None = None
+        self,
+        trial: "Trial",
+        architecture: Architecture,
+        latency: Latency | None = None,
+        accuracy: Accuracy | None = None,
     ) -> None:
-        """Tell a network that breaks a limit, untrained."""
+        """Tell a network that breaks a limit.
+
+        Args:
+            accuracy: of one that was trained before its latency was measured.
+        """
         trial.set_user_attr("state", "infeasible")
+        if accuracy is not None:
+            trial.set_user_attr("accuracy", asdict(accuracy))
         found = cost(architecture)
         self.study.tell(trial, [self._told(objective, found, latency) for objective in self._objectives])
         self.infeasible += 1

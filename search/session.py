@@ -10,7 +10,10 @@ from ..evaluate import usable_cores
 from ..results import Run
 from ..results.settings import save_settings
 from ..search_space import RunError
-from .loop import Pool, check_front, judge_baselines, judge_trials
+from .checking import check_front, judge_baselines
+from .latencies import fit_latency_model
+from .loop import judge_trials
+from .pool import Pool
 from .progress import Progress
 
 
@@ -60,6 +63,7 @@ def go(run: Run, workers: int, progress: Progress) -> None:
     from ..results.summary import write_results
 
     with locked(run), progress, Pool(run, workers) as pool:
+        fit_latency_model(run, pool, progress)
         judge_trials(run, pool, progress)
         judge_baselines(run, pool, progress)
         check_front(run, pool, progress)

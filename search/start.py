@@ -1,27 +1,21 @@
 """Starting a search: everything is checked before a folder is made."""
 
 import random
+import shutil
 import uuid
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..evaluate import (
-    Recipe,
-    device_fingerprint,
-    latency_backend,
-    package_versions,
-    parse_goals,
-)
-from ..results import DataSettings, LatencySettings, Run, RunSettings
+from ..evaluate import Latency, LatencySetup, Recipe, host, package_versions, panel_of, parse_goals
+from ..evaluate.backends import COMMAND, latency_backend
+from ..evaluate.latency_cache import LatencyCache
+from ..evaluate.latency_model_file import load_model
+from ..results import DataSettings, LatencyFrom, Run, RunSettings
 from ..results.settings import for_images
-from ..search_space import (
-    GoalError,
-    RunError,
-    load_space,
-    published,
-)
+from ..search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published
 from ..search_space.errors import first_line
 from .feasible import cheapest, require_fast_enough, require_feasible
 from .proposals import published_within
@@ -46,6 +40,9 @@ class Request:
     warm_start: bool
     baselines: tuple[str, ...]
     latency_backend: str
+    latency_threads: int
+    latency_model: Path | None
+    measure_all: bool
     reference: str
     batch_size: int
     learning_rate: float
@@ -63,7 +60,7 @@ def new_run(request: Request) -> Run:
     Raises:
         BneckError: whatever cannot be met; then nothing has been made.
     """
-    from .worker import Worker, load_run_data
+    from .worker import load_run_data
 
     out = request.out or _free_folder(request)
     if out.exists():
@@ -71,7 +68,6 @@ def new_run(request: Request) -> Run:
     limits = {"macs": request.max_macs, "params": request.max_params, "latency": request.max_latency}
     goals = parse_goals(request.objectives, limits)
     sampler(request.sampler, request.seed)
-    latency_backend(request.latency_backend)
     for name in request.baselines:
         published(name)
     root = str(request.data_root) if request.data_root else None
@@ -82,9 +78,11 @@ def new_run(request: Request) -> Run:
         images, class_names=data.class_names, pixel_mean=data.pixel_mean, pixel_std=data.pixel_std
     )
     space = space.for_data(data.image_channels, len(data.class_names))
-    reference = for_images(published(request.reference), space)
     rng = random.Random(request.seed)
     require_feasible(space, goals, rng)
+    setup, latency_of = _latencies(request, space)
+    if request.max_latency:
+        require_fast_enough(space, goals, [(each, latency_of(each)) for each in cheapest(space, rng)])
     settings = RunSettings(
         study=f"bneck-{uuid.uuid4().hex[:12]}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,7 +92,8 @@ def new_run(request: Request) -> Run:
         recipe=Recipe(
             epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate
         ),
-        latency=LatencySettings(request.latency_backend, request.reference, reference),
+        latency=setup,
+        latency_from=_latency_from(request, setup),
         trials=request.trials,
         seed=request.seed,
         sampler=request.sampler,
@@ -102,24 +101,54 @@ def new_run(request: Request) -> Run:
         baselines=request.baselines,
         torch_device=_torch_device(request.device),
         storage=request.storage,
-        device=device_fingerprint(),
+        host=host(),
         versions=package_versions(),
-    )
-    worker = Worker(Run(out, settings))
-    settings = settings.with_reference_ms(worker.calibrate())
-    worker = Worker(Run(out, settings))
-    require_fast_enough(
-        space,
-        goals,
-        [(each, worker.measure(each)) for each in cheapest(space, rng)] if limits["latency"] else [],
     )
     run = Run(out, settings)
     if settings.storage:
         _create_study(run)
     run = Run.create(out, settings)
+    if request.latency_model:
+        shutil.copyfile(request.latency_model, run.latency_model_file)
     if not settings.storage:
         _create_study(run)
     return run
+
+
+def _latencies(
+    request: Request, space: SearchSpace
+) -> tuple[LatencySetup, Callable[[Architecture], Latency]]:
+    """What latencies are held against, and where they come from: a model's file, or this device.
+
+    Raises:
+        BackendError: the device cannot be measured.
+        GoalError: the model is of another space.
+    """
+    from ..evaluate.meter import LatencyMeter
+
+    if request.latency_model:
+        model = load_model(request.latency_model)
+        if model.space != space.name:
+            words = (
+                f"is of space {model.space}; build one: bneck latency-model build {request.space} --out FILE"
+            )
+            raise GoalError(f"--latency-model {request.latency_model} {words}")
+        return model.setup, model.predict
+    backend = latency_backend(request.latency_backend, threads=request.latency_threads)
+    panel = panel_of(request.reference, lambda network: for_images(network, space))
+    meter = LatencyMeter(backend, panel, cache=LatencyCache.at(backend.device, panel))
+    return meter.setup(request.latency_backend), meter.measured
+
+
+def _latency_from(request: Request, setup: LatencySetup) -> LatencyFrom:
+    """A model given by its file stands alone where measuring is slow or the device is another one."""
+    from ..evaluate.meter import unmeasurable
+
+    if request.measure_all:
+        return "measurements"
+    if request.latency_model and (setup.backend.startswith(COMMAND) or unmeasurable(setup)):
+        return "model"
+    return "both"
 
 
 def _create_study(run: Run) -> None:

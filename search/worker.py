@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
-from ..evaluate import Accuracy, Latency, LatencyMeter, latency_backend
+from ..evaluate import Accuracy, Latency
 from ..evaluate.data import Data, limited, load_data
-from ..evaluate.latency import settle
+from ..evaluate.latency_model_file import load_model
+from ..evaluate.meter import LatencyMeter
 from ..evaluate.train import judge, train
 from ..evaluate.weights import save_weights, trained_network
-from ..results import Baseline, Check, DataSettings, Run, RunSettings
+from ..results import Baseline, DataSettings, Run, RunSettings
 from ..search_space import Architecture
 from ..search_space.network import Network, build_network
 
@@ -42,16 +43,13 @@ class Worker:
 
     @cached_property
     def meter(self) -> LatencyMeter:
-        reference = settle(seeded_network(self.settings.latency.architecture, 0))
-        known_ms = self.settings.latency.reference_ms or None
-        return LatencyMeter(latency_backend(self.settings.latency.backend), reference, known_ms)
-
-    def calibrate(self) -> float:
-        """The reference's milliseconds on this machine now."""
-        return self.meter.calibrate()
+        return LatencyMeter.of(self.settings.latency)
 
     def measure(self, architecture: Architecture) -> Latency:
-        return self.meter.measure(settle(seeded_network(architecture, 0)))
+        return self.meter.measure(architecture)
+
+    def measure_afresh(self, architecture: Architecture) -> Latency:
+        return self.meter.measure(architecture, fresh=True)
 
     def train(self, architecture: Architecture) -> Accuracy:
         """Train with the run's seed, the same for all networks, and keep the weights.
@@ -70,20 +68,20 @@ class Worker:
         save_weights(network, self.run.checkpoint(architecture))
         return accuracy
 
-    def check(self, architecture: Architecture) -> Check:
-        """A fresh measurement, and the accuracy on the test images."""
-        latency = self.measure(architecture)
+    def judge_on_test_images(self, architecture: Architecture) -> tuple[float, float, int]:
+        """Accuracy and loss on the test images, and how many they are."""
         network = trained_network(architecture, self.run.checkpoint(architecture))
         top1, loss = judge(network, self.data, "test")
-        return Check(latency, top1, loss, self.data.count("test"))
+        return top1, loss, self.data.count("test")
 
     def baseline(self, name: str) -> Baseline:
         """A published network, treated like those of the search."""
         architecture = self.settings.published(name)
-        latency = self.measure(architecture)
+        model = load_model(self.run.latency_model_file) if self.settings.latency_from == "model" else None
+        latency = model.predict(architecture) if model else self.measure(architecture)
         accuracy = self.train(architecture)
-        top1, _ = judge(trained_network(architecture, self.run.checkpoint(architecture)), self.data, "test")
-        return Baseline(name, architecture, latency, accuracy, top1, self.data.count("test"))
+        top1, _, images = self.judge_on_test_images(architecture)
+        return Baseline(name, architecture, latency, accuracy, top1, images)
 
 
 def seeded_network(architecture: Architecture, seed: int) -> Network:
@@ -119,8 +117,12 @@ def train_network(architecture: Architecture) -> Accuracy:
     return _worker.train(architecture)
 
 
-def check(architecture: Architecture) -> Check:
-    return _worker.check(architecture)
+def measure_afresh(architecture: Architecture) -> Latency:
+    return _worker.measure_afresh(architecture)
+
+
+def judge_on_test_images(architecture: Architecture) -> tuple[float, float, int]:
+    return _worker.judge_on_test_images(architecture)
 
 
 def baseline(name: str) -> Baseline:

@@ -5,6 +5,7 @@ from .architecture_file import architecture_yaml, load_architecture
 from .cost import Cost, Operator, cost, cost_by_part, operators
 from .errors import (
     ArchitectureError,
+    BackendError,
     BneckError,
     DataError,
     FileFormatError,
@@ -25,6 +26,7 @@ __all__ = [
     "Architecture",
     "ArchitectureError",
     "Attention",
+    "BackendError",
     "Block",
     "BneckError",
     "Choice",

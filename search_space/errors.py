@@ -8,6 +8,7 @@
     ├── UnknownNameError         a name that is not in a table, with the nearest ones
     ├── DataError                a data set that is missing or broken
     ├── GoalError                an objective or a limit that makes no sense
+    ├── BackendError             a latency backend that is missing, or cannot run a network
     ├── NoFeasibleNetworkError   limits that no network of the space meets
     └── RunError                 a run folder or study that cannot be used
 
@@ -61,6 +62,10 @@ class DataError(BneckError):
 
 class GoalError(BneckError):
     """An objective or a limit that makes no sense."""
+
+
+class BackendError(BneckError):
+    """A latency backend whose runtime is missing, or that cannot run a network."""
 
 
 class NoFeasibleNetworkError(BneckError):

@@ -135,12 +135,57 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(head.hidden or head.features, architecture.classes)
 
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        side = self.architecture.resolution_px
+        return self.architecture.image_channels, side, side
+
     def forward(self, images: Tensor) -> Tensor:
-        x = self.pool(self.features(self.blocks(self.stem(images)))).flatten(1)
+        return self.head(self.blocks(self.stem(images)))
+
+    def head(self, maps: Tensor) -> Tensor:
+        """What follows the blocks: features, pooling and classifier."""
+        x = self.pool(self.features(maps)).flatten(1)
         if self.hidden is not None:
             x = self.hidden(x)
         logits: Tensor = self.classifier(self.dropout(x))
         return logits
+
+
+class Part(nn.Module):
+    """A network's stem, one of its blocks, or its head, with the network's own weights.
+
+    Args:
+        name: `stem`, `block 1` and so on, or `head`, as `cost_by_part` names them.
+    """
+
+    def __init__(self, network: Network, name: str) -> None:
+        super().__init__()
+        self.network, self.name = network, name
+        self.architecture = network.architecture
+        self.input_shape = _input_shapes(network.architecture)[name]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.name == "head":
+            return self.network.head(x)
+        out: Tensor = (self.network.stem if self.name == "stem" else self.block)(x)
+        return out
+
+    @property
+    def block(self) -> nn.Module:
+        return self.network.blocks[int(self.name.removeprefix("block ")) - 1]
+
+
+def _input_shapes(architecture: Architecture) -> dict[str, tuple[int, int, int]]:
+    """Channels, height and width that each part takes."""
+    side = architecture.resolution_px
+    shapes = {"stem": (architecture.image_channels, side, side)}
+    side = -(-side // architecture.stem.stride)
+    for number, (channels, block) in enumerate(architecture.blocks_with_inputs(), start=1):
+        shapes[f"block {number}"] = (channels, side, side)
+        side = -(-side // block.stride)
+    return shapes | {"head": (architecture.blocks[-1].out, side, side)}
 
 
 def build_network(
@@ -223,5 +268,13 @@ def parameters_of(network: nn.Module) -> int:
 def example_images(architecture: Architecture, count: int = 1) -> Tensor:
     """Noise of the shape the network takes, always the same."""
     side = architecture.resolution_px
-    shape = (count, architecture.image_channels, side, side)
+    return _noise(count, architecture.image_channels, side, side)
+
+
+def example_input(network: Network | Part, count: int = 1) -> Tensor:
+    """Noise of the shape a network or a part of one takes, always the same."""
+    return _noise(count, *network.input_shape)
+
+
+def _noise(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(0))

@@ -25,10 +25,11 @@ from bneck.search_space import (
     Head,
     Stem,
     cost,
+    cost_by_part,
     published,
 )
 from bneck.search_space.architecture import ACTIVATIONS, ATTENTIONS
-from bneck.search_space.network import Network, build_network, parameters_of
+from bneck.search_space.network import Network, Part, build_network, parameters_of
 
 from ..search_space.helpers import TOY, random_networks
 
@@ -204,3 +205,80 @@ def test_an_activation_without_an_onnx_form_is_named() -> None:
     network.hidden[1] = nn.Tanh()
     with pytest.raises(TypeError, match=r"^hidden\.activation: no ONNX form of Tanh$"):
         onnx_model(network)
+
+
+# Parts
+
+
+def answer_of(model: onnx.ModelProto, maps: Tensor) -> Tensor:
+    """The only output, whatever its name."""
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"images": maps.numpy()})
+    return torch.from_numpy(found)
+
+
+PARTED = {
+    # residual with attention, no expansion, and strides on odd sides
+    "odd": Architecture(
+        17,
+        Stem(8, "relu6", kernel=5),
+        (
+            Block(3, 12, 8, "se", "hardswish", 1, squeeze=4),
+            Block(5, 8, 10, "eca", "relu", 2),
+            Block(7, 20, 6, "none", "silu", 1),
+        ),
+        Head(14, 9),
+        2,
+        5,
+    ),
+    "toy": TOY,
+    "mobilenet_v3_small": replace(published("mobilenet_v3_small"), resolution_px=45, classes=10),
+}
+PARTS = [(name, part) for name, architecture in PARTED.items() for part in cost_by_part(architecture)]
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS)
+def test_a_part_of_a_network_gives_torchs_maps(name: str, part: str) -> None:
+    alone = Part(lively(PARTED[name]), part)
+    # each image on another level, so that pooling does not make them alike
+    levels = torch.arange(3).reshape(3, 1, 1, 1)
+    maps = levels + torch.randn(3, *alone.input_shape, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = alone(maps)
+    scale = expected.std().item()
+    assert scale > 0.05
+    assert (expected[0] - expected[1]).abs().max() > 0.1 * scale
+    torch.testing.assert_close(answer_of(onnx_model(alone), maps), expected, rtol=0, atol=1e-4 * scale)
+
+
+no_shape = pytest.mark.xfail(
+    strict=True, raises=onnx.checker.ValidationError, reason="the output is told without a shape"
+)
+
+
+@pytest.mark.parametrize(
+    "part", [pytest.param("stem", marks=no_shape), pytest.param("block 1", marks=no_shape), "head"]
+)
+def test_a_part_is_a_valid_model(part: str) -> None:
+    onnx.checker.check_model(onnx_model(Part(build_network(TOY), part)), full_check=True)
+
+
+def test_the_parts_of_a_model_one_after_another_give_its_logits() -> None:
+    network = lively(PARTED["odd"])
+    images = images_for(network.architecture)
+    maps = images
+    for part in cost_by_part(network.architecture):
+        maps = answer_of(onnx_model(Part(network, part)), maps)
+    torch.testing.assert_close(maps, logits_of(onnx_model(network), images), rtol=0, atol=1e-4)
+
+
+def test_a_part_holds_its_own_layers_alone() -> None:
+    # block 2 of the toy: depthwise convolution, hard swish and projection
+    model = onnx_model(Part(build_network(TOY), "block 2"))
+    assert [node.op_type for node in model.graph.node] == ["Conv", "HardSwish", "Conv"]
+    assert [tuple(weight.dims) for weight in model.graph.initializer if len(weight.dims) > 1] == [
+        (4, 1, 5, 5),
+        (6, 4, 1, 1),
+    ]
+    given = model.graph.input[0].type.tensor_type.shape.dim
+    assert [d.dim_param or d.dim_value for d in given] == ["n", 4, 4, 4]

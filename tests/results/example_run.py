@@ -10,8 +10,17 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bneck.evaluate import Accuracy, Latency, Recipe, parse_goals
-from bneck.results import Baseline, Check, DataSettings, LatencySettings, Record, Run, RunSettings
+from bneck.evaluate import (
+    Accuracy,
+    Calibration,
+    Device,
+    Latency,
+    LatencySetup,
+    Panel,
+    Recipe,
+    parse_goals,
+)
+from bneck.results import Baseline, Check, DataSettings, Record, Run, RunSettings
 from bneck.results.record import State
 from bneck.search_space import Architecture, cost, load_space, published
 
@@ -74,12 +83,30 @@ def records(rows: Iterable[Row] = ROWS) -> list[Record]:
 
 
 def baseline(name: str = BASELINE) -> Baseline:
-    network = replace(published(name), resolution_px=24, image_channels=1, classes=10)
-    return Baseline(name, network, latency(0.7), accuracy(0.88), test_top1=0.87, test_images=IMAGES)
+    return Baseline(name, _for_digits(name), latency(0.7), accuracy(0.88), test_top1=0.87, test_images=IMAGES)
 
 
-def check(ratio: float, test_top1: float) -> Check:
-    return Check(latency(ratio), test_top1, test_loss=0.4, test_images=IMAGES)
+def check(ratio: float, test_top1: float, ratio_upper: float | None = None) -> Check:
+    """A second look; without an upper bound of one's own it is the measured ratio."""
+    upper = ratio if ratio_upper is None else ratio_upper
+    return Check(latency(ratio), upper, test_top1, test_loss=0.4, test_images=IMAGES)
+
+
+def latency_setup() -> LatencySetup:
+    """A made-up device: nothing can be measured on it."""
+    names = ("mobilenet_v3_small@0.5", "mobilenet_v2")
+    return LatencySetup(
+        backend="onnxruntime",
+        device=Device("onnxruntime", "onnxruntime 1.2.3", "an example", "avx2 fma", system="Linux x86_64"),
+        panel=Panel("mobilenet_v2", {name: _for_digits(name) for name in names}),
+        calibration=Calibration(
+            {"mobilenet_v3_small@0.5": 0.25, "mobilenet_v2": 1.0},
+            unit_ms=REFERENCE_MS,
+            clock="CPU time of the thread",
+            measured="2026-01-02T03:04:00+00:00",
+            load=0.5,
+        ),
+    )
 
 
 def run_settings(
@@ -92,7 +119,8 @@ def run_settings(
         data=DataSettings("digits", validation_images=IMAGES),
         goals=parse_goals(objectives, {"latency": "0.5x"} if limits is None else limits),
         recipe=Recipe(),
-        latency=LatencySettings("onnxruntime", "mobilenet_v2", _reference(), REFERENCE_MS),
+        latency=latency_setup(),
+        latency_from="both",
         trials=40,
         seed=7,
         sampler="tpe",
@@ -100,7 +128,7 @@ def run_settings(
         baselines=(BASELINE,),
         torch_device="cpu",
         storage="",
-        device={"cpu": "an example"},
+        host={"cpu": "an example"},
         versions={"bneck": "0.1.0"},
     )
 
@@ -166,5 +194,5 @@ def _values(known: Record, settings: RunSettings) -> list[float]:
     return [0.0 if objective.direction == "maximize" else 1e9 for objective in settings.goals.objectives]
 
 
-def _reference() -> Architecture:
-    return replace(published("mobilenet_v2"), resolution_px=24, image_channels=1, classes=10)
+def _for_digits(name: str) -> Architecture:
+    return replace(published(name), resolution_px=24, image_channels=1, classes=10)

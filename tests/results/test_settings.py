@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bneck.evaluate import Recipe, parse_goals
-from bneck.results import DataSettings, RunSettings
+from bneck.evaluate import Calibration, Device, LatencySetup, Panel, Recipe, parse_goals
+from bneck.results import DataSettings, Run, RunSettings
 from bneck.results.settings import for_images, load_settings, save_settings
 from bneck.search_space import FileFormatError, cost, load_space, published
 
@@ -32,8 +32,35 @@ FULL = replace(
     baselines=("mobilenet_v2@0.75", "mnasnet_a1"),
     torch_device="cuda",
     storage="postgresql://user:secret@host/bneck",
-    device={"processor": "AMD EPYC 7B13 @ 2.4 GHz", "cores": "2", "note": "yes"},
+    host={"processor": "AMD EPYC 7B13 @ 2.4 GHz", "cores": "2", "note": "yes"},
     versions={"python": "3.11", "torch": "2.9.0+cu128"},
+)
+
+
+EVERYTHING_ELSE = replace(
+    FULL,
+    study="another",
+    created="2027-01-02T03:04:05",
+    latency=LatencySetup(
+        "command:adb shell run {model} --threads 2",
+        Device(
+            "command",
+            "adb: 1.0 'beta'",
+            "Cortex-A76",
+            features="",
+            threads=2,
+            dtype="fp16",
+            layout="NHWC",
+            batch=8,
+            system="Android aarch64",
+        ),
+        Panel("mobilenet_v2@0.35", {"mobilenet_v2@0.35": published("mobilenet_v2@0.35")}),
+        Calibration({"mobilenet_v2@0.35": 1.0}, 0.1 + 0.2, "its own: clock", "2027-01-01T00:00:00+00:00", 1.5),
+    ),
+    latency_from="model",
+    trials=41,
+    seed=8,
+    sampler="nsga2",
 )
 
 
@@ -53,7 +80,7 @@ def changed(**changes: Any) -> RunSettings:
         FULL,
         changed(goals=parse_goals("accuracy", {})),
         changed(goals=parse_goals("latency", {"latency": "5ms"})),
-        changed(baselines=(), device={}, versions={}),
+        changed(baselines=(), host={}, versions={}),
         changed(data=DataSettings("digits")),
         changed(recipe=Recipe(learning_rate=1e-22, label_smoothing=1 / 3)),
         changed(space=load_space("mobile-small").for_data(1, 37)),
@@ -68,9 +95,12 @@ def test_settings_come_back_equal(kept: RunSettings, tmp_path: Path) -> None:
 def test_every_number_comes_back_to_the_bit(
     tmp_path_factory: pytest.TempPathFactory, number: float, seed: int
 ) -> None:
-    kept = changed(seed=seed, recipe=Recipe(learning_rate=number)).with_reference_ms(number)
+    setup = run_settings().latency
+    setup = replace(setup, calibration=replace(setup.calibration, unit_ms=number, load=number))
+    kept = changed(seed=seed, recipe=Recipe(learning_rate=number), latency=setup)
     found = there_and_back(kept, tmp_path_factory.mktemp("run"))
     assert (found.seed, found.recipe.learning_rate, found.latency.reference_ms) == (seed, number, number)
+    assert found.latency == setup
 
 
 @pytest.mark.parametrize(
@@ -105,7 +135,7 @@ def test_a_class_may_have_any_name(tmp_path: Path, name: str) -> None:
 def test_the_file_is_plain_yaml_with_what_a_person_looks_for(tmp_path: Path) -> None:
     save_settings(FULL, tmp_path / "run.yaml")
     form = yaml.safe_load((tmp_path / "run.yaml").read_text(encoding="utf-8"))
-    assert form["bneck"] == "run/1"
+    assert form["bneck"] == "run/2"
     assert form["space"]["name"] == "mobile"
     assert form["goals"]["objectives"] == ["accuracy", "latency", "macs", "params"]
     assert {"quantity": "latency", "limit": 0.5, "unit": "x"} in form["goals"]["limits"]
@@ -124,15 +154,44 @@ def test_published_networks_take_the_images_the_classes_and_the_highest_resoluti
     assert difference == 1025 * 993 + 16 * 9 * 2
 
 
-def test_the_measured_reference_changes_nothing_else() -> None:
-    measured = run_settings().with_reference_ms(1.25)
-    assert measured.latency.reference_ms == 1.25
-    assert measured.with_reference_ms(run_settings().latency.reference_ms) == run_settings()
+def test_a_file_with_every_field_changed_comes_back_equal(tmp_path: Path) -> None:
+    # no field may be read from a default or from another field
+    for field in fields(RunSettings):
+        assert getattr(EVERYTHING_ELSE, field.name) != getattr(run_settings(), field.name), field.name
+    for field in fields(Device):
+        here, there = (each.latency.device for each in (run_settings(), EVERYTHING_ELSE))
+        assert getattr(here, field.name) != getattr(there, field.name), field.name
+    assert there_and_back(EVERYTHING_ELSE, tmp_path) == EVERYTHING_ELSE
+
+
+def test_the_reference_is_the_unit_of_the_panel_and_its_time_that_of_the_calibration() -> None:
+    setup = EVERYTHING_ELSE.latency
+    assert (setup.reference, setup.reference_ms) == ("mobilenet_v2@0.35", 0.1 + 0.2)
+
+
+def test_the_setup_tells_device_panel_and_calibration_in_plain_words(tmp_path: Path) -> None:
+    save_settings(run_settings(), tmp_path / "run.yaml")
+    latency = yaml.safe_load((tmp_path / "run.yaml").read_text(encoding="utf-8"))["latency"]
+    assert latency["backend"] == "onnxruntime"
+    assert (latency["device"]["processor"], latency["device"]["threads"]) == ("an example", 1)
+    assert latency["panel"]["unit"] == "mobilenet_v2"
+    assert list(latency["panel"]["networks"]) == ["mobilenet_v3_small@0.5", "mobilenet_v2"]
+    assert latency["calibration"]["unit_ms"] == 2.0
+    assert latency["calibration"]["ratios"] == {"mobilenet_v3_small@0.5": 0.25, "mobilenet_v2": 1.0}
+
+
+def test_a_run_of_an_earlier_format_is_refused_by_its_first_line(tmp_path: Path) -> None:
+    # as an earlier bneck wrote it: other keys too, and the format is told first
+    path = tmp_path / "run.yaml"
+    path.write_text("bneck: run/1\nstudy: example\ndevice: {processor: a}\n", encoding="utf-8")
+    with pytest.raises(FileFormatError) as raised:
+        Run.open(tmp_path)
+    assert str(raised.value) == f"{path}:1: bneck: must be run/2, got run/1"
 
 
 # what stands in run.yaml, what it is replaced by, what the message names
 BROKEN: Mapping[str, tuple[str, str, str]] = {
-    "another version": ("bneck: run/1", "bneck: run/2", "bneck: must be run/1, got run/2"),
+    "another version": ("bneck: run/2", "bneck: run/3", "bneck: must be run/2, got run/3"),
     "an unknown key": ("seed: 7", "sede: 7", "sede: unknown key"),
     "a space without classes": (
         "  classes: 10\n",
@@ -140,7 +199,29 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
         "space: classes must be",
     ),
     "a block of the reference": ("    - kernel: 3\n", "    - kernel: 4\n", "kernel must be 3, 5 or 7, got 4"),
-    "a reference time in words": ("reference_ms: 2.0", "reference_ms: fast", "latency.reference_ms: must be"),
+    "a reference time in words": (
+        "unit_ms: 2.0",
+        "unit_ms: fast",
+        "latency.calibration.unit_ms: must be a number, got fast",
+    ),
+    "a ratio in words": (
+        "      mobilenet_v2: 1.0",
+        "      mobilenet_v2: one",
+        "latency.calibration.ratios.mobilenet_v2: must be a number, got one",
+    ),
+    "a unit that is not in the panel": (
+        "unit: mobilenet_v2\n",
+        "unit: mnasnet_a1\n",
+        "latency.panel: unit must be one of mobilenet_v3_small@0.5, mobilenet_v2, got mnasnet_a1",
+    ),
+    "half a thread": ("threads: 1", "threads: 0.5", "latency.device.threads: must be a whole number, got 0.5"),
+    "a device with an unknown key": ("    runtime: ", "    runtme: ", "latency.device.runtme: unknown key"),
+    "latencies from elsewhere": (
+        "latency_from: both",
+        "latency_from: guesses",
+        "latency_from: must be measurements, model or both, got guesses",
+    ),
+    "latencies from a number": ("latency_from: both", "latency_from: 2", "latency_from: must be measurements, "),
     "an unknown key of the data": ("  root: null", "  rot: null", "data.rot: unknown key"),
     "a limit that is no mapping": (
         "  - quantity: latency\n    limit: 0.5\n    unit: x",
@@ -166,7 +247,7 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
     "epochs in words": ("epochs: 10", "epochs: ten", "recipe.epochs: "),
     "baselines without a list": ("baselines:\n- mobilenet_v3_small@0.35", "baselines: 5", "baselines: "),
     "an unknown baseline": ("- mobilenet_v3_small@0.35", "- mobilenet_v9", "baselines[1]: "),
-    "a device that is a list": ("device:\n  cpu: an example", "device: [1]", "device: "),
+    "a host that is a list": ("host:\n  cpu: an example", "host: [1]", "host: "),
 }
 
 
@@ -189,7 +270,7 @@ def test_a_broken_file_is_told_with_file_line_and_key(
     assert expected in message
 
 
-@pytest.mark.parametrize("key", ["study", "space", "goals", "recipe", "latency", "trials"])
+@pytest.mark.parametrize("key", [field.name for field in fields(RunSettings)])
 def test_a_key_that_is_missing_is_named(tmp_path: Path, key: str) -> None:
     path = tmp_path / "run.yaml"
     save_settings(run_settings(), path)

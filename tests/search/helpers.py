@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 
-from bneck.evaluate import Accuracy, Latency
-from bneck.results import Baseline, Check, Run, RunSettings
+from bneck.evaluate import Accuracy, Device, Latency, LatencySetup
+from bneck.evaluate.latency_model import LatencyModel, Measured
+from bneck.evaluate.latency_model_file import save_model
+from bneck.results import Baseline, Run, RunSettings
 from bneck.search import worker
-from bneck.search.loop import Pool
+from bneck.search.pool import Pool
 from bneck.search.progress import Progress, Status
 from bneck.search_space import Architecture, SearchSpace
 
 from ..results import example_run
-from ..results.example_run import accuracy, latency, run_settings
+from ..results.example_run import accuracy, latency, latency_setup, run_settings
 from ..search_space.helpers import space_of
 
 BNECK = str(Path(sys.executable).with_name("bneck"))
@@ -45,13 +48,43 @@ def fake_accuracy(architecture: Architecture) -> Accuracy:
     return accuracy(0.2 + int(architecture.key, 16) % 601 / 1000)
 
 
+def fake_device(**changes: Any) -> LatencySetup:
+    """The made-up device of backend `fake`, which can be measured anywhere."""
+    device = Device(**{"backend": "fake", "runtime": "none", "processor": "a made-up machine", **changes})
+    return replace(latency_setup(), backend="fake", device=device)
+
+
+def fake_model(terms: Mapping[str, float], setup: LatencySetup | None = None) -> LatencyModel:
+    """A model whose terms one chose, with two standard deviations of 10%.
+
+    sqrt((0.01^2 + 0.07^2) / 2) = sqrt(0.0025) = 0.05; the term `network` is 1 for every network.
+    """
+    return LatencyModel(
+        space="small",
+        setup=setup or fake_device(),
+        vector_width=1,
+        ridge=0.1,
+        terms=terms,
+        errors=(0.01, 0.07),
+        fitted=(Measured("0" * 12, 0.01),),
+    )
+
+
+def give_model(run: Run, ratio: float) -> LatencyModel:
+    """Have a run predict the same ratio for every network."""
+    model = fake_model({"network": ratio})
+    run.folder.mkdir(exist_ok=True)
+    save_model(model, run.latency_model_file)
+    return model
+
+
 def fake_settings(
     space: SearchSpace = SMALL,
     limits: Mapping[str, str | None] = NO_LIMITS,
     objectives: str = "accuracy,latency",
     **changes: Any,
 ) -> RunSettings:
-    chosen = {"sampler": "random", "baselines": (), **changes}
+    chosen = {"sampler": "random", "baselines": (), "latency": fake_device(), **changes}
     return replace(run_settings(objectives, limits), space=space, **chosen)
 
 
@@ -81,18 +114,32 @@ def _new_study(run: Run, storage: str | None) -> optuna.Study:
     return optuna.create_study(study_name=run.settings.study, storage=storage, directions=directions)
 
 
+def on_test_images(architecture: Architecture) -> tuple[float, float, int]:
+    """Accuracy, loss and images of the test."""
+    return fake_accuracy(architecture).top1 / 2, 0.4, 600
+
+
 @dataclass
 class FakePool(Pool):
     """A pool that answers at once.
 
     Attributes:
         asked: every step with what it was asked for, in order.
+        closed: whether its block was left.
     """
 
     workers: int = 1
     latency_of: Callable[[Architecture], Latency] = fake_latency
     accuracy_of: Callable[[Architecture], Accuracy] = fake_accuracy
+    afresh_of: Callable[[Architecture], Latency] = fake_latency
     asked: list[tuple[Callable[..., Any], Any]] = field(default_factory=list)
+    closed: bool = False
+
+    def __enter__(self) -> "FakePool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
 
     def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
         self.asked.append((step, *arguments))
@@ -100,7 +147,8 @@ class FakePool(Pool):
             worker.measure: self.latency_of,
             worker.train_network: self.accuracy_of,
             worker.baseline: self.baseline_of,
-            worker.check: self.check_of,
+            worker.measure_afresh: self.afresh_of,
+            worker.judge_on_test_images: on_test_images,
         }
         future: Future[Any] = Future()
         try:
@@ -113,11 +161,34 @@ class FakePool(Pool):
         architecture = self.run.settings.published(name)
         return replace(example_run.baseline(name), architecture=architecture)
 
-    def check_of(self, architecture: Architecture) -> Check:
-        return replace(example_run.check(0.5, 0.6), latency=fake_latency(architecture))
-
     def asked_for(self, step: Callable[..., Any]) -> list[Any]:
         return [what for asked, what in self.asked if asked is step]
+
+
+@dataclass
+class FreshPools:
+    """Stands in for `Pool` where a search opens pools: each answers by the next of the functions.
+
+    Attributes:
+        opened: the pools, in order.
+    """
+
+    afresh_of: tuple[Callable[[Architecture], Latency], ...] = (fake_latency,)
+    opened: list[FakePool] = field(default_factory=list)
+
+    def __call__(self, run: Run, workers: int) -> FakePool:
+        afresh_of = self.afresh_of[len(self.opened) % len(self.afresh_of)]
+        self.opened.append(FakePool(run, workers, afresh_of=afresh_of))
+        return self.opened[-1]
+
+
+def fresh_pools(
+    monkeypatch: pytest.MonkeyPatch, *afresh_of: Callable[[Architecture], Latency]
+) -> FreshPools:
+    """Have the check of a front open pools that answer so, by default as measured before."""
+    pools = FreshPools(afresh_of or (fake_latency,))
+    monkeypatch.setattr("bneck.search.checking.Pool", pools)
+    return pools
 
 
 @dataclass

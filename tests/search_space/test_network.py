@@ -9,15 +9,28 @@ import torchvision.models as tv
 from torch import Tensor, nn
 from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
 
-from bneck.search_space import Activation, ArchitectureError, Block, Head, Stem, UnknownNameError, published
+from bneck.search_space import (
+    Activation,
+    Architecture,
+    ArchitectureError,
+    Block,
+    Head,
+    Stem,
+    UnknownNameError,
+    cost_by_part,
+    published,
+)
 from bneck.search_space.cost import eca_kernel
 from bneck.search_space.network import (
     Bneck,
     ConvNorm,
     EfficientChannelAttention,
+    Network,
+    Part,
     SqueezeExcite,
     build_network,
     example_images,
+    example_input,
     from_torchvision,
     parameters_of,
     pretrained,
@@ -302,3 +315,113 @@ def test_the_eps_and_momentum_asked_for_reach_every_normalisation() -> None:
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     # stem, three of block 1, two of block 2 (which has no expansion), features
     assert [(m.eps, m.momentum) for m in norms] == [(1e-3, 0.01)] * 7
+
+
+# Parts
+
+SIDES = (8, 9, 11, 15, 17, 33)
+
+
+def parts_of(network: Network) -> list[Part]:
+    """In the order they run."""
+    return [Part(network, name) for name in cost_by_part(network.architecture)]
+
+
+def odd(side: int, stem_stride: int) -> Architecture:
+    """A block with residual and attention, one without expansion, and strides on odd sides."""
+    blocks = (
+        Block(3, 12, 8, "se", "hardswish", 1, squeeze=4),
+        Block(5, 8, 10, "eca", "relu", 2),
+        Block(7, 20, 6, "none", "silu", 2),
+    )
+    return Architecture(side, Stem(8, "relu6", stride=stem_stride), blocks, Head(14, 9), 2, 5)
+
+
+@pytest.mark.parametrize("stem_stride", [1, 2])
+@pytest.mark.parametrize("side", SIDES)
+def test_the_parts_of_a_network_one_after_another_give_its_logits(side: int, stem_stride: int) -> None:
+    network = build_network(odd(side, stem_stride))
+    lively(network)
+    images = torch.randn(3, 2, side, side, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = network(images)
+        maps = images
+        for part in parts_of(network):
+            # a part says which maps it takes
+            assert maps.shape == (3, *part.input_shape), part.name
+            maps = part(maps)
+    assert expected.shape == (3, 5)
+    assert expected.std() > 0.1
+    assert maps.equal(expected)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small@0.5", "mnasnet_a1"])
+def test_the_parts_of_published_networks_give_their_logits(name: str) -> None:
+    network = build_network(replace(published(name), resolution_px=45))
+    lively(network)
+    images = torch.randn(2, 3, 45, 45, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        maps = images
+        for part in parts_of(network):
+            assert maps.shape == (2, *part.input_shape), part.name
+            maps = part(maps)
+        assert maps.equal(network(images))
+
+
+def test_the_maps_between_the_parts_of_mobilenet_v3_small_are_those_of_the_paper() -> None:
+    # Howard et al. 2019, table 2: input of each row
+    shapes = {
+        part.name: part.input_shape for part in parts_of(build_network(published("mobilenet_v3_small")))
+    }
+    assert shapes == {
+        "stem": (3, 224, 224),
+        "block 1": (16, 112, 112),
+        "block 2": (16, 56, 56),
+        "block 3": (24, 28, 28),
+        "block 4": (24, 28, 28),
+        "block 5": (40, 14, 14),
+        "block 6": (40, 14, 14),
+        "block 7": (40, 14, 14),
+        "block 8": (48, 14, 14),
+        "block 9": (48, 14, 14),
+        "block 10": (96, 7, 7),
+        "block 11": (96, 7, 7),
+        "head": (96, 7, 7),
+    }
+
+
+def test_a_part_has_the_networks_own_weights_and_mode() -> None:
+    network = build_network(TOY)
+    lively(network)
+    part = Part(network, "block 2")
+    maps = example_input(part)
+    with torch.inference_mode():
+        before = part(maps)
+        assert not network.blocks[1].training
+        for parameter in network.blocks[0].parameters():
+            parameter.fill_(0)
+        assert part(maps).equal(before)
+        for parameter in network.blocks[1].parameters():
+            parameter.fill_(0)
+        assert not part(maps).equal(before)
+    part.train()
+    assert network.training
+
+
+@pytest.mark.parametrize("name", ["stem", "block 1", "block 2", "head"])
+def test_the_example_of_a_part_is_noise_of_its_shape_and_always_the_same(name: str) -> None:
+    part = Part(build_network(TOY), name)
+    one, three = example_input(part), example_input(part, 3)
+    assert one.shape == (1, *part.input_shape)
+    assert three.shape == (3, *part.input_shape)
+    assert 0 <= three.min() < 0.1 < 0.9 < three.max() <= 1
+    torch.manual_seed(5)
+    assert example_input(part, 3).equal(three)
+    after = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.rand(3).equal(after)
+
+
+def test_the_example_of_a_network_is_that_of_its_architecture() -> None:
+    assert example_input(build_network(TOY), 4).equal(example_images(TOY, 4))
+    assert example_images(TOY, 4).shape == (4, 3, 8, 8)
