@@ -110,6 +110,8 @@ class References:
         return {above - 1: 1 - share, above: share}
 
 
+LEAST_SECONDS = 1e-9
+MOST_BLIND_RUNS = 64
 LEAST_WEIGHT = 0.15  # a reference that counts for less is not worth its time
 
 
@@ -214,14 +216,17 @@ def turn(runner: Runner, repeats: int, plan: Plan) -> float:
             second = seconds
         if second <= quickest * (1 + plan.agree):
             break
-    return max(quickest, 1e-9) / repeats
+    return max(quickest, LEAST_SECONDS) / repeats
 
 
 def repeats_of(runner: Runner, plan: Plan) -> int:
     """How many runs a timing needs."""
     if not plan.timing_seconds:
         return 1
-    return max(1, math.ceil(plan.timing_seconds / max(turn(runner, 1, plan), 1e-9)))
+    repeats = 1
+    while (seconds := turn(runner, repeats, plan)) * repeats <= LEAST_SECONDS and repeats < MOST_BLIND_RUNS:
+        repeats *= 2  # until a clock of coarse ticks moves
+    return max(repeats, math.ceil(plan.timing_seconds / seconds))
 
 
 def failed(error: str) -> Latency:

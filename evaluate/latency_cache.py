@@ -42,7 +42,7 @@ class LatencyCache:
 
     def calibration(self) -> Calibration | None:
         known = self._read("calibration")
-        with suppress(TypeError):
+        with suppress(TypeError, KeyError):
             return Calibration(**known["calibration"]) if known else None
         return None
 
@@ -54,7 +54,7 @@ class LatencyCache:
         known = self._read(key)
         if known is None or known.get("calibrated") != calibration.measured:
             return None
-        with suppress(TypeError):
+        with suppress(TypeError, KeyError):
             return Latency(**known["latency"])
         return None
 

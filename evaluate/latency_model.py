@@ -36,14 +36,14 @@ class Scores:
     """How well a model predicts networks that it was not fitted to.
 
     Attributes:
-        spearman: rank correlation with what was measured.
+        spearman: rank correlation with what was measured; None where it is not defined.
         mape: mean absolute error, as a share of what was measured.
         within_5, within_10: share of networks whose error is at most 5% or 10%.
         coverage: share of networks inside the 90% interval.
     """
 
     networks: int
-    spearman: float
+    spearman: float | None
     mape: float
     within_5: float
     within_10: float
@@ -145,7 +145,8 @@ def fit(
                     terms={name: float(c) for name, c in zip(names, ridge.coef_ / sizes, strict=True)},
                     errors=tuple(sorted(float(error) for error in np.sqrt(squares))),
                     fitted=tuple(
-                        Measured(network.key, ratio) for network, ratio in zip(networks, ratios, strict=True)
+                        Measured(network.key, float(ratio))
+                        for network, ratio in zip(networks, ratios, strict=True)
                     ),
                 )
     assert best is not None

@@ -22,6 +22,8 @@ def model_to_dict(model: LatencyModel) -> dict[str, Any]:
     form["setup"] = model.setup.to_dict()
     form["fitted"] = [asdict(each) for each in model.fitted]
     form["held_out"] = asdict(model.held_out) if model.held_out else None
+    if model.held_out and model.held_out.spearman != model.held_out.spearman:
+        form["held_out"]["spearman"] = None
     return form
 
 
@@ -33,9 +35,12 @@ def save_model(model: LatencyModel, path: Path) -> None:
     """
     unfinished = path.with_name(f".{path.name}.part")
     try:
-        unfinished.write_text(json.dumps(model_to_dict(model), indent=1) + "\n", encoding="utf-8")
+        unfinished.write_text(
+            json.dumps(model_to_dict(model), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         unfinished.replace(path)
     except OSError as error:
+        unfinished.unlink(missing_ok=True)
         raise RunError(f"{path} cannot be written: {error.strerror}") from None
 
 
@@ -49,6 +54,9 @@ def load_model(path: Path) -> LatencyModel:
     hints = get_type_hints(LatencyModel)
     plain = {name: read_as(hints[name], given[name]) for name in ("space", "ridge", "errors")}
     held_out = given["held_out"]
+    for name in ("errors", "fitted"):
+        if not given[name].items():
+            raise given[name].error("must hold at least one network's")
     return LatencyModel(
         setup=read_setup(given["setup"]),
         vector_width=_one_of(given["vector_width"], VECTOR_WIDTHS),

@@ -53,11 +53,16 @@ def read_setup(entry: Entry) -> LatencySetup:
         FileFormatError: names file, line and key.
     """
     given = entry.mapping(tuple(field.name for field in fields(LatencySetup)))
+    panel = _read_panel(given["panel"])
+    calibration = read_flat(Calibration, given["calibration"])
+    if set(calibration.ratios) != set(panel.networks):
+        names = f"{', '.join(panel.networks)}, got {', '.join(calibration.ratios)}"
+        raise given["calibration"].error(f"ratios must be those of the panel's networks {names}")
     return LatencySetup(
         backend=given["backend"].text(),
         device=read_flat(Device, given["device"]),
-        panel=_read_panel(given["panel"]),
-        calibration=read_flat(Calibration, given["calibration"]),
+        panel=panel,
+        calibration=calibration,
     )
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch.optim.swa_utils import update_bn
 
-from ..search_space import Architecture, BackendError
+from ..search_space import Architecture, BackendError, BneckError
 from ..search_space.network import Network, build_network, example_images
 from .backends import LatencyBackend, latency_backend
 from .latency import Latency, References, Runner, failed, measure
@@ -43,8 +43,8 @@ class LatencyMeter:
         Raises:
             BackendError: the device is another one, or does not work here.
         """
-        cache = LatencyCache.at(setup.device, setup.panel)
-        return cls(backend_of(setup), setup.panel, setup.calibration, cache)
+        backend = backend_of(setup)
+        return cls(backend, setup.panel, setup.calibration, LatencyCache.at(setup.device, setup.panel))
 
     def setup(self, name: str) -> LatencySetup:
         """What its latencies may stand beside.
@@ -152,7 +152,7 @@ def unmeasurable(setup: LatencySetup) -> str:
     """Why nothing can be measured here that may stand beside a setup's latencies; empty where it can."""
     try:
         backend_of(setup)
-    except BackendError as error:
+    except BneckError as error:
         return str(error)
     return ""
 

@@ -40,7 +40,9 @@ def onnx_model(network: Network | Part) -> onnx.ModelProto:
         else:
             x = graph.bneck("block", "images", network.block)
     images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", *network.input_shape])
-    shape: list[str | int | None] | None = ["n", network.architecture.classes] if x == "logits" else None
+    classes: list[str | int | None] = ["n", network.architecture.classes]
+    maps: list[str | int | None] = ["n", "channels", "height", "width"]
+    shape = classes if x == "logits" else maps
     answer = helper.make_tensor_value_info(x, TensorProto.FLOAT, shape)
     name = f"bneck-{network.architecture.key}"
     model = helper.make_model(

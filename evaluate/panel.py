@@ -38,7 +38,7 @@ class Panel:
     @property
     def key(self) -> str:
         """12 hexadecimal digits that differ for other networks or another unit."""
-        words = [self.networks[self.unit].key, *(network.key for network in self.networks.values())]
+        words = [self.unit, *(f"{name} {network.key}" for name, network in self.networks.items())]
         return hashlib.sha256(" ".join(words).encode()).hexdigest()[:12]
 
 

@@ -176,12 +176,17 @@ class Run:
         return numbers[trial]
 
     def best(self) -> Record:
-        """The most accurate of the networks judged.
+        """The most accurate of the networks judged, without those that were dropped.
 
         Raises:
             RunError: none was judged.
         """
-        judged = [record for record in self.records() if record.state == "judged" and record.accuracy]
+        dropped = self.dropped()
+        judged = [
+            record
+            for record in self.records()
+            if record.state == "judged" and record.accuracy and record.key not in dropped
+        ]
         if not judged:
             raise RunError(
                 f"{self.folder}: no network has been judged yet; bneck search {self.folder} --resume"

@@ -110,7 +110,7 @@ def print_scores(scores: Scores) -> None:
     table = plain_table("held out", "Spearman", "MAPE %", "within 5%", "within 10%", "in the 90% interval")
     table.add_row(
         str(scores.networks),
-        f"{scores.spearman:.3f}",
+        "" if scores.spearman is None else f"{scores.spearman:.3f}",
         f"{100 * scores.mape:.1f}",
         f"{100 * scores.within_5:.0f}",
         f"{100 * scores.within_10:.0f}",

@@ -68,6 +68,9 @@ class Pool:
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
+        around = getattr(self.handler_before, "__self__", None)
+        if isinstance(around, Pool):
+            around._note_interrupt()
 
 
 def result_of(future: Future[Any]) -> Any:

@@ -14,7 +14,8 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from bneck.evaluate.latency import paired_ratios
+from bneck.evaluate.backends.stopwatch import CPU_TIME, stopwatch
+from bneck.evaluate.latency import Plan, References, measure, turn
 from bneck.evaluate.onnx_graph import onnx_model
 from bneck.search_space import published
 from bneck.search_space.network import Network, build_network, example_images
@@ -49,8 +50,12 @@ def compare(name: str, path: Path) -> str:
     mine, other = session(onnx_model(network).SerializeToString()), session(str(path))
     images = example_images(network.architecture).numpy()
     feed = {other.get_inputs()[0].name: images}
-    ratios = paired_ratios(lambda: mine.run(None, {"images": images}), lambda: other.run(None, feed))
-    return f"{name:>20} {ours:9.3f} {theirs:9.3f} {theirs / ours:6.0f}x {statistics.median(ratios):21.3f}"
+    reference = stopwatch(lambda: other.run(None, feed), CPU_TIME)
+    unit_ms = 1000 * turn(reference, 1, Plan())
+    latency = measure(
+        stopwatch(lambda: mine.run(None, {"images": images}), CPU_TIME), References([reference], [1.0], unit_ms)
+    )
+    return f"{name:>20} {ours:9.3f} {theirs:9.3f} {theirs / ours:6.0f}x {latency.ratio:21.3f}"
 
 
 def main() -> None:

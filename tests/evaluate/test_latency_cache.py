@@ -244,7 +244,6 @@ def test_a_calibration_with_surplus_or_missing_fields_is_measured_again(
     assert cache.calibration() is None
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="only TypeError is suppressed")
 @pytest.mark.parametrize("name", ["calibration", "latency"])
 def test_a_file_without_what_it_should_hold_counts_as_missing(name: str, cache: LatencyCache) -> None:
     cache.keep_calibration(CALIBRATION)

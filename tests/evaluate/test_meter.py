@@ -18,7 +18,7 @@ from bneck.evaluate.backends.fake import FakeBackend
 from bneck.evaluate.latency import Runner
 from bneck.evaluate.latency_cache import LatencyCache
 from bneck.evaluate.meter import LatencyMeter, backend_of, ready_network, settle, unmeasurable
-from bneck.search_space import Architecture, BackendError, UnknownNameError, cost
+from bneck.search_space import Architecture, BackendError, cost
 from bneck.search_space.network import Network, Part, build_network, example_images
 
 from ..search_space.helpers import TOY
@@ -263,9 +263,6 @@ def test_a_calibration_measured_now_takes_the_place_of_the_known_one(cache: Late
     assert meter.calibration == found == cache.calibration()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=KeyError, reason="a panel's key leaves out the names, its calibration holds them"
-)
 def test_the_same_unit_by_another_name_can_be_measured_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,7 +385,6 @@ def test_a_runtime_that_is_not_installed_is_a_reason(monkeypatch: pytest.MonkeyP
     assert unmeasurable(SETUP) == "fake is not installed"
 
 
-@pytest.mark.xfail(strict=True, raises=UnknownNameError, reason="only a BackendError is taken for a reason")
 def test_a_backend_that_this_bneck_does_not_know_is_a_reason() -> None:
     # a model or a run of a newer one
     assert "tvm" in unmeasurable(replace(SETUP, backend="tvm"))

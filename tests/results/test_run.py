@@ -210,7 +210,6 @@ def test_a_dropped_network_leaves_the_front_and_the_one_it_beat_steps_forward(tm
     assert run.record("0").state == "judged"
 
 
-@pytest.mark.xfail(strict=True, reason="Run.best does not look at Run.dropped")
 def test_the_best_is_none_of_those_that_were_dropped(tmp_path: Path) -> None:
     # `bneck search` ends with the command that exports it
     key = SPACE.decode(genes(5)).key

@@ -55,7 +55,9 @@ EVERYTHING_ELSE = replace(
             system="Android aarch64",
         ),
         Panel("mobilenet_v2@0.35", {"mobilenet_v2@0.35": published("mobilenet_v2@0.35")}),
-        Calibration({"mobilenet_v2@0.35": 1.0}, 0.1 + 0.2, "its own: clock", "2027-01-01T00:00:00+00:00", 1.5),
+        Calibration(
+            {"mobilenet_v2@0.35": 1.0}, 0.1 + 0.2, "its own: clock", "2027-01-01T00:00:00+00:00", 1.5
+        ),
     ),
     latency_from="model",
     trials=41,
@@ -214,14 +216,22 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
         "unit: mnasnet_a1\n",
         "latency.panel: unit must be one of mobilenet_v3_small@0.5, mobilenet_v2, got mnasnet_a1",
     ),
-    "half a thread": ("threads: 1", "threads: 0.5", "latency.device.threads: must be a whole number, got 0.5"),
+    "half a thread": (
+        "threads: 1",
+        "threads: 0.5",
+        "latency.device.threads: must be a whole number, got 0.5",
+    ),
     "a device with an unknown key": ("    runtime: ", "    runtme: ", "latency.device.runtme: unknown key"),
     "latencies from elsewhere": (
         "latency_from: both",
         "latency_from: guesses",
         "latency_from: must be measurements, model or both, got guesses",
     ),
-    "latencies from a number": ("latency_from: both", "latency_from: 2", "latency_from: must be measurements, "),
+    "latencies from a number": (
+        "latency_from: both",
+        "latency_from: 2",
+        "latency_from: must be measurements, ",
+    ),
     "an unknown key of the data": ("  root: null", "  rot: null", "data.rot: unknown key"),
     "a limit that is no mapping": (
         "  - quantity: latency\n    limit: 0.5\n    unit: x",

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ SMALL = space_of(
 SMALL_SIZE = 72
 FOUR = space_of("{out: 8, kernel: [3, 5], expansion: 2}", resolution="8", head="{features: [16, 32]}")
 ONE = space_of("{out: 8, kernel: 3, expansion: 2}", resolution="8", head="{features: 16}")
+
+
+def every_network(space: SearchSpace) -> dict[str, Architecture]:
+    """All networks of a small space by key."""
+    names = [gene.name for gene in space.genes]
+    choices = product(*(gene.choices for gene in space.genes))
+    networks = (space.decode(dict(zip(names, chosen, strict=True))) for chosen in choices)
+    return {network.key: network for network in networks}
 
 
 def fake_latency(architecture: Architecture) -> Latency:
@@ -182,9 +191,7 @@ class FreshPools:
         return self.opened[-1]
 
 
-def fresh_pools(
-    monkeypatch: pytest.MonkeyPatch, *afresh_of: Callable[[Architecture], Latency]
-) -> FreshPools:
+def fresh_pools(monkeypatch: pytest.MonkeyPatch, *afresh_of: Callable[[Architecture], Latency]) -> FreshPools:
     """Have the check of a front open pools that answer so, by default as measured before."""
     pools = FreshPools(afresh_of or (fake_latency,))
     monkeypatch.setattr("bneck.search.checking.Pool", pools)

@@ -567,4 +567,4 @@ def test_a_run_in_the_place_of_a_space_is_told_how_to_go_on(call: Call, finished
 
 def test_the_settings_of_a_run_are_no_network(call: Call, finished: Run) -> None:
     complaint = call("inspect", finished.folder / "run.yaml").complaint
-    assert complaint.endswith("run.yaml:1: bneck: must be architecture/1, got run/1")
+    assert complaint.endswith("run.yaml:1: bneck: must be architecture/1, got run/2")

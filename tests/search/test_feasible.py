@@ -1,6 +1,5 @@
 import random
 import re
-from itertools import product
 
 import pytest
 
@@ -16,7 +15,7 @@ from bneck.search_space import (
 )
 
 from ..search_space.helpers import space_of
-from .helpers import FOUR, ONE, SMALL, SMALL_SIZE
+from .helpers import FOUR, ONE, SMALL, SMALL_SIZE, every_network
 
 # Dropping the first stages looks cheap, but each halves the resolution at which the wide last one
 # works: from there no single gene lowers the MACs.
@@ -30,13 +29,6 @@ FINE = space_of("{out: [62, 63, 64], kernel: 3, expansion: [6, 6.1]}\n" * 2, hea
 
 def limits(**given: str) -> Goals:
     return parse_goals("accuracy,latency", given)
-
-
-def every_network(space: SearchSpace) -> dict[str, Architecture]:
-    names = [gene.name for gene in space.genes]
-    choices = product(*(gene.choices for gene in space.genes))
-    networks = (space.decode(dict(zip(names, chosen, strict=True))) for chosen in choices)
-    return {network.key: network for network in networks}
 
 
 def least(space: SearchSpace, quantity: str) -> int:

@@ -21,7 +21,6 @@ from bneck.search_space import RunError
 
 from .helpers import Shown, fake_settings
 
-
 PROCESS = "__import__('os').getpid()"
 
 
@@ -98,7 +97,6 @@ def test_an_interrupt_waits_until_nothing_is_half_done_and_a_second_one_does_not
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.xfail(strict=True, reason="the inner pool takes the signal, and nobody asks it")
 def test_an_interrupt_reaches_the_pool_whose_block_began_first(run: Run) -> None:
     # as in the check of the front, which waits by the outer pool while fresh ones are open
     done: Future[int] = Future()
@@ -148,7 +146,9 @@ def test_a_training_that_fails_is_told_and_the_others_are_kept(run: Run) -> None
     kept: list[int] = []
     shown = Shown()
     with Pool(run, 1) as pool:
-        do_all([Job(pool, fails, "mobilenet_v2", kept.append), Job(pool, abs, -4, kept.append)], pool, shown, "")
+        do_all(
+            [Job(pool, fails, "mobilenet_v2", kept.append), Job(pool, abs, -4, kept.append)], pool, shown, ""
+        )
     assert kept == [4]
     assert shown.lines == ["mobilenet_v2: the loss of epoch 2 is nan"]
     assert shown.statuses[-1].done == 2

@@ -23,7 +23,7 @@ def test_the_opening_tells_space_data_limits_and_the_reference(tmp_path: Path) -
     assert words.startswith(
         f"{run.folder}: 9 networks of space small on digits; macs <= 2M, latency <= 0.5x; "
     )
-    assert f"{run.settings.latency.reference} takes 2 ms here (onnxruntime)" in words
+    assert f"{run.settings.latency.reference} takes 2 ms here ({run.settings.latency.backend})" in words
 
 
 def test_a_gpu_has_one_worker(tmp_path: Path) -> None:
