@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..search_space import RunError
 from .describe import certainty, count_of, limits_text, milliseconds, outcome, told_apart, value_text
-from .front import pareto_front
 from .front_table import FrontTable, export_command, strip_legend
 from .hypervolume import box_of
+from .latency_text import dropped_text, sources_text, times_text
 from .page import Html, facts, joined, page, plot, tag
 from .plots import pareto_figure, x_quantity
 from .record import Record, State
@@ -69,7 +69,7 @@ class _Found:
 
     @cached_property
     def front(self) -> list[Record]:
-        return pareto_front(self.records, self.run.settings.goals.objectives)
+        return self.run.front()
 
     @property
     def rivals(self) -> list[Record]:
@@ -144,6 +144,7 @@ def _progress(found: _Found) -> Html:
 
 
 def _networks(found: _Found) -> Html:
+    settings = found.run.settings
     if not found.front and not found.baselines:
         return Html("")
     notes = []
@@ -152,8 +153,9 @@ def _networks(found: _Found) -> Html:
             "The search chose these by validation accuracy and first measurement, which flatters them."
         )
     if found.checks:
-        notes.append("Test accuracy and the second measurement were taken afterwards and chose nothing.")
-    folder, goals = found.run.folder, found.run.settings.goals
+        notes.append("Test accuracy and the second measurement were taken afterwards.")
+        notes.append(dropped_text(found.run))
+    folder, goals = found.run.folder, settings.goals
     return joined(
         [
             tag("h2", "The networks"),
@@ -169,7 +171,10 @@ def _making(found: _Found) -> Html:
     data, latency, space = settings.data, settings.latency, settings.space
     limits = {"training": data.train_images, "validation": data.validation_images}
     images = [f"at most {limit:,} {part} images" for part, limit in limits.items() if limit]
-    reference = f", {milliseconds(latency.reference_ms)} on this device" if latency.reference_ms else ""
+    calibration = (
+        f"{milliseconds(latency.reference_ms)} when calibrated ({latency.calibration.clock}, "
+        f"{latency.calibration.measured}, load {latency.calibration.load:g} a core)"
+    )
     rows: list[tuple[str, object]] = [
         ("space", f"{space.name}: {space.size:,} networks, {len(space.genes)} genes"),
         ("data", ", ".join([data.name, *([data.root] if data.root else []), *images])),
@@ -181,7 +186,9 @@ def _making(found: _Found) -> Html:
         ("training", _pairs(asdict(settings.recipe).items())),
         ("search", _search_text(found)),
         ("trials", _states_text(found.records)),
-        ("latency", f"{latency.backend}, batch 1, one thread; 1x is {latency.reference}{reference}"),
+        ("latency", f"{latency.device}; 1x is {latency.reference}, {calibration}"),
+        ("latencies", sources_text(found.records)),
+        ("time", times_text(found.run, found.records)),
         ("trained on", settings.torch_device),
         ("searched on", _pairs(settings.host.items())),
         ("versions", _pairs(settings.versions.items())),

@@ -6,6 +6,7 @@ from rich.table import Table
 from ..evaluate import short_count
 from ..results import Run
 from ..results.describe import told_apart
+from ..results.latency_text import dropped_text, sources_text, times_text
 
 
 def wide_console() -> Console:
@@ -43,10 +44,12 @@ def proposed_first(run: Run) -> str:
 
 def print_front(run: Run) -> None:
     """The front as a table, and which of its accuracies are not told apart."""
-    records, checks = run.front(), run.checks()
+    records, checks, dropped = run.front(), run.checks(), len(run.dropped())
     console = wide_console()
     if not records:
-        console.print(f"{run.folder}: no network has been judged yet", highlight=False, markup=False)
+        why = f"all of the front may break the limit on latency ({dropped} dropped)" if dropped else ""
+        words = why or "no network has been judged yet"
+        console.print(f"{run.folder}: {words}", highlight=False, markup=False)
         return
     columns = ("trial", "key", "accuracy %", "test %", "latency ms", "ratio", "MACs", "params", "blocks")
     table = plain_table(*columns, left=("key",))
@@ -66,3 +69,12 @@ def print_front(run: Run) -> None:
     console.print(table)
     if len(records) > 1:
         console.print(told_apart(records), highlight=False, markup=False, soft_wrap=True)
+    for line in (dropped_text(run), time_line(run)):
+        if line:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def time_line(run: Run) -> str:
+    """Where the time went."""
+    records = run.records()
+    return f"Latencies: {sources_text(records)}. Time of all workers: {times_text(run, records)}."

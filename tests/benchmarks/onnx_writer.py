@@ -52,9 +52,8 @@ def compare(name: str, path: Path) -> str:
     feed = {other.get_inputs()[0].name: images}
     reference = stopwatch(lambda: other.run(None, feed), CPU_TIME)
     unit_ms = 1000 * turn(reference, 1, Plan())
-    latency = measure(
-        stopwatch(lambda: mine.run(None, {"images": images}), CPU_TIME), References([reference], [1.0], unit_ms)
-    )
+    runner = stopwatch(lambda: mine.run(None, {"images": images}), CPU_TIME)
+    latency = measure(runner, References([reference], [1.0], unit_ms))
     return f"{name:>20} {ours:9.3f} {theirs:9.3f} {theirs / ours:6.0f}x {latency.ratio:21.3f}"
 
 

@@ -106,7 +106,7 @@ def test_the_page_tells_how_it_was_made(html: str) -> None:
     told = words(html)
     assert "651,691,008 networks" in told
     assert "at most 400 validation images" in told
-    assert "1x is mobilenet_v2, 2.00 ms on this device" in told
+    assert "1x is mobilenet_v2, 2.00 ms when calibrated" in told
     assert "tpe, seed 7, until 40 networks have been judged" in told
     assert "9 in all; 1 failed; 1 running" in told
     assert "the loss is no longer a number" in told

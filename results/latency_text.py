@@ -1,0 +1,49 @@
+"""What a run's latencies are worth, in words: where they come from, and what looking again changed."""
+
+from collections.abc import Iterable, Sequence
+
+from .describe import count_of
+from .record import Record
+from .run import Baseline, Run
+
+
+def dropped_text(run: Run) -> str:
+    """How many networks left the front when their latency was measured once more."""
+    checks = run.checks().values()
+    limited = any(limit.quantity == "latency" for limit in run.settings.goals.constraints)
+    if not limited or not checks:
+        return ""
+    again = sum(check.latency is not None for check in checks)
+    if not again:
+        return "The device was not at hand: latencies are predicted, and none was measured again."
+    dropped = len(run.dropped())
+    return (
+        f"Of {count_of(again, 'network')} measured again in two fresh processes, {dropped or 'none'} "
+        f"{'was' if dropped == 1 else 'were'} dropped: a network stays if the 95% upper bound of its latency "
+        "keeps the limit."
+    )
+
+
+def sources_text(records: Iterable[Record]) -> str:
+    """`32 measured, 28 predicted`."""
+    known = [record.latency for record in records if record.latency]
+    counts = {source: sum(each.source == source for each in known) for source in ("measured", "predicted")}
+    return ", ".join(f"{count:,} {source}" for source, count in counts.items() if count) or "none"
+
+
+def times_text(run: Run, records: Sequence[Record]) -> str:
+    """Time spent training beside time spent measuring, over all workers."""
+    judged: list[Record | Baseline] = [*records, *run.baselines()]
+    again = [check.latency for check in run.checks().values()]
+    training = sum(each.accuracy.seconds for each in judged if each.accuracy)
+    model = float(run.study.user_attrs.get("model_seconds", 0.0))
+    measuring = model + sum(each.seconds for each in [*(each.latency for each in judged), *again] if each)
+    told = f"training {_duration(training)}, measuring {_duration(measuring)}"
+    return f"{told} ({_duration(model)} of it for the latency model)" if model else told
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
