@@ -18,6 +18,9 @@ def judge_baselines(run: Run, pool: Pool, progress: Progress) -> None:
     done = {baseline.name for baseline in run.baselines()}
 
     def keep(name: str, found: Baseline) -> None:
+        if found.latency.status == "failed":
+            progress.say(f"{name}: {found.latency.error}")
+            return
         attribute = {
             "latency": asdict(found.latency),
             "accuracy": asdict(found.accuracy),

@@ -101,13 +101,17 @@ class Proposals:
                 return Proposal(trial, architecture)
 
     def keeps_latency_limit(self, proposal: Proposal, latency: Latency) -> bool:
-        """Note the latency on the trial, and whether it keeps the limit."""
+        """Note the latency on the trial, and whether it keeps the limit.
+
+        Optuna takes one value for a constraint, so that of a prediction waits for a measurement.
+        """
         proposal.latency = latency
         proposal.trial.set_user_attr("latency", asdict(latency))
         violations = self.settings.goals.violations(cost(proposal.architecture), latency)
-        if "latency" in violations:
+        kept = violations.get("latency", 0.0) <= 0
+        if "latency" in violations and not (kept and latency.source == "predicted"):
             proposal.trial.set_constraint("latency", violations["latency"])
-        return violations.get("latency", 0.0) <= 0
+        return kept
 
     def record_of(self, proposal: Proposal) -> Record:
         """A trained network as a record."""
@@ -127,6 +131,10 @@ class Proposals:
         assert proposal.accuracy is not None
         trial.set_user_attr("accuracy", asdict(proposal.accuracy))
         trial.set_user_attr("state", "judged")
+        if proposal.latency and proposal.latency.source == "predicted":
+            violations = self.settings.goals.violations(cost(proposal.architecture), proposal.latency)
+            if "latency" in violations:
+                trial.set_constraint("latency", violations["latency"])
         proposal.record = self.record_of(proposal)
         self.study.tell(trial, [proposal.record.value(objective) for objective in self._objectives])
         self.judged.append(proposal.record)
@@ -148,12 +156,14 @@ class Proposals:
         if accuracy is not None:
             trial.set_user_attr("accuracy", asdict(accuracy))
         found = cost(architecture)
-        self.study.tell(trial, [self._told(objective, found, latency) for objective in self._objectives])
+        self.study.tell(
+            trial, [self._told(objective, found, latency, accuracy) for objective in self._objectives]
+        )
         self.infeasible += 1
         self.rejected_in_a_row += 1
 
     def tell_failed(self, proposal: Proposal, error: str) -> None:
-        """Tell a network that could not be trained.
+        """Tell a network that could not be measured or trained.
 
         Raises:
             RunError: it is one of many in a row.
@@ -166,6 +176,8 @@ class Proposals:
         self.failed += 1
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= FAILURES_IN_A_ROW:
+            if proposal.latency is None:
+                raise RunError(f"{FAILURES_IN_A_ROW} networks in a row could not be measured: {error}")
             raise RunError(
                 f"{FAILURES_IN_A_ROW} trainings in a row failed, the last because {error}; "
                 "begin a new run with a lower --learning-rate"
@@ -216,11 +228,15 @@ class Proposals:
         self.repeats += 1
         self.rejected_in_a_row += 1
 
-    def _told(self, objective: Objective, found: Cost, latency: Latency | None) -> float:
+    def _told(
+        self, objective: Objective, found: Cost, latency: Latency | None, accuracy: Accuracy | None
+    ) -> float:
         if objective.quantity in ("macs", "params"):
             return float(getattr(found, objective.quantity))
         if objective.quantity == "latency" and latency is not None:
             return latency.latency_ms
+        if objective.quantity == "accuracy" and accuracy is not None:
+            return accuracy.top1
         values = [record.value(objective) for record in self.judged]
         if objective.quantity == "accuracy":
             return min(values, default=1 / self.settings.space.classes)

@@ -60,8 +60,11 @@ def go(run: Run, workers: int, progress: Progress) -> None:
     Raises:
         BneckError: it cannot go on; what was judged is kept.
     """
+    from ..evaluate.meter import backend_of
     from ..results.summary import write_results
 
+    if run.settings.latency_from != "model":
+        backend_of(run.settings.latency)
     with locked(run), progress, Pool(run, workers) as pool:
         fit_latency_model(run, pool, progress)
         judge_trials(run, pool, progress)

@@ -82,7 +82,7 @@ def fake_model(terms: Mapping[str, float], setup: LatencySetup | None = None) ->
 def give_model(run: Run, ratio: float) -> LatencyModel:
     """Have a run predict the same ratio for every network."""
     model = fake_model({"network": ratio})
-    run.folder.mkdir(exist_ok=True)
+    run.folder.mkdir(parents=True, exist_ok=True)
     save_model(model, run.latency_model_file)
     return model
 

@@ -6,7 +6,6 @@ import pytest
 from bneck.evaluate import Goals, parse_goals
 from bneck.search.feasible import cheapest, descend, excess_over, require_feasible, unseen_within_limits
 from bneck.search_space import (
-    Architecture,
     Cost,
     NoFeasibleNetworkError,
     SearchSpace,

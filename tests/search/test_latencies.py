@@ -76,7 +76,7 @@ def test_a_limit_in_milliseconds_is_held_against_milliseconds() -> None:
 def test_far_from_the_limit_the_prediction_is_what_counts() -> None:
     found = latencies(0.3, {"latency": "0.5x"}).before_training(NETWORK)
     assert found is not None
-    assert (found.ratio, found.latency_ms) == (pytest.approx(0.3), pytest.approx(0.6))
+    assert (found.ratio, found.latency_ms) == pytest.approx((0.3, 0.6))
     assert (found.source, found.status) == ("predicted", "ok")
 
 

@@ -1,26 +1,46 @@
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
 
-from bneck.evaluate import Latency, parse_goals
+from bneck.evaluate import Latency, LatencySetup, parse_goals
+from bneck.evaluate.latency_model_file import save_model
+from bneck.evaluate.meter import LatencyMeter
 from bneck.results import Run
-from bneck.search import session, start
+from bneck.search import session, start, worker
 from bneck.search.feasible import require_fast_enough
+from bneck.search.latencies import Latencies
 from bneck.search.loop import judge_trials
 from bneck.search.proposals import Proposals
 from bneck.search.session import go, locked, resume
 from bneck.search.start import Request, new_run
-from bneck.search_space import NoFeasibleNetworkError, RunError, preset_yaml
+from bneck.search.worker import Worker
+from bneck.search_space import (
+    BackendError,
+    FileFormatError,
+    GoalError,
+    NoFeasibleNetworkError,
+    RunError,
+    cost,
+    preset_yaml,
+)
 
-from .helpers import SMALL, FakePool, Shown, fake_accuracy, run_on_disk
+from .helpers import (
+    SMALL,
+    FakePool,
+    Shown,
+    fake_accuracy,
+    fake_device,
+    fake_model,
+    fresh_pools,
+    give_model,
+    run_on_disk,
+)
 
 TWO = """\
 bneck: space/1
@@ -45,7 +65,10 @@ PLAIN = Request(
     sampler="random",
     warm_start=False,
     baselines=(),
-    latency_backend="onnxruntime",
+    latency_backend="fake",
+    latency_threads=1,
+    latency_model=None,
+    measure_all=False,
     reference="mobilenet_v3_small@0.35",
     batch_size=32,
     learning_rate=0.05,
@@ -78,11 +101,6 @@ def ask_one(run: Run) -> optuna.Trial:
     return run.study.ask(distributions)
 
 
-@contextmanager
-def no_workers(run: Run, workers: int) -> Iterator[FakePool]:
-    yield FakePool(run, workers)
-
-
 def test_what_was_asked_for_is_what_the_run_keeps(here: Path) -> None:
     run = new_run(requested(max_macs="20K", max_params="5K", max_latency="3x"))
     kept = Run.open(run.folder).settings
@@ -96,8 +114,119 @@ def test_what_was_asked_for_is_what_the_run_keeps(here: Path) -> None:
     # the space takes the data's grey images and ten classes, whatever its file says
     assert (kept.space.name, kept.space.image_channels, kept.space.classes) == ("two", 1, 10)
     assert kept.latency.reference_ms > 0
-    assert (kept.latency.architecture.resolution_px, kept.latency.architecture.classes) == (8, 10)
+    unit = kept.latency.panel.networks["mobilenet_v3_small@0.35"]
+    assert (kept.latency.reference, unit.resolution_px, unit.classes) == ("mobilenet_v3_small@0.35", 8, 10)
     assert kept.versions["optuna"] == optuna.__version__
+
+
+def test_latency_is_held_against_a_panel_that_takes_the_images_of_the_search(here: Path) -> None:
+    setup = Run.open(new_run(requested(latency_threads=2)).folder).settings.latency
+    assert (setup.backend, setup.reference) == ("fake", "mobilenet_v3_small@0.35")
+    assert (setup.device.processor, setup.device.threads, setup.device.batch) == ("a made-up machine", 2, 1)
+    networks = setup.panel.networks
+    # by MACs, and the reference besides small, medium and large
+    assert list(networks) == [
+        "mobilenet_v3_small@0.35",
+        "mobilenet_v3_small@0.5",
+        "mobilenet_v3_small",
+        "mobilenet_v3_large",
+    ]
+    images = {(each.resolution_px, each.image_channels, each.classes) for each in networks.values()}
+    assert images == {(8, 1, 10)}
+    # a MAC takes a tenth of a nanosecond and a layer a microsecond, by two threads; runs jitter by 1%
+    expected = {name: cost(each).macs * 1e-10 + cost(each).depth * 1e-6 for name, each in networks.items()}
+    unit = expected["mobilenet_v3_small@0.35"]
+    assert setup.reference_ms == pytest.approx(1000 * unit / 2, rel=0.03)
+    assert setup.calibration.ratios == {
+        name: pytest.approx(seconds / unit, rel=0.03) for name, seconds in expected.items()
+    }
+
+
+def test_all_is_measured_if_that_is_asked_for(here: Path) -> None:
+    assert new_run(requested(measure_all=True)).settings.latency_from == "measurements"
+
+
+def model_file(folder: Path, setup: LatencySetup | None = None, space: str = "two") -> Path:
+    """A model that predicts 0.3x for every network."""
+    path = folder / "model.json"
+    save_model(replace(fake_model({"network": 0.3}, setup), space=space), path)
+    return path
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring would fail the test."""
+
+    def measured(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a network was measured")
+
+    monkeypatch.setattr(LatencyMeter, "measure", measured)
+    monkeypatch.setattr(LatencyMeter, "calibrate", measured)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_model_that_was_given_says_what_latencies_are_held_against(here: Path) -> None:
+    path = model_file(here)
+    run = new_run(requested(latency_model=path, latency_backend="openvino", max_latency="0.5x"))
+    assert run.settings.latency == fake_device()
+    assert run.latency_model_file.read_bytes() == path.read_bytes()
+    # this device is the one it is of
+    assert run.settings.latency_from == "both"
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize(
+    "setup",
+    [
+        fake_device(processor="a phone"),
+        fake_device(runtime="none 2.0"),
+        fake_device(system="Android aarch64"),
+        replace(fake_device(), backend="command:./on-phone.sh {onnx}"),
+    ],
+    ids=["processor", "runtime", "system", "command"],
+)
+def test_a_model_of_another_or_of_a_slow_device_stands_alone(here: Path, setup: LatencySetup) -> None:
+    run = new_run(requested(latency_model=model_file(here, setup)))
+    assert (run.settings.latency_from, run.settings.latency) == ("model", setup)
+    assert run.latency_model_file.is_file()
+
+
+def test_a_model_whose_runtime_does_not_work_here_stands_alone(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> NoReturn:
+        raise BackendError("fake is not installed")
+
+    monkeypatch.setattr("bneck.evaluate.meter.latency_backend", missing)
+    assert new_run(requested(latency_model=model_file(here))).settings.latency_from == "model"
+
+
+def test_a_model_of_another_space_is_refused_and_nothing_is_made(here: Path) -> None:
+    path = model_file(here, space="mobile")
+    with pytest.raises(GoalError) as raised:
+        new_run(requested(latency_model=path, out=Path("run")))
+    assert str(raised.value) == (
+        f"--latency-model {path} is of space mobile; build one: bneck latency-model build two.yaml --out FILE"
+    )
+    assert sorted(each.name for each in here.iterdir()) == ["model.json", "two.yaml"]
+
+
+@pytest.mark.parametrize("text", [None, "{}", '{"bneck": "latency-model/0"}'])
+def test_a_model_that_cannot_be_read_is_refused_and_nothing_is_made(here: Path, text: str | None) -> None:
+    path = here / "model.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    before = sorted(here.iterdir())
+    with pytest.raises(FileFormatError, match=rf"^{re.escape(str(path))}:"):
+        new_run(requested(latency_model=path, out=Path("run")))
+    assert sorted(here.iterdir()) == before
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_limit_that_the_model_says_nothing_keeps_is_refused(here: Path) -> None:
+    with pytest.raises(NoFeasibleNetworkError, match=r"no network of space two keeps latency <= 0\.1x"):
+        new_run(requested(latency_model=model_file(here), max_latency="0.1x", out=Path("run")))
+    assert not (here / "run").exists()
 
 
 def test_the_study_has_the_goals_directions_and_the_genes(here: Path) -> None:
@@ -323,10 +452,109 @@ def test_going_on_leaves_a_search_alone_that_still_runs(tmp_path: Path) -> None:
     assert [trial.state for trial in run.study.trials] == [TrialState.RUNNING]
 
 
+def test_going_on_keeps_the_model_and_what_it_is_of(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run", trials=4, latency_from="model")
+    model = give_model(run, 0.3)
+    resumed = resume(run.folder, 9)
+    assert (resumed.settings.latency_from, resumed.settings.latency) == ("model", fake_device())
+    assert Latencies.of(resumed).model == model
+
+
+class MeasuringPool(FakePool):
+    """Trains by the fakes and measures for real."""
+
+    def __init__(self, run: Run, workers: int) -> None:
+        super().__init__(run, workers, latency_of=lambda network: Worker(run).measure(network))
+
+
+@pytest.mark.parametrize("latency_from", ["measurements", "both"])
+def test_going_on_on_another_device_is_refused_with_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency_from: str
+) -> None:
+    opened: list[MeasuringPool] = []
+
+    def pool(run: Run, workers: int) -> MeasuringPool:
+        opened.append(MeasuringPool(run, workers))
+        return opened[-1]
+
+    monkeypatch.setattr(session, "Pool", pool)
+    elsewhere = fake_device(processor="a phone")
+    run = run_on_disk(tmp_path / "run", latency=elsewhere, latency_from=latency_from)
+    with pytest.raises(BackendError) as raised:
+        go(resume(run.folder, None), 1, Shown())
+    assert str(raised.value) == (
+        "latencies of another device are not mixed in: processor a made-up machine here, a phone there; "
+        "go on there, or begin anew here"
+    )
+    assert opened == []
+    assert run.checks() == {}
+
+
+def test_going_on_on_another_device_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[MeasuringPool] = []
+
+    def pool(run: Run, workers: int) -> MeasuringPool:
+        opened.append(MeasuringPool(run, workers))
+        return opened[-1]
+
+    monkeypatch.setattr(session, "Pool", pool)
+    run = run_on_disk(tmp_path / "run", latency=fake_device(processor="a phone"))
+    give_model(run, 0.3)
+    with pytest.raises(BackendError, match="processor a made-up machine here, a phone there"):
+        go(resume(run.folder, None), 1, Shown())
+    assert [each.asked_for(worker.train_network) for each in opened] in ([], [[]])
+
+
+def test_a_model_that_stands_alone_goes_on_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "Pool", MeasuringPool)
+    pools = fresh_pools(monkeypatch)
+    run = run_on_disk(
+        tmp_path / "run", trials=3, latency=fake_device(processor="a phone"), latency_from="model"
+    )
+    give_model(run, 0.3)
+    shown = Shown()
+    go(resume(run.folder, None), 1, shown)
+    assert [record.state for record in run.records()] == ["judged"] * 3
+    assert pools.opened == []
+    assert {check.latency for check in run.checks().values()} == {None}
+    assert "processor a made-up machine here, a phone there" in "".join(shown.lines)
+
+
+def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[FakePool] = []
+
+    def pool(run: Run, workers: int) -> FakePool:
+        opened.append(FakePool(run, workers))
+        return opened[-1]
+
+    monkeypatch.setattr(session, "Pool", pool)
+    fresh = fresh_pools(monkeypatch)
+    run = run_on_disk(tmp_path / "run", trials=40, baselines=("mobilenet_v2@0.35",))
+    shown = Shown()
+    go(run, 2, shown)
+    phases = list(dict.fromkeys(status.phase for status in shown.statuses))
+    assert phases == ["measuring for the latency model", "judging", "baselines", "checking the front"]
+    [pool_of_search] = opened
+    steps = [step for step, _ in pool_of_search.asked]
+    assert steps[:30] == [worker.measure] * 30
+    # fewer than one measurement for each network judged
+    assert steps.count(worker.train_network) == 40
+    assert 0 < steps[30:].count(worker.measure) < 40
+    assert len(fresh.opened) == 2
+    front = run.front()
+    assert set(run.checks()) == {record.key for record in front}
+    assert {record.latency.source for record in front if record.latency} == {"measured"}
+
+
 def test_a_finished_search_leaves_front_configs_and_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "Pool", no_workers)
+    monkeypatch.setattr(session, "Pool", FakePool)
+    fresh_pools(monkeypatch)
     run = run_on_disk(tmp_path / "run", trials=6, baselines=("mobilenet_v2@0.35",))
     stale = run.folder / "architectures" / "trial99-000000000000.yaml"
     stale.write_text("from before the front moved", encoding="utf-8")
