@@ -332,7 +332,8 @@ def print_table(result: dict[str, Any], earlier: dict[str, Any] | None, console:
         f"{front['broken']:.1%}",
         "<= 2%",
         f"{front['broken_without_a_check']:.1%} without the check; "
-        f"{front['broken_near_without_a_check']:.0%} of the {front['near_the_limit']:.0f} within 5% of the limit",
+        f"{front['broken_near_without_a_check']:.0%} of the "
+        f"{front['near_the_limit']:.0f} within 5% of the limit",
     )
     table.add_row(
         f"CPU-seconds for a network of {costs['network_ms']:.1f} ms",
