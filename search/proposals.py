@@ -176,7 +176,7 @@ class Proposals:
         self.failed += 1
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= FAILURES_IN_A_ROW:
-            if proposal.latency is None:
+            if proposal.latency is None or proposal.accuracy is not None:
                 raise RunError(f"{FAILURES_IN_A_ROW} networks in a row could not be measured: {error}")
             raise RunError(
                 f"{FAILURES_IN_A_ROW} trainings in a row failed, the last because {error}; "

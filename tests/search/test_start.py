@@ -191,6 +191,17 @@ def test_a_model_of_another_or_of_a_slow_device_stands_alone(here: Path, setup: 
     assert run.latency_model_file.is_file()
 
 
+@pytest.mark.usefixtures("unmeasured")
+def test_a_model_of_a_command_stands_alone_even_where_the_command_works(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bneck.evaluate.meter.unmeasurable", lambda setup: "")
+    command = replace(fake_device(), backend="command:./on-phone.sh {onnx}")
+    assert new_run(requested(latency_model=model_file(here, command))).settings.latency_from == "model"
+    (here / "model.json").unlink()
+    assert new_run(requested(latency_model=model_file(here))).settings.latency_from == "both"
+
+
 def test_a_model_whose_runtime_does_not_work_here_stands_alone(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,10 +11,10 @@ from ..search_space.helpers import space_of
 from .helpers import FOUR, SMALL, every_network
 
 ANY = parse_goals("accuracy,latency", {})
-# one width after the other, so that no two networks have the same MACs
+# Ten networks that differ in their images alone: a larger side has more MACs, and no more parameters.
 TEN = space_of(
-    "{out: [8, 9, 10, 11, 12, 13, 14, 15, 16, 17], kernel: 3, expansion: 1}",
-    resolution="8",
+    "{out: 8, kernel: 3, expansion: 1}",
+    resolution="[16, 18, 20, 22, 24, 26, 28, 30, 32, 34]",
     head="{features: 16}",
 )
 
@@ -23,13 +23,16 @@ def macs_of(networks: list[Architecture]) -> list[int]:
     return sorted(cost(network).macs for network in networks)
 
 
-def widths(count: int, seed: int = 0, goals: Goals = ANY) -> list[int]:
-    """The widths chosen from `TEN`, narrow to wide."""
-    return sorted(network.blocks[0].out for network in stratified(TEN, goals, count, random.Random(seed)))
+def sides(count: int, seed: int = 0, goals: Goals = ANY) -> list[int]:
+    """The sides chosen from `TEN` in rising order, halved: 8 to 17."""
+    return sorted(
+        network.resolution_px // 2 for network in stratified(TEN, goals, count, random.Random(seed))
+    )
 
 
-def limited_to(width: int) -> Goals:
-    [network] = [each for each in every_network(TEN).values() if each.blocks[0].out == width]
+def limited_to(side: int) -> Goals:
+    """A limit on MACs that the network of this halved side just keeps."""
+    [network] = [each for each in every_network(TEN).values() if each.resolution_px == 2 * side]
     return parse_goals("accuracy,latency", {"macs": str(cost(network).macs)})
 
 
@@ -45,14 +48,14 @@ def limited_to(width: int) -> Goals:
 )
 def test_one_network_is_taken_from_each_share_by_macs(count: int, shares: list[set[int]]) -> None:
     for seed in range(20):
-        chosen = widths(count, seed)
+        chosen = sides(count, seed)
         assert len(chosen) == count
-        assert [width in share for width, share in zip(chosen, shares, strict=True)] == [True] * count
+        assert [side in share for side, share in zip(chosen, shares, strict=True)] == [True] * count
 
 
 def test_which_one_of_a_share_is_chance() -> None:
     # the least of five is 8 or 9, and the most 16 or 17
-    found = [widths(5, seed) for seed in range(20)]
+    found = [sides(5, seed) for seed in range(20)]
     assert {chosen[0] for chosen in found} == {8, 9}
     assert {chosen[-1] for chosen in found} == {16, 17}
 
@@ -60,7 +63,7 @@ def test_which_one_of_a_share_is_chance() -> None:
 def test_the_shares_are_those_of_what_keeps_the_limits() -> None:
     # of 8 to 15 two shares are 8 to 11 and 12 to 15
     for seed in range(20):
-        low, high = widths(2, seed, limited_to(15))
+        low, high = sides(2, seed, limited_to(15))
         assert 8 <= low <= 11
         assert 12 <= high <= 15
 
@@ -96,8 +99,8 @@ def test_a_space_with_no_more_networks_gives_all_it_has(count: int) -> None:
 
 
 def test_limits_that_leave_fewer_networks_give_those() -> None:
-    assert widths(30, goals=limited_to(10)) == [8, 9, 10]
-    assert widths(1, goals=limited_to(8)) == [8]
+    assert sides(30, goals=limited_to(10)) == [8, 9, 10]
+    assert sides(1, goals=limited_to(8)) == [8]
 
 
 def test_limits_that_nothing_keeps_give_none() -> None:
