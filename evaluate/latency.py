@@ -21,6 +21,10 @@ Runner = Callable[[int], float]
 
 Status = Literal["ok", "noisy", "failed"]
 
+LEAST_SECONDS = 1e-9
+MOST_BLIND_RUNS = 64
+LEAST_WEIGHT = 0.15  # a reference that counts for less is not worth its time
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -108,11 +112,6 @@ class References:
         if share >= 1 - LEAST_WEIGHT:
             return {above: 1.0}
         return {above - 1: 1 - share, above: share}
-
-
-LEAST_SECONDS = 1e-9
-MOST_BLIND_RUNS = 64
-LEAST_WEIGHT = 0.15  # a reference that counts for less is not worth its time
 
 
 def measure(

@@ -34,7 +34,12 @@ class LatencyMeter:
         self.backend = backend
         self.panel = panel
         self.cache = cache
-        self._calibration = calibration
+        self._calibration = calibration or (cache.calibration() if cache else None)
+
+    @classmethod
+    def on(cls, backend: LatencyBackend, panel: Panel) -> "LatencyMeter":
+        """A meter with the cache of its device and panel."""
+        return cls(backend, panel, cache=LatencyCache.at(backend.device, panel))
 
     @classmethod
     def of(cls, setup: LatencySetup) -> "LatencyMeter":
@@ -46,19 +51,18 @@ class LatencyMeter:
         backend = backend_of(setup)
         return cls(backend, setup.panel, setup.calibration, LatencyCache.at(setup.device, setup.panel))
 
-    def setup(self, name: str) -> LatencySetup:
+    @property
+    def setup(self) -> LatencySetup:
         """What its latencies may stand beside.
 
-        Args:
-            name: that the backend was asked for by.
+        Raises:
+            BackendError: the device cannot run the panel.
         """
-        return LatencySetup(name, self.backend.device, self.panel, self.calibration)
+        return LatencySetup(self.backend.name, self.backend.device, self.panel, self.calibration)
 
     @property
     def calibrated(self) -> bool:
         """Whether the panel need not be measured: a calibration was given, or is in the cache."""
-        if self._calibration is None and self.cache is not None:
-            self._calibration = self.cache.calibration()
         return self._calibration is not None
 
     @property
@@ -68,7 +72,7 @@ class LatencyMeter:
         Raises:
             BackendError: the device cannot run the panel.
         """
-        return self._calibration if self.calibrated and self._calibration else self.calibrate()
+        return self._calibration or self.calibrate()
 
     def calibrate(self) -> Calibration:
         """Measure the panel now, for all that is measured from here on.
@@ -88,15 +92,18 @@ class LatencyMeter:
 
         Args:
             fresh: measure even if the cache knows the network.
+        Raises:
+            BackendError: the device cannot run the panel.
         """
         calibration = self.calibration
         if self.cache is not None and not fresh:
             known = self.cache.latency(architecture.key, calibration)
             if known is not None:
                 return replace(known, seconds=0.0)
+        references = self.references
         began = time.perf_counter()
         try:
-            found = measure(self._prepared(architecture), self.references, self.backend.plan)
+            found = measure(self._prepared(architecture), references, self.backend.plan)
         except BackendError as error:
             found = failed(str(error))
         found = replace(

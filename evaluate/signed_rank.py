@@ -25,11 +25,6 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, 
     return means[rank], means[-1 - rank]
 
 
-def upper_bound(values: Sequence[float], confidence: float = 0.95) -> float:
-    """What the centre stays under with this confidence."""
-    return _pair_means(values)[-1 - _rank(len(values), 1 - confidence)]
-
-
 def _pair_means(values: Sequence[float]) -> list[float]:
     """Walsh averages in order."""
     return sorted((a + b) / 2 for number, a in enumerate(values) for b in values[number:])

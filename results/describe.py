@@ -121,8 +121,10 @@ def outcome(records: Sequence[Record], front: Sequence[Record], goals: Goals) ->
     judged, infeasible = (sum(each.state == state for each in records) for state in ("judged", "infeasible"))
     told = f"{count_of(judged, 'network')} judged"
     if infeasible:
+        trained = sum(each.state == "infeasible" and each.accuracy is not None for each in records)
         were = "was" if infeasible == 1 else "were"
-        told += f", {count_of(infeasible, 'proposal')} broke a limit and {were} not trained"
+        how = f", {trained} of them found so after training" if trained else f" and {were} not trained"
+        told += f", {count_of(infeasible, 'proposal')} broke a limit{how}"
     if not front:
         return f"{told}."
     if len(goals.objectives) == 1:

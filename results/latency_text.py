@@ -2,9 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 
-from .describe import count_of
+from ..evaluate import LatencySetup
+from .describe import count_of, milliseconds
 from .record import Record
 from .run import Baseline, Run
+
+
+def setup_lines(setup: LatencySetup) -> list[str]:
+    """The conditions that ratios and milliseconds are told under."""
+    side, took = setup.panel.networks[setup.reference].resolution_px, milliseconds(setup.reference_ms)
+    return [
+        f"1x is {setup.reference} at {side} px: {took} ({calibration_text(setup)})",
+        f"device {setup.device.key}: {setup.device}",
+    ]
+
+
+def calibration_text(setup: LatencySetup) -> str:
+    """When and how the milliseconds were measured."""
+    known = setup.calibration
+    return f"{known.clock}, {known.measured}, load {known.load:g} a core"
 
 
 def dropped_text(run: Run) -> str:

@@ -235,7 +235,7 @@ def _refused_trace(refused: Sequence[Record], x: Quantity, right: float, goals: 
         mode="markers",
         marker={"color": GREY, "symbol": "x-thin", "size": 9, "line": {"color": GREY, "width": 1.5}},
         opacity=0.35,
-        name="<br>".join([f"broke a limit, not trained ({len(refused)})", *notes]),
+        name="<br>".join([f"broke a limit ({len(refused)})", *notes]),
         legendrank=2000,
     )
 

@@ -20,8 +20,8 @@ class Record:
     Attributes:
         trial: Optuna's number.
         source: `sampler`, or the name of the published network it was enqueued as.
-        state: `judged` is trained and within the limits; `infeasible` broke a limit and was not
-            trained; `repeat` had been judged before; `failed` gave no result.
+        state: `judged` is trained and within the limits; `infeasible` broke a limit, mostly
+            before training; `repeat` had been judged before; `failed` gave no result.
         violations: by limit, at most 0 where it holds; a limit that was not reached repeats the
             violation that stopped the trial.
         seconds: from the proposal to the verdict.

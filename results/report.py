@@ -10,7 +10,7 @@ from ..search_space import RunError
 from .describe import certainty, count_of, limits_text, milliseconds, outcome, told_apart, value_text
 from .front_table import FrontTable, export_command, strip_legend
 from .hypervolume import box_of
-from .latency_text import dropped_text, sources_text, times_text
+from .latency_text import calibration_text, dropped_text, sources_text, times_text
 from .page import Html, facts, joined, page, plot, tag
 from .plots import pareto_figure, x_quantity
 from .record import Record, State
@@ -64,8 +64,14 @@ class _Found:
         return self.run.records()
 
     @cached_property
+    def kept(self) -> list[Record]:
+        """Without those that left the front when they were measured again."""
+        dropped = self.run.dropped()
+        return [record for record in self.records if record.key not in dropped]
+
+    @cached_property
     def judged(self) -> list[Record]:
-        return [record for record in self.records if record.state == "judged"]
+        return [record for record in self.kept if record.state == "judged"]
 
     @cached_property
     def front(self) -> list[Record]:
@@ -101,7 +107,7 @@ def _head(title: str, found: _Found) -> Html:
 def _trade(found: _Found) -> Html:
     settings = found.run.settings
     reference_ms = settings.latency.reference_ms
-    shown = (found.records, found.front, found.baselines, found.checks, settings.goals, reference_ms)
+    shown = (found.kept, found.front, found.baselines, found.checks, settings.goals, reference_ms)
     quantities = [objective.quantity for objective in settings.goals.objectives]
     x = x_quantity(settings.goals)
     notes = [f"Limits: {limits_text(settings.goals, reference_ms)}."]
@@ -171,10 +177,7 @@ def _making(found: _Found) -> Html:
     data, latency, space = settings.data, settings.latency, settings.space
     limits = {"training": data.train_images, "validation": data.validation_images}
     images = [f"at most {limit:,} {part} images" for part, limit in limits.items() if limit]
-    calibration = (
-        f"{milliseconds(latency.reference_ms)} when calibrated ({latency.calibration.clock}, "
-        f"{latency.calibration.measured}, load {latency.calibration.load:g} a core)"
-    )
+    calibration = f"{milliseconds(latency.reference_ms)} when calibrated ({calibration_text(latency)})"
     rows: list[tuple[str, object]] = [
         ("space", f"{space.name}: {space.size:,} networks, {len(space.genes)} genes"),
         ("data", ", ".join([data.name, *([data.root] if data.root else []), *images])),

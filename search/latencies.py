@@ -34,11 +34,14 @@ class Latencies:
 
     @classmethod
     def of(cls, run: Run) -> "Latencies":
-        """The run's model, if it has one by now."""
-        settings = run.settings
-        known = settings.latency_from != "measurements" and run.latency_model_file.is_file()
-        model = load_model(run.latency_model_file) if known else None
-        return cls(settings.goals, settings.latency_from, model)
+        """The run's model, if it has one by now.
+
+        Raises:
+            FileFormatError: the model stands alone, and its file is gone or broken.
+        """
+        source = run.settings.latency_from
+        wanted = source == "model" or (source == "both" and run.latency_model_file.is_file())
+        return cls(run.settings.goals, source, load_model(run.latency_model_file) if wanted else None)
 
     def before_training(self, architecture: Architecture) -> Latency | None:
         """The prediction; None where the network must be measured."""
@@ -46,10 +49,9 @@ class Latencies:
             return None
         predicted = self.model.predict(architecture)
         if self.latency_from == "both":
-            for limit in self.goals.constraints:
-                value = limit.value_of(cost(architecture), predicted) if limit.quantity == "latency" else None
-                if value is not None and self.model.within_two_deviations(value, limit.limit):
-                    return None
+            violation = self.goals.violations(cost(architecture), predicted).get("latency")
+            if violation is not None and self.model.within_two_deviations(1 + violation, 1):
+                return None
         return predicted
 
     def worth_measuring(self, record: Record, judged: list[Record]) -> bool:

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from ..evaluate import Latency, panel_of
 from ..evaluate.backends import latency_backend
-from ..evaluate.latency_cache import LatencyCache
 from ..evaluate.meter import LatencyMeter
 from ..evaluate.parts import PartTable, measure_parts
 from ..results.describe import milliseconds
+from ..results.latency_text import setup_lines
 from ..search_space import Architecture, cost_by_part
 from .inspection import NamedArchitecture, part_descriptions
 from .printing import plain_table, wide_console
@@ -43,8 +43,7 @@ def meter_for(
             classes=images_of.classes,
         )
 
-    panel = panel_of(reference, fit)
-    return LatencyMeter(backend, panel, cache=LatencyCache.at(backend.device, panel))
+    return LatencyMeter.on(backend, panel_of(reference, fit))
 
 
 def measure_all(
@@ -131,19 +130,8 @@ def print_latencies(found: Sequence[NamedLatency], meter: LatencyMeter) -> None:
         )
     console = wide_console()
     console.print(table)
-    for line in about(meter):
+    for line in setup_lines(meter.setup):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def about(meter: LatencyMeter) -> list[str]:
-    """The conditions that ratios and milliseconds are told under."""
-    calibration, panel = meter.calibration, meter.panel
-    unit = panel.networks[panel.unit]
-    return [
-        f"1x is {panel.unit} at {unit.resolution_px} px: {milliseconds(calibration.unit_ms)} "
-        f"({meter.backend.clock}, {calibration.measured}, load {calibration.load:g} a core)",
-        f"device {meter.backend.device.key}: {meter.backend.device}",
-    ]
 
 
 def print_parts(table: PartTable, named: NamedArchitecture) -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..evaluate import Goals, LatencySetup, Objective, panel_of
+from ..evaluate import Goals, Objective, panel_of
 from ..evaluate.backends import latency_backend
-from ..evaluate.latency_cache import LatencyCache
 from ..evaluate.latency_model import LEAST_NETWORKS, LatencyModel, Scores, fit, score
 from ..evaluate.meter import LatencyMeter
-from ..results.describe import milliseconds
+from ..results.latency_text import setup_lines
 from ..results.settings import for_images
 from ..search_space import Architecture, BackendError, RunError, SpaceError, load_space
 from .measuring import calibrate
@@ -48,7 +47,7 @@ def build(
     space = load_space(space_name)
     backend = latency_backend(backend_name, threads=threads)
     panel = panel_of(reference, lambda network: for_images(network, space))
-    meter = LatencyMeter(backend, panel, cache=LatencyCache.at(backend.device, panel))
+    meter = LatencyMeter.on(backend, panel)
     rng = random.Random(seed)
     drawn = stratified(space, NO_LIMITS, networks + held_out, rng)
     if len(drawn) < LEAST_NETWORKS + 1:
@@ -56,8 +55,7 @@ def build(
     ratios = _measured(meter, drawn)
     known = [network for network in drawn if network in ratios]
     fitted, others = known[held_out:], known[:held_out]
-    setup = meter.setup(backend_name)
-    model = fit(space.name, setup, fitted, [ratios[network] for network in fitted])
+    model = fit(space.name, meter.setup, fitted, [ratios[network] for network in fitted])
     return replace(model, held_out=score(model, others, [ratios[network] for network in others]))
 
 
@@ -86,8 +84,7 @@ def print_model(model: LatencyModel) -> None:
     console = wide_console()
     lines = [
         f"latency of space {model.space}, from {len(model.fitted)} networks",
-        f"device {setup.device.key}: {setup.device}",
-        *_unit(setup),
+        *setup_lines(setup),
     ]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -117,12 +114,3 @@ def print_scores(scores: Scores) -> None:
         f"{100 * scores.coverage:.0f}",
     )
     wide_console().print(table)
-
-
-def _unit(setup: LatencySetup) -> list[str]:
-    calibration = setup.calibration
-    return [
-        f"1x is {setup.reference} at {setup.panel.networks[setup.reference].resolution_px} px: "
-        f"{milliseconds(setup.reference_ms)} ({calibration.clock}, {calibration.measured}, "
-        f"load {calibration.load:g} a core)"
-    ]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ..evaluate import Latency, LatencySetup, Recipe, host, package_versions, panel_of, parse_goals
 from ..evaluate.backends import COMMAND, latency_backend
-from ..evaluate.latency_cache import LatencyCache
 from ..evaluate.latency_model_file import load_model
 from ..results import DataSettings, LatencyFrom, Run, RunSettings
 from ..results.settings import for_images
@@ -136,8 +135,8 @@ def _latencies(
         return model.setup, model.predict
     backend = latency_backend(request.latency_backend, threads=request.latency_threads)
     panel = panel_of(request.reference, lambda network: for_images(network, space))
-    meter = LatencyMeter(backend, panel, cache=LatencyCache.at(backend.device, panel))
-    return meter.setup(request.latency_backend), meter.measured
+    meter = LatencyMeter.on(backend, panel)
+    return meter.setup, meter.measured
 
 
 def _latency_from(request: Request, setup: LatencySetup) -> LatencyFrom:

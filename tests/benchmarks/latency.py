@@ -153,7 +153,7 @@ def predictions(
     true: Sequence[float],
 ) -> dict[str, Any]:
     """Scores of models fitted to 30 networks, averaged over the choice of them, and to all."""
-    setup = meter.setup("onnxruntime")
+    setup = meter.setup
     rng = random.Random(0)
     order = sorted(range(len(fitted)), key=lambda number: cost(fitted[number]).macs)
     scores: dict[str, list[dict[str, float]]] = {"30": [], str(len(fitted)): []}

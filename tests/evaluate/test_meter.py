@@ -329,7 +329,7 @@ def test_a_device_that_cannot_run_its_panel_measures_nothing(cache: LatencyCache
 
 def test_the_setup_of_a_meter_makes_a_meter_on_the_same_scale(cache: LatencyCache) -> None:
     first = LatencyMeter(latency_backend("fake"), PANEL, cache=cache)
-    setup = first.setup("fake")
+    setup = first.setup
     assert setup == LatencySetup("fake", DEVICE, PANEL, first.calibration)
     found = first.measure(NETWORK)
     # whoever calibrates the device anew meanwhile does not change the scale
@@ -337,15 +337,15 @@ def test_the_setup_of_a_meter_makes_a_meter_on_the_same_scale(cache: LatencyCach
     second = LatencyMeter.of(setup)
     assert second.calibrated
     assert second.calibration == setup.calibration
-    assert second.setup("fake") == setup
+    assert second.setup == setup
     # it knows what the first one measured, and measures the same
     assert second.measure(NETWORK) == replace(found, seconds=0.0)
     assert second.measure(NETWORK, fresh=True).ratio == pytest.approx(found.ratio, rel=0.01)
 
 
 def test_a_setup_names_its_backend_as_it_was_asked_for() -> None:
-    meter = LatencyMeter(Recorder(), PANEL, CALIBRATION)
-    assert meter.setup("command:run {onnx}").backend == "command:run {onnx}"
+    meter = LatencyMeter(latency_backend("command:run {onnx}"), PANEL, CALIBRATION)
+    assert meter.setup.backend == "command:run {onnx}"
 
 
 def test_the_backend_of_a_setup_has_its_threads_and_batch() -> None:

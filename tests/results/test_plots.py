@@ -105,7 +105,7 @@ def test_a_far_network_does_not_stretch_the_axis_and_the_legend_counts_it() -> N
     # Known are 0.4 to 1.4 ms: 1.8 is within 1.5 times that and 8 is not; 6% of 1.4 is the margin.
     assert list(figure.layout.xaxis.range) == pytest.approx([0.4 - 0.084, 1.8 + 0.084])
     name = trace(figure, "broke a limit").name
-    assert name == "broke a limit, not trained (3)<br>1 beyond the right edge<br>1 not measured"
+    assert name == "broke a limit (3)<br>1 beyond the right edge<br>1 not measured"
 
 
 @pytest.mark.parametrize(

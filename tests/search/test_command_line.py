@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from bneck.evaluate.audit import Counted, fvcore_counts
+from bneck.evaluate.latency_model_file import save_model
 from bneck.evaluate.weights import save_weights
 from bneck.results import Run
 from bneck.search.cli import main
@@ -31,7 +32,7 @@ from bneck.search_space import (
 from bneck.search_space.network import build_network
 
 from ..results.example_run import Row, example_run
-from .helpers import bneck, run_on_disk
+from .helpers import bneck, fake_model, run_on_disk
 
 TWO = """\
 bneck: space/1
@@ -346,6 +347,41 @@ def test_a_gpu_that_is_not_there_cannot_be_asked_for(
     ended = call("search", "tiny", "--out", "run", "--device", "cuda")
     assert ended.complaint == "--device cuda: torch finds no GPU here; use --device cpu"
     assert files(here) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--measure-all"],
+        ["--latency-backend", "onnxruntime"],  # even a value that is the default
+        ["--latency-threads", "1"],
+        ["--reference", "mobilenet_v3_small"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_latency_model_says_itself_where_it_is_from(call: Call, here: Path, words: list[str]) -> None:
+    ended = call("search", "tiny", "--out", "run", "--latency-model", "model.json", *words)
+    assert ended.complaint == (
+        f"{words[0]} and --latency-model exclude each other; the file says where it is from"
+    )
+    assert files(here) == []
+
+
+def test_a_latency_model_of_another_space_is_told_with_how_to_build_one(call: Call, here: Path) -> None:
+    save_model(fake_model({"network": 0.3}), here / "model.json")
+    ended = call("search", "tiny", "--out", "run", "--latency-model", "model.json")
+    assert ended.complaint == (
+        "--latency-model model.json is of space small; build one: bneck latency-model build tiny --out FILE"
+    )
+    assert files(here) == ["model.json"]
+
+
+def test_a_run_of_an_earlier_format_is_told_by_every_command_that_opens_it(call: Call, here: Path) -> None:
+    (here / "old").mkdir()
+    (here / "old" / "run.yaml").write_text("bneck: run/1\nstudy: bneck-1\n", encoding="utf-8")
+    for words in (["front", "old"], ["report", "old"], ["inspect", "old#0"], ["search", "old", "--resume"]):
+        assert call(*words).complaint == "old/run.yaml:1: bneck: must be run/2, got run/1"
+    assert files(here) == ["old", "old/run.yaml"]
 
 
 def test_a_latency_that_no_network_reaches_is_refused_with_one_that_would_do(call: Call, here: Path) -> None:

@@ -12,7 +12,7 @@ from bneck.evaluate.latency_model_file import load_model
 from bneck.results import LatencyFrom, Record, Run
 from bneck.search import worker
 from bneck.search.latencies import Latencies, fit_latency_model
-from bneck.search_space import Architecture, RunError, cost
+from bneck.search_space import Architecture, FileFormatError, RunError, cost
 
 from ..results.example_run import Row, latency, record
 from .helpers import (
@@ -179,9 +179,19 @@ def test_the_front_is_that_of_the_runs_objectives() -> None:
 @pytest.mark.parametrize("latency_from", ["both", "model"])
 def test_a_runs_model_is_read_from_its_folder(tmp_path: Path, latency_from: LatencyFrom) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.5x"}, latency_from=latency_from)
-    assert Latencies.of(run) == Latencies(run.settings.goals, latency_from, None)
     model = give_model(run, 0.3)
     assert Latencies.of(run) == Latencies(run.settings.goals, latency_from, model)
+
+
+def test_a_run_whose_model_is_not_fitted_yet_has_none(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, limits={"latency": "0.5x"}, latency_from="both")
+    assert Latencies.of(run) == Latencies(run.settings.goals, "both", None)
+
+
+def test_a_model_that_stands_alone_is_missed(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, latency_from="model")
+    with pytest.raises(FileFormatError, match=r"latency-model\.json: cannot be read"):
+        Latencies.of(run)
 
 
 def test_a_run_that_measures_everything_has_no_model_even_if_there_is_a_file(tmp_path: Path) -> None:

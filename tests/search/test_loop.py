@@ -441,6 +441,18 @@ def test_measurements_that_fail_one_after_another_are_not_blamed_on_the_training
     assert "--learning-rate" not in str(raised.value)
 
 
+def test_measurements_that_fail_after_the_trainings_are_not_blamed_on_those(tmp_path: Path) -> None:
+    # predicted alike and equally accurate, every network may enter the front
+    run = fake_run(tmp_path, trials=20)
+    give_model(run, 0.3)
+    pool = FakePool(run, accuracy_of=lambda network: accuracy(0.5))
+    pool.latency_of = lambda network: failed("the device is gone")
+    with pytest.raises(RunError, match="the device is gone") as raised:
+        judge_trials(run, pool, Shown())
+    assert len(pool.asked_for(TRAIN)) == 10
+    assert "--learning-rate" not in str(raised.value)
+
+
 def test_the_status_says_who_measures_and_who_trains(tmp_path: Path) -> None:
     run = fake_run(tmp_path, trials=1)
     give_model(run, 0.3)

@@ -23,7 +23,7 @@ NETWORK = next(iter(every_network(SMALL).values()))
 
 def calibrated() -> LatencySetup:
     """The made-up device with a small panel, measured."""
-    return LatencyMeter(latency_backend("fake"), PANEL).setup("fake")
+    return LatencyMeter(latency_backend("fake"), PANEL).setup
 
 
 def worker_of(folder: Path, **changes: Any) -> Worker:
