@@ -188,7 +188,7 @@ def broken_limits(
     finally_ = {key: latency.ratio for key, latency in zip(keys, last, strict=True)}
     macs = {network.key: cost(network).macs for network in networks}
     members = near = accepted = broken = broken_unchecked = near_unchecked = 0
-    for limit in np.quantile(sorted(ratios.values()), np.linspace(0.1, 0.98, 200)):
+    for limit in np.quantile(sorted(ratios.values()), np.linspace(0.1, 0.98, 200)).tolist():
         within = [key for key in keys if ratios[key] <= limit]
         front = [
             key
