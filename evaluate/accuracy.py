@@ -6,11 +6,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the curves; the validation is None where it was not asked for."""
+    """One point of the curves; the validation is None where it was not asked for.
+
+    Attributes:
+        train_loss, train_top1: over the epoch, on augmented images, while the weights change.
+        seconds: that it took, with its validation.
+    """
 
     train_loss: float
     validation_loss: float | None = None
     validation_top1: float | None = None
+    train_top1: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,15 @@ from typing import Protocol
 from torch import Generator, Tensor
 
 from ..search_space.errors import DataError, UnknownNameError
+from .augment import NO_AUGMENTATION, Augmentation
+from .image_folder import load_folder
+from .image_stream import broken_text, unreadable
 from .splits import SPLITS, Split, stratified_subset
-from .standard_data import load_cifar10, load_digits, load_fashion_mnist
+from .standard_data import load_cifar10, load_cifar100, load_digits, load_fashion_mnist
 
-__all__ = ["KNOWN_DATA", "SPLITS", "Data", "Split", "limited", "load_data"]
+__all__ = ["KNOWN_DATA", "SPLITS", "Data", "Split", "broken_text", "limited", "load_data", "unreadable"]
 
-KNOWN_DATA = ("digits", "fashion-mnist", "cifar10", "folder:PATH")
+KNOWN_DATA = ("digits", "fashion-mnist", "cifar10", "cifar100", "folder:PATH", "torchvision:NAME")
 
 
 class Data(Protocol):
@@ -41,6 +44,10 @@ class Data(Protocol):
     def pixel_std(self) -> tuple[float, ...]:
         """What the difference is divided by, one a channel."""
 
+    @property
+    def side_px(self) -> int | None:
+        """The longer side of images in memory, which all have the same size; None where sizes differ."""
+
     def count(self, split: Split) -> int:
         """Number of images."""
 
@@ -53,6 +60,15 @@ class Data(Protocol):
         The other splits and the normalisation stay, and dropped images cost nothing.
         """
 
+    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Data":
+        """The same images as a network sees them that was trained on other data.
+
+        Args:
+            mean, std: for `pixel_mean` and `pixel_std`, one a channel.
+        Raises:
+            DataError: more or fewer channels than the images have.
+        """
+
     def batches(
         self,
         split: Split,
@@ -60,7 +76,8 @@ class Data(Protocol):
         batch_size: int,
         *,
         shuffle: Generator | None = None,
-        augment: bool = False,
+        augment: Augmentation = NO_AUGMENTATION,
+        shard: tuple[int, int] = (0, 1),
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Go through a split once.
 
@@ -70,13 +87,17 @@ class Data(Protocol):
             shuffle: without it, the whole split in its fixed order. With it, a new random
                 order each time, and a last batch less than half full is left out unless it
                 is the only one.
-            augment: change images at random, drawing from `shuffle`.
+            augment: what is done to single images at random, drawing from `shuffle`; its `mixes`
+                are left to the caller.
+            shard: `(rank, world)`: of each batch only every `world`-th image from `rank` on. What is
+                drawn does not depend on it, so the shards together are the batch.
         Yields:
             Images, `n x channels x r x r` float32, normalised, in the channels_last memory
-            format; labels, `n` int64.
+            format; labels, `n` int64. Images that cannot be read are left out, and batches without
+            any as well; but shards stay in step, so one of several may have an empty batch.
         Raises:
-            ValueError: `augment` without `shuffle`.
-            DataError: an image cannot be read.
+            ValueError: images are to be augmented without `shuffle`.
+            DataError: not one image can be read.
         """
 
 
@@ -84,8 +105,9 @@ def load_data(name: str, *, root: Path | None = None, download: bool = False) ->
     """Open a data set by name.
 
     Args:
-        name: `digits`, `fashion-mnist`, `cifar10`, or `folder:` and the path of a folder with a
-            sub-folder of images for each class.
+        name: `digits`, `fashion-mnist`, `cifar10`, `cifar100`; `folder:` and the path of a folder
+            with a sub-folder of images for each class; or `torchvision:` and the name of one of its
+            classification data sets, such as `torchvision:Flowers102`.
         root: where the files of a named data set are; the usual places if left out.
         download: fetch files that are missing; otherwise nothing is ever fetched.
     Raises:
@@ -94,9 +116,11 @@ def load_data(name: str, *, root: Path | None = None, download: bool = False) ->
     """
     kind, _, path = name.partition(":")
     if kind == "folder" and path:
-        from .image_folder import load_folder  # torchvision takes a second to import
-
         return load_folder(name, Path(path).expanduser())
+    if kind == "torchvision" and path:
+        from .torchvision_data import load_torchvision  # takes a second to import
+
+        return load_torchvision(name, root, download)
     match name:
         case "digits":
             return load_digits()
@@ -104,6 +128,8 @@ def load_data(name: str, *, root: Path | None = None, download: bool = False) ->
             return load_fashion_mnist(root, download)
         case "cifar10":
             return load_cifar10(root, download)
+        case "cifar100":
+            return load_cifar100(root, download)
     raise UnknownNameError("data set", name, KNOWN_DATA)
 
 

@@ -8,9 +8,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate, pad
 
-from .splits import Split, augmentation_source, batch_positions
+from .augment import NO_AUGMENTATION, Augmentation, draw_seeds, with_erasing, with_policy
+from .splits import Split, augmentation_source, batch_positions, check_statistics
 
 CACHE_BYTES = 2**30
+_SHIFT_SHARE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,10 @@ class TensorData:
     def pixel_std(self) -> tuple[float, ...]:
         return tuple(self.std.tolist())
 
+    @property
+    def side_px(self) -> int | None:
+        return max(self.splits["train"].pixels.shape[1:3])
+
     def count(self, split: Split) -> int:
         return len(self.splits[split].labels)
 
@@ -74,6 +80,10 @@ class TensorData:
         # Mean and deviation stay: a network sees the same pixels whatever the subset.
         return replace(self, splits={**self.splits, split: self.splits[split][chosen]})
 
+    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "TensorData":
+        check_statistics(self.name, self.image_channels, mean, std)
+        return replace(self, mean=torch.tensor(mean), std=torch.tensor(std))
+
     def batches(
         self,
         split: Split,
@@ -81,16 +91,31 @@ class TensorData:
         batch_size: int,
         *,
         shuffle: Generator | None = None,
-        augment: bool = False,
+        augment: Augmentation = NO_AUGMENTATION,
+        shard: tuple[int, int] = (0, 1),
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        source = augmentation_source(shuffle, augment)
+        source = augmentation_source(shuffle, augment.changes_images)
         images = self.splits[split]
         resized = self._at(split, resolution_px)
+        most_px = resolution_px // _SHIFT_SHARE
+        mine = slice(shard[0], None, shard[1])
         for chosen in batch_positions(len(images.labels), batch_size, shuffle):
-            pixels = resize(images.pixels[chosen], resolution_px) if resized is None else resized[chosen]
-            if source is not None:
-                pixels = shift_and_flip(pixels, resolution_px // 8, self.flips, source)
-            yield normalised(pixels, self.mean, self.std), images.labels[chosen]
+            # Drawn for the whole batch, so that the generators of all shards stay together.
+            moves = (
+                draw_moves(len(chosen), resolution_px, most_px, self.flips, source)
+                if augment.flip_crop and source is not None
+                else None
+            )
+            seeds = draw_seeds(len(chosen), augment, source)[mine]
+            own = chosen[mine]
+            pixels = resize(images.pixels[own], resolution_px) if resized is None else resized[own]
+            if moves is not None:
+                pixels = moved(pixels, moves[:, mine], most_px)
+            pixels = with_policy(pixels, augment, seeds)
+            yield (
+                with_erasing(normalised(pixels, self.mean, self.std), augment, seeds),
+                images.labels[own],
+            )
 
     def _at(self, split: Split, resolution_px: int) -> Tensor | None:
         """The pixels of a split at a resolution; None if they are too many to keep."""
@@ -153,23 +178,36 @@ def resize(pixels: Tensor, resolution_px: int) -> Tensor:
     return resized.permute(0, 2, 3, 1).contiguous()
 
 
-def shift_and_flip(pixels: Tensor, most_px: int, flips: bool, source: Generator) -> Tensor:
-    """Move each image at random, filling with black, and mirror half of them left to right.
+def draw_moves(count: int, side_px: int, most_px: int, flips: bool, source: Generator) -> Tensor:
+    """How to move each image at random, and mirror half of them left to right.
 
     Args:
-        pixels: `n x r x r x channels` uint8.
+        count: images, `n`.
+        side_px: of the images, `r`.
         most_px: the largest shift along either axis.
         flips: whether to mirror at all.
     Returns:
-        As `pixels`.
+        `2 x n x r` int64: for each row and column the one of the padded image that comes there.
     """
-    count, side = pixels.shape[:2]
-    rows, columns = torch.randint(0, 2 * most_px + 1, (2, count, 1), generator=source) + torch.arange(side)
+    rows, columns = torch.randint(0, 2 * most_px + 1, (2, count, 1), generator=source) + torch.arange(side_px)
     if flips:
         mirrored = torch.rand(count, 1, generator=source) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
+    return torch.stack([rows, columns])
+
+
+def moved(pixels: Tensor, moves: Tensor, most_px: int) -> Tensor:
+    """Move and mirror images, filling with black.
+
+    Args:
+        pixels: `n x r x r x channels` uint8.
+        moves: of `draw_moves`, `2 x n x r`.
+    Returns:
+        As `pixels`.
+    """
+    rows, columns = moves
     padded = pad(pixels, (0, 0, most_px, most_px, most_px, most_px))
-    return padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return padded[torch.arange(len(pixels))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def normalised(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:

@@ -5,9 +5,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ..search_space import RunError
 from ..search_space.entry import Entry, parse_file
 from ..search_space.flat import read_as, read_flat
+from ..search_space.whole_file import write_whole
 from .latency_features import DETAILED_TERMS, VECTOR_WIDTHS
 from .latency_model import LatencyModel, Measured, Scores
 from .latency_setup import read_setup
@@ -33,15 +33,8 @@ def save_model(model: LatencyModel, path: Path) -> None:
     Raises:
         RunError: it cannot be written there.
     """
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_text(
-            json.dumps(model_to_dict(model), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise RunError(f"{path} cannot be written: {error.strerror}") from None
+    text = json.dumps(model_to_dict(model), indent=1, ensure_ascii=False)
+    write_whole(path, f"{text}\n")
 
 
 def load_model(path: Path) -> LatencyModel:

@@ -5,7 +5,7 @@ results of two runs compare and no search ever sees the test images.
 """
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, Protocol, Self, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,21 @@ Split = Literal["train", "validation", "test"]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 _SEED = 0
+_MOST_TOLD = 10
+
+
+class Labelled(Protocol):
+    """Images with their classes."""
+
+    @property
+    def labels(self) -> Tensor:
+        """`n` int64."""
+
+    def __getitem__(self, chosen: Tensor, /) -> Self:
+        """Those at some places, `m` int64."""
+
+
+Part = TypeVar("Part", bound=Labelled)
 
 
 def check_classes(place: str, labels: Tensor, class_names: Sequence[str], least: int) -> None:
@@ -30,12 +45,29 @@ def check_classes(place: str, labels: Tensor, class_names: Sequence[str], least:
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(class_names):
         wrong = int(labels.max() if labels.max() >= len(class_names) else labels.min())
         raise DataError(f"{place}: labels must be from 0 to {len(class_names) - 1}, got {wrong}")
-    for name, count in zip(class_names, torch.bincount(labels, minlength=len(class_names)), strict=True):
-        if count < least:
-            raise DataError(
-                f"{place}: class '{name}' needs at least {least} images, got {int(count)}; "
-                "add images or remove the class"
-            )
+    counts = torch.bincount(labels, minlength=len(class_names)).tolist()
+    short = [
+        f"class '{name}' needs at least {least} image{'' if least == 1 else 's'}, got {count}"
+        for name, count in zip(class_names, counts, strict=True)
+        if count < least
+    ]
+    if short:
+        more = [f"{len(short) - _MOST_TOLD} more are like this"] if len(short) > _MOST_TOLD else []
+        remedy = "add images or remove the class" + ("es" if len(short) > 1 else "")
+        raise DataError(f"{place}: {'; '.join([*short[:_MOST_TOLD], *more, remedy])}")
+
+
+def check_statistics(name: str, channels: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Raise `DataError` unless there is a mean and a deviation for each channel.
+
+    Args:
+        name: of the data set, which the message begins with.
+    """
+    if not len(mean) == len(std) == channels:
+        raise DataError(
+            f"{name}: has {channels} colour channel{'' if channels == 1 else 's'}, "
+            f"got means of {len(mean)} and deviations of {len(std)}; use data with as many channels"
+        )
 
 
 def stratified_parts(labels: Tensor, shares: Sequence[float]) -> list[Tensor]:
@@ -56,6 +88,28 @@ def stratified_parts(labels: Tensor, shares: Sequence[float]) -> list[Tensor]:
         for part, positions in zip(parts, torch.split(own, [len(own) - sum(sizes), *sizes]), strict=True):
             part.append(positions)
     return [torch.cat(part).sort().values for part in parts]
+
+
+def divided(everything: Part, shares: tuple[float, float]) -> dict[Split, Part]:
+    """The three splits of images that come as one.
+
+    Args:
+        everything: at least three images of each class.
+        shares: for validation and test.
+    """
+    train, validation, test = (everything[part] for part in stratified_parts(everything.labels, shares))
+    return {"train": train, "validation": validation, "test": test}
+
+
+def with_validation(train: Part, test: Part, share: float) -> dict[Split, Part]:
+    """The three splits of images that come as two.
+
+    Args:
+        train: at least two images of each class.
+        share: of these, for validation.
+    """
+    rest, validation = (train[part] for part in stratified_parts(train.labels, (share,)))
+    return {"train": rest, "validation": validation, "test": test}
 
 
 def stratified_subset(labels: Tensor, count: int) -> Tensor:
@@ -110,6 +164,6 @@ def _shuffled_classes(labels: Tensor) -> list[Tensor]:
     # NumPy freezes the stream of RandomState; torch may change its own with any release, and
     # with it which images are the test set.
     random = np.random.RandomState(_SEED)
-    present = torch.bincount(labels).nonzero().flatten()
-    classes = [(labels == label).nonzero().flatten() for label in present]
+    counts = torch.bincount(labels)
+    classes = torch.split(labels.argsort(stable=True), counts[counts > 0].tolist())
     return [own[torch.from_numpy(random.permutation(len(own)))] for own in classes]

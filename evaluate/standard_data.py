@@ -1,4 +1,4 @@
-"""The data sets known by name: scikit-learn's digits, Fashion-MNIST and CIFAR-10."""
+"""The data sets known by name: scikit-learn's digits, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
 
 import gzip
 import pickle
@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..search_space.errors import DataError
+from ..search_space.errors import DataError, first_line
 from .image_tensors import LabelledImages, TensorData, tensor_data
-from .splits import Split, check_classes, stratified_parts
+from .splits import check_classes, divided, with_validation
 
 CACHE_FOLDER = Path("~/.cache/bneck")
+VALIDATION_SHARE = 0.1
 SYSTEM_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 _FASHION_CLASSES = (
@@ -26,11 +27,24 @@ _FASHION_CLASSES = (
 _FASHION_FILES = (
     "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
 )  # fmt: skip
-_CIFAR_CLASSES = (
+_CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
-_CIFAR_FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
-_VALIDATION_SHARE = 0.1
+_CIFAR10_FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+_CIFAR100_CLASSES = (
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",
+    "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair",
+    "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin",
+    "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp",
+    "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain",
+    "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck",
+    "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road",
+    "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider",
+    "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone", "television",
+    "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf",
+    "woman", "worm",
+)  # fmt: skip
+_CIFAR100_FILES = ("train", "test")
 
 
 def load_digits() -> TensorData:
@@ -40,13 +54,7 @@ def load_digits() -> TensorData:
     digits = bundled()
     pixels = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8)
     images = LabelledImages(pixels[..., None], torch.from_numpy(digits.target))
-    train, validation, test = stratified_parts(images.labels, (0.2, 0.2))
-    splits: dict[Split, LabelledImages] = {
-        "train": images[train],
-        "validation": images[validation],
-        "test": images[test],
-    }
-    return tensor_data("digits", tuple("0123456789"), splits, flips=False)
+    return tensor_data("digits", tuple("0123456789"), divided(images, (0.2, 0.2)), flips=False)
 
 
 def load_fashion_mnist(root: Path | None, download: bool) -> TensorData:
@@ -74,7 +82,7 @@ def load_fashion_mnist(root: Path | None, download: bool) -> TensorData:
         )
     train = LabelledImages(train_pixels[..., None], train_labels.long())
     test = LabelledImages(test_pixels[..., None], test_labels.long())
-    return _with_validation("fashion-mnist", files[0].parent, _FASHION_CLASSES, train, test)
+    return _in_memory("fashion-mnist", files[0].parent, _FASHION_CLASSES, train, test)
 
 
 def load_cifar10(root: Path | None, download: bool) -> TensorData:
@@ -83,23 +91,42 @@ def load_cifar10(root: Path | None, download: bool) -> TensorData:
     Raises:
         DataError: the files are missing, broken or cannot be downloaded.
     """
-    root = root or CACHE_FOLDER.expanduser()
-
-    def fetch() -> None:
-        from torchvision.datasets import CIFAR10
-
-        CIFAR10(root, download=True)
-
-    places = [root, root / "cifar-10-batches-py"]
-    files = _locate("cifar10", places, _CIFAR_FILES, fetch if download else None, "--download fetches them")
-    # torchvision only downloads: its reader takes no files but the original ones, by checksum,
-    # and unpickles whatever they hold.
-    batches = [read_cifar_batch(file) for file in files]
+    files = _cifar_files("cifar10", root, download, "CIFAR10", "cifar-10-batches-py", _CIFAR10_FILES)
+    batches = [read_cifar_batch(file, "labels") for file in files]
     train = LabelledImages(
         torch.cat([batch.pixels for batch in batches[:-1]]),
         torch.cat([batch.labels for batch in batches[:-1]]),
     )
-    return _with_validation("cifar10", files[0].parent, _CIFAR_CLASSES, train, batches[-1])
+    return _in_memory("cifar10", files[0].parent, _CIFAR10_CLASSES, train, batches[-1])
+
+
+def load_cifar100(root: Path | None, download: bool) -> TensorData:
+    """60,000 colour 32x32 images of 100 classes; 10% of the 50,000 for training validate.
+
+    Raises:
+        DataError: the files are missing, broken or cannot be downloaded.
+    """
+    files = _cifar_files("cifar100", root, download, "CIFAR100", "cifar-100-python", _CIFAR100_FILES)
+    train, test = (read_cifar_batch(file, "fine_labels") for file in files)
+    names = files[0].with_name("meta")
+    class_names = read_cifar_names(names, "fine_label_names") if names.is_file() else _CIFAR100_CLASSES
+    return _in_memory("cifar100", files[0].parent, class_names, train, test)
+
+
+def _cifar_files(
+    name: str, root: Path | None, download: bool, of_torchvision: str, folder: str, file_names: Sequence[str]
+) -> list[Path]:
+    root = root or CACHE_FOLDER.expanduser()
+
+    def fetch() -> None:
+        import torchvision.datasets
+
+        # torchvision only downloads: its reader takes no files but the original ones, by checksum,
+        # and unpickles whatever they hold.
+        getattr(torchvision.datasets, of_torchvision)(root, download=True)
+
+    remedy = "--download fetches them"
+    return _locate(name, [root, root / folder], file_names, fetch if download else None, remedy)
 
 
 def read_idx(path: Path) -> Tensor:
@@ -122,22 +149,41 @@ def read_idx(path: Path) -> Tensor:
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy())
 
 
-def read_cifar_batch(path: Path) -> LabelledImages:
-    """The images of one of CIFAR-10's pickled files.
+def read_cifar_batch(path: Path, label_key: str) -> LabelledImages:
+    """The images of one of the pickled files of CIFAR-10 or CIFAR-100.
 
+    Args:
+        label_key: `labels` in CIFAR-10; `fine_labels` or `coarse_labels` in CIFAR-100.
     Raises:
         DataError: not such a file, or cut short.
     Source: the format is described at www.cs.toronto.edu/~kriz/cifar.html.
     """
     try:
-        with path.open("rb") as file:
-            batch = _ArrayUnpickler(file, encoding="latin1").load()
-        planes = np.asarray(batch["data"], np.uint8).reshape(len(batch["labels"]), 3, 32, 32)
-        labels = torch.tensor(batch["labels"], dtype=torch.int64)
+        batch = _unpickled(path)
+        planes = np.asarray(batch["data"], np.uint8).reshape(len(batch[label_key]), 3, 32, 32)
+        labels = torch.tensor(batch[label_key], dtype=torch.int64)
     except Exception as error:  # a broken pickle can raise anything
-        problem = str(error).partition("\n")[0] or type(error).__name__
-        raise DataError(f"{path}: not a CIFAR-10 batch ({problem}); {_mend(path)}") from error
+        raise DataError(f"{path}: not a CIFAR batch ({first_line(error)}); {_mend(path)}") from error
     return LabelledImages(torch.from_numpy(planes.transpose(0, 2, 3, 1).copy()), labels)
+
+
+def read_cifar_names(path: Path, key: str) -> tuple[str, ...]:
+    """The names of the classes, from the file beside the batches.
+
+    Args:
+        key: `fine_label_names` or `coarse_label_names` in CIFAR-100.
+    Raises:
+        DataError: not such a file, or cut short.
+    """
+    try:
+        return tuple(str(name) for name in _unpickled(path)[key])
+    except Exception as error:  # a broken pickle can raise anything
+        raise DataError(f"{path}: no names of classes ({first_line(error)}); {_mend(path)}") from error
+
+
+def _unpickled(path: Path) -> Any:
+    with path.open("rb") as file:
+        return _ArrayUnpickler(file, encoding="latin1").load()
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -174,7 +220,7 @@ def _locate(
     try:
         fetch()
     except (OSError, RuntimeError, HTTPException) as error:
-        raise DataError(f"{name}: cannot be downloaded ({str(error).partition(chr(10))[0]})") from error
+        raise DataError(f"{name}: cannot be downloaded ({first_line(error)})") from error
     return _locate(name, places, file_names, None, remedy)
 
 
@@ -186,16 +232,9 @@ def _mend(path: Path) -> str:
     return f"remove {path.name} and fetch it again with --download"
 
 
-def _with_validation(
+def _in_memory(
     name: str, place: Path, class_names: tuple[str, ...], train: LabelledImages, test: LabelledImages
 ) -> TensorData:
-    """The data set whose validation images are carved from those for training."""
     check_classes(str(place), train.labels, class_names, 2)
     check_classes(str(place), test.labels, class_names, 0)
-    rest, validation = stratified_parts(train.labels, (_VALIDATION_SHARE,))
-    splits: dict[Split, LabelledImages] = {
-        "train": train[rest],
-        "validation": train[validation],
-        "test": test,
-    }
-    return tensor_data(name, class_names, splits, flips=True)
+    return tensor_data(name, class_names, with_validation(train, test, VALIDATION_SHARE), flips=True)

@@ -176,6 +176,14 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """`42 s`, `7 min`, `3 h 20 min`."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def listed(trials: Collection[int]) -> str:
     """Trial numbers in order, `3, 7, 12`."""
     return ", ".join(str(trial) for trial in sorted(trials))
@@ -183,3 +191,8 @@ def listed(trials: Collection[int]) -> str:
 
 def _values(record: Record, goals: Goals) -> str:
     return ", ".join(value_text(each.quantity, record.value(each)) for each in goals.objectives)
+
+
+def pairs(items: Iterable[tuple[str, object]]) -> str:
+    """Names and values in a line."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in items)

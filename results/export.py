@@ -41,8 +41,8 @@ def _write_config(run: Run, record: Record, path: Path) -> None:
 def _write_onnx(run: Run, record: Record, path: Path) -> None:
     import onnx
 
+    from ..evaluate.checkpoint import trained_network
     from ..evaluate.onnx_graph import onnx_model
-    from ..evaluate.weights import trained_network
 
     model = onnx_model(trained_network(record.architecture, run.checkpoint(record.architecture)).eval())
     data = run.settings.data
@@ -72,7 +72,7 @@ class Format:
 FORMATS = {
     "config": Format(".yaml", _write_config),
     "onnx": Format(".onnx", _write_onnx),
-    "weights": Format(".pt", _write_weights),
+    "weights": Format(".safetensors", _write_weights),
 }
 
 
@@ -105,7 +105,7 @@ def export(run: Run, record: Record, formats: Sequence[str], folder: Path) -> li
         if path.exists():
             raise RunError(f"{path} exists; choose another folder with -o")
     if set(formats) - {"config"}:
-        from ..evaluate.weights import trained_network
+        from ..evaluate.checkpoint import trained_network
 
         trained_network(record.architecture, run.checkpoint(record.architecture))
     try:

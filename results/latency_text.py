@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ..evaluate import LatencySetup
-from .describe import count_of, milliseconds
+from .describe import count_of, duration, milliseconds
 from .record import Record
 from .run import Baseline, Run
 
@@ -54,12 +54,5 @@ def times_text(run: Run, records: Sequence[Record]) -> str:
     training = sum(each.accuracy.seconds for each in judged if each.accuracy)
     model = float(run.study.user_attrs.get("model_seconds", 0.0))
     measuring = model + sum(each.seconds for each in [*(each.latency for each in judged), *again] if each)
-    told = f"training {_duration(training)}, measuring {_duration(measuring)}"
-    return f"{told} ({_duration(model)} of it for the latency model)" if model else told
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    told = f"training {duration(training)}, measuring {duration(measuring)}"
+    return f"{told} ({duration(model)} of it for the latency model)" if model else told

@@ -1,13 +1,14 @@
 """The report of a run: one HTML page that opens offline."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..search_space import RunError
-from .describe import certainty, count_of, limits_text, milliseconds, outcome, told_apart, value_text
+from plotly.graph_objects import Figure
+
+from ..search_space.whole_file import write_whole
+from .describe import certainty, count_of, limits_text, milliseconds, outcome, pairs, told_apart, value_text
 from .front_table import FrontTable, export_command, strip_legend
 from .hypervolume import box_of
 from .latency_text import calibration_text, dropped_text, sources_text, times_text
@@ -27,22 +28,12 @@ _OTHER_STATES: dict[State, str] = {
 
 
 def write_report(run: Run, path: Path) -> None:
-    """Write the page; a reader finds the old one or the new one, never half of one.
+    """Write the page.
 
     Raises:
         RunError: it cannot be written there.
     """
-    if path.is_dir():
-        raise RunError(f"{path} cannot be written: it is a folder")
-    text = report_html(run)
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise RunError(f"{path} cannot be written: {error.strerror}") from None
+    write_whole(path, report_html(run))
 
 
 def report_html(run: Run) -> str:
@@ -51,6 +42,11 @@ def report_html(run: Run) -> str:
     title = f"{run.settings.space.name} on {run.settings.data.name}"
     sections = (_head(title, found), _trade(found), _progress(found), _networks(found), _making(found))
     return page(title, joined(sections))
+
+
+def report_figures(run: Run) -> dict[str, Figure]:
+    """The page's Pareto plots by file name."""
+    return _pareto_figures(_Found(run))
 
 
 @dataclass(frozen=True)
@@ -107,9 +103,8 @@ def _head(title: str, found: _Found) -> Html:
 def _trade(found: _Found) -> Html:
     settings = found.run.settings
     reference_ms = settings.latency.reference_ms
-    shown = (found.kept, found.front, found.baselines, found.checks, settings.goals, reference_ms)
     quantities = [objective.quantity for objective in settings.goals.objectives]
-    x = x_quantity(settings.goals)
+    x, drawn = x_quantity(settings.goals), _pareto_figures(found)
     notes = [f"Limits: {limits_text(settings.goals, reference_ms)}."]
     if len(quantities) > 1 and set(quantities) != {"accuracy", x}:
         notes.append(
@@ -120,12 +115,23 @@ def _trade(found: _Found) -> Html:
     parts = [
         tag("h2", "The trade"),
         tag("p", " ".join(notes), class_="note"),
-        plot(pareto_figure(*shown), "pareto", 540),
+        plot(drawn["pareto"], "pareto", 540),
     ]
-    if x == "latency":
+    if "pareto-macs" in drawn:
         text = "The same by MACs, which are known of networks too that were refused before a measurement."
-        parts += [tag("p", text, class_="note"), plot(pareto_figure(*shown, x="macs"), "pareto-macs", 420)]
+        parts += [tag("p", text, class_="note"), plot(drawn["pareto-macs"], "pareto-macs", 420)]
     return joined(parts)
+
+
+def _pareto_figures(found: _Found) -> dict[str, Figure]:
+    """By name: against the cost that counts, and where that is latency against MACs too."""
+    settings = found.run.settings
+    reference_ms = settings.latency.reference_ms
+    shown = (found.kept, found.front, found.baselines, found.checks, settings.goals, reference_ms)
+    drawn = {"pareto": pareto_figure(*shown)}
+    if x_quantity(settings.goals) == "latency":
+        drawn["pareto-macs"] = pareto_figure(*shown, x="macs")
+    return drawn
 
 
 def _progress(found: _Found) -> Html:
@@ -186,15 +192,15 @@ def _making(found: _Found) -> Html:
             ", ".join(f"{each.quantity} ({each.direction})" for each in settings.goals.objectives),
         ),
         ("limits", limits_text(settings.goals, latency.reference_ms)),
-        ("training", _pairs(asdict(settings.recipe).items())),
+        ("training", pairs(asdict(settings.recipe).items())),
         ("search", _search_text(found)),
         ("trials", _states_text(found.records)),
         ("latency", f"{latency.device}; 1x is {latency.reference}, {calibration}"),
         ("latencies", sources_text(found.records)),
         ("time", times_text(found.run, found.records)),
         ("trained on", settings.torch_device),
-        ("searched on", _pairs(settings.host.items())),
-        ("versions", _pairs(settings.versions.items())),
+        ("searched on", pairs(settings.host.items())),
+        ("versions", pairs(settings.versions.items())),
         ("begun", settings.created),
     ]
     errors = sorted({record.error for record in found.records if record.error})
@@ -219,7 +225,3 @@ def _states_text(records: Sequence[Record]) -> str:
     count = {state: sum(record.state == state for record in records) for state in _OTHER_STATES}
     others = [f"{number:,} {_OTHER_STATES[state]}" for state, number in count.items() if number]
     return "; ".join([f"{len(records):,} in all", *others])
-
-
-def _pairs(items: Iterable[tuple[str, object]]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in items)

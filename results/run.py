@@ -102,8 +102,8 @@ class Run:
         return cls(folder, load_settings(folder / "run.yaml"))
 
     def checkpoint(self, architecture: Architecture) -> Path:
-        """Where the trained weights of a network are."""
-        return self.folder / "checkpoints" / f"{architecture.key}.pt"
+        """Where a network is that was trained."""
+        return self.folder / "checkpoints" / f"{architecture.key}.safetensors"
 
     @property
     def latency_model_file(self) -> Path:

@@ -11,6 +11,7 @@ from ..search_space import Architecture, SearchSpace, published
 from ..search_space.entry import Entry, dump, parse_file
 from ..search_space.flat import read_as, read_flat
 from ..search_space.space_file import read_space, space_to_dict
+from ..search_space.whole_file import write_whole
 
 FORMAT = "run/2"
 LatencyFrom = Literal["measurements", "model", "both"]
@@ -98,10 +99,8 @@ def settings_to_dict(settings: RunSettings) -> dict[str, Any]:
 
 
 def save_settings(settings: RunSettings, path: Path) -> None:
-    """Write `run.yaml` whole or not at all."""
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(dump(settings_to_dict(settings)), encoding="utf-8")
-    unfinished.replace(path)
+    """Write `run.yaml`."""
+    write_whole(path, dump(settings_to_dict(settings)))
 
 
 def load_settings(path: Path) -> RunSettings:

@@ -9,7 +9,21 @@ import typer
 
 from ..search_space import BneckError, GoalError, RunError
 from .latency_commands import latency, model_app
-from .options import BACKENDS_HELP, JsonOption, ReferenceOption, ThreadsOption
+from .options import (
+    BACKENDS_HELP,
+    DATA_HELP,
+    INTERRUPTED,
+    DataRootOption,
+    DeviceOption,
+    DownloadOption,
+    JsonOption,
+    ReferenceOption,
+    ThreadsOption,
+    TrainImagesOption,
+    ValidationImagesOption,
+    was_given,
+)
+from .training_commands import compare, evaluate, recipe, train
 
 app = typer.Typer(
     name="bneck",
@@ -21,7 +35,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-INTERRUPTED = 130
 EXAMPLE_MAX_MACS = "500K"
 EXAMPLE_MAX_LATENCY = "0.25x"
 RESUMABLE = ("space", "resume", "trials", "workers")
@@ -40,7 +53,7 @@ def search(
         str | None,
         typer.Argument(metavar="SPACE", help="a preset, a YAML file, or with --resume a run folder"),
     ] = None,
-    data: Annotated[str, typer.Option(help="digits, fashion-mnist, cifar10 or folder:PATH")] = "digits",
+    data: Annotated[str, typer.Option(help=DATA_HELP)] = "digits",
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="the run's folder; by default runs/SPACE-DATA-N")
     ] = None,
@@ -76,17 +89,11 @@ def search(
     ] = False,
     batch_size: Annotated[int, typer.Option(min=4, help="images a training step")] = 64,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="the highest of the cosine schedule")] = 0.08,
-    train_images: Annotated[
-        int | None, typer.Option(min=1, help="train on so many images at most, evenly by class")
-    ] = None,
-    validation_images: Annotated[
-        int | None, typer.Option(min=1, help="validate on so many images at most, evenly by class")
-    ] = None,
-    data_root: Annotated[
-        Path | None, typer.Option(help="where the files of fashion-mnist or cifar10 are")
-    ] = None,
-    download: Annotated[bool, typer.Option("--download", help="fetch missing data files")] = False,
-    device: Annotated[str, typer.Option(help="to train on: auto, cpu or cuda")] = "auto",
+    train_images: TrainImagesOption = None,
+    validation_images: ValidationImagesOption = None,
+    data_root: DataRootOption = None,
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
     storage: Annotated[
         str, typer.Option(metavar="URL", help="an Optuna storage; by default SQLite in the run's folder")
     ] = "",
@@ -111,11 +118,11 @@ def search(
     if resume:
         if space is None:
             raise GoalError("--resume needs the run's folder: bneck search RUN --resume")
-        given = [name for name in context.params if _was_given(context, name) and name not in RESUMABLE]
+        given = [name for name in context.params if was_given(context, name) and name not in RESUMABLE]
         if given:
             names = ", ".join("--" + name.replace("_", "-") for name in given)
             raise GoalError(f"{names} cannot change with --resume; the run keeps what it began with")
-        run: Run = resume_run(Path(space), trials if _was_given(context, "trials") else None)
+        run: Run = resume_run(Path(space), trials if was_given(context, "trials") else None)
     else:
         if space is None:
             space = "tiny"
@@ -123,7 +130,7 @@ def search(
                 max_macs, max_latency = EXAMPLE_MAX_MACS, EXAMPLE_MAX_LATENCY
         if latency_model:
             fixed = ("latency_backend", "latency_threads", "reference", "measure_all")
-            for name in (name for name in fixed if _was_given(context, name)):
+            for name in (name for name in fixed if was_given(context, name)):
                 option = "--" + name.replace("_", "-")
                 raise GoalError(
                     f"{option} and --latency-model exclude each other; the file says where it is from"
@@ -204,21 +211,27 @@ def front(
 
 @app.command()
 def report(
-    run: RunArgument,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` or `bneck train` made")
+    ],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="the page; by default RUN/report.html")
     ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="write the pictures as PNG into this folder too")
+    ] = None,
 ) -> None:
-    """Write a run's page, which opens offline.
+    """Write the page of a search or of a training, which opens offline.
 
     bneck report runs/tiny-digits-1
     """
-    from ..results import Run
-    from ..results.report import write_report
+    from .reporting import write_page
 
     path = out or run / "report.html"
-    write_report(Run.open(run), path)
+    pictures = write_page(run, path, png)
     typer.echo(f"report:  {path}")
+    for picture in pictures:
+        typer.echo(f"picture: {picture}")
 
 
 @app.command()
@@ -295,13 +308,9 @@ def space(
         description.print_space(load_space(name))
 
 
-app.command()(latency)
+for command in (train, evaluate, compare, recipe, latency):
+    app.command()(command)
 app.add_typer(model_app, name="latency-model")
-
-
-def _was_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from ..evaluate import Accuracy, Latency
-from ..evaluate.train import TrainingFailedError
+from ..evaluate.training import TrainingFailedError
 from ..results import Record, Run, pareto_front
 from ..search_space import Architecture, NoFeasibleNetworkError
 from . import worker

@@ -1,8 +1,11 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+INTERRUPTED = 130  # what a shell tells of Ctrl-C
 
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 BACKENDS_HELP = (
@@ -11,3 +14,19 @@ BACKENDS_HELP = (
 )
 ThreadsOption = Annotated[int, typer.Option(min=1, help="threads that run a network")]
 ReferenceOption = Annotated[str, typer.Option(help="published network that latency is a ratio to")]
+DATA_HELP = "digits, fashion-mnist, cifar10, cifar100, folder:PATH or torchvision:NAME"
+DataRootOption = Annotated[Path | None, typer.Option(help="where the files of a data set known by name are")]
+DownloadOption = Annotated[bool, typer.Option("--download", help="fetch missing data files")]
+TrainImagesOption = Annotated[
+    int | None, typer.Option(min=1, help="train on so many images at most, evenly by class")
+]
+ValidationImagesOption = Annotated[
+    int | None, typer.Option(min=1, help="validate on so many images at most, evenly by class")
+]
+DeviceOption = Annotated[str, typer.Option(help="to train on: auto, cpu or cuda")]
+
+
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, rather than having its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -8,8 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..evaluate.train import TrainingFailedError
-from ..results import Run
+from ..evaluate.training import TrainingFailedError
 from ..search_space import RunError
 from . import worker
 from .progress import Progress, Status
@@ -19,20 +18,23 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Pool:
-    """Worker processes. An error that leaves the block ends them and all others, whatever they are doing.
+    """Worker processes, each begun by `start(subject)`.
+
+    An error that leaves the block ends them and all others, whatever they are doing.
 
     Ctrl-C is noted, and raised by the next `wait`, so that no telling of the study is cut in half;
     a second one is raised at once.
     """
 
-    run: Run
+    subject: Any
     workers: int
+    start: Callable[[Any], None] = field(default_factory=lambda: worker.start)
     executor: ProcessPoolExecutor = field(init=False)
     interrupted: bool = field(default=False, init=False)
 
     def __enter__(self) -> "Pool":
         self.executor = ProcessPoolExecutor(
-            self.workers, multiprocessing.get_context("spawn"), worker.start, (self.run,)
+            self.workers, multiprocessing.get_context("spawn"), self.start, (self.subject,)
         )
         self.handler_before = signal.signal(signal.SIGINT, self._note_interrupt)
         return self

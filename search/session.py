@@ -10,10 +10,11 @@ from ..evaluate import usable_cores
 from ..results import Run
 from ..results.settings import save_settings
 from ..search_space import RunError
+from . import worker
 from .checking import check_front, judge_baselines
 from .latencies import fit_latency_model
 from .loop import judge_trials
-from .pool import Pool
+from .pool import Pool, result_of
 from .progress import Progress
 
 
@@ -70,6 +71,8 @@ def go(run: Run, workers: int, progress: Progress) -> None:
         judge_trials(run, pool, progress)
         judge_baselines(run, pool, progress)
         check_front(run, pool, progress)
+        if left_out := result_of(pool.submit(worker.left_out)):
+            progress.say(left_out)
     write_results(run)
 
 

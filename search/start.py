@@ -61,7 +61,7 @@ def new_run(request: Request) -> Run:
     """
     from .worker import load_run_data
 
-    out = request.out or _free_folder(request)
+    out = request.out or free_folder(request.space, request.data)
     if out.exists():
         raise RunError(f"{out} exists; choose another --out, or go on with it: bneck search {out} --resume")
     limits = {"macs": request.max_macs, "params": request.max_params, "latency": request.max_latency}
@@ -98,7 +98,7 @@ def new_run(request: Request) -> Run:
         sampler=request.sampler,
         warm_start=request.warm_start,
         baselines=request.baselines,
-        torch_device=_torch_device(request.device),
+        torch_device=torch_device(request.device),
         storage=request.storage,
         host=host(),
         versions=package_versions(),
@@ -179,17 +179,17 @@ def _create_study(run: Run) -> None:
         raise RunError(f"{run.folder}: {words}") from None
 
 
-def _free_folder(request: Request) -> Path:
-    """`runs/SPACE-DATA`, numbered if that exists."""
-    data = request.data.partition(":")
-    name = f"{Path(request.space).stem}-{Path(data[2]).name if data[2] else data[0]}"
+def free_folder(what: str, data: str) -> Path:
+    """`runs/WHAT-DATA-N` with the first number that is free, for a space or a network by name or file."""
+    kind, _, path = data.partition(":")
+    name = f"{Path(what).stem.replace('#', '-')}-{Path(path).name or kind}"
     number = 1
     while (folder := Path("runs") / f"{name}-{number}").exists():
         number += 1
     return folder
 
 
-def _torch_device(wanted: str) -> str:
+def torch_device(wanted: str) -> str:
     """`cpu` or `cuda`; `auto` takes the GPU where there is one.
 
     Raises:

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from ..evaluate import Accuracy, Latency
-from ..evaluate.data import Data, limited, load_data
+from ..evaluate.checkpoint import checkpoint_of, save_checkpoint, trained_network
+from ..evaluate.data import Data, broken_text, limited, load_data
 from ..evaluate.latency_model_file import load_model
 from ..evaluate.meter import LatencyMeter
-from ..evaluate.train import judge, train
-from ..evaluate.weights import save_weights, trained_network
+from ..evaluate.train import train
+from ..evaluate.training import judge
 from ..results import Baseline, DataSettings, Run, RunSettings
 from ..search_space import Architecture
 from ..search_space.network import Network, build_network
@@ -57,15 +58,11 @@ class Worker:
         Raises:
             TrainingFailedError: the loss is no longer a number.
         """
-        network = seeded_network(architecture, self.settings.seed)
-        accuracy = train(
-            network,
-            self.data,
-            self.settings.recipe,
-            seed=self.settings.seed,
-            device=self.settings.torch_device,
-        )
-        save_weights(network, self.run.checkpoint(architecture))
+        recipe, seed = self.settings.recipe, self.settings.seed
+        network = seeded_network(architecture, seed)
+        accuracy = train(network, self.data, recipe, seed=seed, device=self.settings.torch_device)
+        trained = checkpoint_of(network, self.data, recipe, seed, accuracy.curve)
+        save_checkpoint(trained, self.run.checkpoint(architecture))
         return accuracy
 
     def judge_on_test_images(self, architecture: Architecture) -> tuple[float, float, int]:
@@ -94,12 +91,22 @@ def seeded_network(architecture: Architecture, seed: int) -> Network:
 _worker: Worker
 
 
+def left_out() -> str | None:
+    """The images that this worker could not read, in a line."""
+    return broken_text(_worker.data)
+
+
 def start(run: Run) -> None:
     """Make this process a worker, which ends with its parent."""
     global _worker
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
+    alone()
     _worker = Worker(run)
+
+
+def alone(threads: int = 1) -> None:
+    """Compute with so many threads, and end with the parent process."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
 
 
 def _end_with_parent() -> None:

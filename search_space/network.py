@@ -78,6 +78,26 @@ class EfficientChannelAttention(nn.Module):
         return x * scale
 
 
+class DropPath(nn.Module):
+    """Leaves a residual branch out for some images while training, and scales it up for the others.
+
+    Attributes:
+        p: the probability of leaving it out.
+    Source: stochastic depth, arXiv 1603.09382.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.p = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = 1 - self.p
+        mask = torch.empty(x.shape[0], 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(keep)
+        return x * mask.div_(keep)
+
+
 class Bneck(nn.Module):
     """One block: expansion, depthwise convolution, attention, linear projection, residual."""
 
@@ -103,6 +123,7 @@ class Bneck(nn.Module):
             self.attention = EfficientChannelAttention(block.expanded)
         self.project = ConvNorm(block.expanded, block.out, 1)
         self.residual = block.stride == 1 and channels_in == block.out
+        self.drop_path = DropPath()
 
     def forward(self, x: Tensor) -> Tensor:
         y = x if self.expand is None else self.expand(x)
@@ -110,7 +131,7 @@ class Bneck(nn.Module):
         if self.attention is not None:
             y = self.attention(y)
         y = self.project(y)
-        out: Tensor = x + y if self.residual else y
+        out: Tensor = x + self.drop_path(y) if self.residual else y
         return out
 
 
@@ -141,12 +162,27 @@ class Network(nn.Module):
         side = self.architecture.resolution_px
         return self.architecture.image_channels, side, side
 
+    @property
+    def backbone(self) -> tuple[nn.Module, ...]:
+        """What comes before the pooling."""
+        return self.stem, self.blocks, self.features
+
+    def set_drop_path(self, last: float) -> None:
+        """Leave residual branches out with a probability that grows linearly from block to block."""
+        paths = [module for module in self.modules() if isinstance(module, DropPath)]
+        for number, path in enumerate(paths, start=1):
+            path.p = last * number / len(paths)
+
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.blocks(self.stem(images)))
 
     def head(self, maps: Tensor) -> Tensor:
         """What follows the blocks: features, pooling and classifier."""
-        x = self.pool(self.features(maps)).flatten(1)
+        return self.answer(self.features(maps))
+
+    def answer(self, maps: Tensor) -> Tensor:
+        """What follows the last feature maps: pooling and classifier."""
+        x = self.pool(maps).flatten(1)
         if self.hidden is not None:
             x = self.hidden(x)
         logits: Tensor = self.classifier(self.dropout(x))

@@ -12,13 +12,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
+from bneck.evaluate.augment import NO_AUGMENTATION, Augmentation, parse_augmentation
 from bneck.evaluate.data import SPLITS, Data, limited, load_data
-from bneck.evaluate.image_folder import FolderData
+from bneck.evaluate.image_stream import FolderData, LabelledFiles
 from bneck.evaluate.standard_data import SYSTEM_FASHION_FOLDER
 from bneck.search_space.errors import DataError, UnknownNameError
 
 Bytes = NDArray[np.uint8]
+FLIP_CROP = Augmentation(flip_crop=True)
+EVERYTHING = parse_augmentation("flip-crop+trivialaugment+random-erase")
 
 
 def noise(seed: int, *shape: int) -> Bytes:
@@ -39,7 +43,7 @@ def write_fashion(root: Path, suffix: str = "") -> Path:
     return root
 
 
-def python2_pickle(planes: Bytes, labels: list[int]) -> bytes:
+def python2_pickle(planes: Bytes, labels: list[int], key: bytes = b"labels") -> bytes:
     """A CIFAR-10 batch as Python 2 and its NumPy pickled it, opcode by opcode."""
 
     def text(content: bytes) -> bytes:
@@ -52,7 +56,23 @@ def python2_pickle(planes: Bytes, labels: list[int]) -> bytes:
     shape = b"M" + struct.pack("<H", len(planes)) + b"M" + struct.pack("<H", 3072)
     array = start + b"(K\1(" + shape + b"t" + dtype + b"K\0tb\x89" + text(planes.tobytes()) + b"tb"
     listed = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
-    return b"\x80\2}(" + text(b"data") + array + text(b"labels") + listed + b"u."
+    return b"\x80\2}(" + text(b"data") + array + text(key) + listed + b"u."
+
+
+def python2_names(key: bytes, names: list[str]) -> bytes:
+    """The `meta` file of CIFAR-100, likewise."""
+    listed = b"](" + b"".join(b"U" + bytes([len(name)]) + name.encode() for name in names) + b"e"
+    return b"\x80\2}U" + bytes([len(key)]) + key + listed + b"s."
+
+
+def write_cifar100(root: Path) -> Path:
+    """200 images for training and 100 for the test, noise, with labels 0 to 99 over and over."""
+    folder = root / "cifar-100-python"
+    folder.mkdir()
+    for seed, (name, count) in enumerate((("train", 200), ("test", 100))):
+        labels = [label % 100 for label in range(count)]
+        (folder / name).write_bytes(python2_pickle(noise(seed, count, 3072), labels, b"fine_labels"))
+    return root
 
 
 def write_cifar(root: Path) -> Path:
@@ -78,6 +98,7 @@ DATA: dict[str, Callable[[Path], Data]] = {
     "digits": lambda root: load_data("digits"),
     "fashion-mnist": lambda root: load_data("fashion-mnist", root=write_fashion(root)),
     "cifar10": lambda root: load_data("cifar10", root=write_cifar(root)),
+    "cifar100": lambda root: load_data("cifar100", root=write_cifar100(root)),
     "folder": lambda root: load_data(f"folder:{write_folder(root)}"),
     "digits, limited": lambda root: limited(load_data("digits"), 200, 50),
     "folder, limited": lambda root: limited(load_data(f"folder:{write_folder(root)}"), 10, 2),
@@ -116,7 +137,7 @@ def test_every_data_set_keeps_the_contract(data: Data) -> None:
 
 
 def test_every_data_set_repeats_with_its_seed_and_changes_with_every_pass(data: Data) -> None:
-    def passes(seed: int, augment: bool) -> list[bytes]:
+    def passes(seed: int, augment: Augmentation) -> list[bytes]:
         generator = torch.Generator().manual_seed(seed)
         return [
             b"".join(
@@ -126,7 +147,7 @@ def test_every_data_set_repeats_with_its_seed_and_changes_with_every_pass(data: 
             for _ in range(2)
         ]
 
-    for augment in (False, True):
+    for augment in (NO_AUGMENTATION, EVERYTHING):
         first, second = passes(1, augment)
         assert [first, second] == passes(1, augment)
         assert first != second
@@ -160,15 +181,56 @@ def test_every_data_set_augments_images_and_not_their_number(data: Data) -> None
                 )
             ]
         )
-        for augment in (False, True)
+        for augment in (NO_AUGMENTATION, FLIP_CROP)
     )
     assert plain.shape == augmented.shape
     assert not plain.equal(augmented)
 
 
-def test_every_data_set_refuses_to_augment_without_a_generator(data: Data) -> None:
+@pytest.mark.parametrize("name", ["flip-crop", "trivialaugment", "random-erase"])
+def test_every_data_set_refuses_to_augment_without_a_generator(data: Data, name: str) -> None:
     with pytest.raises(ValueError, match="pass a generator"):
-        next(data.batches("train", 16, 8, augment=True))
+        next(data.batches("train", 16, 8, augment=parse_augmentation(name)))
+
+
+def test_every_data_set_leaves_mixing_to_the_caller(data: Data) -> None:
+    mixed, plain = (
+        next(data.batches("test", 12, 4, augment=Augmentation(mixes=mixes))) for mixes in (("mixup",), ())
+    )
+    assert mixed[0].equal(plain[0])
+    assert mixed[1].equal(plain[1])
+
+
+def test_the_shards_of_every_data_set_are_the_batches_dealt_out(data: Data) -> None:
+    def dealt(shard: tuple[int, int]) -> list[tuple[Tensor, Tensor]]:
+        source = torch.Generator().manual_seed(4)
+        return list(data.batches("train", 16, 6, shuffle=source, augment=EVERYTHING, shard=shard))
+
+    whole, *shards = (dealt(shard) for shard in ((0, 1), (0, 3), (1, 3), (2, 3)))
+    assert len(whole) > 1
+    for batch, *parts in zip(whole, *shards, strict=True):
+        for rank, part in enumerate(parts):
+            assert all(mine.equal(all_[rank::3]) for mine, all_ in zip(part, batch, strict=True))
+
+
+def test_every_data_set_takes_the_statistics_of_another(data: Data) -> None:
+    channels = data.image_channels
+    raw = data.normalised_by((0.0,) * channels, (1.0,) * channels)
+    other = raw.normalised_by((10.0,) * channels, (4.0,) * channels)
+    assert (other.pixel_mean, other.pixel_std) == ((10.0,) * channels, (4.0,) * channels)
+    (pixels, _), (images, _) = (next(some.batches("test", 12, 8)) for some in (raw, other))
+    assert pixels.equal(pixels.round()), "the bytes themselves"
+    torch.testing.assert_close(images, (pixels - 10) / 4)
+    own, _ = next(data.batches("test", 12, 8))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (data.pixel_mean, data.pixel_std))
+    torch.testing.assert_close(own, (pixels - mean) / std)
+    with pytest.raises(DataError, match="colour channel"):
+        data.normalised_by((0.0,) * (channels + 1), (1.0,) * (channels + 1))
+
+
+@pytest.mark.parametrize(("name", "side_px"), [("digits", 8), ("cifar10", 32), ("folder", None)])
+def test_images_in_memory_have_a_side(name: str, side_px: int | None, tmp_path: Path) -> None:
+    assert DATA[name](tmp_path).side_px == side_px
 
 
 def test_every_data_set_can_be_limited(data: Data) -> None:
@@ -251,6 +313,25 @@ def test_cifar10_is_read_from_python_2_pickles(tmp_path: Path) -> None:
     torch.testing.assert_close((ours - ours.mean()) / ours.std(), (red - red.mean()) / red.std())
 
 
+def test_cifar100_is_read_with_its_fine_labels(tmp_path: Path) -> None:
+    data = load_data("cifar100", root=write_cifar100(tmp_path))
+    # Of two images of each class one validates.
+    assert [data.count(split) for split in SPLITS] == [100, 100, 100]
+    assert [data.class_names[number] for number in (0, 47, 99)] == ["apple", "maple_tree", "worm"]
+    assert len(set(data.class_names)) == 100
+    images, labels = next(data.normalised_by((0.0,) * 3, (1.0,) * 3).batches("test", 32, 100))
+    assert labels.tolist() == list(range(100))
+    assert images.contiguous().equal(torch.from_numpy(noise(1, 100, 3072)).reshape(100, 3, 32, 32).float())
+
+
+def test_the_names_of_cifar100_come_from_its_meta_file(tmp_path: Path) -> None:
+    meta = write_cifar100(tmp_path) / "cifar-100-python" / "meta"
+    meta.write_bytes(python2_names(b"fine_label_names", [f"thing {number}" for number in range(100)]))
+    assert load_data("cifar100", root=tmp_path).class_names[41] == "thing 41"
+    meta.write_bytes(b"<html>")
+    assert error_of("cifar100", tmp_path).startswith("ROOT/cifar-100-python/meta: no names of classes (")
+
+
 def error_of(name: str, root: Path, download: bool = False) -> str:
     with pytest.raises(DataError) as caught:
         load_data(name, root=root, download=download)
@@ -319,7 +400,7 @@ def test_more_images_than_labels_are_refused(tmp_path: Path) -> None:
 def test_a_broken_cifar10_batch_is_named(tmp_path: Path, content: bytes) -> None:
     (write_cifar(tmp_path) / "cifar-10-batches-py" / "data_batch_2").write_bytes(content)
     message = error_of("cifar10", tmp_path)
-    assert message.startswith("ROOT/cifar-10-batches-py/data_batch_2: not a CIFAR-10 batch (")
+    assert message.startswith("ROOT/cifar-10-batches-py/data_batch_2: not a CIFAR batch (")
     assert message.endswith("; remove data_batch_2 and fetch it again with --download")
 
 
@@ -357,7 +438,12 @@ def test_a_failed_download_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("fashon-mnist", "fashion-mnist"), ("cifar", "cifar10"), ("folder:", "folder:PATH")],
+    [
+        ("fashon-mnist", "fashion-mnist"),
+        ("cifar", "cifar10"),
+        ("folder:", "folder:PATH"),
+        ("torchvision", "torchvision:NAME"),
+    ],
 )
 def test_an_unknown_name_gets_the_nearest_ones(name: str, nearest: str) -> None:
     with pytest.raises(UnknownNameError, match=f"^unknown data set '{name}'; nearest: {nearest}"):
@@ -386,8 +472,11 @@ def test_images_beyond_the_limit_are_never_read(tmp_path: Path) -> None:
     data = load_data(f"folder:{write_folder(tmp_path)}")
     some = limited(data, train=4, validation=2)
     assert isinstance(some, FolderData)
-    kept = {path for split in SPLITS for path in some.splits[split].paths}
+    kept: set[str] = set()
+    for files in some.splits.values():
+        assert isinstance(files, LabelledFiles)
+        kept |= set(files.paths)
     for path in tmp_path.rglob("*.png"):
-        if path not in kept:
+        if str(path) not in kept:
             path.unlink()
     assert [sum(len(labels) for _, labels in some.batches(split, 8, 2)) for split in SPLITS] == [4, 2, 4]

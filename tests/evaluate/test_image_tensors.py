@@ -1,5 +1,6 @@
 """Images in memory: statistics, resizing, augmentation."""
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -7,16 +8,19 @@ import torch
 from torch import Tensor
 
 from bneck.evaluate import image_tensors
+from bneck.evaluate.augment import Augmentation
 from bneck.evaluate.image_tensors import (
     LabelledImages,
     TensorData,
     channel_statistics,
+    draw_moves,
+    moved,
     normalised,
     resize,
-    shift_and_flip,
     tensor_data,
 )
 
+FLIP_CROP = Augmentation(flip_crop=True)
 A_PICTURE = torch.tensor([[1, 2], [3, 4]], dtype=torch.uint8)
 SHIFTED_BY_HAND = {
     ((0, 0), (0, 1)), ((0, 0), (1, 2)), ((0, 0), (2, 0)),
@@ -35,6 +39,10 @@ def data(train: Tensor) -> TensorData:
     return tensor_data(
         "toy", ("a", "b"), {"train": images, "validation": images, "test": images}, flips=False
     )
+
+
+def shift_and_flip(pixels: Tensor, most_px: int, flips: bool, source: torch.Generator) -> Tensor:
+    return moved(pixels, draw_moves(len(pixels), pixels.shape[1], most_px, flips, source), most_px)
 
 
 def test_shifts_by_one_pixel_are_the_nine_made_by_hand() -> None:
@@ -148,7 +156,35 @@ def test_the_shift_is_an_eighth_of_the_resolution() -> None:
     toy = data(torch.full((400, 16, 16, 1), 255, dtype=torch.uint8))
     generator = torch.Generator().manual_seed(0)
     images = torch.cat(
-        [images for images, _ in toy.batches("train", 16, 100, shuffle=generator, augment=True)]
+        [images for images, _ in toy.batches("train", 16, 100, shuffle=generator, augment=FLIP_CROP)]
     )
     black_rows = (images.amax((1, 3)) < images.max()).sum(1)
     assert set(black_rows.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("flips", "resolution_px", "digest", "drawn_next"),
+    [
+        (True, 10, "0b9c92a69edd70cc", 1745989749),
+        (True, 16, "469edc3414002833", 1745989749),
+        (False, 10, "0712843e4674f4cd", 2044384796),
+        (False, 16, "981e52f4f18047fc", 2044384796),
+    ],
+)
+def test_what_a_seed_gives_stays_as_it_was_first_released(
+    flips: bool, resolution_px: int, digest: str, drawn_next: int
+) -> None:
+    pixels = (torch.arange(20 * 10 * 10 * 3) * 7 % 256).to(torch.uint8).reshape(20, 10, 10, 3)
+    images = LabelledImages(pixels, torch.arange(20) % 2)
+    toy = tensor_data("toy", ("a", "b"), {"train": images, "validation": images, "test": images}, flips=flips)
+    source = torch.Generator().manual_seed(3)
+    content = hashlib.sha256()
+    for batch in toy.batches("train", resolution_px, 8, shuffle=source, augment=FLIP_CROP):
+        for tensor in batch:
+            content.update(tensor.contiguous().numpy().tobytes())
+    assert content.hexdigest()[:16] == digest
+    assert int(torch.randint(0, 2**31, (), generator=source)) == drawn_next
+
+
+def test_the_side_of_oblong_images_is_the_longer_one() -> None:
+    assert data(torch.zeros((2, 6, 9, 1), dtype=torch.uint8)).side_px == 9

@@ -158,11 +158,10 @@ def test_a_disk_that_is_full_leaves_the_model_that_was_there(
 ) -> None:
     save_model(SMALL, tmp_path / "model.json")
 
-    def full(path: Path, *given: Any, **more: Any) -> None:
-        path.write_bytes(b'{"bneck": "lat')
+    def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(RunError, match=r"model\.json cannot be written: No space left on device$"):
         save_model(fitted(), tmp_path / "model.json")
     assert load_model(tmp_path / "model.json") == SMALL

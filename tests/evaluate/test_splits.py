@@ -7,6 +7,7 @@ from bneck.evaluate.splits import (
     augmentation_source,
     batch_positions,
     check_classes,
+    check_statistics,
     stratified_parts,
     stratified_subset,
 )
@@ -76,6 +77,32 @@ def test_a_class_with_too_few_images_is_named() -> None:
     message = "^here: class 'dog' needs at least 3 images, got 2; add images or remove the class$"
     with pytest.raises(DataError, match=message):
         check_classes("here", torch.tensor([0, 0, 0, 1, 1]), ("cat", "dog"), 3)
+
+
+def test_all_classes_with_too_few_images_are_told_at_once() -> None:
+    message = (
+        "^here: class 'ant' needs at least 2 images, got 0; class 'dog' needs at least 2 images, got 1; "
+        "add images or remove the classes$"
+    )
+    with pytest.raises(DataError, match=message):
+        check_classes("here", torch.tensor([1, 1, 2]), ("ant", "cat", "dog"), 2)
+
+
+def test_of_many_such_classes_ten_are_told() -> None:
+    with pytest.raises(DataError) as caught:
+        check_classes("here", torch.tensor([0]), [str(number) for number in range(100)], 1)
+    message = str(caught.value)
+    assert "class '10' needs at least 1 image, got 0; 89 more are like this; add" in message
+    assert "'11'" not in message
+
+
+def test_statistics_must_fit_the_channels() -> None:
+    check_statistics("grey", 1, (1.0,), (2.0,))
+    message = (
+        "^grey: has 1 colour channel, got means of 3 and deviations of 3; use data with as many channels$"
+    )
+    with pytest.raises(DataError, match=message):
+        check_statistics("grey", 1, (1.0,) * 3, (2.0,) * 3)
 
 
 @pytest.mark.parametrize("wrong", [2, -1])

@@ -9,12 +9,13 @@ import pytest
 import torch
 import yaml
 
-from bneck.evaluate.weights import save_weights, trained_network
+from bneck.evaluate.checkpoint import trained_network
 from bneck.results import Record, Run
 from bneck.results.export import FORMATS, config_of, export, parse_formats
 from bneck.search_space import Architecture, RunError, UnknownNameError, load_architecture
 from bneck.search_space.network import Network, build_network, example_images
 
+from ..evaluate.example_checkpoint import keep
 from .example_run import ROWS, Row, example_run, run_settings
 
 
@@ -25,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     data = replace(settings.data, class_names=tuple("abcdefghij"), pixel_mean=(77.7,), pixel_std=(95.8,))
     run = example_run(tmp_path_factory.mktemp("export") / "run", settings=replace(settings, data=data))
     network = run.record("0").architecture
-    save_weights(as_if_trained(network), run.checkpoint(network))
+    keep(as_if_trained(network), run.checkpoint(network))
     return run
 
 
@@ -125,7 +126,7 @@ def test_the_weights_are_those_of_the_checkpoint(
 def test_all_formats_lie_side_by_side(run: Run, judged: Record, network: Network, tmp_path: Path) -> None:
     paths = export(run, judged, list(FORMATS), tmp_path / "out")
     stem = f"trial0-{judged.key}"
-    assert [path.name for path in paths] == [f"{stem}.yaml", f"{stem}.onnx", f"{stem}.pt"]
+    assert [path.name for path in paths] == [f"{stem}.yaml", f"{stem}.onnx", f"{stem}.safetensors"]
     assert sorted((tmp_path / "out").iterdir()) == sorted(paths)
 
 
@@ -176,8 +177,8 @@ def test_a_folder_that_is_a_file_is_named(run: Run, judged: Record, tmp_path: Pa
 
 def test_weights_of_another_network_are_refused(run: Run, judged: Record, tmp_path: Path) -> None:
     other = run.record("2")
-    save_weights(as_if_trained(judged.architecture), run.checkpoint(other.architecture))
-    with pytest.raises(RunError, match=f"no weights of network {other.key}"):
+    keep(as_if_trained(judged.architecture), run.checkpoint(other.architecture))
+    with pytest.raises(RunError, match=f"holds network {judged.key}, not {other.key}"):
         export(run, other, ["onnx"], tmp_path / "out")
 
 

@@ -229,7 +229,7 @@ def test_every_network_has_a_checkpoint_of_its_own(run: Run) -> None:
     paths = {run.checkpoint(record.architecture) for record in run.records()}
     assert len(paths) == len(ROWS)
     network = run.records()[0].architecture
-    assert run.checkpoint(network) == run.folder / "checkpoints" / f"{network.key}.pt"
+    assert run.checkpoint(network) == run.folder / "checkpoints" / f"{network.key}.safetensors"
 
 
 def test_limits_do_not_change_what_a_run_reads(run: Run) -> None:

@@ -27,7 +27,7 @@ FULL = replace(
         pixel_mean=(123.675, 116.28, 103.53),
         pixel_std=(58.395, 57.12, 57.375),
     ),
-    recipe=Recipe(epochs=3, batch_size=7, learning_rate=1e-5, weight_decay=0.0, augment=False),
+    recipe=Recipe(epochs=3, batch_size=7, learning_rate=1e-5, weight_decay=0.0, augment="none"),
     warm_start=True,
     baselines=("mobilenet_v2@0.75", "mnasnet_a1"),
     torch_device="cuda",

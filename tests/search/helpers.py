@@ -158,6 +158,7 @@ class FakePool(Pool):
             worker.baseline: self.baseline_of,
             worker.measure_afresh: self.afresh_of,
             worker.judge_on_test_images: on_test_images,
+            worker.left_out: lambda: None,
         }
         future: Future[Any] = Future()
         try:
@@ -167,7 +168,7 @@ class FakePool(Pool):
         return future
 
     def baseline_of(self, name: str) -> Baseline:
-        architecture = self.run.settings.published(name)
+        architecture = self.subject.settings.published(name)
         return replace(example_run.baseline(name), architecture=architecture)
 
     def asked_for(self, step: Callable[..., Any]) -> list[Any]:

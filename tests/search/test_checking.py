@@ -11,7 +11,7 @@ from scipy.stats import t
 
 from bneck.evaluate import Latency
 from bneck.evaluate.latency import failed
-from bneck.evaluate.train import TrainingFailedError
+from bneck.evaluate.training import TrainingFailedError
 from bneck.results import Baseline, Check, Record, Run
 from bneck.search import worker
 from bneck.search.checking import check_front, judge_baselines
@@ -160,7 +160,7 @@ def test_each_network_and_the_panel_are_measured_in_two_fresh_processes(
     check_front(run, FakePool(run), Shown())
     first, second = pools.opened
     for pool in (first, second):
-        assert (pool.run, pool.workers, pool.closed) == (run, 1, True)
+        assert (pool.subject, pool.workers, pool.closed) == (run, 1, True)
         measured = [network.key for network in pool.asked_for(worker.measure_afresh)]
         assert len(measured) == len(pool.asked) == len(wanted)
         assert set(measured) == wanted
@@ -380,5 +380,5 @@ def test_a_person_sees_how_far_the_check_is(tmp_path: Path, pools: FreshPools) -
 
 def test_a_run_that_judged_nothing_has_nothing_to_check(tmp_path: Path, pools: FreshPools) -> None:
     pool = FakePool(fake_run(tmp_path))
-    check_front(pool.run, pool, Shown())
+    check_front(pool.subject, pool, Shown())
     assert (pool.asked, pools.opened) == ([], [])

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bneck.evaluate import Accuracy, Latency
 from bneck.evaluate.latency import failed
-from bneck.evaluate.train import TrainingFailedError
+from bneck.evaluate.training import TrainingFailedError
 from bneck.results import Record, Run
 from bneck.search import proposals, worker
 from bneck.search.loop import judge_trials

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bneck.evaluate.train import TrainingFailedError
+from bneck.evaluate.training import TrainingFailedError
 from bneck.results import Run
 from bneck.search import worker
 from bneck.search.pool import Job, Pool, do_all, result_of

@@ -255,9 +255,9 @@ def test_a_run_without_a_name_is_called_by_space_and_data_and_counted(
     here: Path, space: str, data: str, folder: str
 ) -> None:
     request = requested(space=space, data=data)
-    assert start._free_folder(request) == Path(f"runs/{folder}-1")
+    assert start.free_folder(request.space, request.data) == Path(f"runs/{folder}-1")
     (here / f"runs/{folder}-1").mkdir(parents=True)
-    assert start._free_folder(request) == Path(f"runs/{folder}-2")
+    assert start.free_folder(request.space, request.data) == Path(f"runs/{folder}-2")
 
 
 def test_warm_start_proposes_the_published_networks_first(here: Path) -> None:
@@ -550,7 +550,7 @@ def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the
     phases = list(dict.fromkeys(status.phase for status in shown.statuses))
     assert phases == ["measuring for the latency model", "judging", "baselines", "checking the front"]
     [pool_of_search] = opened
-    steps = [step for step, _ in pool_of_search.asked]
+    steps = [asked[0] for asked in pool_of_search.asked]
     assert steps[:30] == [worker.measure] * 30
     # fewer than one measurement for each network judged
     assert steps.count(worker.train_network) == 40

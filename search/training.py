@@ -1,0 +1,68 @@
+"""Training in a folder, epoch by epoch, with a checkpoint after each."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..evaluate import Epoch
+from ..evaluate.checkpoint import checkpoint_of, save_checkpoint
+from ..evaluate.data import Data
+from ..evaluate.training import Training, TrainingFailedError
+from ..results.training import TrainingFolder, best_epoch
+from ..search_space import RunError
+from .processes import is_first, wait_for_all
+from .training_progress import TrainingProgress
+
+OnEpoch = Callable[[int, Epoch], None]
+
+
+def run_epochs(
+    folder: TrainingFolder, data: Data, shown: TrainingProgress, on_epoch: OnEpoch | None = None
+) -> None:
+    """Train from the last checkpoint to the end, with a checkpoint after every epoch.
+
+    Args:
+        on_epoch: told each epoch's number and values once they are saved.
+    Raises:
+        RunError: a file cannot be written, or the loss is no longer a number; the last checkpoint stays.
+    """
+    settings, checkpoint = folder.settings, folder.checkpoint()
+    training = Training(
+        checkpoint.network(), data, settings.recipe, seed=settings.seed, conditions=settings.conditions
+    )
+    training.restore(checkpoint.state)
+    curve = list(checkpoint.curve)
+    with shown:
+        while not training.done:
+            start = time.perf_counter()
+            try:
+                point = training.run_epoch(shown.batch)
+                top1, loss = training.judge()
+            except TrainingFailedError as error:
+                raise RunError(_failure(folder, error, len(curve))) from None
+            seconds = time.perf_counter() - start
+            curve.append(replace(point, validation_loss=loss, validation_top1=top1, seconds=seconds))
+            if is_first():
+                if best_epoch(curve) == training.epoch:
+                    kept = checkpoint_of(training.judged, data, settings.recipe, settings.seed, curve)
+                    save_checkpoint(kept, folder.model_file)
+                save_progress(folder, training, curve)
+                folder.write_curve(curve)
+                if on_epoch is not None:
+                    on_epoch(training.epoch, curve[-1])
+            shown.end_epoch(curve[-1])
+    wait_for_all()
+
+
+def save_progress(folder: TrainingFolder, training: Training, curve: Sequence[Epoch]) -> None:
+    """Write the checkpoint that the next epoch follows from."""
+    settings = folder.settings
+    checkpoint = checkpoint_of(
+        training.network, training.data, settings.recipe, settings.seed, curve, training.state()
+    )
+    save_checkpoint(checkpoint, folder.checkpoint_file)
+
+
+def _failure(folder: TrainingFolder, error: TrainingFailedError, good: int) -> str:
+    kept = f"{folder.checkpoint_file} is that of epoch {good}" if good else "no epoch was finished"
+    return f"{folder.folder}: {error}; {kept}. Try a lower --learning-rate, or the recipe's clip or warmup"

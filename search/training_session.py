@@ -1,0 +1,121 @@
+"""`bneck train` from the words to the report."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from rich.console import Console
+
+from ..evaluate.data import Data, broken_text
+from ..results.training import TrainingFolder
+from ..results.training_report import write_training_results
+from ..search_space import GoalError
+from .options import INTERRUPTED
+from .processes import is_first, joined, process_count, wait_for_all
+from .reporting import write_page
+from .start import torch_device
+from .tensorboard_events import events
+from .training import run_epochs
+from .training_plan import TrainingRequest, begin, plan, reopen
+from .training_progress import TrainingProgress
+
+
+def train_and_report(
+    request: TrainingRequest, *, resume: bool, tensorboard: bool, png: bool, as_json: bool
+) -> None:
+    """Train, judge on the test images, write the report, and print what came out.
+
+    Raises:
+        BneckError: it cannot begin, or cannot go on; what was trained is kept.
+    """
+    if process_count() > 1 and request.out is None and not resume:
+        raise GoalError("several processes need --out DIR, so that all of them know the folder")
+    console = Console(stderr=as_json)
+    with joined(_device(request, resume)):
+        folder, data = _opened(request, resume)
+        settings = folder.settings
+        torch.set_num_threads(settings.threads)
+        done = len(folder.checkpoint().curve)
+        shown = TrainingProgress(
+            console,
+            epochs=settings.recipe.epochs,
+            images=data.count("train"),
+            done=done,
+            quiet=not is_first(),
+        )
+        if done < settings.recipe.epochs:
+            shown.say(opening(folder, data, done))
+        try:
+            with ExitStack() as opened:
+                on_epoch = None
+                if tensorboard and is_first():
+                    on_epoch = opened.enter_context(events(folder.folder / "tensorboard", done))
+                run_epochs(folder, data, shown, on_epoch)
+        except KeyboardInterrupt:
+            if is_first():
+                epochs = len(folder.checkpoint().curve)
+                typer.echo(
+                    f"stopped after {epochs} of {settings.recipe.epochs} epochs; go on with:", err=True
+                )
+                typer.echo(f"  bneck train {folder.folder} --resume", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+    if not is_first():
+        return
+    result = write_training_results(folder, data, settings.conditions.device)
+    if png:
+        write_page(folder.folder, folder.report_file, folder.folder / "pictures")
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+        return
+    for line in summary(folder, data, result):
+        shown.say(line)
+
+
+def opening(folder: TrainingFolder, data: Data, done: int) -> str:
+    """What is about to be done, in a line."""
+    settings = folder.settings
+    architecture, recipe = settings.architecture, settings.recipe
+    return (
+        f"{folder.folder}: {settings.name} at {architecture.resolution_px} px from {settings.begins_from} "
+        f"on {data.name} ({data.count('train'):,} images, {architecture.classes} classes), "
+        f"epochs {done + 1} to {recipe.epochs}: {recipe.optimizer}, {recipe.augment}, "
+        f"{recipe.batch_size} images a step; {settings.conditions.device}, {settings.conditions.precision}"
+    )
+
+
+def summary(folder: TrainingFolder, data: Data, result: dict[str, Any]) -> list[str]:
+    """What came out, and what can be done with it."""
+    test = result["test"]
+    top5 = f", top-5 {100 * test['top5']:.2f}%" if test["top5"] is not None else ""
+    lines = [
+        f"test: {100 * test['top1']:.2f}% of {test['images']:,} images{top5}, loss {test['loss']:.3f}, "
+        f"calibration error {100 * test['calibration_error']:.1f}%; "
+        f"epoch {result['best_epoch']} of {result['epochs']} is kept (validation "
+        f"{100 * result['validation_top1']:.2f}%)"
+    ]
+    if left_out := broken_text(data):
+        lines.append(left_out)
+    return [
+        *lines,
+        f"report:    {folder.report_file}",
+        f"evaluate:  bneck evaluate {folder.folder}",
+    ]
+
+
+def _device(request: TrainingRequest, resume: bool) -> str:
+    if resume:
+        return TrainingFolder.open(request.out or Path(request.arch)).settings.conditions.device
+    return torch_device(request.device)
+
+
+def _opened(request: TrainingRequest, resume: bool) -> tuple[TrainingFolder, Data]:
+    """A new training, made by the first process, or one that was stopped."""
+    if resume:
+        return reopen(request, same_words=request.out is not None)
+    settings, data = plan(request)
+    folder = begin(request, settings, data) if is_first() else None
+    wait_for_all()
+    return folder or TrainingFolder.open(request.out or Path()), data
