@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from plotly.graph_objects import Figure
 
 from ..evaluate import short_count
 from ..evaluate.checkpoint import Checkpoint
@@ -16,6 +15,7 @@ from ..evaluate.metrics import Metrics, answers, metrics_of
 from ..search_space import cost
 from ..search_space.whole_file import write_whole
 from .describe import pairs
+from .png import write_pngs
 from .training import TrainingFolder, best_epoch
 from .training_page import TrainingStory, figures, training_html
 
@@ -31,15 +31,25 @@ def judge_on(checkpoint: Checkpoint, data: Data, split: Split, device: str = "cp
     return metrics_of(*answers(network, seen, split, device=device), seen.class_names)
 
 
-def write_training_results(folder: TrainingFolder, data: Data, device: str = "cpu") -> dict[str, Any]:
-    """Judge the kept network on the test images; write `result.json` and `report.html`.
+def write_training_results(
+    folder: TrainingFolder, data: Data, *, device: str, page: Path | None = None, pictures: Path | None = None
+) -> dict[str, Any]:
+    """Judge the kept network on the test images; write `result.json` and the page.
 
+    Args:
+        page: by default `report.html` in the folder.
+        pictures: a folder for the page's figures as PNG.
     Returns:
         What `result.json` holds.
+    Raises:
+        RunError: something cannot be written, or what draws PNG files is not installed.
     """
     metrics = judge_on(folder.model(), data, "test", device)
+    story = story_of(folder, data, metrics, device)
     result = write_result(folder, metrics)
-    write_whole(folder.report_file, training_html(story_of(folder, data, metrics)))
+    write_whole(page or folder.report_file, training_html(story))
+    if pictures:
+        write_pngs(figures(story), pictures)
     return result
 
 
@@ -48,13 +58,6 @@ def write_result(folder: TrainingFolder, metrics: Metrics) -> dict[str, Any]:
     result = result_of(folder, metrics)
     write_whole(folder.result_file, json.dumps(result, indent=2) + "\n")
     return result
-
-
-def write_training_page(folder: TrainingFolder, data: Data, path: Path) -> dict[str, Figure]:
-    """Write the page anew; its figures by file name."""
-    story = story_of(folder, data, judge_on(folder.model(), data, "test"))
-    write_whole(path, training_html(story))
-    return figures(story)
 
 
 def result_of(folder: TrainingFolder, metrics: Metrics) -> dict[str, Any]:
@@ -78,10 +81,10 @@ def result_of(folder: TrainingFolder, metrics: Metrics) -> dict[str, Any]:
     }
 
 
-def story_of(folder: TrainingFolder, data: Data, metrics: Metrics) -> TrainingStory:
+def story_of(folder: TrainingFolder, data: Data, metrics: Metrics, device: str = "cpu") -> TrainingStory:
     """What the page tells; looks at the test images again for the gallery."""
     model, settings = folder.model(), folder.settings
-    seen, network = model.normalised(data), model.network()
+    seen, network = model.normalised(data), model.network().to(device)
     shown = examples(network, seen, "test")
     viewed = shown[-1] if shown else None
     left_out = broken_text(data)

@@ -23,7 +23,7 @@ from .options import (
     ValidationImagesOption,
     was_given,
 )
-from .training_commands import compare, evaluate, recipe, train
+from .training_commands import compare, data, evaluate, recipe, train
 
 app = typer.Typer(
     name="bneck",
@@ -221,17 +221,17 @@ def report(
         Path | None, typer.Option(metavar="DIR", help="write the pictures as PNG into this folder too")
     ] = None,
 ) -> None:
-    """Write the page of a search or of a training, which opens offline.
+    """Write the page of a search or a training.
 
     bneck report runs/tiny-digits-1
     """
     from .reporting import write_page
 
     path = out or run / "report.html"
-    pictures = write_page(run, path, png)
+    write_page(run, path, png)
     typer.echo(f"report:  {path}")
-    for picture in pictures:
-        typer.echo(f"picture: {picture}")
+    if png:
+        typer.echo(f"png:     {png}")
 
 
 @app.command()
@@ -308,7 +308,7 @@ def space(
         description.print_space(load_space(name))
 
 
-for command in (train, evaluate, compare, recipe, latency):
+for command in (data, train, evaluate, compare, recipe, latency):
     app.command()(command)
 app.add_typer(model_app, name="latency-model")
 

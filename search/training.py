@@ -50,7 +50,7 @@ def run_epochs(
                 folder.write_curve(curve)
                 if on_epoch is not None:
                     on_epoch(training.epoch, curve[-1])
-            shown.end_epoch(curve[-1])
+            shown.end_epoch(curve[-1], training.waited)
     wait_for_all()
 
 

@@ -1,4 +1,4 @@
-"""The command line of training: `bneck train`, `bneck evaluate`, `bneck recipe`."""
+"""The command line of training: `bneck train`, `evaluate`, `compare`, `recipe` and `data`."""
 
 import json
 from dataclasses import asdict
@@ -103,7 +103,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a network on your images, from scratch or from trained weights.
+    """Train a network on your images.
 
     bneck train mobilenet_v3_small --data folder:photos --pretrained --epochs 5 --out runs/photos
 
@@ -156,7 +156,7 @@ def evaluate(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Judge a trained network: accuracy, calibration, each class, latency, cost.
+    """Judge a trained network on images.
 
     bneck evaluate runs/photos --data folder:photos --json
     """
@@ -220,7 +220,7 @@ def compare(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train networks, or augmentations, alike and with several seeds, and say what can be told apart.
+    """Train networks alike, several seeds each.
 
     bneck compare mobilenet_v3_small mobilenet_v2 --data fashion-mnist --seeds 3
     """
@@ -276,6 +276,27 @@ def recipe(
         typer.echo(json.dumps(asdict(load_recipe(name)), indent=2))
     else:
         typer.echo(recipe_yaml(load_recipe(name)), nl=False)
+
+
+def data(
+    name: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)],
+    check: Annotated[bool, typer.Option("--check", help="decode every image of a folder")] = False,
+    data_root: DataRootOption = None,
+    download: DownloadOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a data set holds, class by class.
+
+    bneck data folder:photos --check
+    """
+    from ..evaluate.data import load_data
+    from .data_description import as_dict, print_data
+
+    found = as_dict(load_data(name, root=data_root, download=download), check=check)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        print_data(found)
 
 
 def changes_of(context: typer.Context, without: str = "") -> tuple[tuple[str, Any], ...]:

@@ -18,7 +18,7 @@ from ..search_space import Architecture, GoalError, RunError
 from ..search_space.network import Network
 from .checkpoints import find_checkpoint
 from .inspection import find
-from .processes import process_count
+from .processes import is_first, process_count, wait_for_all
 from .start import free_folder, torch_device
 from .training import save_progress
 from .worker import load_run_data, seeded_network
@@ -111,7 +111,7 @@ def for_data(architecture: Architecture, data: Data, resolution_px: int | None =
 
 
 def begin(request: TrainingRequest, settings: TrainingSettings, data: Data) -> TrainingFolder:
-    """Make the training's folder, with a checkpoint from before the first epoch.
+    """Make the training's folder, with a checkpoint from before the first epoch; all processes together.
 
     Raises:
         BneckError: the weights cannot be had, or the folder exists; then nothing has been made.
@@ -121,9 +121,10 @@ def begin(request: TrainingRequest, settings: TrainingSettings, data: Data) -> T
         raise RunError(f"{out} exists; choose another --out, or go on with it: bneck train {out} --resume")
     network = _first_network(request, settings)
     training = Training(network, data, settings.recipe, seed=settings.seed, conditions=settings.conditions)
-    folder = TrainingFolder.create(out, settings)
-    save_progress(folder, training, [])
-    return folder
+    if is_first():
+        save_progress(TrainingFolder.create(out, settings), training, [])
+    wait_for_all()
+    return TrainingFolder(out, settings)
 
 
 def reopen(request: TrainingRequest, *, same_words: bool) -> tuple[TrainingFolder, Data]:

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..evaluate import Epoch
 from .progress import left_in_words
 
+MUCH_WAITING = 0.1
+
 
 class TrainingProgress:
     """The progress of one training; on a terminal with a bar.
@@ -69,12 +71,19 @@ class TrainingProgress:
         self.pace = self.shown / max(self.clock() - self.epoch_began, 1e-9)
         self.bar.update(self.task, advance=images, pace=self.pace)
 
-    def end_epoch(self, point: Epoch) -> None:
-        """A line that stays, and the next epoch."""
+    def end_epoch(self, point: Epoch, waited: float = 0.0) -> None:
+        """A line that stays, and the next epoch.
+
+        Args:
+            waited: share of the time that was spent waiting for images; told where it is much.
+        """
         self.bar.update(self.task, completed=self.images * self.epoch)
         left = (self.clock() - self.began) / (self.epoch - self.first) * (self.epochs - self.epoch)
         told = f"epoch {self.epoch}/{self.epochs}: {in_words(point)}"
-        self.say(f"{told}; {self.pace:,.0f} images/s; {left_in_words(left)}")
+        pace = f"{self.pace:,.0f} images/s"
+        if waited >= MUCH_WAITING:
+            pace += f", {waited:.0%} of the time waiting for images"
+        self.say(f"{told}; {pace}; {left_in_words(left)}")
         self.begin_epoch(self.epoch + 1)
 
     def say(self, line: str) -> None:

@@ -14,8 +14,7 @@ from ..results.training import TrainingFolder
 from ..results.training_report import write_training_results
 from ..search_space import GoalError
 from .options import INTERRUPTED
-from .processes import is_first, joined, process_count, wait_for_all
-from .reporting import write_page
+from .processes import is_first, joined, process_count
 from .start import torch_device
 from .tensorboard_events import events
 from .training import run_epochs
@@ -64,9 +63,8 @@ def train_and_report(
             raise typer.Exit(INTERRUPTED) from None
     if not is_first():
         return
-    result = write_training_results(folder, data, settings.conditions.device)
-    if png:
-        write_page(folder.folder, folder.report_file, folder.folder / "pictures")
+    pictures = folder.folder / "pictures" if png else None
+    result = write_training_results(folder, data, device=settings.conditions.device, pictures=pictures)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
         return
@@ -112,10 +110,8 @@ def _device(request: TrainingRequest, resume: bool) -> str:
 
 
 def _opened(request: TrainingRequest, resume: bool) -> tuple[TrainingFolder, Data]:
-    """A new training, made by the first process, or one that was stopped."""
+    """A new training, or one that was stopped."""
     if resume:
         return reopen(request, same_words=request.out is not None)
     settings, data = plan(request)
-    folder = begin(request, settings, data) if is_first() else None
-    wait_for_all()
-    return folder or TrainingFolder.open(request.out or Path()), data
+    return begin(request, settings, data), data

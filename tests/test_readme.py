@@ -24,6 +24,8 @@ def shortened(command: str) -> str:
     """A search for two networks, each trained once over the images; a model of the fewest networks."""
     if command.startswith("bneck latency-model build"):
         return f"{command} --networks 20 --held-out 5"
+    if command.startswith("bneck compare"):
+        return f"{command} --epochs 1"
     is_new_search = command.startswith("bneck search") and "--resume" not in command
     return f"{command} {SHORT}" if is_new_search else command
 
@@ -61,7 +63,19 @@ def test_every_bneck_command_of_the_readme_runs(tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ran = [line for line in commands() if line.startswith("bneck ")]
     told = {line.split()[1] for line in ran}
-    assert told == {"search", "front", "report", "export", "inspect", "space", "latency", "latency-model"}
+    assert told == {
+        "search",
+        "front",
+        "report",
+        "export",
+        "inspect",
+        "space",
+        "latency",
+        "latency-model",
+        "train",
+        "evaluate",
+        "compare",
+    }
     for line in ran:
         done = subprocess.run(
             shortened(line),

@@ -34,6 +34,11 @@ def test_every_part_has_every_class_even_of_three_images() -> None:
     assert sizes == [[1, 70], [1, 15], [1, 15]]
 
 
+def test_a_label_that_no_image_has_is_passed_over() -> None:
+    rest, part = stratified_parts(torch.tensor([0, 2, 2, 0]), (0.5,))
+    assert [sorted(torch.tensor([0, 2, 2, 0])[places].tolist()) for places in (rest, part)] == [[0, 2]] * 2
+
+
 def test_a_subset_keeps_the_proportions_of_the_classes() -> None:
     labels = torch.tensor([0] * 600 + [1] * 300 + [2] * 100)
     chosen = stratified_subset(labels, 50)

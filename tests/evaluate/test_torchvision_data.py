@@ -202,8 +202,10 @@ def test_a_list_that_is_not_of_the_classes_is_not_believed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def make(self: Any, root: Path) -> None:
-        # As `labels` of another kind may be, and `_samples` without classes.
-        self.pictures = Growing(30, labels=[5] * 30, targets=["x"] * 30, _samples=[("file",)] * 30)
+        # As `labels` and `y` of another kind may be, and `_samples` without classes.
+        self.pictures = Growing(
+            30, labels=[5] * 30, y=[0] * 30, targets=["x"] * 30, _samples=[("file",)] * 30
+        )
 
     known(monkeypatch, make)
     data = load_data("torchvision:Toy", root=tmp_path)
@@ -338,6 +340,18 @@ def test_classes_with_too_few_images_are_named(monkeypatch: pytest.MonkeyPatch, 
     assert error_of("torchvision:Toy", tmp_path) == (
         "torchvision:Toy: class 'b' needs at least 3 images, got 2; class 'c' needs at least 3 images, "
         "got 2; add images or remove the classes"
+    )
+
+
+def test_broken_files_are_not_taken_for_a_missing_split(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def make(self: Any, root: Path, split: str = "train") -> None:
+        raise ValueError("not a MATLAB file")
+
+    known(monkeypatch, make)
+    assert error_of("torchvision:Toy", tmp_path) == (
+        "torchvision:Toy: cannot be read from ROOT (not a MATLAB file); put it there as torchvision describes"
     )
 
 

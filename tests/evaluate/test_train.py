@@ -10,8 +10,8 @@ from torch import Generator, Tensor, nn
 from torch.optim import SGD
 
 from bneck.evaluate import Accuracy, Recipe
-from bneck.evaluate.data import Data, Split, limited, load_data
 from bneck.evaluate.augment import NO_AUGMENTATION, Augmentation
+from bneck.evaluate.data import Data, Split, limited, load_data
 from bneck.evaluate.optimizers import cosine_with_warmup
 from bneck.evaluate.train import train
 from bneck.evaluate.training import TrainingFailedError, judge, settle_norms

@@ -1,0 +1,101 @@
+"""Trainings of a toy on noise: small enough to be run many times over."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bneck.evaluate import Epoch, Recipe
+from bneck.evaluate.checkpoint import checkpoint_of, load_checkpoint, save_checkpoint
+from bneck.evaluate.image_tensors import LabelledImages, TensorData, tensor_data
+from bneck.evaluate.training import Conditions, Training
+from bneck.search_space import Architecture, Block, Head, Stem
+from bneck.search_space.network import Network, build_network
+
+# Every kind of layer: a residual block, attention of both kinds, a hidden layer.
+SMALL = Architecture(
+    resolution_px=8,
+    stem=Stem(4, stride=1),
+    blocks=(
+        Block(3, 8, 4, "se", "relu", 1, squeeze=2),
+        Block(5, 8, 4, "eca", "hardswish", 1),
+        Block(3, 8, 6, "none", "relu", 2),
+    ),
+    head=Head(10, 6),
+    classes=2,
+)
+PLAIN = Recipe(
+    epochs=3,
+    batch_size=8,
+    learning_rate=0.05,
+    warmup=0.0,
+    dropout=0.0,
+    clip=0.0,
+    label_smoothing=0.0,
+    weight_decay=0.0,
+    augment="none",
+    norm_images=0,
+)
+
+
+def noise_data(
+    *, train: int = 20, validation: int = 9, channels: int = 3, names: tuple[str, ...] = ("a", "b")
+) -> TensorData:
+    """Bytes at random, 8x8, with the classes in turn; the same ones each time."""
+    source = torch.Generator().manual_seed(1)
+
+    def images(count: int) -> LabelledImages:
+        pixels = torch.randint(0, 256, (count, 8, 8, channels), generator=source, dtype=torch.uint8)
+        return LabelledImages(pixels, torch.arange(count) % len(names))
+
+    parts = {"train": images(train), "validation": images(validation), "test": images(4)}
+    return tensor_data("noise", names, parts, flips=True)  # type: ignore[arg-type]
+
+
+def toy(architecture: Architecture = SMALL, seed: int = 0) -> Network:
+    """The same network each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build_network(architecture)
+
+
+def training_of(recipe: Recipe, *, seed: int = 3, conditions: Conditions | None = None) -> Training:
+    return Training(toy(), noise_data(), recipe, seed=seed, conditions=conditions)
+
+
+def gone_on(path: Path, conditions: Conditions | None = None) -> tuple[Training, list[Epoch]]:
+    """A training that goes on from a file, with torch's own random numbers somewhere else."""
+    torch.manual_seed(hash(str(path)) % 1000)
+    found = load_checkpoint(path)
+    training = Training(
+        found.network(), noise_data(), found.recipe, seed=found.seed + 1, conditions=conditions
+    )
+    training.restore(found.state)
+    return training, list(found.curve)
+
+
+def keep(training: Training, curve: list[Epoch], path: Path) -> None:
+    save_checkpoint(
+        checkpoint_of(training.network, training.data, training.recipe, 3, curve, training.state()), path
+    )
+
+
+def one_epoch(training: Training) -> Epoch:
+    point = training.run_epoch()
+    top1, loss = training.judge()
+    return replace(point, validation_loss=loss, validation_top1=top1)
+
+
+def everything(training: Training) -> dict[str, Tensor]:
+    """Copies of all tensors that the next epoch and the judgement follow from."""
+    found = {f"weights.{name}": value for name, value in training.network.state_dict().items()}
+    found |= {f"judged.{name}": value for name, value in training.judged.state_dict().items()}
+    return {name: value.detach().clone() for name, value in (found | training.state()).items()}
+
+
+def differing(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> list[str]:
+    """The names whose values are not the same to the bit."""
+    assert list(first) == list(second)
+    return [name for name, value in first.items() if not value.equal(second[name])]
