@@ -145,15 +145,18 @@ class Training:
                 if batch is None:
                     break
                 images, labels = (each.to(self.device, non_blocking=True) for each in batch)
+                count = len(labels)
+                if count == 0:  # other processes have images, and all must step together
+                    images, labels = images.new_zeros(2, *self.network.input_shape), labels.new_zeros(2)
                 images, targets = mixed(images, labels, classes, self._augmentation)
-                loss, right = self._step(images, targets)
-                loss_sum += loss * len(labels)
-                total[1] += right
-                total[2] += len(labels)
+                loss, right = self._step(images, targets, weight=min(count, 1))
+                loss_sum += loss * count
+                total[1] += right if count else 0
+                total[2] += count
                 if self.world == 1 and number % _LOOK_AT_LOSS == 0 and not math.isfinite(float(loss_sum)):
                     break
                 if on_batch is not None:
-                    on_batch(len(labels) * self.world)
+                    on_batch(count * self.world)
         total[0] = loss_sum
         if self.world > 1:
             dist.all_reduce(total)
@@ -225,8 +228,8 @@ class Training:
             shard=(self.rank, self.world),
         )
 
-    def _step(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Change the weights once; the mean loss, and how many answers were right."""
+    def _step(self, images: Tensor, targets: Tensor, weight: int = 1) -> tuple[Tensor, Tensor]:
+        """Change the weights once; the mean loss times `weight`, and how many answers were right."""
         optimizer, scaler = self._optimizer, self._scaler
         rate = self.recipe.learning_rate * self._share(self.steps)
         for group in optimizer.param_groups:
@@ -235,7 +238,7 @@ class Training:
         reduced = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.conditions.precision)
         with torch.autocast(self.device, reduced, enabled=reduced is not None):
             logits: Tensor = self._model(images)
-            loss: Tensor = self._loss_of(logits, targets)
+            loss: Tensor = self._loss_of(logits, targets) * weight
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip:
             scaler.unscale_(optimizer)

@@ -97,5 +97,10 @@ def everything(training: Training) -> dict[str, Tensor]:
 
 def differing(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> list[str]:
     """The names whose values are not the same to the bit."""
-    assert list(first) == list(second)
-    return [name for name, value in first.items() if not value.equal(second[name])]
+    return [name for name in first.keys() | second.keys() if not _equal(first.get(name), second.get(name))]
+
+
+def _equal(first: Tensor | None, second: Tensor | None) -> bool:
+    if first is None or second is None:
+        return False
+    return first.dtype == second.dtype and first.equal(second)

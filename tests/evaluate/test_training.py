@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,14 +50,6 @@ RECIPES = {
 }
 
 
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
-
-
 def rehearsed(recipe: Recipe, tmp_path: Path, conditions: Conditions | None = None) -> None:
     """Stop at every boundary, go on from the file, and come to what an unbroken training comes to."""
     unbroken = training_of(recipe, conditions=conditions)
@@ -77,10 +68,18 @@ def rehearsed(recipe: Recipe, tmp_path: Path, conditions: Conditions | None = No
         assert differing(everything(training), everything(unbroken)) == []
 
 
-@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("name", RECIPES)
 def test_stopped_at_any_epoch_a_training_comes_to_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     rehearsed(RECIPES[name], tmp_path)
+
+
+@pytest.mark.slow
+def test_so_does_one_that_computes_with_two_threads(tmp_path: Path) -> None:
+    torch.set_num_threads(2)
+    try:
+        rehearsed(RICH, tmp_path)
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.xfail(
