@@ -171,7 +171,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     except BneckError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: the checkpoint is damaged ({first_line(error)})") from None
 
 

@@ -1,12 +1,13 @@
 """How networks are trained, as a value that a run keeps, and the recipes known by name."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, get_args
 
 from ..search_space.entry import Entry, dump, parse, parse_file
-from ..search_space.errors import FieldError, UnknownNameError
+from ..search_space.errors import BneckError, FieldError, UnknownNameError
 from ..search_space.flat import read_flat
 from .augment import parse_augmentation
 
@@ -70,6 +71,10 @@ class Recipe:
         ):
             if getattr(self, name) not in known:
                 raise FieldError(name, f"must be one of {', '.join(known)}, got '{getattr(self, name)}'")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise FieldError(field.name, f"must be a finite number, got {value}")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise FieldError(name, f"must be at least 1, got {getattr(self, name)}")
@@ -84,7 +89,10 @@ class Recipe:
                 raise FieldError(name, f"must be from 0 to below 1, got {getattr(self, name)}")
         if not 0 <= self.warmup <= 1:
             raise FieldError("warmup", f"must be from 0 to 1, got {self.warmup}")
-        parse_augmentation(self.augment)
+        try:
+            parse_augmentation(self.augment)
+        except BneckError as error:
+            raise FieldError("augment", f"is no augmentation: {error}") from None
 
 
 def load_recipe(name_or_path: str) -> Recipe:

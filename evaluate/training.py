@@ -93,7 +93,7 @@ class Training:
         self._share = schedule_of(recipe, self.steps_an_epoch)
         self._loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self._shuffle = Generator().manual_seed(seed)
-        self._random = _RandomState(seed, self.device)
+        self._seed, self._random = seed, _RandomState(seed, self.device)
         self._average: AveragedModel | None = None
         if recipe.ema:
             moving = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
@@ -136,6 +136,9 @@ class Training:
         total = torch.zeros(3, dtype=torch.float64, device=self.device)  # loss, right answers, images
         loss_sum = torch.zeros((), device=self.device)
         waited, start = 0.0, time.perf_counter()
+        if self.world > 1:  # each process draws its own, and a checkpoint holds those of one
+            own_seed = (self._seed * self.world + self.rank) * self.recipe.epochs + self.epoch
+            self._random = _RandomState(own_seed, self.device)
         with self._random.own():
             batches = enumerate(self._batches(), start=1)
             while True:
@@ -149,7 +152,7 @@ class Training:
                 if count == 0:  # other processes have images, and all must step together
                     images, labels = images.new_zeros(2, *self.network.input_shape), labels.new_zeros(2)
                 images, targets = mixed(images, labels, classes, self._augmentation)
-                loss, right = self._step(images, targets, weight=min(count, 1))
+                loss, right = self._step(images, targets, self._weight(count))
                 loss_sum += loss * count
                 total[1] += right if count else 0
                 total[2] += count
@@ -175,6 +178,9 @@ class Training:
             TrainingFailedError: the loss is no longer a number.
         """
         network = self.judged
+        if self.world > 1:
+            for statistics in network.buffers():
+                dist.broadcast(statistics, 0)
         if self.recipe.norm_images and self.recipe.freeze == "none":
             settle_norms(network, self.data, self.recipe, self.device)
         top1, loss = judge(network, self.data, split, device=self.device, shard=(self.rank, self.world))
@@ -210,12 +216,16 @@ class Training:
             setattr(self, name, int(state[name]))
 
     def _restore_optimizer(self, values: Mapping[str, Tensor]) -> None:
-        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        groups = self._optimizer.param_groups
+        parameters = [p for group in groups for p in group["params"]]
+        fused = bool(groups[0].get("fused"))
         for name, value in values.items():
             number, _, key = name.partition(".")
             parameter = parameters[int(number)]
             if value.shape == parameter.shape:  # in the memory format of its weight, as it was
                 value = torch.empty_like(parameter).copy_(value)
+            elif fused:  # which counts its steps where the weights are
+                value = value.to(parameter.device)
             self._optimizer.state[parameter][key] = value
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -228,8 +238,16 @@ class Training:
             shard=(self.rank, self.world),
         )
 
-    def _step(self, images: Tensor, targets: Tensor, weight: int = 1) -> tuple[Tensor, Tensor]:
-        """Change the weights once; the mean loss times `weight`, and how many answers were right."""
+    def _weight(self, count: int) -> float:
+        """What a mean over `count` images counts for in the mean over all processes' means."""
+        if self.world == 1:
+            return 1.0
+        everyone = torch.tensor(float(count), device=self.device)
+        dist.all_reduce(everyone)
+        return count * self.world / float(everyone)
+
+    def _step(self, images: Tensor, targets: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+        """Change the weights once; the mean loss, and how many answers were right."""
         optimizer, scaler = self._optimizer, self._scaler
         rate = self.recipe.learning_rate * self._share(self.steps)
         for group in optimizer.param_groups:
@@ -238,8 +256,8 @@ class Training:
         reduced = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.conditions.precision)
         with torch.autocast(self.device, reduced, enabled=reduced is not None):
             logits: Tensor = self._model(images)
-            loss: Tensor = self._loss_of(logits, targets) * weight
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            loss: Tensor = self._loss_of(logits, targets)
+        scaler.scale(loss * weight).backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip:
             scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
@@ -311,8 +329,10 @@ def settle_norms(network: Network, data: Data, recipe: Recipe, device: str = "cp
         augment=parse_augmentation(recipe.augment),
     )
     few = (batch for _, batch in zip(range(batches), (x for x, _ in images), strict=False))
+    network.set_drop_path(0)  # nothing is left out when the network judges
     with torch.random.fork_rng(devices=[]):  # dropout draws, though no statistics lie behind it
         update_bn(few, network, torch.device(device))
+    network.set_drop_path(recipe.drop_path)
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

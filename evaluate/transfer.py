@@ -1,14 +1,15 @@
 """Starting from the weights of a network that was trained on other images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import BatchNorm2d
 
-from ..search_space import ArchitectureError, RunError
+from ..search_space import Architecture, ArchitectureError, RunError
 from ..search_space.errors import first_line
-from ..search_space.network import Network, from_torchvision, pretrained
+from ..search_space.network import Network, from_torchvision, pretrained, refuse_unless_in_torchvision
 
 _STEM, _CLASSIFIER = "stem.conv.weight", "classifier."
 
@@ -23,6 +24,7 @@ def pretrained_network(name: str, file: Path | None = None) -> Network:
         ArchitectureError: torchvision has no weights for that name, or the file is of another network.
         RunError: they cannot be read or fetched.
     """
+    refuse_unless_in_torchvision(name.partition("@")[0] if file else name)
     try:
         if file is None:
             return pretrained(name)
@@ -42,31 +44,40 @@ def pretrained_network(name: str, file: Path | None = None) -> Network:
 
 
 def transfer(network: Network, source: Network) -> None:
-    """Copy the weights of a trained network into one for other images.
+    """Copy the weights of a trained network into the same network for other images.
 
     A classifier for another number of classes stays as it was drawn. A stem for grey images gets
     the sum over the colours, and one for colour images a third of the grey weights for each.
 
     Raises:
-        RunError: the two differ elsewhere.
+        RunError: it is another network.
     """
-    own, given = network.state_dict(), source.state_dict()
-    weights: dict[str, Tensor] = {}
-    for name, value in own.items():
-        other = given.get(name)
-        if other is not None and name == _STEM:
-            other = _for_channels(other, value.shape[1])
-        if other is not None and other.shape == value.shape:
-            weights[name] = other
-        elif name.startswith(_CLASSIFIER):
-            weights[name] = value
-        else:
-            got = tuple(other.shape) if other is not None else "none"
-            wanted = tuple(value.shape)
-            raise RunError(f"the weights are of another network: {name} must be {wanted}, got {got}")
+    own, given = network.architecture, source.architecture
+    alike = replace(
+        given, resolution_px=own.resolution_px, image_channels=own.image_channels, classes=own.classes
+    )
+    if alike != own:
+        raise RunError(f"the weights are of another network: {_first_difference(own, given)}")
+    weights = source.state_dict()
+    weights[_STEM] = _for_channels(weights[_STEM], own.image_channels)
+    if own.classes != given.classes:
+        weights |= {
+            name: value for name, value in network.state_dict().items() if name.startswith(_CLASSIFIER)
+        }
     network.load_state_dict(weights)
     for norm, like in zip(_norms(network), _norms(source), strict=True):
         norm.eps, norm.momentum = like.eps, like.momentum
+
+
+def _first_difference(own: Architecture, given: Architecture) -> str:
+    if own.stem != given.stem:
+        return "the stem differs"
+    for number, (mine, theirs) in enumerate(zip(own.blocks, given.blocks, strict=False), start=1):
+        if mine != theirs:
+            return f"block {number} differs"
+    if len(own.blocks) != len(given.blocks):
+        return f"it has {len(given.blocks)} blocks, not {len(own.blocks)}"
+    return "the head differs"
 
 
 def _for_channels(weight: Tensor, channels: int) -> Tensor:

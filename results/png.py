@@ -13,19 +13,26 @@ _WIDTH_PX, _HEIGHT_PX, _SCALE = 1100, 500, 2
 _REMEDY = "pip install 'bneck[png]', and Chrome or chromium on the PATH"
 
 
+def require_png() -> None:
+    """Raise `RunError` where kaleido is not installed."""
+    try:
+        import kaleido  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise RunError(
+            f"PNG files need the package {error.name}, which is not installed; get it: {_REMEDY}"
+        ) from None
+
+
 def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
     """Write `NAME.png` for each figure, over an older one; a file is never half written.
 
     Raises:
         RunError: kaleido or a browser is missing, a figure cannot be drawn, or the folder not written.
     """
-    try:
-        import kaleido
-        from kaleido.errors import ChromeNotFoundError
-    except ModuleNotFoundError as error:
-        raise RunError(
-            f"PNG files need the package {error.name}, which is not installed; get it: {_REMEDY}"
-        ) from None
+    require_png()
+    import kaleido
+    from kaleido.errors import ChromeNotFoundError
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".png-", dir=folder) as unfinished:

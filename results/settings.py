@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from ..evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
 from ..evaluate.latency_setup import read_setup
@@ -12,6 +12,9 @@ from ..search_space.entry import Entry, dump, parse_file
 from ..search_space.flat import read_as, read_flat
 from ..search_space.space_file import read_space, space_to_dict
 from ..search_space.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from ..evaluate.data import Data
 
 FORMAT = "run/2"
 LatencyFrom = Literal["measurements", "model", "both"]
@@ -33,6 +36,12 @@ class DataSettings:
     class_names: tuple[str, ...] = ()
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()
+
+    def of(self, data: "Data") -> "DataSettings":
+        """The same with the classes and the normalisation of the images that were found."""
+        return replace(
+            self, class_names=data.class_names, pixel_mean=data.pixel_mean, pixel_std=data.pixel_std
+        )
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,11 @@ class TrainingFolder:
             ) from None
         except OSError as error:
             raise RunError(f"{folder} cannot be made: {error.strerror}") from None
-        write_whole(folder / _SETTINGS, _to_yaml(settings))
+        try:
+            write_whole(folder / _SETTINGS, _to_yaml(settings))
+        except RunError:
+            folder.rmdir()
+            raise
         return cls(folder, settings)
 
     @classmethod

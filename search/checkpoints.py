@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from ..evaluate.checkpoint import Checkpoint, load_checkpoint
-from ..results import Run
+from ..results import DataSettings
 from ..results.training import TrainingFolder, is_training
 from ..search_space import RunError
+from .inspection import trial_of
 
 
 def find_checkpoint(words: str) -> Checkpoint:
@@ -14,23 +15,30 @@ def find_checkpoint(words: str) -> Checkpoint:
     Raises:
         BneckError: none of these, or it cannot be read.
     """
-    folder, mark, trial = words.rpartition("#")
-    if mark:
-        run = Run.open(Path(folder))
-        return load_checkpoint(run.checkpoint(run.record(trial).architecture))
     path = Path(words)
-    if path.is_dir():
-        if is_training(path):
-            return TrainingFolder.open(path).model()
-        raise RunError(f"{words} is no training; give a folder of `bneck train`, a file or RUN#TRIAL")
-    return load_checkpoint(path)
+    if path.is_dir() and is_training(path):
+        return TrainingFolder.open(path).model()
+    return load_checkpoint(checkpoint_path(words))
 
 
 def checkpoint_path(words: str) -> Path:
     """The file behind the name, whose size is the network's on disk."""
-    folder, mark, trial = words.rpartition("#")
-    if mark:
-        run = Run.open(Path(folder))
-        return run.checkpoint(run.record(trial).architecture)
     path = Path(words)
-    return TrainingFolder.open(path).model_file if path.is_dir() else path
+    if path.is_dir():
+        if is_training(path):
+            return TrainingFolder.open(path).model_file
+        raise RunError(f"{words} is no training; give a folder of `bneck train`, a file or RUN#TRIAL")
+    if trial := trial_of(words):
+        run, number = trial
+        return run.checkpoint(run.record(number).architecture)
+    return path
+
+
+def data_behind(words: str) -> DataSettings | None:
+    """The images that the network was trained on; None for a file, which knows their name alone."""
+    path = Path(words)
+    if path.is_dir() and is_training(path):
+        return TrainingFolder.open(path).settings.data
+    if trial := trial_of(words):
+        return trial[0].settings.data
+    return None

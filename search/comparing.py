@@ -16,7 +16,7 @@ from ..results.comparison import Comparison, Contestant, Result
 from ..results.comparison_page import comparison_html, figures
 from ..results.comparison_rows import comparison_dict, results_csv, table_rows, to_csv
 from ..results.describe import pairs
-from ..results.png import write_pngs
+from ..results.png import require_png, write_pngs
 from ..results.training import TrainingFolder, TrainingSettings, is_training
 from ..results.training_report import judge_on, write_result
 from ..search_space import GoalError, RunError, cost
@@ -33,6 +33,8 @@ from .start import free_folder, torch_device
 from .training import run_epochs
 from .training_plan import TrainingRequest, begin, plan, reopen
 from .training_progress import TrainingProgress
+
+_TRAININGS = "trainings"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class ComparisonRequest:
 
     def training(self, name: str, seed: int, out: Path) -> TrainingRequest:
         """One training of it all."""
-        folder = out / "trainings" / f"{_file_name(name)}-seed{seed}"
+        folder = out / _TRAININGS / f"{_file_name(name)}-seed{seed}"
         request = replace(self.one, seed=seed, out=folder)
         if self.augments:
             return replace(request, changes=(*self.one.changes, ("augment", name)))
@@ -75,7 +77,11 @@ def compare_and_report(
     """
     if len({_file_name(name) for name in request.names}) < len(request.names):
         raise GoalError(f"each must have a name of its own, got {', '.join(request.names)}")
+    if png:
+        require_png()
     out = request.out or free_folder("compare", request.one.data)
+    if resume and not (out / _TRAININGS).is_dir():
+        raise RunError(f"{out} is no comparison to go on with; leave --resume out to begin one")
     if out.exists() and not resume:
         raise RunError(f"{out} exists; choose another --out, or go on with it: --out {out} --resume")
     settings = {name: plan(request.training(name, 0, out))[0] for name in request.names}
@@ -215,7 +221,7 @@ def _facts(settings: Mapping[str, TrainingSettings], out: Path) -> list[tuple[st
         ("network" if len({each.architecture for each in settings.values()}) == 1 else "first", first.name),
         ("images", f"{first.architecture.resolution_px} px, {first.architecture.classes} classes"),
         ("began from", first.begins_from),
-        ("trainings", str(out / "trainings")),
+        ("trainings", str(out / _TRAININGS)),
         ("machine", pairs(first.host.items())),
         ("versions", pairs(first.versions.items())),
     ]

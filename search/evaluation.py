@@ -7,15 +7,17 @@ from typing import Any, get_args
 from rich.markup import escape
 
 from ..evaluate import short_count
-from ..evaluate.data import Split, broken_text, load_data
+from ..evaluate.data import Split, broken_text
+from ..results import DataSettings
 from ..results.describe import milliseconds
 from ..results.training_report import judge_on
 from ..search_space import Architecture, GoalError, UnknownNameError, cost
-from .checkpoints import checkpoint_path, find_checkpoint
+from .checkpoints import checkpoint_path, data_behind, find_checkpoint
 from .inspection import NamedArchitecture
 from .measuring import measure_all, meter_for
 from .printing import plain_table, wide_console
 from .start import torch_device
+from .worker import load_run_data
 
 _MOST_CLASSES = 30
 
@@ -42,7 +44,9 @@ def evaluate_checkpoint(
     """
     checkpoint = find_checkpoint(words)
     architecture = checkpoint.architecture
-    images = load_data(data or checkpoint.data, root=data_root, download=download)
+    known = DataSettings(data) if data else data_behind(words) or DataSettings(checkpoint.data)
+    root = str(data_root) if data_root else known.root
+    images = load_run_data(DataSettings(known.name, root), download=download)
     metrics = judge_on(checkpoint, images, _split(split), torch_device(device))
     network_cost = cost(architecture)
     return {

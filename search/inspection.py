@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..evaluate import short_count
 from ..search_space import (
@@ -18,6 +18,9 @@ from ..search_space import (
 )
 from .printing import plain_table, wide_console
 
+if TYPE_CHECKING:
+    from ..results import Run
+
 
 @dataclass(frozen=True)
 class NamedArchitecture:
@@ -31,11 +34,9 @@ def find(words: str) -> NamedArchitecture:
     Raises:
         BneckError: none of these, with what would work.
     """
-    folder, mark, trial = words.rpartition("#")
-    if mark:
-        from ..results import Run
-
-        return NamedArchitecture(words, Run.open(Path(folder)).record(trial).architecture)
+    if trial := trial_of(words):
+        run, number = trial
+        return NamedArchitecture(words, run.record(number).architecture)
     path = Path(words)
     if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
         return NamedArchitecture(words, load_architecture(path))
@@ -43,6 +44,16 @@ def find(words: str) -> NamedArchitecture:
         return NamedArchitecture(words, published(words))
     except UnknownNameError:
         raise UnknownNameError("network", words, PUBLISHED_NAMES) from None
+
+
+def trial_of(words: str) -> tuple["Run", str] | None:
+    """The run and the trial that `RUN#TRIAL` names; None for words without `#`, or the name of a file."""
+    folder, mark, trial = words.rpartition("#")
+    if not mark or Path(words).exists():
+        return None
+    from ..results import Run
+
+    return Run.open(Path(folder)), trial
 
 
 def as_dict(named: NamedArchitecture) -> dict[str, Any]:

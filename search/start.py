@@ -5,7 +5,7 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,9 +73,7 @@ def new_run(request: Request) -> Run:
     images = DataSettings(request.data, root, request.train_images, request.validation_images)
     space = load_space(request.space)
     data = load_run_data(images, download=request.download)
-    images = replace(
-        images, class_names=data.class_names, pixel_mean=data.pixel_mean, pixel_std=data.pixel_std
-    )
+    images = images.of(data)
     space = space.for_data(data.image_channels, len(data.class_names))
     rng = random.Random(request.seed)
     require_feasible(space, goals, rng)
@@ -182,7 +180,9 @@ def _create_study(run: Run) -> None:
 def free_folder(what: str, data: str) -> Path:
     """`runs/WHAT-DATA-N` with the first number that is free, for a space or a network by name or file."""
     kind, _, path = data.partition(":")
-    name = f"{Path(what).stem.replace('#', '-')}-{Path(path).name or kind}"
+    file = Path(what)
+    stem = file.stem if file.suffix in (".yaml", ".yml", ".json") else file.name
+    name = f"{stem.replace('#', '-')}-{Path(path).name or kind}"
     number = 1
     while (folder := Path("runs") / f"{name}-{number}").exists():
         number += 1

@@ -18,6 +18,14 @@ NAMES = {
 }
 
 
+def require_tensorboard() -> None:
+    """Raise `RunError` where TensorBoard is not installed."""
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError:
+        raise RunError("--tensorboard needs a package more: pip install 'bneck[tensorboard]'") from None
+
+
 @contextmanager
 def events(folder: Path, done: int) -> Iterator[OnEpoch]:
     """What writes an epoch's values into `folder`.
@@ -27,10 +35,9 @@ def events(folder: Path, done: int) -> Iterator[OnEpoch]:
     Raises:
         RunError: TensorBoard is not installed.
     """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise RunError("--tensorboard needs a package more: pip install 'bneck[tensorboard]'") from None
+    require_tensorboard()
+    from torch.utils.tensorboard import SummaryWriter
+
     with SummaryWriter(str(folder), purge_step=done + 1) as writer:
 
         def write(epoch: int, point: Epoch) -> None:

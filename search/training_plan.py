@@ -1,5 +1,6 @@
 """What `bneck train` is asked for: everything is checked before a folder is made."""
 
+import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,9 +68,7 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
     root = str(request.data_root) if request.data_root else None
     images = DataSettings(request.data, root, request.train_images, request.validation_images)
     data = load_run_data(images, download=request.download)
-    images = replace(
-        images, class_names=data.class_names, pixel_mean=data.pixel_mean, pixel_std=data.pixel_std
-    )
+    images = images.of(data)
     recipe = load_recipe(request.recipe or ("guide" if data.side_px is None else "small-images"))
     recipe = replace(recipe, **dict(request.changes))
     processes = process_count()
@@ -77,6 +76,7 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
         raise GoalError(
             f"the batch size must be a multiple of {processes} processes, got {recipe.batch_size}"
         )
+    _refuse_steps_of_one(recipe.batch_size // processes, -(-data.count("train") // processes))
     device = torch_device(request.device)
     settings = TrainingSettings(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -122,7 +122,12 @@ def begin(request: TrainingRequest, settings: TrainingSettings, data: Data) -> T
     network = _first_network(request, settings)
     training = Training(network, data, settings.recipe, seed=settings.seed, conditions=settings.conditions)
     if is_first():
-        save_progress(TrainingFolder.create(out, settings), training, [])
+        folder = TrainingFolder.create(out, settings)
+        try:
+            save_progress(folder, training, [])
+        except RunError:
+            shutil.rmtree(out)
+            raise
     wait_for_all()
     return TrainingFolder(out, settings)
 
@@ -149,7 +154,10 @@ def reopen(request: TrainingRequest, *, same_words: bool) -> tuple[TrainingFolde
         )
         raise GoalError(f"{folder.folder} {words}")
     torch_device(settings.conditions.device)
-    return folder, load_run_data(settings.data, download=request.download)
+    data = load_run_data(settings.data, download=request.download)
+    if difference := settings.difference(replace(settings, data=settings.data.of(data))):
+        raise GoalError(f"{folder.folder}: the images are no longer those it began with: {difference}")
+    return folder, data
 
 
 def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Network:
@@ -160,6 +168,16 @@ def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Netw
     elif request.init:
         transfer(network, find_checkpoint(request.init).network())
     return network
+
+
+def _refuse_steps_of_one(batch_size: int, images: int) -> None:
+    """Raise `GoalError` where a process would train on a single image: it has no deviation to divide by."""
+    rest = images % batch_size
+    if min(batch_size, images) == 1 or (batch_size == 2 and rest == 1):
+        raise GoalError(
+            f"batch normalisation needs two images or more in each step; the batch size is {batch_size} "
+            f"for {images:,} images a process: choose another --batch-size, or more images"
+        )
 
 
 def _begins_from(request: TrainingRequest) -> str:

@@ -10,13 +10,14 @@ import typer
 from rich.console import Console
 
 from ..evaluate.data import Data, broken_text
+from ..results.png import require_png
 from ..results.training import TrainingFolder
 from ..results.training_report import write_training_results
 from ..search_space import GoalError
 from .options import INTERRUPTED
 from .processes import is_first, joined, process_count
 from .start import torch_device
-from .tensorboard_events import events
+from .tensorboard_events import events, require_tensorboard
 from .training import run_epochs
 from .training_plan import TrainingRequest, begin, plan, reopen
 from .training_progress import TrainingProgress
@@ -32,6 +33,10 @@ def train_and_report(
     """
     if process_count() > 1 and request.out is None and not resume:
         raise GoalError("several processes need --out DIR, so that all of them know the folder")
+    if tensorboard:
+        require_tensorboard()
+    if png:
+        require_png()
     console = Console(stderr=as_json)
     with joined(_device(request, resume)):
         folder, data = _opened(request, resume)

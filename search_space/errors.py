@@ -17,10 +17,21 @@ The command line prints the message alone and exits with code 2.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class BneckError(Exception):
     """Something the caller can mend; the message says what, where and how."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An error of a worker process arrives whole, whatever its constructor takes.
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[BneckError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> BneckError:
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(attributes)
+    return error
 
 
 class FieldError(BneckError):

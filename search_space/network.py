@@ -169,7 +169,7 @@ class Network(nn.Module):
 
     def set_drop_path(self, last: float) -> None:
         """Leave residual branches out with a probability that grows linearly from block to block."""
-        paths = [module for module in self.modules() if isinstance(module, DropPath)]
+        paths = [each.drop_path for each in self.blocks if isinstance(each, Bneck) and each.residual]
         for number, path in enumerate(paths, start=1):
             path.p = last * number / len(paths)
 
@@ -289,11 +289,16 @@ def pretrained(name: str) -> Network:
     """
     import torchvision
 
+    refuse_unless_in_torchvision(name)
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    return from_torchvision(name, weights.get_state_dict(progress=True, check_hash=True))
+
+
+def refuse_unless_in_torchvision(name: str) -> None:
+    """Raise `ArchitectureError` for a network that torchvision has no weights for."""
     if name not in ("mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"):
         known = "mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"
         raise ArchitectureError("pretrained", f"must be {known}, got {name}")
-    weights = torchvision.models.get_model_weights(name).DEFAULT
-    return from_torchvision(name, weights.get_state_dict(progress=True, check_hash=True))
 
 
 def parameters_of(network: nn.Module) -> int:

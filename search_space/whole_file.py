@@ -15,10 +15,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Raises:
         RunError: it cannot be written; the old file stays.
     """
-    if path.is_dir():
-        raise RunError(f"{path} cannot be written: Is a directory")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished = path.with_name(f".{path.name or 'folder'}.{os.getpid()}.part")
     try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
         with unfinished.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bneck.evaluate import Recipe
+from bneck.evaluate.data import SPLITS
 from bneck.evaluate.image_tensors import LabelledImages, TensorData
 from bneck.evaluate.training import Conditions, Training, TrainingFailedError, judge
 from bneck.search_space.errors import FieldError
@@ -28,7 +30,7 @@ from .example_training import (
 )
 
 RICH = Recipe(
-    epochs=3,
+    epochs=2,
     batch_size=8,
     learning_rate=0.02,
     warmup=0.4,
@@ -39,7 +41,7 @@ RICH = Recipe(
     norm_images=0,
 )
 RECIPES = {
-    "sgd": RICH,
+    "sgd": replace(RICH, epochs=3),
     "adam": replace(RICH, optimizer="adam", learning_rate=0.003, schedule="steps", step_epochs=0.5),
     "adamw": replace(RICH, optimizer="adamw", learning_rate=0.003, augment="autoaugment+cutmix"),
     "rmsprop": replace(RICH, optimizer="rmsprop", learning_rate=0.003, schedule="steps", step_epochs=1.5),
@@ -52,13 +54,14 @@ RECIPES = {
 
 def rehearsed(recipe: Recipe, tmp_path: Path, conditions: Conditions | None = None) -> None:
     """Stop at every boundary, go on from the file, and come to what an unbroken training comes to."""
+    torch.manual_seed(5)
     unbroken = training_of(recipe, conditions=conditions)
     curve = [one_epoch(unbroken) for _ in range(recipe.epochs)]
     assert unbroken.done
     kept = training_of(recipe, conditions=conditions)
     for epoch in range(recipe.epochs):
         keep(kept, curve[:epoch], tmp_path / f"{epoch}.safetensors")
-        one_epoch(kept)
+        assert one_epoch(kept) == curve[epoch]
     for epoch in range(recipe.epochs):
         training, known = gone_on(tmp_path / f"{epoch}.safetensors", conditions)
         assert training.epoch == epoch
@@ -82,9 +85,6 @@ def test_so_does_one_that_computes_with_two_threads(tmp_path: Path) -> None:
         torch.set_num_threads(1)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="settle_norms lets drop-path draw from whatever torch's global generator holds"
-)
 def test_with_drop_path_the_settled_norms_follow_from_the_seed_too(tmp_path: Path) -> None:
     rehearsed(replace(RICH, norm_images=16), tmp_path)
 
@@ -124,7 +124,7 @@ def test_dropout_goes_on_drawing_from_epoch_to_epoch() -> None:
     for _ in range(2):
         training.run_epoch()
         states.append(training.state()["random.cpu"])
-    assert not any(a.equal(b) for a, b in zip(states, states[1:], strict=False))
+    assert not any(a.equal(b) for a, b in pairwise(states))
 
 
 def by_hand(network: Network, recipe: Recipe, rates: list[float]) -> None:
@@ -136,7 +136,7 @@ def by_hand(network: Network, recipe: Recipe, rates: list[float]) -> None:
         optimizer.param_groups[0]["lr"] = rate
         for images, labels in data.batches("train", 8, recipe.batch_size, shuffle=shuffle):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(network(images), labels).backward()
+            nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
 
@@ -274,9 +274,9 @@ def test_a_frozen_backbone_stays_to_the_bit_and_the_rest_learns(ema: float) -> N
 
 def test_the_recipe_sets_dropout_and_drop_path() -> None:
     network = training_of(replace(PLAIN, dropout=0.3, drop_path=0.6)).network
-    paths = [block.drop_path.p for block in network.blocks if isinstance(block, Bneck)]
+    paths = [block.drop_path.p for block in network.blocks if isinstance(block, Bneck) and block.residual]
     assert network.dropout.p == 0.3
-    assert paths == pytest.approx([0.2, 0.4, 0.6])
+    assert paths == pytest.approx([0.3, 0.6])  # the third has no residual
 
 
 # precisions
@@ -299,6 +299,13 @@ def test_bf16_computes_roughly_and_keeps_its_weights_whole() -> None:
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_rougher_arithmetic_is_resumed_to_the_bit_too(precision: str, tmp_path: Path) -> None:
     rehearsed(RICH, tmp_path, Conditions(precision=precision))  # type: ignore[arg-type]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
+def test_on_a_gpu_a_training_goes_on_from_its_file(name: str, tmp_path: Path) -> None:
+    rehearsed(RECIPES[name], tmp_path, Conditions("cuda"))
 
 
 @pytest.mark.parametrize("clip", [0.0, 1e6])
@@ -354,7 +361,7 @@ def test_a_loss_on_the_validation_images_that_is_no_number_fails() -> None:
 
 def test_a_network_is_judged_on_the_split_asked_for() -> None:
     training = training_of(PLAIN)
-    told = {split: training.judge(split) for split in ("train", "validation", "test")}  # type: ignore[arg-type]
+    told = {split: training.judge(split) for split in SPLITS}
     assert len(set(told.values())) == 3
 
 
