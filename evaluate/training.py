@@ -11,13 +11,14 @@ import torch
 import torch.distributed as dist
 from torch import Generator, Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..search_space.errors import FieldError
 from ..search_space.network import Network
 from .accuracy import Epoch
 from .augment import mixed, parse_augmentation
 from .data import Data, Split
+from .judging import judge, settle_norms
 from .optimizers import optimizer_of, schedule_of
 from .recipe import Recipe
 from .splits import shuffled_batches
@@ -238,15 +239,15 @@ class Training:
             shard=(self.rank, self.world),
         )
 
-    def _weight(self, count: int) -> float:
+    def _weight(self, count: int) -> float | Tensor:
         """What a mean over `count` images counts for in the mean over all processes' means."""
         if self.world == 1:
             return 1.0
         everyone = torch.tensor(float(count), device=self.device)
         dist.all_reduce(everyone)
-        return count * self.world / float(everyone)
+        return count * self.world / everyone
 
-    def _step(self, images: Tensor, targets: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+    def _step(self, images: Tensor, targets: Tensor, weight: float | Tensor) -> tuple[Tensor, Tensor]:
         """Change the weights once; the mean loss, and how many answers were right."""
         optimizer, scaler = self._optimizer, self._scaler
         rate = self.recipe.learning_rate * self._share(self.steps)
@@ -292,47 +293,6 @@ class _RandomState:
                 torch.cuda.set_rng_state(self.states[f"random.cuda.{index}"], index)
             yield
             self.states = self._read()
-
-
-def judge(
-    network: Network, data: Data, split: Split, *, device: str = "cpu", shard: tuple[int, int] = (0, 1)
-) -> tuple[float, float]:
-    """Top-1 accuracy and cross-entropy on a split, in evaluation mode.
-
-    Args:
-        shard: rank and number of the processes that judge together.
-    """
-    network.eval()
-    total = torch.zeros(3, dtype=torch.float64)  # right answers, loss, images
-    with torch.inference_mode():
-        for images, labels in data.batches(split, network.architecture.resolution_px, 256, shard=shard):
-            logits: Tensor = network(images.to(device))
-            labels = labels.to(device)
-            total[0] += int((logits.argmax(1) == labels).sum())
-            total[1] += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
-            total[2] += len(labels)
-    if shard[1] > 1:
-        total = total.to(device)
-        dist.all_reduce(total)
-    right, loss, count = total.tolist()
-    return right / count, loss / count
-
-
-def settle_norms(network: Network, data: Data, recipe: Recipe, device: str = "cpu") -> None:
-    """Average the statistics of batch normalisation afresh, with the weights as they are now."""
-    batches = max(1, min(recipe.norm_images, data.count("train")) // recipe.batch_size)
-    images = data.batches(
-        "train",
-        network.architecture.resolution_px,
-        recipe.batch_size,
-        shuffle=Generator().manual_seed(0),
-        augment=parse_augmentation(recipe.augment),
-    )
-    few = (batch for _, batch in zip(range(batches), (x for x, _ in images), strict=False))
-    network.set_drop_path(0)  # nothing is left out when the network judges
-    with torch.random.fork_rng(devices=[]):  # dropout draws, though no statistics lie behind it
-        update_bn(few, network, torch.device(device))
-    network.set_drop_path(recipe.drop_path)
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

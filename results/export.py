@@ -2,26 +2,55 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..search_space import RunError, UnknownNameError, architecture_yaml
+from ..search_space import Architecture, RunError, UnknownNameError, architecture_yaml, cost
 from .record import Record
 from .run import Run
+from .settings import DataSettings
+
+if TYPE_CHECKING:
+    from .training import TrainingFolder
 
 
-def config_of(run: Run, record: Record) -> str:
-    """The YAML of a network, with where it comes from and what is known of it."""
+@dataclass(frozen=True)
+class Exportable:
+    """A trained network on its way out.
+
+    Attributes:
+        stem: of the files' names.
+        checkpoint: the file with its weights.
+        about: where it comes from, and what is known of it.
+    """
+
+    stem: str
+    architecture: Architecture
+    data: DataSettings
+    checkpoint: Path
+    about: Mapping[str, Any]
+
+    @property
+    def config(self) -> str:
+        """The YAML of the network."""
+        data = self.data
+        images = {
+            "data": data.name,
+            "class_names": data.class_names,
+            "pixel_mean": data.pixel_mean,
+            "pixel_std": data.pixel_std,
+        }
+        return architecture_yaml(self.architecture, {**self.about, **images})
+
+
+def of_trial(run: Run, record: Record) -> Exportable:
+    """A network that a search judged."""
     about: dict[str, Any] = {
         "run": run.folder.name,
         "trial": record.trial,
         "key": record.key,
-        "data": run.settings.data.name,
-        "class_names": run.settings.data.class_names,
-        "pixel_mean": run.settings.data.pixel_mean,
-        "pixel_std": run.settings.data.pixel_std,
         "macs": record.cost.macs,
         "params": record.cost.params,
     }
@@ -31,34 +60,55 @@ def config_of(run: Run, record: Record) -> str:
         about["latency_ms"] = float(f"{record.latency.latency_ms:.4g}")
         about["latency_ratio"] = round(record.latency.ratio, 4)
         about["latency_reference"] = run.settings.latency.reference
-    return architecture_yaml(record.architecture, about)
+    return Exportable(
+        f"trial{record.trial}-{record.key}",
+        record.architecture,
+        run.settings.data,
+        run.checkpoint(record.architecture),
+        about,
+    )
 
 
-def _write_config(run: Run, record: Record, path: Path) -> None:
-    path.write_text(config_of(run, record), encoding="utf-8")
+def of_training(training: "TrainingFolder") -> Exportable:
+    """The network that a training keeps."""
+    settings, model = training.settings, training.model()
+    network_cost = cost(settings.architecture)
+    about = {
+        "training": training.folder.name,
+        "network": settings.name,
+        "key": settings.architecture.key,
+        "macs": network_cost.macs,
+        "params": network_cost.params,
+        "validation_accuracy": round(model.curve[-1].validation_top1 or 0.0, 5),
+    }
+    stem = f"{training.folder.resolve().name}-{settings.architecture.key}"
+    return Exportable(stem, settings.architecture, settings.data, training.model_file, about)
 
 
-def _write_onnx(run: Run, record: Record, path: Path) -> None:
+def _write_config(what: Exportable, path: Path) -> None:
+    path.write_text(what.config, encoding="utf-8")
+
+
+def _write_onnx(what: Exportable, path: Path) -> None:
     import onnx
 
     from ..evaluate.checkpoint import trained_network
     from ..evaluate.onnx_graph import onnx_model
 
-    model = onnx_model(trained_network(record.architecture, run.checkpoint(record.architecture)).eval())
-    data = run.settings.data
+    model = onnx_model(trained_network(what.architecture, what.checkpoint))
     properties = {
-        "architecture": architecture_yaml(record.architecture),
-        "class_names": json.dumps(data.class_names),
-        "pixel_mean": json.dumps(data.pixel_mean),
-        "pixel_std": json.dumps(data.pixel_std),
+        "architecture": architecture_yaml(what.architecture),
+        "class_names": json.dumps(what.data.class_names),
+        "pixel_mean": json.dumps(what.data.pixel_mean),
+        "pixel_std": json.dumps(what.data.pixel_std),
     }
     onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
-def _write_weights(run: Run, record: Record, path: Path) -> None:
-    shutil.copyfile(run.checkpoint(record.architecture), path)
+def _write_weights(what: Exportable, path: Path) -> None:
+    shutil.copyfile(what.checkpoint, path)
 
 
 @dataclass(frozen=True)
@@ -66,7 +116,7 @@ class Format:
     """A kind of file: how its name ends, and how it is written."""
 
     suffix: str
-    write: Callable[[Run, Record, Path], None]
+    write: Callable[[Exportable, Path], None]
 
 
 FORMATS = {
@@ -99,19 +149,27 @@ def export(run: Run, record: Record, formats: Sequence[str], folder: Path) -> li
         raise RunError(
             f"{run.folder}: trial {record.trial} is {record.state}; only judged networks are exported"
         )
-    stem = folder / f"trial{record.trial}-{record.key}"
-    paths = {name: stem.with_suffix(FORMATS[name].suffix) for name in formats}
+    return write_files(of_trial(run, record), formats, folder)
+
+
+def write_files(what: Exportable, formats: Sequence[str], folder: Path) -> list[Path]:
+    """Write a network's files.
+
+    Raises:
+        RunError: its weights are missing, or a file is there already.
+    """
+    paths = {name: folder / f"{what.stem}{FORMATS[name].suffix}" for name in formats}
     for path in paths.values():
         if path.exists():
             raise RunError(f"{path} exists; choose another folder with -o")
     if set(formats) - {"config"}:
         from ..evaluate.checkpoint import trained_network
 
-        trained_network(record.architecture, run.checkpoint(record.architecture))
+        trained_network(what.architecture, what.checkpoint)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, path in paths.items():
-            FORMATS[name].write(run, record, path)
+            FORMATS[name].write(what, path)
     except OSError as error:
         raise RunError(f"{folder} cannot be written to: {error.strerror}") from None
     return list(paths.values())

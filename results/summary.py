@@ -1,6 +1,6 @@
 """What a finished search leaves in its folder: the front as CSV and configs, and the report."""
 
-from .export import config_of
+from .export import of_trial
 from .report import write_report
 from .rows import front_csv
 from .run import Run
@@ -15,6 +15,6 @@ def write_results(run: Run) -> None:
         old.unlink()
     for record in front:
         (configs / f"trial{record.trial}-{record.key}.yaml").write_text(
-            config_of(run, record), encoding="utf-8"
+            of_trial(run, record).config, encoding="utf-8"
         )
     write_report(run, run.folder / "report.html")

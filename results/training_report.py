@@ -14,7 +14,7 @@ from ..evaluate.explain import as_input, examples, views
 from ..evaluate.metrics import Metrics, answers, metrics_of
 from ..search_space import cost
 from ..search_space.whole_file import write_whole
-from .describe import pairs
+from .describe import count_of, pairs
 from .png import write_pngs
 from .training import TrainingFolder, best_epoch
 from .training_page import TrainingStory, figures, training_html
@@ -130,8 +130,8 @@ def _facts(folder: TrainingFolder, model: Checkpoint) -> tuple[tuple[str, object
         ("kept", f"the weights of epoch {len(model.curve)} of {len(curve)}, the best on validation images"),
         (
             "arithmetic",
-            f"{conditions.precision} on {conditions.device}, {settings.processes} processes of "
-            f"{settings.threads} threads" + (", compiled" if conditions.compiled else ""),
+            f"{conditions.precision} on {conditions.device}, {settings.processes} x "
+            f"{count_of(settings.threads, 'thread')}" + (", compiled" if conditions.compiled else ""),
         ),
         ("time", f"{seconds / 60:.1f} min of training and validation"),
         ("machine", pairs(settings.host.items())),

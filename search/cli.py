@@ -236,22 +236,23 @@ def report(
 
 @app.command()
 def export(
-    run: RunArgument,
-    trial: Annotated[str, typer.Option(help="a trial's number, as `bneck front` lists it, or best")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` or `bneck train` made")
+    ],
+    trial: Annotated[
+        str | None,
+        typer.Option(help="of a search: a trial's number, as `bneck front` lists it, or best"),
+    ] = None,
     formats: Annotated[str, typer.Option("--format", help="of config, onnx, weights")] = "config",
     out: Annotated[Path, typer.Option("-o", "--out", help="the folder to write to")] = Path("exported"),
 ) -> None:
-    """Write a network of a run as files.
+    """Write a trained network as files.
 
     bneck export runs/tiny-digits-1 --trial best --format config,onnx -o exported
     """
-    from ..results import Run
-    from ..results.export import export as write
-    from ..results.export import parse_formats
+    from .reporting import write_exports
 
-    names = parse_formats(formats)
-    opened = Run.open(run)
-    for path in write(opened, opened.record(trial), names, out):
+    for path in write_exports(run, trial, formats, out):
         typer.echo(path)
 
 

@@ -20,6 +20,7 @@ from ..results.png import require_png, write_pngs
 from ..results.training import TrainingFolder, TrainingSettings, is_training
 from ..results.training_report import judge_on, write_result
 from ..search_space import GoalError, RunError, cost
+from ..search_space.errors import DivergedError
 from ..search_space.whole_file import write_whole
 from . import worker
 from .inspection import NamedArchitecture
@@ -101,7 +102,7 @@ def compare_and_report(
         typer.echo(f"stopped; go on with the same words and --out {out} --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     comparison = _comparison(request, settings, latencies, results)
-    curves = {key: _folder(training).checkpoint().curve for key, training in trainings.items()}
+    curves = {key: _folder(trainings[key]).checkpoint().curve for key in results}
     write_whole(out / "comparison.csv", to_csv(comparison))
     write_whole(out / "trainings.csv", results_csv(comparison))
     write_whole(out / "comparison.html", comparison_html(comparison, curves, _facts(settings, out)))
@@ -141,7 +142,11 @@ def _train_all(
             shown.show(Status("epochs", done, epochs))
             for future in pool.wait(pending):
                 key = pending.pop(future)
-                found[key] = result_of_job(future)
+                try:
+                    found[key] = result_of_job(future)
+                except DivergedError as error:
+                    shown.say(f"left out: {error}")
+                    continue
                 top1 = 100 * found[key]["test"]["top1"]
                 shown.say(f"{key[0]}, seed {key[1]}: {top1:.2f}% on the test images")
         shown.show(Status("epochs", epochs, epochs))
@@ -177,7 +182,9 @@ def _comparison(
     contestants = []
     for name, each in settings.items():
         network_cost = cost(each.architecture)
-        own = [_result(name, seed, results[name, seed]) for seed in range(request.seeds)]
+        own = [_result(*key, result) for key, result in sorted(results.items()) if key[0] == name]
+        if not own:
+            continue
         contestants.append(
             Contestant(
                 name,
@@ -188,6 +195,8 @@ def _comparison(
                 tuple(own),
             )
         )
+    if not contestants:
+        raise RunError("no training came to its end, so there is nothing to compare")
     first = next(iter(settings.values()))
     recipe = asdict(first.recipe)
     if request.augments:
@@ -218,7 +227,6 @@ def _result(name: str, seed: int, found: Mapping[str, Any]) -> Result:
 def _facts(settings: Mapping[str, TrainingSettings], out: Path) -> list[tuple[str, object]]:
     first = next(iter(settings.values()))
     return [
-        ("network" if len({each.architecture for each in settings.values()}) == 1 else "first", first.name),
         ("images", f"{first.architecture.resolution_px} px, {first.architecture.classes} classes"),
         ("began from", first.begins_from),
         ("trainings", str(out / _TRAININGS)),

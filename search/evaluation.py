@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from ..evaluate import short_count
 from ..evaluate.data import Split, broken_text
+from ..evaluate.meter import LatencyMeter
 from ..results import DataSettings
 from ..results.describe import milliseconds
 from ..results.training_report import judge_on
@@ -19,7 +20,7 @@ from .printing import plain_table, wide_console
 from .start import torch_device
 from .worker import load_run_data
 
-_MOST_CLASSES = 30
+_MOST_CLASSES, _LONGEST_NAME = 30, 30
 
 
 def evaluate_checkpoint(
@@ -47,6 +48,7 @@ def evaluate_checkpoint(
     known = DataSettings(data) if data else data_behind(words) or DataSettings(checkpoint.data)
     root = str(data_root) if data_root else known.root
     images = load_run_data(DataSettings(known.name, root), download=download)
+    meter = None if backend == "none" else meter_for(architecture, backend, threads, 1, reference)
     metrics = judge_on(checkpoint, images, _split(split), torch_device(device))
     network_cost = cost(architecture)
     return {
@@ -58,7 +60,7 @@ def evaluate_checkpoint(
         "macs": network_cost.macs,
         "params": network_cost.params,
         "size_bytes": checkpoint_path(words).stat().st_size,
-        "latency": _latency(words, architecture, backend, threads, reference),
+        "latency": _latency(words, architecture, meter, reference) if meter is not None else None,
         "left_out": broken_text(images),
     }
 
@@ -82,7 +84,7 @@ def print_evaluation(found: dict[str, Any]) -> None:
         cost_words += (
             f", {milliseconds(latency['latency_ms'])} ({latency['ratio']:.3f}x {latency['reference']})"
         )
-    say(f"{cost_words}, {found['size_bytes'] / 1e6:.1f} MB on disk")
+    say(f"{cost_words}, {short_count(found['size_bytes'])}B on disk")
     if found["left_out"]:
         say(found["left_out"])
     classes = sorted(found["classes"], key=lambda each: (each["f1"], each["name"]))
@@ -90,7 +92,7 @@ def print_evaluation(found: dict[str, Any]) -> None:
     table = plain_table(*columns, left=(columns[0], columns[-1]))
     for each in classes[:_MOST_CLASSES]:
         shares = (f"{100 * each[name]:.1f}" for name in ("precision", "recall", "f1"))
-        cells = (each["name"], f"{each['images']:,}", *shares, _mistaken(found, each["name"]))
+        cells = (_short(each["name"]), f"{each['images']:,}", *shares, _mistaken(found, each["name"]))
         table.add_row(*map(escape, cells))
     console.print(table)
     if len(classes) > _MOST_CLASSES:
@@ -102,19 +104,18 @@ def _mistaken(found: dict[str, Any], name: str) -> str:
     names = [each["name"] for each in found["classes"]]
     own = names.index(name)
     row = [0 if place == own else count for place, count in enumerate(found["confusion"][own])]
-    return f"{names[row.index(max(row))]} ({max(row):,})" if max(row) else ""
+    return f"{_short(names[row.index(max(row))])} ({max(row):,})" if max(row) else ""
 
 
-def _latency(
-    words: str, architecture: Architecture, backend: str, threads: int, reference: str
-) -> dict[str, Any] | None:
-    if backend == "none":
-        return None
-    meter = meter_for(architecture, backend, threads, 1, reference)
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _latency(words: str, architecture: Architecture, meter: LatencyMeter, reference: str) -> dict[str, Any]:
     [measured] = measure_all(meter, [NamedArchitecture(words, architecture)], fresh=False)
     if measured.latency.status == "failed":
         raise GoalError(f"{words}: {measured.latency.error}; --backend none leaves the latency out")
-    return {**asdict(measured.latency), "reference": reference, "backend": backend}
+    return {**asdict(measured.latency), "reference": reference, "backend": meter.setup.backend}
 
 
 def _split(name: str) -> Split:

@@ -29,7 +29,7 @@ class NamedArchitecture:
 
 
 def find(words: str) -> NamedArchitecture:
-    """A published name, a YAML or JSON file, or `RUN#TRIAL`.
+    """A published name, a YAML or JSON file, `RUN#TRIAL`, or a folder of `bneck train`.
 
     Raises:
         BneckError: none of these, with what would work.
@@ -38,6 +38,10 @@ def find(words: str) -> NamedArchitecture:
         run, number = trial
         return NamedArchitecture(words, run.record(number).architecture)
     path = Path(words)
+    if (path / "training.yaml").is_file():
+        from ..results.training import TrainingFolder
+
+        return NamedArchitecture(words, TrainingFolder.open(path).settings.architecture)
     if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
         return NamedArchitecture(words, load_architecture(path))
     try:

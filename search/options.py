@@ -23,7 +23,7 @@ TrainImagesOption = Annotated[
 ValidationImagesOption = Annotated[
     int | None, typer.Option(min=1, help="validate on so many images at most, evenly by class")
 ]
-DeviceOption = Annotated[str, typer.Option(help="to train on: auto, cpu or cuda")]
+DeviceOption = Annotated[str, typer.Option(help="to compute on: auto, cpu or cuda")]
 
 
 def was_given(context: typer.Context, name: str) -> bool:

@@ -10,9 +10,8 @@ from ..results.latency_text import dropped_text, sources_text, times_text
 
 
 def wide_console() -> Console:
-    """The terminal, or 120 columns where there is none, so that tables stay whole in pipes and files."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    """The terminal, but 120 columns at least: no number of a table is cut, and narrow ones wrap lines."""
+    return Console(width=max(Console().width, 120))
 
 
 def plain_table(*columns: str, left: tuple[str, ...] = ()) -> Table:

@@ -1,12 +1,14 @@
-"""`bneck report`: the page of a search or of a training, written anew."""
+"""`bneck report` and `bneck export`: pages and files of a search or of a training."""
 
 from pathlib import Path
 
 from ..results import Run
+from ..results.export import export, of_training, parse_formats, write_files
 from ..results.png import write_pngs
 from ..results.report import report_figures, write_report
 from ..results.training import TrainingFolder, is_training
 from ..results.training_report import write_training_results
+from ..search_space import GoalError
 from .start import torch_device
 from .worker import load_run_data
 
@@ -26,3 +28,20 @@ def write_page(folder: Path, page: Path, pictures: Path | None = None) -> None:
         write_report(run, page)
         if pictures:
             write_pngs(report_figures(run), pictures)
+
+
+def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list[Path]:
+    """Write a network's files; of a search that of a trial.
+
+    Raises:
+        BneckError: there is no such network, or the files cannot be written.
+    """
+    names = parse_formats(formats)
+    if is_training(folder):
+        if trial is not None:
+            raise GoalError(f"{folder} is a training, which has one network; leave --trial out")
+        return write_files(of_training(TrainingFolder.open(folder)), names, out)
+    run = Run.open(folder)
+    if trial is None:
+        raise GoalError(f"{folder} is a search; choose a network of it: --trial best")
+    return export(run, run.record(trial), names, out)

@@ -9,7 +9,7 @@ from ..evaluate.checkpoint import checkpoint_of, save_checkpoint
 from ..evaluate.data import Data
 from ..evaluate.training import Training, TrainingFailedError
 from ..results.training import TrainingFolder, best_epoch
-from ..search_space import RunError
+from ..search_space.errors import DivergedError
 from .processes import is_first, wait_for_all
 from .training_progress import TrainingProgress
 
@@ -24,7 +24,8 @@ def run_epochs(
     Args:
         on_epoch: told each epoch's number and values once they are saved.
     Raises:
-        RunError: a file cannot be written, or the loss is no longer a number; the last checkpoint stays.
+        RunError: a file cannot be written; the last checkpoint stays.
+        DivergedError: the loss is no longer a number; likewise.
     """
     settings, checkpoint = folder.settings, folder.checkpoint()
     training = Training(
@@ -39,7 +40,7 @@ def run_epochs(
                 point = training.run_epoch(shown.batch)
                 top1, loss = training.judge()
             except TrainingFailedError as error:
-                raise RunError(_failure(folder, error, len(curve))) from None
+                raise DivergedError(_failure(folder, error, len(curve))) from None
             seconds = time.perf_counter() - start
             curve.append(replace(point, validation_loss=loss, validation_top1=top1, seconds=seconds))
             if is_first():

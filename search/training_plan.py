@@ -71,6 +71,9 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
     images = images.of(data)
     recipe = load_recipe(request.recipe or ("guide" if data.side_px is None else "small-images"))
     recipe = replace(recipe, **dict(request.changes))
+    begins_from = _begins_from(request)
+    if recipe.freeze == "backbone" and begins_from == RANDOM_WEIGHTS:
+        raise GoalError("--freeze backbone keeps the weights it begins from: add --pretrained or --init")
     processes = process_count()
     if recipe.batch_size % processes:
         raise GoalError(
@@ -82,7 +85,7 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         name=named.name,
         architecture=for_data(named.architecture, data, request.resolution_px),
-        begins_from=_begins_from(request),
+        begins_from=begins_from,
         data=images,
         recipe=recipe,
         seed=request.seed,
@@ -153,7 +156,8 @@ def reopen(request: TrainingRequest, *, same_words: bool) -> tuple[TrainingFolde
             f"was begun with {settings.processes} processes; {process_count()} would come to other weights"
         )
         raise GoalError(f"{folder.folder} {words}")
-    torch_device(settings.conditions.device)
+    if settings.conditions.device == "cuda" and not torch.cuda.is_available():
+        raise RunError(f"{folder.folder} was begun on a GPU, and torch finds none here")
     data = load_run_data(settings.data, download=request.download)
     if difference := settings.difference(replace(settings, data=settings.data.of(data))):
         raise GoalError(f"{folder.folder}: the images are no longer those it began with: {difference}")

@@ -83,8 +83,10 @@ class TrainingProgress:
         pace = f"{self.pace:,.0f} images/s"
         if waited >= MUCH_WAITING:
             pace += f", {waited:.0%} of the time waiting for images"
-        self.say(f"{told}; {pace}; {left_in_words(left)}")
-        self.begin_epoch(self.epoch + 1)
+        remaining = f"; {left_in_words(left)}" if self.epoch < self.epochs else ""
+        self.say(f"{told}; {pace}{remaining}")
+        if self.epoch < self.epochs:
+            self.begin_epoch(self.epoch + 1)
 
     def say(self, line: str) -> None:
         if not self.quiet:

@@ -1,6 +1,7 @@
 """`bneck train` from the words to the report."""
 
 import json
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from rich.console import Console
 
 from ..evaluate.data import Data, broken_text
 from ..results.png import require_png
-from ..results.training import TrainingFolder
+from ..results.training import TrainingFolder, is_training
 from ..results.training_report import write_training_results
-from ..search_space import GoalError
+from ..search_space import GoalError, RunError
 from .options import INTERRUPTED
 from .processes import is_first, joined, process_count
 from .start import torch_device
@@ -33,48 +34,52 @@ def train_and_report(
     """
     if process_count() > 1 and request.out is None and not resume:
         raise GoalError("several processes need --out DIR, so that all of them know the folder")
+    if not resume and is_training(Path(request.arch)):
+        raise RunError(f"{request.arch} is a training; go on with it: bneck train {request.arch} --resume")
     if tensorboard:
         require_tensorboard()
     if png:
         require_png()
-    console = Console(stderr=as_json)
     with joined(_device(request, resume)):
         folder, data = _opened(request, resume)
-        settings = folder.settings
-        torch.set_num_threads(settings.threads)
-        done = len(folder.checkpoint().curve)
-        shown = TrainingProgress(
-            console,
-            epochs=settings.recipe.epochs,
-            images=data.count("train"),
-            done=done,
-            quiet=not is_first(),
-        )
-        if done < settings.recipe.epochs:
-            shown.say(opening(folder, data, done))
         try:
-            with ExitStack() as opened:
-                on_epoch = None
-                if tensorboard and is_first():
-                    on_epoch = opened.enter_context(events(folder.folder / "tensorboard", done))
-                run_epochs(folder, data, shown, on_epoch)
+            _train(folder, data, Console(stderr=as_json), tensorboard)
+            if is_first():
+                _conclude(folder, data, png=png, as_json=as_json)
         except KeyboardInterrupt:
             if is_first():
-                epochs = len(folder.checkpoint().curve)
-                typer.echo(
-                    f"stopped after {epochs} of {settings.recipe.epochs} epochs; go on with:", err=True
-                )
-                typer.echo(f"  bneck train {folder.folder} --resume", err=True)
+                done, epochs = len(folder.checkpoint().curve), folder.settings.recipe.epochs
+                typer.echo(f"stopped after {done} of {epochs} epochs; go on with:", err=True)
+                typer.echo(f"  bneck train {shlex.quote(str(folder.folder))} --resume", err=True)
             raise typer.Exit(INTERRUPTED) from None
-    if not is_first():
-        return
+
+
+def _train(folder: TrainingFolder, data: Data, console: Console, tensorboard: bool) -> None:
+    settings = folder.settings
+    torch.set_num_threads(settings.threads)
+    epochs, done = settings.recipe.epochs, len(folder.checkpoint().curve)
+    images = data.count("train")
+    shown = TrainingProgress(console, epochs=epochs, images=images, done=done, quiet=not is_first())
+    if done < epochs:
+        shown.say(opening(folder, data, done))
+    with ExitStack() as opened:
+        on_epoch = None
+        if tensorboard and is_first():
+            on_epoch = opened.enter_context(events(folder.folder / "tensorboard", done))
+        run_epochs(folder, data, shown, on_epoch)
+
+
+def _conclude(folder: TrainingFolder, data: Data, *, png: bool, as_json: bool) -> None:
     pictures = folder.folder / "pictures" if png else None
-    result = write_training_results(folder, data, device=settings.conditions.device, pictures=pictures)
+    device = folder.settings.conditions.device
+    result = write_training_results(folder, data, device=device, pictures=pictures)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
         return
     for line in summary(folder, data, result):
-        shown.say(line)
+        typer.echo(line)
+    if pictures:
+        typer.echo(f"pictures:  {pictures}")
 
 
 def opening(folder: TrainingFolder, data: Data, done: int) -> str:
@@ -94,7 +99,8 @@ def summary(folder: TrainingFolder, data: Data, result: dict[str, Any]) -> list[
     test = result["test"]
     top5 = f", top-5 {100 * test['top5']:.2f}%" if test["top5"] is not None else ""
     lines = [
-        f"test: {100 * test['top1']:.2f}% of {test['images']:,} images{top5}, loss {test['loss']:.3f}, "
+        f"test: {100 * test['top1']:.2f}% of {test['images']:,} images right{top5}, "
+        f"loss {test['loss']:.3f}, "
         f"calibration error {100 * test['calibration_error']:.1f}%; "
         f"epoch {result['best_epoch']} of {result['epochs']} is kept (validation "
         f"{100 * result['validation_top1']:.2f}%)"
@@ -104,7 +110,7 @@ def summary(folder: TrainingFolder, data: Data, result: dict[str, Any]) -> list[
     return [
         *lines,
         f"report:    {folder.report_file}",
-        f"evaluate:  bneck evaluate {folder.folder}",
+        f"evaluate:  bneck evaluate {shlex.quote(str(folder.folder))}",
     ]
 
 

@@ -12,10 +12,10 @@ import torch
 from ..evaluate import Accuracy, Latency
 from ..evaluate.checkpoint import checkpoint_of, save_checkpoint, trained_network
 from ..evaluate.data import Data, broken_text, limited, load_data
+from ..evaluate.judging import judge
 from ..evaluate.latency_model_file import load_model
 from ..evaluate.meter import LatencyMeter
 from ..evaluate.train import train
-from ..evaluate.training import judge
 from ..results import Baseline, DataSettings, Run, RunSettings
 from ..search_space import Architecture
 from ..search_space.network import Network, build_network

@@ -11,6 +11,7 @@
     ├── BackendError             a latency backend that is missing, or cannot run a network
     ├── NoFeasibleNetworkError   limits that no network of the space meets
     └── RunError                 a run folder or study that cannot be used
+        └── DivergedError        a training whose loss is no longer a number
 
 The command line prints the message alone and exits with code 2.
 """
@@ -85,6 +86,10 @@ class NoFeasibleNetworkError(BneckError):
 
 class RunError(BneckError):
     """A run folder or a study that cannot be used as asked."""
+
+
+class DivergedError(RunError):
+    """A training whose loss is no longer a number."""
 
 
 def first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Raises:
         RunError: it cannot be written; the old file stays.
     """
-    unfinished = path.with_name(f".{path.name or 'folder'}.{os.getpid()}.part")
+    unfinished = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
         if path.is_dir():
             raise IsADirectoryError(21, "Is a directory")

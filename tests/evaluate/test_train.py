@@ -12,9 +12,10 @@ from torch.optim import SGD
 from bneck.evaluate import Accuracy, Recipe
 from bneck.evaluate.augment import NO_AUGMENTATION, Augmentation
 from bneck.evaluate.data import Data, Split, limited, load_data
+from bneck.evaluate.judging import judge, settle_norms
 from bneck.evaluate.optimizers import cosine_with_warmup
 from bneck.evaluate.train import train
-from bneck.evaluate.training import TrainingFailedError, judge, settle_norms
+from bneck.evaluate.training import TrainingFailedError
 from bneck.search_space import Architecture, Block, Head, Stem
 from bneck.search_space.network import Network, build_network
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from bneck.evaluate import Recipe
 from bneck.evaluate.data import SPLITS
 from bneck.evaluate.image_tensors import LabelledImages, TensorData
-from bneck.evaluate.training import Conditions, Training, TrainingFailedError, judge
+from bneck.evaluate.judging import judge
+from bneck.evaluate.training import Conditions, Training, TrainingFailedError
 from bneck.search_space.errors import FieldError
 from bneck.search_space.network import Bneck, Network
 

@@ -11,7 +11,7 @@ import yaml
 
 from bneck.evaluate.checkpoint import trained_network
 from bneck.results import Record, Run
-from bneck.results.export import FORMATS, config_of, export, parse_formats
+from bneck.results.export import FORMATS, export, of_trial, parse_formats
 from bneck.search_space import Architecture, RunError, UnknownNameError, load_architecture
 from bneck.search_space.network import Network, build_network, example_images
 
@@ -70,7 +70,7 @@ def test_a_config_is_the_same_network_again(run: Run, judged: Record, tmp_path: 
 
 
 def test_a_config_tells_where_it_comes_from_and_what_is_known(run: Run, judged: Record) -> None:
-    about = yaml.safe_load(config_of(run, judged))["about"]
+    about = yaml.safe_load(of_trial(run, judged).config)["about"]
     assert about["run"] == "run"
     assert (about["trial"], about["key"], about["data"]) == (0, judged.key, "digits")
     assert about["class_names"] == list("abcdefghij")
@@ -82,7 +82,7 @@ def test_a_config_tells_where_it_comes_from_and_what_is_known(run: Run, judged: 
 
 
 def test_a_config_of_an_untrained_network_claims_nothing_of_it(run: Run) -> None:
-    about = yaml.safe_load(config_of(run, run.record("3")))["about"]
+    about = yaml.safe_load(of_trial(run, run.record("3")).config)["about"]
     assert not {"validation_accuracy", "latency_ms", "latency_ratio"} & set(about)
 
 

@@ -160,7 +160,7 @@ def test_the_facts_tell_how_to_repeat_it(folder: TrainingFolder, digits: Data) -
     assert "epochs 3" in facts["recipe"].replace(":", "").replace("=", " ")
     assert facts["seed"] == "7"
     assert "epoch 2 of 3" in facts["kept"]
-    assert facts["arithmetic"] == "fp32 on cpu, 3 processes of 2 threads"
+    assert facts["arithmetic"] == "fp32 on cpu, 3 x 2 threads"
     # 120 seconds
     assert facts["time"].startswith("2.0 min ")
     assert "an example" in facts["machine"]

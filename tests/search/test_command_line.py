@@ -572,7 +572,6 @@ def test_a_report_into_a_folder_is_told(call: Call, here: Path, finished: Run, p
         ["search", "tiny", "--colour", "red"],
         ["search", "tiny", "mobile"],
         ["front"],
-        ["export", "somewhere"],
         ["serach"],
     ],
 )

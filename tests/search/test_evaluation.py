@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,11 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """Have every network take 0.6 ms, 0.3 of the reference; the list is what the meters were asked for."""
     asked: list[tuple[Any, ...]] = []
 
-    def meter_for(*words: Any) -> None:
+    def meter_for(*words: Any) -> SimpleNamespace:
         asked.append(words)
+        return SimpleNamespace(setup=SimpleNamespace(backend=words[1]))
 
-    def measure_all(_: None, networks: Any, *, fresh: bool) -> list[NamedLatency]:
+    def measure_all(_: SimpleNamespace, networks: Any, *, fresh: bool) -> list[NamedLatency]:
         return [NamedLatency(each.name, latency(0.3)) for each in networks]
 
     monkeypatch.setattr(evaluation, "meter_for", meter_for)
@@ -333,3 +335,11 @@ def test_what_cannot_be_judged_is_told_in_one_line(
     none = () if {"--backend", "--reference"} & set(words) else NO_LATENCY
     assert expected in run("evaluate", first, *words[1:], *none).complaint
     assert contents(trained) == before
+
+
+def test_long_names_leave_room_for_the_numbers(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("a" * 100, "b" * 100)
+    rows = [{"name": name, "images": 3, "precision": 0.25, "recall": 0.5, "f1": 0.75} for name in names]
+    print_evaluation({**as_json(trained, *NO_LATENCY), "classes": rows, "confusion": [[1, 2], [2, 1]]})
+    told = [line.split() for line in capsys.readouterr().out.splitlines()[3:]]
+    assert [row[1:5] for row in told] == [["3", "25.0", "50.0", "75.0"]] * 2

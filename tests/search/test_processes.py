@@ -13,7 +13,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from bneck.evaluate.training import Training, judge
+from bneck.evaluate.judging import judge
+from bneck.evaluate.training import Training
 from bneck.results.training import TrainingFolder
 from bneck.search.processes import is_first, joined, process_count, wait_for_all
 from bneck.search_space.network import Network

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import onnxruntime
 import plotly.graph_objects as go
 import pytest
+import torch
 
+from bneck.evaluate.checkpoint import trained_network
+from bneck.evaluate.data import load_data
 from bneck.results import Run
 from bneck.search.reporting import write_page
-from bneck.search_space import RunError
+from bneck.search_space import RunError, load_architecture
 
 from ..results.example_run import example_run
 from .example_trainings import asks_for_something, contents, files, run, train
@@ -100,3 +104,29 @@ def test_a_page_that_cannot_be_written_is_named_and_the_old_one_stays(trained: P
         assert f"{place} cannot be written" in run("report", trained, "-o", place).complaint
     assert contents(trained) == before
     assert files(tmp_path) == []
+
+
+def test_a_training_is_exported_without_a_trial(trained: Path, tmp_path: Path) -> None:
+    ran = run("export", trained, "--format", "config,onnx,weights", "-o", tmp_path / "out")
+    assert ran.code == 0
+    config, onnx, weights = (Path(line) for line in ran.out.splitlines())
+    architecture = load_architecture(config)
+    assert config.name == f"t-{architecture.key}.yaml"
+    assert weights.read_bytes() == (trained / "model.safetensors").read_bytes()
+    images, _ = next(load_data("digits").batches("test", 8, 64))
+    session = onnxruntime.InferenceSession(onnx)
+    [logits] = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    with torch.inference_mode():
+        expected = trained_network(architecture, weights)(images)
+    assert logits == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+def test_a_training_has_no_trials(trained: Path, tmp_path: Path) -> None:
+    ran = run("export", trained, "--trial", "best", "-o", tmp_path / "out")
+    assert ran.complaint == f"{trained} is a training, which has one network; leave --trial out"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_search_needs_a_trial(searched: Run, tmp_path: Path) -> None:
+    ran = run("export", searched.folder, "-o", tmp_path / "out")
+    assert ran.complaint == f"{searched.folder} is a search; choose a network of it: --trial best"

@@ -128,7 +128,7 @@ def test_a_training_leaves_its_files_and_tells_where_the_page_is(here: Path) -> 
     assert "evaluate:  bneck evaluate t" in lines
     found = result(here / "t")
     [told] = [line for line in lines if line.startswith("test: ")]
-    assert told.startswith(f"test: {100 * found['test']['top1']:.2f}% of 359 images, ")
+    assert told.startswith(f"test: {100 * found['test']['top1']:.2f}% of 359 images right, ")
 
 
 def test_what_a_training_says_of_the_test_images_is_what_its_weights_say(trained: Path) -> None:
