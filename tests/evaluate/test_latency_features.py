@@ -241,6 +241,7 @@ def counted_by_torch(architecture: Architecture) -> dict[str, int]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_maps_and_weights_are_those_of_torchs_modules(name: str) -> None:
     found, by_torch = features(NETWORKS[name]), counted_by_torch(NETWORKS[name])

@@ -157,6 +157,7 @@ def test_the_ratio_is_within_one_percent_under_30_percent_drift_and_70_percent_p
     assert sum(each.status == "ok" for each in latencies) >= 0.98 * len(latencies)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("condition", "most"),
     [

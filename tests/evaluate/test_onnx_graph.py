@@ -84,6 +84,7 @@ def assert_the_model_is_the_network(architecture: Architecture) -> None:
     torch.testing.assert_close(logits_of(model, images), expected, rtol=0, atol=1e-4 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PUBLISHED_NAMES, "mobilenet_v3_large_paper@0.75"])
 def test_published_networks_give_torchs_logits(name: str) -> None:
     assert_the_model_is_the_network(replace(published(name), resolution_px=64, classes=10))

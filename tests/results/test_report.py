@@ -144,6 +144,7 @@ def test_attributes_and_content_are_escaped_but_markup_is_not() -> None:
     assert tag("p", "a < b", tag("b", "&"), title='"') == '<p title="&quot;">a &lt; b<b>&amp;</b></p>'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "objectives", "limits", "said"),
     [

@@ -98,6 +98,7 @@ def test_a_run_opened_by_a_relative_path_finds_its_study_from_anywhere(
     assert len(opened.records()) == len(ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["a b", "50%", "#1", "é", "what?", "50%20"],

@@ -92,6 +92,7 @@ def test_settings_come_back_equal(kept: RunSettings, tmp_path: Path) -> None:
     assert there_and_back(kept, tmp_path) == kept
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.floats(min_value=0, allow_nan=False, allow_infinity=False), st.integers(0, 2**40))
 def test_every_number_comes_back_to_the_bit(

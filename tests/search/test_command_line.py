@@ -223,6 +223,7 @@ def test_space_tells_name_size_genes_and_what_it_contains(call: Call) -> None:
     assert 41_472 <= quantiles[0] < quantiles[-1]
 
 
+@pytest.mark.slow
 def test_mobile_contains_the_four_published_networks(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bneck.search.description.SAMPLES", 50)
     found = set(json.loads(call("space", "mobile", "--json").out)["contains"])
@@ -240,6 +241,7 @@ def test_space_for_people_has_a_line_for_each_gene(call: Call, here: Path) -> No
     assert lines[3] == "space two: 4 different networks from 2 genes"
 
 
+@pytest.mark.slow
 def test_space_without_a_name_lists_the_presets(call: Call) -> None:
     assert json.loads(call("space", "--json").out) == list(PRESETS)
     shown = call("space").out

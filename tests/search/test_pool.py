@@ -142,6 +142,7 @@ def test_without_jobs_nothing_is_shown(run: Run) -> None:
     assert shown.statuses == []
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_told_and_the_others_are_kept(run: Run) -> None:
     kept: list[int] = []
     shown = Shown()

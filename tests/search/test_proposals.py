@@ -398,6 +398,7 @@ def test_a_published_network_over_a_limit_is_left_out(tmp_path: Path) -> None:
     assert list(published_within(mobile_small(tmp_path, params="2.5M"))) == []
 
 
+@pytest.mark.slow
 def test_published_networks_are_found_for_other_images_too_and_each_once(tmp_path: Path) -> None:
     space = replace(load_space("mobile"), resolution_px=(128, 224)).for_data(1, 10)
     run = fake_run(tmp_path, space)

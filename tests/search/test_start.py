@@ -344,6 +344,7 @@ def test_without_a_limit_on_latency_nothing_is_refused() -> None:
     require_fast_enough(SMALL, parse_goals("accuracy", {"latency": "0.1x"}), [])
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_cut_off_is_proposed_once_more(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run", trials=3)
     proposals = Proposals(run)
@@ -478,6 +479,7 @@ class MeasuringPool(FakePool):
         super().__init__(run, workers, latency_of=lambda network: Worker(run).measure(network))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latency_from", ["measurements", "both"])
 def test_going_on_on_another_device_is_refused_with_what_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency_from: str
@@ -533,6 +535,7 @@ def test_a_model_that_stands_alone_goes_on_anywhere(tmp_path: Path, monkeypatch:
     assert "processor a made-up machine here, a phone there" in "".join(shown.lines)
 
 
+@pytest.mark.slow
 def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the_front(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

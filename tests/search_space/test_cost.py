@@ -39,6 +39,7 @@ def assert_cost_is_what_others_count(architecture: Architecture) -> None:
     assert found.depth == len(by_others.outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_cost_is_what_fvcore_and_torch_count(name: str) -> None:
     assert_cost_is_what_others_count(NETWORKS[name])

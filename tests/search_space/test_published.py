@@ -68,6 +68,7 @@ def test_the_papers_scaling_keeps_a_narrow_stem_at_16() -> None:
     assert published("mobilenet_v3_large@0.5").stem.out == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width"), [(name, width) for name, (_, widths) in WIDTHS.items() for width in widths]
 )

@@ -202,6 +202,7 @@ stages = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(stages=st.lists(stages, min_size=1, max_size=3), stem=subset((8, 12, 16)))
 def test_any_small_space_agrees_with_brute_force(stages: list[StageChoices], stem: tuple[int, ...]) -> None:
@@ -226,6 +227,7 @@ def test_membership_stays_quick_where_many_stages_could_hold_a_block() -> None:
     assert time.process_time() - start < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_random_networks_of_a_preset_are_encoded_and_decoded_without_loss(name: str) -> None:
     space = preset(name)
