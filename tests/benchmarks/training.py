@@ -6,8 +6,9 @@
 
 The plain loop is torchvision's MobileNetV3-Small, a DataLoader with Resize, ToTensor and Normalize,
 batches of 32, Adam at 1e-3 and torch's own number of threads. Both train the same network on the same
-images for as many epochs, in processes of their own, taking turns. The JPEG folder is made for the
-occasion: Fashion-MNIST, enlarged to photographs of 320 x 256 and 256 x 320 px, quality 90.
+images for as many epochs, without augmentation, in processes of their own, taking turns; bneck by its
+recipes `small-images` in memory and `guide` on the folder. The JPEG folder is made for the occasion:
+Fashion-MNIST, enlarged to photographs of 320 x 256 and 256 x 320 px, quality 90.
 `--headline` trains MobileNetV3-Small on all of Fashion-MNIST; `--precision` holds bf16 against fp32.
 """
 
@@ -66,7 +67,7 @@ class Setting:
     jpeg: bool = False
 
 
-SMALL, GUIDE = load_recipe("small-images"), load_recipe("guide")
+SMALL, GUIDE = replace(load_recipe("small-images"), augment="none"), load_recipe("guide")
 SETTINGS = (
     Setting("32 px in memory", 32, 10_000, 4, SMALL, wanted=3.0),
     Setting("96 px in memory", 96, 4_000, 4, SMALL),
