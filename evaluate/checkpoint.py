@@ -158,8 +158,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(
             architecture=read_architecture(parse(metadata["architecture"], f"{path}: architecture")),
             recipe=read_recipe(parse(metadata["recipe"], f"{path}: recipe")),
-            weights=_under(_WEIGHTS, tensors),
-            state=_under(_STATE, tensors),
+            weights=tensors_under(_WEIGHTS, tensors),
+            state=tensors_under(_STATE, tensors),
             data=about["data"],
             class_names=tuple(about["class_names"]),
             pixel_mean=tuple(about["pixel_mean"]),
@@ -191,5 +191,6 @@ def _plain(value: Tensor) -> Tensor:
     return value.detach().cpu().contiguous(memory_format=torch.contiguous_format)
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin with a prefix, named by the rest."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -12,8 +12,7 @@ Bytes = NDArray[np.uint8]
 Read = Callable[[Shrink], Picture]
 """Reads an image, smaller if that is allowed by what it is called with."""
 
-# A JPEG is read with at least twice the rows and columns needed: on photographs the result is then
-# within 1 of 255 on average of what all pixels give, and within 4 without the spare ones.
+# A JPEG is read with at least twice the rows and columns needed, so that the resizing filter still decides.
 _SPARE = 2
 _CROP_SCALE = (0.35, 1.0)
 _CROP_RATIO = (3 / 4, 4 / 3)

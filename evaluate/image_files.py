@@ -69,19 +69,13 @@ def whole(height: int, width: int) -> int:
     return 1
 
 
-def read_image(path: Path) -> Image.Image:
-    """The picture in a file, upright, in 8-bit RGB; see `as_rgb`.
+def read_picture(path: Path, shrink: Shrink) -> Picture:
+    """The picture in a file, upright, in 8-bit RGB (see `as_rgb`), with fewer pixels where that is enough.
+
+    Only a JPEG decoder saves any: of 8 x 8 pixels it computes 4 x 4, 2 x 2 or one.
 
     Raises:
         UnreadableImageError: no image, cut short, too large, or without 8-bit colours.
-    """
-    return read_picture(path, whole).image
-
-
-def read_picture(path: Path, shrink: Shrink) -> Picture:
-    """As `read_image`, but with fewer pixels where that is enough and saves time.
-
-    Only a JPEG decoder saves any: of 8 x 8 pixels it computes 4 x 4, 2 x 2 or one.
     """
     try:
         with Image.open(path) as image:

@@ -3,11 +3,10 @@
 import math
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
-from pathlib import Path
 from typing import Literal, get_args
 
-from ..search_space.entry import Entry, dump, parse, parse_file
-from ..search_space.errors import BneckError, FieldError, UnknownNameError
+from ..search_space.entry import Entry, dump, parse_named
+from ..search_space.errors import BneckError, FieldError
 from ..search_space.flat import read_flat
 from .augment import parse_augmentation
 
@@ -102,12 +101,7 @@ def load_recipe(name_or_path: str) -> Recipe:
         UnknownNameError: neither a name nor a file.
         FileFormatError: names file, line, key, value and what would work.
     """
-    if name_or_path in RECIPES:
-        return read_recipe(parse(recipe_text(name_or_path), f"{name_or_path}.yaml"))
-    path = Path(name_or_path)
-    if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json"):
-        raise UnknownNameError("recipe", name_or_path, RECIPES)
-    return read_recipe(parse_file(path))
+    return read_recipe(parse_named("recipe", name_or_path, RECIPES, recipe_text))
 
 
 def recipe_text(name: str) -> str:

@@ -17,6 +17,7 @@ from ..search_space.errors import FieldError
 from ..search_space.network import Network
 from .accuracy import Epoch
 from .augment import mixed, parse_augmentation
+from .checkpoint import tensors_under
 from .data import Data, Split
 from .judging import judge, settle_norms
 from .optimizers import optimizer_of, schedule_of
@@ -207,9 +208,9 @@ class Training:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` told, with the network as it was then and the same recipe and data."""
         if self._average is not None:
-            self._average.load_state_dict(_under("average.", state))
-        self._restore_optimizer(_under(_OPTIMIZER, state))
-        if scaler := _under(_SCALER, state):
+            self._average.load_state_dict(tensors_under("average.", state))
+        self._restore_optimizer(tensors_under(_OPTIMIZER, state))
+        if scaler := tensors_under(_SCALER, state):
             self._scaler.load_state_dict({name: value.item() for name, value in scaler.items()})
         self._shuffle.set_state(state["shuffle"])
         self._random.states = {name: state[name] for name in self._random.states}
@@ -293,7 +294,3 @@ class _RandomState:
                 torch.cuda.set_rng_state(self.states[f"random.cuda.{index}"], index)
             yield
             self.states = self._read()
-
-
-def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -3,9 +3,11 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 import plotly.graph_objects as go
 
+from ..evaluate.packages import needed
 from ..search_space import RunError
 from ..search_space.errors import first_line
 
@@ -13,14 +15,17 @@ _WIDTH_PX, _HEIGHT_PX, _SCALE = 1100, 500, 2
 _REMEDY = "pip install 'bneck[png]', and Chrome or chromium on the PATH"
 
 
-def require_png() -> None:
-    """Raise `RunError` where kaleido is not installed."""
-    try:
-        import kaleido  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise RunError(
-            f"PNG files need the package {error.name}, which is not installed; get it: {_REMEDY}"
-        ) from None
+def kaleido() -> ModuleType:
+    """What draws the pictures.
+
+    Raises:
+        RunError: it is not installed.
+    """
+    with needed("--png (drawn by kaleido and Chrome or chromium)", extra="png", error=RunError):
+        import kaleido
+
+    module: ModuleType = kaleido
+    return module
 
 
 def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
@@ -29,8 +34,7 @@ def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
     Raises:
         RunError: kaleido or a browser is missing, a figure cannot be drawn, or the folder not written.
     """
-    require_png()
-    import kaleido
+    drawing = kaleido()
     from kaleido.errors import ChromeNotFoundError
 
     try:
@@ -50,7 +54,7 @@ def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
                 for name, figure in figures.items()
             ]
             # Kaleido itself, since plotly's write_images starts a download of MathJax and hides failures.
-            kaleido.write_fig_from_object_sync(wanted, cancel_on_error=True, kopts={"mathjax": False})
+            drawing.write_fig_from_object_sync(wanted, cancel_on_error=True, kopts={"mathjax": False})
             return [each["path"].replace(folder / each["path"].name) for each in wanted]
     except ChromeNotFoundError:
         raise RunError(f"PNG files need a browser, and none was found; get one: {_REMEDY}") from None

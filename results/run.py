@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..evaluate import Accuracy, Goals, Latency
 from ..search_space import Architecture, Cost, RunError, cost
 from ..search_space.errors import first_line
+from .folders import make_folder
 from .front import pareto_front
 from .record import Record, accuracy_from, record_of
 from .settings import RunSettings, load_settings, save_settings
@@ -75,14 +76,7 @@ class Run:
         Raises:
             RunError: the folder exists.
         """
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            raise RunError(
-                f"{folder} exists; choose another --out, or go on with it: bneck search {folder} --resume"
-            ) from None
-        except OSError as error:
-            raise RunError(f"{folder} cannot be made: {error.strerror}") from None
+        make_folder(folder, f"bneck search {folder} --resume")
         for name in ("checkpoints", "architectures"):
             (folder / name).mkdir()
         save_settings(settings, folder / "run.yaml")

@@ -1,7 +1,7 @@
 """A training: a folder with its settings, its checkpoint, the network that it keeps, and its report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -15,10 +15,10 @@ from ..search_space.architecture_file import read_architecture
 from ..search_space.entry import dump, parse_file
 from ..search_space.flat import read_as, read_flat
 from ..search_space.whole_file import write_whole
+from .folders import TRAINING_FILE, is_training, make_folder
 from .settings import DataSettings
 
 FORMAT = "training/1"
-_SETTINGS = "training.yaml"
 _UNLIKE = ("created", "host", "versions")
 
 
@@ -52,11 +52,11 @@ class TrainingSettings:
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             if mine == theirs or field.name in _UNLIKE:
                 continue
-            if hasattr(mine, "__dataclass_fields__") and field.name != "architecture":
+            if isinstance(mine, Architecture):
+                return f"the network is {mine.key} at {mine.resolution_px} px, not {theirs.key}"
+            if is_dataclass(mine):
                 name = next(f.name for f in fields(mine) if getattr(mine, f.name) != getattr(theirs, f.name))
                 return f"{name} is {getattr(mine, name)}, not {getattr(theirs, name)}"
-            if field.name == "architecture":
-                return f"the network is {mine.key} at {mine.resolution_px} px, not {theirs.key}"
             return f"{field.name.replace('_', ' ')} is {mine}, not {theirs}"
         return None
 
@@ -75,16 +75,9 @@ class TrainingFolder:
         Raises:
             RunError: the folder exists, or cannot be made.
         """
+        make_folder(folder, f"bneck train {folder} --resume")
         try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            raise RunError(
-                f"{folder} exists; choose another --out, or go on with it: bneck train {folder} --resume"
-            ) from None
-        except OSError as error:
-            raise RunError(f"{folder} cannot be made: {error.strerror}") from None
-        try:
-            write_whole(folder / _SETTINGS, _to_yaml(settings))
+            write_whole(folder / TRAINING_FILE, _to_yaml(settings))
         except RunError:
             folder.rmdir()
             raise
@@ -98,8 +91,8 @@ class TrainingFolder:
             RunError: it is none.
         """
         if not is_training(folder):
-            raise RunError(f"{folder} is no training (it has no {_SETTINGS}); `bneck train` makes one")
-        return cls(folder, _read(folder / _SETTINGS))
+            raise RunError(f"{folder} is no training (it has no {TRAINING_FILE}); `bneck train` makes one")
+        return cls(folder, _read(folder / TRAINING_FILE))
 
     @property
     def checkpoint_file(self) -> Path:
@@ -123,24 +116,28 @@ class TrainingFolder:
     def checkpoint(self) -> Checkpoint:
         return load_checkpoint(self.checkpoint_file)
 
-    def model(self) -> Checkpoint:
-        """The network that the training keeps.
+    def kept_file(self) -> Path:
+        """`model_file`, which is there.
 
         Raises:
             RunError: no epoch is over yet.
         """
         if not self.model_file.is_file():
             raise RunError(f"{self.folder}: no epoch is over yet; bneck train {self.folder} --resume")
-        return load_checkpoint(self.model_file)
+        return self.model_file
+
+    def model(self) -> Checkpoint:
+        """The network that the training keeps.
+
+        Raises:
+            RunError: no epoch is over yet.
+        """
+        return load_checkpoint(self.kept_file())
 
     def write_curve(self, curve: Sequence[Epoch]) -> None:
         """`curve.csv`, one row an epoch."""
         table = pd.DataFrame([{"epoch": n, **asdict(point)} for n, point in enumerate(curve, 1)])
         write_whole(self.folder / "curve.csv", table.to_csv(index=False))
-
-
-def is_training(folder: Path) -> bool:
-    return (folder / _SETTINGS).is_file()
 
 
 def best_epoch(curve: Sequence[Epoch]) -> int:

@@ -16,8 +16,9 @@ from ..results.comparison import Comparison, Contestant, Result
 from ..results.comparison_page import comparison_html, figures
 from ..results.comparison_rows import comparison_dict, results_csv, table_rows, to_csv
 from ..results.describe import pairs
-from ..results.png import require_png, write_pngs
-from ..results.training import TrainingFolder, TrainingSettings, is_training
+from ..results.folders import is_training, refuse_existing
+from ..results.png import kaleido, write_pngs
+from ..results.training import TrainingFolder, TrainingSettings
 from ..results.training_report import judge_on, write_result
 from ..search_space import GoalError, RunError, cost
 from ..search_space.errors import DivergedError
@@ -26,8 +27,7 @@ from . import worker
 from .inspection import NamedArchitecture
 from .measuring import measure_all, meter_for
 from .options import INTERRUPTED
-from .pool import Pool
-from .pool import result_of as result_of_job
+from .pool import Pool, result_of
 from .printing import plain_table, wide_console
 from .progress import Progress, Status, progress
 from .start import free_folder, torch_device
@@ -35,6 +35,7 @@ from .training import run_epochs
 from .training_plan import TrainingRequest, begin, plan, reopen
 from .training_progress import TrainingProgress
 
+THREADS = 1  # of each training: as many trainings at once as there are cores
 _TRAININGS = "trainings"
 
 
@@ -79,12 +80,12 @@ def compare_and_report(
     if len({_file_name(name) for name in request.names}) < len(request.names):
         raise GoalError(f"each must have a name of its own, got {', '.join(request.names)}")
     if png:
-        require_png()
+        kaleido()
     out = request.out or free_folder("compare", request.one.data)
     if resume and not (out / _TRAININGS).is_dir():
         raise RunError(f"{out} is no comparison to go on with; leave --resume out to begin one")
-    if out.exists() and not resume:
-        raise RunError(f"{out} exists; choose another --out, or go on with it: --out {out} --resume")
+    if not resume:
+        refuse_existing(out, f"--out {out} --resume")
     settings = {name: plan(request.training(name, 0, out))[0] for name in request.names}
     latencies = {} if request.augments else _latencies(request, settings)
     trainings = {
@@ -135,7 +136,7 @@ def _train_all(
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """Train in worker processes; the progress counts epochs."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
-    with Pool(1, workers, worker.alone) as pool:
+    with Pool(THREADS, workers, worker.alone) as pool:
         pending = {pool.submit(train_one, training): key for key, training in trainings.items()}
         while pending:
             done = sum(_epochs_done(training) for training in trainings.values())
@@ -143,7 +144,7 @@ def _train_all(
             for future in pool.wait(pending):
                 key = pending.pop(future)
                 try:
-                    found[key] = result_of_job(future)
+                    found[key] = result_of(future)
                 except DivergedError as error:
                     shown.say(f"left out: {error}")
                     continue

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..evaluate.data import SPLITS, Data, unreadable
-from ..evaluate.image_stream import FolderData
 from .printing import plain_table, wide_console
 from .progress import Status, progress
 
@@ -62,8 +61,6 @@ def print_data(found: dict[str, Any]) -> None:
 
 
 def _checked(data: Data) -> dict[str, str]:
-    if not isinstance(data, FolderData):
-        return {}
     with progress(Console(stderr=True)) as shown:
 
         def on_image(done: int, total: int) -> None:

@@ -7,17 +7,18 @@ from typing import Any, get_args
 from rich.markup import escape
 
 from ..evaluate import short_count
+from ..evaluate.checkpoint import load_checkpoint
 from ..evaluate.data import Split, broken_text
 from ..evaluate.meter import LatencyMeter
 from ..results import DataSettings
 from ..results.describe import milliseconds
 from ..results.training_report import judge_on
 from ..search_space import Architecture, GoalError, UnknownNameError, cost
-from .checkpoints import checkpoint_path, data_behind, find_checkpoint
 from .inspection import NamedArchitecture
 from .measuring import measure_all, meter_for
 from .printing import plain_table, wide_console
 from .start import torch_device
+from .trained_files import trained_file
 from .worker import load_run_data
 
 _MOST_CLASSES, _LONGEST_NAME = 30, 30
@@ -43,9 +44,10 @@ def evaluate_checkpoint(
     Raises:
         BneckError: no such network, data of other classes, or a device that does not work.
     """
-    checkpoint = find_checkpoint(words)
+    file = trained_file(words)
+    checkpoint = load_checkpoint(file.path)
     architecture = checkpoint.architecture
-    known = DataSettings(data) if data else data_behind(words) or DataSettings(checkpoint.data)
+    known = DataSettings(data) if data else file.data or DataSettings(checkpoint.data)
     root = str(data_root) if data_root else known.root
     images = load_run_data(DataSettings(known.name, root), download=download)
     meter = None if backend == "none" else meter_for(architecture, backend, threads, 1, reference)
@@ -59,7 +61,7 @@ def evaluate_checkpoint(
         **asdict(metrics),
         "macs": network_cost.macs,
         "params": network_cost.params,
-        "size_bytes": checkpoint_path(words).stat().st_size,
+        "size_bytes": file.path.stat().st_size,
         "latency": _latency(words, architecture, meter, reference) if meter is not None else None,
         "left_out": broken_text(images),
     }

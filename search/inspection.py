@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..evaluate import short_count
+from ..results.folders import is_training
 from ..search_space import (
     PUBLISHED_NAMES,
     Architecture,
@@ -38,7 +39,7 @@ def find(words: str) -> NamedArchitecture:
         run, number = trial
         return NamedArchitecture(words, run.record(number).architecture)
     path = Path(words)
-    if (path / "training.yaml").is_file():
+    if is_training(path):
         from ..results.training import TrainingFolder
 
         return NamedArchitecture(words, TrainingFolder.open(path).settings.architecture)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from ..results import Run
 from ..results.export import export, of_training, parse_formats, write_files
+from ..results.folders import is_training
 from ..results.png import write_pngs
 from ..results.report import report_figures, write_report
-from ..results.training import TrainingFolder, is_training
+from ..results.training import TrainingFolder
 from ..results.training_report import write_training_results
 from ..search_space import GoalError
 from .start import torch_device

@@ -13,6 +13,7 @@ from ..evaluate import Latency, LatencySetup, Recipe, host, package_versions, pa
 from ..evaluate.backends import COMMAND, latency_backend
 from ..evaluate.latency_model_file import load_model
 from ..results import DataSettings, LatencyFrom, Run, RunSettings
+from ..results.folders import refuse_existing
 from ..results.settings import for_images
 from ..search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published
 from ..search_space.errors import first_line
@@ -62,8 +63,7 @@ def new_run(request: Request) -> Run:
     from .worker import load_run_data
 
     out = request.out or free_folder(request.space, request.data)
-    if out.exists():
-        raise RunError(f"{out} exists; choose another --out, or go on with it: bneck search {out} --resume")
+    refuse_existing(out, f"bneck search {out} --resume")
     limits = {"macs": request.max_macs, "params": request.max_params, "latency": request.max_latency}
     goals = parse_goals(request.objectives, limits)
     sampler(request.sampler, request.seed)

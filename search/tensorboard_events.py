@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..evaluate import Epoch
+from ..evaluate.packages import needed
 from ..search_space import RunError
 from .training import OnEpoch
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 NAMES = {
     "train_loss": "loss/train",
@@ -18,12 +23,16 @@ NAMES = {
 }
 
 
-def require_tensorboard() -> None:
-    """Raise `RunError` where TensorBoard is not installed."""
-    try:
-        import torch.utils.tensorboard  # noqa: F401
-    except ImportError:
-        raise RunError("--tensorboard needs a package more: pip install 'bneck[tensorboard]'") from None
+def summary_writer() -> "type[SummaryWriter]":
+    """The class that writes event files.
+
+    Raises:
+        RunError: TensorBoard is not installed.
+    """
+    with needed("--tensorboard", extra="tensorboard", error=RunError):
+        from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter
 
 
 @contextmanager
@@ -35,10 +44,7 @@ def events(folder: Path, done: int) -> Iterator[OnEpoch]:
     Raises:
         RunError: TensorBoard is not installed.
     """
-    require_tensorboard()
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(folder), purge_step=done + 1) as writer:
+    with summary_writer()(str(folder), purge_step=done + 1) as writer:
 
         def write(epoch: int, point: Epoch) -> None:
             for name, value in asdict(point).items():

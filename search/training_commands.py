@@ -224,19 +224,20 @@ def compare(
 
     bneck compare mobilenet_v3_small mobilenet_v2 --data fashion-mnist --seeds 3
     """
-    from .comparing import ComparisonRequest, compare_and_report
+    from .comparing import THREADS, ComparisonRequest, compare_and_report
     from .training_plan import TrainingRequest
 
     if resume and out is None:
         raise GoalError("--resume needs --out DIR, the folder of the comparison")
-    augments = [words.strip() for words in augment.split(",")] if augment else []
-    if len(augments) > 1 and len(arch) > 1:
+    augments = tuple(words.strip() for words in augment.split(",")) if augment else ()
+    compared = augments if len(augments) > 1 else ()
+    if compared and len(arch) > 1:
         raise GoalError("augmentations are compared on one network; give one ARCH, or one --augment")
     one = TrainingRequest(
         arch=arch[0],
         data=data,
         recipe=recipe,
-        changes=changes_of(context) if len(augments) < 2 else changes_of(context, without="augment"),
+        changes=changes_of(context, without="augment" if compared else ""),
         resolution_px=resolution,
         pretrained=pretrained,
         data_root=data_root,
@@ -244,11 +245,9 @@ def compare(
         train_images=train_images,
         validation_images=validation_images,
         device=device,
-        threads=1,
+        threads=THREADS,
     )
-    request = ComparisonRequest(
-        one, tuple(arch), tuple(augments) if len(augments) > 1 else (), seeds, out, backend, reference
-    )
+    request = ComparisonRequest(one, tuple(arch), compared, seeds, out, backend, reference)
     compare_and_report(request, workers=workers, resume=resume, png=png, as_json=as_json)
 
 

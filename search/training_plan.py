@@ -9,18 +9,20 @@ from typing import Any, get_args
 import torch
 
 from ..evaluate import host, package_versions, usable_cores
+from ..evaluate.checkpoint import load_checkpoint
 from ..evaluate.data import Data
 from ..evaluate.recipe import load_recipe
 from ..evaluate.training import Conditions, Precision, Training
 from ..evaluate.transfer import pretrained_network, transfer
 from ..results import DataSettings
+from ..results.folders import refuse_existing
 from ..results.training import TrainingFolder, TrainingSettings
 from ..search_space import Architecture, GoalError, RunError
 from ..search_space.network import Network
-from .checkpoints import find_checkpoint
 from .inspection import find
 from .processes import is_first, process_count, wait_for_all
 from .start import free_folder, torch_device
+from .trained_files import trained_file
 from .training import save_progress
 from .worker import load_run_data, seeded_network
 
@@ -120,8 +122,7 @@ def begin(request: TrainingRequest, settings: TrainingSettings, data: Data) -> T
         BneckError: the weights cannot be had, or the folder exists; then nothing has been made.
     """
     out = request.out or free_folder(settings.name, settings.data.name)
-    if out.exists():
-        raise RunError(f"{out} exists; choose another --out, or go on with it: bneck train {out} --resume")
+    refuse_existing(out, f"bneck train {out} --resume")
     network = _first_network(request, settings)
     training = Training(network, data, settings.recipe, seed=settings.seed, conditions=settings.conditions)
     if is_first():
@@ -170,7 +171,7 @@ def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Netw
     if settings.begins_from == IMAGENET_WEIGHTS:
         transfer(network, pretrained_network(request.arch, request.weights))
     elif request.init:
-        transfer(network, find_checkpoint(request.init).network())
+        transfer(network, load_checkpoint(trained_file(request.init).path).network())
     return network
 
 

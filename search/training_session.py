@@ -11,14 +11,15 @@ import typer
 from rich.console import Console
 
 from ..evaluate.data import Data, broken_text
-from ..results.png import require_png
-from ..results.training import TrainingFolder, is_training
+from ..results.folders import is_training
+from ..results.png import kaleido
+from ..results.training import TrainingFolder
 from ..results.training_report import write_training_results
 from ..search_space import GoalError, RunError
 from .options import INTERRUPTED
 from .processes import is_first, joined, process_count
 from .start import torch_device
-from .tensorboard_events import events, require_tensorboard
+from .tensorboard_events import events, summary_writer
 from .training import run_epochs
 from .training_plan import TrainingRequest, begin, plan, reopen
 from .training_progress import TrainingProgress
@@ -37,9 +38,9 @@ def train_and_report(
     if not resume and is_training(Path(request.arch)):
         raise RunError(f"{request.arch} is a training; go on with it: bneck train {request.arch} --resume")
     if tensorboard:
-        require_tensorboard()
+        summary_writer()
     if png:
-        require_png()
+        kaleido()
     with joined(_device(request, resume)):
         folder, data = _opened(request, resume)
         try:

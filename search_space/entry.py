@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from .errors import BneckError, FieldError, FileFormatError
+from .errors import BneckError, FieldError, FileFormatError, UnknownNameError
 
 T = TypeVar("T")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
@@ -158,6 +158,24 @@ def parse_file(path: Path) -> Entry:
         reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
         raise FileFormatError(f"{path}: cannot be read: {reason}") from None
     return parse(text, str(path))
+
+
+def parse_named(kind: str, words: str, presets: Collection[str], text_of: Callable[[str], str]) -> Entry:
+    """Read a preset by its name, or a file.
+
+    Args:
+        kind: what it is, for the message.
+        text_of: the file behind a preset.
+    Raises:
+        UnknownNameError: neither a preset nor a file.
+        FileFormatError: the file is missing, unreadable or broken.
+    """
+    if words in presets:
+        return parse(text_of(words), f"{words}.yaml")
+    path = Path(words)
+    if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json"):
+        raise UnknownNameError(kind, words, presets)
+    return parse_file(path)
 
 
 def dump(value: Any) -> str:

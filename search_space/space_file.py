@@ -2,11 +2,9 @@
 
 from dataclasses import fields
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from .entry import Entry, parse, parse_file
-from .errors import UnknownNameError
+from .entry import Entry, parse_named
 from .space import BLOCK_GENES, HeadChoices, SearchSpace, StageChoices, StemChoices
 
 FORMAT = "space/1"
@@ -20,12 +18,7 @@ def load_space(name_or_path: str) -> SearchSpace:
         UnknownNameError: neither a preset nor a file.
         FileFormatError: names file, line, key, value and what would work.
     """
-    if name_or_path in PRESETS:
-        return read_space(parse(preset_yaml(name_or_path), f"{name_or_path}.yaml"))
-    path = Path(name_or_path)
-    if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json"):
-        raise UnknownNameError("space", name_or_path, PRESETS)
-    return read_space(parse_file(path))
+    return read_space(parse_named("space", name_or_path, PRESETS, preset_yaml))
 
 
 def preset_yaml(name: str) -> str:

@@ -18,7 +18,7 @@ from ...search_space.errors import first_line
 from ...search_space.network import ConvNorm, Network, Part, example_input
 from ..device import this_cpu
 from ..latency import Plan, Runner
-from .packages import needed
+from ..packages import needed
 from .stopwatch import clock_for, stopwatch
 
 
@@ -38,7 +38,7 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-with needed("executorch", extra="executorch"), _quiet():
+with needed("latency backend executorch", extra="executorch"), _quiet():
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
     from executorch.extension.pybindings import portable_lib

@@ -11,10 +11,10 @@ from ...search_space.network import Network, Part, example_input
 from ..device import this_cpu
 from ..latency import Plan, Runner
 from ..onnx_graph import onnx_model
-from .packages import needed
+from ..packages import needed
 from .stopwatch import clock_for, stopwatch
 
-with needed("ncnn", extra="ncnn"):
+with needed("latency backend ncnn", extra="ncnn"):
     import ncnn
     import pnnx
 

@@ -5,10 +5,10 @@ from ...search_space.network import Network, Part, example_input
 from ..device import this_cpu
 from ..latency import Plan, Runner
 from ..onnx_graph import onnx_model
-from .packages import needed
+from ..packages import needed
 from .stopwatch import clock_for, stopwatch
 
-with needed("openvino", extra="openvino"):
+with needed("latency backend openvino", extra="openvino"):
     import openvino
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bneck.evaluate import Epoch, Recipe
 from bneck.evaluate.checkpoint import checkpoint_of, load_checkpoint, save_checkpoint
+from bneck.evaluate.data import Split
 from bneck.evaluate.image_tensors import LabelledImages, TensorData, tensor_data
 from bneck.evaluate.training import Conditions, Training
 from bneck.search_space import Architecture, Block, Head, Stem
@@ -50,8 +51,12 @@ def noise_data(
         pixels = torch.randint(0, 256, (count, 8, 8, channels), generator=source, dtype=torch.uint8)
         return LabelledImages(pixels, torch.arange(count) % len(names))
 
-    parts = {"train": images(train), "validation": images(validation), "test": images(4)}
-    return tensor_data("noise", names, parts, flips=True)  # type: ignore[arg-type]
+    parts: dict[Split, LabelledImages] = {
+        "train": images(train),
+        "validation": images(validation),
+        "test": images(4),
+    }
+    return tensor_data("noise", names, parts, flips=True)
 
 
 def toy(architecture: Architecture = SMALL, seed: int = 0) -> Network:

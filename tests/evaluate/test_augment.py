@@ -11,6 +11,7 @@ from bneck.evaluate.augment import (
     AUGMENTATIONS,
     NO_AUGMENTATION,
     Augmentation,
+    Mix,
     Policy,
     draw_seeds,
     mixed,
@@ -174,8 +175,8 @@ def blended(augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("mixes", [("mixup",), ("cutmix",), ("mixup", "cutmix")])
-def test_labels_are_blended_as_the_images_are(mixes: tuple[str, ...]) -> None:
-    augmentation = Augmentation(mixes=mixes)  # type: ignore[arg-type]
+def test_labels_are_blended_as_the_images_are(mixes: tuple[Mix, ...]) -> None:
+    augmentation = Augmentation(mixes=mixes)
     partly = 0
     for seed in range(20):
         images, shares = blended(augmentation, seed)

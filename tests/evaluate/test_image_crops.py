@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from bneck.evaluate.image_crops import crop, crop_box, middle
-from bneck.evaluate.image_files import Picture, Shrink, read_image, read_picture
+from bneck.evaluate.image_files import Picture, Shrink, read_picture, whole
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -70,7 +70,7 @@ def test_the_middle_of_a_large_jpeg_is_nearly_that_of_torchvision(
 ) -> None:
     path = photo(*size, tmp_path / "image.jpg")
     ours = middle(partial(read_picture, path), resolution_px)
-    mean, largest = distance(ours, middle_of_torchvision(read_image(path), resolution_px))
+    mean, largest = distance(ours, middle_of_torchvision(read_picture(path, whole).image, resolution_px))
     assert mean < 1
     assert largest < 16
 
@@ -120,7 +120,7 @@ def test_a_crop_of_a_large_jpeg_is_nearly_that_of_torchvision(
     path = photo(1501, 999, tmp_path / "image.jpg")
     ours = crop(partial(read_picture, path), resolution_px, chance, False)
     box = crop_box(999, 1501, chance)
-    expected = functional.resized_crop(read_image(path), *box, [resolution_px, resolution_px])
+    expected = functional.resized_crop(read_picture(path, whole).image, *box, [resolution_px, resolution_px])
     mean, largest = distance(ours, np.asarray(expected))
     assert mean < 1
     assert largest < 30  # the filter takes a little from outside of the crop

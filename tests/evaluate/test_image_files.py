@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bneck.evaluate.image_files import UnreadableImageError, read_image, read_picture
+from bneck.evaluate.image_files import UnreadableImageError, read_picture, whole
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
@@ -18,7 +18,7 @@ def saved(image: Image.Image, path: Path, **options: object) -> Path:
 
 
 def pixel(path: Path, place: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
-    image = read_image(path)
+    image = read_picture(path, whole).image
     assert image.mode == "RGB"
     found = image.getpixel(place)
     assert isinstance(found, tuple)
@@ -27,7 +27,7 @@ def pixel(path: Path, place: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
 
 def reason_of(path: Path) -> str:
     with pytest.raises(UnreadableImageError) as caught:
-        read_image(path)
+        read_picture(path, whole)
     assert str(caught.value) == f"{path}: {caught.value.reason}; remove or replace it"
     assert caught.value.path == path
     return caught.value.reason
@@ -101,7 +101,7 @@ def test_images_are_turned_as_the_camera_was_held(orientation: int, tmp_path: Pa
     path = saved(Image.fromarray(pixels), tmp_path / "image.png", exif=exif)
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
-    assert np.array_equal(np.asarray(read_image(path)), expected)
+    assert np.array_equal(np.asarray(read_picture(path, whole).image), expected)
     assert (orientation == 1) == np.array_equal(expected, pixels)
 
 
@@ -138,7 +138,7 @@ def test_broken_bytes_in_a_png_are_unreadable(tmp_path: Path) -> None:
         broken[offset] ^= 0xFF
         path.write_bytes(bytes(broken))
         try:
-            read_image(path)  # some bytes do not matter
+            read_picture(path, whole)  # some bytes do not matter
         except UnreadableImageError as error:
             assert "\n" not in error.reason
 
@@ -156,7 +156,7 @@ def test_an_image_that_would_fill_the_memory_is_refused(
         if refused:
             assert reason_of(path) == "too many pixels"
         else:
-            read_image(path)
+            read_picture(path, whole)
 
 
 @pytest.mark.parametrize(("allowed", "times"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (20, 8)])

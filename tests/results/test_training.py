@@ -11,7 +11,8 @@ from bneck.evaluate import Epoch, Recipe
 from bneck.evaluate.checkpoint import checkpoint_of, save_checkpoint
 from bneck.evaluate.training import Conditions
 from bneck.results import DataSettings
-from bneck.results.training import TrainingFolder, TrainingSettings, best_epoch, is_training
+from bneck.results.folders import is_training
+from bneck.results.training import TrainingFolder, TrainingSettings, best_epoch
 from bneck.search_space import BneckError, RunError
 
 from ..evaluate.example_training import SMALL, noise_data, toy

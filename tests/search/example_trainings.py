@@ -20,9 +20,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from bneck.evaluate.data import Split, load_data
+from bneck.results import Run
 from bneck.search.cli import main
 from bneck.search_space import load_architecture
 from bneck.search_space.network import Network, build_network
+
+from ..evaluate.example_checkpoint import keep
+from ..results.example_run import example_run
 
 Floats = npt.NDArray[np.float64]
 
@@ -208,3 +212,12 @@ def photos(folder: Path, *, dark: int = 20, classes: tuple[str, ...] = ("cat", "
             pixels = noise.integers(0, 60, (12, 12, 3)) + dark + 60 * step
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
     return folder
+
+
+def run_with_weights(folder: Path) -> Run:
+    """A search whose best network has weights."""
+    found = example_run(folder)
+    network = found.record("best").architecture
+    torch.manual_seed(5)
+    keep(build_network(network), found.checkpoint(network))
+    return found

@@ -17,11 +17,9 @@ from bneck.search import evaluation
 from bneck.search.evaluation import print_evaluation
 from bneck.search.measuring import NamedLatency
 from bneck.search_space import architecture_yaml
-from bneck.search_space.network import build_network
 
-from ..evaluate.example_checkpoint import keep
 from ..evaluate.test_data import write_idx
-from ..results.example_run import example_run, latency
+from ..results.example_run import latency
 from .example_trainings import (
     assert_equal_metrics,
     contents,
@@ -29,6 +27,7 @@ from .example_trainings import (
     logits_on_digits,
     photos,
     run,
+    run_with_weights,
     saved_network,
     train,
     weights,
@@ -51,11 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A search whose best network has weights."""
-    found = example_run(tmp_path_factory.mktemp("runs") / "run")
-    network = found.record("best").architecture
-    torch.manual_seed(5)
-    keep(build_network(network), found.checkpoint(network))
-    return found
+    return run_with_weights(tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.fixture

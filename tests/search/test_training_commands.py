@@ -21,10 +21,7 @@ from bneck.evaluate.training import Training
 from bneck.results import Run
 from bneck.search.cli import app
 from bneck.search.start import free_folder
-from bneck.search_space.network import build_network
 
-from ..evaluate.example_checkpoint import keep
-from ..results.example_run import example_run
 from .example_trainings import (
     LEFT,
     NET,
@@ -39,6 +36,7 @@ from .example_trainings import (
     photos,
     result,
     run,
+    run_with_weights,
     same_weights,
     saved_network,
     train,
@@ -70,11 +68,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A search whose best network has weights."""
-    found = example_run(tmp_path_factory.mktemp("runs") / "run")
-    network = found.record("best").architecture
-    torch.manual_seed(5)
-    keep(build_network(network), found.checkpoint(network))
-    return found
+    return run_with_weights(tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.fixture
@@ -374,7 +368,7 @@ def test_pictures_that_cannot_be_drawn_do_not_cost_the_training(
     monkeypatch.setitem(sys.modules, "kaleido", None)
     ended = run("train", "net.yaml", *SHORT, "--epochs", 1, "--out", "t", "--png")
     assert ended.code == 2
-    assert "need the package kaleido" in ended.err
+    assert "needs the package kaleido" in ended.err
     assert not (here / "t").exists() or set(LEFT) <= set(files(here / "t"))
 
 
@@ -397,7 +391,8 @@ def test_without_tensorboard_the_remedy_is_told(here: Path, monkeypatch: pytest.
     ended = run("train", "net.yaml", *SHORT, "--out", "t", "--tensorboard")
     assert (ended.code, ended.err) == (
         2,
-        "bneck: --tensorboard needs a package more: pip install 'bneck[tensorboard]'\n",
+        "bneck: --tensorboard needs the package torch.utils.tensorboard, which is not installed; "
+        "get it: pip install 'bneck[tensorboard]'\n",
     )
 
 

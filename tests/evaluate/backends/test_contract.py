@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from bneck.evaluate.backends import BACKEND_NAMES, LatencyBackend, latency_backend, torch_cuda
-from bneck.evaluate.backends.packages import needed
 from bneck.evaluate.latency import Plan, References, Runner, measure
 from bneck.evaluate.meter import ready_network
+from bneck.evaluate.packages import needed
 from bneck.search_space import Architecture, BackendError, Block, Head, Stem
 from bneck.search_space.network import Network, Part, build_network, example_input
 
@@ -239,7 +239,7 @@ def test_a_backend_without_its_package_says_how_to_get_it(
 def test_a_package_that_does_not_run_here_is_told_with_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
-    with pytest.raises(BackendError) as caught, needed("openvino", extra="openvino"):
+    with pytest.raises(BackendError) as caught, needed("latency backend openvino", extra="openvino"):
         raise ImportError("libopenvino.so: cannot open shared object file\nand more")
     assert str(caught.value) == (
         "latency backend openvino does not run on this Linux riscv64: "

@@ -3,14 +3,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from bneck.evaluate.checkpoint import Checkpoint, load_checkpoint
 from bneck.results import Run
-from bneck.search.checkpoints import checkpoint_path, find_checkpoint
+from bneck.search.trained_files import trained_file
 from bneck.search_space import BneckError
 from bneck.search_space.network import build_network
 
 from ..evaluate.example_checkpoint import keep
 from ..results.example_run import Row, example_run
 from .example_trainings import train, weights
+
+
+def loaded(words: str) -> Checkpoint:
+    return load_checkpoint(trained_file(words).path)
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +43,15 @@ def test_a_trial_is_found_by_its_number_and_the_most_accurate_as_the_best(search
     assert keys[0] != keys[1]
     for words, key in (("0", keys[0]), ("1", keys[1]), ("best", keys[1])):
         name = f"{searched.folder}#{words}"
-        assert find_checkpoint(name).architecture.key == key
-        assert checkpoint_path(name).name == f"{key}.safetensors"
-        own = weights(checkpoint_path(name))
-        assert all(value.equal(own[key]) for key, value in find_checkpoint(name).weights.items())
+        assert loaded(name).architecture.key == key
+        assert trained_file(name).path.name == f"{key}.safetensors"
+        own = weights(trained_file(name).path)
+        assert all(value.equal(own[key]) for key, value in loaded(name).weights.items())
 
 
 def test_of_a_training_it_is_the_network_that_is_kept(trained: Path) -> None:
-    assert checkpoint_path(str(trained)) == trained / "model.safetensors"
-    found = find_checkpoint(str(trained))
+    assert trained_file(str(trained)).path == trained / "model.safetensors"
+    found = loaded(str(trained))
     kept = weights(trained / "model.safetensors")
     assert found.weights.keys() == kept.keys()
     assert all(value.equal(kept[name]) for name, value in found.weights.items())
@@ -55,8 +60,8 @@ def test_of_a_training_it_is_the_network_that_is_kept(trained: Path) -> None:
 
 def test_a_file_is_itself(trained: Path) -> None:
     path = trained / "checkpoint.safetensors"
-    assert checkpoint_path(str(path)) == path
-    assert find_checkpoint(str(path)).state != {}
+    assert trained_file(str(path)).path == path
+    assert loaded(str(path)).state != {}
 
 
 @pytest.mark.parametrize(
@@ -75,11 +80,11 @@ def test_a_file_is_itself(trained: Path) -> None:
 def test_what_is_no_trained_network_says_so(trained: Path, searched: Run, words: str, expected: str) -> None:
     name = words.replace("RUN", str(searched.folder)).replace("T", str(trained), words.startswith("T"))
     with pytest.raises(BneckError, match=expected):
-        find_checkpoint(name)
+        loaded(name)
 
 
 def test_a_training_may_have_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "try #2"
     train(folder, "--epochs", 1)
-    assert checkpoint_path(str(folder)) == folder / "model.safetensors"
-    assert find_checkpoint(str(folder)).data == "digits"
+    assert trained_file(str(folder)).path == folder / "model.safetensors"
+    assert loaded(str(folder)).data == "digits"
