@@ -10,17 +10,17 @@ import plotly.graph_objects as go
 from ..evaluate import Epoch, Quantity
 from .comparison import Comparison, Contestant, accuracy_text
 from .describe import AXIS_TITLES, count_of, milliseconds, ratio_text, value_text
-from .plot_style import HOVER, TEMPLATE, ticks
+from .plot_style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
 
 Curves = Mapping[tuple[str, int], tuple[Epoch, ...]]
 """The epochs of a training, by its contestant's name and its seed."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", INK)
 _SYMBOLS = ("diamond", "square", "triangle-up", "star")
 _FEW_EPOCHS = 5
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _LINE = 26
-_BAND = {"fillcolor": "#777777", "opacity": 0.13, "line_width": 0, "layer": "below"}
+_BAND = {"fillcolor": GREY, "opacity": 0.13, "line_width": 0, "layer": "below"}
 
 
 def figures(comparison: Comparison, curves: Curves) -> dict[str, go.Figure]:

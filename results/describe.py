@@ -196,3 +196,8 @@ def _values(record: Record, goals: Goals) -> str:
 def pairs(items: Iterable[tuple[str, object]]) -> str:
     """Names and values in a line."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in items)
+
+
+def cut(name: str, longest: int) -> str:
+    """A name of so many characters at most."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

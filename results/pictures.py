@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.colors import hex_to_rgb, sequential
 
+from .describe import cut
 from .plot_style import INK, TEMPLATE
 
 Bytes = NDArray[np.uint8]
@@ -135,5 +136,4 @@ def _coloured(shares: NDArray[np.float32], scale: NDArray[np.float64]) -> NDArra
 
 def shortened(name: str, longest: int) -> str:
     """A name as a figure's text: cut, and safe from being read as markup or as a template's field."""
-    cut = name if len(name) <= longest else f"{name[: longest - 1]}…"
-    return escape(cut, quote=False).replace("%{", "%&#123;")
+    return escape(cut(name, longest), quote=False).replace("%{", "%&#123;")

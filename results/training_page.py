@@ -42,13 +42,12 @@ class TrainingStory:
 
 def figures(story: TrainingStory) -> dict[str, go.Figure]:
     """The figures by file name; those without anything to show are left out."""
+    spread = [view for view in story.views if view.maps.shape[1] > 1]  # one place alone is no picture
     found: dict[str, go.Figure | None] = {
         "curves": curves_figure(story.curve, story.best_epoch) if story.curve else None,
         "confusion": confusion_figure(story.metrics),
         "gallery": gallery_figure(story.examples, story.class_names) if story.examples else None,
-        "feature-maps": maps_figure(story.viewed.pixels, story.views)
-        if story.viewed and story.views
-        else None,
+        "feature-maps": maps_figure(story.viewed.pixels, spread) if story.viewed and spread else None,
         "gates": gates_figure(story.views),
     }
     return {name: figure for name, figure in found.items() if figure is not None}
@@ -184,7 +183,7 @@ def _inside(story: TrainingStory, drawn: dict[str, Html]) -> Html:
         return Html("")
     note = (
         "The strongest channels of the stem and of each block for one image, each from its least value "
-        "(blue) to its greatest (yellow)."
+        "(blue) to its greatest (yellow). Blocks whose maps have a single place are left out."
     )
     parts = [_section("Inside the network", note, drawn["feature-maps"])]
     if "gates" in drawn:

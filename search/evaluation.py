@@ -11,7 +11,7 @@ from ..evaluate.checkpoint import load_checkpoint
 from ..evaluate.data import Split, broken_text
 from ..evaluate.meter import LatencyMeter
 from ..results import DataSettings
-from ..results.describe import milliseconds
+from ..results.describe import cut, milliseconds
 from ..results.training_report import judge_on
 from ..search_space import Architecture, GoalError, UnknownNameError, cost
 from .inspection import NamedArchitecture
@@ -94,7 +94,12 @@ def print_evaluation(found: dict[str, Any]) -> None:
     table = plain_table(*columns, left=(columns[0], columns[-1]))
     for each in classes[:_MOST_CLASSES]:
         shares = (f"{100 * each[name]:.1f}" for name in ("precision", "recall", "f1"))
-        cells = (_short(each["name"]), f"{each['images']:,}", *shares, _mistaken(found, each["name"]))
+        cells = (
+            cut(each["name"], _LONGEST_NAME),
+            f"{each['images']:,}",
+            *shares,
+            _mistaken(found, each["name"]),
+        )
         table.add_row(*map(escape, cells))
     console.print(table)
     if len(classes) > _MOST_CLASSES:
@@ -106,11 +111,7 @@ def _mistaken(found: dict[str, Any], name: str) -> str:
     names = [each["name"] for each in found["classes"]]
     own = names.index(name)
     row = [0 if place == own else count for place, count in enumerate(found["confusion"][own])]
-    return f"{_short(names[row.index(max(row))])} ({max(row):,})" if max(row) else ""
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    return f"{cut(names[row.index(max(row))], _LONGEST_NAME)} ({max(row):,})" if max(row) else ""
 
 
 def _latency(words: str, architecture: Architecture, meter: LatencyMeter, reference: str) -> dict[str, Any]:

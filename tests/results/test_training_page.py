@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bneck.evaluate import Epoch
+from bneck.evaluate.explain import BlockView
 from bneck.results.training_page import figures, training_html
 
 from .example_story import CONFUSION, CURVE, NAMES, VIEWS, story
@@ -122,3 +123,10 @@ def test_what_the_user_named_is_escaped() -> None:
     assert "alert(1)</script>" not in html
     # Title, note, both cells of the fact, three confused pairs and the row of the table.
     assert words(html).count(EVIL) == 8
+
+
+def test_maps_of_a_single_place_are_no_picture() -> None:
+    last = BlockView("block 2", np.ones((2, 1, 1), np.float32), (0, 1), None)
+    drawn, more = (figures(replace(story(), views=views)) for views in (VIEWS, (*VIEWS, last)))
+    assert len(more["feature-maps"].data) == len(drawn["feature-maps"].data)
+    assert "feature-maps" not in figures(replace(story(), views=(last,)))
