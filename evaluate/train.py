@@ -4,13 +4,23 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..search_space.network import Network
+import torch
+
+from ..search_space import Architecture
+from ..search_space.network import Network, build_network
 from .accuracy import Accuracy, Epoch
 from .data import Data
 from .recipe import Recipe
 from .training import Conditions, Training
 
 OnEpoch = Callable[[int, int], None]
+
+
+def seeded_network(architecture: Architecture, seed: int) -> Network:
+    """A network whose initial weights follow from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_network(architecture)
 
 
 def train(

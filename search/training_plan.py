@@ -12,6 +12,7 @@ from ..evaluate import host, package_versions, usable_cores
 from ..evaluate.checkpoint import load_checkpoint
 from ..evaluate.data import Data
 from ..evaluate.recipe import load_recipe
+from ..evaluate.train import seeded_network
 from ..evaluate.training import Conditions, Precision, Training
 from ..evaluate.transfer import pretrained_network, transfer
 from ..results import DataSettings
@@ -24,7 +25,7 @@ from .processes import is_first, process_count, wait_for_all
 from .start import free_folder, torch_device
 from .trained_files import trained_file
 from .training import save_progress
-from .worker import load_run_data, seeded_network
+from .worker import load_run_data
 
 RANDOM_WEIGHTS, IMAGENET_WEIGHTS = "random weights", "ImageNet weights of torchvision"
 _STEP_PX = 32

@@ -15,10 +15,9 @@ from ..evaluate.data import Data, broken_text, limited, load_data
 from ..evaluate.judging import judge
 from ..evaluate.latency_model_file import load_model
 from ..evaluate.meter import LatencyMeter
-from ..evaluate.train import train
+from ..evaluate.train import seeded_network, train
 from ..results import Baseline, DataSettings, Run, RunSettings
 from ..search_space import Architecture
-from ..search_space.network import Network, build_network
 
 
 def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
@@ -79,13 +78,6 @@ class Worker:
         accuracy = self.train(architecture)
         top1, _, images = self.judge_on_test_images(architecture)
         return Baseline(name, architecture, latency, accuracy, top1, images)
-
-
-def seeded_network(architecture: Architecture, seed: int) -> Network:
-    """A network whose initial weights follow from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build_network(architecture)
 
 
 _worker: Worker

@@ -12,6 +12,7 @@ from .errors import (
     GoalError,
     NoFeasibleNetworkError,
     RunError,
+    ScorerError,
     SpaceError,
     UnknownNameError,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "NoFeasibleNetworkError",
     "Operator",
     "RunError",
+    "ScorerError",
     "SearchSpace",
     "SpaceError",
     "Stem",

@@ -9,6 +9,7 @@
     ├── DataError                a data set that is missing or broken
     ├── GoalError                an objective or a limit that makes no sense
     ├── BackendError             a latency backend that is missing, or cannot run a network
+    ├── ScorerError              a scorer that cannot judge a network, or these images
     ├── NoFeasibleNetworkError   limits that no network of the space meets
     └── RunError                 a run folder or study that cannot be used
         └── DivergedError        a training whose loss is no longer a number
@@ -78,6 +79,10 @@ class GoalError(BneckError):
 
 class BackendError(BneckError):
     """A latency backend whose runtime is missing, or that cannot run a network."""
+
+
+class ScorerError(BneckError):
+    """A scorer that cannot judge a network, or not with these images or this space."""
 
 
 class NoFeasibleNetworkError(BneckError):

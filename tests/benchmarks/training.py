@@ -40,8 +40,8 @@ from bneck.evaluate.data import Data, limited, load_data
 from bneck.evaluate.image_tensors import TensorData
 from bneck.evaluate.judging import judge
 from bneck.evaluate.recipe import load_recipe
+from bneck.evaluate.train import seeded_network
 from bneck.evaluate.training import Conditions, Precision, Training
-from bneck.search.worker import seeded_network
 from bneck.search_space import published
 
 GUIDE_BATCH, GUIDE_RATE = 32, 1e-3

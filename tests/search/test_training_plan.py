@@ -13,10 +13,10 @@ from bneck.evaluate import Recipe
 from bneck.evaluate.checkpoint import checkpoint_of, save_checkpoint
 from bneck.evaluate.data import load_data
 from bneck.evaluate.image_tensors import TensorData
+from bneck.evaluate.train import seeded_network
 from bneck.results.training import TrainingFolder
 from bneck.search import training_plan
 from bneck.search.training_plan import TrainingRequest, begin, for_data, plan, reopen
-from bneck.search.worker import seeded_network
 from bneck.search_space import Block, BneckError, architecture_yaml, published
 from bneck.search_space.network import Network, build_network
 

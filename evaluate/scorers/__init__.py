@@ -1,0 +1,93 @@
+"""Ways of telling how good a network is, from a formula to a training.
+
+Each is a `Scorer`, found by its name; what it needs is imported when it is chosen.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from ...search_space import Architecture, UnknownNameError
+from ..accuracy import Accuracy
+from ..recipe import Recipe
+
+if TYPE_CHECKING:
+    from ...search_space.network import Network
+    from ..data import Data
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What a scorer says of a network.
+
+    Attributes:
+        value: higher is better; compares networks of one scorer, and has no unit.
+        cpu_seconds: that it took, in this process.
+        accuracy: where the scorer tells one.
+        network: the one that was judged, with its weights; None where there is none worth keeping.
+    """
+
+    value: float
+    cpu_seconds: float
+    accuracy: Accuracy | None = None
+    network: "Network | None" = None
+
+
+class Scorer(Protocol):
+    """A judge of networks."""
+
+    @property
+    def name(self) -> str:
+        """As `scorer` takes it: `train`, `supernet:FILE`."""
+
+    def score(self, architecture: Architecture, seed: int) -> Score:
+        """Judge one network; the same seed gives the same value on one machine.
+
+        Raises:
+            ScorerError: this scorer cannot judge this network; says why.
+            TrainingFailedError: the loss is no longer a number.
+        """
+
+
+@dataclass(frozen=True)
+class Means:
+    """What scorers judge by.
+
+    Attributes:
+        data: for the training and validation images; the test images are never looked at.
+        recipe: of trainings.
+        device: `cpu` or `cuda`.
+    """
+
+    data: "Data"
+    recipe: Recipe
+    device: str = "cpu"
+
+
+COSTS = ("macs", "params", "depth")
+ZERO_COST = ("naswot", "synflow", "zico", "jacob_cov", "grad_norm", "snip")
+_MODULES = {
+    "train": "training",
+    "supernet": "supernet",
+    "inherit": "inherit",
+    "table": "table",
+    **dict.fromkeys(ZERO_COST, "zero_cost"),
+    **dict.fromkeys(COSTS, "cost"),
+}
+_WITH_FILE = ("supernet", "inherit", "table")
+SCORER_NAMES = tuple(f"{name}:FILE" if name in _WITH_FILE else name for name in _MODULES)
+
+
+def scorer(name: str, means: Means) -> Scorer:
+    """A scorer by its name, such as `train`, `naswot` or `supernet:FILE`.
+
+    Raises:
+        UnknownNameError: no such scorer.
+        BneckError: its file is missing, damaged, or of another space or other data.
+    """
+    kind, _, file = name.partition(":")
+    if kind not in _MODULES or (kind in _WITH_FILE) != bool(file):
+        raise UnknownNameError("scorer", name, SCORER_NAMES)
+    make: Callable[[str, Means], Scorer] = import_module(f".{_MODULES[kind]}", __package__).make
+    return make(name, means)

@@ -1,0 +1,31 @@
+"""Training from scratch: what every cheaper scorer is held against."""
+
+import time
+from dataclasses import dataclass
+
+from ...search_space import Architecture
+from ..train import seeded_network, train
+from . import Means, Score
+
+
+@dataclass(frozen=True)
+class TrainingScorer:
+    """The validation accuracy after a training by the recipe.
+
+    One seed gives every network the same order of images and the same augmentation, so that networks
+    differ by less chance.
+    """
+
+    means: Means
+    name: str = "train"
+
+    def score(self, architecture: Architecture, seed: int) -> Score:
+        start = time.process_time()
+        network = seeded_network(architecture, seed)
+        means = self.means
+        accuracy = train(network, means.data, means.recipe, seed=seed, device=means.device)
+        return Score(accuracy.top1, time.process_time() - start, accuracy, network)
+
+
+def make(name: str, means: Means) -> TrainingScorer:
+    return TrainingScorer(means)

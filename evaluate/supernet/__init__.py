@@ -1,0 +1,1 @@
+"""One network that holds every network of a space, and shares its weights among them."""

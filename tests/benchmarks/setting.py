@@ -1,0 +1,106 @@
+"""What the benchmarks of accuracy share: a space, a data set, networks spread by MACs, one training."""
+
+import math
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from bneck.evaluate.data import Data, limited, load_data
+from bneck.evaluate.judging import judge, settle_norms
+from bneck.evaluate.recipe import Recipe
+from bneck.evaluate.train import seeded_network
+from bneck.evaluate.training import Training
+from bneck.search_space import Architecture, SearchSpace, cost, load_space
+
+DATA = "fashion-mnist"
+SPACE = "tiny"
+LEAST_MACS, MOST_MACS = 0.1e6, 2.5e6
+DRAWS = 20_000
+
+
+@cache
+def space() -> SearchSpace:
+    """Space tiny reaches from networks that are far too small for the task upwards."""
+    return load_space(SPACE).for_data(1, 10)
+
+
+@cache
+def images(train: int | None) -> Data:
+    return limited(load_data(DATA), train=train)
+
+
+def networks(count: int, seed: int) -> list[Architecture]:
+    """Different networks, one from each of `count` equal shares of the logarithm of MACs, least first."""
+    rng = random.Random(seed)
+    shares: list[list[Architecture]] = [[] for _ in range(count)]
+    span = math.log(MOST_MACS / LEAST_MACS)
+    for _ in range(DRAWS):
+        network = space().decode(space().sample(rng))
+        place = math.log(cost(network).macs / LEAST_MACS) / span
+        if 0 <= place < 1:
+            shares[int(place * count)].append(network)
+    return [rng.choice(share) for share in shares]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to train and judge a network.
+
+    Attributes:
+        train_images: how many of them; each epoch shows all.
+        same_seed: whether all networks of a replicate share initialisation, order and augmentation.
+        resolution_px: for all networks, instead of their own.
+    """
+
+    name: str
+    train_images: int
+    recipe: Recipe = field(default_factory=Recipe)
+    same_seed: bool = True
+    resolution_px: int | None = None
+
+    def seed(self, architecture: Architecture, replicate: int) -> int:
+        own = 0 if self.same_seed else int(architecture.key[:6], 16)
+        return own + replicate
+
+
+def trained(architecture: Architecture, protocol: Protocol, replicate: int) -> Mapping[str, Any]:
+    """Train once, and judge in every way: `WEIGHTS/NORMS` to accuracy and loss on the validation images.
+
+    The weights are the last ones (`last`), their moving average (`ema`), and those an epoch before
+    (`before`); the statistics of batch normalisation are the running ones or settled afresh.
+    """
+    if protocol.resolution_px:
+        architecture = replace(architecture, resolution_px=protocol.resolution_px)
+    data = images(protocol.train_images)
+    seed = protocol.seed(architecture, replicate)
+    start = time.process_time()
+    training = Training(seeded_network(architecture, seed), data, protocol.recipe, seed=seed)
+    readings: dict[str, tuple[float, float]] = {}
+    train_loss = 0.0
+    beside = 0.0  # CPU-seconds of readings that the protocol itself has no need of
+    while not training.done:
+        train_loss = training.run_epoch().train_loss
+        if training.epoch == protocol.recipe.epochs - 1:
+            before = time.process_time()
+            settle_norms(training.network, data, protocol.recipe)
+            readings["before/settled"] = judge(training.network, data, "validation")
+            beside += time.process_time() - before
+    before = time.process_time()
+    readings["last/running"] = judge(training.network, data, "validation")
+    if training.judged is not training.network:
+        settle_norms(training.judged, data, protocol.recipe)
+        readings["ema/settled"] = judge(training.judged, data, "validation")
+    beside += time.process_time() - before
+    settle_norms(training.network, data, protocol.recipe)
+    readings["last/settled"] = judge(training.network, data, "validation")
+    return {
+        "readings": readings,
+        "train_loss": train_loss,
+        "cpu_seconds": time.process_time() - start - beside,
+        "macs": cost(architecture).macs,
+        "architecture": architecture.key,
+        "replicate": replicate,
+    }
