@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+import torch
+
 from bneck.evaluate.data import Data, limited, load_data
 from bneck.evaluate.judging import judge, settle_norms
 from bneck.evaluate.recipe import Recipe
@@ -66,12 +68,18 @@ class Protocol:
         return own + replicate
 
 
-def trained(architecture: Architecture, protocol: Protocol, replicate: int) -> Mapping[str, Any]:
+def trained(
+    architecture: Architecture, protocol: Protocol, replicate: int, tested: bool = False
+) -> Mapping[str, Any]:
     """Train once, and judge in every way: `WEIGHTS/NORMS` to accuracy and loss on the validation images.
 
     The weights are the last ones (`last`), their moving average (`ema`), and those an epoch before
     (`before`); the statistics of batch normalisation are the running ones or settled afresh.
+
+    Args:
+        tested: judge on the test images too, which nothing is chosen by.
     """
+    torch.set_num_threads(1)
     if protocol.resolution_px:
         architecture = replace(architecture, resolution_px=protocol.resolution_px)
     data = images(protocol.train_images)
@@ -96,10 +104,12 @@ def trained(architecture: Architecture, protocol: Protocol, replicate: int) -> M
     beside += time.process_time() - before
     settle_norms(training.network, data, protocol.recipe)
     readings["last/settled"] = judge(training.network, data, "validation")
+    spent = time.process_time() - start - beside
     return {
         "readings": readings,
+        "test": judge(training.network, data, "test") if tested else None,
         "train_loss": train_loss,
-        "cpu_seconds": time.process_time() - start - beside,
+        "cpu_seconds": spent,
         "macs": cost(architecture).macs,
         "architecture": architecture.key,
         "replicate": replicate,
