@@ -22,30 +22,32 @@ def within(space: SearchSpace, goals: Goals, genes: Iterable[Genes]) -> dict[Arc
 def spread_by_macs(
     space: SearchSpace, goals: Goals, count: int, rng: random.Random
 ) -> dict[Architecture, Genes]:
-    """Different networks within the limits, spread evenly by the logarithm of MACs, in random order.
+    """Different networks within the limits, spread evenly by the logarithm of MACs.
 
-    Fewer where the space or the limits leave no more.
+    They come in such an order that those before any point are spread too. Fewer where the space or the
+    limits leave no more.
     """
-    draws = (space.sample(rng) for _ in range(DRAWS_A_NETWORK * count))
-    found = within(space, goals, draws)
+    found = within(space, goals, (space.sample(rng) for _ in range(DRAWS_A_NETWORK * count)))
     while len(found) < count:
         genes = unseen_within_limits(space, goals, (network.key for network in found), rng)
         if genes is None:
             break
         found[space.decode(genes)] = genes
-    sizes = sorted((math.log(cost(network).macs), network.key, network) for network in found)
-    if len(sizes) <= count:
-        return {network: found[network] for _, _, network in sizes}
-    least, most = sizes[0][0], sizes[-1][0]
-    chosen = {}
-    for share in rng.sample(range(count), count):
-        wanted = least + (most - least) * (share + rng.random()) / count
-        place = min(bisect_left(sizes, (wanted,)), len(sizes) - 1)
-        if place and wanted - sizes[place - 1][0] < sizes[place][0] - wanted:
+    left = sorted((math.log(cost(network).macs), network.key, network) for network in found)
+    count = min(count, len(left))
+    if not count:
+        return {}
+    least, most = left[0][0], left[-1][0]
+    chosen = []
+    for number in range(count):
+        wanted = least + (most - least) * number / max(1, count - 1)
+        place = min(bisect_left(left, (wanted,)), len(left) - 1)
+        if place and wanted - left[place - 1][0] < left[place][0] - wanted:
             place -= 1
-        network = sizes.pop(place)[2]
-        chosen[network] = found[network]
-    return chosen
+        chosen.append(left.pop(place)[2])
+    digits = (count - 1).bit_length()
+    order = sorted(range(count), key=lambda number: f"{number:0{digits}b}"[::-1])
+    return {chosen[number]: found[chosen[number]] for number in order}
 
 
 def near(

@@ -1,66 +1,138 @@
-"""Which short training tells networks apart best: reliability of each protocol for its CPU-seconds.
+"""Which short training tells networks apart best, and whether it tells what a long one tells.
 
-    python -m tests.benchmarks.protocols [--workers 2] [--only NAME,NAME] [--json]
+    python -m tests.benchmarks.protocols [--workers 2] [--only NAME,NAME]
 
-24 networks of space tiny, spread by the logarithm of MACs, three trainings each on Fashion-MNIST; results
-are kept in `--kept FILE`, so a stopped run goes on.
+The networks, and their long trainings, are those of `tests.benchmarks.ranking`: 30 of space tiny, spread by
+the logarithm of MACs, on Fashion-MNIST, three trainings each. Each protocol but the first differs from it
+in one thing. Results are kept in `--kept FILE`, so that a stopped run goes on.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
+from rich.table import Table
 
-from bneck.evaluate import Recipe
+from bneck.evaluate.agreement import spearman
+from bneck.evaluate.reliability import Rows, variances, variances_beyond
+from bneck.search.printing import plain_table
 
-from .kept import Job, run_all
-from .setting import Protocol, networks, trained
+from .kept import Result, run_all
+from .ranking.tables import interval, show, with_interval
+from .ranking.truth import CALM, LONG, REPLICATES, SHORT, Array, Truth, few, jobs, truth
+from .setting import Protocol
 
-NETWORKS, REPLICATES, SEED = 24, 3, 1
-CALM = Recipe(epochs=2, augment="none")
-BASE = Protocol("base", 10_000, CALM)
 PROTOCOLS = (
-    BASE,
-    replace(BASE, name="rate 0.02", recipe=replace(CALM, learning_rate=0.02)),
-    replace(BASE, name="rate 0.2", recipe=replace(CALM, learning_rate=0.2)),
+    SHORT,
+    replace(SHORT, name="rate 0.02", recipe=replace(SHORT.recipe, learning_rate=0.02)),
+    replace(SHORT, name="rate 0.2", recipe=replace(SHORT.recipe, learning_rate=0.2)),
     Protocol("20,000 x 1", 20_000, replace(CALM, epochs=1)),
-    replace(BASE, name="batch 32, rate 0.06", recipe=replace(CALM, batch_size=32, learning_rate=0.06)),
-    replace(BASE, name="batch 128, rate 0.12", recipe=replace(CALM, batch_size=128, learning_rate=0.12)),
-    replace(BASE, name="own seeds", same_seed=False),
-    replace(BASE, name="average 0.98", recipe=replace(CALM, ema=0.98)),
-    replace(BASE, name="flip-crop", recipe=replace(CALM, augment="flip-crop")),
-    replace(BASE, name="adamw 0.003", recipe=replace(CALM, optimizer="adamw", learning_rate=0.003)),
+    replace(SHORT, name="flip-crop", recipe=replace(SHORT.recipe, augment="flip-crop")),
+    replace(
+        SHORT, name="batch 128, rate 0.16", recipe=replace(SHORT.recipe, batch_size=128, learning_rate=0.16)
+    ),
+    replace(SHORT, name="average 0.98", recipe=replace(SHORT.recipe, ema=0.98)),
+    replace(SHORT, name="own seeds", same_seed=False),
+    replace(SHORT, name="no clipping, no warm-up", recipe=replace(SHORT.recipe, clip=0.0, warmup=0.0)),
+    replace(SHORT, name="adamw 0.003", recipe=replace(SHORT.recipe, optimizer="adamw", learning_rate=0.003)),
     Protocol("5,000 x 4", 5_000, replace(CALM, epochs=4)),
-    replace(BASE, name="no clipping, no warm-up", recipe=replace(CALM, clip=0.0, warmup=0.0)),
-    replace(BASE, name="16 px for all", resolution_px=16),
+    replace(SHORT, name="16 px for all", resolution_px=16),
+    Protocol("5,000 x 2", 5_000, replace(CALM, epochs=2)),
+    Protocol("20,000 x 2", 20_000, replace(CALM, epochs=2)),
 )
+READINGS = ("last/settled", "last/running", "ema/settled", "before/settled")
+MEANINGS = {
+    "last/settled": "settled statistics",
+    "last/running": "running statistics",
+    "ema/settled": "average of weights",
+    "before/settled": "an epoch before the end",
+}
 
 
-def key_of(protocol: Protocol, architecture_key: str, replicate: int) -> str:
-    return f"{protocol.name}/{architecture_key}/{replicate}"
+def table_of(found: Mapping[str, Result], protocol: Protocol, reading: str, place: int) -> Array:
+    """`n x k`: accuracy (place 0), or loss turned so that higher is better (1)."""
+    sign = -1 if place else 1
+    return np.array(
+        [
+            [
+                sign * found[f"{protocol.name}/{each.key}/{replicate}"]["readings"][reading][place]
+                for replicate in range(REPLICATES)
+            ]
+            for each in few()
+        ]
+    )
 
 
-def jobs(protocols: tuple[Protocol, ...]) -> list[Job]:
-    """Protocol after protocol, so that a table of the first ones is there early."""
-    chosen = networks(NETWORKS, SEED)
-    return [
-        Job(key_of(protocol, each.key, replicate), trained, (each, protocol, replicate))
-        for protocol in protocols
-        for replicate in range(REPLICATES)
-        for each in chosen
-    ]
+def rows_of(protocol: Protocol, found: Mapping[str, Result], true: Truth) -> list[list[str]]:
+    """A row a way of reading the training."""
+    known = [result for key, result in found.items() if key.startswith(f"{protocol.name}/")]
+    seconds = float(np.mean([result["cpu_seconds"] for result in known]))
+    rows = []
+    for reading in (each for each in READINGS if all(each in result["readings"] for result in known)):
+        if reading == "before/settled" and protocol is not SHORT:
+            continue
+        for place, by in enumerate(("accuracy", "loss")):
+            values = table_of(found, protocol, reading, place)
+            whole, beyond = variances(values), variances_beyond(values, true.macs)
+
+            def agreed(chosen: Rows, values: Array = values) -> float:
+                return float(np.mean([spearman(each[chosen], true.value[chosen]) for each in values.T]))
+
+            rows.append(
+                [
+                    protocol.name,
+                    MEANINGS[reading],
+                    by,
+                    f"{seconds:.1f}",
+                    f"{whole.reliability():.2f} {interval(*whole.interval())}",
+                    f"{beyond.reliability():.2f}",
+                    f"{100 * whole.error**0.5:.2f}",
+                    f"{100 * whole.true**0.5:.2f}",
+                    with_interval(agreed, len(values)),
+                    f"{spearman(values.mean(1), true.value):.2f}",
+                ]
+            )
+    return rows
+
+
+def protocol_table(protocols: Sequence[Protocol], found: Mapping[str, Result], true: Truth) -> Table:
+    """All of them; the long training itself first."""
+    table = plain_table(
+        "protocol",
+        "read by",
+        "of",
+        "CPU-s",
+        "reliability",
+        "beyond MACs",
+        "sd of seeds",
+        "of networks",
+        "one and the long ones",
+        f"mean of {REPLICATES}",
+        left=("protocol", "read by", "of"),
+    )
+    for protocol in protocols:
+        for row in rows_of(protocol, found, true):
+            table.add_row(*row)
+    return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--kept", type=Path, default=Path("runs/benchmarks/protocols.jsonl"))
+    parser.add_argument("--kept", type=Path, default=Path("runs/benchmarks/ranking.jsonl"))
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", metavar="NAME;NAME")
     arguments = parser.parse_args()
-    only = arguments.only.split(",") if arguments.only else [each.name for each in PROTOCOLS]
-    chosen = tuple(each for each in PROTOCOLS if each.name in only)
-    run_all(jobs(chosen), arguments.kept, arguments.workers, Console())
+    only = arguments.only.split(";") if arguments.only else [each.name for each in PROTOCOLS]
+    chosen = [each for each in PROTOCOLS if each.name in only]
+    console = Console(width=200)
+    true = truth(LONG, few(), arguments.kept, arguments.workers, console)
+    todo = [job for protocol in chosen for job in jobs(protocol, few())]
+    found = run_all(todo, arguments.kept, arguments.workers, console)
+    macs = with_interval(lambda rows: spearman(true.macs[rows], true.value[rows]), len(true.macs))
+    show(console, f"MACs and the long trainings: {macs}", protocol_table(chosen, found, true))
 
 
 if __name__ == "__main__":

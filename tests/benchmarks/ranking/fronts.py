@@ -1,0 +1,142 @@
+"""Whole searches of so many minutes, and what their fronts are worth on the test images."""
+
+import math
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from bneck.evaluate.reliability import student_t
+from bneck.results import Run
+from bneck.search.printing import plain_table
+from bneck.search_space import Architecture, cost
+
+from ..kept import Job, Result, run_all
+from ..setting import DATA, LEAST_MACS, MOST_MACS, SPACE, space, trained
+from .narrower import latency_model
+from .truth import SHORT
+
+MINUTES = 5.0
+SEEDS = 3
+LIMITS = tuple(float(limit) for limit in np.geomspace(2 * LEAST_MACS, MOST_MACS, 12))
+DRAWS = 2000
+FRESH_SEEDS = (1000, 1001)
+WAYS = {
+    "cascade": ("--sampler", "cascade"),
+    "tpe, one training each": ("--sampler", "tpe", "--repeats", "0"),
+    "tpe, with repeats": ("--sampler", "tpe"),
+    "random": ("--sampler", "random", "--repeats", "0"),
+}
+LARGEST = "largest within each limit, untrained"
+
+
+def searched(out: Path, way: str, seed: int, minutes: float, model: Path) -> Result:
+    """One search from the command line; the networks of its front by their files."""
+    command = [str(Path(sys.executable).with_name("bneck")), "search", SPACE, "--data", DATA]
+    command += ["--train-images", str(SHORT.train_images), "--epochs", str(SHORT.recipe.epochs)]
+    command += ["--objectives", "accuracy,macs", "--max-macs", str(int(MOST_MACS)), *WAYS[way]]
+    command += ["--latency-model", str(model), "--baseline", "none", "--trials", "1000", "--workers", "1"]
+    command += ["--minutes", str(minutes), "--seed", str(seed), "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True)
+    run = Run.open(out)
+    judged = run.kept()
+    return {
+        "trials": [record.trial for record in run.front()],
+        "judged": len(judged),
+        "trainings": sum(len(record.trainings) for record in judged),
+    }
+
+
+def offered(chosen: Sequence[Architecture], believed: Sequence[float], limit: float) -> Architecture | None:
+    """Of the networks within a limit, the one that is believed to be the most accurate."""
+    within = [pair for pair in zip(believed, chosen, strict=True) if cost(pair[1]).macs <= limit]
+    return max(within, key=lambda pair: pair[0])[1] if within else None
+
+
+def largest(seed: int) -> list[Architecture]:
+    """For each limit the largest within it of some networks drawn at random."""
+    rng = random.Random(seed)
+    drawn = [space().decode(space().sample(rng)) for _ in range(DRAWS)]
+    return [
+        max((each for each in drawn if cost(each).macs <= limit), key=lambda each: cost(each).macs)
+        for limit in LIMITS
+    ]
+
+
+def fresh(architecture: Architecture, seed: int) -> Result:
+    torch.set_num_threads(1)
+    return trained(architecture, SHORT, seed, tested=True)
+
+
+def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MINUTES) -> Table:
+    """The test accuracy that each way offers, averaged over the limits."""
+    model = kept.with_name("latency-model.json")
+    latency_model(model)
+    jobs = []
+    for seed in range(SEEDS):
+        for way in WAYS:
+            out = kept.with_name(f"search-{'-'.join(way.replace(',', '').split())}-{minutes:g}-{seed}")
+            if (out / "run.yaml").exists() and not (out / "report.html").exists():
+                raise SystemExit(f"{out} was cut off; remove it")
+            jobs.append(Job(f"{way}/{minutes:g}/{seed}", searched, (out, way, seed, minutes, model)))
+    results = run_all(jobs, kept, workers, console)
+    offers: dict[tuple[str, int], list[Architecture | None]] = {}
+    for job in jobs:
+        out, way, seed, *_ = job.arguments
+        records = [each for each in Run.open(out).kept() if each.trial in results[job.key]["trials"]]
+        chosen, believed = [each.architecture for each in records], [each.top1 for each in records]
+        offers[way, seed] = [offered(chosen, believed, limit) for limit in LIMITS]
+    for seed in range(SEEDS):
+        offers[LARGEST, seed] = list(largest(seed))
+    asked = {each.key: each for offer in offers.values() for each in offer if each is not None}
+    retrained = run_all(
+        [
+            Job(f"fresh/{key}/{seed}", fresh, (network, seed), cost(network).macs)
+            for key, network in asked.items()
+            for seed in FRESH_SEEDS
+        ],
+        kept,
+        workers,
+        console,
+    )
+    tested = {
+        key: np.mean([retrained[f"fresh/{key}/{seed}"]["test"][0] for seed in FRESH_SEEDS]) for key in asked
+    }
+    table = plain_table(
+        "way", "judged", "trainings", "offered", "sd", "ahead of largest", "ahead of random", left=("way",)
+    )
+    worth = {
+        way: np.array(
+            [
+                np.mean([tested[each.key] if each else 0.0 for each in offers[way, seed]])
+                for seed in range(SEEDS)
+            ]
+        )
+        for way in (*WAYS, LARGEST)
+    }
+    for way, values in worth.items():
+        found = [result for key, result in results.items() if key.startswith(f"{way}/")]
+        table.add_row(
+            way,
+            f"{np.mean([each['judged'] for each in found]):.0f}" if found else "",
+            f"{np.mean([each['trainings'] for each in found]):.0f}" if found else "",
+            f"{100 * values.mean():.2f}",
+            f"{100 * values.std(ddof=1):.2f}",
+            *(_ahead(values, worth[rival]) if rival != way else "" for rival in (LARGEST, "random")),
+        )
+    return table
+
+
+def _ahead(values: np.ndarray, rival: np.ndarray) -> str:
+    """By Welch's interval."""
+    shares = values.var(ddof=1) / len(values), rival.var(ddof=1) / len(rival)
+    freedom = sum(shares) ** 2 / sum(share**2 / (len(values) - 1) for share in shares)
+    margin = student_t(max(1, math.floor(freedom))) * sum(shares) ** 0.5
+    apart = values.mean() - rival.mean()
+    return f"{100 * apart:+.2f} [{100 * (apart - margin):.2f}, {100 * (apart + margin):.2f}]"

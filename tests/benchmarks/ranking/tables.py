@@ -1,0 +1,125 @@
+"""The tables that the benchmark prints."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bneck.evaluate.agreement import (
+    bootstrap,
+    judges_apart,
+    kendall,
+    middle_third,
+    over_seeds,
+    partial_spearman,
+    regret,
+    spearman,
+    top_overlap,
+)
+from bneck.evaluate.reliability import Rows, Values, reliability_of_mean, variances, variances_beyond
+from bneck.search.printing import plain_table
+
+from .judges import Scores
+from .truth import REPLICATES, Array, Truth
+
+BOOTSTRAPS = 2000
+
+
+def interval(low: float, high: float) -> str:
+    return f"[{low:.2f}, {high:.2f}]"
+
+
+def with_interval(statistic: Callable[[Rows], float], count: int) -> str:
+    """A statistic of networks by position, with its 95% interval."""
+    low, high = bootstrap(statistic, count, np.random.default_rng(0), BOOTSTRAPS)
+    return f"{statistic(np.arange(count)):.2f} {interval(low, high)}"
+
+
+def reliability_table(truths: dict[str, Truth]) -> Table:
+    """How well each training agrees with itself, and what MACs leave of that."""
+    table = plain_table(
+        "training",
+        "by",
+        "CPU-s",
+        "reliability of 1",
+        f"of {REPLICATES}",
+        "beyond MACs, 1",
+        f"beyond MACs, {REPLICATES}",
+        "seed to seed",
+        f"implied for {REPLICATES}",
+        "sd of seeds",
+        "of networks",
+        left=("training", "by"),
+    )
+    for name, truth in truths.items():
+        for by, values in (("accuracy", truth.accuracy), ("loss", truth.loss)):
+            table.add_row(name, by, f"{truth.cpu_seconds.mean():.1f}", *_reliability(values, truth.macs))
+    return table
+
+
+def _reliability(values: Array, macs: Array) -> list[str]:
+    whole, beyond = variances(values), variances_beyond(values, macs)
+    agreed = over_seeds(values)
+    return [
+        f"{whole.reliability():.2f} {interval(*whole.interval())}",
+        f"{whole.reliability(REPLICATES):.2f}",
+        f"{beyond.reliability():.2f} {interval(*beyond.interval())}",
+        f"{beyond.reliability(REPLICATES):.2f} {interval(*beyond.interval(REPLICATES))}",
+        with_interval(lambda rows: over_seeds(values[rows]), len(values)),
+        f"{reliability_of_mean(agreed, REPLICATES):.2f}",
+        f"{100 * whole.error**0.5:.2f}",
+        f"{100 * whole.true**0.5:.2f}",
+    ]
+
+
+def judges_table(judges: Sequence[tuple[str, Values, float, float]], truth: Values, macs: Array) -> Table:
+    """Every judge against the truth.
+
+    Args:
+        judges: name, scores, CPU-seconds once and a network.
+    """
+    table = plain_table(
+        "judge",
+        "Spearman",
+        "above MACs",
+        "Kendall",
+        "partial to MACs",
+        "middle third",
+        "of the 5 best",
+        "regret",
+        "CPU-s once",
+        "each",
+        left=("judge",),
+    )
+    true = np.asarray(truth, dtype=np.float64)
+    middle = middle_third(macs)
+    for name, scores, once, each in judges:
+        values = np.asarray(scores, dtype=np.float64)
+        apart, low, high = judges_apart(values, macs, true, np.random.default_rng(0), BOOTSTRAPS)
+
+        def agreed(rows: Rows, values: Array = values) -> float:
+            return spearman(values[rows], true[rows])
+
+        table.add_row(
+            name,
+            with_interval(agreed, len(true)),
+            f"{apart:+.2f} {interval(low, high)}" if name != "macs" else "",
+            f"{kendall(values, true):.2f}",
+            f"{partial_spearman(values, true, macs):.2f}",
+            f"{spearman(values[middle], true[middle]):.2f}",
+            f"{top_overlap(values, true):.1f}",
+            f"{100 * regret(values, true):.2f}",
+            f"{once:.0f}",
+            f"{each:.2f}",
+        )
+    return table
+
+
+def rows_of(scores: Sequence[Scores]) -> list[tuple[str, Values, float, float]]:
+    return [(each.judge.name, each.mean, each.once, each.each) for each in scores]
+
+
+def show(console: Console, title: str, table: Table) -> None:
+    console.print(f"\n{title}", highlight=False)
+    console.print(table)
