@@ -1,10 +1,22 @@
 """What is believed of the accuracies of some networks, and draws from it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .reliability import Array
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Linear algebra of numpy on one thread: small matrices gain nothing from more, which would wait for
+    cores that train, and round otherwise.
+    """
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +37,7 @@ class Posterior:
         found: Array = np.sqrt(np.maximum(np.diag(self.covariance), 0))
         return found
 
+    @one_thread()
     def draw(self, rng: np.random.Generator, count: int) -> Array:
         """`count x m`: ways the truth may be."""
         normal = rng.standard_normal((count, len(self.mean)))

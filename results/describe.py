@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from ..evaluate import Accuracy, Constraint, Goals, Latency, Quantity, short_count
+from ..evaluate.noise import Noise
 from ..search_space import Architecture, Block, Cost
 from .record import Record
 
@@ -64,9 +65,18 @@ def milliseconds(value: float) -> str:
     return f"{value:.{max(0, decimals)}f} ms"
 
 
-def accuracy_text(accuracy: Accuracy) -> str:
-    """`93.1 ± 2.6%`."""
-    return f"{100 * accuracy.top1:.1f} ± {100 * accuracy.margin:.1f}%"
+def accuracy_text(known: Accuracy | Record, noise: Noise | None = None) -> str:
+    """`93.1 ± 2.6%`: with the 95% interval of the mean of the trainings, or without noise of the images."""
+    told = f"{100 * known.top1:.1f} ± {100 * noise_margin(known, noise):.1f}%"
+    trainings = len(known.trainings) if isinstance(known, Record) else 1
+    return f"{told}, {count_of(trainings, 'training')}" if noise else told
+
+
+def noise_margin(known: Accuracy | Record, noise: Noise | None) -> float:
+    """Half the 95% interval of a mean accuracy: by the noise of seeds; without it, by that of the images."""
+    if noise:
+        return noise.margin(len(known.trainings) if isinstance(known, Record) else 1)
+    return known.images_margin if isinstance(known, Record) else known.margin
 
 
 def ratio_text(latency: Latency) -> str:
@@ -105,14 +115,15 @@ def network_lines(architecture: Architecture) -> list[str]:
     ]
 
 
-def same_accuracy(accuracy: Accuracy, others: Iterable[Record]) -> list[Record]:
-    """The records whose 95% interval of accuracy overlaps this one's."""
+def same_accuracy(known: Accuracy | Record, others: Iterable[Record]) -> list[Record]:
+    """The records whose 95% interval, as the images leave it, overlaps this one's."""
+    margin = noise_margin(known, None)
     return [
         other
         for other in others
-        if other.accuracy
-        and other.accuracy is not accuracy
-        and abs(other.accuracy.top1 - accuracy.top1) <= other.accuracy.margin + accuracy.margin
+        if other.trainings
+        and other is not known
+        and abs(other.top1 - known.top1) <= other.images_margin + margin
     ]
 
 
@@ -137,38 +148,6 @@ def outcome(records: Sequence[Record], front: Sequence[Record], goals: Goals) ->
         return told
     ends = (f"trial {end.trial} ({_values(end, goals)})" for end in (front[0], front[-1]))
     return f"{told} It runs from {' to '.join(ends)}."
-
-
-def certainty(records: Iterable[Record]) -> str:
-    """How sure the accuracies of these records are; empty without any."""
-    known = [record.accuracy for record in records if record.accuracy]
-    if not known:
-        return ""
-    margins = sorted({f"{100 * accuracy.margin:.1f}" for accuracy in known}, key=float)
-    images = " or ".join(f"{images:,}" for images in sorted({accuracy.images for accuracy in known}))
-    span = f"±{margins[0]}" + (f" to ±{margins[-1]}" if len(margins) > 1 else "")
-    sentence = f"{images} validation images leave each accuracy uncertain by {span} points (95%)."
-    if len(known) > 1:
-        sentence += " Networks whose intervals overlap are not told apart here."
-    return f"{sentence} Training again with another seed moves accuracies too; that is not in the interval."
-
-
-def told_apart(records: Sequence[Record]) -> str:
-    """Which of these records the most accurate one is not told apart from; empty for less than two."""
-    known = [record for record in records if record.accuracy]
-    if len(known) < 2:
-        return ""
-    best = max(known, key=lambda record: record.accuracy.top1 if record.accuracy else 0.0)
-    assert best.accuracy is not None
-    level = same_accuracy(best.accuracy, known)
-    images = f"{best.accuracy.images:,} validation images"
-    if not level:
-        return f"Trial {best.trial} is the most accurate, beyond the 95% margins that {images} leave."
-    names = f"trial{'s' if len(level) > 1 else ''} {listed([record.trial for record in level])}"
-    return (
-        f"On {images} the most accurate, trial {best.trial}, is not told apart from {names} "
-        "(95% intervals overlap)."
-    )
 
 
 def count_of(number: int, noun: str) -> str:

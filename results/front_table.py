@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..evaluate import Accuracy, Goals, Latency, short_count, wilson_margin
+from .certainty import Certainty
+from .certainty_text import percent
 from .describe import (
     accuracy_text,
     count_of,
@@ -24,9 +26,10 @@ _NOTHING = "–"
 _MOST_LISTED = 8
 
 
-def export_command(folder: Path, trial: int) -> str:
-    """The line that writes a network's config and ONNX model."""
-    return f"bneck export {shlex.quote(str(folder))} --trial {trial} --format config,onnx -o exported"
+def export_command(folder: Path, trial: int | str, weights: bool = True) -> str:
+    """The line that writes a network's config, and its ONNX model where there are weights."""
+    formats = "config,onnx" if weights else "config"
+    return f"bneck export {shlex.quote(str(folder))} --trial {trial} --format {formats} -o exported"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class FrontTable:
     """A row a network, and one to open below it.
 
     Attributes:
-        rivals: the networks that a row's accuracy is held against.
+        rivals: the networks that a row's accuracy is held against where the noise is not known.
+        certainty: None where the noise is not known.
+        weights: whether those of the networks were kept.
     """
 
     front: Sequence[Record]
@@ -43,6 +48,8 @@ class FrontTable:
     checks: Mapping[str, Check]
     goals: Goals
     folder: Path
+    certainty: Certainty | None = None
+    weights: bool = True
 
     def html(self) -> Html:
         """The table in a box of its own that scrolls sideways; columns without any value are left out."""
@@ -59,8 +66,9 @@ class FrontTable:
         return [
             "trial, key",
             "validation accuracy",
-            "not told apart from trials",
-            *(["test accuracy"] if self.checks or self.baselines else []),
+            *(["truly on the front", "may be replaced by trials"] if self.certainty else []),
+            *([] if self.certainty else ["not told apart from trials"]),
+            *(["test accuracy"] if self._tested else []),
             "latency",
             *(["latency, measured again"] if self.checks else []),
             "MACs",
@@ -68,13 +76,17 @@ class FrontTable:
             "blocks",
         ]
 
+    @property
+    def _tested(self) -> bool:
+        return bool(self.baselines) or any(check.test_images for check in self.checks.values())
+
     def _found(self, record: Record) -> Html:
         check = self.checks.get(record.key)
         source = f", {record.source}" if record.source != "sampler" else ""
         name = joined([tag("strong", record.trial), source])
         test = _share(check.test_top1, check.test_images) if check else _NOTHING
         again = _latency(check.latency) if check else _NOTHING
-        command = tag("pre", tag("code", export_command(self.folder, record.trial)))
+        command = tag("pre", tag("code", export_command(self.folder, record.trial, self.weights)))
         return self._rows(record, name, test, again, f"trial-{record.trial}", command)
 
     def _published(self, baseline: Baseline) -> Html:
@@ -92,9 +104,8 @@ class FrontTable:
     ) -> Html:
         cells = [
             joined([name, tag("small", tag("code", known.architecture.key))]),
-            accuracy_text(known.accuracy) if known.accuracy else _NOTHING,
-            tag("div", self._alike(known.accuracy) if known.accuracy else _NOTHING, class_="list"),
-            *([test] if self.checks or self.baselines else []),
+            *self._accuracy(known),
+            *([test] if self._tested else []),
             _latency(known.latency),
             *([again] if self.checks else []),
             short_count(known.cost.macs),
@@ -107,9 +118,20 @@ class FrontTable:
         more = tag("tr", tag("td", details, colspan=str(len(cells))), class_="more")
         return joined([table_row(cells), more])
 
-    def _alike(self, accuracy: Accuracy) -> str:
-        trials = [record.trial for record in same_accuracy(accuracy, self.rivals)]
-        return count_of(len(trials), "trial") if len(trials) > _MOST_LISTED else listed(trials) or _NOTHING
+    def _accuracy(self, known: Record | Baseline) -> list[object]:
+        """The cells that tell accuracy and how sure it is."""
+        trained = known if isinstance(known, Record) else known.accuracy
+        if isinstance(trained, Record) and not trained.trainings:
+            return [_NOTHING] * (3 if self.certainty else 2)
+        if self.certainty is None:
+            return [accuracy_text(trained), _listed(same_accuracy(trained, self.rivals))]
+        told = accuracy_text(trained, self.certainty.noise)
+        if isinstance(trained, Accuracy) or trained not in self.certainty:
+            return [told, _NOTHING, _NOTHING]
+        low, high = self.certainty.interval(trained)
+        likely = tag("small", f"likely {100 * low:.1f} to {100 * high:.1f}%")
+        chance = percent(self.certainty.on_front_probability(trained))
+        return [joined([told, likely]), chance, _listed(self.certainty.replacements(trained))]
 
 
 def strip_legend() -> Html:
@@ -129,7 +151,15 @@ def strip_legend() -> Html:
     )
 
 
-def _share(top1: float, images: int) -> str:
+def _listed(records: Sequence[Record]) -> Html:
+    trials = [record.trial for record in records]
+    words = count_of(len(trials), "trial") if len(trials) > _MOST_LISTED else listed(trials) or _NOTHING
+    return tag("div", words, class_="list")
+
+
+def _share(top1: float | None, images: int) -> str:
+    if top1 is None:
+        return _NOTHING
     return f"{100 * top1:.1f} ± {100 * wilson_margin(top1, images):.1f}%"
 
 

@@ -5,13 +5,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ..evaluate import Goals, Quantity
+from ..evaluate import Accuracy, Goals, Quantity
+from ..evaluate.noise import Noise
+from .certainty import Certainty
+from .certainty_text import percent
 from .describe import (
     AXIS_TITLES,
     accuracy_text,
     limit_on,
     milliseconds,
     network_lines,
+    noise_margin,
     ratio_text,
     value_of,
     value_text,
@@ -39,9 +43,12 @@ def pareto_figure(
     goals: Goals,
     reference_ms: float,
     x: Quantity | None = None,
+    certainty: Certainty | None = None,
 ) -> go.Figure:
     """Accuracy against the cost that counts (or against `x`), with all that was proposed.
 
+    Bars of accuracy are the 95% intervals of the mean of a network's trainings, by the noise of the
+    seeds; where that is not known, those that the number of images leaves.
     Networks that broke a limit have no accuracy: they lie in a strip of their own below, cut off
     at 1.5 times the largest cost of the others.
     """
@@ -69,14 +76,15 @@ def pareto_figure(
     # Always there: without a trace on it plotly would not draw the axis.
     name = f"{'beaten' if several else 'judged'} ({len(rest)})"
     dots = {"color": BLUE, "symbol": "circle", "size": 8}
-    figure.add_trace(_judged_trace(rest, x, checks, name, dots).update(opacity=0.55))
+    figure.add_trace(_judged_trace(rest, x, checks, certainty, name, dots).update(opacity=0.55))
     if best and {each.quantity for each in goals.objectives} == {"accuracy", x}:
         figure.add_trace(_step_trace(best, x, right))
     if best:
         name = f"{'front' if several else 'best'} ({len(best)})"
-        figure.add_trace(_front_trace(best, x, checks, goals, name))
+        figure.add_trace(_front_trace(best, x, checks, certainty, goals, name))
     if baselines:
-        figure.add_trace(_baseline_trace(baselines, x, left, right))
+        noise = certainty.noise if certainty else None
+        figure.add_trace(_baseline_trace(baselines, x, left, right, noise))
     if limit:
         roomy = limit < (left + right) / 2
         figure.add_shape(_limit_line(limit, f"limit {value_text(x, limit)}", "left" if roomy else "right"))
@@ -118,32 +126,50 @@ def _limit_line(limit: float, text: str, side: str) -> dict[str, Any]:
     }
 
 
+def _trained(known: Record | Baseline) -> Record | Accuracy:
+    return known if isinstance(known, Record) else known.accuracy
+
+
 def _percent(known: Record | Baseline) -> float:
-    assert known.accuracy
-    return 100 * known.accuracy.top1
+    return 100 * _trained(known).top1
 
 
-def _hover(known: Record | Baseline, title: str, check: Check | None = None) -> str:
-    assert known.accuracy
-    lines = [f"<b>{title}</b>", f"accuracy {accuracy_text(known.accuracy)} (validation)"]
-    if check:
-        lines.append(f"{100 * check.test_top1:.1f}% on {check.test_images:,} test images")
+def _hover(known: Record | Baseline, title: str, noise: Noise | None, more: Sequence[str] = ()) -> str:
+    lines = [f"<b>{title}</b>", f"accuracy {accuracy_text(_trained(known), noise)} (validation)", *more]
     if known.latency:
         lines.append(f"{milliseconds(known.latency.latency_ms)}, {ratio_text(known.latency)}")
     lines += [value_text(quantity, float(getattr(known.cost, quantity))) for quantity in ("macs", "params")]
     return "<br>".join([*lines, "", *network_lines(known.architecture)])
 
 
+def _judged_hover(record: Record, check: Check | None, certainty: Certainty | None) -> str:
+    more: list[str] = []
+    if len(record.trainings) > 1:
+        alone = ", ".join(f"{100 * each.top1:.1f}% (seed {each.seed})" for each in record.trainings)
+        more.append(f"its trainings: {alone}")
+    if certainty and record in certainty:
+        low, high = certainty.interval(record)
+        chance = percent(certainty.on_front_probability(record))
+        more.append(f"likely {100 * low:.1f} to {100 * high:.1f}%, on the front with {chance}")
+    if check and check.test_top1 is not None:
+        more.append(f"{100 * check.test_top1:.1f}% on {check.test_images:,} test images")
+    noise = certainty.noise if certainty else None
+    return _hover(record, f"trial {record.trial}, {record.key}", noise, more)
+
+
 def _judged_trace(
-    records: Sequence[Record], x: Quantity, checks: Mapping[str, Check], name: str, marker: dict[str, Any]
+    records: Sequence[Record],
+    x: Quantity,
+    checks: Mapping[str, Check],
+    certainty: Certainty | None,
+    name: str,
+    marker: dict[str, Any],
 ) -> go.Scatter:
     return go.Scatter(
         x=_xs(records, x),
         y=[_percent(record) for record in records],
         ids=[str(record.trial) for record in records],
-        customdata=[
-            _hover(each, f"trial {each.trial}, {each.key}", checks.get(each.key)) for each in records
-        ],
+        customdata=[_judged_hover(each, checks.get(each.key), certainty) for each in records],
         hovertemplate=HOVER,
         mode="markers",
         marker=marker,
@@ -152,11 +178,18 @@ def _judged_trace(
 
 
 def _front_trace(
-    front: Sequence[Record], x: Quantity, checks: Mapping[str, Check], goals: Goals, name: str
+    front: Sequence[Record],
+    x: Quantity,
+    checks: Mapping[str, Check],
+    certainty: Certainty | None,
+    goals: Goals,
+    name: str,
 ) -> go.Scatter:
-    trace = _judged_trace(front, x, checks, name, {"color": ORANGE, "symbol": "diamond", "size": 12})
+    diamonds = {"color": ORANGE, "symbol": "diamond", "size": 12}
+    trace = _judged_trace(front, x, checks, certainty, name, diamonds)
     bars = {"color": ORANGE, "thickness": 1, "width": 4}
-    margins = [100 * record.accuracy.margin for record in front if record.accuracy]
+    noise = certainty.noise if certainty else None
+    margins = [100 * noise_margin(record, noise) for record in front]
     above = [min(margin, 100 - _percent(record)) for margin, record in zip(margins, front, strict=True)]
     trace.error_y = {"array": above, "arrayminus": margins, **bars}
     if x == "latency":
@@ -199,7 +232,9 @@ def _step_trace(front: Sequence[Record], x: Quantity, right: float) -> go.Scatte
     )
 
 
-def _baseline_trace(baselines: Sequence[Baseline], x: Quantity, left: float, right: float) -> go.Scatter:
+def _baseline_trace(
+    baselines: Sequence[Baseline], x: Quantity, left: float, right: float, noise: Noise | None
+) -> go.Scatter:
     places = _xs(baselines, x)
     return go.Scatter(
         x=places,
@@ -207,7 +242,7 @@ def _baseline_trace(baselines: Sequence[Baseline], x: Quantity, left: float, rig
         text=[baseline.name for baseline in baselines],
         textposition=[_text_side((place - left) / (right - left)) for place in places],
         textfont={"color": GREEN},
-        customdata=[_hover(baseline, baseline.name) for baseline in baselines],
+        customdata=[_hover(baseline, baseline.name, noise) for baseline in baselines],
         hovertemplate=HOVER,
         mode="markers+text",
         marker={"color": GREEN, "symbol": "star", "size": 14},

@@ -1,10 +1,12 @@
 """One trial as a value, read from the Optuna study, which is the one store of truth."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..evaluate import Accuracy, Epoch, Latency, Objective
+from ..evaluate import Accuracy, Epoch, Latency, Objective, wilson_margin
+from ..evaluate.noise import seed_effects
 from ..search_space import Architecture, Cost, SearchSpace, cost
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ class Record:
         violations: by limit, at most 0 where it holds; a limit that was not reached repeats the
             violation that stopped the trial.
         seconds: from the proposal to the verdict.
+        accuracy: of the first training, whose weights are kept.
+        repeats: trainings of the same network with other seeds.
+        seed_effects: what seeds do to all networks of the run alike, where that is told.
     """
 
     trial: int
@@ -37,10 +42,37 @@ class Record:
     violations: Mapping[str, float] | None = None
     seconds: float = 0.0
     error: str = ""
+    repeats: tuple[Accuracy, ...] = ()
+    seed_effects: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         return self.architecture.key
+
+    @property
+    def trainings(self) -> tuple[Accuracy, ...]:
+        """The first, then the repeats; none of a network that was not trained."""
+        return (self.accuracy, *self.repeats) if self.accuracy else ()
+
+    @property
+    def top1(self) -> float:
+        """The mean accuracy of all trainings, without what their seeds do to all networks alike.
+
+        Raises:
+            ValueError: it was not trained.
+        """
+        if not self.trainings:
+            raise ValueError(f"trial {self.trial} has no accuracy")
+        return fmean(each.top1 - self.seed_effects.get(each.seed, 0.0) for each in self.trainings)
+
+    @property
+    def images_margin(self) -> float:
+        """Half the 95% interval of `top1` that so many validation images leave; not that of the seeds.
+
+        Raises:
+            ValueError: it was not trained.
+        """
+        return wilson_margin(min(max(self.top1, 0.0), 1.0), self.trainings[0].images)
 
     def value(self, objective: Objective) -> float:
         """What an objective looks at.
@@ -48,8 +80,8 @@ class Record:
         Raises:
             ValueError: it was not measured.
         """
-        if objective.quantity == "accuracy" and self.accuracy is not None:
-            return self.accuracy.top1
+        if objective.quantity == "accuracy":
+            return self.top1
         if objective.quantity == "latency" and self.latency is not None:
             return self.latency.latency_ms
         if objective.quantity in ("macs", "params"):
@@ -84,3 +116,22 @@ def accuracy_from(attribute: Mapping[str, Any]) -> Accuracy:
     fields = dict(attribute)
     fields["curve"] = tuple(Epoch(**point) for point in fields["curve"])
     return Accuracy(**fields)
+
+
+def table_of(records: Iterable[Record]) -> dict[str, dict[int, float]]:
+    """The accuracies of networks by key and seed."""
+    trained = (record for record in records if record.trainings)
+    return {record.key: {each.seed: each.top1 for each in record.trainings} for record in trained}
+
+
+def with_repeats(records: Iterable[Record], repeats: Mapping[str, tuple[Accuracy, ...]]) -> list[Record]:
+    """The records with all trainings of their networks, told comparable across seeds."""
+    known = list(records)
+    if not repeats:
+        return known
+    again = [
+        replace(record, repeats=repeats.get(record.key, ()) if record.state == "judged" else ())
+        for record in known
+    ]
+    effects = seed_effects(table_of(record for record in again if record.state == "judged"))
+    return [replace(record, seed_effects=effects) for record in again]

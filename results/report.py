@@ -8,10 +8,13 @@ from pathlib import Path
 from plotly.graph_objects import Figure
 
 from ..search_space.whole_file import write_whole
-from .describe import certainty, count_of, limits_text, milliseconds, outcome, pairs, told_apart, value_text
+from .certainty import Certainty, certainty_of, most_accurate
+from .certainty_text import certainty_lines
+from .describe import count_of, limits_text, milliseconds, outcome, pairs, value_text
 from .front_table import FrontTable, export_command, strip_legend
 from .hypervolume import box_of
 from .latency_text import calibration_text, dropped_text, sources_text, times_text
+from .macs_rule import macs_rule
 from .page import Html, facts, joined, page, plot, tag
 from .plots import pareto_figure, x_quantity
 from .record import Record, State
@@ -79,6 +82,11 @@ class _Found:
         return self.front if len(self.run.settings.goals.objectives) > 1 else self.judged
 
     @cached_property
+    def certainty(self) -> Certainty | None:
+        """None where the noise is not known."""
+        return certainty_of(self.judged, self.run.settings.goals)
+
+    @cached_property
     def baselines(self) -> list[Baseline]:
         return self.run.baselines()
 
@@ -88,14 +96,14 @@ class _Found:
 
 
 def _head(title: str, found: _Found) -> Html:
-    sentences = [certainty(found.rivals)]
-    if len(found.rivals) > 1:
-        sentences.append(told_apart(found.rivals))
+    goals = found.run.settings.goals
+    rule = macs_rule(found.judged, found.front, found.certainty)
     return joined(
         [
             tag("h1", title),
-            tag("p", outcome(found.records, found.front, found.run.settings.goals), class_="lead"),
-            tag("p", " ".join(sentences)),
+            tag("p", outcome(found.records, found.front, goals), class_="lead"),
+            tag("p", " ".join(certainty_lines(found.rivals, goals, found.certainty))),
+            *([tag("p", rule.sentences)] if rule else []),
         ]
     )
 
@@ -111,7 +119,8 @@ def _trade(found: _Found) -> Html:
             f"The front is that of {', '.join(quantities)} together, so some of it may look beaten here."
         )
     if found.front:
-        notes.append("Bars are 95% intervals. Click a diamond for its row in the table.")
+        bars = "95% intervals of the mean of a network's trainings" if found.certainty else "95% intervals"
+        notes.append(f"Bars are {bars}. Click a diamond for its row in the table.")
     parts = [
         tag("h2", "The trade"),
         tag("p", " ".join(notes), class_="note"),
@@ -128,9 +137,9 @@ def _pareto_figures(found: _Found) -> dict[str, Figure]:
     settings = found.run.settings
     reference_ms = settings.latency.reference_ms
     shown = (found.kept, found.front, found.baselines, found.checks, settings.goals, reference_ms)
-    drawn = {"pareto": pareto_figure(*shown)}
+    drawn = {"pareto": pareto_figure(*shown, certainty=found.certainty)}
     if x_quantity(settings.goals) == "latency":
-        drawn["pareto-macs"] = pareto_figure(*shown, x="macs")
+        drawn["pareto-macs"] = pareto_figure(*shown, x="macs", certainty=found.certainty)
     return drawn
 
 
@@ -164,15 +173,32 @@ def _networks(found: _Found) -> Html:
         notes.append(
             "The search chose these by validation accuracy and first measurement, which flatters them."
         )
+    if found.certainty:
+        notes.append(
+            "± is the 95% interval of the mean of a network's trainings. What is likely (95%), and the "
+            "probability to be truly on the front, take into account that the best of many was lucky too: an "
+            "accuracy of few trainings is drawn towards what networks of its size have. A network may be "
+            "replaced by those that cost no more and are not told to be less accurate."
+        )
+    if any(check.test_images for check in found.checks.values()):
+        notes.append("Test accuracy, of the first training, and the second measurement came afterwards.")
     if found.checks:
-        notes.append("Test accuracy and the second measurement were taken afterwards.")
         notes.append(dropped_text(found.run))
     folder, goals = found.run.folder, settings.goals
     return joined(
         [
             tag("h2", "The networks"),
             tag("p", " ".join(notes), class_="note"),
-            FrontTable(found.front, found.rivals, found.baselines, found.checks, goals, folder).html(),
+            FrontTable(
+                found.front,
+                found.rivals,
+                found.baselines,
+                found.checks,
+                goals,
+                folder,
+                found.certainty,
+                settings.keeps_weights,
+            ).html(),
             strip_legend(),
         ]
     )
@@ -208,9 +234,9 @@ def _making(found: _Found) -> Html:
         rows.append(("errors", joined(tag("div", error) for error in errors)))
     parts = [tag("h2", "How it was made"), facts(rows)]
     if found.front:
-        trial = max(found.front, key=lambda record: record.accuracy.top1 if record.accuracy else 0.0).trial
-        command = tag("pre", tag("code", export_command(found.run.folder, trial)))
-        parts += [tag("p", "To write the most accurate network's config and ONNX model:"), command]
+        trial = (most_accurate(found.front) or found.front[0]).trial
+        line = export_command(found.run.folder, trial, settings.keeps_weights)
+        parts += [tag("p", "To export the most accurate network:"), tag("pre", tag("code", line))]
     return joined(parts)
 
 
@@ -218,7 +244,13 @@ def _search_text(found: _Found) -> str:
     settings = found.run.settings
     warm = ", published networks first" if settings.warm_start else ""
     wanted = count_of(settings.trials, "network")
-    return f"{settings.sampler}{warm}, seed {settings.seed}, until {wanted} have been judged"
+    scorer = "" if settings.scorer == "train" else f" by {settings.scorer}"
+    told = f"{settings.sampler}{warm}, seed {settings.seed}, until {wanted} have been judged{scorer}"
+    again, failed = sum(len(each.repeats) for each in found.records), len(found.run.failed_repeats())
+    if not settings.repeats and not again:
+        return told
+    told += f"; {again} of {count_of(settings.repeats, 'repeat')} trained"
+    return f"{told}, {failed} failed" if failed else told
 
 
 def _states_text(records: Sequence[Record]) -> str:

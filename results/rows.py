@@ -1,9 +1,22 @@
-"""The front as rows: for programs (JSON, CSV) and for people."""
+"""The front as rows: for programs (JSON, CSV) and for people.
+
+| column | is |
+| --- | --- |
+| `accuracy` | the mean of the validation accuracies of `trainings` trainings, a share |
+| `accuracy_margin` | half its 95% interval, by the noise of seeds; of the images while that is unknown |
+| `accuracy_low`, `accuracy_high` | 95%, of the true accuracy without luck; empty while the noise is unknown |
+| `on_front_probability` | to be truly on the front of what was judged; empty while unknown |
+| `latency_ms`, `latency_ratio` | with `latency_ratio_low` and `latency_ratio_high`, 95% |
+| `macs`, `params` | counts |
+"""
 
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .certainty import Certainty
+from .describe import noise_margin
+from .macs_rule import MacsRule
 from .record import Record
 
 if TYPE_CHECKING:
@@ -14,6 +27,10 @@ COLUMNS = (
     "key",
     "accuracy",
     "accuracy_margin",
+    "accuracy_low",
+    "accuracy_high",
+    "trainings",
+    "on_front_probability",
     "latency_ms",
     "latency_ratio",
     "latency_ratio_low",
@@ -23,13 +40,20 @@ COLUMNS = (
 )
 
 
-def front_row(record: Record) -> dict[str, Any]:
+def front_row(record: Record, certainty: Certainty | None = None) -> dict[str, Any]:
     """One network as plain values; accuracy as a share, latency in milliseconds."""
+    noise = certainty.noise if certainty else None
+    sure = certainty if certainty and record in certainty else None
+    low, high = sure.interval(record) if sure else (None, None)
     return {
         "trial": record.trial,
         "key": record.key,
-        "accuracy": record.accuracy.top1 if record.accuracy else None,
-        "accuracy_margin": record.accuracy.margin if record.accuracy else None,
+        "accuracy": record.top1 if record.trainings else None,
+        "accuracy_margin": noise_margin(record, noise) if record.trainings else None,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "trainings": len(record.trainings),
+        "on_front_probability": sure.on_front_probability(record) if sure else None,
         "latency_ms": record.latency.latency_ms if record.latency else None,
         "latency_ratio": record.latency.ratio if record.latency else None,
         "latency_ratio_low": record.latency.ratio_low if record.latency else None,
@@ -39,19 +63,32 @@ def front_row(record: Record) -> dict[str, Any]:
     }
 
 
-def front_json(records: Sequence[Record]) -> str:
-    """A list of rows, for programs."""
-    return json.dumps([front_row(record) for record in records], indent=2)
+def front_json(
+    records: Sequence[Record], certainty: Certainty | None = None, rule: MacsRule | None = None
+) -> str:
+    """For programs: the rows as `front`; `noise` (null while it is unknown); `macs_rule`, the baseline."""
+    noise = certainty and {
+        "deviation": certainty.noise.deviation,
+        "freedom": certainty.noise.freedom,
+        "repeats": certainty.repeats,
+        "tellable_difference": certainty.noise.tellable(),
+    }
+    found = {
+        "front": [front_row(record, certainty) for record in records],
+        "noise": noise,
+        "macs_rule": rule and rule.as_dict,
+    }
+    return json.dumps(found, indent=2)
 
 
-def frame(records: Sequence[Record]) -> "DataFrame":
+def frame(records: Sequence[Record], certainty: Certainty | None = None) -> "DataFrame":
     """A table for pandas: one row a network, columns as in `front_row`."""
     import pandas
 
-    return pandas.DataFrame([front_row(record) for record in records], columns=list(COLUMNS))
+    return pandas.DataFrame([front_row(record, certainty) for record in records], columns=list(COLUMNS))
 
 
-def front_csv(records: Sequence[Record]) -> str:
+def front_csv(records: Sequence[Record], certainty: Certainty | None = None) -> str:
     """The same columns as comma-separated values, with a heading."""
-    text: str = frame(records).to_csv(index=False, lineterminator="\n")
+    text: str = frame(records, certainty).to_csv(index=False, lineterminator="\n")
     return text

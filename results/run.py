@@ -1,7 +1,7 @@
 """A run: a folder with its settings, its study, its checkpoints and its reports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from ..search_space import Architecture, Cost, RunError, cost
 from ..search_space.errors import first_line
 from .folders import make_folder
 from .front import pareto_front
-from .record import Record, accuracy_from, record_of
+from .record import Record, accuracy_from, record_of, with_repeats
 from .settings import RunSettings, load_settings, save_settings
 
 if TYPE_CHECKING:
@@ -25,14 +25,15 @@ class Check:
     Attributes:
         latency: from two fresh processes; None where the device was not at hand.
         ratio_upper: what the latency's ratio stays under with 95% confidence.
-        test_top1: accuracy on images that the search has never seen.
+        test_top1: accuracy, of the first training, on images that the search has never seen; None where
+            the scorer keeps no weights.
     """
 
     latency: Latency | None
     ratio_upper: float | None
-    test_top1: float
-    test_loss: float
-    test_images: int
+    test_top1: float | None = None
+    test_loss: float | None = None
+    test_images: int = 0
 
     def keeps(self, goals: Goals) -> bool:
         """Whether the limit on latency is kept with 95% confidence; so it counts where it is not known."""
@@ -140,16 +141,19 @@ class Run:
             )
 
     def records(self) -> list[Record]:
-        """All trials in order."""
+        """All trials in order, each with all trainings of its network."""
         trials = self.study.get_trials(deepcopy=False)
         found = (record_of(trial, self.settings.space) for trial in trials)
-        return [record for record in found if record is not None]
+        return with_repeats([record for record in found if record is not None], self.repeats())
+
+    def kept(self) -> list[Record]:
+        """The judged networks, without those that were dropped."""
+        dropped = self.dropped()
+        return [each for each in self.records() if each.state == "judged" and each.key not in dropped]
 
     def front(self) -> list[Record]:
         """The judged networks that no other beats, without those that were dropped."""
-        dropped = self.dropped()
-        kept = [record for record in self.records() if record.key not in dropped]
-        return pareto_front(kept, self.settings.goals.objectives)
+        return pareto_front(self.kept(), self.settings.goals.objectives)
 
     def dropped(self) -> set[str]:
         """Networks that were on the front until, measured again, they may break the limit on latency."""
@@ -175,17 +179,29 @@ class Run:
         Raises:
             RunError: none was judged.
         """
-        dropped = self.dropped()
-        judged = [
-            record
-            for record in self.records()
-            if record.state == "judged" and record.accuracy and record.key not in dropped
-        ]
+        judged = [record for record in self.kept() if record.trainings]
         if not judged:
             raise RunError(
                 f"{self.folder}: no network has been judged yet; bneck search {self.folder} --resume"
             )
-        return max(judged, key=lambda record: record.accuracy.top1 if record.accuracy else 0.0)
+        return max(judged, key=lambda record: record.top1)
+
+    def repeats(self) -> dict[str, tuple[Accuracy, ...]]:
+        """The trainings after the first, by key, in the order of their seeds."""
+        found: dict[str, tuple[Accuracy, ...]] = {}
+        for (key, _), attribute in sorted(self._again().items()):
+            if "error" not in attribute:
+                found[key] = (*found.get(key, ()), accuracy_from(attribute))
+        return found
+
+    def failed_repeats(self) -> dict[tuple[str, int], str]:
+        """Why a network could not be trained again, by key and seed."""
+        return {place: each["error"] for place, each in self._again().items() if "error" in each}
+
+    def keep_repeat(self, key: str, seed: int, found: Accuracy | str) -> None:
+        """Note a training after the first, or why it failed; a told trial takes no attributes any more."""
+        attribute = {"error": found} if isinstance(found, str) else asdict(found)
+        self.study.set_user_attr(f"again:{key}:{seed}", attribute)
 
     def checks(self) -> dict[str, Check]:
         """The second looks at networks of the front, by key."""
@@ -207,6 +223,10 @@ class Run:
             )
             for attribute_name, attribute in self._attributes("baseline:").items()
         ]
+
+    def _again(self) -> dict[tuple[str, int], Mapping[str, Any]]:
+        places = ((name.split(":"), each) for name, each in self._attributes("again:").items())
+        return {(key, int(seed)): each for (_, key, seed), each in places}
 
     def _attributes(self, prefix: str) -> Mapping[str, Any]:
         attributes = self.study.user_attrs

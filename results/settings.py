@@ -1,12 +1,13 @@
 """What a run was asked to do, as `run.yaml` keeps it: enough to repeat it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from ..evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
 from ..evaluate.latency_setup import read_setup
+from ..evaluate.scorers import scorer_kind
 from ..search_space import Architecture, SearchSpace, published
 from ..search_space.entry import Entry, dump, parse_file
 from ..search_space.flat import read_as, read_flat
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMAT = "run/2"
 LatencyFrom = Literal["measurements", "model", "both"]
+_LATER = ("repeats", "scorer")  # runs that began before they were known lack them
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class RunSettings:
         latency_from: `both` predicts every latency and measures where it matters.
         storage: an Optuna storage URL; empty for `study.db` in the run's folder.
         trials: networks to judge; those that break a limit or were judged before do not count.
+        repeats: trainings of networks that were judged already, with other seeds, for the whole search.
+        scorer: that judges a network, such as `train` or `supernet:FILE`.
     """
 
     study: str
@@ -72,6 +76,13 @@ class RunSettings:
     storage: str
     host: Mapping[str, str]
     versions: Mapping[str, str]
+    repeats: int = 0
+    scorer: str = "train"
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether the networks that are judged have weights worth keeping."""
+        return scorer_kind(self.scorer) != "table"
 
     def published(self, name: str) -> Architecture:
         """A published network for this run's images, at the highest resolution of its space."""
@@ -123,10 +134,16 @@ def load_settings(path: Path) -> RunSettings:
 
 def read_settings(entry: Entry) -> RunSettings:
     """Settings from a parsed file."""
-    given = entry.versioned(FORMAT, [field.name for field in fields(RunSettings)])
+    names = [field.name for field in fields(RunSettings) if field.name not in _LATER]
+    given = entry.versioned(FORMAT, names, _LATER)
     hints = get_type_hints(RunSettings)
     plain_names = ("study", "created", "sampler", "warm_start", "torch_device", "storage", "host", "versions")
     plain = {name: read_as(hints[name], given[name]) for name in plain_names}
+    readers: Mapping[str, Callable[[Entry], Any]] = {
+        "repeats": lambda each: each.integer(least=0),
+        "scorer": _read_scorer,
+    }
+    later = {name: readers[name](given[name]) for name in _LATER if name in given}
     return RunSettings(
         space=read_space(given["space"]),
         data=read_flat(DataSettings, given["data"]),
@@ -138,6 +155,7 @@ def read_settings(entry: Entry) -> RunSettings:
         seed=given["seed"].integer(least=0),
         baselines=tuple(_read_published(item) for item in given["baselines"].items()),
         **plain,
+        **later,
     )
 
 
@@ -161,6 +179,13 @@ def _read_latency_from(entry: Entry) -> LatencyFrom:
         if entry.value == each:
             return each
     raise entry.error(f"must be {', '.join(known[:-1])} or {known[-1]}, got {entry.shown}")
+
+
+def _read_scorer(entry: Entry) -> str:
+    name = entry.text()
+    with entry.placed():
+        scorer_kind(name)
+    return name
 
 
 def _read_published(entry: Entry) -> str:

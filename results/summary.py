@@ -1,5 +1,6 @@
 """What a finished search leaves in its folder: the front as CSV and configs, and the report."""
 
+from .certainty import certainty_of
 from .export import of_trial
 from .report import write_report
 from .rows import front_csv
@@ -9,7 +10,8 @@ from .run import Run
 def write_results(run: Run) -> None:
     """Write `front.csv`, `architectures/*.yaml` and `report.html` afresh."""
     front = run.front()
-    (run.folder / "front.csv").write_text(front_csv(front), encoding="utf-8")
+    certainty = certainty_of(run.kept(), run.settings.goals)
+    (run.folder / "front.csv").write_text(front_csv(front, certainty), encoding="utf-8")
     configs = run.folder / "architectures"
     for old in configs.glob("*.yaml"):
         old.unlink()

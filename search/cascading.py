@@ -1,6 +1,7 @@
 """What a cascading search does next: train a new network, train one again, or stop."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,17 +9,28 @@ import numpy as np
 
 from ..evaluate import Goals, Latency
 from ..evaluate.features import feature_matrix
+from ..evaluate.noise import noise_of
 from ..evaluate.predictor import fit
-from ..results import Record
-from ..results.front import pareto_front
-from ..search_space import Architecture, Cost, Genes, SearchSpace, cost
+from ..results import Record, Run, pareto_front
+from ..results.record import table_of
+from ..search_space import Architecture, Cost, Genes, GoalError, SearchSpace, cost
 from .cascade import Array, Outlook, even_costs, next_training, settled
+from .latencies import Latencies
+from .proposals import Proposal, Proposals
+from .repeating import Repeat
 from .sight import near, spread_by_macs
+
+CASCADE = "cascade"
+NEEDS_MODEL = (
+    "--sampler cascade needs predicted latencies: leave out --measure-all, take a larger space, "
+    "or search by tpe"
+)
 
 FIRST = 12
 SIGHT, NEAR = 256, 64
 DRAWS = 64
 MOST_TRAININGS = 4
+LEAST_FREEDOM = 4
 TOLERANCE, CONFIDENCE = 0.002, 0.9
 
 
@@ -45,6 +57,7 @@ class Cascade:
 
     Attributes:
         latency_of: what a network's latency is believed to be; not called where no goal asks.
+        settled: whether the front was sure enough when `next` was asked last.
     """
 
     space: SearchSpace
@@ -54,6 +67,7 @@ class Cascade:
     first: dict[Architecture, Genes] = field(init=False)
     spread: dict[Architecture, Genes] = field(init=False)
     sight: dict[Architecture, Genes] = field(init=False)
+    settled: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.first = self._within_latency(spread_by_macs(self.space, self.goals, FIRST, self.rng))
@@ -64,19 +78,20 @@ class Cascade:
     def next(
         self,
         judged: Sequence[Record],
-        noise: float | None,
-        refused: Collection[str] = (),
-        pending: Mapping[str, int] | None = None,
+        seen: Collection[str] = (),
+        running: Sequence[Proposal | Repeat] = (),
     ) -> New | Again | None:
-        """What to train next; None where the front is settled or nothing is left.
+        """What to train next; None where the front is settled, nothing is left, or it must be waited.
 
         Args:
-            noise: deviation of one training, where repeats told it.
-            refused: keys of networks that broke a limit or failed.
-            pending: number of trainings that run now, by key.
+            seen: keys of networks that were proposed, whatever came of them.
+            running: what is trained now.
         """
-        busy = pending or {}
         known = {record.key: record for record in judged}
+        busy = Counter(
+            each.record.key if isinstance(each, Repeat) else each.architecture.key for each in running
+        )
+        refused = set(seen) - set(known) - set(busy)
         for network, genes in self.first.items():
             if network.key not in known and network.key not in busy and network.key not in refused:
                 return New(genes)
@@ -84,14 +99,15 @@ class Cascade:
             return None
         self._look_around(judged)
         networks = [each for each in self.sight if each.key not in refused or each.key in known]
-        outlook = self._outlook(networks, known, noise)
+        outlook = self._outlook(networks, known)
         allowed = np.array(
             [
                 each.key not in busy and outlook.trainings[place] < MOST_TRAININGS
                 for place, each in enumerate(networks)
             ]
         )
-        if not busy and settled(outlook, TOLERANCE, CONFIDENCE):
+        self.settled = not busy and settled(outlook, TOLERANCE, CONFIDENCE)
+        if self.settled:
             return None
         place = next_training(outlook, allowed)
         if place is None:
@@ -99,13 +115,21 @@ class Cascade:
         network = networks[place]
         return Again(known[network.key]) if network.key in known else New(self.sight[network])
 
-    def _outlook(
-        self, networks: Sequence[Architecture], known: Mapping[str, Record], noise: float | None
-    ) -> Outlook:
+    def ending(self) -> str:
+        """Why there is nothing to train any more, in a line."""
+        if not self.settled:
+            return f"every network in sight has been trained {MOST_TRAININGS} times or broke a limit"
+        return (
+            f"the front is settled: with {100 * CONFIDENCE:.0f}% it lacks at most {100 * TOLERANCE:g} points "
+            "of accuracy, averaged over the limits, of the best in sight"
+        )
+
+    def _outlook(self, networks: Sequence[Architecture], known: Mapping[str, Record]) -> Outlook:
         names, features = feature_matrix(networks)
         keys = [network.key for network in networks]
         trained = [place for place, key in enumerate(keys) if key in known]
         records = [known[keys[place]] for place in trained]
+        noise = noise_of(table_of(records))
         trainings = np.zeros(len(keys), dtype=np.int64)
         trainings[trained] = [len(record.trainings) for record in records]
         model = fit(
@@ -114,7 +138,7 @@ class Cascade:
             names,
             np.array([record.top1 for record in records]),
             trainings[trained],
-            noise,
+            noise.deviation if noise and noise.freedom >= LEAST_FREEDOM else None,
         )
         believed = model.posterior(keys, features)
         draws = believed.draw(np.random.default_rng(self.rng.getrandbits(32)), DRAWS)
@@ -133,13 +157,8 @@ class Cascade:
         return even_costs(costs, costs.max(0))
 
     def _believed(self, network: Architecture) -> Record:
-        latency = self.latency_of(network) if self._asks_latency else None
+        latency = self.latency_of(network) if asks_latency(self.goals) else None
         return Record(-1, "cascade", "waiting", network, cost(network), latency)
-
-    @property
-    def _asks_latency(self) -> bool:
-        asked = [*self.goals.objectives, *self.goals.constraints]
-        return any(each.quantity == "latency" for each in asked)
 
     def _within_latency(self, found: Mapping[Architecture, Genes]) -> dict[Architecture, Genes]:
         if not any(limit.quantity == "latency" for limit in self.goals.constraints):
@@ -161,3 +180,29 @@ class Cascade:
             for record in pareto_front(judged, self.goals.objectives)
         }
         self.sight |= self._within_latency(near(self.space, self.goals, best, NEAR, self.rng))
+
+
+def asks_latency(goals: Goals) -> bool:
+    """Whether an objective or a limit is on latency."""
+    objectives = {each.quantity for each in goals.objectives}
+    return "latency" in objectives | {each.quantity for each in goals.constraints}
+
+
+def cascade_of(run: Run, proposals: Proposals, latencies: Latencies) -> Cascade | None:
+    """The cascade of a run whose sampler it is.
+
+    Raises:
+        GoalError: latencies matter and are not predicted.
+    """
+    settings = run.settings
+    if settings.sampler != CASCADE:
+        return None
+    model = latencies.model
+    if model is None and asks_latency(settings.goals):
+        raise GoalError(NEEDS_MODEL)
+
+    def latency_of(architecture: Architecture) -> Latency:
+        assert model is not None
+        return model.predict(architecture)
+
+    return Cascade(settings.space, settings.goals, latency_of, proposals.rng)

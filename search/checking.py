@@ -14,7 +14,12 @@ from .progress import Progress
 
 
 def judge_baselines(run: Run, pool: Pool, progress: Progress) -> None:
-    """Train and measure the published networks that the plot shows for comparison."""
+    """Train and measure the published networks that the plot shows for comparison.
+
+    There are none where the scorer trains nothing.
+    """
+    if not run.settings.keeps_weights:
+        return
     done = {baseline.name for baseline in run.baselines()}
 
     def keep(name: str, found: Baseline) -> None:
@@ -35,7 +40,7 @@ def judge_baselines(run: Run, pool: Pool, progress: Progress) -> None:
 
 
 def check_front(run: Run, pool: Pool, progress: Progress) -> None:
-    """Measure the front's networks afresh, and judge them on the test images.
+    """Measure the front's networks afresh, and judge them on the test images where there are weights.
 
     The best of many measurements is a lucky one, so the front is not told by those alone: a
     network that may break the limit on latency is dropped, and those that step forward are checked too.
@@ -51,7 +56,7 @@ def check_front(run: Run, pool: Pool, progress: Progress) -> None:
         tested: dict[str, tuple[float, float, int]] = {}
         jobs = [
             Job(pool, worker.judge_on_test_images, network, partial(tested.__setitem__, key))
-            for key, network in todo.items()
+            for key, network in (todo if run.settings.keeps_weights else {}).items()
         ]
         measured: dict[str, list[Latency]] = {}
         with ExitStack() as fresh:
@@ -64,10 +69,9 @@ def check_front(run: Run, pool: Pool, progress: Progress) -> None:
             do_all(jobs, pool, progress, "checking the front")
         again = recheck({key: (first, second) for key, (first, second) in measured.items()})
         for key in todo:
-            top1, loss, images = tested[key]
             found = again.get(key)
             latency, upper = (found.latency, found.ratio_upper) if found else (None, None)
-            check = Check(latency, upper, top1, loss, images)
+            check = Check(latency, upper, *tested.get(key, ()))
             run.study.set_user_attr(f"check:{key}", asdict(check))
             if not check.keeps(run.settings.goals):
                 progress.say(f"dropped from the front: {key} may break the limit, measured again")

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ..search_space import BneckError, GoalError, RunError
+from .adapt_commands import adapt
 from .latency_commands import latency, model_app
+from .noise_commands import noise
 from .options import (
     BACKENDS_HELP,
     DATA_HELP,
@@ -23,6 +25,8 @@ from .options import (
     ValidationImagesOption,
     was_given,
 )
+from .score_commands import score
+from .supernet_commands import supernet_app
 from .training_commands import compare, data, evaluate, recipe, train
 
 app = typer.Typer(
@@ -37,7 +41,7 @@ app = typer.Typer(
 
 EXAMPLE_MAX_MACS = "500K"
 EXAMPLE_MAX_LATENCY = "0.25x"
-RESUMABLE = ("space", "resume", "trials", "workers")
+RESUMABLE = ("space", "resume", "trials", "workers", "repeats", "minutes")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` made")]
 
@@ -60,6 +64,18 @@ def search(
     trials: Annotated[int, typer.Option(min=1, help="networks to judge")] = 60,
     epochs: Annotated[int, typer.Option(min=1, help="times that a network sees the training images")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="of the proposals and of every training")] = 0,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="trainings with other seeds where the front is unsure; by default a fifth of --trials"
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="begin nothing new to judge after so many")
+    ] = None,
+    scorer: Annotated[
+        str, typer.Option(help="that judges: train, supernet:FILE, inherit:FILE or table:FILE")
+    ] = "train",
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes; by default one a core, one on a GPU")
     ] = None,
@@ -69,7 +85,7 @@ def search(
     objectives: Annotated[
         str, typer.Option(help="what to optimise, of accuracy, latency, macs, params")
     ] = "accuracy,latency",
-    sampler: Annotated[str, typer.Option(help="tpe, nsga2, random or gp")] = "tpe",
+    sampler: Annotated[str, typer.Option(help="cascade, tpe, nsga2, random or gp")] = "tpe",
     warm_start: Annotated[
         bool, typer.Option("--warm-start", help="judge the published networks that fit first")
     ] = False,
@@ -109,12 +125,15 @@ def search(
     from rich.console import Console
 
     from ..results import Run
-    from .printing import opening, print_front, proposed_first
+    from ..results.front_table import export_command
+    from .printing import opening, print_front, proposed_first, time_is_up_line
     from .progress import progress
     from .session import default_workers, go
     from .session import resume as resume_run
     from .start import Request, new_run
+    from .time_limit import TimeLimit
 
+    limit = TimeLimit(minutes)
     if resume:
         if space is None:
             raise GoalError("--resume needs the run's folder: bneck search RUN --resume")
@@ -122,7 +141,7 @@ def search(
         if given:
             names = ", ".join("--" + name.replace("_", "-") for name in given)
             raise GoalError(f"{names} cannot change with --resume; the run keeps what it began with")
-        run: Run = resume_run(Path(space), trials if was_given(context, "trials") else None)
+        run: Run = resume_run(Path(space), trials if was_given(context, "trials") else None, repeats)
     else:
         if space is None:
             space = "tiny"
@@ -137,7 +156,8 @@ def search(
                 )
         if (Path(space) / "run.yaml").is_file():
             raise RunError(f"{space} is a run; go on with it: bneck search {space} --resume")
-        baselines = ("mobilenet_v3_small", "mobilenet_v2") if baseline is None else tuple(baseline)
+        usual = ("mobilenet_v3_small", "mobilenet_v2") if scorer == "train" else ()
+        baselines = usual if baseline is None else tuple(baseline)
         run = new_run(
             Request(
                 space=space,
@@ -166,6 +186,8 @@ def search(
                 download=download,
                 device=device,
                 storage=storage,
+                scorer=scorer,
+                repeats=repeats,
             )
         )
     shown = progress(Console())
@@ -173,15 +195,17 @@ def search(
     if warm_start:
         shown.say(proposed_first(run))
     try:
-        go(run, workers or default_workers(run), shown)
+        go(run, workers or default_workers(run), shown, limit)
     except KeyboardInterrupt:
         judged = sum(record.state == "judged" for record in run.records())
         typer.echo(f"stopped with {judged} of {run.settings.trials} networks judged; go on with:", err=True)
         typer.echo(f"  bneck search {run.folder} --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     print_front(run)
+    if minutes and limit.held_back:
+        typer.echo(time_is_up_line(run, minutes))
     typer.echo(f"\nreport:  {run.folder / 'report.html'}")
-    typer.echo(f"export:  bneck export {run.folder} --trial best --format config,onnx -o exported")
+    typer.echo(f"export:  {export_command(run.folder, 'best', run.settings.keeps_weights)}")
 
 
 @app.command()
@@ -196,15 +220,15 @@ def front(
     """
     from ..results import Run
     from ..results.rows import front_csv, front_json
-    from .printing import print_front
+    from .printing import front_certainty, print_front
 
     if as_json and as_csv:
         raise GoalError("--json and --csv exclude each other; choose one")
     opened = Run.open(run)
     if as_json:
-        typer.echo(front_json(opened.front()))
+        typer.echo(front_json(opened.front(), *front_certainty(opened)))
     elif as_csv:
-        typer.echo(front_csv(opened.front()), nl=False)
+        typer.echo(front_csv(opened.front(), front_certainty(opened)[0]), nl=False)
     else:
         print_front(opened)
 
@@ -309,9 +333,10 @@ def space(
         description.print_space(load_space(name))
 
 
-for command in (data, train, evaluate, compare, recipe, latency):
+for command in (data, train, evaluate, compare, recipe, latency, score, noise, adapt):
     app.command()(command)
 app.add_typer(model_app, name="latency-model")
+app.add_typer(supernet_app, name="supernet")
 
 
 def main() -> None:

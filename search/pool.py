@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..evaluate.training import TrainingFailedError
-from ..search_space import RunError
+from ..search_space import RunError, ScorerError
 from . import worker
 from .progress import Progress, Status
 
@@ -112,6 +112,6 @@ def do_all(jobs: Sequence[Job], pool: Pool, progress: Progress, phase: str) -> N
             job = pending.pop(future)
             try:
                 job.keep(result_of(future))
-            except TrainingFailedError as error:
+            except (TrainingFailedError, ScorerError) as error:
                 progress.say(f"{job.item}: {error}")
             progress.show(Status(phase, len(jobs) - len(pending), len(jobs)))

@@ -4,9 +4,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ..evaluate import short_count
-from ..results import Run
-from ..results.describe import told_apart
+from ..results import Record, Run
+from ..results.certainty import Certainty, certainty_of
+from ..results.certainty_text import certainty_lines, percent
+from ..results.describe import count_of, noise_margin
 from ..results.latency_text import dropped_text, sources_text, times_text
+from ..results.macs_rule import MacsRule, macs_rule
 
 
 def wide_console() -> Console:
@@ -30,6 +33,8 @@ def opening(run: Run) -> str:
         f"{run.folder}: {settings.trials} networks of space {settings.space.name} on {settings.data.name}; "
         f"{limits}; {settings.latency.reference} takes {settings.latency.reference_ms:.3g} ms here "
         f"({settings.latency.backend})"
+        + (f"; {count_of(settings.repeats, 'repeat')} where the front is unsure" if settings.repeats else "")
+        + (f"; judged by {settings.scorer}" if settings.scorer != "train" else "")
     )
 
 
@@ -42,7 +47,7 @@ def proposed_first(run: Run) -> str:
 
 
 def print_front(run: Run) -> None:
-    """The front as a table, and which of its accuracies are not told apart."""
+    """The front as a table, how sure it is, and what the rule of MACs would have given."""
     records, checks, dropped = run.front(), run.checks(), len(run.dropped())
     console = wide_console()
     if not records:
@@ -50,15 +55,17 @@ def print_front(run: Run) -> None:
         words = why or "no network has been judged yet"
         console.print(f"{run.folder}: {words}", highlight=False, markup=False)
         return
-    columns = ("trial", "key", "accuracy %", "test %", "latency ms", "ratio", "MACs", "params", "blocks")
-    table = plain_table(*columns, left=("key",))
+    certainty, rule = front_certainty(run)
+    sure = ("trainings", "likely %", "on front") if certainty else ()
+    costs = ("latency ms", "ratio", "MACs", "params", "blocks")
+    table = plain_table("trial", "key", "accuracy %", *sure, "test %", *costs, left=("key",))
     for record in records:
-        check, accuracy, latency = checks.get(record.key), record.accuracy, record.latency
+        check, latency = checks.get(record.key), record.latency
         table.add_row(
             str(record.trial),
             record.key,
-            f"{100 * accuracy.top1:.1f} ±{100 * accuracy.margin:.1f}" if accuracy else "",
-            f"{100 * check.test_top1:.1f}" if check else "",
+            *_accuracy_cells(record, certainty),
+            f"{100 * check.test_top1:.1f}" if check and check.test_top1 is not None else "",
             f"{latency.latency_ms:.4f}" if latency else "",
             f"{latency.ratio:.3f}" if latency else "",
             short_count(record.cost.macs),
@@ -66,11 +73,42 @@ def print_front(run: Run) -> None:
             str(len(record.architecture.blocks)),
         )
     console.print(table)
-    if len(records) > 1:
-        console.print(told_apart(records), highlight=False, markup=False, soft_wrap=True)
-    for line in (dropped_text(run), time_line(run)):
+    several = len(run.settings.goals.objectives) > 1
+    rivals = records if several else run.kept()
+    lines = certainty_lines(rivals, run.settings.goals, certainty)
+    for line in (*lines, rule.sentences if rule else "", dropped_text(run), time_line(run)):
         if line:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def front_certainty(run: Run) -> tuple[Certainty | None, MacsRule | None]:
+    """How sure the front of a run is, and the baseline that it must beat."""
+    kept = run.kept()
+    certainty = certainty_of(kept, run.settings.goals)
+    return certainty, macs_rule(kept, run.front(), certainty)
+
+
+def time_is_up_line(run: Run, minutes: float) -> str:
+    """What was left undone when the minutes were gone, and the command that goes on."""
+    settings = run.settings
+    judged = sum(record.state == "judged" for record in run.records())
+    again = sum(map(len, run.repeats().values()))
+    told = f"{judged} of {count_of(settings.trials, 'network')} judged"
+    if settings.repeats:
+        told += f", {again} of {count_of(settings.repeats, 'repeat')} trained"
+    return f"the {minutes:g} minutes are gone: {told}; go on with: bneck search {run.folder} --resume"
+
+
+def _accuracy_cells(record: Record, certainty: Certainty | None) -> list[str]:
+    if not record.trainings:
+        return [""] * (4 if certainty else 1)
+    noise = certainty.noise if certainty else None
+    told = f"{100 * record.top1:.1f} ±{100 * noise_margin(record, noise):.1f}"
+    if certainty is None:
+        return [told]
+    low, high = certainty.interval(record)
+    chance = percent(certainty.on_front_probability(record))
+    return [told, str(len(record.trainings)), f"{100 * low:.1f} to {100 * high:.1f}", chance]
 
 
 def time_line(run: Run) -> str:

@@ -23,7 +23,7 @@ class Status:
     """How far a search is.
 
     Attributes:
-        phase: `judging`, `baselines` or `checking the front`.
+        phase: `judging`, `training again`, `baselines` or `checking the front`.
         done, total: of this phase.
         doing: what each busy worker does.
         latest: the trial judged last.
@@ -155,8 +155,8 @@ def progress(console: Console) -> Progress:
 def in_words(record: Record) -> str:
     """One judged network in a line."""
     words = [f"trial {record.trial}"]
-    if record.accuracy:
-        words.append(f"{100 * record.accuracy.top1:.1f}% ±{100 * record.accuracy.margin:.1f}")
+    if record.trainings:
+        words.append(f"{100 * record.top1:.1f}% ±{100 * record.images_margin:.1f}")
     if record.latency:
         words.append(f"{record.latency.latency_ms:.3g} ms ({record.latency.ratio:.2f}x)")
     words.append(f"{short_count(record.cost.macs)} MACs")

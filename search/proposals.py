@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..evaluate import Accuracy, Latency, Objective
 from ..results import Record, Run
+from ..results.record import with_repeats
 from ..search_space import (
     PUBLISHED_NAMES,
     Architecture,
@@ -140,6 +141,10 @@ class Proposals:
         self.judged.append(proposal.record)
         self.rejected_in_a_row = self.failed_in_a_row = 0
 
+    def note_repeats(self) -> None:
+        """Have the judged networks know all their trainings; the study keeps what it was told."""
+        self.judged = with_repeats(self.judged, self.run.repeats())
+
     def tell_infeasible(
         self,
         trial: "Trial",
@@ -178,6 +183,11 @@ class Proposals:
         if self.failed_in_a_row >= FAILURES_IN_A_ROW:
             if proposal.latency is None or proposal.accuracy is not None:
                 raise RunError(f"{FAILURES_IN_A_ROW} networks in a row could not be measured: {error}")
+            if self.settings.scorer != "train":
+                judge = self.settings.scorer
+                raise RunError(
+                    f"{FAILURES_IN_A_ROW} networks in a row could not be judged by {judge}: {error}"
+                )
             raise RunError(
                 f"{FAILURES_IN_A_ROW} trainings in a row failed, the last because {error}; "
                 "begin a new run with a lower --learning-rate"

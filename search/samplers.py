@@ -1,4 +1,8 @@
-"""Optuna's samplers by name, set for spaces of many categorical genes."""
+"""Optuna's samplers by name, set for spaces of many categorical genes.
+
+Accuracies are noisy. GP alone has a model of noise, and fits its size to what it is told; it takes none
+that is known.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -41,6 +45,7 @@ SAMPLERS: dict[str, Callable[[int], "BaseSampler"]] = {
     "nsga2": _nsga2,
     "random": _random,
     "gp": _gp,
+    "cascade": _random,  # which names what follows the cascade's own proposals
 }
 
 

@@ -16,13 +16,16 @@ from .latencies import fit_latency_model
 from .loop import judge_trials
 from .pool import Pool, result_of
 from .progress import Progress
+from .repeating import repeat_front
+from .time_limit import TimeLimit
 
 
-def resume(folder: Path, trials: int | None) -> Run:
+def resume(folder: Path, trials: int | None, repeats: int | None = None) -> Run:
     """Open a run again; trials that were cut off are proposed once more.
 
     Args:
         trials: a new total; None keeps that of the run.
+        repeats: a new number of them; None keeps that of the run.
     Raises:
         RunError: the folder is no run, is worked in, or holds more than the new total.
     """
@@ -31,6 +34,8 @@ def resume(folder: Path, trials: int | None) -> Run:
     run = Run.open(folder)
     if trials is not None:
         run = Run(folder, replace(run.settings, trials=trials))
+    if repeats is not None:
+        run = Run(folder, replace(run.settings, repeats=repeats))
     with locked(run):
         judged = {record.trial: record for record in run.records() if record.state == "judged"}
         if trials is not None and trials < len(judged):
@@ -55,9 +60,13 @@ def default_workers(run: Run) -> int:
     return 1 if run.settings.torch_device == "cuda" else usable_cores()
 
 
-def go(run: Run, workers: int, progress: Progress) -> None:
+def go(run: Run, workers: int, progress: Progress, limit: TimeLimit | None = None) -> None:
     """Judge networks until the total is reached, then baselines and the front; writes the reports.
 
+    What steps forward when a network is dropped from the front is trained again too, if repeats are left.
+
+    Args:
+        limit: after it no network and no repeat begins; baselines and the front are judged all the same.
     Raises:
         BneckError: it cannot go on; what was judged is kept.
     """
@@ -68,9 +77,12 @@ def go(run: Run, workers: int, progress: Progress) -> None:
         backend_of(run.settings.latency)
     with locked(run), progress, Pool(run, workers) as pool:
         fit_latency_model(run, pool, progress)
-        judge_trials(run, pool, progress)
+        judge_trials(run, pool, progress, limit)
+        repeat_front(run, pool, progress, limit)
         judge_baselines(run, pool, progress)
         check_front(run, pool, progress)
+        while repeat_front(run, pool, progress, limit):
+            check_front(run, pool, progress)
         if left_out := result_of(pool.submit(worker.left_out)):
             progress.say(left_out)
     write_results(run)

@@ -12,14 +12,18 @@ from pathlib import Path
 from ..evaluate import Latency, LatencySetup, Recipe, host, package_versions, panel_of, parse_goals
 from ..evaluate.backends import COMMAND, latency_backend
 from ..evaluate.latency_model_file import load_model
+from ..evaluate.scorers import SCORER_NAMES, Means, scorer, scorer_kind
 from ..results import DataSettings, LatencyFrom, Run, RunSettings
 from ..results.folders import refuse_existing
 from ..results.settings import for_images
 from ..search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published
 from ..search_space.errors import first_line
+from .cascading import CASCADE, NEEDS_MODEL, asks_latency
 from .feasible import cheapest, require_fast_enough, require_feasible
 from .proposals import published_within
 from .samplers import sampler
+
+TELL_ACCURACY = ("train", "supernet", "inherit", "table")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Request:
     download: bool
     device: str
     storage: str
+    scorer: str = "train"
+    repeats: int | None = None
 
 
 def new_run(request: Request) -> Run:
@@ -60,19 +66,26 @@ def new_run(request: Request) -> Run:
     Raises:
         BneckError: whatever cannot be met; then nothing has been made.
     """
-    from .worker import load_run_data
+    from .worker import as_seen_by, load_run_data
 
+    judge = judging_scorer(request.scorer)
     out = request.out or free_folder(request.space, request.data)
     refuse_existing(out, f"bneck search {out} --resume")
     limits = {"macs": request.max_macs, "params": request.max_params, "latency": request.max_latency}
     goals = parse_goals(request.objectives, limits)
     sampler(request.sampler, request.seed)
+    if request.sampler == CASCADE and request.measure_all and asks_latency(goals):
+        raise GoalError(NEEDS_MODEL)
     for name in request.baselines:
         published(name)
     root = str(request.data_root) if request.data_root else None
     images = DataSettings(request.data, root, request.train_images, request.validation_images)
     space = load_space(request.space)
     data = load_run_data(images, download=request.download)
+    device = torch_device(request.device)
+    recipe = Recipe(epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
+    scorer(judge, Means(data, recipe, device))
+    data = as_seen_by(judge, data)
     images = images.of(data)
     space = space.for_data(data.image_channels, len(data.class_names))
     rng = random.Random(request.seed)
@@ -86,9 +99,7 @@ def new_run(request: Request) -> Run:
         space=space,
         data=images,
         goals=goals,
-        recipe=Recipe(
-            epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate
-        ),
+        recipe=recipe,
         latency=setup,
         latency_from=_latency_from(request, setup),
         trials=request.trials,
@@ -96,10 +107,12 @@ def new_run(request: Request) -> Run:
         sampler=request.sampler,
         warm_start=request.warm_start,
         baselines=request.baselines,
-        torch_device=torch_device(request.device),
+        torch_device=device,
         storage=request.storage,
         host=host(),
         versions=package_versions(),
+        repeats=usual_repeats(request.trials, judge) if request.repeats is None else request.repeats,
+        scorer=judge,
     )
     run = Run(out, settings)
     if settings.storage:
@@ -110,6 +123,27 @@ def new_run(request: Request) -> Run:
     if not settings.storage:
         _create_study(run)
     return run
+
+
+def judging_scorer(name: str) -> str:
+    """A scorer that a search may judge by, its files with their whole paths.
+
+    Raises:
+        UnknownNameError: no such scorer.
+        GoalError: it tells no accuracy.
+    """
+    kind, files = scorer_kind(name), name.partition(":")[2]
+    if kind not in TELL_ACCURACY:
+        known = ", ".join(each for each in SCORER_NAMES if each.partition(":")[0] in TELL_ACCURACY)
+        raise GoalError(f"--scorer {name} tells no accuracy, which a search needs; those that do: {known}")
+    return f"{kind}:{','.join(str(Path(file).resolve()) for file in files.split(','))}" if files else kind
+
+
+def usual_repeats(trials: int, scorer_name: str) -> int:
+    """A fifth of the trials, 6 at least of 20 trials or more; none where a seed changes nothing."""
+    if scorer_kind(scorer_name) in ("supernet", "table"):
+        return 0
+    return max(trials // 5, 6) if trials >= 20 else trials // 5
 
 
 def _latencies(

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from ..evaluate.data import Data, broken_text, limited, load_data
 from ..evaluate.judging import judge
 from ..evaluate.latency_model_file import load_model
 from ..evaluate.meter import LatencyMeter
-from ..evaluate.train import seeded_network, train
+from ..evaluate.scorers import Means, Score, Scorer, scorer, scorer_kind
 from ..results import Baseline, DataSettings, Run, RunSettings
-from ..search_space import Architecture
+from ..search_space import Architecture, GoalError
 
 
 def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
@@ -25,6 +25,30 @@ def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
     root = Path(settings.root) if settings.root else None
     data = load_data(settings.name, root=root, download=download)
     return limited(data, train=settings.train_images, validation=settings.validation_images)
+
+
+def as_seen_by(name: str, data: Data) -> Data:
+    """The images normalised as the weights that a scorer begins with were trained to see them.
+
+    Raises:
+        BneckError: they are no images for these weights.
+    """
+    if scorer_kind(name) not in ("supernet", "inherit"):
+        return data
+    from ..evaluate.supernet.file import load_supernet
+
+    return load_supernet(Path(name.partition(":")[2].split(",")[0])).normalised(data)
+
+
+def accuracy_of(score: Score, name: str) -> Accuracy:
+    """What a scorer says of accuracy.
+
+    Raises:
+        GoalError: it tells none.
+    """
+    if score.accuracy is None:
+        raise GoalError(f"scorer {name} tells no accuracy")
+    return score.accuracy
 
 
 @dataclass(frozen=True)
@@ -39,7 +63,12 @@ class Worker:
 
     @cached_property
     def data(self) -> Data:
-        return load_run_data(self.settings.data)
+        return as_seen_by(self.settings.scorer, load_run_data(self.settings.data))
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        settings = self.settings
+        return scorer(settings.scorer, Means(self.data, settings.recipe, settings.torch_device))
 
     @cached_property
     def meter(self) -> LatencyMeter:
@@ -52,17 +81,23 @@ class Worker:
         return self.meter.measure(architecture, fresh=True)
 
     def train(self, architecture: Architecture) -> Accuracy:
-        """Train with the run's seed, the same for all networks, and keep the weights.
+        """Judge by the run's scorer and seed, the same for all networks, and keep the weights if it has any.
 
         Raises:
             TrainingFailedError: the loss is no longer a number.
+            ScorerError: the scorer cannot judge this network.
         """
-        recipe, seed = self.settings.recipe, self.settings.seed
-        network = seeded_network(architecture, seed)
-        accuracy = train(network, self.data, recipe, seed=seed, device=self.settings.torch_device)
-        trained = checkpoint_of(network, self.data, recipe, seed, accuracy.curve)
-        save_checkpoint(trained, self.run.checkpoint(architecture))
+        settings = self.settings
+        score = self.scorer.score(architecture, settings.seed)
+        accuracy = accuracy_of(score, settings.scorer)
+        if score.network is not None:
+            trained = checkpoint_of(score.network, self.data, settings.recipe, settings.seed, accuracy.curve)
+            save_checkpoint(trained, self.run.checkpoint(architecture))
         return accuracy
+
+    def train_again(self, architecture: Architecture, seed: int) -> Accuracy:
+        """The same with another seed; the weights kept stay, for the best draw would be a lucky one."""
+        return replace(accuracy_of(self.scorer.score(architecture, seed), self.settings.scorer), seed=seed)
 
     def judge_on_test_images(self, architecture: Architecture) -> tuple[float, float, int]:
         """Accuracy and loss on the test images, and how many they are."""
@@ -114,6 +149,10 @@ def measure(architecture: Architecture) -> Latency:
 
 def train_network(architecture: Architecture) -> Accuracy:
     return _worker.train(architecture)
+
+
+def train_again(architecture: Architecture, seed: int) -> Accuracy:
+    return _worker.train_again(architecture, seed)
 
 
 def measure_afresh(architecture: Architecture) -> Latency:

@@ -79,6 +79,19 @@ _WITH_FILE = ("supernet", "inherit", "table")
 SCORER_NAMES = tuple(f"{name}:FILE" if name in _WITH_FILE else name for name in _MODULES)
 
 
+def scorer_kind(name: str) -> str:
+    """What a scorer's name says before its file: `supernet` of `supernet:FILE`.
+
+    Raises:
+        UnknownNameError: no such scorer, or its file is left out.
+    """
+    kind, _, file = name.partition(":")
+    whole = bool(file) if kind in _WITH_FILE else name == kind
+    if kind not in _MODULES or not whole:
+        raise UnknownNameError("scorer", name, SCORER_NAMES)
+    return kind
+
+
 def scorer(name: str, means: Means) -> Scorer:
     """A scorer by its name, such as `train`, `naswot` or `supernet:FILE`.
 
@@ -86,8 +99,6 @@ def scorer(name: str, means: Means) -> Scorer:
         UnknownNameError: no such scorer.
         BneckError: its file is missing, damaged, or of another space or other data.
     """
-    kind, _, file = name.partition(":")
-    if kind not in _MODULES or (kind in _WITH_FILE) != bool(file):
-        raise UnknownNameError("scorer", name, SCORER_NAMES)
+    kind = scorer_kind(name)
     make: Callable[[str, Means], Scorer] = import_module(f".{_MODULES[kind]}", __package__).make
     return make(name, means)

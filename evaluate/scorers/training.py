@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from ...search_space import Architecture
+from ...search_space import Architecture, ScorerError
 from ..train import seeded_network, train
 from . import Means, Score
 
@@ -21,8 +21,13 @@ class TrainingScorer:
 
     def score(self, architecture: Architecture, seed: int) -> Score:
         start = time.process_time()
-        network = seeded_network(architecture, seed)
         means = self.means
+        if min(means.recipe.batch_size, means.data.count("train")) < 2:
+            raise ScorerError(
+                "train needs two images or more in each step, for batch normalisation; "
+                "choose another batch size, or more training images"
+            )
+        network = seeded_network(architecture, seed)
         accuracy = train(network, means.data, means.recipe, seed=seed, device=means.device)
         return Score(accuracy.top1, time.process_time() - start, accuracy, network)
 

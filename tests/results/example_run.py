@@ -140,8 +140,13 @@ def example_run(
     settings: RunSettings | None = None,
     baselines: Iterable[Baseline] = (),
     checks: Mapping[str, Check] | None = None,
+    again: Mapping[int, Iterable[float]] | None = None,
 ) -> Run:
-    """A run folder with its study, as a search would have left it."""
+    """A run folder with its study, as a search would have left it.
+
+    Args:
+        again: accuracies of trainings with seeds 8, 9, ... by trial.
+    """
     run = Run.create(folder, settings or run_settings())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     directions = [objective.direction for objective in run.settings.goals.objectives]
@@ -158,6 +163,9 @@ def example_run(
         study.set_user_attr(f"baseline:{each.name}", found)
     for key, found_again in (checks or {}).items():
         study.set_user_attr(f"check:{key}", asdict(found_again))
+    for number, repeats in (again or {}).items():
+        for seed, top1 in enumerate(repeats, run.settings.seed + 1):
+            run.keep_repeat(SPACE.decode(genes(number)).key, seed, replace(accuracy(top1), seed=seed))
     return run
 
 

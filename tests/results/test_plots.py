@@ -1,3 +1,5 @@
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,13 +10,14 @@ import pytest
 
 from bneck.evaluate import Goals, parse_goals, wilson_margin
 from bneck.results import Baseline, Check, Record, pareto_front
+from bneck.results.certainty import certainty_of
 from bneck.results.describe import block_text, limits_text, milliseconds, network_lines, ratio_text
 from bneck.results.hypervolume import box_of, hypervolume, shares_over_trials
 from bneck.results.plots import pareto_figure
 from bneck.results.small_plots import architecture_strip, best_figure, hypervolume_figure
 from bneck.search_space import Architecture, Block, Head, Stem
 
-from .example_run import IMAGES, REFERENCE_MS, ROWS, Row, baseline, check, latency, records
+from .example_run import IMAGES, REFERENCE_MS, ROWS, Row, accuracy, baseline, check, latency, records
 
 HALF = parse_goals("accuracy,latency", {"latency": "0.5x"})
 NETWORK = Architecture(
@@ -82,6 +85,29 @@ def test_error_bars_stand_on_the_front_alone_and_span_the_95_percent_intervals()
     # The ratio's interval is from 10% below to 20% above, so is that of 0.6 ms.
     assert front.error_x.arrayminus[0] == pytest.approx(0.06)
     assert front.error_x.array[0] == pytest.approx(0.12)
+
+
+def test_where_the_noise_is_known_the_bars_are_those_of_the_seeds_and_hovering_tells_the_trainings() -> None:
+    # 89 and 91% are 1 + 1 squares of a point around 90%: a deviation of 1.41 points, t of 1 degree 12.71
+    rows = records()
+    again = replace(accuracy(0.92), seed=8)
+    rows[0] = replace(rows[0], repeats=(again,))
+    certainty = certainty_of(rows, HALF)
+    assert certainty is not None
+    front = pareto_front(rows, HALF.objectives)
+    figure = pareto_figure(rows, front, [baseline()], {}, HALF, REFERENCE_MS, certainty=certainty)
+    shown = trace(figure, "front")
+    place = list(shown.ids).index("0")
+    assert shown.y[place] == pytest.approx(91)
+    assert shown.error_y.arrayminus[place] == pytest.approx(12.706 * 1.41421 / math.sqrt(2), rel=1e-3)
+    assert shown.error_y.array[place] == pytest.approx(9)  # up to 100%
+    other = list(shown.ids).index("5")
+    assert shown.error_y.arrayminus[other] == pytest.approx(12.706 * 1.41421, rel=1e-3)
+    told = shown.customdata[place]
+    assert "accuracy 91.0 ± 12.7%, 2 trainings (validation)" in told
+    assert "its trainings: 90.0% (seed 0), 92.0% (seed 8)" in told
+    assert re.search(r"likely [\d.]+ to [\d.]+%, on the front with \d+%", told)
+    assert "accuracy 88.0 ± 18.0%, 1 training (validation)" in trace(figure, "published").customdata[0]
 
 
 def test_an_error_bar_ends_at_100_percent() -> None:

@@ -1,5 +1,5 @@
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bneck.evaluate import Accuracy, Epoch, Latency, Objective
 from bneck.results import Record
-from bneck.results.record import accuracy_from, record_of
+from bneck.results.record import accuracy_from, record_of, table_of, with_repeats
 from bneck.search_space import cost
 
 from .example_run import SPACE, Row, record
@@ -144,3 +144,49 @@ def test_what_was_not_measured_has_no_value(quantity: Any) -> None:
     with pytest.raises(ValueError, match=f"trial 3 has no {quantity}"):
         untrained.value(Objective(quantity))
     assert untrained.value(Objective("macs")) == untrained.cost.macs
+
+
+def again(record: Record, *top1: float) -> Record:
+    """With repeats of seeds 1, 2, ..."""
+    assert record.accuracy
+    repeats = (replace(record.accuracy, top1=each, seed=seed) for seed, each in enumerate(top1, 1))
+    return replace(record, repeats=tuple(repeats))
+
+
+def test_the_accuracy_of_a_network_is_the_mean_of_its_trainings() -> None:
+    once = record(0, Row("judged", 0.9, 0.3))
+    found = again(once, 0.8, 0.85)
+    assert (once.top1, once.trainings) == (0.9, (once.accuracy,))
+    assert found.top1 == found.value(Objective("accuracy")) == pytest.approx(0.85)
+    assert [each.top1 for each in found.trainings] == [0.9, 0.8, 0.85]
+    # 1.96 / 1.009604 * sqrt(0.85 * 0.15 / 400 + 3.8416 / 640000): Wilson's, of the mean
+    assert found.images_margin == pytest.approx(0.03498, abs=1e-4)
+
+
+def test_what_a_seed_does_to_all_is_taken_out_of_the_mean() -> None:
+    found = replace(again(record(0, Row("judged", 0.9, 0.3)), 0.8), seed_effects={1: -0.06})
+    assert found.top1 == pytest.approx((0.9 + 0.86) / 2)
+
+
+def test_what_was_not_trained_has_no_mean() -> None:
+    untrained = record(3, Row("infeasible"))
+    assert untrained.trainings == ()
+    with pytest.raises(ValueError, match="trial 3 has no accuracy"):
+        _ = untrained.top1
+
+
+def test_only_the_record_that_was_judged_has_the_repeats_of_its_network() -> None:
+    judged = record(0, Row("judged", 0.9, 0.3))
+    asked_again = replace(judged, trial=1, state="repeat", accuracy=None)
+    repeats = again(judged, 0.8).repeats
+    found = with_repeats([judged, asked_again], {judged.key: repeats})
+    assert [each.repeats for each in found] == [repeats, ()]
+    assert with_repeats([judged], {}) == [judged]
+
+
+def test_a_table_has_a_row_a_trained_network_and_a_value_a_seed() -> None:
+    first, other = again(record(0, Row("judged", 0.9, 0.3)), 0.8), record(2, Row("judged", 0.7, 0.3))
+    assert table_of([first, other, record(3, Row("infeasible"))]) == {
+        first.key: {0: 0.9, 1: 0.8},
+        other.key: {0: 0.7},
+    }

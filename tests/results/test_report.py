@@ -102,6 +102,48 @@ def test_the_table_tells_accuracy_test_latency_and_what_cannot_be_told_apart(htm
     assert "87.0 ± 3.3%" in told
 
 
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The example with repeats: trial 0 has 90 and 92%, trial 2 has 80 and 81%, trial 5 has 95 and 93%."""
+    folder = tmp_path_factory.mktemp("report") / "run"
+    settings = replace(run_settings(), repeats=5)
+    again = {0: [0.92], 2: [0.81], 5: [0.93]}
+    return example_run(folder, settings=settings, baselines=[baseline()], again=again)
+
+
+def test_with_repeats_the_page_tells_the_noise_and_who_is_truly_on_the_front(sure: Run) -> None:
+    told = words(report_html(sure))
+    # 2 + 0.5 + 2 squares of a point with 3 degrees of freedom: a deviation of 1.22 points; t is 3.182
+    assert (
+        "Training again with another seed moves an accuracy by ±1.2 points (deviation, from 3 repeats); "
+        "differences below 5.5 points are not told apart (95%) by one training each, below 2.8 by four each."
+    ) in told
+    # 3.182 x 1.225 / sqrt(2) = 2.76 points
+    assert re.search(r"91\.0 ± 2\.8%, 2 trainings likely \d\d\.\d to \d\d\.\d% (>99|9\d|100)% ", told)
+    assert "truly on the front may be replaced by trials" in told
+    assert "Surely on the front (90%): trials " in told
+    assert "3 of 5 repeats trained" in told
+    assert "the same images for all networks" in told
+    assert "Bars are 95% intervals of the mean of a network's trainings." in told
+    assert "intervals overlap" not in told
+    # nowhere the first training alone
+    assert "90.0 ±" not in told
+    assert "trial 5 (94.0%, 0.900 ms)" in told
+
+
+def test_without_repeats_the_page_says_that_the_noise_is_not_known(html: str) -> None:
+    assert "One training each: the noise is not known; training again with another seed moves" in words(html)
+    assert "truly on the front" not in words(html)
+
+
+def test_the_page_holds_the_front_against_the_largest_network(html: str, sure: Run) -> None:
+    sizes = {each.trial: each.cost.macs for each in records() if each.state == "judged"}
+    largest = max(sizes, key=lambda trial: sizes[trial])
+    for page in (html, report_html(sure)):
+        assert "MACs alone rank the 4 judged networks by accuracy with Spearman" in words(page)
+        assert f"the largest of them, trial {largest} (" in words(page)
+
+
 def test_the_page_tells_how_it_was_made(html: str) -> None:
     told = words(html)
     assert "651,691,008 networks" in told

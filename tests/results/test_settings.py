@@ -63,7 +63,10 @@ EVERYTHING_ELSE = replace(
     trials=41,
     seed=8,
     sampler="nsga2",
+    repeats=9,
+    scorer="supernet:/nets/mine.safetensors",
 )
+LATER = {"repeats": 0, "scorer": "train"}  # as of runs that began before they were known
 
 
 def there_and_back(kept: RunSettings, folder: Path) -> RunSettings:
@@ -258,6 +261,9 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
     "epochs in words": ("epochs: 10", "epochs: ten", "recipe.epochs: "),
     "baselines without a list": ("baselines:\n- mobilenet_v3_small@0.35", "baselines: 5", "baselines: "),
     "an unknown baseline": ("- mobilenet_v3_small@0.35", "- mobilenet_v9", "baselines[1]: "),
+    "repeats below none": ("repeats: 0", "repeats: -1", "repeats: must be at least 0, got -1"),
+    "an unknown scorer": ("scorer: train", "scorer: trian", "scorer: unknown scorer 'trian'; nearest: train"),
+    "a scorer without its file": ("scorer: train", "scorer: supernet", "scorer: unknown scorer 'supernet'"),
     "a host that is a list": ("host:\n  cpu: an example", "host: [1]", "host: "),
 }
 
@@ -281,7 +287,22 @@ def test_a_broken_file_is_told_with_file_line_and_key(
     assert expected in message
 
 
-@pytest.mark.parametrize("key", [field.name for field in fields(RunSettings)])
+def test_a_run_that_began_before_repeats_and_scorers_has_none_and_trains(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    save_settings(EVERYTHING_ELSE, path)
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({k: v for k, v in form.items() if k not in LATER}), encoding="utf-8")
+    assert load_settings(path) == replace(EVERYTHING_ELSE, repeats=0, scorer="train")
+
+
+@pytest.mark.parametrize(
+    ("scorer", "keeps"), [("train", True), ("inherit:a.st", True), ("table:a.csv", False)]
+)
+def test_a_table_alone_keeps_no_weights(scorer: str, keeps: bool) -> None:
+    assert changed(scorer=scorer).keeps_weights is keeps
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(RunSettings) if field.name not in LATER])
 def test_a_key_that_is_missing_is_named(tmp_path: Path, key: str) -> None:
     path = tmp_path / "run.yaml"
     save_settings(run_settings(), path)

@@ -57,6 +57,11 @@ def fake_accuracy(architecture: Architecture) -> Accuracy:
     return accuracy(0.2 + int(architecture.key, 16) % 601 / 1000)
 
 
+def fake_repeat(architecture: Architecture, seed: int) -> Accuracy:
+    """The same as with the first seed."""
+    return replace(fake_accuracy(architecture), seed=seed)
+
+
 def fake_device(**changes: Any) -> LatencySetup:
     """The made-up device of backend `fake`, which can be measured anywhere."""
     device = Device(**{"backend": "fake", "runtime": "none", "processor": "a made-up machine", **changes})
@@ -141,7 +146,8 @@ class FakePool(Pool):
     latency_of: Callable[[Architecture], Latency] = fake_latency
     accuracy_of: Callable[[Architecture], Accuracy] = fake_accuracy
     afresh_of: Callable[[Architecture], Latency] = fake_latency
-    asked: list[tuple[Callable[..., Any], Any]] = field(default_factory=list)
+    again_of: Callable[[Architecture, int], Accuracy] = fake_repeat
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
     closed: bool = False
 
     def __enter__(self) -> "FakePool":
@@ -155,6 +161,7 @@ class FakePool(Pool):
         answers: dict[Callable[..., Any], Callable[..., Any]] = {
             worker.measure: self.latency_of,
             worker.train_network: self.accuracy_of,
+            worker.train_again: self.again_of,
             worker.baseline: self.baseline_of,
             worker.measure_afresh: self.afresh_of,
             worker.judge_on_test_images: on_test_images,
@@ -172,7 +179,9 @@ class FakePool(Pool):
         return replace(example_run.baseline(name), architecture=architecture)
 
     def asked_for(self, step: Callable[..., Any]) -> list[Any]:
-        return [what for asked, what in self.asked if asked is step]
+        """What a step was asked for: its argument, or all of them if they are several."""
+        found = (what for asked, *what in self.asked if asked is step)
+        return [what[0] if len(what) == 1 else tuple(what) for what in found]
 
 
 @dataclass

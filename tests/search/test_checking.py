@@ -16,7 +16,7 @@ from bneck.results import Baseline, Check, Record, Run
 from bneck.search import worker
 from bneck.search.checking import check_front, judge_baselines
 from bneck.search.loop import judge_trials
-from bneck.search_space import Architecture, BneckError
+from bneck.search_space import Architecture, BneckError, ScorerError
 
 from ..results.example_run import BASELINE, accuracy, latency, latency_setup
 from .helpers import (
@@ -105,6 +105,32 @@ def test_baselines_are_judged_once_and_read_back_as_they_were(tmp_path: Path) ->
     later = FakePool(run)
     judge_baselines(run, later, Shown())
     assert later.asked == []
+
+
+def test_a_scorer_that_keeps_no_weights_has_no_baselines_and_no_test_images(
+    tmp_path: Path, pools: FreshPools
+) -> None:
+    run = judged_run(tmp_path, scorer="table:/scores.csv", baselines=(BASELINE,))
+    pool = FakePool(run)
+    judge_baselines(run, pool, Shown())
+    check_front(run, pool, Shown())
+    assert pool.asked == []
+    assert run.baselines() == []
+    assert len(pools.opened) == 2  # latency is measured again all the same
+    for check in run.checks().values():
+        assert check.latency is not None
+        assert (check.test_top1, check.test_loss, check.test_images) == (None, None, 0)
+
+
+def test_a_baseline_that_the_scorer_cannot_judge_is_told(tmp_path: Path) -> None:
+    class Failing(FakePool):
+        def baseline_of(self, name: str) -> Baseline:
+            raise ScorerError("nets.st: has another space")
+
+    run = fake_run(tmp_path, baselines=(BASELINE,))
+    shown = Shown()
+    judge_baselines(run, Failing(run), shown)
+    assert shown.lines == [f"{BASELINE}: nets.st: has another space"]
 
 
 def test_a_baseline_that_cannot_be_trained_is_no_traceback(tmp_path: Path) -> None:

@@ -263,13 +263,14 @@ def test_front_lists_the_front_and_what_cannot_be_told_apart(call: Call, finishe
     lines = call("front", finished.folder).out.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["trial", "2", "0", "5"]
     assert "90.0 ±3.0" in lines[2]
+    assert lines[4].startswith("One training each: the noise is not known; ")
     # of 400 images 95% is 92.8% to 97.2%, and 90% is 87.0% to 93.0%, and 80% ends at 83.9%
-    assert "trial 5" in lines[4]
-    assert "from trial 0 (" in lines[4]
+    assert lines[6].startswith("On 400 validation images the most accurate, trial 5, is not told apart from ")
+    assert "from trial 0 (" in lines[6]
 
 
 def test_front_for_programs(call: Call, finished: Run) -> None:
-    rows = json.loads(call("front", finished.folder, "--json").out)
+    rows = json.loads(call("front", finished.folder, "--json").out)["front"]
     assert [row["trial"] for row in rows] == [2, 0, 5]
     keys = {"trial", "key", "accuracy", "latency_ms", "latency_ratio", "macs", "params"}
     assert all(keys <= set(row) for row in rows)
@@ -281,7 +282,7 @@ def test_front_for_programs(call: Call, finished: Run) -> None:
 def test_a_run_without_a_judged_network_has_an_empty_front(call: Call, tmp_path: Path) -> None:
     run = example_run(tmp_path / "run", [Row("infeasible", None, 0.9)])
     assert call("front", run.folder).out == f"{run.folder}: no network has been judged yet\n"
-    assert json.loads(call("front", run.folder, "--json").out) == []
+    assert json.loads(call("front", run.folder, "--json").out)["front"] == []
     assert call("front", run.folder, "--csv").out.count("\n") == 1
 
 
@@ -324,6 +325,9 @@ def test_export_writes_what_it_prints(call: Call, here: Path, finished: Run) -> 
         (["--reference", "mobilenet_v2@wide"], "width must be a number from 0.1 to 10, got 'wide'"),
         (["--baseline", "resnet50"], "unknown network 'resnet50'; nearest: "),
         (["--latency-backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
+        (["--scorer", "naswot"], "--scorer naswot tells no accuracy, which a search needs; those that do: "),
+        (["--scorer", "trian"], "unknown scorer 'trian'; nearest: train"),
+        (["--scorer", "table:nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
         (["--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
         (["--out", "there"], "there exists; choose another --out, or go on with it: bneck search there"),
         (["--out", "there", "--data", "folder:nowhere"], "there exists"),  # before anything is read
@@ -480,7 +484,14 @@ def test_an_empty_limit_is_not_taken_for_none(call: Call, here: Path, limit: str
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--seed", "1"), ("--max-macs", "1M"), ("--epochs", "20"), ("--out", "x"), ("--sampler", "tpe")],
+    [
+        ("--seed", "1"),
+        ("--scorer", "train"),
+        ("--max-macs", "1M"),
+        ("--epochs", "20"),
+        ("--out", "x"),
+        ("--sampler", "tpe"),
+    ],
 )
 def test_a_search_that_goes_on_keeps_what_it_began_with(
     call: Call, finished: Run, option: str, value: str
@@ -569,6 +580,8 @@ def test_a_report_into_a_folder_is_told(call: Call, here: Path, finished: Run, p
         ["search", "tiny", "--workers", "0"],
         ["search", "tiny", "--seed", "-1"],
         ["search", "tiny", "--batch-size", "1"],
+        ["search", "tiny", "--repeats", "-1"],
+        ["search", "tiny", "--minutes", "0"],
         ["search", "tiny", "--train-images", "0"],
         ["search", "tiny", "--learning-rate", "nan"],
         ["search", "tiny", "--colour", "red"],

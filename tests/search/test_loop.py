@@ -16,7 +16,14 @@ from bneck.results import Record, Run
 from bneck.search import proposals, worker
 from bneck.search.loop import judge_trials
 from bneck.search.progress import PlainProgress
-from bneck.search_space import Architecture, NoFeasibleNetworkError, RunError, cost, load_space
+from bneck.search_space import (
+    Architecture,
+    NoFeasibleNetworkError,
+    RunError,
+    ScorerError,
+    cost,
+    load_space,
+)
 
 from ..results.example_run import REFERENCE_MS, accuracy, latency
 from .helpers import (
@@ -161,6 +168,28 @@ def test_trainings_that_fail_one_after_another_end_the_search(tmp_path: Path) ->
     ):
         judge_trials(run, FakePool(run, 2, accuracy_of=fails), Shown())
     assert len(keys(run, "failed")) == 10
+
+
+def test_networks_that_a_scorer_cannot_judge_are_told_by_its_name(tmp_path: Path) -> None:
+    def fails(architecture: Architecture) -> Accuracy:
+        raise ScorerError("scores.csv: has no row with this key")
+
+    run = fake_run(tmp_path, trials=20, scorer="table:/scores.csv")
+    expected = r"^10 networks in a row could not be judged by table:/scores\.csv: scores\.csv: has no row"
+    with pytest.raises(RunError, match=expected):
+        judge_trials(run, FakePool(run, 2, accuracy_of=fails), Shown())
+    assert len(keys(run, "failed")) == 10
+
+
+def test_a_repeat_takes_the_place_of_a_network_and_is_shown(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, trials=12, repeats=4)
+    shown = Shown()
+    judge_trials(run, FakePool(run, 2), shown)
+    assert len(keys(run, "judged")) == 12
+    again = [job for status in shown.statuses for job in status.doing if "again" in job]
+    assert again
+    assert again[0].endswith(f" again, seed {run.settings.seed + 1}")
+    assert max(len(status.doing) for status in shown.statuses) == 2
 
 
 def test_the_status_counts_what_happened(tmp_path: Path) -> None:

@@ -69,12 +69,13 @@ def test_the_names_are_those_of_the_help() -> None:
         "nsga2": "NSGAIISampler",
         "random": "RandomSampler",
         "gp": "GPSampler",
+        "cascade": "RandomSampler",
     }
 
 
 def test_an_unknown_sampler_lists_the_names() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"^unknown sampler 'annealing'; nearest: tpe, nsga2, random, gp$"
+        UnknownNameError, match=r"^unknown sampler 'annealing'; nearest: tpe, nsga2, random, gp, cascade$"
     ):
         sampler("annealing", 0)
 

@@ -146,7 +146,7 @@ def test_a_search_leaves_a_whole_run(folder: Path) -> None:
 
 
 def test_the_front_is_printed_for_programs(folder: Path) -> None:
-    rows = json.loads(bneck("front", folder, "--json", cwd=folder).stdout)
+    rows = json.loads(bneck("front", folder, "--json", cwd=folder).stdout)["front"]
     assert [row["trial"] for row in rows] == [record.trial for record in Run.open(folder).front()]
     assert {"key", "accuracy", "latency_ms", "latency_ratio", "macs", "params"} <= set(rows[0])
     assert bneck("front", folder, "--csv", cwd=folder).stdout.count("\n") == 1 + len(rows)

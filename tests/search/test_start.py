@@ -18,7 +18,7 @@ from bneck.search.latencies import Latencies
 from bneck.search.loop import judge_trials
 from bneck.search.proposals import Proposals
 from bneck.search.session import go, locked, resume
-from bneck.search.start import Request, new_run
+from bneck.search.start import Request, judging_scorer, new_run, usual_repeats
 from bneck.search.worker import Worker
 from bneck.search_space import (
     BackendError,
@@ -26,6 +26,7 @@ from bneck.search_space import (
     GoalError,
     NoFeasibleNetworkError,
     RunError,
+    UnknownNameError,
     cost,
     preset_yaml,
 )
@@ -37,6 +38,7 @@ from .helpers import (
     fake_accuracy,
     fake_device,
     fake_model,
+    fake_run,
     fresh_pools,
     give_model,
     run_on_disk,
@@ -344,6 +346,52 @@ def test_without_a_limit_on_latency_nothing_is_refused() -> None:
     require_fast_enough(SMALL, parse_goals("accuracy", {"latency": "0.1x"}), [])
 
 
+@pytest.mark.parametrize(
+    ("trials", "expected"), [(1, 0), (5, 1), (19, 3), (20, 6), (30, 6), (35, 7), (60, 12), (200, 40)]
+)
+def test_about_a_fifth_of_the_trials_are_repeats_and_six_at_least(trials: int, expected: int) -> None:
+    assert usual_repeats(trials, "train") == usual_repeats(trials, "inherit:/a.st") == expected
+    assert usual_repeats(trials, "supernet:/a.st") == usual_repeats(trials, "table:/a.csv") == 0
+
+
+@pytest.mark.parametrize("name", ["naswot", "macs", "depth"])
+def test_a_scorer_that_tells_no_accuracy_is_refused_with_those_that_do(here: Path, name: str) -> None:
+    with pytest.raises(GoalError) as raised:
+        new_run(replace(PLAIN, scorer=name))
+    assert str(raised.value) == (
+        f"--scorer {name} tells no accuracy, which a search needs; those that do: train, supernet:FILE, "
+        "inherit:FILE, table:FILE"
+    )
+
+
+def test_the_files_of_a_scorer_are_kept_with_their_whole_paths(here: Path) -> None:
+    assert judging_scorer("train") == "train"
+    found = judging_scorer("supernet:a.st,nets/../b.st")
+    assert found == f"supernet:{here / 'a.st'},{here / 'b.st'}"
+    with pytest.raises(UnknownNameError, match="unknown scorer 'supernet'; "):
+        judging_scorer("supernet")
+
+
+def test_a_scorer_whose_file_is_missing_is_told_before_anything_is_made(here: Path) -> None:
+    with pytest.raises(FileFormatError, match=r"scores\.csv: cannot be read"):
+        new_run(replace(PLAIN, scorer="table:scores.csv", out=Path("run")))
+    assert not (here / "run").exists()
+
+
+def test_a_run_keeps_its_scorer_and_its_repeats(here: Path) -> None:
+    (here / "scores.csv").write_text("key,top1\n", encoding="utf-8")
+    run = new_run(replace(PLAIN, scorer="table:scores.csv", repeats=3, out=Path("run")))
+    kept = Run.open(run.folder).settings
+    assert (kept.scorer, kept.repeats) == (f"table:{here / 'scores.csv'}", 3)
+
+
+def test_going_on_may_have_other_repeats(tmp_path: Path) -> None:
+    run = run_on_disk(tmp_path / "run", repeats=4)
+    assert resume(run.folder, None).settings.repeats == 4
+    assert resume(run.folder, None, 9).settings.repeats == 9
+    assert Run.open(run.folder).settings.repeats == 9
+
+
 @pytest.mark.slow
 def test_a_trial_that_was_cut_off_is_proposed_once_more(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run", trials=3)
@@ -535,6 +583,24 @@ def test_a_model_that_stands_alone_goes_on_anywhere(tmp_path: Path, monkeypatch:
     assert "processor a made-up machine here, a phone there" in "".join(shown.lines)
 
 
+def test_what_steps_forward_when_a_network_is_dropped_is_trained_again_and_looked_at_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    trained = iter([3, 1, 0])
+
+    def repeat_front(*_: object) -> int:
+        calls.append("train again")
+        return next(trained)
+
+    monkeypatch.setattr(session, "Pool", FakePool)
+    monkeypatch.setattr(session, "repeat_front", repeat_front)
+    monkeypatch.setattr(session, "check_front", lambda *_: calls.append("check"))
+    monkeypatch.setattr("bneck.results.summary.write_results", lambda run: None)
+    go(fake_run(tmp_path, trials=1), 1, Shown())
+    assert calls == ["train again", "check", "train again", "check", "train again"]
+
+
 @pytest.mark.slow
 def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the_front(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -547,11 +613,17 @@ def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the
 
     monkeypatch.setattr(session, "Pool", pool)
     fresh = fresh_pools(monkeypatch)
-    run = run_on_disk(tmp_path / "run", trials=40, baselines=("mobilenet_v2@0.35",))
+    run = run_on_disk(tmp_path / "run", trials=40, repeats=3, baselines=("mobilenet_v2@0.35",))
     shown = Shown()
     go(run, 2, shown)
     phases = list(dict.fromkeys(status.phase for status in shown.statuses))
-    assert phases == ["measuring for the latency model", "judging", "baselines", "checking the front"]
+    assert phases == [
+        "measuring for the latency model",
+        "judging",
+        "training again",
+        "baselines",
+        "checking the front",
+    ]
     [pool_of_search] = opened
     steps = [asked[0] for asked in pool_of_search.asked]
     assert steps[:30] == [worker.measure] * 30

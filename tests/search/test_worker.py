@@ -1,17 +1,23 @@
 """The steps of a worker, in this process, on a made-up device."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from bneck.evaluate import Accuracy, Device, LatencySetup, Panel
+from bneck.evaluate import Accuracy, Device, LatencySetup, Panel, Recipe
 from bneck.evaluate.backends import latency_backend
+from bneck.evaluate.checkpoint import load_checkpoint
+from bneck.evaluate.data import Data
 from bneck.evaluate.meter import LatencyMeter
-from bneck.results import LatencyFrom, Run
-from bneck.search.worker import Worker
-from bneck.search_space import Architecture, BackendError, cost
+from bneck.evaluate.scorers import Score
+from bneck.evaluate.train import seeded_network, train
+from bneck.results import DataSettings, LatencyFrom, Run
+from bneck.search.worker import Worker, as_seen_by, load_run_data
+from bneck.search_space import Architecture, BackendError, GoalError, cost
 
 from ..results.example_run import BASELINE, accuracy
 from ..search_space.helpers import TOY
@@ -127,3 +133,99 @@ def test_a_baseline_is_predicted_only_where_the_model_stands_alone(
     )
     assert found.latency.source == source
     assert (found.latency.ratio == pytest.approx(0.3)) is (source == "predicted")
+
+
+def scores(network: Architecture, seed: int) -> Score:
+    """A network whose weights follow from the seed, and an accuracy that does."""
+    kept = seeded_network(network, seed)
+    return Score(0.5, 0.0, replace(accuracy(0.5 + seed / 100), seed=seed), kept)
+
+
+@dataclass(frozen=True)
+class FakeScorer:
+    """Judges by a function."""
+
+    of: Callable[[Architecture, int], Score]
+    name: str = "train"
+
+    def score(self, architecture: Architecture, seed: int) -> Score:
+        return self.of(architecture, seed)
+
+
+def judging(folder: Path, of: Callable[[Architecture, int], Score], **changes: Any) -> Worker:
+    worker = worker_of(folder, seed=7, data=DataSettings("digits", train_images=20), **changes)
+    (folder / "checkpoints").mkdir()
+    vars(worker)["scorer"] = FakeScorer(of)
+    return worker
+
+
+def test_the_first_training_is_kept_and_a_repeat_leaves_it_as_it_is(tmp_path: Path) -> None:
+    worker = judging(tmp_path, scores)
+    assert worker.train(NETWORK).top1 == pytest.approx(0.57)
+    path = worker.run.checkpoint(NETWORK)
+    before = path.read_bytes()
+    again = worker.train_again(NETWORK, 9)
+    assert (again.top1, again.seed) == (pytest.approx(0.59), 9)
+    assert path.read_bytes() == before
+    kept = load_checkpoint(path)
+    first = seeded_network(NETWORK, 7).state_dict()
+    assert kept.seed == 7
+    assert all(torch.equal(first[name], weight) for name, weight in kept.weights.items())
+
+
+def test_a_scorer_without_weights_leaves_none(tmp_path: Path) -> None:
+    worker = judging(tmp_path, lambda network, seed: replace(scores(network, seed), network=None))
+    assert worker.train(NETWORK).top1 == pytest.approx(0.57)
+    assert not worker.run.checkpoint(NETWORK).exists()
+
+
+def test_a_repeat_has_the_seed_it_was_asked_for(tmp_path: Path) -> None:
+    # a table tells its own seeds; two repeats with one seed would be one
+    worker = judging(tmp_path, lambda network, seed: scores(network, 0))
+    assert [worker.train_again(NETWORK, seed).seed for seed in (8, 9)] == [8, 9]
+
+
+def test_a_scorer_that_tells_no_accuracy_is_refused(tmp_path: Path) -> None:
+    worker = judging(tmp_path, lambda network, seed: Score(1.0, 0.0))
+    with pytest.raises(GoalError, match="scorer train tells no accuracy"):
+        worker.train(NETWORK)
+
+
+def test_a_table_judges_a_network_by_its_row(tmp_path: Path) -> None:
+    table = tmp_path / "scores.csv"
+    table.write_text(f"key,top1,seed\n{NETWORK.key},0.75,7\n{NETWORK.key},0.5,8\n", encoding="utf-8")
+    data = DataSettings("digits", train_images=20, validation_images=30)
+    worker = worker_of(tmp_path, scorer=f"table:{table}", data=data, seed=6)
+    found = worker.train(NETWORK)
+    assert (found.top1, found.images) == (0.75, 30)
+    assert worker.train_again(NETWORK, 7).top1 == 0.5
+
+
+def test_training_is_what_a_search_judges_by_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+    data = DataSettings("digits", train_images=20, validation_images=20)
+    worker = worker_of(tmp_path, data=data, recipe=Recipe(epochs=1, batch_size=10), seed=3)
+    (tmp_path / "checkpoints").mkdir()
+    found = worker.train(NETWORK)
+    expected = train(seeded_network(NETWORK, 3), worker.data, worker.settings.recipe, seed=3)
+    assert (found.top1, found.loss, found.seed) == (expected.top1, expected.loss, 3)
+    assert worker.run.checkpoint(NETWORK).is_file()
+
+
+def test_images_are_normalised_as_a_supernet_was_trained_to_see_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    class Trained:
+        def normalised(self, data: Data) -> Data:
+            return data.normalised_by((10.0,), (20.0,))
+
+    def load(path: Path) -> Trained:
+        opened.append(path)
+        return Trained()
+
+    monkeypatch.setattr("bneck.evaluate.supernet.file.load_supernet", load)
+    data = load_run_data(DataSettings("digits", train_images=20))
+    assert as_seen_by("inherit:/a.st,/b.st", data).pixel_mean == (10.0,)
+    assert opened == [Path("/a.st")]
+    assert as_seen_by("train", data) is data

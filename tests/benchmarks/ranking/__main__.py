@@ -8,19 +8,33 @@ trained beside it, so that a stopped run goes on and a repeat only prints.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from scipy.stats import rankdata
+
+from bneck.evaluate.reliability import Values
 
 from .fronts import MINUTES, fronts_table
 from .joined import joined_table
-from .judges import all_scores
+from .judges import Scores, all_scores
 from .narrower import narrower_table
 from .tables import judges_table, reliability_table, rows_of, show
 from .truth import LONG, SHORT, few, truth
 
 STAGES = ("truth", "judges", "joined", "narrower", "fronts")
 CHEAP = ("naswot", "supernet")
+
+
+def both_ranks(scores: Sequence[Scores]) -> list[tuple[str, Values, float, float]]:
+    """MACs and a supernet, each counting half; thought of after the others were seen."""
+    ranks = {each.judge.name: rankdata(each.mean) for each in scores}
+    found = []
+    for each in (each for each in scores if each.judge.words.endswith(":FILES")):
+        name = each.judge.name
+        found.append((f"macs + {name}, ranks", ranks["macs"] + ranks[name], each.once, each.each))
+    return found
 
 
 def main() -> None:
@@ -46,6 +60,7 @@ def main() -> None:
             ("short training", short.accuracy[:, 0], 0.0, each),
             ("short training, loss", -short.loss[:, 0], 0.0, each),
             ("3 short trainings, loss", -short.loss.mean(1), 0.0, 3 * each),
+            *both_ranks(scores),
             ("long training", long.accuracy[:, 0], 0.0, float(long.cpu_seconds.mean())),
         ]
         if "judges" in stages:

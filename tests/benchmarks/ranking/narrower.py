@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -30,7 +31,8 @@ from ..setting import SPACE, images
 from .truth import CALM, few
 
 START_MACS = 1.2e6
-SHARE, STEP = 0.7, 0.05
+SHARE = 0.7
+STEPS = {0.05: 2_000, 0.025: 4_000}  # saved by each, of the latency, and images to tune on
 TRAINED = replace(CALM, epochs=4)
 TRAIN_IMAGES, FEW_VALIDATION = 20_000, 2_000
 SEEDS = 3
@@ -62,7 +64,7 @@ def _model(path: Path) -> LatencyModel:
     return load_model(path)
 
 
-def narrowed(path: Path, seed: int) -> Result:
+def narrowed(path: Path, step: float, seed: int) -> Result:
     """Train, cut both ways, train what is left both ways, and judge it once on the test images."""
     torch.set_num_threads(1)
     data = images(TRAIN_IMAGES)
@@ -75,8 +77,9 @@ def narrowed(path: Path, seed: int) -> Result:
     train(network, data, TRAINED, seed=seed)
     trained_at = time.process_time()
     whole = latency_of(start())
-    goal = Goal(latency_of, SHARE * whole, STEP * whole)
-    found = adapt(network, limited(data, validation=FEW_VALIDATION), TRAINED, goal, seed=seed)
+    goal = Goal(latency_of, SHARE * whole, step * whole)
+    judged = limited(data, validation=FEW_VALIDATION)
+    found = adapt(network, judged, TRAINED, goal, seed=seed, tune_images=STEPS[step])
     adapted_at = time.process_time()
     scaled = scaled_to(start(), latency_of, SHARE * whole)
     ways = dict(
@@ -110,29 +113,38 @@ def narrower_table(kept: Path, workers: int, console: Console) -> Table:
     """Test accuracy after both, and the difference within seeds with its 95% interval."""
     path = kept.with_name("latency-model.json")
     latency_model(path)
-    jobs = [Job(f"narrowed/{seed}", narrowed, (path, seed)) for seed in range(SEEDS)]
-    found = list(run_all(jobs, kept, workers, console).values())
+    jobs = {
+        step: [Job(f"narrowed/{step}/{seed}", narrowed, (path, step, seed)) for seed in range(SEEDS)]
+        for step in STEPS
+    }
+    found = run_all([job for own in jobs.values() for job in own], kept, workers, console)
     table = plain_table(
         "way", "test accuracy", "sd", "latency", "MACs", "ahead of one multiplier", left=("way",)
     )
-    starts = np.array([result["start"] for result in found])
-    table.add_row("uncut", f"{100 * starts.mean():.2f}", f"{100 * starts.std(ddof=1):.2f}", "1.00", "", "")
-    for name in WAYS:
-        tops, latencies, macs = (
-            np.array([result[what][name] for result in found]) for what in ("top1", "latency", "macs")
-        )
-        rival = WAYS[WAYS.index(name) + 1] if name.startswith("NetAdapt") else None
-        ahead = ""
-        if rival:
-            apart = 100 * (tops - np.array([result["top1"][rival] for result in found]))
-            margin = student_t(len(apart) - 1) * apart.std(ddof=1) / len(apart) ** 0.5
-            ahead = f"{apart.mean():+.2f} [{apart.mean() - margin:.2f}, {apart.mean() + margin:.2f}]"
-        table.add_row(
-            name,
-            f"{100 * tops.mean():.2f}",
-            f"{100 * tops.std(ddof=1):.2f}",
-            f"{latencies.mean():.3f}",
-            f"{macs.mean():,.0f}",
-            ahead,
-        )
+    for step, own in jobs.items():
+        results = [found[job.key] for job in own]
+        starts = np.array([result["start"] for result in results])
+        title = f"uncut (steps of {100 * step:g}%, {STEPS[step]:,} images)"
+        table.add_row(title, f"{100 * starts.mean():.2f}", f"{100 * starts.std(ddof=1):.2f}", "1.00", "", "")
+        for name in WAYS:
+            table.add_row(name, *_row(name, results))
     return table
+
+
+def _row(name: str, results: Sequence[Result]) -> list[str]:
+    tops, latencies, macs = (
+        np.array([result[what][name] for result in results]) for what in ("top1", "latency", "macs")
+    )
+    ahead = ""
+    if name.startswith("NetAdapt"):
+        rival = WAYS[WAYS.index(name) + 1]
+        apart = 100 * (tops - np.array([result["top1"][rival] for result in results]))
+        margin = student_t(len(apart) - 1) * apart.std(ddof=1) / len(apart) ** 0.5
+        ahead = f"{apart.mean():+.2f} [{apart.mean() - margin:.2f}, {apart.mean() + margin:.2f}]"
+    return [
+        f"{100 * tops.mean():.2f}",
+        f"{100 * tops.std(ddof=1):.2f}",
+        f"{latencies.mean():.3f}",
+        f"{macs.mean():,.0f}",
+        ahead,
+    ]

@@ -1,0 +1,130 @@
+"""Scores from a CSV file: a benchmark, or trainings that were done elsewhere."""
+
+import csv
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...search_space import Architecture, FileFormatError, ScorerError
+from ...search_space.entry import Entry
+from ..accuracy import Accuracy
+from . import Means, Score
+
+REQUIRED, OPTIONAL = ("key", "top1"), ("seed", "loss", "seconds")
+
+
+@dataclass(frozen=True)
+class TableScorer:
+    """The accuracy that a file tells of a network.
+
+    Attributes:
+        rows: by the network's key, in the order of the file; a seed takes the one at the seed modulo
+            their number.
+    """
+
+    name: str
+    rows: Mapping[str, tuple[Accuracy, ...]]
+
+    def score(self, architecture: Architecture, seed: int) -> Score:
+        start = time.process_time()
+        own = self.rows.get(architecture.key, ())
+        if not own:
+            file = self.name.partition(":")[2]
+            raise ScorerError(f"{file}: has no row with key {architecture.key}; add it, or train the network")
+        accuracy = own[seed % len(own)]
+        return Score(accuracy.top1, time.process_time() - start, accuracy)
+
+
+def read_table(path: Path, images: int) -> dict[str, tuple[Accuracy, ...]]:
+    """The rows of a file by key.
+
+    Columns: `key` of an architecture and `top1`, a share from 0 to 1; maybe `seed`, `loss` and `seconds`.
+    Others are left alone. What is not known of an accuracy is 0, its loss NaN, its seed the row's place
+    among those of its key.
+
+    Args:
+        images: that the accuracies are of.
+    Raises:
+        FileFormatError: the file is missing or broken; names line and column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+        raise FileFormatError(f"{path}: cannot be read: {reason}") from None
+    lines = csv.reader(text.splitlines(), strict=True)
+    found: dict[str, list[Accuracy]] = {}
+    try:
+        columns = _columns(next(lines, []), str(path))
+        for values in lines:
+            if values:
+                row = _row(columns, values, str(path), lines.line_num)
+                key, accuracy = _accuracy(row, images, found)
+                found.setdefault(key, []).append(accuracy)
+    except csv.Error as error:
+        raise FileFormatError(f"{path}:{lines.line_num}: no valid CSV: {error}") from None
+    return {key: tuple(rows) for key, rows in found.items()}
+
+
+def make(name: str, means: Means) -> TableScorer:
+    return TableScorer(name, read_table(Path(name.partition(":")[2]), means.data.count("validation")))
+
+
+def _columns(header: list[str], source: str) -> list[str]:
+    columns = [column.strip() for column in header]
+    for column in (*REQUIRED, *OPTIONAL):
+        place = Entry(None, source, 1, column)
+        if columns.count(column) > 1:
+            raise place.error("this column is there twice")
+        if column in REQUIRED and column not in columns:
+            raise place.error(f"this column is missing; there are {', '.join(columns) or 'none'}")
+    return columns
+
+
+def _row(columns: list[str], values: list[str], source: str, line: int) -> dict[str, Entry]:
+    if len(values) != len(columns):
+        raise Entry(None, source, line, "").error(f"has {len(values)} values for {len(columns)} columns")
+    pairs = zip(columns, values, strict=True)
+    return {column: Entry(value.strip(), source, line, column) for column, value in pairs}
+
+
+def _accuracy(
+    row: Mapping[str, Entry], images: int, before: Mapping[str, list[Accuracy]]
+) -> tuple[str, Accuracy]:
+    key, top1 = row["key"].text(), _number(row["top1"])
+    if not key:
+        raise row["key"].error("must be a network's key, got nothing")
+    if top1 > 1:
+        raise row["top1"].error(f"must be a share from 0 to 1, got {row['top1'].shown}")
+    seed = _seed(row["seed"]) if "seed" in row else len(before.get(key, ()))
+    if any(seed == other.seed for other in before.get(key, ())):
+        raise row["seed"].error(f"{seed} is there twice for key {key}")
+    return key, Accuracy(
+        top1=top1,
+        loss=_number(row["loss"]) if "loss" in row else math.nan,
+        images=images,
+        seen=0,
+        seed=seed,
+        seconds=_number(row["seconds"]) if "seconds" in row else 0.0,
+        curve=(),
+    )
+
+
+def _number(entry: Entry) -> float:
+    """A finite number of at least 0."""
+    try:
+        value = float(entry.text())
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise entry.error(f"must be a number of at least 0, got '{entry.shown}'")
+    return value
+
+
+def _seed(entry: Entry) -> int:
+    try:
+        return int(entry.text())
+    except ValueError:
+        raise entry.error(f"must be a whole number, got '{entry.shown}'") from None

@@ -1,0 +1,133 @@
+"""What a cascading search does next, from records made by hand."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from bneck.evaluate import Accuracy, Latency, parse_goals
+from bneck.results import Record
+from bneck.search import cascading
+from bneck.search.cascading import FIRST, MOST_TRAININGS, Again, Cascade, New
+from bneck.search.repeating import Repeat
+from bneck.search_space import Architecture, cost, load_space
+
+SPACE = load_space("tiny").for_data(1, 10)
+GOALS = parse_goals("accuracy,macs", {"macs": "1M"})
+
+
+@pytest.fixture(autouse=True)
+def few_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascading, "SIGHT", 24)
+    monkeypatch.setattr(cascading, "NEAR", 12)
+
+
+def no_latency(architecture: Architecture) -> Latency:
+    raise AssertionError(f"no goal asks for the latency of {architecture.key}")
+
+
+def cascade(seed: int = 0) -> Cascade:
+    return Cascade(SPACE, GOALS, no_latency, random.Random(seed))
+
+
+def training(top1: float, seed: int = 0) -> Accuracy:
+    return Accuracy(top1, 1 - top1, images=1000, seen=1000, seed=seed, seconds=1.0, curve=())
+
+
+def judged(networks: list[Architecture], tops: list[list[float]]) -> list[Record]:
+    """A record a network, with a training for each accuracy."""
+    records = []
+    for number, (network, own) in enumerate(zip(networks, tops, strict=True)):
+        first, *again = (training(top1, seed) for seed, top1 in enumerate(own))
+        record = Record(number, "cascade", "judged", network, cost(network), accuracy=first)
+        records.append(replace(record, repeats=tuple(again)))
+    return records
+
+
+def test_the_first_networks_are_spread_by_macs_and_keep_the_limit() -> None:
+    search = cascade()
+    macs = sorted(cost(network).macs for network in search.first)
+    assert len(macs) == FIRST
+    assert macs[-1] <= 1_000_000
+    assert macs[-1] > 5 * macs[0]
+
+
+def test_the_first_networks_come_before_any_other() -> None:
+    search = cascade()
+    known = judged(list(search.first)[:-1], [[0.5 + 0.01 * place] for place in range(FIRST - 1)])
+    action = search.next(known)
+    assert isinstance(action, New)
+    assert SPACE.decode(action.genes) == list(search.first)[-1]
+
+
+def test_a_network_that_broke_a_limit_is_not_proposed_again() -> None:
+    search = cascade()
+    networks = list(search.first)
+    known = judged(networks[1:], [[0.5 + 0.01 * place] for place in range(FIRST - 1)])
+    for _ in range(5):
+        action = search.next(known, seen={network.key for network in networks})
+        if isinstance(action, New):
+            assert SPACE.decode(action.genes) != networks[0]
+
+
+def test_proposals_keep_the_limit_and_are_new() -> None:
+    search = cascade()
+    networks = list(search.first)
+    known = judged(networks, [[0.8 + 0.01 * place] for place in range(FIRST)])
+    for _ in range(10):
+        action = search.next(known)
+        if isinstance(action, New):
+            network = SPACE.decode(action.genes)
+            assert cost(network).macs <= 1_000_000
+            assert network not in networks
+
+
+def test_the_same_seed_does_the_same() -> None:
+    first, second = cascade(3), cascade(3)
+    known = judged(list(first.first), [[0.7 + 0.02 * place] for place in range(FIRST)])
+    assert [first.next(known) for _ in range(3)] == [second.next(known) for _ in range(3)]
+
+
+def test_no_network_is_trained_more_often_than_it_tells() -> None:
+    search = cascade()
+    tops = [[0.7 + 0.02 * place] * MOST_TRAININGS for place in range(FIRST)]
+    known = judged(list(search.first), tops)
+    assert not any(isinstance(search.next(known), Again) for _ in range(10))
+
+
+def test_it_ends_where_the_front_in_hand_lacks_less_than_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    search = cascade()
+    known = judged(list(search.first), [[0.7 + 0.02 * place] for place in range(FIRST)])
+    assert search.next(known) is not None
+    monkeypatch.setattr(cascading, "TOLERANCE", 1.0)
+    assert search.next(known) is None
+    assert search.settled
+    assert "settled" in search.ending()
+
+
+def test_with_one_network_judged_and_the_rest_running_it_waits() -> None:
+    search = cascade()
+    known = judged(list(search.first), [[0.8]] * FIRST)
+    running = [Repeat(record, 1) for record in known[1:]]
+    assert search.next(known[:1], running=running) is None
+    assert not search.settled
+
+
+def test_a_latency_limit_keeps_slow_networks_out_of_sight() -> None:
+    def latency_of(architecture: Architecture) -> Latency:
+        milliseconds = cost(architecture).macs / 1e6
+        return Latency(milliseconds, milliseconds, milliseconds, milliseconds, "ok", "device")
+
+    goals = parse_goals("accuracy,latency", {"latency": "0.5ms"})
+    search = Cascade(SPACE, goals, latency_of, random.Random(0))
+    assert search.spread
+    assert max(cost(network).macs for network in search.spread) <= 500_000
+
+
+@pytest.mark.parametrize("tops", [[[0.9]], []])
+def test_less_than_two_networks_tell_nothing(tops: list[list[float]]) -> None:
+    search = cascade()
+    networks = list(search.first)
+    known = judged(networks[: len(tops)], tops)
+    refused = {network.key for network in networks}
+    assert search.next(known, seen=refused) is None
