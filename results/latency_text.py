@@ -51,7 +51,9 @@ def times_text(run: Run, records: Sequence[Record]) -> str:
     """Time spent training beside time spent measuring, over all workers."""
     judged: list[Record | Baseline] = [*records, *run.baselines()]
     again = [check.latency for check in run.checks().values()]
-    training = sum(each.accuracy.seconds for each in judged if each.accuracy)
+    trained = [each.accuracy for each in judged if each.accuracy]
+    repeats = [repeat for each in records for repeat in each.repeats]
+    training = sum(each.seconds for each in [*trained, *repeats])
     model = float(run.study.user_attrs.get("model_seconds", 0.0))
     measuring = model + sum(each.seconds for each in [*(each.latency for each in judged), *again] if each)
     told = f"training {duration(training)}, measuring {duration(measuring)}"

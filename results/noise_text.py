@@ -50,6 +50,7 @@ def lines(report: NoiseReport) -> list[str]:
         *_more_reliable(report),
         _cost(report),
         _better_use(report),
+        "This holds for trainings as short as these; longer ones may rank the networks otherwise.",
         sentence(report),
     ]
     return [each for each in told if each]

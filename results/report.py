@@ -8,6 +8,7 @@ from pathlib import Path
 from plotly.graph_objects import Figure
 
 from ..search_space.whole_file import write_whole
+from .adaptation import path_traces
 from .certainty import Certainty, certainty_of, most_accurate
 from .certainty_text import certainty_lines
 from .describe import count_of, limits_text, milliseconds, outcome, pairs, value_text
@@ -140,6 +141,8 @@ def _pareto_figures(found: _Found) -> dict[str, Figure]:
     drawn = {"pareto": pareto_figure(*shown, certainty=found.certainty)}
     if x_quantity(settings.goals) == "latency":
         drawn["pareto-macs"] = pareto_figure(*shown, x="macs", certainty=found.certainty)
+    for x, figure in zip((x_quantity(settings.goals), "macs"), drawn.values(), strict=False):
+        figure.add_traces(path_traces(found.run.folder, x))
     return drawn
 
 

@@ -201,7 +201,6 @@ def _reopened(request: SupernetRequest) -> SupernetTraining:
         training = _planned(request)
     if difference := _difference(found, training):
         raise GoalError(f"{request.out}: {difference}; --resume changes nothing")
-    pass
     return training
 
 

@@ -26,6 +26,8 @@ def shortened(command: str) -> str:
         return f"{command} --networks 20 --held-out 5"
     if command.startswith("bneck compare"):
         return f"{command} --epochs 1"
+    if command.startswith("bneck noise"):
+        return f"{command} --networks 6 --seeds 2 --epochs 1"
     is_new_search = command.startswith("bneck search") and "--resume" not in command
     return f"{command} {SHORT}" if is_new_search else command
 
@@ -75,6 +77,7 @@ def test_every_bneck_command_of_the_readme_runs(tmp_path: Path) -> None:
         "train",
         "evaluate",
         "compare",
+        "noise",
     }
     for line in ran:
         done = subprocess.run(
