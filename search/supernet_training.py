@@ -201,6 +201,7 @@ def _reopened(request: SupernetRequest) -> SupernetTraining:
         training = _planned(request)
     if difference := _difference(found, training):
         raise GoalError(f"{request.out}: {difference}; --resume changes nothing")
+    training.restore(found)
     return training
 
 

@@ -135,6 +135,7 @@ def without_seconds(folder: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in path_of(folder)]
 
 
+@pytest.mark.slow
 def test_it_leaves_the_path_the_networks_on_it_and_a_training_of_the_last(adapted: Path) -> None:
     rows = path_of(adapted)
     macs = [int(row["macs"]) for row in rows]
@@ -190,6 +191,7 @@ def test_the_same_seed_gives_the_same_files(
     assert same_weights(tmp_path / "b" / last, adapted / last)
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_it_goes_on_and_comes_to_the_same(
     adapted: Path, trained: Path, tmp_path: Path, inline: Callable[..., Any]
 ) -> None:
@@ -286,6 +288,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_with_weights(tmp_path_factory.mktemp("runs") / "run")
 
 
+@pytest.mark.slow
 def test_a_network_of_a_search_is_adapted_in_the_folder_of_the_run(
     searched: Run, inline: Callable[..., Any]
 ) -> None:

@@ -194,6 +194,7 @@ def test_an_audit_that_disagrees_names_the_operators_and_fails(
     assert ended.err == "bneck: mobilenet_v3_small@0.35: the counts differ in classifier\n"
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_run_may_have_any_name(call: Call, here: Path, finished: Run) -> None:
     name = "a #1 run 50%"
     shutil.copytree(finished.folder, here / name)
@@ -568,6 +569,7 @@ def test_what_is_not_there_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("path", [".", "/"])
+@pytest.mark.slow
 def test_a_report_into_a_folder_is_told(call: Call, here: Path, finished: Run, path: str) -> None:
     assert "cannot be written" in call("report", finished.folder, "-o", path).complaint
 

@@ -130,6 +130,7 @@ def top1_by_training(folder: Path) -> dict[tuple[str, int], float]:
 
 
 @pytest.mark.parametrize(("name", "seed"), [("a.yaml", 0), ("b.yaml", 1)])
+@pytest.mark.slow
 def test_each_training_is_the_one_that_the_same_words_give_alone(
     compared: Path, tmp_path: Path, name: str, seed: int
 ) -> None:
@@ -292,6 +293,7 @@ def test_one_augmentation_is_for_all_networks(here: Path) -> None:
 # ------------------------------------------------------------------------- stopping and going on
 
 
+@pytest.mark.slow
 def test_a_comparison_stopped_by_ctrl_c_goes_on_by_the_same_words(
     here: Path, compared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,7 @@ def test_limits_of_latency_that_nothing_keeps_end_the_search(tmp_path: Path) -> 
     assert keys(run, "judged") == []
 
 
+@pytest.mark.slow
 def test_a_search_that_finds_nothing_new_ends_with_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

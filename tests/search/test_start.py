@@ -194,6 +194,7 @@ def test_a_model_of_another_or_of_a_slow_device_stands_alone(here: Path, setup: 
 
 
 @pytest.mark.usefixtures("unmeasured")
+@pytest.mark.slow
 def test_a_model_of_a_command_stands_alone_even_where_the_command_works(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +263,7 @@ def test_a_run_without_a_name_is_called_by_space_and_data_and_counted(
     assert start.free_folder(request.space, request.data) == Path(f"runs/{folder}-2")
 
 
+@pytest.mark.slow
 def test_warm_start_proposes_the_published_networks_first(here: Path) -> None:
     small = preset_yaml("mobile-small").replace("[96, 128, 160, 192, 224]", "[32, 64]")
     (here / "small.yaml").write_text(small, encoding="utf-8")
@@ -275,6 +277,7 @@ def test_warm_start_proposes_the_published_networks_first(here: Path) -> None:
     assert first.architecture == replace(expected, resolution_px=32)
 
 
+@pytest.mark.slow
 def test_a_storage_of_ones_own_is_used_and_the_folder_has_no_study(here: Path) -> None:
     url = f"sqlite:///{here / 'all.db'}"
     run = new_run(requested(storage=url))
@@ -422,6 +425,7 @@ def test_going_on_loses_nothing_judges_nothing_twice_and_ends_at_the_total(tmp_p
     assert all(record.accuracy == fake_accuracy(record.architecture) for record in after)
 
 
+@pytest.mark.slow
 def test_going_on_twice_before_the_cut_off_trial_was_proposed_does_not_double_it(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
     ask_one(run)
@@ -477,6 +481,7 @@ def test_a_total_below_what_is_judged_is_refused(tmp_path: Path) -> None:
     assert Run.open(run.folder).settings.trials == 4
 
 
+@pytest.mark.slow
 def test_without_a_new_total_the_old_one_stays(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run", trials=17)
     assert resume(run.folder, None).settings == run.settings
@@ -568,6 +573,7 @@ def test_going_on_on_another_device_is_refused_before_anything_is_trained(
     assert [each.asked_for(worker.train_network) for each in opened] in ([], [[]])
 
 
+@pytest.mark.slow
 def test_a_model_that_stands_alone_goes_on_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "Pool", MeasuringPool)
     pools = fresh_pools(monkeypatch)

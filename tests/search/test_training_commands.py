@@ -249,6 +249,7 @@ def test_a_width_is_whole_in_the_name_of_the_folder(here: Path) -> None:
 @pytest.mark.parametrize(
     "words", [("train", "t", "--resume"), ("train", "net.yaml", *SHORT, "--out", "t", "--resume")]
 )
+@pytest.mark.slow
 def test_a_training_stopped_by_ctrl_c_goes_on_as_if_nothing_had_been(
     here: Path, trained: Path, interrupt: Callable[[int], None], words: tuple[str, ...]
 ) -> None:
