@@ -133,7 +133,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "recipe": recipe_yaml(checkpoint.recipe),
         "about": json.dumps(about),
     }
-    write_whole(path, save({name: _plain(value) for name, value in tensors.items()}, metadata))
+    write_whole(path, save({name: plain(value) for name, value in tensors.items()}, metadata))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -187,7 +187,7 @@ def trained_network(architecture: Architecture, path: Path) -> Network:
     return checkpoint.network()
 
 
-def _plain(value: Tensor) -> Tensor:
+def plain(value: Tensor) -> Tensor:
     return value.detach().cpu().contiguous(memory_format=torch.contiguous_format)
 
 

@@ -1,10 +1,10 @@
 """Optimisers and schedules by their names in a recipe."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .recipe import Recipe
 
@@ -25,6 +25,21 @@ def optimizer_of(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             return torch.optim.AdamW(groups, lr=rate, betas=(momentum, 0.999), fused=True)
         case "rmsprop":
             return torch.optim.RMSprop(groups, lr=rate, alpha=0.9, eps=_RMSPROP_EPS, momentum=momentum)
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
+    """Put back what an optimiser remembers, as its state dict names it: `NUMBER.KEY`."""
+    groups = optimizer.param_groups
+    parameters = [p for group in groups for p in group["params"]]
+    fused = bool(groups[0].get("fused"))
+    for name, value in values.items():
+        number, _, key = name.partition(".")
+        parameter = parameters[int(number)]
+        if value.shape == parameter.shape:  # in the memory format of its weight, as it was
+            value = torch.empty_like(parameter).copy_(value)
+        elif fused:  # which counts its steps where the weights are
+            value = value.to(parameter.device)
+        optimizer.state[parameter][key] = value
 
 
 def schedule_of(recipe: Recipe, steps_an_epoch: int) -> Callable[[int], float]:

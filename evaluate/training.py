@@ -20,7 +20,7 @@ from .augment import mixed, parse_augmentation
 from .checkpoint import tensors_under
 from .data import Data, Split
 from .judging import judge, settle_norms
-from .optimizers import optimizer_of, schedule_of
+from .optimizers import optimizer_of, restore_optimizer, schedule_of
 from .recipe import Recipe
 from .splits import shuffled_batches
 
@@ -95,7 +95,7 @@ class Training:
         self._share = schedule_of(recipe, self.steps_an_epoch)
         self._loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self._shuffle = Generator().manual_seed(seed)
-        self._seed, self._random = seed, _RandomState(seed, self.device)
+        self._seed, self._random = seed, RandomState(seed, self.device)
         self._average: AveragedModel | None = None
         if recipe.ema:
             moving = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
@@ -140,7 +140,7 @@ class Training:
         waited, start = 0.0, time.perf_counter()
         if self.world > 1:  # each process draws its own, and a checkpoint holds those of one
             own_seed = (self._seed * self.world + self.rank) * self.recipe.epochs + self.epoch
-            self._random = _RandomState(own_seed, self.device)
+            self._random = RandomState(own_seed, self.device)
         with self._random.own():
             batches = enumerate(self._batches(), start=1)
             while True:
@@ -209,26 +209,13 @@ class Training:
         """Go on from what `state` told, with the network as it was then and the same recipe and data."""
         if self._average is not None:
             self._average.load_state_dict(tensors_under("average.", state))
-        self._restore_optimizer(tensors_under(_OPTIMIZER, state))
+        restore_optimizer(self._optimizer, tensors_under(_OPTIMIZER, state))
         if scaler := tensors_under(_SCALER, state):
             self._scaler.load_state_dict({name: value.item() for name, value in scaler.items()})
         self._shuffle.set_state(state["shuffle"])
         self._random.states = {name: state[name] for name in self._random.states}
         for name in _COUNTS:
             setattr(self, name, int(state[name]))
-
-    def _restore_optimizer(self, values: Mapping[str, Tensor]) -> None:
-        groups = self._optimizer.param_groups
-        parameters = [p for group in groups for p in group["params"]]
-        fused = bool(groups[0].get("fused"))
-        for name, value in values.items():
-            number, _, key = name.partition(".")
-            parameter = parameters[int(number)]
-            if value.shape == parameter.shape:  # in the memory format of its weight, as it was
-                value = torch.empty_like(parameter).copy_(value)
-            elif fused:  # which counts its steps where the weights are
-                value = value.to(parameter.device)
-            self._optimizer.state[parameter][key] = value
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         return self.data.batches(
@@ -272,7 +259,7 @@ class Training:
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
 
-class _RandomState:
+class RandomState:
     """torch's global random numbers, as one training draws them for dropout and mixing."""
 
     def __init__(self, seed: int, device: str) -> None:

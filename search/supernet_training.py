@@ -26,7 +26,7 @@ from .modelling import refuse_existing
 from .options import INTERRUPTED
 from .progress import left_in_words
 from .start import torch_device
-from .training_plan import _refuse_steps_of_one
+from .training_plan import refuse_steps_of_one
 from .training_progress import in_words
 from .worker import load_run_data
 
@@ -218,7 +218,7 @@ def _planned(request: SupernetRequest) -> SupernetTraining:
         minutes=request.minutes,
         seed=request.seed,
     )
-    _refuse_steps_of_one(settings.recipe.batch_size, data.count("train"))
+    refuse_steps_of_one(settings.recipe.batch_size, data.count("train"))
     return SupernetTraining(space, data, settings, device=torch_device(request.device))
 
 

@@ -82,7 +82,7 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
         raise GoalError(
             f"the batch size must be a multiple of {processes} processes, got {recipe.batch_size}"
         )
-    _refuse_steps_of_one(recipe.batch_size // processes, -(-data.count("train") // processes))
+    refuse_steps_of_one(recipe.batch_size // processes, -(-data.count("train") // processes))
     device = torch_device(request.device)
     settings = TrainingSettings(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -176,7 +176,7 @@ def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Netw
     return network
 
 
-def _refuse_steps_of_one(batch_size: int, images: int) -> None:
+def refuse_steps_of_one(batch_size: int, images: int) -> None:
     """Raise `GoalError` where a process would train on a single image: it has no deviation to divide by."""
     rest = images % batch_size
     if min(batch_size, images) == 1 or (batch_size == 2 and rest == 1):

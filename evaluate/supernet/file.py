@@ -15,7 +15,7 @@ from ...search_space.errors import first_line
 from ...search_space.space_file import read_space, space_to_dict
 from ...search_space.whole_file import write_whole
 from ..accuracy import Epoch
-from ..checkpoint import _plain, tensors_under
+from ..checkpoint import plain, tensors_under
 from ..data import Data
 from ..recipe import read_recipe, recipe_yaml
 from .network import Supernet
@@ -124,7 +124,7 @@ def save_supernet(trained: TrainedSupernet, path: Path) -> None:
         "recipe": recipe_yaml(trained.settings.recipe),
         "about": json.dumps(about),
     }
-    write_whole(path, save({name: _plain(value) for name, value in tensors.items()}, metadata))
+    write_whole(path, save({name: plain(value) for name, value in tensors.items()}, metadata))
 
 
 def load_supernet(path: Path) -> TrainedSupernet:

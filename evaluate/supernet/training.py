@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -16,10 +16,10 @@ from ..accuracy import Epoch
 from ..augment import mixed, parse_augmentation
 from ..checkpoint import tensors_under
 from ..data import Data
-from ..optimizers import optimizer_of, schedule_of
+from ..optimizers import optimizer_of, restore_optimizer, schedule_of
 from ..recipe import Recipe
 from ..splits import shuffled_batches
-from ..training import TrainingFailedError, _RandomState
+from ..training import RandomState, TrainingFailedError
 from .drawing import Drawing
 from .file import TrainedSupernet, save_supernet
 from .network import Supernet
@@ -78,7 +78,7 @@ class SupernetTraining:
             self._average = AveragedModel(self.supernet, multi_avg_fn=moving, use_buffers=True)
         self._shuffle = Generator().manual_seed(settings.seed)
         self._shuffle_before = self._shuffle.get_state()
-        self._random = _RandomState(settings.seed, device)
+        self._random = RandomState(settings.seed, device)
         self._batches: Iterator[tuple[Tensor, Tensor]] | None = None
         self._totals = torch.zeros(3, dtype=torch.float64, device=device)  # loss, right answers, images
         self._epoch_seconds = 0.0
@@ -161,7 +161,7 @@ class SupernetTraining:
         self.curve = list(found.curve)
         if self._average is not None:
             self._average.load_state_dict(tensors_under("average.", state))
-        _restore_optimizer(self._optimizer, tensors_under("optimizer.", state))
+        restore_optimizer(self._optimizer, tensors_under("optimizer.", state))
         self._random.states = {name: state[name] for name in self._random.states}
         for name in _COUNTS:
             setattr(self, name, int(state[name]))
@@ -329,18 +329,6 @@ def _optimizer_of(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
             for parameter in group["params"]:
                 optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
-
-
-def _restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for name, value in values.items():
-        number, _, key = name.partition(".")
-        parameter = parameters[int(number)]
-        if value.shape == parameter.shape:
-            value = torch.empty_like(parameter).copy_(value)
-        elif optimizer.param_groups[0].get("fused"):  # which counts its steps where the weights are
-            value = value.to(parameter.device)
-        optimizer.state[parameter][key] = value
 
 
 def _keep_compiled_convolutions() -> None:
