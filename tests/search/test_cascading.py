@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,11 @@ from bneck.evaluate import Accuracy, Latency, parse_goals
 from bneck.results import Record
 from bneck.search import cascading
 from bneck.search.cascading import FIRST, MOST_TRAININGS, Again, Cascade, New
+from bneck.search.loop import judge_trials
 from bneck.search.repeating import Repeat
-from bneck.search_space import Architecture, cost, load_space
+from bneck.search_space import Architecture, GoalError, cost, load_space
+
+from .helpers import FakePool, Shown, fake_run
 
 SPACE = load_space("tiny").for_data(1, 10)
 GOALS = parse_goals("accuracy,macs", {"macs": "1M"})
@@ -131,3 +135,27 @@ def test_less_than_two_networks_tell_nothing(tops: list[list[float]]) -> None:
     known = judged(networks[: len(tops)], tops)
     refused = {network.key for network in networks}
     assert search.next(known, seen=refused) is None
+
+
+def test_a_cascading_search_repeats_itself_judges_nothing_twice_and_ends_at_its_total(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for _ in range(2):
+        run = fake_run(tmp_path, objectives="accuracy,macs", trials=18, repeats=0, sampler="cascade")
+        judge_trials(run, FakePool(run, 1), Shown())
+        records = run.records()
+        keys = [record.key for record in records if record.state == "judged"]
+        assert len(set(keys)) == len(keys) <= 18
+        assert {record.state for record in records} == {"judged"}
+        assert {record.source for record in records} == {"cascade"}
+        found.append([(record.key, len(record.trainings)) for record in records])
+    assert found[0] == found[1]
+
+
+def test_a_cascade_without_predicted_latencies_is_refused(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, objectives="accuracy,latency", sampler="cascade", latency_from="measurements")
+    with pytest.raises(
+        GoalError, match="--sampler cascade needs predicted latencies"
+    ):
+        judge_trials(run, FakePool(run, 1), Shown())
