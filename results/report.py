@@ -12,6 +12,7 @@ from .adaptation import path_traces
 from .certainty import Certainty, certainty_of, most_accurate
 from .certainty_text import certainty_lines
 from .describe import count_of, limits_text, milliseconds, outcome, pairs, value_text
+from .foretold import foretold_text
 from .front_table import FrontTable, export_command, strip_legend
 from .hypervolume import box_of
 from .latency_text import calibration_text, dropped_text, sources_text, times_text
@@ -99,12 +100,14 @@ class _Found:
 def _head(title: str, found: _Found) -> Html:
     goals = found.run.settings.goals
     rule = macs_rule(found.judged, found.front, found.certainty)
+    foretold = foretold_text(found.judged, found.certainty)
     return joined(
         [
             tag("h1", title),
             tag("p", outcome(found.records, found.front, goals), class_="lead"),
             tag("p", " ".join(certainty_lines(found.rivals, goals, found.certainty))),
             *([tag("p", rule.sentences)] if rule else []),
+            *([tag("p", foretold)] if foretold else []),
         ]
     )
 

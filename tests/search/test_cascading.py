@@ -155,7 +155,5 @@ def test_a_cascading_search_repeats_itself_judges_nothing_twice_and_ends_at_its_
 
 def test_a_cascade_without_predicted_latencies_is_refused(tmp_path: Path) -> None:
     run = fake_run(tmp_path, objectives="accuracy,latency", sampler="cascade", latency_from="measurements")
-    with pytest.raises(
-        GoalError, match="--sampler cascade needs predicted latencies"
-    ):
+    with pytest.raises(GoalError, match="--sampler cascade needs predicted latencies"):
         judge_trials(run, FakePool(run, 1), Shown())
