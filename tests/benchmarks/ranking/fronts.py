@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ SEEDS = 3
 LIMITS = tuple(float(limit) for limit in np.geomspace(2 * LEAST_MACS, MOST_MACS, 12))
 DRAWS = 2000
 FRESH_SEEDS = (1000,)
+AS_SEARCHED = replace(SHORT, name="flip-crop", recipe=replace(SHORT.recipe, augment="flip-crop"))
 WAYS = {
     "cascade": ("--sampler", "cascade"),
     "tpe, one training each": ("--sampler", "tpe", "--repeats", "0"),
@@ -70,7 +72,7 @@ def largest(seed: int) -> list[Architecture]:
 
 def fresh(architecture: Architecture, seed: int) -> Result:
     torch.set_num_threads(1)
-    return trained(architecture, SHORT, seed, tested=True)
+    return trained(architecture, AS_SEARCHED, seed, tested=True)
 
 
 def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MINUTES) -> Table:
@@ -96,7 +98,7 @@ def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MI
     asked = {each.key: each for offer in offers.values() for each in offer if each is not None}
     retrained = run_all(
         [
-            Job(f"fresh/{key}/{seed}", fresh, (network, seed), cost(network).macs)
+            Job(f"retrained/{key}/{seed}", fresh, (network, seed), cost(network).macs)
             for key, network in asked.items()
             for seed in FRESH_SEEDS
         ],
@@ -105,7 +107,8 @@ def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MI
         console,
     )
     tested = {
-        key: np.mean([retrained[f"fresh/{key}/{seed}"]["test"][0] for seed in FRESH_SEEDS]) for key in asked
+        key: np.mean([retrained[f"retrained/{key}/{seed}"]["test"][0] for seed in FRESH_SEEDS])
+        for key in asked
     }
     table = plain_table(
         "way", "judged", "trainings", "offered", "sd", "ahead of largest", "ahead of random", left=("way",)
