@@ -136,6 +136,7 @@ def test_every_data_set_keeps_the_contract(data: Data) -> None:
         seen |= contents
 
 
+@pytest.mark.slow
 def test_every_data_set_repeats_with_its_seed_and_changes_with_every_pass(data: Data) -> None:
     def passes(seed: int, augment: Augmentation) -> list[bytes]:
         generator = torch.Generator().manual_seed(seed)
@@ -201,6 +202,7 @@ def test_every_data_set_leaves_mixing_to_the_caller(data: Data) -> None:
     assert mixed[1].equal(plain[1])
 
 
+@pytest.mark.slow
 def test_the_shards_of_every_data_set_are_the_batches_dealt_out(data: Data) -> None:
     def dealt(shard: tuple[int, int]) -> list[tuple[Tensor, Tensor]]:
         source = torch.Generator().manual_seed(4)

@@ -179,6 +179,7 @@ def test_an_inherited_network_normalises_as_the_first_and_leaves_random_numbers_
 
 
 @pytest.mark.parametrize(("name", "count"), [("tiny", 4), ("mobile-32", 1)])
+@pytest.mark.slow
 def test_random_networks_that_are_cut_everywhere_run(name: str, count: int) -> None:
     for architecture in random_networks(name, count, seed=2):
         network = settled(architecture)

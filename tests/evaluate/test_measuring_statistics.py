@@ -191,6 +191,7 @@ def test_the_mean_ratio_is_hardly_biased(condition: str, most: float) -> None:
         ("drift", (1.0, 4.0)),
     ],
 )
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_in_about_95_of_100_draws(
     condition: str, panel: tuple[float, ...]
 ) -> None:
@@ -198,6 +199,7 @@ def test_the_interval_holds_the_truth_in_about_95_of_100_draws(
     assert 0.90 <= held(draws(condition, 500, 0.03, PLAN, panel)) <= 0.98
 
 
+@pytest.mark.slow
 def test_intervals_are_as_narrow_as_asked_or_patience_has_ended() -> None:
     latencies = [each for condition in ("quiet", "all") for each in draws(condition, 500, 0.03, PLAN, (1.0,))]
     narrow = 0

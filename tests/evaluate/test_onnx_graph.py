@@ -92,6 +92,7 @@ def test_published_networks_give_torchs_logits(name: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("number", range(3))
+@pytest.mark.slow
 def test_random_networks_of_every_space_give_torchs_logits(preset: str, number: int) -> None:
     # an odd side, of which stride and padding leave no rows over
     assert_the_model_is_the_network(

@@ -304,6 +304,7 @@ def test_a_reliability_lies_between_0_and_1(reliability: float) -> None:
 # Simulations
 
 
+@pytest.mark.slow
 def test_from_twelve_trainings_networks_are_ranked_no_worse_than_by_macs_and_better_with_a_judge() -> None:
     found = []
     for seed in range(30):
@@ -330,6 +331,7 @@ def test_features_that_tell_half_are_used() -> None:
 
 
 @pytest.mark.parametrize("count", [12, 30])
+@pytest.mark.slow
 def test_nine_of_ten_truths_lie_in_the_interval(count: int) -> None:
     inside: list[Any] = []
     for seed in range(40):

@@ -60,6 +60,7 @@ def test_no_field_is_forgotten_below() -> None:
 
 
 @pytest.mark.parametrize("field", OTHERWISE)
+@pytest.mark.slow
 def test_every_field_changes_the_network_that_comes_out(field: str) -> None:
     recipe = replace(SHORT, schedule="steps", step_epochs=0.5) if field.startswith("step_") else SHORT
     weights, statistics = trained(recipe)

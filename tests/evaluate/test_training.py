@@ -73,6 +73,7 @@ def rehearsed(recipe: Recipe, tmp_path: Path, conditions: Conditions | None = No
 
 
 @pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.slow
 def test_stopped_at_any_epoch_a_training_comes_to_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     rehearsed(RECIPES[name], tmp_path)
 

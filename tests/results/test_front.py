@@ -31,6 +31,7 @@ tables = st.integers(1, 4).flatmap(
 
 
 @given(tables)
+@pytest.mark.slow
 def test_a_row_is_dominated_exactly_if_the_definition_says_so(losses: list[tuple[float, ...]]) -> None:
     assert dominated(losses) == by_definition(losses)
 

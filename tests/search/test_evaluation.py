@@ -82,6 +82,7 @@ def as_json(*words: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.slow
 def test_the_numbers_are_those_of_scikit_learn(trained: Path, split: Split) -> None:
     # of the whole split, however few images the training took
     found = as_json(trained, "--split", split, *NO_LATENCY)

@@ -241,6 +241,7 @@ def test_a_training_that_fails_is_told_and_not_tried_again(
 # The command
 
 
+@pytest.mark.slow
 def test_the_command_tells_and_leaves_its_files(
     tmp_path: Path, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,6 +198,7 @@ def test_a_later_session_does_not_propose_what_the_earlier_one_did(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])
+@pytest.mark.slow
 def test_a_seed_repeats_a_search_and_another_seed_changes_it(tmp_path: Path, name: str) -> None:
     def keys(seed: int) -> list[str]:
         run = fake_run(tmp_path, limits=LIMITS, sampler=name, seed=seed)

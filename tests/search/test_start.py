@@ -187,6 +187,7 @@ def test_a_model_that_was_given_says_what_latencies_are_held_against(here: Path)
     ],
     ids=["processor", "runtime", "system", "command"],
 )
+@pytest.mark.slow
 def test_a_model_of_another_or_of_a_slow_device_stands_alone(here: Path, setup: LatencySetup) -> None:
     run = new_run(requested(latency_model=model_file(here, setup)))
     assert (run.settings.latency_from, run.settings.latency) == ("model", setup)
@@ -473,6 +474,7 @@ def test_a_verdict_that_was_not_told_any_more_is_told_on_going_on(
     assert trial.values == [record.accuracy.top1, record.latency.latency_ms]
 
 
+@pytest.mark.slow
 def test_a_total_below_what_is_judged_is_refused(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run", trials=4)
     judge_trials(run, FakePool(run), Shown())

@@ -125,6 +125,7 @@ def test_after_ctrl_c_it_goes_on_to_the_same_weights(
     assert same_weights(here / "net", trained[0])
 
 
+@pytest.mark.slow
 def test_the_same_words_go_on_too_and_other_words_do_not(here: Path, interrupt: Callable[[], None]) -> None:
     interrupt()
     run("supernet", "train", "tiny", *SHORT, "--out", "net")

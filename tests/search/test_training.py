@@ -112,6 +112,7 @@ def test_each_epoch_is_told_once_it_is_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 3, 4, 11])
+@pytest.mark.slow
 def test_broken_off_at_any_step_it_comes_to_the_same(
     step: int, unbroken: TrainingFolder, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_cost_is_what_fvcore_and_torch_count_on_many_random_networks(preset: str
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.slow
 def test_every_operator_is_a_module_with_the_same_macs_params_and_output(name: str) -> None:
     architecture = NETWORKS[name]
     by_others, network = counted(architecture), build_network(architecture)

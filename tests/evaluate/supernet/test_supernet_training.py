@@ -61,6 +61,7 @@ def drawing_only(training: SupernetTraining, *networks: Genes) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.slow
 def test_stopped_anywhere_a_training_comes_to_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     recipe, settings = KINDS[name]
     unbroken = training_of(recipe, **settings)
