@@ -200,6 +200,7 @@ def test_what_was_not_measured_again_is_not_dropped() -> None:
     assert Check(None, None, 0.9, 0.4, 600).keeps(strict)
 
 
+@pytest.mark.slow
 def test_a_dropped_network_leaves_the_front_and_the_one_it_beat_steps_forward(tmp_path: Path) -> None:
     # the front is 2, 0 and 5; 0 (90% at 0.6 ms) beats 4 (85% at 0.7 ms)
     keys = [SPACE.decode(genes(number)).key for number in range(len(ROWS))]

@@ -213,6 +213,7 @@ def test_inspect_reads_files_and_trials(call: Call, here: Path, finished: Run) -
     assert json.loads(call("inspect", path, "--json").out)["key"] == record.key
 
 
+@pytest.mark.slow
 def test_space_tells_name_size_genes_and_what_it_contains(call: Call) -> None:
     found = json.loads(call("space", "tiny", "--json").out)
     space = load_space("tiny")
@@ -391,6 +392,7 @@ def test_a_run_of_an_earlier_format_is_told_by_every_command_that_opens_it(call:
     assert files(here) == ["old", "old/run.yaml"]
 
 
+@pytest.mark.slow
 def test_a_latency_that_no_network_reaches_is_refused_with_one_that_would_do(call: Call, here: Path) -> None:
     (here / "two.yaml").write_text(TWO, encoding="utf-8")
     ended = call("search", "two.yaml", "--out", "run", "--max-latency", "0.0001x")
@@ -518,6 +520,7 @@ def test_going_on_needs_a_folder(call: Call, here: Path) -> None:
     assert files(here) == []
 
 
+@pytest.mark.slow
 def test_going_on_with_a_search_that_runs_is_refused_and_does_it_no_harm(call: Call, tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
     trial = run.study.ask()

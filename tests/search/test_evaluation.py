@@ -117,6 +117,7 @@ def test_the_last_epoch_can_be_judged_by_its_file(trained: Path) -> None:
 
 
 @pytest.mark.parametrize("trial", ["best", "5"])
+@pytest.mark.slow
 def test_a_network_of_a_search_is_judged_by_its_number_or_as_the_best(
     searched: Run, tmp_path: Path, trial: str
 ) -> None:

@@ -495,6 +495,7 @@ def test_a_folder_without_a_run_cannot_go_on(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_second_search_in_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
     with locked(run), pytest.raises(RunError, match="another process is searching there"):

@@ -38,6 +38,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return found
 
 
+@pytest.mark.slow
 def test_a_trial_is_found_by_its_number_and_the_most_accurate_as_the_best(searched: Run) -> None:
     keys = [searched.record(number).key for number in ("0", "1")]
     assert keys[0] != keys[1]

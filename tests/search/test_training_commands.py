@@ -152,6 +152,7 @@ def test_the_network_that_is_kept_is_that_of_the_best_validation_epoch(trained: 
 
 
 @pytest.mark.parametrize(("tops", "kept"), [((0.9, 0.8), 1), ((0.9, 0.9), 2)])
+@pytest.mark.slow
 def test_the_weights_are_those_of_that_epoch(
     here: Path, monkeypatch: pytest.MonkeyPatch, tops: tuple[float, float], kept: int
 ) -> None:
@@ -569,6 +570,7 @@ def test_a_training_that_cannot_begin_says_why_and_makes_nothing(
         ["net.yaml", "--colour", "red"],
     ],
 )
+@pytest.mark.slow
 def test_what_the_parser_refuses_has_a_usage_line_and_makes_nothing(here: Path, words: list[str]) -> None:
     ended = run("train", *words)
     assert (ended.code, ended.out) == (2, "")
