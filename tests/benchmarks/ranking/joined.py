@@ -26,11 +26,11 @@ def joined_table(truth: Truth, scores: Sequence[Scores], sets: Mapping[str, Sequ
     rng = np.random.default_rng(0)
     splits = [spread_choice(len(truth.networks), rng) for _ in range(SPLITS)]
     by_name = {each.judge.name: each for each in scores}
-    found: dict[str, list[float]] = {"macs": [], "noise ceiling": []}
+    found: dict[str, list[float]] = {"macs": [], "one training of each": []}
     for chosen in splits:
         rest = np.setdiff1d(np.arange(len(truth.networks)), chosen)
         found["macs"].append(spearman(truth.macs[rest], truth.value[rest]))
-        found["noise ceiling"].append(spearman(truth.accuracy[rest, 1], truth.value[rest]))
+        found["one training of each"].append(spearman(truth.accuracy[rest, 1], truth.value[rest]))
         for name, judges in sets.items():
             used = {judge: _judge(truth, by_name[judge]) for judge in judges}
             found.setdefault(name, []).append(_foretold(truth, chosen, rest, used))
