@@ -201,6 +201,14 @@ def student_t(freedom: int) -> float:
 
 
 @cache
+def studentized_range(count: int, freedom: int) -> float:
+    """Below this lie 95% of the range of `count` normal values over their deviation."""
+    from scipy.stats import studentized_range as distribution
+
+    return float(distribution.ppf(0.95, count, freedom))
+
+
+@cache
 def expected_maximum(count: int) -> float:
     """Of so many independent standard normal values."""
     from scipy.special import ndtr

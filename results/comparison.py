@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Literal
 
 from ..evaluate import Latency, wilson_margin
+from ..evaluate.reliability import residual_deviation, student_t, studentized_range
 from .describe import count_of
-from .seed_statistics import residual_deviation, student_t, studentized_range
 
 _MOST_LISTED = 4
 

@@ -23,7 +23,7 @@ from ..evaluate.reliability import (
     variances,
     variances_beyond,
 )
-from .noise import Trained
+from .noise_study import Trained
 
 Name = Literal["accuracy", "loss", "score"]
 Verdict = Literal["search", "largest", "unclear", "noise"]

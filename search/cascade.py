@@ -1,129 +1,207 @@
-"""Which training tells most next: of a new network, or once more of one that was trained.
+"""What a cascading search does next: train a new network, train one again, or stop."""
 
-What is cheap stands for every network in sight: features in closed form, and the scores of cheap judges
-where they add something. A model with uncertainty joins them with the trainings so far; a draw from it is
-one way the truth may be, and the network that would widen the front most in that draw is trained next
-(Thompson sampling). A network that was trained is trained again where the draw says so.
-
-Source: Thompson 1933, doi:10.1093/biomet/25.3-4.285; Bradford et al. 2018, doi:10.1007/s10898-018-0609-2.
-"""
-
-from dataclasses import dataclass
+import random
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..results.hypervolume import hypervolume
+from ..evaluate import Goals, Latency
+from ..evaluate.features import feature_matrix
+from ..evaluate.noise import LEAST_FREEDOM, noise_of
+from ..evaluate.predictor import fit
+from ..results import Record, Run, pareto_front
+from ..results.describe import value_of
+from ..results.record import table_of
+from ..search_space import Architecture, Cost, Genes, GoalError, SearchSpace, cost
+from .latencies import Latencies
+from .outlook import Array, Outlook, even_costs, next_training, settled
+from .proposals import Proposal, Proposals
+from .repeating import Repeat
+from .sight import near, spread_by_macs
 
-Array = NDArray[np.float64]
+CASCADE = "cascade"
+NEEDS_MODEL = (
+    "--sampler cascade needs predicted latencies: leave out --measure-all, take a larger space, "
+    "or search by tpe"
+)
+
+FIRST = 12
+SIGHT, NEAR = 256, 64
+DRAWS = 64
+MOST_TRAININGS = 4
+TOLERANCE, CONFIDENCE = 0.002, 0.9
 
 
-@dataclass(frozen=True, eq=False)
-class Outlook:
-    """What may be true of `m` networks in sight.
+@dataclass(frozen=True)
+class New:
+    """Train a network that was never trained."""
+
+    genes: Genes
+
+
+@dataclass(frozen=True)
+class Again:
+    """Train a network with one more seed."""
+
+    record: Record
+
+
+@dataclass
+class Cascade:
+    """The state of a cascading search, which follows from its records and its seed.
+
+    The first networks are spread evenly by MACs. Then each training is the one that, in a draw of what
+    the model believes, widens the front most.
 
     Attributes:
-        draws: `d x m` accuracies, each row one way the truth may be.
-        mean: `m` expected accuracies.
-        costs: `m x q`, the other objectives, from 0 (the least in sight) to 1 (beyond which nothing
-            counts); `q` may be 0.
-        trainings: `m`, how many each network has had.
+        latency_of: what a network's latency is believed to be; not called where no goal asks.
+        settled: whether the front was sure enough when `next` was asked last.
     """
 
-    draws: Array
-    mean: Array
-    costs: Array
-    trainings: NDArray[np.int64]
+    space: SearchSpace
+    goals: Goals
+    latency_of: Callable[[Architecture], Latency]
+    rng: random.Random
+    first: dict[Architecture, Genes] = field(init=False)
+    spread: dict[Architecture, Genes] = field(init=False)
+    sight: dict[Architecture, Genes] = field(init=False)
+    settled: bool = field(default=False, init=False)
 
-    def losses(self, accuracy: Array) -> Array:
-        """`m x (1 + q)`, lower is better."""
-        return np.column_stack([-accuracy, self.costs])
+    def __post_init__(self) -> None:
+        self.first = self._within_latency(spread_by_macs(self.space, self.goals, FIRST, self.rng))
+        many = self._within_latency(spread_by_macs(self.space, self.goals, SIGHT, self.rng))
+        self.spread = self.first | many
+        self.sight = dict(self.spread)
 
-    def worth(self, accuracy: Array, chosen: NDArray[np.bool_]) -> float:
-        """The hypervolume of the chosen networks if these were their accuracies.
+    def next(
+        self,
+        judged: Sequence[Record],
+        seen: Collection[str] = (),
+        running: Sequence[Proposal | Repeat] = (),
+    ) -> New | Again | None:
+        """What to train next; None where the front is settled, nothing is left, or it must be waited.
 
-        With one cost it is the best accuracy within a limit, averaged over all limits from 0 to 1.
+        Args:
+            seen: keys of networks that were proposed, whatever came of them.
+            running: what is trained now.
         """
-        worst = [0.0] + [1.0] * self.costs.shape[1]
-        return hypervolume(self.losses(accuracy)[chosen].tolist(), worst)
+        known = {record.key: record for record in judged}
+        busy = Counter(
+            each.record.key if isinstance(each, Repeat) else each.architecture.key for each in running
+        )
+        refused = set(seen) - set(known) - set(busy)
+        for network, genes in self.first.items():
+            if network.key not in known and network.key not in busy and network.key not in refused:
+                return New(genes)
+        if len(judged) < 2:
+            return None
+        self._look_around(judged)
+        networks = [each for each in self.sight if each.key not in refused or each.key in known]
+        outlook = self._outlook(networks, known)
+        allowed = np.array(
+            [
+                each.key not in busy and outlook.trainings[place] < MOST_TRAININGS
+                for place, each in enumerate(networks)
+            ]
+        )
+        self.settled = not busy and settled(outlook, TOLERANCE, CONFIDENCE)
+        if self.settled:
+            return None
+        place = next_training(outlook, allowed)
+        if place is None:
+            return None
+        network = networks[place]
+        return Again(known[network.key]) if network.key in known else New(self.sight[network])
 
-    def held(self) -> NDArray[np.bool_]:
-        """`m`: the front of the trained networks by their expected accuracies."""
-        return front_of(self.losses(self.mean), self.trainings > 0)
+    def ending(self) -> str:
+        """Why there is nothing to train any more, in a line."""
+        if not self.settled:
+            return f"every network in sight has been trained {MOST_TRAININGS} times or broke a limit"
+        return (
+            f"the front is settled: with {100 * CONFIDENCE:.0f}% it lacks at most {100 * TOLERANCE:g} points "
+            "of accuracy, averaged over the limits, of the best in sight"
+        )
+
+    def _outlook(self, networks: Sequence[Architecture], known: Mapping[str, Record]) -> Outlook:
+        names, features = feature_matrix(networks)
+        keys = [network.key for network in networks]
+        trained = [place for place, key in enumerate(keys) if key in known]
+        records = [known[keys[place]] for place in trained]
+        noise = noise_of(table_of(records))
+        trainings = np.zeros(len(keys), dtype=np.int64)
+        trainings[trained] = [len(record.trainings) for record in records]
+        model = fit(
+            [keys[place] for place in trained],
+            features[trained],
+            names,
+            np.array([record.top1 for record in records]),
+            trainings[trained],
+            noise.deviation if noise and noise.freedom >= LEAST_FREEDOM else None,
+        )
+        believed = model.posterior(keys, features)
+        draws = believed.draw(np.random.default_rng(self.rng.getrandbits(32)), DRAWS)
+        return Outlook(draws, believed.mean, self._costs(networks, known), trainings)
+
+    def _costs(self, networks: Sequence[Architecture], known: Mapping[str, Record]) -> Array:
+        """The objectives other than accuracy, even on a logarithmic scale; measured where that was done."""
+        others = [each.quantity for each in self.goals.objectives if each.quantity != "accuracy"]
+        if not others:
+            return np.zeros((len(networks), 0))
+        rows = []
+        for network in networks:
+            if network.key in known:
+                latency = known[network.key].latency
+            else:
+                latency = self.latency_of(network) if "latency" in others else None
+            rows.append([value_of(each, cost(network), latency) for each in others])
+        costs = np.array(rows, dtype=np.float64)
+        return even_costs(costs, costs.max(0))
+
+    def _within_latency(self, found: Mapping[Architecture, Genes]) -> dict[Architecture, Genes]:
+        if not any(limit.quantity == "latency" for limit in self.goals.constraints):
+            return dict(found)
+
+        def kept(own: Cost, latency: Latency) -> bool:
+            return all(violation <= 0 for violation in self.goals.violations(own, latency).values())
+
+        return {n: genes for n, genes in found.items() if kept(cost(n), self.latency_of(n))}
+
+    def _look_around(self, judged: Sequence[Record]) -> None:
+        """Have the judged networks in sight, and new ones near the front."""
+        self.sight = dict(self.spread)
+        for record in judged:
+            if record.architecture not in self.sight:
+                self.sight[record.architecture] = self.space.encode(record.architecture)
+        best = {
+            record.architecture: self.sight[record.architecture]
+            for record in pareto_front(judged, self.goals.objectives)
+        }
+        self.sight |= self._within_latency(near(self.space, self.goals, best, NEAR, self.rng))
 
 
-def even_costs(costs: Array, worst: Array) -> Array:
-    """Costs from 0 to 1 for an `Outlook`, on a logarithmic scale: half the cost counts alike everywhere.
+def asks_latency(goals: Goals) -> bool:
+    """Whether an objective or a limit is on latency."""
+    objectives = {each.quantity for each in goals.objectives}
+    return "latency" in objectives | {each.quantity for each in goals.constraints}
 
-    Args:
-        costs: `m x q`, above 0.
-        worst: `q`, not below any of them.
+
+def cascade_of(run: Run, proposals: Proposals, latencies: Latencies) -> Cascade | None:
+    """The cascade of a run whose sampler it is.
+
+    Raises:
+        GoalError: latencies matter and are not predicted.
     """
-    logs, span = np.log(costs), np.log(worst) - np.log(costs.min(0))
-    scaled: Array = (logs - logs.min(0)) / np.where(span > 0, span, 1.0)
-    return scaled
-
-
-def front_of(losses: Array, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark the networks, of those given, that no other of them beats.
-
-    Args:
-        losses: `m x c`, lower is better.
-        among: `m`.
-    """
-    rows = losses[among]
-    no_worse = (rows[:, None] <= rows[None]).all(2)
-    better = (rows[:, None] < rows[None]).any(2)
-    front = np.zeros(len(losses), dtype=np.bool_)
-    front[among] = ~(no_worse & better).any(0)
-    return front
-
-
-def next_training(outlook: Outlook, allowed: NDArray[np.bool_], draw: int = 0) -> int | None:
-    """The network whose training widens the front most, if a draw were the truth.
-
-    Where none would, the one that is known least.
-
-    Args:
-        allowed: `m`: those that may be trained, or trained again.
-        draw: which row of the draws.
-    Returns:
-        Its place; None where nothing is allowed.
-    """
-    if not allowed.any():
+    settings = run.settings
+    if settings.sampler != CASCADE:
         return None
-    truth, held = outlook.draws[draw], outlook.held()
-    worth = outlook.worth(outlook.mean, held)
+    model = latencies.model
+    if model is None and asks_latency(settings.goals):
+        raise GoalError(NEEDS_MODEL)
 
-    def gain(place: int) -> float:
-        # A network of the front in hand counts by the draw too: it may be better than it seems.
-        accuracy, chosen = outlook.mean.copy(), held.copy()
-        accuracy[place], chosen[place] = truth[place], True
-        return outlook.worth(accuracy, chosen) - worth
+    def latency_of(architecture: Architecture) -> Latency:
+        assert model is not None
+        return model.predict(architecture)
 
-    hopeful = np.flatnonzero(front_of(outlook.losses(truth), allowed))
-    gains = [gain(int(place)) for place in hopeful]
-    if max(gains) > 0:
-        return int(hopeful[int(np.argmax(gains))])
-    return int(np.argmax(np.where(allowed, outlook.draws.std(0), -1.0)))
-
-
-def shortfalls(outlook: Outlook) -> Array:
-    """What the front in hand lacks, in each draw.
-
-    Returns:
-        `d` differences of `Outlook.worth`, at least 0, of the draw's own front and the front in hand:
-        accuracy lost, on average over the limits.
-    """
-    held, everything = outlook.held(), np.ones(len(outlook.mean), dtype=np.bool_)
-    return np.array(
-        [
-            outlook.worth(truth, front_of(outlook.losses(truth), everything)) - outlook.worth(truth, held)
-            for truth in outlook.draws
-        ]
-    )
-
-
-def settled(outlook: Outlook, tolerance: float, confidence: float) -> bool:
-    """Whether the front in hand lacks at most `tolerance` of accuracy, that surely."""
-    return bool(np.mean(shortfalls(outlook) <= tolerance) >= confidence)
+    return Cascade(settings.space, settings.goals, latency_of, proposals.rng)

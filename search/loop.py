@@ -15,7 +15,7 @@ from ..results import Record, Run, pareto_front
 from ..results.certainty import most_accurate
 from ..search_space import Architecture, NoFeasibleNetworkError, RunError, ScorerError
 from . import worker
-from .cascading import Again, cascade_of
+from .cascade import Again, cascade_of
 from .latencies import Latencies
 from .pool import Pool, result_of
 from .progress import Progress, Status

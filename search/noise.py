@@ -17,10 +17,10 @@ from ..evaluate.scorers import Means, scorer
 from ..results import DataSettings
 from ..results.describe import count_of, duration, pairs
 from ..results.folders import refuse_existing
-from ..results.noise import NoiseSettings, NoiseStudy
 from ..results.noise_json import report_dict
 from ..results.noise_page import noise_html
 from ..results.noise_report import LEAST_NETWORKS, LEAST_SEEDS, NoiseReport, analyse
+from ..results.noise_study import NoiseSettings, NoiseStudy
 from ..results.noise_text import counted, lines, table_rows
 from ..search_space import GoalError, RunError, SpaceError, load_space
 from ..search_space.whole_file import write_whole

@@ -11,7 +11,7 @@ from typing import Any
 from ..evaluate import short_count
 from ..evaluate.scorers import Means, Scorer, scorer
 from ..evaluate.training import TrainingFailedError
-from ..results.noise import NoiseSettings, NoiseStudy, Trained
+from ..results.noise_study import NoiseSettings, NoiseStudy, Trained
 from ..search_space import Architecture, cost
 from .pool import Pool, result_of
 from .progress import Progress, Status

@@ -18,7 +18,7 @@ from ..results.folders import refuse_existing
 from ..results.settings import for_images
 from ..search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published
 from ..search_space.errors import first_line
-from .cascading import CASCADE, NEEDS_MODEL, asks_latency
+from .cascade import CASCADE, NEEDS_MODEL, asks_latency
 from .feasible import cheapest, require_fast_enough, require_feasible
 from .proposals import published_within
 from .samplers import sampler

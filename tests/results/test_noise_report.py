@@ -11,10 +11,10 @@ from scipy import stats
 
 from bneck.evaluate.reliability import expected_maximum
 from bneck.results import noise_json
-from bneck.results.noise import Trained
 from bneck.results.noise_json import report_dict
 from bneck.results.noise_page import figures, noise_html
 from bneck.results.noise_report import Estimate, NoiseReport, Verdict, analyse, decide
+from bneck.results.noise_study import Trained
 from bneck.results.noise_text import counted, lines, sentence, table_rows
 
 from .example_noise import TRIALS, trainings

@@ -1,73 +1,159 @@
-"""Which training comes next, by hand-made outlooks."""
+"""What a cascading search does next, from records made by hand."""
 
-import numpy as np
+import random
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from bneck.search.cascade import Outlook, even_costs, front_of, next_training, settled, shortfalls
+from bneck.evaluate import Accuracy, Latency, parse_goals
+from bneck.results import Record
+from bneck.search import cascade as cascade_module
+from bneck.search.cascade import FIRST, MOST_TRAININGS, Again, Cascade, New
+from bneck.search.loop import judge_trials
+from bneck.search.repeating import Repeat
+from bneck.search_space import Architecture, GoalError, cost, load_space
 
-ALL = np.ones(3, dtype=np.bool_)
+from .helpers import FakePool, Shown, fake_run
 
-
-def outlook(draws: list[list[float]], mean: list[float], costs: list[float], trainings: list[int]) -> Outlook:
-    return Outlook(
-        np.array(draws), np.array(mean), np.array(costs).reshape(len(mean), -1), np.array(trainings)
-    )
-
-
-def test_worth_is_the_best_accuracy_within_a_limit_averaged_over_all_limits() -> None:
-    # Nothing up to 0.25, then 0.6 up to 0.5, then 0.8 up to 1: 0.25 * 0.6 + 0.5 * 0.8 = 0.55.
-    seen = outlook([[0.6, 0.8]], [0.6, 0.8], [0.25, 0.5], [1, 1])
-    assert seen.worth(seen.mean, np.array([True, True])) == pytest.approx(0.55)
+SPACE = load_space("tiny").for_data(1, 10)
+GOALS = parse_goals("accuracy,macs", {"macs": "1M"})
 
 
-def test_without_costs_worth_is_the_best_accuracy() -> None:
-    seen = Outlook(np.array([[0.6, 0.8]]), np.array([0.6, 0.8]), np.zeros((2, 0)), np.array([1, 1]))
-    assert seen.worth(seen.mean, np.array([True, True])) == pytest.approx(0.8)
-    assert seen.held().tolist() == [False, True]
+@pytest.fixture(autouse=True)
+def few_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascade_module, "SIGHT", 24)
+    monkeypatch.setattr(cascade_module, "NEAR", 12)
 
 
-def test_the_front_in_hand_has_trained_networks_alone() -> None:
-    seen = outlook([[0.6, 0.9, 0.7]], [0.6, 0.9, 0.7], [0.2, 0.3, 0.4], [1, 0, 1])
-    assert seen.held().tolist() == [True, False, True]
+def no_latency(architecture: Architecture) -> Latency:
+    raise AssertionError(f"no goal asks for the latency of {architecture.key}")
 
 
-def test_the_cheaper_of_two_equally_accurate_networks_beats_the_other() -> None:
-    losses = np.array([[-0.7, 0.3], [-0.7, 0.2], [-0.5, 0.2]])
-    assert front_of(losses, ALL).tolist() == [False, True, False]
-    assert front_of(losses, np.array([True, False, True])).tolist() == [True, False, True]
+def cascade(seed: int = 0) -> Cascade:
+    return Cascade(SPACE, GOALS, no_latency, random.Random(seed))
 
 
-def test_the_network_that_widens_the_front_most_is_trained_next() -> None:
-    # Over the trained 0.6 at 0.5, the second adds 0.5 * 0.1 and the third, at 0.9, 0.1 * 0.3.
-    seen = outlook([[0.6, 0.7, 0.9]], [0.6, 0.5, 0.5], [0.5, 0.5, 0.9], [1, 0, 0])
-    assert next_training(seen, ALL) == 1
-    assert next_training(seen, np.array([True, False, True])) == 2
+def training(top1: float, seed: int = 0) -> Accuracy:
+    return Accuracy(top1, 1 - top1, images=1000, seen=1000, seed=seed, seconds=1.0, curve=())
 
 
-def test_a_trained_network_is_trained_again_where_it_may_be_better_than_it_seems() -> None:
-    seen = outlook([[0.7, 0.5, 0.5]], [0.6, 0.5, 0.5], [0.5, 0.6, 0.7], [1, 0, 0])
-    assert next_training(seen, ALL) == 0
+def judged(networks: list[Architecture], tops: list[list[float]]) -> list[Record]:
+    """A record a network, with a training for each accuracy."""
+    records = []
+    for number, (network, own) in enumerate(zip(networks, tops, strict=True)):
+        first, *again = (training(top1, seed) for seed, top1 in enumerate(own))
+        record = Record(number, "cascade", "judged", network, cost(network), accuracy=first)
+        records.append(replace(record, repeats=tuple(again)))
+    return records
 
 
-def test_where_nothing_would_widen_the_front_the_network_known_least_is_trained() -> None:
-    seen = outlook([[0.6, 0.2, 0.3], [0.6, 0.3, 0.5]], [0.6, 0.2, 0.3], [0.5, 0.6, 0.7], [1, 0, 0])
-    assert next_training(seen, ALL) == 2  # deviations 0, 0.05, 0.1
+def test_the_first_networks_are_spread_by_macs_and_keep_the_limit() -> None:
+    search = cascade()
+    macs = sorted(cost(network).macs for network in search.first)
+    assert len(macs) == FIRST
+    assert macs[-1] <= 1_000_000
+    assert macs[-1] > 5 * macs[0]
 
 
-def test_where_nothing_may_be_trained_nothing_comes_next() -> None:
-    seen = outlook([[0.6, 0.2, 0.3]], [0.6, 0.2, 0.3], [0.5, 0.6, 0.7], [1, 1, 1])
-    assert next_training(seen, ~ALL) is None
+def test_the_first_networks_come_before_any_other() -> None:
+    search = cascade()
+    known = judged(list(search.first)[:-1], [[0.5 + 0.01 * place] for place in range(FIRST - 1)])
+    action = search.next(known)
+    assert isinstance(action, New)
+    assert SPACE.decode(action.genes) == list(search.first)[-1]
 
 
-def test_the_front_in_hand_lacks_what_an_untrained_network_would_add() -> None:
-    # 0.6 from 0.5 on; in the second draw 0.8 from 0.75 on would add 0.25 * 0.2 = 0.05.
-    seen = outlook([[0.6, 0.1], [0.6, 0.8]], [0.6, 0.4], [0.5, 0.75], [1, 0])
-    assert shortfalls(seen) == pytest.approx([0, 0.05])
-    assert settled(seen, tolerance=0.05 + 1e-9, confidence=1.0)
-    assert settled(seen, tolerance=0.04, confidence=0.5)
-    assert not settled(seen, tolerance=0.04, confidence=0.51)
+def test_a_network_that_broke_a_limit_is_not_proposed_again() -> None:
+    search = cascade()
+    networks = list(search.first)
+    known = judged(networks[1:], [[0.5 + 0.01 * place] for place in range(FIRST - 1)])
+    for _ in range(5):
+        action = search.next(known, seen={network.key for network in networks})
+        if isinstance(action, New):
+            assert SPACE.decode(action.genes) != networks[0]
 
 
-def test_costs_are_spread_evenly_by_their_logarithm() -> None:
-    costs = np.array([[1e6, 5.0], [2e6, 5.0], [4e6, 5.0]])
-    assert even_costs(costs, np.array([16e6, 5.0])) == pytest.approx(np.array([[0, 0], [0.25, 0], [0.5, 0]]))
+def test_proposals_keep_the_limit_and_are_new() -> None:
+    search = cascade()
+    networks = list(search.first)
+    known = judged(networks, [[0.8 + 0.01 * place] for place in range(FIRST)])
+    for _ in range(10):
+        action = search.next(known)
+        if isinstance(action, New):
+            network = SPACE.decode(action.genes)
+            assert cost(network).macs <= 1_000_000
+            assert network not in networks
+
+
+def test_the_same_seed_does_the_same() -> None:
+    first, second = cascade(3), cascade(3)
+    known = judged(list(first.first), [[0.7 + 0.02 * place] for place in range(FIRST)])
+    assert [first.next(known) for _ in range(3)] == [second.next(known) for _ in range(3)]
+
+
+def test_no_network_is_trained_more_often_than_it_tells() -> None:
+    search = cascade()
+    tops = [[0.7 + 0.02 * place] * MOST_TRAININGS for place in range(FIRST)]
+    known = judged(list(search.first), tops)
+    assert not any(isinstance(search.next(known), Again) for _ in range(10))
+
+
+def test_it_ends_where_the_front_in_hand_lacks_less_than_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    search = cascade()
+    known = judged(list(search.first), [[0.7 + 0.02 * place] for place in range(FIRST)])
+    assert search.next(known) is not None
+    monkeypatch.setattr(cascade_module, "TOLERANCE", 1.0)
+    assert search.next(known) is None
+    assert search.settled
+    assert "settled" in search.ending()
+
+
+def test_with_one_network_judged_and_the_rest_running_it_waits() -> None:
+    search = cascade()
+    known = judged(list(search.first), [[0.8]] * FIRST)
+    running = [Repeat(record, 1) for record in known[1:]]
+    assert search.next(known[:1], running=running) is None
+    assert not search.settled
+
+
+def test_a_latency_limit_keeps_slow_networks_out_of_sight() -> None:
+    def latency_of(architecture: Architecture) -> Latency:
+        milliseconds = cost(architecture).macs / 1e6
+        return Latency(milliseconds, milliseconds, milliseconds, milliseconds, "ok", "device")
+
+    goals = parse_goals("accuracy,latency", {"latency": "0.5ms"})
+    search = Cascade(SPACE, goals, latency_of, random.Random(0))
+    assert search.spread
+    assert max(cost(network).macs for network in search.spread) <= 500_000
+
+
+@pytest.mark.parametrize("tops", [[[0.9]], []])
+def test_less_than_two_networks_tell_nothing(tops: list[list[float]]) -> None:
+    search = cascade()
+    networks = list(search.first)
+    known = judged(networks[: len(tops)], tops)
+    refused = {network.key for network in networks}
+    assert search.next(known, seen=refused) is None
+
+
+def test_a_cascading_search_repeats_itself_judges_nothing_twice_and_ends_at_its_total(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for _ in range(2):
+        run = fake_run(tmp_path, objectives="accuracy,macs", trials=18, repeats=0, sampler="cascade")
+        judge_trials(run, FakePool(run, 1), Shown())
+        records = run.records()
+        keys = [record.key for record in records if record.state == "judged"]
+        assert len(set(keys)) == len(keys) <= 18
+        assert {record.state for record in records} == {"judged"}
+        assert {record.source for record in records} == {"cascade"}
+        found.append([(record.key, len(record.trainings)) for record in records])
+    assert found[0] == found[1]
+
+
+def test_a_cascade_without_predicted_latencies_is_refused(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, objectives="accuracy,latency", sampler="cascade", latency_from="measurements")
+    with pytest.raises(GoalError, match="--sampler cascade needs predicted latencies"):
+        judge_trials(run, FakePool(run, 1), Shown())

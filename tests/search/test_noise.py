@@ -18,7 +18,7 @@ from bneck.evaluate import parse_goals
 from bneck.evaluate.data import limited, load_data
 from bneck.evaluate.scorers import Means, scorer
 from bneck.evaluate.training import TrainingFailedError
-from bneck.results.noise import NoiseSettings, NoiseStudy, Trained
+from bneck.results.noise_study import NoiseSettings, NoiseStudy, Trained
 from bneck.search import noise_training
 from bneck.search.cli import app, search
 from bneck.search.noise import NoiseRequest, begin, train_and_report
