@@ -5,9 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..search_space import Architecture, BneckError, RunError, architecture_yaml
@@ -15,13 +12,12 @@ from ..search_space.architecture_file import read_architecture
 from ..search_space.entry import parse
 from ..search_space.errors import first_line
 from ..search_space.network import Network, build_network
-from ..search_space.whole_file import write_whole
 from .accuracy import Epoch
 from .data import Data
 from .recipe import Recipe, read_recipe, recipe_yaml
+from .tensor_file import STATE, WEIGHTS, read_tensors, tensors_under, write_tensors
 
 FORMAT = "checkpoint/1"
-_WEIGHTS, _STATE = "weights.", "state."
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +111,6 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         RunError: it cannot be written: no space, no permission.
     """
-    tensors = {_WEIGHTS + name: value for name, value in checkpoint.weights.items()}
-    tensors |= {_STATE + name: value for name, value in checkpoint.state.items()}
     about = {
         "data": checkpoint.data,
         "class_names": checkpoint.class_names,
@@ -133,7 +127,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "recipe": recipe_yaml(checkpoint.recipe),
         "about": json.dumps(about),
     }
-    write_whole(path, save({name: plain(value) for name, value in tensors.items()}, metadata))
+    write_tensors(path, checkpoint.weights, checkpoint.state, metadata)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -144,22 +138,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise RunError(f"{path}: the file with the trained network is missing")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"{path}: no checkpoint of bneck ({first_line(error)})") from None
-    form = metadata.get("bneck")
-    if form != FORMAT:
-        raise RunError(f"{path}: must be a checkpoint of form {FORMAT}, got {form or 'another kind of file'}")
+    metadata, tensors = read_tensors(path, FORMAT, "checkpoint")
     try:
         about = json.loads(metadata["about"])
         return Checkpoint(
             architecture=read_architecture(parse(metadata["architecture"], f"{path}: architecture")),
             recipe=read_recipe(parse(metadata["recipe"], f"{path}: recipe")),
-            weights=tensors_under(_WEIGHTS, tensors),
-            state=tensors_under(_STATE, tensors),
+            weights=tensors_under(WEIGHTS, tensors),
+            state=tensors_under(STATE, tensors),
             data=about["data"],
             class_names=tuple(about["class_names"]),
             pixel_mean=tuple(about["pixel_mean"]),
@@ -185,12 +171,3 @@ def trained_network(architecture: Architecture, path: Path) -> Network:
     if checkpoint.architecture != architecture:
         raise RunError(f"{path}: holds network {checkpoint.architecture.key}, not {architecture.key}")
     return checkpoint.network()
-
-
-def plain(value: Tensor) -> Tensor:
-    return value.detach().cpu().contiguous(memory_format=torch.contiguous_format)
-
-
-def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those whose names begin with a prefix, named by the rest."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

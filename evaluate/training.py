@@ -17,12 +17,12 @@ from ..search_space.errors import FieldError
 from ..search_space.network import Network
 from .accuracy import Epoch
 from .augment import mixed, parse_augmentation
-from .checkpoint import tensors_under
 from .data import Data, Split
 from .judging import judge, settle_norms
 from .optimizers import optimizer_of, restore_optimizer, schedule_of
 from .recipe import Recipe
 from .splits import shuffled_batches
+from .tensor_file import tensors_under
 
 Precision = Literal["fp32", "bf16", "fp16"]
 OnBatch = Callable[[int], None]

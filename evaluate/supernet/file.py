@@ -5,24 +5,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from ...search_space import BneckError, RunError, ScorerError, SearchSpace
 from ...search_space.entry import dump, parse
 from ...search_space.errors import first_line
 from ...search_space.space_file import read_space, space_to_dict
-from ...search_space.whole_file import write_whole
 from ..accuracy import Epoch
-from ..checkpoint import plain, tensors_under
 from ..data import Data
 from ..recipe import read_recipe, recipe_yaml
+from ..tensor_file import STATE, WEIGHTS, read_tensors, tensors_under, write_tensors
 from .network import Supernet
 from .settings import SupernetSettings
 
 FORMAT = "supernet/1"
-_WEIGHTS, _STATE = "weights.", "state."
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +109,6 @@ def save_supernet(trained: TrainedSupernet, path: Path) -> None:
     Raises:
         RunError: it cannot be written: no space, no permission.
     """
-    tensors = {_WEIGHTS + name: value for name, value in trained.weights.items()}
-    tensors |= {_STATE + name: value for name, value in trained.state.items()}
     about = {name: getattr(trained, name) for name in _PLAIN}
     about["settings"] = {name: getattr(trained.settings, name) for name in _SETTINGS}
     about["curve"] = [asdict(point) for point in trained.curve]
@@ -124,7 +118,7 @@ def save_supernet(trained: TrainedSupernet, path: Path) -> None:
         "recipe": recipe_yaml(trained.settings.recipe),
         "about": json.dumps(about),
     }
-    write_whole(path, save({name: plain(value) for name, value in tensors.items()}, metadata))
+    write_tensors(path, trained.weights, trained.state, metadata)
 
 
 def load_supernet(path: Path) -> TrainedSupernet:
@@ -136,15 +130,7 @@ def load_supernet(path: Path) -> TrainedSupernet:
     """
     if not path.is_file():
         raise RunError(f"{path}: the file with the supernet is missing; make one: bneck supernet train")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"{path}: no supernet of bneck ({first_line(error)})") from None
-    form = metadata.get("bneck")
-    if form != FORMAT:
-        raise RunError(f"{path}: must be a supernet of form {FORMAT}, got {form or 'another kind of file'}")
+    metadata, tensors = read_tensors(path, FORMAT, "supernet")
     try:
         about = json.loads(metadata["about"])
         plain = {name: about[name] for name in _PLAIN}
@@ -154,8 +140,8 @@ def load_supernet(path: Path) -> TrainedSupernet:
         found = TrainedSupernet(
             space=read_space(parse(metadata["space"], f"{path}: space")),
             settings=SupernetSettings(recipe=recipe, **about["settings"]),
-            weights=tensors_under(_WEIGHTS, tensors),
-            state=tensors_under(_STATE, tensors),
+            weights=tensors_under(WEIGHTS, tensors),
+            state=tensors_under(STATE, tensors),
             curve=tuple(Epoch(**point) for point in about["curve"]),
             **plain,
         )

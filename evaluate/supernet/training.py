@@ -14,11 +14,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ...search_space import Genes, SearchSpace
 from ..accuracy import Epoch
 from ..augment import mixed, parse_augmentation
-from ..checkpoint import tensors_under
 from ..data import Data
 from ..optimizers import optimizer_of, restore_optimizer, schedule_of
 from ..recipe import Recipe
 from ..splits import shuffled_batches
+from ..tensor_file import tensors_under
 from ..training import RandomState, TrainingFailedError
 from .drawing import Drawing
 from .file import TrainedSupernet, save_supernet
