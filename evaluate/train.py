@@ -19,7 +19,7 @@ OnEpoch = Callable[[int, int], None]
 def seeded_network(architecture: Architecture, seed: int) -> Network:
     """A network whose initial weights follow from the seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         return build_network(architecture)
 
 

@@ -1,15 +1,16 @@
 """How an adaptation is done, as its folder keeps it."""
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args
 
 from ..evaluate import Constraint, LatencySetup, Recipe
 from ..evaluate.latency_setup import read_setup
 from ..search_space import Architecture
 from ..search_space.architecture_file import read_architecture
-from ..search_space.entry import Entry, dump, parse_file
-from ..search_space.flat import read_as, read_flat
+from ..search_space.entry import Entry, dump
+from ..search_space.flat import read_flat, read_versioned
 from .settings import DataSettings
 
 FORMAT = "adaptation/1"
@@ -50,8 +51,8 @@ class AdaptationSettings:
     device: str
     threads: int
     latency: LatencySetup | None
-    host: dict[str, str]
-    versions: dict[str, str]
+    host: Mapping[str, str]
+    versions: Mapping[str, str]
 
     @property
     def reference_ms(self) -> float:
@@ -71,9 +72,6 @@ def read_adaptation(path: Path) -> AdaptationSettings:
     Raises:
         FileFormatError: names file, line and key.
     """
-    names = [field.name for field in fields(AdaptationSettings)]
-    given = parse_file(path).versioned(FORMAT, names)
-    hints = get_type_hints(AdaptationSettings)
     readers: dict[str, Any] = {
         "architecture": read_architecture,
         "data": lambda entry: read_flat(DataSettings, entry),
@@ -81,15 +79,8 @@ def read_adaptation(path: Path) -> AdaptationSettings:
         "limit": lambda entry: read_flat(Constraint, entry),
         "final": _read_final,
         "latency": lambda entry: None if entry.value is None else read_setup(entry),
-        "host": _read_words,
-        "versions": _read_words,
     }
-    return AdaptationSettings(
-        **{
-            name: readers[name](given[name]) if name in readers else read_as(hints[name], given[name])
-            for name in names
-        }
-    )
+    return read_versioned(AdaptationSettings, path, FORMAT, readers)
 
 
 def _read_final(entry: Entry) -> Final:
@@ -98,7 +89,3 @@ def _read_final(entry: Entry) -> Final:
             final: Final = known
             return final
     raise entry.error(f"must be {' or '.join(get_args(Final))}, got {entry.shown}")
-
-
-def _read_words(entry: Entry) -> dict[str, str]:
-    return {key: each.text() for key, each in entry.mapping((), entry.value or ()).items()}

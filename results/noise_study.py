@@ -14,8 +14,8 @@ from typing import Any, get_type_hints
 from ..evaluate import Recipe
 from ..search_space import Architecture, RunError, cost
 from ..search_space.architecture_file import read_architecture
-from ..search_space.entry import dump, parse_file
-from ..search_space.flat import read_as, read_flat
+from ..search_space.entry import dump
+from ..search_space.flat import read_flat, read_versioned
 from ..search_space.whole_file import write_whole
 from .folders import make_folder
 from .settings import DataSettings
@@ -177,17 +177,9 @@ def _row(path: Path, line: int, row: Mapping[str, str | None]) -> Trained:
 
 
 def _read(path: Path) -> NoiseSettings:
-    names = [field.name for field in fields(NoiseSettings)]
-    given = parse_file(path).versioned(FORMAT, names)
-    hints = get_type_hints(NoiseSettings)
     readers: dict[str, Any] = {
         "networks": lambda entry: tuple(read_architecture(item) for item in entry.items()),
         "data": lambda entry: read_flat(DataSettings, entry),
         "recipe": lambda entry: read_flat(Recipe, entry),
     }
-    return NoiseSettings(
-        **{
-            name: readers[name](given[name]) if name in readers else read_as(hints[name], given[name])
-            for name in names
-        }
-    )
+    return read_versioned(NoiseSettings, path, FORMAT, readers)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pandas as pd
 
@@ -12,8 +12,8 @@ from ..evaluate.checkpoint import Checkpoint, load_checkpoint
 from ..evaluate.training import Conditions
 from ..search_space import Architecture, RunError
 from ..search_space.architecture_file import read_architecture
-from ..search_space.entry import dump, parse_file
-from ..search_space.flat import read_as, read_flat
+from ..search_space.entry import dump
+from ..search_space.flat import read_flat, read_versioned
 from ..search_space.whole_file import write_whole
 from .folders import TRAINING_FILE, is_training, make_folder
 from .settings import DataSettings
@@ -151,18 +151,10 @@ def _to_yaml(settings: TrainingSettings) -> str:
 
 
 def _read(path: Path) -> TrainingSettings:
-    names = [field.name for field in fields(TrainingSettings)]
-    given = parse_file(path).versioned(FORMAT, names)
-    hints = get_type_hints(TrainingSettings)
     readers: dict[str, Any] = {
         "architecture": read_architecture,
         "data": lambda entry: read_flat(DataSettings, entry),
         "recipe": lambda entry: read_flat(Recipe, entry),
         "conditions": lambda entry: read_flat(Conditions, entry),
     }
-    return TrainingSettings(
-        **{
-            name: readers[name](given[name]) if name in readers else read_as(hints[name], given[name])
-            for name in names
-        }
-    )
+    return read_versioned(TrainingSettings, path, FORMAT, readers)

@@ -15,6 +15,7 @@ from ..search_space import RunError
 from .adapt_plan import AdaptationRequest, begin, plan
 from .adapting import default_workers, go
 from .options import INTERRUPTED
+from .session import locked
 
 
 def adapt_and_report(request: AdaptationRequest, *, workers: int | None, resume: bool, as_json: bool) -> None:
@@ -30,7 +31,8 @@ def adapt_and_report(request: AdaptationRequest, *, workers: int | None, resume:
     folder = AdaptationFolder.open(path) if resume else begin(plan(request, console))
     console.print(opening(folder), highlight=False, markup=False, soft_wrap=True)
     try:
-        result = go(folder, workers or default_workers(folder), console)
+        with locked(folder.folder, "adapting"):
+            result = go(folder, workers or default_workers(folder), console)
     except KeyboardInterrupt:
         cuts = count_of(max(0, len(folder.path()) - 1), "cut")
         typer.echo(f"stopped after {cuts}; go on with:", err=True)

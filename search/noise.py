@@ -14,7 +14,6 @@ from rich.markup import escape
 
 from ..evaluate import Recipe, host, package_versions, parse_goals, usable_cores
 from ..evaluate.scorers import Means, scorer
-from ..results import DataSettings
 from ..results.describe import count_of, duration, pairs
 from ..results.folders import refuse_existing
 from ..results.noise_json import report_dict
@@ -29,9 +28,10 @@ from .noise_training import TimeIsUpError, train_all
 from .options import INTERRUPTED
 from .printing import plain_table, wide_console
 from .progress import progress
+from .session import locked
 from .sight import spread_by_macs
 from .start import free_folder, torch_device
-from .worker import load_run_data
+from .worker import load_run_data, open_images
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ def begin(request: NoiseRequest) -> NoiseStudy:
     out = request.out or free_folder(f"noise-{space.name}", request.data)
     refuse_existing(out, f"bneck noise {out} --resume")
     device = torch_device(request.device)
-    root = str(request.data_root) if request.data_root else None
-    images = DataSettings(request.data, root, request.train_images, request.validation_images)
-    data = load_run_data(images, download=request.download)
+    images, data = open_images(request)
     recipe = Recipe(epochs=request.epochs)
     scorer(request.scorer, Means(data, recipe, device))
     space = space.for_data(data.image_channels, len(data.class_names))
@@ -88,7 +86,7 @@ def begin(request: NoiseRequest) -> NoiseStudy:
         networks=tuple(networks),
         seeds=request.seeds,
         scorer=request.scorer,
-        data=images.of(data),
+        data=images,
         recipe=recipe,
         trials=request.trials,
         torch_device=device,
@@ -128,7 +126,7 @@ def train_and_report(study: NoiseStudy, *, workers: int | None, minutes: float |
     shown = progress(Console(stderr=as_json))
     shown.say(_opening(study, minutes))
     try:
-        with shown:
+        with locked(study.folder, "training"), shown:
             train_all(study, workers, minutes, shown)
         over = True
     except TimeIsUpError:

@@ -1,9 +1,7 @@
 """The trainings of a study of noise, in worker processes, kept one by one."""
 
-import math
 import time
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -15,9 +13,8 @@ from ..results.noise_study import NoiseSettings, NoiseStudy, Trained
 from ..search_space import Architecture, cost
 from .pool import Pool, result_of
 from .progress import Progress, Status
+from .time_limit import Clock, TimeLimit
 from .worker import alone, load_run_data
-
-Clock = Callable[[], float]
 
 
 class TimeIsUpError(Exception):
@@ -66,7 +63,7 @@ def train_all(
     todo = deque((network, seed) for network, seed in tasks if (network.key, seed) not in known)
     if not todo:
         return
-    deadline = clock() + 60 * minutes if minutes else math.inf
+    limit = TimeLimit(minutes, clock)
     pending: dict[Future[Any], str] = {}
     with Pool(settings, min(workers, len(todo)), start) as pool:
         while todo or pending:
@@ -82,6 +79,6 @@ def train_all(
                 study.keep(kept)
                 if kept[-1].error:
                     shown.say(f"{kept[-1].network} ({name}): {kept[-1].error}")
-            if clock() > deadline and (todo or pending):
+            if (todo or pending) and limit.forbids():
                 raise TimeIsUpError
     shown.show(Status("training", len(tasks), len(tasks)))

@@ -13,18 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..evaluate import short_count
-from ..evaluate.recipe import load_recipe
 from ..evaluate.scorers import Means, Score, Scorer, scorer
 from ..evaluate.training import TrainingFailedError
-from ..results import DataSettings
 from ..search_space import ScorerError, cost
 from .inspection import NamedArchitecture, find
 from .options import INTERRUPTED
 from .printing import plain_table, wide_console
 from .progress import Progress, Status, progress
 from .start import torch_device
-from .training_plan import for_data
-from .worker import load_run_data
+from .training_plan import for_data, recipe_for
+from .worker import open_images
 
 
 @dataclass(frozen=True)
@@ -113,10 +111,8 @@ def prepared(request: ScoreRequest) -> tuple[Scorer, list[NamedArchitecture]]:
     """
     named = [find(words) for words in dict.fromkeys(request.archs)]
     device = torch_device(request.device)
-    root = str(request.data_root) if request.data_root else None
-    images = DataSettings(request.data, root, request.train_images, request.validation_images)
-    data = load_run_data(images, download=request.download)
-    recipe = load_recipe(request.recipe or ("guide" if data.side_px is None else "small-images"))
+    _, data = open_images(request)
+    recipe = recipe_for(request.recipe, data)
     recipe = replace(recipe, epochs=request.epochs or recipe.epochs)
     judge = scorer(request.scorer, Means(data, recipe, device))
     torch.set_num_threads(request.threads)

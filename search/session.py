@@ -36,7 +36,7 @@ def resume(folder: Path, trials: int | None, repeats: int | None = None) -> Run:
         run = Run(folder, replace(run.settings, trials=trials))
     if repeats is not None:
         run = Run(folder, replace(run.settings, repeats=repeats))
-    with locked(run):
+    with locked(folder):
         judged = {record.trial: record for record in run.records() if record.state == "judged"}
         if trials is not None and trials < len(judged):
             known = f"{len(judged)} networks are judged already"
@@ -75,7 +75,7 @@ def go(run: Run, workers: int, progress: Progress, limit: TimeLimit | None = Non
 
     if run.settings.latency_from != "model":
         backend_of(run.settings.latency)
-    with locked(run), progress, Pool(run, workers) as pool:
+    with locked(run.folder), progress, Pool(run, workers) as pool:
         fit_latency_model(run, pool, progress)
         judge_trials(run, pool, progress, limit)
         repeat_front(run, pool, progress, limit)
@@ -89,15 +89,17 @@ def go(run: Run, workers: int, progress: Progress, limit: TimeLimit | None = Non
 
 
 @contextmanager
-def locked(run: Run) -> Iterator[None]:
-    """Keep a second process from searching in the same folder; a killed one frees it.
+def locked(folder: Path, doing: str = "searching") -> Iterator[None]:
+    """Keep a second process from working in the same folder; a killed one frees it.
 
+    Args:
+        doing: what is done there, for the message.
     Raises:
-        RunError: another process searches there.
+        RunError: another process works there.
     """
-    with (run.folder / "lock").open("w") as file:
+    with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError(f"{run.folder}: another process is searching there") from None
+            raise RunError(f"{folder}: another process is {doing} there") from None
         yield

@@ -13,7 +13,7 @@ from ..evaluate import Latency, LatencySetup, Recipe, host, package_versions, pa
 from ..evaluate.backends import COMMAND, latency_backend
 from ..evaluate.latency_model_file import load_model
 from ..evaluate.scorers import SCORER_NAMES, Means, scorer, scorer_kind
-from ..results import DataSettings, LatencyFrom, Run, RunSettings
+from ..results import LatencyFrom, Run, RunSettings
 from ..results.folders import refuse_existing
 from ..results.settings import for_images
 from ..search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published
@@ -66,7 +66,7 @@ def new_run(request: Request) -> Run:
     Raises:
         BneckError: whatever cannot be met; then nothing has been made.
     """
-    from .worker import as_seen_by, load_run_data
+    from .worker import as_seen_by, open_images
 
     judge = judging_scorer(request.scorer)
     out = request.out or free_folder(request.space, request.data)
@@ -78,10 +78,8 @@ def new_run(request: Request) -> Run:
         raise GoalError(NEEDS_MODEL)
     for name in request.baselines:
         published(name)
-    root = str(request.data_root) if request.data_root else None
-    images = DataSettings(request.data, root, request.train_images, request.validation_images)
     space = load_space(request.space)
-    data = load_run_data(images, download=request.download)
+    images, data = open_images(request)
     device = torch_device(request.device)
     recipe = Recipe(epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
     scorer(judge, Means(data, recipe, device))

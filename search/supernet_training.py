@@ -14,7 +14,6 @@ from rich.console import Console
 
 from ..evaluate import parse_count, short_count
 from ..evaluate.data import Data
-from ..evaluate.recipe import load_recipe
 from ..evaluate.supernet.file import TrainedSupernet, load_supernet
 from ..evaluate.supernet.settings import SupernetSettings
 from ..evaluate.supernet.training import SupernetTraining, run_to_end
@@ -26,7 +25,7 @@ from .modelling import refuse_existing
 from .options import INTERRUPTED
 from .progress import left_in_words
 from .start import torch_device
-from .training_plan import refuse_steps_of_one
+from .training_plan import recipe_for, refuse_steps_of_one
 from .training_progress import in_words
 from .worker import load_run_data
 
@@ -210,7 +209,7 @@ def _planned(request: SupernetRequest) -> SupernetTraining:
     space = load_space(request.space)
     images = DataSettings(request.data, _text(request.data_root), request.train_images)
     data: Data = load_run_data(images, download=request.download)
-    recipe = load_recipe(request.recipe or ("guide" if data.side_px is None else "small-images"))
+    recipe = recipe_for(request.recipe, data)
     settings = SupernetSettings(
         recipe=replace(recipe, **dict(request.changes)),
         strategy=request.strategy,  # type: ignore[arg-type]

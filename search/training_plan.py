@@ -11,11 +11,10 @@ import torch
 from ..evaluate import host, package_versions, usable_cores
 from ..evaluate.checkpoint import load_checkpoint
 from ..evaluate.data import Data
-from ..evaluate.recipe import load_recipe
+from ..evaluate.recipe import Recipe, load_recipe
 from ..evaluate.train import seeded_network
 from ..evaluate.training import Conditions, Precision, Training
 from ..evaluate.transfer import pretrained_network, transfer
-from ..results import DataSettings
 from ..results.folders import refuse_existing
 from ..results.training import TrainingFolder, TrainingSettings
 from ..search_space import Architecture, GoalError, RunError
@@ -25,7 +24,7 @@ from .processes import is_first, process_count, wait_for_all
 from .start import free_folder, torch_device
 from .trained_files import trained_file
 from .training import save_progress
-from .worker import load_run_data
+from .worker import load_run_data, open_images
 
 RANDOM_WEIGHTS, IMAGENET_WEIGHTS = "random weights", "ImageNet weights of torchvision"
 _STEP_PX = 32
@@ -68,11 +67,8 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
         BneckError: whatever cannot be met.
     """
     named = find(request.arch)
-    root = str(request.data_root) if request.data_root else None
-    images = DataSettings(request.data, root, request.train_images, request.validation_images)
-    data = load_run_data(images, download=request.download)
-    images = images.of(data)
-    recipe = load_recipe(request.recipe or ("guide" if data.side_px is None else "small-images"))
+    images, data = open_images(request)
+    recipe = recipe_for(request.recipe, data)
     recipe = replace(recipe, **dict(request.changes))
     begins_from = _begins_from(request)
     if recipe.freeze == "backbone" and begins_from == RANDOM_WEIGHTS:
@@ -174,6 +170,11 @@ def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Netw
     elif request.init:
         transfer(network, load_checkpoint(trained_file(request.init).path).network())
     return network
+
+
+def recipe_for(name: str | None, data: Data) -> Recipe:
+    """A recipe by its name or file; without one, what suits images in memory or in folders."""
+    return load_recipe(name or ("guide" if data.side_px is None else "small-images"))
 
 
 def refuse_steps_of_one(batch_size: int, images: int) -> None:

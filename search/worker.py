@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -25,6 +26,37 @@ def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
     root = Path(settings.root) if settings.root else None
     data = load_data(settings.name, root=root, download=download)
     return limited(data, train=settings.train_images, validation=settings.validation_images)
+
+
+class ImagesRequest(Protocol):
+    """The images that a person asked for, in words."""
+
+    @property
+    def data(self) -> str: ...
+
+    @property
+    def data_root(self) -> Path | None: ...
+
+    @property
+    def train_images(self) -> int | None: ...
+
+    @property
+    def validation_images(self) -> int | None: ...
+
+    @property
+    def download(self) -> bool: ...
+
+
+def open_images(request: ImagesRequest) -> tuple[DataSettings, Data]:
+    """The images, and what a folder keeps of them.
+
+    Raises:
+        BneckError: they are missing or broken.
+    """
+    root = str(request.data_root) if request.data_root else None
+    asked = DataSettings(request.data, root, request.train_images, request.validation_images)
+    data = load_run_data(asked, download=request.download)
+    return asked.of(data), data
 
 
 def as_seen_by(name: str, data: Data) -> Data:

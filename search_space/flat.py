@@ -1,11 +1,12 @@
 """Flat dataclasses from a mapping of a file, every value checked by its type hint."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from .entry import Entry
+from .entry import Entry, parse_file
 
 T = TypeVar("T")
 
@@ -24,6 +25,22 @@ def read_flat(kind: type[T], entry: Entry, optional: Collection[str] = ()) -> T:
     values = {name: read_as(hints[name], item) for name, item in given.items()}
     with entry.placed():
         return kind(**values)
+
+
+def read_versioned(kind: type[T], path: Path, form: str, readers: Mapping[str, Callable[[Entry], Any]]) -> T:
+    """A dataclass from a file of its own: fields that are dataclasses by a reader, the others by their type.
+
+    Raises:
+        FileFormatError: names file, line, key, value and what would work.
+    """
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    given = parse_file(path).versioned(form, names)
+    values = {
+        name: readers[name](given[name]) if name in readers else read_as(hints[name], given[name])
+        for name in names
+    }
+    return kind(**values)
 
 
 def read_as(hint: Any, entry: Entry) -> Any:

@@ -306,7 +306,7 @@ def run_to_end(
 def seeded_supernet(space: SearchSpace, seed: int, dropout: float = 0.0) -> Supernet:
     """A supernet whose initial weights follow from the seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         return Supernet(space, dropout)
 
 

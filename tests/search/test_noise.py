@@ -24,6 +24,7 @@ from bneck.search.cli import app, search
 from bneck.search.noise import NoiseRequest, begin, train_and_report
 from bneck.search.noise_commands import noise
 from bneck.search.noise_training import TimeIsUpError, train_all
+from bneck.search.session import locked
 from bneck.search.sight import spread_by_macs
 from bneck.search_space import Architecture, RunError, cost, load_space
 
@@ -162,8 +163,8 @@ def test_after_ctrl_c_it_goes_on_where_it_was(study: NoiseStudy, judges: Judges)
 
 
 def test_when_the_minutes_are_gone_what_ended_is_kept(study: NoiseStudy, judges: Judges) -> None:
-    # half a minute a look at the clock, and a look a training
-    times = iter(range(0, 3000, 30))
+    # 29 seconds a look at the clock, and a look a training: the fifth comes after 145 of 120
+    times = iter(range(0, 3000, 29))
     with pytest.raises(TimeIsUpError):
         train_all(study, 1, 2, Shown(), clock=lambda: next(times))
     assert len(study.trainings()) == 5
@@ -171,6 +172,12 @@ def test_when_the_minutes_are_gone_what_ended_is_kept(study: NoiseStudy, judges:
     train_all(study, 1, 1000, shown, clock=lambda: 0)
     assert len(study.trainings()) == 12
     assert (shown.statuses[0].done, shown.statuses[-1].done, shown.statuses[-1].total) == (5, 12, 12)
+
+
+def test_a_second_process_in_the_same_study_is_refused(study: NoiseStudy, judges: Judges) -> None:
+    with locked(study.folder), pytest.raises(RunError, match="another process is training there"):
+        train_and_report(study, workers=1, minutes=None, as_json=False)
+    assert study.trainings() == []
 
 
 def test_a_finished_study_trains_nothing_more(study: NoiseStudy, judges: Judges) -> None:
@@ -249,7 +256,7 @@ def test_the_command_tells_and_leaves_its_files(
     ran = run("noise", "tiny", *SMALL)
     assert ran.code == 0
     folder = tmp_path / "runs" / "noise-tiny-digits-1"
-    assert files(folder) == ["noise.html", "noise.json", "noise.yaml", "trainings.csv"]
+    assert files(folder) == ["lock", "noise.html", "noise.json", "noise.yaml", "trainings.csv"]
     assert "6 networks x 2 seeds" in ran.out
     assert json.loads((folder / "noise.json").read_text(encoding="utf-8"))["sentence"] in ran.out
     assert not asks_for_something((folder / "noise.html").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from bneck.evaluate.data import load_data
 from bneck.evaluate.image_tensors import TensorData
 from bneck.evaluate.train import seeded_network
 from bneck.results.training import TrainingFolder
-from bneck.search import training_plan
+from bneck.search import training_plan, worker
 from bneck.search.training_plan import TrainingRequest, begin, for_data, plan, reopen
 from bneck.search_space import Block, BneckError, architecture_yaml, published
 from bneck.search_space.network import Network, build_network
@@ -115,7 +115,7 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
 
     noise = noise_data()
     photographs = Photographs(noise.name, noise.class_names, noise.splits, noise.mean, noise.std, noise.flips)
-    monkeypatch.setattr(training_plan, "load_run_data", lambda *_, **__: photographs)
+    monkeypatch.setattr(worker, "load_run_data", lambda *_, **__: photographs)
     assert plan(request_of())[0].recipe.optimizer == "adam"
 
 
