@@ -296,6 +296,7 @@ def test_fashion_mnist_is_read_from_idx_files(tmp_path: Path, place: str, suffix
 
 
 @pytest.mark.skipif(not SYSTEM_FASHION_FOLDER.is_dir(), reason="dataset-fashion-mnist is not installed")
+@pytest.mark.slow
 def test_the_installed_fashion_mnist_validates_with_600_of_each_class() -> None:
     data = load_data("fashion-mnist")
     assert [data.count(split) for split in SPLITS] == [54_000, 6_000, 10_000]

@@ -28,6 +28,7 @@ def test_with_less_than_a_dozen_networks_nothing_is_said() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.slow
 def test_shape_tells_more_where_accuracy_is_the_resolution_and_not_where_it_is_the_size() -> None:
     drawn = networks(40)
     by_shape = [record(n, each, each.resolution_px / 100 + n / 1e5) for n, each in enumerate(drawn)]

@@ -37,6 +37,7 @@ def test_a_row_is_dominated_exactly_if_the_definition_says_so(losses: list[tuple
 
 
 @given(tables)
+@pytest.mark.slow
 def test_every_dominated_row_is_beaten_by_one_that_is_not(losses: list[tuple[float, ...]]) -> None:
     marks = dominated(losses)
     front = [row for row, beaten in zip(losses, marks, strict=True) if not beaten]

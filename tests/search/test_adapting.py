@@ -149,6 +149,7 @@ def test_it_leaves_the_path_the_networks_on_it_and_a_training_of_the_last(adapte
     assert not asks_for_something((adapted / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_start_is_the_training_and_the_result_is_judged_on_the_test_images(
     adapted: Path, trained: Path
 ) -> None:

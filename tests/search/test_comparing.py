@@ -142,6 +142,7 @@ def test_each_training_is_the_one_that_the_same_words_give_alone(
     assert top1_by_training(compared)[name, seed] == result(tmp_path / "t")["test"]["top1"]
 
 
+@pytest.mark.slow
 def test_the_trainings_are_what_their_weights_say(compared: Path) -> None:
     for row in rows(compared / "trainings.csv"):
         own = compared / "trainings" / f"{row['name']}-seed{row['seed']}"
@@ -185,6 +186,7 @@ def test_a_comparison_leaves_tables_a_page_and_trainings(compared: Path) -> None
     assert not asks_for_something(html)
 
 
+@pytest.mark.slow
 def test_its_trainings_are_opened_by_the_other_commands(compared: Path, tmp_path: Path) -> None:
     own = compared / "trainings" / "b.yaml-seed1"
     found = json.loads(run("evaluate", own, *NO_LATENCY, "--json").out)

@@ -382,6 +382,7 @@ def mobile_small(tmp_path: Path, **limits: str) -> Run:
     return fake_run(tmp_path, load_space("mobile-small"), limits)
 
 
+@pytest.mark.slow
 def test_the_published_networks_of_a_space_are_found_at_each_of_its_resolutions(tmp_path: Path) -> None:
     run = mobile_small(tmp_path)
     found = dict(published_within(run))

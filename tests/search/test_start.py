@@ -206,6 +206,7 @@ def test_a_model_of_a_command_stands_alone_even_where_the_command_works(
     assert new_run(requested(latency_model=model_file(here))).settings.latency_from == "both"
 
 
+@pytest.mark.slow
 def test_a_model_whose_runtime_does_not_work_here_stands_alone(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def test_the_same_seed_gives_the_same_networks_in_the_same_order_and_another_one
     assert not {network.key for network in first} & {network.key for network in other}
 
 
+@pytest.mark.slow
 def test_the_order_has_nothing_to_do_with_size() -> None:
     # what is measured one after the other must not drift as the machine does
     networks = stratified(load_space("mobile"), ANY, 30, random.Random(0))

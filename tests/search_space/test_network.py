@@ -103,6 +103,7 @@ def test_the_comparison_of_logits_sees_a_wrong_eps_of_the_normalisation() -> Non
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"])
+@pytest.mark.slow
 def test_torchvisions_normalisation_and_dropout_are_taken_over(name: str) -> None:
     def settings(network: nn.Module) -> set[tuple[float, float | None]]:
         return {(m.eps, m.momentum) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
