@@ -13,7 +13,7 @@ from ..search_space.entry import parse
 from ..search_space.errors import first_line
 from ..search_space.network import Network, build_network
 from .accuracy import Epoch
-from .data import Data
+from .data import Data, as_trained_on
 from .recipe import Recipe, read_recipe, recipe_yaml
 from .tensor_file import STATE, WEIGHTS, read_tensors, tensors_under, write_tensors
 
@@ -66,13 +66,7 @@ class Checkpoint:
         Raises:
             RunError: it has other classes or channels.
         """
-        channels = self.architecture.image_channels
-        if data.image_channels != channels:
-            raise RunError(f"{data.name} has {data.image_channels} channels, the network takes {channels}")
-        if data.class_names != self.class_names:
-            theirs, ours = (", ".join(names[:5]) for names in (data.class_names, self.class_names))
-            raise RunError(f"{data.name} has other classes ({theirs}) than the network ({ours})")
-        return data.normalised_by(self.pixel_mean, self.pixel_std)
+        return as_trained_on(data, self, self.architecture.image_channels, "network", RunError)
 
 
 def checkpoint_of(

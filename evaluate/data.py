@@ -6,14 +6,24 @@ from typing import Protocol
 
 from torch import Generator, Tensor
 
-from ..search_space.errors import DataError, UnknownNameError
+from ..search_space.errors import BneckError, DataError, UnknownNameError
 from .augment import NO_AUGMENTATION, Augmentation
 from .image_folder import load_folder
 from .image_stream import broken_text, unreadable
 from .splits import SPLITS, Split, stratified_subset
 from .standard_data import load_cifar10, load_cifar100, load_digits, load_fashion_mnist
 
-__all__ = ["KNOWN_DATA", "SPLITS", "Data", "Split", "broken_text", "limited", "load_data", "unreadable"]
+__all__ = [
+    "KNOWN_DATA",
+    "SPLITS",
+    "Data",
+    "Split",
+    "as_trained_on",
+    "broken_text",
+    "limited",
+    "load_data",
+    "unreadable",
+]
 
 KNOWN_DATA = ("digits", "fashion-mnist", "cifar10", "cifar100", "folder:PATH", "torchvision:NAME")
 
@@ -131,6 +141,38 @@ def load_data(name: str, *, root: Path | None = None, download: bool = False) ->
         case "cifar100":
             return load_cifar100(root, download)
     raise UnknownNameError("data set", name, KNOWN_DATA)
+
+
+class TrainedOnImages(Protocol):
+    """What is kept of the images that weights were learned from."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def pixel_mean(self) -> tuple[float, ...]: ...
+
+    @property
+    def pixel_std(self) -> tuple[float, ...]: ...
+
+
+def as_trained_on(
+    data: Data, trained: TrainedOnImages, channels: int, taker: str, error: type[BneckError]
+) -> Data:
+    """The data as a network was trained to see it.
+
+    Args:
+        channels: that the network takes.
+        taker: `network` or `supernet`, for messages.
+    Raises:
+        error: the data has other classes or channels.
+    """
+    if data.image_channels != channels:
+        raise error(f"{data.name} has {data.image_channels} channels, the {taker} takes {channels}")
+    if data.class_names != trained.class_names:
+        theirs, ours = (", ".join(names[:5]) for names in (data.class_names, trained.class_names))
+        raise error(f"{data.name} has other classes ({theirs}) than the {taker} ({ours})")
+    return data.normalised_by(trained.pixel_mean, trained.pixel_std)
 
 
 def limited(data: Data, train: int | None = None, validation: int | None = None) -> Data:

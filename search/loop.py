@@ -5,7 +5,7 @@ The chain of one trial stops at the first limit that is broken: cost in closed f
 so that the noise is known early.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -15,13 +15,17 @@ from ..results import Record, Run, pareto_front
 from ..results.certainty import most_accurate
 from ..search_space import Architecture, NoFeasibleNetworkError, RunError, ScorerError
 from . import worker
-from .cascade import Again, cascade_of
+from .cascade import CASCADE, Again, Cascade, cascade_of
 from .latencies import Latencies
 from .pool import Pool, result_of
 from .progress import Progress, Status
 from .proposals import Proposal, Proposals, SpaceExhaustedError
 from .repeating import Repeat, Repeats
 from .time_limit import TimeLimit
+
+
+class SearchOverError(Exception):
+    """Nothing new is left to begin; says why."""
 
 
 def judge_trials(run: Run, pool: Pool, progress: Progress, limit: TimeLimit | None = None) -> None:
@@ -40,46 +44,29 @@ def judge_trials(run: Run, pool: Pool, progress: Progress, limit: TimeLimit | No
     pending: dict[Future[Any], Proposal] = {}
     again: dict[Future[Any], Repeat] = {}
     cascade = cascade_of(run, proposals, latencies)
-    exhausted = False
+    over = False
     latest: Record | None = None
     while True:
         wanted = run.settings.trials - len(proposals.judged) - len(pending)
-        while not exhausted and wanted > 0 and len(pending) + len(again) < pool.workers:
+        while not over and wanted > 0 and len(pending) + len(again) < pool.workers:
             if limit.forbids():
-                exhausted = True
+                over = True
                 break
-            repeat = None if cascade else repeats.during(proposals.judged)
-            if cascade:
-                action = cascade.next(proposals.judged, proposals.seen, [*pending.values(), *again.values()])
-                if isinstance(action, Again):
-                    repeat = repeats.of(action.record)
-                elif action is not None:
-                    proposals.enqueue(action.genes, "cascade")
-                elif pending or again:
-                    break
-                else:
-                    exhausted = True
-                    progress.say(cascade.ending())
-                    break
-            if repeat:
-                again[pool.submit(worker.train_again, repeat.record.architecture, repeat.seed)] = repeat
-                continue
             try:
-                proposal = proposals.next()
-            except SpaceExhaustedError:
-                exhausted = True
-                progress.say(f"every network of space {run.settings.space.name} has been proposed")
+                work = _next_work(proposals, repeats, cascade, [*pending.values(), *again.values()])
+            except SearchOverError as why:
+                over = True
+                progress.say(str(why))
                 break
-            except NoFeasibleNetworkError as error:
-                if not proposals.judged and not pending:
-                    raise
-                exhausted = True
-                progress.say(f"no more networks: {error}")
+            if work is None:
                 break
-            predicted = latencies.before_training(proposal.architecture)
-            step = _step_after(proposal, predicted, proposals, latencies) if predicted else worker.measure
+            if isinstance(work, Repeat):
+                again[pool.submit(worker.train_again, work.record.architecture, work.seed)] = work
+                continue
+            predicted = latencies.before_training(work.architecture)
+            step = _step_after(work, predicted, proposals, latencies) if predicted else worker.measure
             if step is not None:
-                pending[pool.submit(step, proposal.architecture)] = proposal
+                pending[pool.submit(step, work.architecture)] = work
                 wanted -= 1
         progress.show(_status(run, proposals, [*pending.values(), *again.values()], latest))
         if not pending and not again:
@@ -107,6 +94,38 @@ def judge_trials(run: Run, pool: Pool, progress: Progress, limit: TimeLimit | No
         raise RunError(f"{gone}; go on with: bneck search {run.folder} --resume")
     if not proposals.judged:
         proposals.refuse_to_go_on()
+
+
+def _next_work(
+    proposals: Proposals, repeats: Repeats, cascade: Cascade | None, running: Sequence[Proposal | Repeat]
+) -> Proposal | Repeat | None:
+    """What a free worker begins; None where it must wait for what is running.
+
+    Raises:
+        SearchOverError: there is nothing any more.
+        NoFeasibleNetworkError: nothing at all keeps the limits.
+    """
+    if cascade is None:
+        if repeat := repeats.during(proposals.judged):
+            return repeat
+    else:
+        action = cascade.next(proposals.judged, proposals.seen, running)
+        if isinstance(action, Again):
+            return repeats.of(action.record)
+        if action is None:
+            if running:
+                return None
+            raise SearchOverError(cascade.ending())
+        proposals.enqueue(action.genes, CASCADE)
+    try:
+        return proposals.next()
+    except SpaceExhaustedError:
+        name = proposals.settings.space.name
+        raise SearchOverError(f"every network of space {name} has been proposed") from None
+    except NoFeasibleNetworkError as error:
+        if not proposals.judged and not running:
+            raise
+        raise SearchOverError(f"no more networks: {error}") from None
 
 
 def _step_after(

@@ -12,7 +12,7 @@ from ...search_space.entry import dump, parse
 from ...search_space.errors import first_line
 from ...search_space.space_file import read_space, space_to_dict
 from ..accuracy import Epoch
-from ..data import Data
+from ..data import Data, as_trained_on
 from ..recipe import read_recipe, recipe_yaml
 from ..tensor_file import STATE, WEIGHTS, read_tensors, tensors_under, write_tensors
 from .network import Supernet
@@ -78,15 +78,7 @@ class TrainedSupernet:
         Raises:
             ScorerError: it has other classes or channels.
         """
-        channels = self.space.image_channels
-        if data.image_channels != channels:
-            raise ScorerError(
-                f"{data.name} has {data.image_channels} channels, the supernet takes {channels}"
-            )
-        if data.class_names != self.class_names:
-            theirs, ours = (", ".join(names[:5]) for names in (data.class_names, self.class_names))
-            raise ScorerError(f"{data.name} has other classes ({theirs}) than the supernet ({ours})")
-        return data.normalised_by(self.pixel_mean, self.pixel_std)
+        return as_trained_on(data, self, self.space.image_channels, "supernet", ScorerError)
 
 
 _PLAIN = (

@@ -105,7 +105,7 @@ class Supernet(nn.Module):
         for number, (stage, own) in enumerate(zip(self.space.stages, self.stages, strict=True), start=1):
             assert isinstance(own, nn.ModuleList)
             depth = network.get(f"stage{number}.depth", stage.depth[0])
-            places += [place for _, place in zip(range(int(depth)), own, strict=False)]  # type: ignore[misc]
+            places += [place for place in list(own)[: int(depth)] if isinstance(place, ElasticBneck)]
         return self.space.decode(network), places
 
     def _classifier(self, hidden: int) -> ElasticLinear:
