@@ -127,11 +127,6 @@ def reliability_of_mean(single: float, trainings: float) -> float:
     return trainings * single / (1 + (trainings - 1) * single)
 
 
-def residual_reliability(table: Array, macs: Values, trainings: int = 1) -> float:
-    """The reliability of what MACs do not explain, from 0 to 1."""
-    return variances_beyond(table, macs).reliability(trainings)
-
-
 def trainings_for(single: float, wanted: float) -> int | None:
     """How many trainings have the wanted reliability together; None where one has none."""
     if single <= 0:

@@ -13,7 +13,6 @@ from bneck.evaluate.reliability import (
     icc,
     reliability_of_mean,
     residual_deviation,
-    residual_reliability,
     smooth_fit,
     student_t,
     tellable_difference,
@@ -115,12 +114,12 @@ def test_what_macs_explain_is_not_beyond_them() -> None:
     logs = np.log(MACS / 1e5)
     table = simulated(0, 0, 1) + (3 * logs - 0.5 * logs**2)[:, None]
     assert icc(table) > 0.5
-    assert residual_reliability(table, MACS, 4) < 0.1
+    assert variances_beyond(table, MACS).reliability(4) < 0.1
 
 
 def test_what_networks_do_beyond_macs_is_found_again() -> None:
     trend = 5 * np.log(MACS)[:, None]
-    found = [residual_reliability(trend + simulated(seed, 1, 1), MACS) for seed in range(10)]
+    found = [variances_beyond(trend + simulated(seed, 1, 1), MACS).reliability() for seed in range(10)]
     assert np.mean(found) == pytest.approx(0.5, abs=0.03)
     assert np.mean([icc(trend + simulated(seed, 1, 1)) for seed in range(10)]) > 0.9
 
