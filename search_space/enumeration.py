@@ -6,17 +6,19 @@ automaton whose words are networks, a block a letter: counting walks its subset 
 and finding genes is a search for an accepting path.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import fields
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
 from .architecture import Architecture, Block, Head, Stem
 from .space import BLOCK_GENES, Choice, Genes, SearchSpace, make_block
 
+Positions = frozenset["Position"]
 
-class _Position(NamedTuple):
+
+class Position(NamedTuple):
     """Before a block: `left` more blocks of a stage whose shared choices are fixed.
 
     A position after the last stage has `stage` equal to the number of stages.
@@ -30,29 +32,31 @@ class _Position(NamedTuple):
     shared: tuple[Choice, ...]
 
 
-class _Automaton:
+class Automaton:
+    """The space as a reader of blocks, one after the other, that can be at several positions at once."""
+
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
-        self.end = _Position(len(space.stages), 0, 0, 0, 0, ())
+        self.end = Position(len(space.stages), 0, 0, 0, 0, ())
         self.entries = cache(self._entries)
         self._letters_at = cache(self._letters)
 
-    def _entries(self, stage: int, channels_in: int) -> tuple[_Position, ...]:
+    def _entries(self, stage: int, channels_in: int) -> tuple[Position, ...]:
         """The positions from which a network can go on when `stage` comes next."""
         if stage == len(self.space.stages):
             return (self.end,)
         choices = self.space.stages[stage]
-        positions: list[_Position] = []
+        positions: list[Position] = []
         shared = [choices.choices(name) for name in BLOCK_GENES if name in choices.shared]
         for depth in choices.depth:
             if depth == 0:
                 positions += self.entries(stage + 1, channels_in)
                 continue
             for out, stride, *values in product(choices.out, choices.stride, *shared):
-                positions.append(_Position(stage, depth, channels_in, out, stride, tuple(values)))
+                positions.append(Position(stage, depth, channels_in, out, stride, tuple(values)))
         return tuple(positions)
 
-    def _letters(self, position: _Position) -> dict[Block, tuple[Choice, ...]]:
+    def _letters(self, position: Position) -> dict[Block, tuple[Choice, ...]]:
         stage = self.space.stages[position.stage]
         fixed = iter(position.shared)
         options = [(next(fixed),) if name in stage.shared else stage.choices(name) for name in BLOCK_GENES]
@@ -63,35 +67,53 @@ class _Automaton:
             blocks.setdefault(block, values)
         return blocks
 
-    def letters(self, position: _Position) -> dict[Block, tuple[Choice, ...]]:
+    def letters(self, position: Position) -> dict[Block, tuple[Choice, ...]]:
         """The blocks that can stand at a position, each with choices of `BLOCK_GENES` that give it."""
         return self._letters_at(position._replace(left=0))
 
-    def after(self, position: _Position) -> tuple[_Position, ...]:
+    def after(self, position: Position) -> tuple[Position, ...]:
         """Where a network can be after the block at this position."""
         if position.left == 1:
             return self.entries(position.stage + 1, position.out)
         return (position._replace(left=position.left - 1, channels_in=position.out, stride=1),)
 
+    def moves(self, positions: Positions) -> dict[Positions, list[Block]]:
+        """The blocks that can follow, each once, by the positions where a network can be after them.
+
+        The order is the same in every process.
+        """
+        alike: defaultdict[Position, set[Position]] = defaultdict(set)
+        for position in sorted(positions - {self.end}):
+            alike[position._replace(left=0)].update(self.after(position))
+        sources: defaultdict[Block, list[Position]] = defaultdict(list)
+        for position in alike:
+            for block in self.letters(position):
+                sources[block].append(position)
+        together: defaultdict[tuple[Position, ...], list[Block]] = defaultdict(list)
+        for block, where in sources.items():
+            together[tuple(where)].append(block)
+        moves: defaultdict[Positions, list[Block]] = defaultdict(list)
+        for places, blocks in together.items():
+            moves[frozenset().union(*(alike[position] for position in places))] += blocks
+        return dict(moves)
+
+
+@lru_cache(maxsize=8)
+def automaton_of(space: SearchSpace) -> Automaton:
+    """The automaton of a space, made once."""
+    return Automaton(space)
+
 
 def count_networks(space: SearchSpace) -> int:
     """The number of different architectures."""
-    automaton = _Automaton(space)
+    automaton = automaton_of(space)
 
     @cache
-    def endings(positions: frozenset[_Position]) -> int:
+    def endings(positions: Positions) -> int:
         """The number of different ways to go on from any of these positions."""
-        alike: defaultdict[_Position, set[_Position]] = defaultdict(set)
-        for position in positions - {automaton.end}:
-            alike[position._replace(left=0)].update(automaton.after(position))
-        sources: defaultdict[Block, list[_Position]] = defaultdict(list)
-        for position in alike:
-            for block in automaton.letters(position):
-                sources[block].append(position)
-        ways = int(automaton.end in positions)
-        for together, blocks in Counter(map(tuple, sources.values())).items():
-            ways += blocks * endings(frozenset().union(*(alike[position] for position in together)))
-        return ways
+        moves = automaton.moves(positions)
+        further = sum(len(blocks) * endings(after) for after, blocks in moves.items())
+        return further + (automaton.end in positions)
 
     stem = space.stem
     stems = len(stem.activation) * len(stem.kernel) * len(stem.stride)
@@ -112,7 +134,7 @@ def find_genes(space: SearchSpace, architecture: Architecture) -> Genes | None:
     if any(found[name] not in choices for name, choices in space.all_choices.items()):
         return None
 
-    automaton = _Automaton(space)
+    automaton = automaton_of(space)
     path = _path(automaton, automaton.entries(0, architecture.stem.out), architecture.blocks)
     if path is None:
         return None
@@ -135,8 +157,8 @@ def find_genes(space: SearchSpace, architecture: Architecture) -> Genes | None:
 
 
 def _path(
-    automaton: _Automaton, starts: tuple[_Position, ...], blocks: tuple[Block, ...]
-) -> list[_Position] | None:
+    automaton: Automaton, starts: tuple[Position, ...], blocks: tuple[Block, ...]
+) -> list[Position] | None:
     """One way to spell the blocks, found from the last block back; None where there is none."""
     reached = [dict.fromkeys(starts)]
     for block in blocks:
@@ -150,7 +172,7 @@ def _path(
     goal = automaton.end
     if goal not in reached[-1]:
         return None
-    path: list[_Position] = []
+    path: list[Position] = []
     for positions, block in zip(reversed(reached[:-1]), reversed(blocks), strict=True):
         goal = next(
             position

@@ -192,7 +192,7 @@ class SearchSpace:
                     f"space {self.name}: gene {name} is missing; its choices are {_listed(choices)}"
                 )
             value = genes.get(name, choices[0])
-            if not any(type(value) is type(choice) and value == choice for choice in choices):
+            if value not in choices or type(value) is not type(choices[choices.index(value)]):
                 raise SpaceError(f"space {self.name}: {name} must be {_listed(choices)}, got {value}")
             full[name] = value
         return full
@@ -225,6 +225,31 @@ class SearchSpace:
             image_channels=self.image_channels,
             classes=self.classes,
         )
+
+    def has_effect(self, gene: str, genes: Mapping[str, Choice]) -> bool:
+        """Whether a gene's block or stage is there; other values of one that is not change nothing."""
+        return gene not in self.without_effect(genes)
+
+    def without_effect(self, genes: Mapping[str, Choice]) -> frozenset[str]:
+        """The genes whose block or stage a depth leaves out."""
+        depths = self._depths
+        left_out = (names[int(genes.get(place, depth))] for place, (depth, names) in depths.items())
+        return frozenset().union(*left_out)
+
+    @cached_property
+    def _depths(self) -> dict[str, tuple[int, dict[int, frozenset[str]]]]:
+        """For each stage's depth: its first choice, and the genes that each choice leaves without effect."""
+        found = {}
+        for number, stage in enumerate(self.stages, start=1):
+            place = f"stage{number}"
+            own = [gene.name for gene in self.genes if gene.name.startswith(f"{place}.")]
+            needed = {name: _least_depth(name) for name in own if name != f"{place}.depth"}
+            idle = {
+                depth: frozenset(name for name, least in needed.items() if least > depth)
+                for depth in stage.depth
+            }
+            found[f"{place}.depth"] = stage.depth[0], idle
+        return found
 
     def sample(self, rng: random.Random) -> Genes:
         """Genes drawn evenly and independently (so not every network is equally likely)."""
@@ -280,6 +305,12 @@ class SearchSpace:
         from .enumeration import count_networks
 
         return count_networks(self)
+
+
+def _least_depth(gene: str) -> int:
+    """Of `stage2.block3.kernel` 3, of `stage2.kernel` 1."""
+    _, *inner, _ = gene.split(".")
+    return int(inner[0].removeprefix("block")) if inner else 1
 
 
 def make_block(

@@ -294,6 +294,33 @@ def test_genes_without_effect_change_neither_the_network_nor_its_encoding() -> N
     }
 
 
+def test_a_gene_has_an_effect_where_its_stage_and_its_block_are_there() -> None:
+    space = space_of(
+        "{out: [8, 16], kernel: [3, 5], expansion: [2, 3], depth: [0, 1, 2], shared: [expansion]}\n"
+        "{out: 8, kernel: [3, 5], expansion: 2}"
+    )
+    always = {"stage1.depth", "stage2.block1.kernel"}
+    first = always | {"stage1.out", "stage1.expansion", "stage1.block1.kernel"}
+    genes: Genes = {gene.name: gene.choices[0] for gene in space.genes}
+    found = [
+        {gene.name for gene in space.genes if space.has_effect(gene.name, {**genes, "stage1.depth": depth})}
+        for depth in (0, 1, 2)
+    ]
+    assert found == [always, first, first | {"stage1.block2.kernel"}]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_gene_without_its_block_never_changes_the_network(name: str) -> None:
+    space, rng = preset(name), random.Random(2)
+    idle = 0
+    for _ in range(20):
+        genes, others = space.sample(rng), space.sample(rng)
+        changed = {key: others[key] for key in genes if not space.has_effect(key, genes)}
+        idle += len(changed)
+        assert space.decode({**genes, **changed}) == space.decode(genes)
+    assert idle > 0
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_mutant_differs_in_one_gene_and_is_another_network(name: str) -> None:
     space, rng = preset(name), random.Random(3)
