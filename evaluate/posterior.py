@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from .reliability import Array
 
@@ -15,8 +16,14 @@ def one_thread() -> Iterator[None]:
     """Linear algebra of numpy on one thread: small matrices gain nothing from more, which would wait for
     cores that train, and round otherwise.
     """
-    with threadpool_limits(1, "blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         yield
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those loaded when it is first asked, numpy's among them: to look for them takes milliseconds."""
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True, eq=False)

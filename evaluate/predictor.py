@@ -1,7 +1,8 @@
 """What a network's accuracy is likely to be, from its trainings, those of others, and cheap judges.
 
-A network's accuracy is the sum of a rising trend in log MACs, what its features tell beyond MACs, what
-judges tell beyond MACs, and what nothing tells (its structure); the mean of its trainings adds noise.
+A network's accuracy is the sum of a rising trend in log MACs, what its features tell beyond MACs, what its
+genes tell where they are among the features, what judges tell beyond MACs, and what nothing tells (its
+structure); the mean of its trainings adds noise.
 All are normal, so what is believed of any networks is a normal distribution in closed form; how much
 each part varies is the likeliest under priors that let few trainings change little.
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from ..search_space.errors import ScorerError
 from .posterior import Posterior, one_thread
-from .predictor_parts import CURVE, FEATURES, SLOPE, STRUCTURE, Places, Scaling, covariances
+from .predictor_parts import CONSTANT, CURVE, SLOPE, Places, Scaling, covariances
 from .predictor_prior import JITTER, Prior, Seen, likeliest
 from .reliability import Array, Values
 
@@ -114,6 +115,18 @@ class Predictor:
         scale = self.prior.scale
         return Posterior(self.prior.centre + scale * mean, scale**2 * (covariance + covariance.T) / 2)
 
+    @property
+    @one_thread()
+    def fitted(self) -> Array:
+        """`n`: the expected values of the trained networks, without the noise of their trainings.
+
+        As `posterior(...).mean` of them, at no cost.
+        """
+        noise = self.prior.noise / self.trainings + JITTER
+        left = self.scaled - noise * (self._root.T @ self._surprise)
+        found: Array = self.prior.centre + self.prior.scale * left
+        return found
+
     @cached_property
     @one_thread()
     def weights(self) -> dict[str, float]:
@@ -124,7 +137,8 @@ class Predictor:
         kernels = self._parts(self.known, self.known)
         trend = kernels[SLOPE] + kernels[CURVE]
         found = {TREND: self._variance(trend, self.prior.rise * self.known.macs)}
-        found |= {name: self._variance(kernels[name]) for name in (FEATURES, *self.judges, STRUCTURE)}
+        others = (name for name in kernels if name not in (CONSTANT, SLOPE, CURVE))
+        found |= {name: self._variance(kernels[name]) for name in others}
         total = sum(found.values())
         shares = {name: variance / total if total > 0 else 0.0 for name, variance in found.items()}
         return shares | dict.fromkeys(self.dropped, 0.0)
@@ -151,12 +165,17 @@ class Predictor:
     @property
     def beyond_rise(self) -> Array:
         """`n`: the values in units of the prior's scale, less what its rise expects."""
-        even: Array = (self.values - self.prior.centre) / self.prior.scale
-        return even - self.prior.rise * self.known.macs
+        return self.scaled - self.prior.rise * self.known.macs
+
+    @property
+    def scaled(self) -> Array:
+        """`n`: the values less the prior's centre, in units of its scale."""
+        found: Array = (self.values - self.prior.centre) / self.prior.scale
+        return found
 
     def _parts(self, one: Places, other: Places) -> dict[str, Array]:
         kernels = self.kernels(one, other)
-        return {name: variance * kernels[name] for name, variance in self.prior.parts.items()}
+        return {n: variance * kernels[n] for n, variance in self.prior.parts.items() if n in kernels}
 
     def kernels(self, one: Places, other: Places) -> dict[str, Array]:
         """The covariances of each part at variance 1, judges by their reliability."""
@@ -173,11 +192,12 @@ def fit(
     trainings: Sequence[int] | npt.NDArray[np.int64],
     noise: float | None,
     judges: Mapping[str, Judge] | None = None,
+    least_gain: float = LEAST_GAIN,
 ) -> Predictor:
     """The likeliest model of some trained networks, with the judges that add something.
 
     Judges are dropped one at a time, the least useful first, while leaving one out costs less
-    likelihood than `LEAST_GAIN`. The order of the networks and the units
+    likelihood than `least_gain`. The order of the networks and the units
     of values, features and scores change nothing; the same arguments give the same model.
 
     Args:
@@ -207,11 +227,11 @@ def fit(
         without = {name: likeliest(seen, prior, [other for other in kept if other != name]) for name in kept}
         least = max(kept, key=lambda name: without[name][1])
         gain = density - without[least][1]
-        if gain >= LEAST_GAIN:
+        if gain >= least_gain:
             break
         dropped[least] = (
             f"judge {least} adds too little to what MACs, features and other judges tell: its log-likelihood "
-            f"ratio is {max(gain, 0.0):.2f}, and {LEAST_GAIN} is asked for"
+            f"ratio is {max(gain, 0.0):.2f}, and {least_gain} is asked for"
         )
         kept.remove(least)
         likely, density = without[least]

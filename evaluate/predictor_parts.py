@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .features import MACS
+from .gene_features import part_of
+from .predictor_genes import GenePlaces, GeneScaling, gene_covariances
 from .reliability import Array
 
 CONSTANT, SLOPE, CURVE, FEATURES, STRUCTURE = "constant", "slope", "curve", "features", "structure"
@@ -27,12 +29,14 @@ class Places:
         macs: `n` logarithms, scaled.
         features: `n x p`, scaled, without what MACs tell of them.
         judges: `n` normal scores each, without what MACs tell of them.
+        genes: and sizes beyond MACs; None where they are not told.
     """
 
     keys: tuple[str, ...]
     macs: Array
     features: Array
     judges: Mapping[str, Array]
+    genes: GenePlaces | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,7 @@ class Scaling:
     line: Line
     rankings: Mapping[str, Ranking] = field(default_factory=dict)
     lines: Mapping[str, Line] = field(default_factory=dict)
+    genes: GeneScaling | None = None
 
     @classmethod
     def of(
@@ -125,17 +130,19 @@ class Scaling:
         even = (macs - centre) / scale
         rankings = {name: Ranking.of(known[name]) for name in scores}
         lines = {name: Line.of(rankings[name](scores[name])[:, None], even) for name in scores}
-        line = Line.of(features[:, [name != MACS for name in names]], even)
-        return cls(tuple(names), centre, scale, line, rankings, lines)
+        line = Line.of(features[:, [_is_feature(name) for name in names]], even)
+        genes = GeneScaling.of(names, features)
+        return cls(tuple(names), centre, scale, line, rankings, lines, genes)
 
     def places(self, keys: Sequence[str], features: Array, scores: Mapping[str, Sequence[float]]) -> Places:
         macs = (features[:, self.names.index(MACS)] - self.macs_centre) / self.macs_scale
-        others = features[:, [name != MACS for name in self.names]]
+        others = features[:, [_is_feature(name) for name in self.names]]
         judges = {
             name: self.lines[name].left(ranking(scores[name])[:, None], macs)[:, 0]
             for name, ranking in self.rankings.items()
         }
-        return Places(tuple(keys), macs, self.line.left(others, macs), judges)
+        genes = self.genes.places(features) if self.genes else None
+        return Places(tuple(keys), macs, self.line.left(others, macs), judges, genes)
 
 
 def covariances(one: Places, other: Places) -> dict[str, Array]:
@@ -148,7 +155,14 @@ def covariances(one: Places, other: Places) -> dict[str, Array]:
         FEATURES: _alike(one.features, other.features),
         STRUCTURE: same.astype(np.float64),
     }
+    if one.genes and other.genes:
+        found |= gene_covariances(one.genes, other.genes)
     return found | {name: np.outer(mine, other.judges[name]) for name, mine in one.judges.items()}
+
+
+def _is_feature(name: str) -> bool:
+    """Whether a column is of the whole network, and not MACs."""
+    return name != MACS and part_of(name) is None
 
 
 def _alike(one: Array, other: Array) -> Array:

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.optimize import minimize  # at once: `one_thread` limits what is loaded by then
 
+from .predictor_genes import BEND, GENES, SIZES, STAGES, WHOLE
 from .predictor_parts import CONSTANT, CURVE, FEATURES, SLOPE, STRUCTURE
 from .reliability import Array
 
@@ -35,10 +37,16 @@ class _Belief:
 _BELIEFS = {
     CURVE: _Belief(0.3, 0.5),
     FEATURES: _Belief(0.7, 0.05),
+    SIZES: _Belief(0.7, 0.05),
+    BEND: _Belief(0.7, 0.05),
+    GENES: _Belief(0.7, 0.05),
+    WHOLE: _Belief(0.7, 0.05),
+    STAGES: _Belief(0.7, 0.05),
     STRUCTURE: _Belief(0.5, 1.25),
     NOISE: _Belief(0.7, 1.0),
 }
 _JUDGE = _Belief(0.7)
+_FOUND = (CURVE, FEATURES, SIZES, BEND, GENES, WHOLE, STAGES, STRUCTURE)
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class Prior:
         slope: variance of the slope.
         curve: variance of what bends the slope.
         features: variance of what features tell beyond MACs.
+        sizes, bend: variance of what sizes tell beyond MACs, along straight lines and around them.
+        genes, whole, stages: variance of what single genes tell, all together, and those of each stage.
         structure: variance of what nothing tells but a training of the network itself.
         noise: variance of one training.
         judges: variance of what each judge tells beyond MACs, were it fully reliable.
@@ -64,6 +74,11 @@ class Prior:
     slope: float = 0.16
     curve: float = 0.0
     features: float = 0.0
+    sizes: float = 0.0
+    bend: float = 0.0
+    genes: float = 0.0
+    whole: float = 0.0
+    stages: float = 0.0
     structure: float = 0.0
     noise: float = 0.0
     judges: Mapping[str, float] = field(default_factory=dict)
@@ -76,6 +91,11 @@ class Prior:
             SLOPE: self.slope,
             CURVE: self.curve,
             FEATURES: self.features,
+            SIZES: self.sizes,
+            BEND: self.bend,
+            GENES: self.genes,
+            WHOLE: self.whole,
+            STAGES: self.stages,
             STRUCTURE: self.structure,
         }
         return own | dict(self.judges)
@@ -105,9 +125,7 @@ def likeliest(seen: Seen, prior: Prior, judges: Sequence[str]) -> tuple[Prior, f
         prior: tells all but the variances of curve, features, structure, judges and noise.
         judges: those that may count.
     """
-    from scipy.optimize import minimize
-
-    names = [name for name in (CURVE, FEATURES, STRUCTURE) if seen.parts[name].any()]
+    names = [name for name in _FOUND if name in seen.parts and seen.parts[name].any()]
     kernels = [seen.parts[name] for name in (*names, *judges)]
     names += judges
     fixed = prior.constant * seen.parts[CONSTANT] + prior.slope * seen.parts[SLOPE]
@@ -145,7 +163,7 @@ def likeliest(seen: Seen, prior: Prior, judges: Sequence[str]) -> tuple[Prior, f
     variances = dict(zip(names, np.exp(best.x).tolist(), strict=True))
     likely = replace(
         prior,
-        **{name: variances.get(name, 0.0) for name in (CURVE, FEATURES, STRUCTURE)},
+        **{name: variances.get(name, 0.0) for name in _FOUND},
         noise=variances.get(NOISE, seen.noise or 0.0),
         judges={name: variances[name] for name in judges},
     )

@@ -175,7 +175,7 @@ def test_the_variances_are_the_likeliest_by_scipys_density(noise: float | None) 
 
     def by_scipy(variances: dict[str, float]) -> float:
         parts = prior.parts | {n: v for n, v in variances.items() if n != "noise"}
-        covariance = sum(v * kernels[n] for n, v in parts.items())
+        covariance = sum(v * kernels[n] for n, v in parts.items() if n in kernels)
         covariance += np.diag(variances["noise"] * shares + JITTER)
         seen = multivariate_normal(np.zeros(60), covariance).logpdf(values) + 30 * np.log(2 * np.pi)
         # the beliefs: power / 2 * log(v) - v / (2 width**2)
