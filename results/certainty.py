@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluate import Goals
+from ..evaluate import Goals, Objective
 from ..evaluate.noise import Noise, noise_of
 from ..evaluate.reliability import Array
 from .front import losses_of
@@ -40,6 +40,7 @@ class Certainty:
     Attributes:
         records: `n` judged networks.
         draws: `d x n` true accuracies, each row one way the truth may be.
+        factors: `n`, what an accuracy is multiplied by to be the objective: 1, unless that is the reward.
         rivals: `n x n`: whether the second would be no worse than the first in every other objective.
         repeats: trainings that the noise is told from.
     """
@@ -47,8 +48,15 @@ class Certainty:
     noise: Noise
     records: tuple[Record, ...]
     draws: Array
+    factors: Array
     rivals: NDArray[np.bool_]
     repeats: int
+
+    @cached_property
+    def _merits(self) -> Array:
+        """`d x n`: what decides who is better, the accuracy or the reward."""
+        found: Array = self.draws * self.factors
+        return found
 
     @cached_property
     def probabilities(self) -> Array:
@@ -56,8 +64,8 @@ class Certainty:
         best = np.full(self.draws.shape, -np.inf)
         for place, others in enumerate(self.rivals):
             if others.any():
-                best[:, place] = self.draws[:, others].max(1)
-        found: Array = (self.draws > best).mean(0)
+                best[:, place] = self._merits[:, others].max(1)
+        found: Array = (self._merits > best).mean(0)
         return found
 
     @cached_property
@@ -85,8 +93,8 @@ class Certainty:
         return float(low), float(high)
 
     def ahead(self, one: Record, other: Record) -> Estimate:
-        """How far the first is truly ahead of the second, with its 95% interval."""
-        apart = self.draws[:, self._places[one.key]] - self.draws[:, self._places[other.key]]
+        """How far the first is truly ahead of the second in accuracy (or reward), with its 95% interval."""
+        apart = self._merits[:, self._places[one.key]] - self._merits[:, self._places[other.key]]
         low, high = np.quantile(apart, (_TAIL, 1 - _TAIL))
         return Estimate(float(apart.mean()), float(low), float(high))
 
@@ -96,7 +104,7 @@ class Certainty:
         return [other for other, found in apart if found.low <= 0 <= found.high]
 
     def replacements(self, record: Record) -> list[Record]:
-        """The networks that cost no more in any way, and are not told to be less accurate."""
+        """Those that are no worse in any other objective, and not told to have less accuracy (or reward)."""
         rivals = self.rivals[self._places[record.key]]
         rest = (each for each, may in zip(self.records, rivals, strict=True) if may)
         return [each for each in rest if self.ahead(record, each).low <= 0]
@@ -111,11 +119,12 @@ class Certainty:
 def certainty_of(records: Iterable[Record], goals: Goals) -> Certainty | None:
     """What the judged of these records let one believe; the same records give the same draws.
 
-    None where accuracy is no objective, or where no network was trained twice: then the noise is not known.
+    None where accuracy decides no objective, or where no network was trained twice, so that the noise is
+    not known.
     """
     judged = tuple(record for record in records if record.state == "judged" and record.trainings)
     noise = noise_of(table_of(judged))
-    if noise is None or all(each.quantity != "accuracy" for each in goals.objectives):
+    if noise is None or not goals.of_accuracy:
         return None
     draws = true_accuracies(
         means=np.array([record.top1 for record in judged]),
@@ -124,10 +133,14 @@ def certainty_of(records: Iterable[Record], goals: Goals) -> Certainty | None:
         noise=noise,
         least_deviation=_STEP / max(record.trainings[0].images for record in judged),
     )
-    others = tuple(each for each in goals.objectives if each.quantity != "accuracy")
+    others = tuple(each for each in goals.objectives if not each.of_accuracy)
     costs = np.array([losses_of(record, others) for record in judged]).reshape(len(judged), len(others))
     rivals = (costs[None, :, :] <= costs[:, None, :]).all(2) & ~np.eye(len(judged), dtype=np.bool_)
-    return Certainty(noise, judged, draws, rivals, sum(len(record.repeats) for record in judged))
+    factors = np.array(
+        [goals.merit.factor(record.cost, record.latency) for record in judged], dtype=np.float64
+    )
+    repeats = sum(len(record.repeats) for record in judged)
+    return Certainty(noise, judged, draws, factors, rivals, repeats)
 
 
 def true_accuracies(
@@ -230,5 +243,10 @@ def _deviations(noise: Noise) -> Array:
 
 def most_accurate(records: Sequence[Record]) -> Record | None:
     """Of the trained ones, by the mean of their trainings."""
+    return best_by(Objective("accuracy"), records)
+
+
+def best_by(merit: Objective, records: Sequence[Record]) -> Record | None:
+    """Of the trained ones, that of the highest accuracy or reward."""
     trained = [record for record in records if record.trainings]
-    return max(trained, key=lambda record: record.top1, default=None)
+    return max(trained, key=lambda record: record.value(merit), default=None)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from ..evaluate import Goals
-from .certainty import SURE, Certainty, most_accurate
-from .describe import count_of, listed, same_accuracy
+from ..evaluate import Goals, Objective
+from .certainty import SURE, Certainty, best_by
+from .describe import count_of, listed, superlative
 from .record import Record
 
 _MOST_LISTED = 12
@@ -51,19 +51,19 @@ def images_text(records: Iterable[Record], certainty: Certainty | None) -> str:
 
 
 def group_text(records: Sequence[Record], goals: Goals, certainty: Certainty | None) -> str:
-    """Which of these records the most accurate one is not told apart from; empty for less than two."""
+    """Which of these records the best one is not told apart from; empty for less than two."""
     known = [record for record in records if record.trainings]
-    best = most_accurate(known)
+    best, called = best_by(goals.merit, known), superlative(goals)
     if best is None or len(known) < 2:
         return ""
     if certainty is None:
-        return _overlap_text(best, known)
+        return _overlap_text(best, known, goals)
     level = certainty.alike(best, known)
     if not level:
-        return f"Trial {best.trial} is the most accurate, beyond chance (95%)."
+        return f"Trial {best.trial} is the {called}, beyond chance (95%)."
     alone = len(goals.objectives) == 1
     chance = f" the best with {percent(certainty.on_front_probability(best))}," if alone else ""
-    return f"The most accurate, trial {best.trial},{chance} is not told apart from {_trials(level)} (95%)."
+    return f"The {called}, trial {best.trial},{chance} is not told apart from {_trials(level)} (95%)."
 
 
 def front_text(front: Sequence[Record], certainty: Certainty) -> str:
@@ -89,15 +89,28 @@ def _groups(rivals: Sequence[Record], goals: Goals, certainty: Certainty | None)
     return found
 
 
-def _overlap_text(best: Record, known: Sequence[Record]) -> str:
-    images = f"{best.trainings[0].images:,} validation images"
-    level = same_accuracy(best, known)
+def _overlap_text(best: Record, known: Sequence[Record], goals: Goals) -> str:
+    images, called = f"{best.trainings[0].images:,} validation images", superlative(goals)
+    level = _level(best, known, goals.merit)
     if not level:
-        return f"Trial {best.trial} is the most accurate, beyond the 95% margins that {images} leave."
+        return f"Trial {best.trial} is the {called}, beyond the 95% margins that {images} leave."
     return (
-        f"On {images} the most accurate, trial {best.trial}, is not told apart from {_trials(level)} "
+        f"On {images} the {called}, trial {best.trial}, is not told apart from {_trials(level)} "
         "(95% intervals overlap)."
     )
+
+
+def _level(best: Record, known: Sequence[Record], merit: Objective) -> list[Record]:
+    """Those whose 95% interval of accuracy or reward, as the images leave it, overlaps that of the best."""
+
+    def margin(record: Record) -> float:
+        return record.images_margin * (merit.factor(record.cost, record.latency) or 1.0)
+
+    return [
+        each
+        for each in known
+        if each is not best and abs(each.value(merit) - best.value(merit)) <= margin(each) + margin(best)
+    ]
 
 
 def _trials(records: Sequence[Record]) -> str:

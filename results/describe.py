@@ -4,7 +4,8 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
-from ..evaluate import Accuracy, Constraint, Goals, Latency, Quantity, short_count
+from ..evaluate import Accuracy, Constraint, Goals, Latency, Objective, Quantity, short_count
+from ..evaluate.goals import REWARD_EXPONENT
 from ..evaluate.noise import Noise
 from ..search_space import Architecture, Block, Cost
 from .record import Record
@@ -14,6 +15,7 @@ AXIS_TITLES: dict[Quantity, str] = {
     "latency": "latency, ms",
     "macs": "MACs",
     "params": "parameters",
+    "reward": "reward",
 }
 _SHORT_NAMES = {"hardswish": "hswish", "none": ""}
 
@@ -32,8 +34,13 @@ def limit_on(quantity: Quantity, goals: Goals, reference_ms: float) -> float | N
     """
     for constraint in goals.constraints:
         if constraint.quantity == quantity:
-            return constraint.limit * (reference_ms if constraint.unit == "x" else 1) or None
+            return in_unit(constraint, reference_ms)
     return None
+
+
+def in_unit(constraint: Constraint, reference_ms: float) -> float | None:
+    """A limit or target in MACs, parameters or milliseconds; None while the reference is not measured."""
+    return constraint.limit * (reference_ms if constraint.unit == "x" else 1) or None
 
 
 def limits_text(goals: Goals, reference_ms: float) -> str:
@@ -50,12 +57,26 @@ def limits_text(goals: Goals, reference_ms: float) -> str:
     return ", ".join(told(constraint) for constraint in goals.constraints) or "none"
 
 
+def superlative(goals: Goals) -> str:
+    """What the best network is called: `the ... , trial 7`."""
+    return "best by reward" if goals.reward else "most accurate"
+
+
+def reward_text(reward: Objective) -> str:
+    """`accuracy × (latency / 0.5x)^-0.07`."""
+    assert reward.target
+    value = AXIS_TITLES[reward.target.quantity].partition(",")[0]
+    return f"accuracy × ({value} / {reward.target.limit_text})^{REWARD_EXPONENT}"
+
+
 def value_text(quantity: Quantity, value: float) -> str:
     """A value with its unit; an accuracy is a share."""
     if quantity == "accuracy":
         return f"{100 * value:.1f}%"
     if quantity == "latency":
         return milliseconds(value)
+    if quantity == "reward":
+        return f"reward {value:.4f}"
     return f"{short_count(value)} {AXIS_TITLES[quantity]}"
 
 

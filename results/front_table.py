@@ -65,6 +65,7 @@ class FrontTable:
     def _columns(self) -> list[str]:
         return [
             "trial, key",
+            *(["reward"] if self.goals.reward else []),
             "validation accuracy",
             *(["truly on the front", "may be replaced by trials"] if self.certainty else []),
             *([] if self.certainty else ["not told apart from trials"]),
@@ -104,6 +105,7 @@ class FrontTable:
     ) -> Html:
         cells = [
             joined([name, tag("small", tag("code", known.architecture.key))]),
+            *([self._reward(known)] if self.goals.reward else []),
             *self._accuracy(known),
             *([test] if self._tested else []),
             _latency(known.latency),
@@ -117,6 +119,11 @@ class FrontTable:
         details = tag("details", tag("summary", f"{stem}; {head}"), strip, below, id=ident)
         more = tag("tr", tag("td", details, colspan=str(len(cells))), class_="more")
         return joined([table_row(cells), more])
+
+    def _reward(self, known: Record | Baseline) -> str:
+        trained = known if isinstance(known, Record) else known.accuracy
+        factor = self.goals.merit.factor(known.cost, known.latency)
+        return _NOTHING if factor is None else f"{trained.top1 * factor:.4f}"
 
     def _accuracy(self, known: Record | Baseline) -> list[object]:
         """The cells that tell accuracy and how sure it is."""

@@ -14,7 +14,7 @@ class Box:
     """The part of the objectives that counts: from the ideal (100% right, at no cost) to the worst.
 
     Attributes:
-        worst: by objective, in its unit: accuracy 0; otherwise the limit, or without one the most
+        worst: by objective, in its unit: accuracy (or reward) 0; otherwise the limit, or without one the most
             that a judged network has.
     """
 
@@ -23,7 +23,7 @@ class Box:
 
     def share(self, losses: Sequence[Sequence[float]]) -> float:
         """The part of the box that these losses dominate, from 0 to 1."""
-        ideal = tuple(-1.0 if objective.quantity == "accuracy" else 0.0 for objective in self.objectives)
+        ideal = tuple(-1.0 if objective.of_accuracy else 0.0 for objective in self.objectives)
         return hypervolume(losses, self.worst) / hypervolume([ideal], self.worst)
 
 
@@ -35,7 +35,7 @@ def box_of(judged: Sequence[Record], goals: Goals, reference_ms: float) -> Box:
     """
 
     def worst(objective: Objective) -> float:
-        if objective.quantity == "accuracy":
+        if objective.of_accuracy:
             return 0.0
         limit = limit_on(objective.quantity, goals, reference_ms)
         return limit or max(record.value(objective) for record in judged)

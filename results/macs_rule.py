@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluate import short_count
+from ..evaluate import Goals, short_count
 from ..evaluate.agreement import bootstrap, spearman
 from .certainty import Certainty, most_accurate
 from .noise_report import Estimate
@@ -71,9 +71,14 @@ class MacsRule:
 
 
 def macs_rule(
-    judged: Sequence[Record], front: Sequence[Record], certainty: Certainty | None
+    judged: Sequence[Record], front: Sequence[Record], certainty: Certainty | None, goals: Goals
 ) -> MacsRule | None:
-    """The rule held against what was found; None where too few networks of different size were judged."""
+    """The rule held against what was found; None where too few networks of different size were judged.
+
+    None too where the reward is the objective: the largest network is not what it asks for.
+    """
+    if goals.reward:
+        return None
     trained = [record for record in judged if record.trainings]
     best = most_accurate(front)
     macs = np.array([record.cost.macs for record in trained], dtype=np.float64)

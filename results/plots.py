@@ -3,15 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from ..evaluate import Accuracy, Goals, Quantity
+from ..evaluate.goals import REWARD_EXPONENT
 from ..evaluate.noise import Noise
 from .certainty import Certainty
 from .certainty_text import percent
 from .describe import (
     AXIS_TITLES,
     accuracy_text,
+    count_of,
+    in_unit,
     limit_on,
     milliseconds,
     network_lines,
@@ -29,8 +33,9 @@ _BEYOND = 1.5
 
 
 def x_quantity(goals: Goals) -> Quantity:
-    """What accuracy is drawn against: the first other objective, else the last limit, else MACs."""
-    others: list[Quantity] = [each.quantity for each in goals.objectives if each.quantity != "accuracy"]
+    """What accuracy is drawn against: the first other objective or target, else the last limit, else MACs."""
+    looked_at = [each.target or each for each in goals.objectives]
+    others: list[Quantity] = [each.quantity for each in looked_at if each.quantity != "accuracy"]
     limited: list[Quantity] = [each.quantity for each in reversed(goals.constraints)]
     return [*others, *limited, "macs"][0]
 
@@ -60,8 +65,9 @@ def pareto_figure(
     best = [record for record in judged if record.trial in on_front]
     rest = [record for record in judged if record.trial not in on_front]
     refused = [record for record in records if record.state == "infeasible"]
+    stopped = [record for record in placed if record.state == "stopped"]
     limit = limit_on(x, goals, reference_ms)
-    left, right = _x_range(_xs([*judged, *baselines], x), limit, _xs(refused, x))
+    left, right = _x_range(_xs([*judged, *stopped, *baselines], x), limit, _xs(refused, x))
 
     figure = go.Figure(layout={"template": TEMPLATE, "showlegend": True})
     figure.update_xaxes(title=AXIS_TITLES[x], range=[left, right], **ticks(x))
@@ -73,21 +79,33 @@ def pareto_figure(
             yaxis={"domain": [0.1, 1]},
             yaxis2={"domain": [0, 0.07], "range": [-1, 1], "visible": False, "fixedrange": True},
         )
+    if stopped:
+        figure.add_trace(_stopped_trace(stopped, x, checks))
     # Always there: without a trace on it plotly would not draw the axis.
     name = f"{'beaten' if several else 'judged'} ({len(rest)})"
     dots = {"color": BLUE, "symbol": "circle", "size": 8}
     figure.add_trace(_judged_trace(rest, x, checks, certainty, name, dots).update(opacity=0.55))
     if best and {each.quantity for each in goals.objectives} == {"accuracy", x}:
         figure.add_trace(_step_trace(best, x, right))
+    target = goals.reward.target if goals.reward else None
+    if best and target and target.quantity == x:
+        figure.add_trace(_equal_reward_trace(best[0], x, left, right))
     if best:
         name = f"{'front' if several else 'best'} ({len(best)})"
         figure.add_trace(_front_trace(best, x, checks, certainty, goals, name))
     if baselines:
         noise = certainty.noise if certainty else None
         figure.add_trace(_baseline_trace(baselines, x, left, right, noise))
+    aim = in_unit(target, reference_ms) if target and target.quantity == x else None
     if limit:
         roomy = limit < (left + right) / 2
         figure.add_shape(_limit_line(limit, f"limit {value_text(x, limit)}", "left" if roomy else "right"))
+    if aim and left < aim < right:
+        roomy = aim < (left + right) / 2
+        line = _limit_line(aim, f"target {value_text(x, aim)}", "left" if roomy else "right")
+        line["line"]["dash"] = "dot"
+        line["label"] |= {"textposition": "start", "yanchor": "bottom"}
+        figure.add_shape(line)
     if not judged and not baselines:
         text = "no network is judged yet"
         place = {"x": 0.5, "y": 0.55, "xref": "paper", "yref": "paper"}
@@ -144,6 +162,8 @@ def _hover(known: Record | Baseline, title: str, noise: Noise | None, more: Sequ
 
 def _judged_hover(record: Record, check: Check | None, certainty: Certainty | None) -> str:
     more: list[str] = []
+    if record.state == "stopped":
+        more.append(f"stopped at {count_of(record.epochs, 'epoch')}")
     if len(record.trainings) > 1:
         alone = ", ".join(f"{100 * each.top1:.1f}% (seed {each.seed})" for each in record.trainings)
         more.append(f"its trainings: {alone}")
@@ -177,6 +197,14 @@ def _judged_trace(
     )
 
 
+def _stopped_trace(stopped: Sequence[Record], x: Quantity, checks: Mapping[str, Check]) -> go.Scatter:
+    """Hidden until it is asked for: accuracies of fewer epochs than the others."""
+    rings = {"color": GREY, "symbol": "circle-open", "size": 7}
+    name = f"stopped early ({len(stopped)})"
+    trace = _judged_trace(stopped, x, checks, None, name, rings)
+    return trace.update(opacity=0.6, visible="legendonly", legendrank=1500)
+
+
 def _front_trace(
     front: Sequence[Record],
     x: Quantity,
@@ -199,7 +227,7 @@ def _front_trace(
             "arrayminus": [(1 - each.ratio_low / each.ratio) * each.latency_ms for each in known],
             **bars,
         }
-    third = [each for each in goals.objectives if each.quantity not in ("accuracy", x)]
+    third = [each for each in goals.objectives if not each.of_accuracy and each.quantity != x]
     if third:
         bar = {
             "title": third[0].unit,
@@ -229,6 +257,22 @@ def _step_trace(front: Sequence[Record], x: Quantity, right: float) -> go.Scatte
         hoverinfo="skip",
         showlegend=False,
         name="step",
+    )
+
+
+def _equal_reward_trace(best: Record, x: Quantity, left: float, right: float) -> go.Scatter:
+    """The accuracy that a network of so much cost needs for the reward of the best one."""
+    [place] = _xs([best], x)
+    values = np.geomspace(max(left, 0.01 * right), right, 101)
+    percents = _percent(best) * (values / place) ** -REWARD_EXPONENT
+    possible = percents <= 100
+    return go.Scatter(
+        x=values[possible].tolist(),
+        y=percents[possible].tolist(),
+        mode="lines",
+        line={"dash": "dot", "color": ORANGE, "width": 1.5},
+        hoverinfo="skip",
+        name="as high a reward",
     )
 
 

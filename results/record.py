@@ -6,13 +6,13 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..evaluate import Accuracy, Epoch, Latency, Objective, wilson_margin
-from ..evaluate.noise import seed_effects
+from ..evaluate.noise import LEAST_FREEDOM, noise_of, seed_effects
 from ..search_space import Architecture, Cost, SearchSpace, cost
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-State = Literal["judged", "infeasible", "repeat", "failed", "interrupted", "running", "waiting"]
+State = Literal["judged", "stopped", "infeasible", "repeat", "failed", "interrupted", "running", "waiting"]
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,16 @@ class Record:
     Attributes:
         trial: Optuna's number.
         source: `sampler`, or the name of the published network it was enqueued as.
-        state: `judged` is trained and within the limits; `infeasible` broke a limit, mostly
-            before training; `repeat` had been judged before; `failed` gave no result.
+        state: `judged` is trained to the end and within the limits; `stopped` is trained to a lower rung
+            so far; `infeasible` broke a limit, mostly before training; `repeat` had been judged before;
+            `failed` gave no result.
         violations: by limit, at most 0 where it holds; a limit that was not reached repeats the
             violation that stopped the trial.
         seconds: from the proposal to the verdict.
-        accuracy: of the first training, whose weights are kept.
+        accuracy: of the first training, whose weights are kept; of one that was stopped, so far.
         repeats: trainings of the same network with other seeds.
         seed_effects: what seeds do to all networks of the run alike, where that is told.
+        at_rungs: the accuracies of the first training by its epochs, where the best alone go on.
     """
 
     trial: int
@@ -44,10 +46,31 @@ class Record:
     error: str = ""
     repeats: tuple[Accuracy, ...] = ()
     seed_effects: Mapping[int, float] = field(default_factory=dict)
+    at_rungs: Mapping[int, Accuracy] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         return self.architecture.key
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the networks that a run was to judge: trained, to the end or not."""
+        return self.state in ("judged", "stopped")
+
+    @property
+    def epochs(self) -> int:
+        """The highest rung that it reached; 0 where every network is trained in full."""
+        return max(self.at_rungs, default=0)
+
+    @property
+    def told(self) -> "Record":
+        """As the study was told of it: as it was at the lowest rung, where there are rungs."""
+        return self.after(min(self.at_rungs)) if self.at_rungs else self
+
+    def after(self, epochs: int) -> "Record":
+        """As if the epochs to a rung that it reached were all."""
+        accuracy = self.at_rungs[epochs]
+        return replace(self, state="judged", accuracy=accuracy, repeats=())
 
     @property
     def trainings(self) -> tuple[Accuracy, ...]:
@@ -80,8 +103,8 @@ class Record:
         Raises:
             ValueError: it was not measured.
         """
-        if objective.quantity == "accuracy":
-            return self.top1
+        if objective.of_accuracy and (factor := objective.factor(self.cost, self.latency)) is not None:
+            return self.top1 * factor
         if objective.quantity == "latency" and self.latency is not None:
             return self.latency.latency_ms
         if objective.quantity in ("macs", "params"):
@@ -124,6 +147,12 @@ def table_of(records: Iterable[Record]) -> dict[str, dict[int, float]]:
     return {record.key: {each.seed: each.top1 for each in record.trainings} for record in trained}
 
 
+def noise_known(records: Iterable[Record]) -> float | None:
+    """Deviation of an accuracy of one training; None while too few networks were trained again."""
+    noise = noise_of(table_of(records))
+    return noise.deviation if noise and noise.freedom >= LEAST_FREEDOM else None
+
+
 def with_repeats(records: Iterable[Record], repeats: Mapping[str, tuple[Accuracy, ...]]) -> list[Record]:
     """The records with all trainings of their networks, told comparable across seeds."""
     known = list(records)
@@ -135,3 +164,16 @@ def with_repeats(records: Iterable[Record], repeats: Mapping[str, tuple[Accuracy
     ]
     effects = seed_effects(table_of(record for record in again if record.state == "judged"))
     return [replace(record, seed_effects=effects) for record in again]
+
+
+def risen(record: Record, epochs: int, found: Accuracy | str, last: int) -> Record:
+    """The record with what came of training on to a rung: an accuracy, or why there is none.
+
+    Args:
+        last: the highest rung.
+    """
+    if isinstance(found, str):
+        return replace(record, error=found)
+    reached = {**record.at_rungs, epochs: found}
+    state: State = "judged" if epochs == last else "stopped"
+    return replace(record, state=state, accuracy=found, at_rungs=reached)

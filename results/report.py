@@ -7,11 +7,22 @@ from pathlib import Path
 
 from plotly.graph_objects import Figure
 
+from ..evaluate import Goals
 from ..search_space.whole_file import write_whole
 from .adaptation import path_traces
-from .certainty import Certainty, certainty_of, most_accurate
+from .certainty import Certainty, best_by, certainty_of
 from .certainty_text import certainty_lines
-from .describe import count_of, limits_text, milliseconds, outcome, pairs, value_text
+from .choices_section import choices_section
+from .describe import (
+    count_of,
+    limits_text,
+    milliseconds,
+    outcome,
+    pairs,
+    reward_text,
+    superlative,
+    value_text,
+)
 from .foretold import foretold_text
 from .front_table import FrontTable, export_command, strip_legend
 from .hypervolume import box_of
@@ -21,9 +32,11 @@ from .page import Html, facts, joined, page, plot, tag
 from .plots import pareto_figure, x_quantity
 from .record import Record, State
 from .run import Baseline, Check, Run
+from .rungs import rungs_text
 from .small_plots import best_figure, hypervolume_figure
 
 _OTHER_STATES: dict[State, str] = {
+    "stopped": "stopped early",
     "repeat": "repeated an earlier network",
     "failed": "failed",
     "interrupted": "interrupted",
@@ -45,8 +58,9 @@ def report_html(run: Run) -> str:
     """The page, with nothing outside it; the same run gives the same bytes."""
     found = _Found(run)
     title = f"{run.settings.space.name} on {run.settings.data.name}"
-    sections = (_head(title, found), _trade(found), _progress(found), _networks(found), _making(found))
-    return page(title, joined(sections))
+    choices = choices_section(run, found.judged)
+    sections = (_head(title, found), _trade(found), _progress(found), _networks(found))
+    return page(title, joined([*sections, choices, _making(found)]))
 
 
 def report_figures(run: Run) -> dict[str, Figure]:
@@ -99,7 +113,7 @@ class _Found:
 
 def _head(title: str, found: _Found) -> Html:
     goals = found.run.settings.goals
-    rule = macs_rule(found.judged, found.front, found.certainty)
+    rule = macs_rule(found.judged, found.front, found.certainty, goals)
     foretold = foretold_text(found.judged, found.certainty)
     return joined(
         [
@@ -108,6 +122,7 @@ def _head(title: str, found: _Found) -> Html:
             tag("p", " ".join(certainty_lines(found.rivals, goals, found.certainty))),
             *([tag("p", rule.sentences)] if rule else []),
             *([tag("p", foretold)] if foretold else []),
+            *([tag("p", f"{spent}.")] if (spent := found.run.spent()) else []),
         ]
     )
 
@@ -122,9 +137,18 @@ def _trade(found: _Found) -> Html:
         notes.append(
             f"The front is that of {', '.join(quantities)} together, so some of it may look beaten here."
         )
+    if settings.goals.reward:
+        notes.append(
+            f"The reward is {reward_text(settings.goals.reward)}; on the dotted curve it is that of the best."
+        )
     if found.front:
         bars = "95% intervals of the mean of a network's trainings" if found.certainty else "95% intervals"
         notes.append(f"Bars are {bars}. Click a diamond for its row in the table.")
+    if any(record.state == "stopped" for record in found.kept):
+        notes.append(
+            "Networks that were stopped early have accuracies of fewer epochs and are left out: a click on "
+            "the legend shows them."
+        )
     parts = [
         tag("h2", "The trade"),
         tag("p", " ".join(notes), class_="note"),
@@ -184,7 +208,7 @@ def _networks(found: _Found) -> Html:
             "± is the 95% interval of the mean of a network's trainings. What is likely (95%), and the "
             "probability to be truly on the front, take into account that the best of many was lucky too: an "
             "accuracy of few trainings is drawn towards what networks of its size have. A network may be "
-            "replaced by those that cost no more and are not told to be less accurate."
+            f"replaced by those that {_replacing(settings.goals)}."
         )
     if any(check.test_images for check in found.checks.values()):
         notes.append("Test accuracy, of the first training, and the second measurement came afterwards.")
@@ -210,6 +234,13 @@ def _networks(found: _Found) -> Html:
     )
 
 
+def _replacing(goals: Goals) -> str:
+    if goals.reward:
+        return "are not told to have less reward"
+    costly = len(goals.objectives) > 1
+    return f"{'cost no more and ' if costly else ''}are not told to be less accurate"
+
+
 def _making(found: _Found) -> Html:
     settings = found.run.settings
     data, latency, space = settings.data, settings.latency, settings.space
@@ -221,10 +252,11 @@ def _making(found: _Found) -> Html:
         ("data", ", ".join([data.name, *([data.root] if data.root else []), *images])),
         (
             "objectives",
-            ", ".join(f"{each.quantity} ({each.direction})" for each in settings.goals.objectives),
+            ", ".join(f"{each} ({each.direction})" for each in settings.goals.objectives),
         ),
         ("limits", limits_text(settings.goals, latency.reference_ms)),
         ("training", pairs(asdict(settings.recipe).items())),
+        *([("early stopping", rungs_text(settings.rungs))] if settings.rungs else []),
         ("search", _search_text(found)),
         ("trials", _states_text(found.records)),
         ("latency", f"{latency.device}; 1x is {latency.reference}, {calibration}"),
@@ -240,9 +272,12 @@ def _making(found: _Found) -> Html:
         rows.append(("errors", joined(tag("div", error) for error in errors)))
     parts = [tag("h2", "How it was made"), facts(rows)]
     if found.front:
-        trial = (most_accurate(found.front) or found.front[0]).trial
+        trial = (best_by(settings.goals.merit, found.front) or found.front[0]).trial
         line = export_command(found.run.folder, trial, settings.keeps_weights)
-        parts += [tag("p", "To export the most accurate network:"), tag("pre", tag("code", line))]
+        parts += [
+            tag("p", f"To export trial {trial}, the {superlative(settings.goals)}:"),
+            tag("pre", tag("code", line)),
+        ]
     return joined(parts)
 
 

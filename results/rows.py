@@ -6,6 +6,7 @@
 | `accuracy_margin` | half its 95% interval, by the noise of seeds; of the images while that is unknown |
 | `accuracy_low`, `accuracy_high` | 95%, of the true accuracy without luck; empty while the noise is unknown |
 | `on_front_probability` | to be truly on the front of what was judged; empty while unknown |
+| `reward` | of accuracy and the distance to a target, where that is the objective |
 | `latency_ms`, `latency_ratio` | with `latency_ratio_low` and `latency_ratio_high`, 95% |
 | `macs`, `params` | counts |
 """
@@ -14,10 +15,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..evaluate import Objective
 from .certainty import Certainty
 from .describe import noise_margin
 from .macs_rule import MacsRule
 from .record import Record
+from .rungs import Spent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,6 +34,7 @@ COLUMNS = (
     "accuracy_high",
     "trainings",
     "on_front_probability",
+    "reward",
     "latency_ms",
     "latency_ratio",
     "latency_ratio_low",
@@ -40,7 +44,9 @@ COLUMNS = (
 )
 
 
-def front_row(record: Record, certainty: Certainty | None = None) -> dict[str, Any]:
+def front_row(
+    record: Record, certainty: Certainty | None = None, reward: Objective | None = None
+) -> dict[str, Any]:
     """One network as plain values; accuracy as a share, latency in milliseconds."""
     noise = certainty.noise if certainty else None
     sure = certainty if certainty and record in certainty else None
@@ -54,6 +60,7 @@ def front_row(record: Record, certainty: Certainty | None = None) -> dict[str, A
         "accuracy_high": high,
         "trainings": len(record.trainings),
         "on_front_probability": sure.on_front_probability(record) if sure else None,
+        "reward": record.value(reward) if reward else None,
         "latency_ms": record.latency.latency_ms if record.latency else None,
         "latency_ratio": record.latency.ratio if record.latency else None,
         "latency_ratio_low": record.latency.ratio_low if record.latency else None,
@@ -64,9 +71,15 @@ def front_row(record: Record, certainty: Certainty | None = None) -> dict[str, A
 
 
 def front_json(
-    records: Sequence[Record], certainty: Certainty | None = None, rule: MacsRule | None = None
+    records: Sequence[Record],
+    certainty: Certainty | None = None,
+    rule: MacsRule | None = None,
+    spent: Spent | None = None,
+    reward: Objective | None = None,
 ) -> str:
-    """For programs: the rows as `front`; `noise` (null while it is unknown); `macs_rule`, the baseline."""
+    """For programs: the rows as `front`; `noise` (null while it is unknown); `macs_rule`, the baseline;
+    `early_stopping`, how many networks reached which epochs (null where all are trained in full).
+    """
     noise = certainty and {
         "deviation": certainty.noise.deviation,
         "freedom": certainty.noise.freedom,
@@ -74,21 +87,27 @@ def front_json(
         "tellable_difference": certainty.noise.tellable(),
     }
     found = {
-        "front": [front_row(record, certainty) for record in records],
+        "front": [front_row(record, certainty, reward) for record in records],
         "noise": noise,
         "macs_rule": rule and rule.as_dict,
+        "early_stopping": spent and spent.as_dict,
     }
     return json.dumps(found, indent=2)
 
 
-def frame(records: Sequence[Record], certainty: Certainty | None = None) -> "DataFrame":
+def frame(
+    records: Sequence[Record], certainty: Certainty | None = None, reward: Objective | None = None
+) -> "DataFrame":
     """A table for pandas: one row a network, columns as in `front_row`."""
     import pandas
 
-    return pandas.DataFrame([front_row(record, certainty) for record in records], columns=list(COLUMNS))
+    rows = [front_row(record, certainty, reward) for record in records]
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def front_csv(records: Sequence[Record], certainty: Certainty | None = None) -> str:
+def front_csv(
+    records: Sequence[Record], certainty: Certainty | None = None, reward: Objective | None = None
+) -> str:
     """The same columns as comma-separated values, with a heading."""
-    text: str = frame(records, certainty).to_csv(index=False, lineterminator="\n")
+    text: str = frame(records, certainty, reward).to_csv(index=False, lineterminator="\n")
     return text

@@ -11,7 +11,8 @@ from ..search_space import Architecture, Cost, RunError, cost
 from ..search_space.errors import first_line
 from .folders import make_folder
 from .front import pareto_front
-from .record import Record, accuracy_from, record_of, with_repeats
+from .record import Record, accuracy_from, record_of, risen, with_repeats
+from .rungs import Spent, spent_of
 from .settings import RunSettings, load_settings, save_settings
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ class Run:
     folder: Path
     settings: RunSettings
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker process opens the study itself, and has no use for the sampler.
+        return Run, (self.folder, self.settings)
+
     @classmethod
     def create(cls, folder: Path, settings: RunSettings) -> "Run":
         """Make the folder and write `run.yaml`.
@@ -99,6 +104,14 @@ class Run:
     def checkpoint(self, architecture: Architecture) -> Path:
         """Where a network is that was trained."""
         return self.folder / "checkpoints" / f"{architecture.key}.safetensors"
+
+    def paused(self, architecture: Architecture) -> Path:
+        """Where the training of a network waits at a rung, to go on from."""
+        return self.folder / "checkpoints" / f"{architecture.key}.paused.safetensors"
+
+    def paused_files(self) -> list[Path]:
+        """All of them."""
+        return sorted((self.folder / "checkpoints").glob("*.paused.safetensors"))
 
     @property
     def latency_model_file(self) -> Path:
@@ -144,7 +157,8 @@ class Run:
         """All trials in order, each with all trainings of its network."""
         trials = self.study.get_trials(deepcopy=False)
         found = (record_of(trial, self.settings.space) for trial in trials)
-        return with_repeats([record for record in found if record is not None], self.repeats())
+        known = self._with_rungs([record for record in found if record is not None])
+        return with_repeats(known, self.repeats())
 
     def kept(self) -> list[Record]:
         """The judged networks, without those that were dropped."""
@@ -160,7 +174,7 @@ class Run:
         return {key for key, check in self.checks().items() if not check.keeps(self.settings.goals)}
 
     def record(self, trial: str) -> Record:
-        """One trial by its number, or `best`: the most accurate of those judged.
+        """One trial by its number, or `best`: that of the highest accuracy, or reward, of those judged.
 
         Raises:
             RunError: no such trial.
@@ -174,7 +188,9 @@ class Run:
         return numbers[trial]
 
     def best(self) -> Record:
-        """The most accurate of the networks judged, without those that were dropped.
+        """Of the networks judged that of the highest accuracy, or reward if that is the objective.
+
+        Those that were dropped do not count.
 
         Raises:
             RunError: none was judged.
@@ -184,7 +200,7 @@ class Run:
             raise RunError(
                 f"{self.folder}: no network has been judged yet; bneck search {self.folder} --resume"
             )
-        return max(judged, key=lambda record: record.top1)
+        return max(judged, key=lambda record: record.value(self.settings.goals.merit))
 
     def repeats(self) -> dict[str, tuple[Accuracy, ...]]:
         """The trainings after the first, by key, in the order of their seeds."""
@@ -202,6 +218,15 @@ class Run:
         """Note a training after the first, or why it failed; a told trial takes no attributes any more."""
         attribute = {"error": found} if isinstance(found, str) else asdict(found)
         self.study.set_user_attr(f"again:{key}:{seed}", attribute)
+
+    def keep_rung(self, key: str, epochs: int, found: Accuracy | str) -> None:
+        """Note what came of training on to a rung above the lowest; likewise of the study."""
+        attribute = {"error": found} if isinstance(found, str) else asdict(found)
+        self.study.set_user_attr(f"rung:{key}:{epochs}", attribute)
+
+    def spent(self) -> Spent | None:
+        """The epochs of trainings that stop early; None where all are trained in full."""
+        return spent_of(self.records(), self.settings.rungs) if self.settings.rungs else None
 
     def checks(self) -> dict[str, Check]:
         """The second looks at networks of the front, by key."""
@@ -227,6 +252,21 @@ class Run:
     def _again(self) -> dict[tuple[str, int], Mapping[str, Any]]:
         places = ((name.split(":"), each) for name, each in self._attributes("again:").items())
         return {(key, int(seed)): each for (_, key, seed), each in places}
+
+    def _with_rungs(self, records: list[Record]) -> list[Record]:
+        rungs = self.settings.rungs
+        if rungs is None:
+            return records
+        attributes, found = self._attributes("rung:"), []
+        for record in records:
+            if record.state == "stopped" and record.accuracy:
+                record = risen(record, rungs.first, record.accuracy, rungs.last)
+                for _, epochs in rungs.steps:
+                    if each := attributes.get(f"rung:{record.key}:{epochs}"):
+                        what = each["error"] if "error" in each else accuracy_from(each)
+                        record = risen(record, epochs, what, rungs.last)
+            found.append(record)
+        return found
 
     def _attributes(self, prefix: str) -> Mapping[str, Any]:
         attributes = self.study.user_attrs

@@ -13,13 +13,14 @@ from ..search_space.entry import Entry, dump, parse_file
 from ..search_space.flat import read_as, read_flat
 from ..search_space.space_file import read_space, space_to_dict
 from ..search_space.whole_file import write_whole
+from .rungs import Rungs
 
 if TYPE_CHECKING:
     from ..evaluate.data import Data
 
 FORMAT = "run/2"
 LatencyFrom = Literal["measurements", "model", "both"]
-_LATER = ("repeats", "scorer")  # runs that began before they were known lack them
+_LATER = ("repeats", "scorer", "rungs")  # runs that began before they were known lack them
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class RunSettings:
         trials: networks to judge; those that break a limit or were judged before do not count.
         repeats: trainings of networks that were judged already, with other seeds, for the whole search.
         scorer: that judges a network, such as `train` or `supernet:FILE`.
+        rungs: where the best networks alone are trained on; None where all are trained in full.
     """
 
     study: str
@@ -78,6 +80,7 @@ class RunSettings:
     versions: Mapping[str, str]
     repeats: int = 0
     scorer: str = "train"
+    rungs: Rungs | None = None
 
     @property
     def keeps_weights(self) -> bool:
@@ -107,12 +110,14 @@ def settings_to_dict(settings: RunSettings) -> dict[str, Any]:
     form["space"] = space_to_dict(settings.space)
     form["data"] = asdict(settings.data)
     form["goals"] = {
-        "objectives": [objective.quantity for objective in settings.goals.objectives],
+        "objectives": [_objective_form(objective) for objective in settings.goals.objectives],
         "limits": [asdict(constraint) for constraint in settings.goals.constraints],
     }
     form["recipe"] = asdict(settings.recipe)
     form["latency"] = settings.latency.to_dict()
     form["baselines"] = list(settings.baselines)
+    if settings.rungs:
+        form["rungs"] = {"epochs": list(settings.rungs.epochs), "reduction": settings.rungs.reduction}
     form["host"] = dict(settings.host)
     form["versions"] = dict(settings.versions)
     return form
@@ -142,13 +147,17 @@ def read_settings(entry: Entry) -> RunSettings:
     readers: Mapping[str, Callable[[Entry], Any]] = {
         "repeats": lambda each: each.integer(least=0),
         "scorer": _read_scorer,
+        "rungs": _read_rungs,
     }
+    recipe = read_flat(Recipe, given["recipe"])
     later = {name: readers[name](given[name]) for name in _LATER if name in given}
+    if (rungs := later.get("rungs")) and rungs.last != recipe.epochs:
+        raise given["rungs"].error(f"must end with the recipe's {recipe.epochs} epochs, got {rungs.last}")
     return RunSettings(
         space=read_space(given["space"]),
         data=read_flat(DataSettings, given["data"]),
         goals=_read_goals(given["goals"]),
-        recipe=read_flat(Recipe, given["recipe"]),
+        recipe=recipe,
         latency=read_setup(given["latency"]),
         latency_from=_read_latency_from(given["latency_from"]),
         trials=given["trials"].integer(least=1),
@@ -167,10 +176,18 @@ def _read_goals(entry: Entry) -> Goals:
         return Goals(tuple(objectives), tuple(limits))
 
 
+def _objective_form(objective: Objective) -> str | dict[str, Any]:
+    if objective.target is None:
+        return objective.quantity
+    return {"quantity": objective.quantity, "target": asdict(objective.target)}
+
+
 def _read_objective(entry: Entry) -> Objective:
-    quantity: Any = entry.text()
+    given = entry.mapping(("quantity", "target")) if isinstance(entry.value, dict) else {"quantity": entry}
+    quantity: Any = given["quantity"].text()
+    target = read_flat(Constraint, given["target"]) if "target" in given else None
     with entry.placed():
-        return Objective(quantity)
+        return Objective(quantity, target)
 
 
 def _read_latency_from(entry: Entry) -> LatencyFrom:
@@ -186,6 +203,15 @@ def _read_scorer(entry: Entry) -> str:
     with entry.placed():
         scorer_kind(name)
     return name
+
+
+def _read_rungs(entry: Entry) -> Rungs | None:
+    if entry.value is None:
+        return None
+    given = entry.mapping(("epochs", "reduction"))
+    epochs = tuple(item.integer(least=1) for item in given["epochs"].items())
+    with entry.placed():
+        return Rungs(epochs, given["reduction"].integer(least=2))
 
 
 def _read_published(entry: Entry) -> str:

@@ -11,7 +11,9 @@ def write_results(run: Run) -> None:
     """Write `front.csv`, `architectures/*.yaml` and `report.html` afresh."""
     front = run.front()
     certainty = certainty_of(run.kept(), run.settings.goals)
-    (run.folder / "front.csv").write_text(front_csv(front, certainty), encoding="utf-8")
+    (run.folder / "front.csv").write_text(
+        front_csv(front, certainty, run.settings.goals.reward), encoding="utf-8"
+    )
     configs = run.folder / "architectures"
     for old in configs.glob("*.yaml"):
         old.unlink()

@@ -9,11 +9,10 @@ import numpy as np
 
 from ..evaluate import Goals, Latency
 from ..evaluate.features import feature_matrix
-from ..evaluate.noise import LEAST_FREEDOM, noise_of
 from ..evaluate.predictor import fit
 from ..results import Record, Run, pareto_front
 from ..results.describe import value_of
-from ..results.record import table_of
+from ..results.record import noise_known
 from ..search_space import Architecture, Cost, Genes, GoalError, SearchSpace, cost
 from .latencies import Latencies
 from .outlook import Array, Outlook, even_costs, next_training, settled
@@ -119,9 +118,11 @@ class Cascade:
         """Why there is nothing to train any more, in a line."""
         if not self.settled:
             return f"every network in sight has been trained {MOST_TRAININGS} times or broke a limit"
+        what = "reward" if self.goals.reward else "accuracy"
+        averaged = ", averaged over the limits," if len(self.goals.objectives) > 1 else ""
         return (
             f"the front is settled: with {100 * CONFIDENCE:.0f}% it lacks at most {100 * TOLERANCE:g} points "
-            "of accuracy, averaged over the limits, of the best in sight"
+            f"of {what}{averaged} of the best in sight"
         )
 
     def _outlook(self, networks: Sequence[Architecture], known: Mapping[str, Record]) -> Outlook:
@@ -129,7 +130,6 @@ class Cascade:
         keys = [network.key for network in networks]
         trained = [place for place, key in enumerate(keys) if key in known]
         records = [known[keys[place]] for place in trained]
-        noise = noise_of(table_of(records))
         trainings = np.zeros(len(keys), dtype=np.int64)
         trainings[trained] = [len(record.trainings) for record in records]
         model = fit(
@@ -138,24 +138,32 @@ class Cascade:
             names,
             np.array([record.top1 for record in records]),
             trainings[trained],
-            noise.deviation if noise and noise.freedom >= LEAST_FREEDOM else None,
+            noise_known(records),
         )
         believed = model.posterior(keys, features)
         draws = believed.draw(np.random.default_rng(self.rng.getrandbits(32)), DRAWS)
-        return Outlook(draws, believed.mean, self._costs(networks, known), trainings)
+        latencies = self._latencies(networks, known)
+        factors = np.array(
+            [self.goals.merit.factor(cost(each), latencies.get(each)) for each in networks], dtype=np.float64
+        )
+        costs = self._costs(networks, latencies)
+        return Outlook(draws * factors, believed.mean * factors, costs, trainings)
 
-    def _costs(self, networks: Sequence[Architecture], known: Mapping[str, Record]) -> Array:
-        """The objectives other than accuracy, even on a logarithmic scale; measured where that was done."""
-        others = [each.quantity for each in self.goals.objectives if each.quantity != "accuracy"]
+    def _latencies(
+        self, networks: Sequence[Architecture], known: Mapping[str, Record]
+    ) -> dict[Architecture, Latency]:
+        """Where an objective asks: measured where that was done."""
+        if not Goals(self.goals.objectives).of_latency:
+            return {}
+        measured = {each: known[each.key].latency for each in networks if each.key in known}
+        return {each: measured.get(each) or self.latency_of(each) for each in networks}
+
+    def _costs(self, networks: Sequence[Architecture], latencies: Mapping[Architecture, Latency]) -> Array:
+        """The objectives other than accuracy and reward, even on a logarithmic scale."""
+        others = [each.quantity for each in self.goals.objectives if not each.of_accuracy]
         if not others:
             return np.zeros((len(networks), 0))
-        rows = []
-        for network in networks:
-            if network.key in known:
-                latency = known[network.key].latency
-            else:
-                latency = self.latency_of(network) if "latency" in others else None
-            rows.append([value_of(each, cost(network), latency) for each in others])
+        rows = [[value_of(q, cost(each), latencies.get(each)) for q in others] for each in networks]
         costs = np.array(rows, dtype=np.float64)
         return even_costs(costs, costs.max(0))
 
@@ -181,12 +189,6 @@ class Cascade:
         self.sight |= self._within_latency(near(self.space, self.goals, best, NEAR, self.rng))
 
 
-def asks_latency(goals: Goals) -> bool:
-    """Whether an objective or a limit is on latency."""
-    objectives = {each.quantity for each in goals.objectives}
-    return "latency" in objectives | {each.quantity for each in goals.constraints}
-
-
 def cascade_of(run: Run, proposals: Proposals, latencies: Latencies) -> Cascade | None:
     """The cascade of a run whose sampler it is.
 
@@ -197,7 +199,7 @@ def cascade_of(run: Run, proposals: Proposals, latencies: Latencies) -> Cascade 
     if settings.sampler != CASCADE:
         return None
     model = latencies.model
-    if model is None and asks_latency(settings.goals):
+    if model is None and settings.goals.of_latency:
         raise GoalError(NEEDS_MODEL)
 
     def latency_of(architecture: Architecture) -> Latency:

@@ -9,6 +9,7 @@ import typer
 
 from ..search_space import BneckError, GoalError, RunError
 from .adapt_commands import adapt
+from .effects_commands import effects
 from .latency_commands import latency, model_app
 from .noise_commands import noise
 from .options import (
@@ -62,7 +63,13 @@ def search(
         Path | None, typer.Option(metavar="RUN", help="the run's folder; by default runs/SPACE-DATA-N")
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="networks to judge")] = 60,
-    epochs: Annotated[int, typer.Option(min=1, help="times that a network sees the training images")] = 20,
+    epochs: Annotated[
+        str,
+        typer.Option(
+            metavar="N|A:B",
+            help="times that a network sees the training images; A:B trains each A times, the best on to B",
+        ),
+    ] = "20",
     seed: Annotated[int, typer.Option(min=0, help="of the proposals and of every training")] = 0,
     repeats: Annotated[
         int | None,
@@ -83,9 +90,19 @@ def search(
     max_params: Annotated[str | None, _limit("parameters, like 3M")] = None,
     max_latency: Annotated[str | None, _limit("measured latency: 5ms, or 0.5x the reference's")] = None,
     objectives: Annotated[
-        str, typer.Option(help="what to optimise, of accuracy, latency, macs, params")
+        str,
+        typer.Option(
+            help="what to optimise: some of accuracy, latency, macs, params; or reward:0.5x (5ms, 60M), "
+            "accuracy that counts 5% less at twice the target"
+        ),
     ] = "accuracy,latency",
-    sampler: Annotated[str, typer.Option(help="cascade, tpe, nsga2, random or gp")] = "tpe",
+    sampler: Annotated[
+        str, typer.Option(help="ehvi (bneck's own), cascade, random, tpe, nsga2 or gp")
+    ] = "ehvi",
+    earlier: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="begin with what another run of this space has found"),
+    ] = None,
     warm_start: Annotated[
         bool, typer.Option("--warm-start", help="judge the published networks that fit first")
     ] = False,
@@ -172,6 +189,7 @@ def search(
                 max_latency=max_latency,
                 sampler=sampler,
                 warm_start=warm_start,
+                earlier=earlier,
                 baselines=() if baselines == ("none",) else baselines,
                 latency_backend=latency_backend,
                 latency_threads=latency_threads,
@@ -197,7 +215,7 @@ def search(
     try:
         go(run, workers or default_workers(run), shown, limit)
     except KeyboardInterrupt:
-        judged = sum(record.state == "judged" for record in run.records())
+        judged = sum(record.counts for record in run.records())
         typer.echo(f"stopped with {judged} of {run.settings.trials} networks judged; go on with:", err=True)
         typer.echo(f"  bneck search {run.folder} --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -225,10 +243,11 @@ def front(
     if as_json and as_csv:
         raise GoalError("--json and --csv exclude each other; choose one")
     opened = Run.open(run)
+    reward = opened.settings.goals.reward
     if as_json:
-        typer.echo(front_json(opened.front(), *front_certainty(opened)))
+        typer.echo(front_json(opened.front(), *front_certainty(opened), opened.spent(), reward))
     elif as_csv:
-        typer.echo(front_csv(opened.front(), front_certainty(opened)[0]), nl=False)
+        typer.echo(front_csv(opened.front(), front_certainty(opened)[0], reward), nl=False)
     else:
         print_front(opened)
 
@@ -333,7 +352,7 @@ def space(
         description.print_space(load_space(name))
 
 
-for command in (data, train, evaluate, compare, recipe, latency, score, noise, adapt):
+for command in (data, train, evaluate, compare, recipe, latency, score, noise, effects, adapt):
     app.command()(command)
 app.add_typer(model_app, name="latency-model")
 app.add_typer(supernet_app, name="supernet")

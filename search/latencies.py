@@ -61,7 +61,8 @@ class Latencies:
             return False
         if latency.source == "measured":
             return False
-        quickest = replace(latency, latency_ms=latency.latency_ms * (1 - 2 * self.model.spread))
+        share = 1 - 2 * self.model.spread
+        quickest = replace(latency, latency_ms=latency.latency_ms * share, ratio=latency.ratio * share)
         hopeful = replace(record, latency=quickest)
         return hopeful in pareto_front([*judged, hopeful], self.goals.objectives)
 

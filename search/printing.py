@@ -10,11 +10,12 @@ from ..results.certainty_text import certainty_lines, percent
 from ..results.describe import count_of, noise_margin
 from ..results.latency_text import dropped_text, sources_text, times_text
 from ..results.macs_rule import MacsRule, macs_rule
+from ..results.rungs import rungs_text
 
 
 def wide_console() -> Console:
-    """The terminal, but 120 columns at least: no number of a table is cut, and narrow ones wrap lines."""
-    return Console(width=max(Console().width, 120))
+    """The terminal, but 130 columns at least: no number of a table is cut, and narrow ones wrap lines."""
+    return Console(width=max(Console().width, 130))
 
 
 def plain_table(*columns: str, left: tuple[str, ...] = ()) -> Table:
@@ -30,11 +31,13 @@ def opening(run: Run) -> str:
     settings = run.settings
     limits = ", ".join(str(constraint) for constraint in settings.goals.constraints) or "no limits"
     return (
-        f"{run.folder}: {settings.trials} networks of space {settings.space.name} on {settings.data.name}; "
-        f"{limits}; {settings.latency.reference} takes {settings.latency.reference_ms:.3g} ms here "
+        f"{run.folder}: {settings.trials} networks of space {settings.space.name} on {settings.data.name}"
+        + (f" for the best {settings.goals.reward}" if settings.goals.reward else "")
+        + f"; {limits}; {settings.latency.reference} takes {settings.latency.reference_ms:.3g} ms here "
         f"({settings.latency.backend})"
         + (f"; {count_of(settings.repeats, 'repeat')} where the front is unsure" if settings.repeats else "")
         + (f"; judged by {settings.scorer}" if settings.scorer != "train" else "")
+        + (f"; {rungs_text(settings.rungs)}" if settings.rungs else "")
     )
 
 
@@ -53,17 +56,21 @@ def print_front(run: Run) -> None:
     if not records:
         why = f"all of the front may break the limit on latency ({dropped} dropped)" if dropped else ""
         words = why or "no network has been judged yet"
-        console.print(f"{run.folder}: {words}", highlight=False, markup=False)
+        told = "; ".join([words, *filter(None, [spent_line(run)])])
+        console.print(f"{run.folder}: {told}", highlight=False, markup=False)
         return
     certainty, rule = front_certainty(run)
     sure = ("trainings", "likely %", "on front") if certainty else ()
     costs = ("latency ms", "ratio", "MACs", "params", "blocks")
-    table = plain_table("trial", "key", "accuracy %", *sure, "test %", *costs, left=("key",))
+    goals = run.settings.goals
+    reward = ("reward",) if goals.reward else ()
+    table = plain_table("trial", "key", *reward, "accuracy %", *sure, "test %", *costs, left=("key",))
     for record in records:
         check, latency = checks.get(record.key), record.latency
         table.add_row(
             str(record.trial),
             record.key,
+            *([f"{record.value(goals.reward):.4f}"] if goals.reward else []),
             *_accuracy_cells(record, certainty),
             f"{100 * check.test_top1:.1f}" if check and check.test_top1 is not None else "",
             f"{latency.latency_ms:.4f}" if latency else "",
@@ -76,22 +83,23 @@ def print_front(run: Run) -> None:
     several = len(run.settings.goals.objectives) > 1
     rivals = records if several else run.kept()
     lines = certainty_lines(rivals, run.settings.goals, certainty)
-    for line in (*lines, rule.sentences if rule else "", dropped_text(run), time_line(run)):
+    rule_line = rule.sentences if rule else ""
+    for line in (*lines, rule_line, dropped_text(run), spent_line(run), time_line(run)):
         if line:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def front_certainty(run: Run) -> tuple[Certainty | None, MacsRule | None]:
     """How sure the front of a run is, and the baseline that it must beat."""
-    kept = run.kept()
-    certainty = certainty_of(kept, run.settings.goals)
-    return certainty, macs_rule(kept, run.front(), certainty)
+    kept, goals = run.kept(), run.settings.goals
+    certainty = certainty_of(kept, goals)
+    return certainty, macs_rule(kept, run.front(), certainty, goals)
 
 
 def time_is_up_line(run: Run, minutes: float) -> str:
     """What was left undone when the minutes were gone, and the command that goes on."""
     settings = run.settings
-    judged = sum(record.state == "judged" for record in run.records())
+    judged = sum(record.counts for record in run.records())
     again = sum(map(len, run.repeats().values()))
     told = f"{judged} of {count_of(settings.trials, 'network')} judged"
     if settings.repeats:
@@ -109,6 +117,19 @@ def _accuracy_cells(record: Record, certainty: Certainty | None) -> list[str]:
     low, high = certainty.interval(record)
     chance = percent(certainty.on_front_probability(record))
     return [told, str(len(record.trainings)), f"{100 * low:.1f} to {100 * high:.1f}", chance]
+
+
+def spent_line(run: Run) -> str:
+    """How many trainings stopped where, if any stop early, and what waits to be trained on."""
+    spent = run.spent()
+    if spent is None or not spent.begun:
+        return ""
+    size = sum(path.stat().st_size for path in run.paused_files())
+    waiting = (
+        f" Those that were stopped wait in {run.folder / 'checkpoints'} ({short_count(size)}B) for --resume "
+        "--trials; their .paused files may be deleted."
+    )
+    return f"{spent}.{waiting if size else ''}"
 
 
 def time_line(run: Run) -> str:

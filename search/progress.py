@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ..evaluate import short_count
 from ..results import Record
+from ..results.describe import count_of
 
 Clock = Callable[[], float]
 
@@ -27,8 +28,10 @@ class Status:
         done, total: of this phase.
         doing: what each busy worker does.
         latest: the trial judged last.
-        best: the most accurate one so far.
+        best: the most accurate one so far, or that of the highest reward; `best_is` says which.
         front: the number of networks on the front.
+        epochs: spent and expected, where only the best networks are trained on.
+        rungs: how many networks reached which rung, in words.
     """
 
     phase: str
@@ -40,7 +43,15 @@ class Status:
     doing: tuple[str, ...] = ()
     latest: Record | None = None
     best: Record | None = None
+    best_is: str = "most accurate"
     front: int = 0
+    epochs: tuple[int, int] | None = None
+    rungs: str = ""
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """Done and in all, in what takes the time."""
+        return self.epochs or (self.done, self.total)
 
 
 @dataclass
@@ -54,14 +65,14 @@ class Pace:
 
     def seconds_left(self, status: Status) -> float | None:
         """None as long as nothing of the phase is done."""
+        done, total = status.work
         if status.phase != self.phase:
-            self.phase, self.began, self.first = status.phase, self.clock(), status.done
-        done = status.done - self.first
-        if status.done >= status.total:
+            self.phase, self.began, self.first = status.phase, self.clock(), done
+        if done >= total:
             return 0.0
-        if done <= 0:
+        if done <= self.first:
             return None
-        return (self.clock() - self.began) / done * (status.total - status.done)
+        return (self.clock() - self.began) / (done - self.first) * (total - done)
 
 
 class Progress(Protocol):
@@ -86,7 +97,7 @@ class PlainProgress:
 
     console: Console
     pace: Pace = field(default_factory=Pace)
-    shown: tuple[str, int] = ("", 0)
+    shown: tuple[str, int, int] = ("", 0, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -97,12 +108,15 @@ class PlainProgress:
 
     def show(self, status: Status) -> None:
         left = left_in_words(self.pace.seconds_left(status))
-        if (status.phase, status.done) == self.shown:
+        now = (status.phase, status.done, status.work[0])
+        if now == self.shown:
             return
-        self.shown = (status.phase, status.done)
+        self.shown = now
         line = f"{status.phase} {status.done}/{status.total}"
         if status.latest:
             line += f": {in_words(status.latest)}; {status.infeasible} infeasible"
+        if status.rungs:
+            line += f"; {status.rungs}"
         self.say(f"{line}; {left}")
 
     def say(self, line: str) -> None:
@@ -130,12 +144,14 @@ class LiveProgress:
         table = Table.grid(padding=(0, 2))
         table.add_row(status.phase, f"{status.done} of {status.total}")
         table.add_row("time left", left_in_words(self.pace.seconds_left(status)).removesuffix(" left"))
+        if status.rungs:
+            table.add_row("trained", status.rungs)
         if status.phase == "judging":
             table.add_row("not trained", f"{status.infeasible} infeasible, {status.repeats} repeats")
             if status.failed:
                 table.add_row("failed", str(status.failed))
             table.add_row("on the front", str(status.front))
-            table.add_row("most accurate", in_words(status.best) if status.best else "none yet")
+            table.add_row(status.best_is, in_words(status.best) if status.best else "none yet")
             table.add_row("latest", in_words(status.latest) if status.latest else "none yet")
         for number, job in enumerate(status.doing, start=1):
             table.add_row(f"worker {number}", job)
@@ -155,6 +171,8 @@ def progress(console: Console) -> Progress:
 def in_words(record: Record) -> str:
     """One judged network in a line."""
     words = [f"trial {record.trial}"]
+    if record.epochs:
+        words.append(count_of(record.epochs, "epoch"))
     if record.trainings:
         words.append(f"{100 * record.top1:.1f}% ±{100 * record.images_margin:.1f}")
     if record.latency:

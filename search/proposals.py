@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from ..evaluate import Accuracy, Latency, Objective
+from ..evaluate.scorers import seed_matters
 from ..results import Record, Run
-from ..results.record import with_repeats
+from ..results.record import noise_known, risen, with_repeats
 from ..search_space import (
     PUBLISHED_NAMES,
     Architecture,
@@ -18,12 +19,17 @@ from ..search_space import (
     cost,
     published,
 )
+from .earlier import earlier_of
 from .feasible import excess_over, unseen_within_limits
-from .samplers import sampler
+from .halving import Promotion
+from .samplers import Quest, sampler
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
+
+    from ..evaluate.latency_model import LatencyModel
+    from .surrogate import Found
 
 HELP_EVERY = 20
 GIVE_UP_AFTER = 400
@@ -54,18 +60,31 @@ class Proposals:
 
     A trial is told `infeasible` when a limit breaks, with the worst values seen so far in place of
     those it does not have, and `repeat` when its network was judged before or is being judged.
+
+    Attributes:
+        begun: the networks that the study was told of with an accuracy of their own.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, latency_model: "LatencyModel | None" = None) -> None:
         self.run = run
         self.settings = run.settings
         self.study: Study = run.study
         records = run.records()
-        seed = self.settings.seed + 1000 * len(records)
-        self.study.sampler = sampler(self.settings.sampler, seed)
-        self.rng = random.Random(seed)
-        self.judged = [record for record in records if record.state == "judged"]
-        self.seen = {record.key for record in records if record.state in ("judged", "failed")}
+        quest = Quest(
+            self.settings.space,
+            self.settings.goals,
+            self.settings.seed,
+            begun=len(records),
+            found=self._found,
+            noise=self._noise,
+            latency_model=latency_model,
+            reference_ms=self.settings.latency.reference_ms,
+            earlier=earlier_of(run),
+        )
+        self.study.sampler = sampler(self.settings.sampler, quest)
+        self.rng = random.Random(quest.fresh_seed)
+        self.begun = [record for record in records if record.counts]
+        self.seen = {record.key for record in records if record.counts or record.state == "failed"}
         self.seen |= {record.key for record in records if record.state == "infeasible" and record.latency}
         self.known = {record.key for record in records}
         self.infeasible = sum(record.state == "infeasible" for record in records)
@@ -101,6 +120,11 @@ class Proposals:
                 self.seen.add(architecture.key)
                 return Proposal(trial, architecture)
 
+    @property
+    def judged(self) -> list[Record]:
+        """The networks that were trained to the end."""
+        return [record for record in self.begun if record.state == "judged"]
+
     def keeps_latency_limit(self, proposal: Proposal, latency: Latency) -> bool:
         """Note the latency on the trial, and whether it keeps the limit.
 
@@ -131,19 +155,39 @@ class Proposals:
         trial = proposal.trial
         assert proposal.accuracy is not None
         trial.set_user_attr("accuracy", asdict(proposal.accuracy))
-        trial.set_user_attr("state", "judged")
+        rungs = self.settings.rungs
+        trial.set_user_attr("state", "stopped" if rungs else "judged")
         if proposal.latency and proposal.latency.source == "predicted":
             violations = self.settings.goals.violations(cost(proposal.architecture), proposal.latency)
             if "latency" in violations:
                 trial.set_constraint("latency", violations["latency"])
         proposal.record = self.record_of(proposal)
+        if rungs:
+            proposal.record = risen(proposal.record, rungs.first, proposal.accuracy, rungs.last)
         self.study.tell(trial, [proposal.record.value(objective) for objective in self._objectives])
-        self.judged.append(proposal.record)
+        self.begun.append(proposal.record)
         self.rejected_in_a_row = self.failed_in_a_row = 0
+
+    def keep_promoted(self, promotion: Promotion, found: Accuracy | str) -> Record:
+        """Note what came of training a network on; the study keeps what it was told.
+
+        Args:
+            found: an accuracy whose seconds are those of this part of the training, or why there is none.
+        Returns:
+            What is known of the network now.
+        """
+        before = promotion.record
+        if isinstance(found, Accuracy) and before.accuracy:
+            found = replace(found, seconds=before.accuracy.seconds + found.seconds)
+        self.run.keep_rung(before.key, promotion.epochs, found)
+        assert self.settings.rungs
+        after = risen(before, promotion.epochs, found, self.settings.rungs.last)
+        self.begun = [after if record.key == before.key else record for record in self.begun]
+        return after
 
     def note_repeats(self) -> None:
         """Have the judged networks know all their trainings; the study keeps what it was told."""
-        self.judged = with_repeats(self.judged, self.run.repeats())
+        self.begun = with_repeats(self.begun, self.run.repeats())
 
     def tell_infeasible(
         self,
@@ -197,6 +241,17 @@ class Proposals:
         """Have a network proposed next."""
         self.study.enqueue_trial(genes, user_attrs={"source": source})
 
+    def _found(self) -> "Found":
+        """All trainings of a network, or with early stopping what all networks have: the lowest rung."""
+        if self.settings.rungs:
+            return {each.trial: (each.told.top1, 1) for each in self.begun}
+        return {each.trial: (each.top1, len(each.trainings)) for each in self.begun}
+
+    def _noise(self) -> float | None:
+        if not seed_matters(self.settings.scorer):
+            return 0.0
+        return None if self.settings.rungs else noise_known(self.begun)
+
     def refuse_to_go_on(self) -> NoReturn:
         """End the search.
 
@@ -206,7 +261,7 @@ class Proposals:
         limits = ", ".join(str(constraint) for constraint in self.settings.goals.constraints) or "none"
         raise NoFeasibleNetworkError(
             f"{self.rejected_in_a_row} proposals in a row broke a limit or had been judged before "
-            f"(limits: {limits}; {len(self.judged)} networks judged); "
+            f"(limits: {limits}; {len(self.begun)} networks judged); "
             f"relax a limit or widen space {self.settings.space.name}"
         )
 
@@ -245,10 +300,11 @@ class Proposals:
             return float(getattr(found, objective.quantity))
         if objective.quantity == "latency" and latency is not None:
             return latency.latency_ms
-        if objective.quantity == "accuracy" and accuracy is not None:
-            return accuracy.top1
-        values = [record.value(objective) for record in self.judged]
-        if objective.quantity == "accuracy":
+        factor = objective.factor(found, latency)
+        if objective.of_accuracy and accuracy is not None and factor is not None:
+            return accuracy.top1 * factor
+        values = [record.told.value(objective) for record in self.begun]
+        if objective.of_accuracy:
             return min(values, default=1 / self.settings.space.classes)
         return max(values, default=self.settings.latency.reference_ms)
 

@@ -115,7 +115,7 @@ def most_telling(records: Sequence[Record], goals: Goals, busy: Mapping[str, int
     Args:
         busy: number of repeats under way, by key.
     """
-    if all(each.quantity != "accuracy" for each in goals.objectives):
+    if not goals.of_accuracy:
         return None
     certainty = _certainty(records, goals)
     if certainty is None:
@@ -126,8 +126,8 @@ def most_telling(records: Sequence[Record], goals: Goals, busy: Mapping[str, int
 def least_sure(
     judged: Sequence[Record], front: Sequence[Record], goals: Goals, busy: Mapping[str, int]
 ) -> Record | None:
-    """The network of the front whose membership is least sure; None where accuracy is no objective."""
-    if all(each.quantity != "accuracy" for each in goals.objectives):
+    """The network of the front whose membership is least sure; None where accuracy decides no objective."""
+    if not goals.of_accuracy:
         return None
     certainty = _certainty(judged, goals)
     if certainty is None:

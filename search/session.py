@@ -37,7 +37,7 @@ def resume(folder: Path, trials: int | None, repeats: int | None = None) -> Run:
     if repeats is not None:
         run = Run(folder, replace(run.settings, repeats=repeats))
     with locked(folder):
-        judged = {record.trial: record for record in run.records() if record.state == "judged"}
+        judged = {record.trial: record for record in run.records() if record.counts}
         if trials is not None and trials < len(judged):
             known = f"{len(judged)} networks are judged already"
             raise RunError(f"{folder}: {known}; --trials must be more, got {trials}")

@@ -4,24 +4,27 @@ import random
 import shutil
 import uuid
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..evaluate import Latency, LatencySetup, Recipe, host, package_versions, panel_of, parse_goals
 from ..evaluate.backends import COMMAND, latency_backend
 from ..evaluate.latency_model_file import load_model
-from ..evaluate.scorers import SCORER_NAMES, Means, scorer, scorer_kind
+from ..evaluate.scorers import SCORER_NAMES, Means, scorer, scorer_kind, seed_matters
 from ..results import LatencyFrom, Run, RunSettings
 from ..results.folders import refuse_existing
 from ..results.settings import for_images
 from ..search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published
 from ..search_space.errors import first_line
-from .cascade import CASCADE, NEEDS_MODEL, asks_latency
+from .cascade import CASCADE, NEEDS_MODEL
+from .earlier import Finding, findings, first_networks
 from .feasible import cheapest, require_fast_enough, require_feasible
+from .halving import parse_epochs
 from .proposals import published_within
-from .samplers import sampler
+from .samplers import check_sampler
+from .surrogate import EARLIER
 
 TELL_ACCURACY = ("train", "supernet", "inherit", "table")
 
@@ -34,7 +37,7 @@ class Request:
     data: str
     out: Path | None
     trials: int
-    epochs: int
+    epochs: str
     seed: int
     objectives: str
     max_macs: str | None
@@ -58,6 +61,7 @@ class Request:
     storage: str
     scorer: str = "train"
     repeats: int | None = None
+    earlier: Path | None = None
 
 
 def new_run(request: Request) -> Run:
@@ -69,23 +73,30 @@ def new_run(request: Request) -> Run:
     from .worker import as_seen_by, open_images
 
     judge = judging_scorer(request.scorer)
+    epochs, rungs = parse_epochs(request.epochs)
+    if rungs and judge != "train":
+        raise GoalError(
+            f"--epochs {request.epochs} stops trainings early; --scorer {request.scorer} does not train by "
+            f"epochs: give --epochs {epochs}, or --scorer train"
+        )
     out = request.out or free_folder(request.space, request.data)
     refuse_existing(out, f"bneck search {out} --resume")
     limits = {"macs": request.max_macs, "params": request.max_params, "latency": request.max_latency}
     goals = parse_goals(request.objectives, limits)
-    sampler(request.sampler, request.seed)
-    if request.sampler == CASCADE and request.measure_all and asks_latency(goals):
+    check_sampler(request.sampler)
+    if request.sampler == CASCADE and request.measure_all and goals.of_latency:
         raise GoalError(NEEDS_MODEL)
     for name in request.baselines:
         published(name)
     space = load_space(request.space)
     images, data = open_images(request)
     device = torch_device(request.device)
-    recipe = Recipe(epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
+    recipe = Recipe(epochs=epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
     scorer(judge, Means(data, recipe, device))
     data = as_seen_by(judge, data)
     images = images.of(data)
     space = space.for_data(data.image_channels, len(data.class_names))
+    found = findings(Run.open(request.earlier), space) if request.earlier else []
     rng = random.Random(request.seed)
     require_feasible(space, goals, rng)
     setup, latency_of = _latencies(request, space)
@@ -111,15 +122,16 @@ def new_run(request: Request) -> Run:
         versions=package_versions(),
         repeats=usual_repeats(request.trials, judge) if request.repeats is None else request.repeats,
         scorer=judge,
+        rungs=rungs,
     )
     run = Run(out, settings)
     if settings.storage:
-        _create_study(run)
+        _create_study(run, found)
     run = Run.create(out, settings)
     if request.latency_model:
         shutil.copyfile(request.latency_model, run.latency_model_file)
     if not settings.storage:
-        _create_study(run)
+        _create_study(run, found)
     return run
 
 
@@ -139,7 +151,7 @@ def judging_scorer(name: str) -> str:
 
 def usual_repeats(trials: int, scorer_name: str) -> int:
     """A fifth of the trials, 6 at least of 20 trials or more; none where a seed changes nothing."""
-    if scorer_kind(scorer_name) in ("supernet", "table"):
+    if not seed_matters(scorer_name):
         return 0
     return max(trials // 5, 6) if trials >= 20 else trials // 5
 
@@ -180,8 +192,8 @@ def _latency_from(request: Request, setup: LatencySetup) -> LatencyFrom:
     return "both"
 
 
-def _create_study(run: Run) -> None:
-    """Make the study, with the published networks that fit proposed first if that is wanted.
+def _create_study(run: Run, found: Sequence[Finding]) -> None:
+    """Make the study, with published and earlier networks that fit proposed first where that is wanted.
 
     Raises:
         RunError: the storage cannot be used.
@@ -204,6 +216,10 @@ def _create_study(run: Run) -> None:
         if settings.warm_start:
             for source, genes in published_within(run):
                 study.enqueue_trial(genes, user_attrs={"source": source})
+        if found:
+            study.set_user_attr(EARLIER, [astuple(each) for each in found])
+        for genes in first_networks(found, run):
+            study.enqueue_trial(genes, user_attrs={"source": "earlier"}, skip_if_exists=True)
     except Exception as error:
         words = f"no study can be kept in {run.storage_url}: {first_line(error)}"
         raise RunError(f"{run.folder}: {words}") from None

@@ -19,6 +19,7 @@ from ..evaluate.meter import LatencyMeter
 from ..evaluate.scorers import Means, Score, Scorer, scorer, scorer_kind
 from ..results import Baseline, DataSettings, Run, RunSettings
 from ..search_space import Architecture, GoalError
+from .pausing import Reached, train_to
 
 
 def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
@@ -127,8 +128,19 @@ class Worker:
             save_checkpoint(trained, self.run.checkpoint(architecture))
         return accuracy
 
+    def train_to(self, architecture: Architecture, epochs: int) -> Reached:
+        """Train to a rung, from where the network was left if it was; with the run's seed.
+
+        Raises:
+            TrainingFailedError: the loss is no longer a number.
+        """
+        settings, run = self.settings, self.run
+        means = Means(self.data, settings.recipe, settings.torch_device)
+        files = run.paused(architecture), run.checkpoint(architecture)
+        return train_to(epochs, architecture, means, settings.seed, *files)
+
     def train_again(self, architecture: Architecture, seed: int) -> Accuracy:
-        """The same with another seed; the weights kept stay, for the best draw would be a lucky one."""
+        """In full with another seed; the weights kept stay, for the best draw would be a lucky one."""
         return replace(accuracy_of(self.scorer.score(architecture, seed), self.settings.scorer), seed=seed)
 
     def judge_on_test_images(self, architecture: Architecture) -> tuple[float, float, int]:
@@ -180,7 +192,12 @@ def measure(architecture: Architecture) -> Latency:
 
 
 def train_network(architecture: Architecture) -> Accuracy:
-    return _worker.train(architecture)
+    rungs = _worker.settings.rungs
+    return _worker.train_to(architecture, rungs.first).accuracy if rungs else _worker.train(architecture)
+
+
+def train_to_rung(architecture: Architecture, epochs: int) -> Reached:
+    return _worker.train_to(architecture, epochs)
 
 
 def train_again(architecture: Architecture, seed: int) -> Accuracy:

@@ -92,6 +92,11 @@ def scorer_kind(name: str) -> str:
     return kind
 
 
+def seed_matters(name: str) -> bool:
+    """Whether a network judged again with another seed may get another score."""
+    return scorer_kind(name) not in ("supernet", "table", *COSTS)
+
+
 def scorer(name: str, means: Means) -> Scorer:
     """A scorer by its name, such as `train`, `naswot` or `supernet:FILE`.
 

@@ -9,6 +9,7 @@ from bneck.evaluate import (
     Goals,
     Latency,
     Objective,
+    Quantity,
     parse_count,
     parse_goals,
     parse_latency,
@@ -16,6 +17,7 @@ from bneck.evaluate import (
     short_count,
 )
 from bneck.search_space import Cost, GoalError, UnknownNameError
+from bneck.search_space.errors import FieldError
 
 PARAMS = Constraint("params", 1e6)
 MACS = Constraint("macs", 50e6)
@@ -103,7 +105,7 @@ def test_accuracy_goes_up_and_all_else_down() -> None:
 
 @pytest.mark.parametrize(
     ("text", "name", "near"),
-    [("accuracy,latncy", "latncy", "latency"), ("MACs", "MACs", "accuracy, latency, macs, params")],
+    [("accuracy,latncy", "latncy", "latency"), ("MACs", "MACs", "accuracy, latency, macs, params, reward")],
 )
 def test_an_unknown_objective_is_named_with_the_nearest(text: str, name: str, near: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
@@ -117,7 +119,7 @@ def test_an_objective_twice_or_none_is_refused(text: str) -> None:
         parse_objectives(text)
     assert (
         str(caught.value)
-        == f"objectives must be different ones of accuracy, latency, macs, params, got '{text}'"
+        == f"objectives must be different ones of accuracy, latency, macs, params, reward, got '{text}'"
     )
 
 
@@ -209,3 +211,68 @@ def test_a_limit_is_written_as_one_would_type_it(limit: Constraint, text: str) -
 )
 def test_counts_are_short_for_people(value: float, text: str) -> None:
     assert short_count(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("reward:0.5x", Constraint("latency", 0.5, "x")),
+        (" reward: 5 ms ", Constraint("latency", 5, "ms")),
+        ("reward:60M", Constraint("macs", 60e6)),
+    ],
+)
+def test_a_reward_has_a_target_on_latency_or_macs(text: str, target: Constraint) -> None:
+    [objective] = parse_objectives(text)
+    assert objective == Objective("reward", target)
+    assert (objective.direction, str(objective)) == ("maximize", text.replace(" ", ""))
+
+
+def test_twice_the_target_is_worth_5_percent_of_the_accuracy() -> None:
+    [reward] = parse_objectives("reward:0.75x")
+    # MEASURED is 1.5 references: 2 ** -0.07 = exp(-0.07 * 0.693147) = exp(-0.0485203) = 0.952638
+    assert reward.factor(COST, MEASURED) == pytest.approx(0.952638, abs=1e-6)
+    # 3 ms of 3 ms; 60M MACs of 120M, the inverse of 0.952638
+    assert Objective("reward", Constraint("latency", 3, "ms")).factor(COST, MEASURED) == 1
+    assert parse_objectives("reward:120M")[0].factor(COST, None) == pytest.approx(1.049717, abs=1e-6)
+    assert reward.factor(COST, None) is None
+    assert Objective("accuracy").factor(COST, None) == 1
+
+
+@pytest.mark.parametrize("text", ["reward", "reward:", "reward:5", "reward:0x", "reward:60m", "reward:3G1"])
+def test_a_reward_without_its_target_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(GoalError) as caught:
+        parse_objectives(text)
+    assert str(caught.value) == (
+        "the objective reward needs its target, a latency or MACs above 0: reward:0.5x, reward:5ms or "
+        f"reward:60M, got '{text[7:]}'"
+    )
+
+
+def test_a_target_belongs_to_the_reward_alone() -> None:
+    wrong: list[tuple[Quantity, Constraint | None]] = [
+        ("accuracy", MACS),
+        ("reward", None),
+        ("reward", PARAMS),
+    ]
+    for quantity, target in wrong:
+        with pytest.raises(FieldError, match=r"^target must be on latency or MACs for reward and none"):
+            Objective(quantity, target)
+
+
+def test_a_reward_stands_alone_but_takes_limits() -> None:
+    with pytest.raises(
+        GoalError, match=r"^reward:60M stands alone.*got the objectives accuracy, reward:60M$"
+    ):
+        parse_goals("reward:60M,accuracy", {})
+    goals = parse_goals("reward:60M", {"latency": "0.5x"})
+    assert goals.violations(COST, MEASURED) == {"latency": 2}
+
+
+def test_the_best_network_has_most_reward_where_that_is_the_objective() -> None:
+    reward = parse_goals("reward:5ms", {})
+    assert reward.merit == reward.reward == Objective("reward", Constraint("latency", 5, "ms"))
+    for objectives in ("accuracy", "latency", "accuracy,macs"):
+        goals = parse_goals(objectives, {})
+        assert (goals.merit, goals.reward) == (Objective("accuracy"), None)
+    told = {text: parse_goals(text, {}).of_accuracy for text in ("reward:5ms", "accuracy,macs", "latency")}
+    assert told == {"reward:5ms": True, "accuracy,macs": True, "latency": False}

@@ -113,6 +113,43 @@ def test_a_network_may_be_replaced_by_what_costs_no_more_and_is_not_told_to_be_w
     assert sure.replacements(dear) == [cheap, same]
 
 
+REWARD = parse_goals("reward:0.1x", {})
+
+
+def fast_and_slow() -> tuple[Record, Record]:
+    """0.80 at the target and 0.82 at four times that, which is worth 0.82 * 4 ** -0.07 = 0.744."""
+    return trained(0, 0.800, 0.801, ratio=0.1), trained(1, 0.820, 0.821, ratio=0.4)
+
+
+def test_the_best_by_reward_is_the_fast_one_and_not_the_most_accurate() -> None:
+    fast, slow = fast_and_slow()
+    sure = believed([fast, slow], REWARD)
+    assert [sure.on_front_probability(each) for each in (fast, slow)] == [1, 0]
+    # 0.8005 and 0.8205 * 0.907519 = 0.744619 are 0.0559 apart
+    assert sure.ahead(fast, slow).value == pytest.approx(0.0559, abs=0.002)
+    assert sure.mean(slow) == pytest.approx(0.8205, abs=0.002)  # an accuracy all the same
+    assert sure.replacements(fast) == []
+    assert sure.replacements(slow) == [fast]
+    assert group_text([fast, slow], REWARD, sure) == "Trial 0 is the best by reward, beyond chance (95%)."
+    assert believed([fast, slow], ACCURACY).on_front_probability(slow) == 1
+
+
+def test_without_repeats_rewards_are_told_apart_by_the_margins_of_the_images() -> None:
+    # 400 images leave 0.80 uncertain by 0.039; at twice the target it is worth 0.762
+    one, other = trained(0, 0.80, ratio=0.1), trained(1, 0.80, ratio=0.2)
+    assert group_text([one, other], REWARD, None) == (
+        "On 400 validation images the best by reward, trial 0, is not told apart from trial 1 "
+        "(95% intervals overlap)."
+    )
+    # worth twice its accuracy: 0.90, uncertain by 2 * 0.0487, so that 0.0391 + 0.0974 > 0.90 - 0.80
+    quick = trained(3, 0.45, ratio=0.1 * 2 ** (-1 / 0.07))
+    assert "trial 3, is not told apart from trial 0" in group_text([one, quick], REWARD, None)
+    tiny = trained(2, 0.80, ratio=0.0001)  # 0.001 ** -0.07 = 1.62
+    assert group_text([one, tiny], REWARD, None) == (
+        "Trial 2 is the best by reward, beyond the 95% margins that 400 validation images leave."
+    )
+
+
 def test_without_a_repeat_nothing_is_believed() -> None:
     assert certainty_of([trained(0, 0.8), trained(1, 0.9)], TWO) is None
     assert certainty_of([], TWO) is None

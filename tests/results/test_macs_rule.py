@@ -27,7 +27,7 @@ def networks(*top1: tuple[float, ...]) -> list[Record]:
 
 def rule_of(records: list[Record]) -> MacsRule:
     front = pareto_front(records, GOALS.objectives)
-    found = macs_rule(records, front, certainty_of(records, GOALS))
+    found = macs_rule(records, front, certainty_of(records, GOALS), GOALS)
     assert found is not None
     return found
 
@@ -89,9 +89,15 @@ def test_programs_are_told_the_same() -> None:
 
 def test_too_few_networks_or_equal_ones_have_no_rule() -> None:
     few = networks((0.5,), (0.6,), (0.7,))
-    assert macs_rule(few, few[2:], None) is None
+    assert macs_rule(few, few[2:], None, GOALS) is None
     level = networks((0.5,), (0.5,), (0.5,), (0.5,))
-    assert macs_rule(level, level, None) is None
+    assert macs_rule(level, level, None, GOALS) is None
     same_size = [replace(each, cost=few[0].cost) for each in networks((0.5,), (0.6,), (0.7,), (0.8,))]
-    assert macs_rule(same_size, same_size[3:], None) is None
-    assert macs_rule([], [], None) is None
+    assert macs_rule(same_size, same_size[3:], None, GOALS) is None
+    assert macs_rule([], [], None, GOALS) is None
+
+
+def test_the_largest_network_is_no_rule_for_a_reward() -> None:
+    rising, reward = networks((0.5,), (0.6,), (0.7,), (0.8,)), parse_goals("reward:1M", {})
+    assert macs_rule(rising, rising[3:], None, GOALS) is not None
+    assert macs_rule(rising, rising[3:], None, reward) is None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import optuna
 import plotly.graph_objects as go
 import pytest
@@ -13,6 +14,7 @@ from bneck.results import Baseline, Check, Record, pareto_front
 from bneck.results.certainty import certainty_of
 from bneck.results.describe import block_text, limits_text, milliseconds, network_lines, ratio_text
 from bneck.results.hypervolume import box_of, hypervolume, shares_over_trials
+from bneck.results.plot_style import ORANGE
 from bneck.results.plots import pareto_figure
 from bneck.results.small_plots import architecture_strip, best_figure, hypervolume_figure
 from bneck.search_space import Architecture, Block, Head, Stem
@@ -188,6 +190,29 @@ def test_with_accuracy_alone_the_best_is_marked_against_macs() -> None:
     assert list(best.x) == [records()[5].cost.macs]
 
 
+def test_with_a_reward_the_best_lies_on_a_curve_of_equal_reward_and_all_others_below_it() -> None:
+    # 0.80 at the target of 0.2x; 0.83 at 0.6x is worth 0.83 * 3 ** -0.07 = 0.7686
+    rows = [Row("judged", 0.80, 0.2), Row("judged", 0.83, 0.6), Row("judged", 0.70, 0.15)]
+    figure = figure_of(records(rows), parse_goals("reward:0.2x", {}))
+    best, curve = trace(figure, "best"), trace(figure, "as high a reward")
+    assert (best.x, best.y) == ((pytest.approx(0.4),), (pytest.approx(80),))
+    assert figure.layout.xaxis.title.text == "latency, ms"
+    # at three times the latency 0.80 * 3 ** 0.07 = 0.86395 would be needed
+    assert np.interp([0.4, 1.2], curve.x, curve.y) == pytest.approx([80, 86.395], abs=0.01)
+    [target] = figure.layout.shapes
+    assert (target.x0, target.label.text) == (pytest.approx(0.4), "target 0.400 ms")
+
+
+def test_a_reward_for_macs_is_drawn_against_macs_and_no_curve_against_latency() -> None:
+    goals = parse_goals("reward:1M", {"latency": "0.5x"})
+    figure = figure_of(records(), goals)
+    assert figure.layout.xaxis.title.text == "MACs"
+    rows, front = records(), pareto_front(records(), goals.objectives)
+    other = pareto_figure(rows, front, [], {}, goals, REFERENCE_MS, x="latency")
+    assert not [each for each in other.data if each.name.startswith("as high")]
+    assert trace(other, "best").marker.color == trace(figure, "best").marker.color == ORANGE  # no third one
+
+
 def test_without_a_judged_network_the_refused_ones_and_the_limit_are_all_in_sight() -> None:
     figure = figure_of(records([ROWS[1], ROWS[6], Row("running")]))
     low, high = figure.layout.xaxis.range
@@ -239,7 +264,13 @@ def test_progress_agrees_with_optuna_on_feasible_trials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("objective", "best"), [("accuracy", [90, 90, 90, 95, 95]), ("latency", [0.6, 0.4, 0.4, 0.4, 0.4])]
+    ("objective", "best"),
+    [
+        ("accuracy", [90, 90, 90, 95, 95]),
+        ("latency", [0.6, 0.4, 0.4, 0.4, 0.4]),
+        # 0.9 at the target; 0.95 at 1.5 times it is worth 0.95 * 0.972017
+        ("reward:0.3x", [0.9, 0.9, 0.9, 0.923416, 0.923416]),
+    ],
 )
 def test_with_one_objective_progress_is_the_best_so_far(objective: str, best: list[float]) -> None:
     judged = [record for record in records() if record.state == "judged"]

@@ -8,9 +8,9 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bneck.evaluate import Accuracy, Epoch, Latency, Objective
+from bneck.evaluate import Accuracy, Constraint, Epoch, Latency, Objective
 from bneck.results import Record
-from bneck.results.record import accuracy_from, record_of, table_of, with_repeats
+from bneck.results.record import accuracy_from, noise_known, record_of, table_of, with_repeats
 from bneck.search_space import cost
 
 from .example_run import SPACE, Row, record
@@ -138,6 +138,23 @@ def test_an_objective_looks_at_its_own_quantity() -> None:
     assert judged.value(Objective("params")) == judged.cost.params
 
 
+def test_the_reward_of_75_percent_at_twice_the_target() -> None:
+    judged = again(record(0, Row("judged", 0.8, 0.6)), 0.7)  # 0.6 times 2 ms, and 75% on average
+    # 0.75 * 2 ** -0.07 = 0.75 * 0.952638
+    for target in (Constraint("latency", 0.3, "x"), Constraint("latency", 0.6, "ms")):
+        assert judged.value(Objective("reward", target)) == pytest.approx(0.714479, abs=1e-6)
+    macs = Constraint("macs", judged.cost.macs / 2)
+    assert replace(judged, latency=None).value(Objective("reward", macs)) == pytest.approx(0.714479, abs=1e-6)
+
+
+def test_without_accuracy_or_latency_there_is_no_reward() -> None:
+    judged, reward = record(0, Row("judged", 0.8, 0.6)), Objective("reward", Constraint("latency", 0.3, "x"))
+    with pytest.raises(ValueError, match="trial 0 has no reward"):
+        replace(judged, latency=None).value(reward)
+    with pytest.raises(ValueError, match="trial 0 has no accuracy"):
+        replace(judged, accuracy=None).value(reward)
+
+
 @pytest.mark.parametrize("quantity", ["accuracy", "latency"])
 def test_what_was_not_measured_has_no_value(quantity: Any) -> None:
     untrained = record(3, Row("infeasible"))
@@ -182,6 +199,14 @@ def test_only_the_record_that_was_judged_has_the_repeats_of_its_network() -> Non
     found = with_repeats([judged, asked_again], {judged.key: repeats})
     assert [each.repeats for each in found] == [repeats, ()]
     assert with_repeats([judged], {}) == [judged]
+
+
+def test_the_noise_is_known_from_four_trainings_that_can_be_held_against_another() -> None:
+    known = [record(number, Row("judged", 0.8, 0.3)) for number in range(3)]
+    pairs = [again(each, 0.8 + 0.02 * sign) for each, sign in zip(known, (1, -1, 1), strict=True)]
+    # of values 0.02 apart the variance is 0.02 ** 2 / 2; each pair has a freedom of 1, and 3 are asked for
+    assert noise_known([]) is noise_known(known) is noise_known(pairs[:2]) is None
+    assert noise_known(pairs) == pytest.approx(0.02 / 2**0.5)
 
 
 def test_a_table_has_a_row_a_trained_network_and_a_value_a_seed() -> None:

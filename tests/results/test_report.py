@@ -195,6 +195,8 @@ def test_attributes_and_content_are_escaped_but_markup_is_not() -> None:
         ((Row("running"),), "accuracy,latency", {}, "0 networks judged."),
         ((ROWS[0],), "accuracy,latency", {}, "1 network is on the front. It is trial 0: 90.0%, 0.600 ms."),
         (ROWS, "accuracy", {"macs": "3M"}, "best is trial 5 with 95.0%."),
+        # 0.95 * (0.45 / 0.3) ** -0.07 = 0.95 * 0.972017, above 0.9 at the target
+        (ROWS, "reward:0.3x", {"macs": "3M"}, "best is trial 5 with reward 0.9234."),
         (ROWS, "latency,params", {}, "4 networks judged, 3 proposals broke a limit"),
         (ROWS, "accuracy,latency,macs", {}, "on the front."),
     ],
@@ -204,6 +206,7 @@ def test_attributes_and_content_are_escaped_but_markup_is_not() -> None:
         "still running",
         "one",
         "one objective",
+        "reward",
         "no accuracy",
         "three objectives",
     ],
@@ -215,6 +218,22 @@ def test_a_page_comes_out_of_any_run(
     assert said in words(html)
     assert "How it was made" in words(html)
     assert ("progress" in Elements(html).ids) == (len([row for row in rows if row.top1]) > 1)
+
+
+def test_the_page_of_a_reward_tells_what_it_is_and_who_has_most(tmp_path: Path) -> None:
+    # the most accurate is trial 1, worth 0.82 * 4 ** -0.07 = 0.7442
+    rows = (Row("judged", 0.80, 0.1), Row("judged", 0.82, 0.4))
+    settings = run_settings("reward:0.1x", {})
+    run = example_run(tmp_path / "run", rows, settings=settings, baselines=[baseline()], again={0: [0.79]})
+    page = words(report_html(run))
+    assert "The reward is accuracy × (latency / 0.1x)^-0.07" in page
+    assert "objectives reward:0.1x (maximize)" in page
+    assert "To export trial 0, the best by reward: bneck export" in page
+    assert "replaced by those that are not told to have less reward" in page
+    assert "Taking the largest" not in page
+    # the mean of 0.80 and 0.79; 0.88 at 0.7x is worth 0.88 * 7 ** -0.07 = 0.88 * 0.872656
+    assert "0.7950" in page
+    assert "0.7679" in page
 
 
 def test_the_file_is_written_whole_and_nothing_is_left_beside_it(run: Run, html: str, tmp_path: Path) -> None:

@@ -111,6 +111,16 @@ def test_what_is_not_known_of_the_noise_is_null_and_empty() -> None:
     assert [first[name] for name in names] == [""] * 3
 
 
+def test_a_reward_has_a_column_that_is_empty_in_other_runs() -> None:
+    # 0.8 at 0.2x and 0.9 at 0.3x: 0.8 and 0.9 * 1.5 ** -0.07 = 0.9 * 0.972017
+    reward = parse_goals("reward:0.2x", {}).reward
+    found = json.loads(front_json(FRONT, reward=reward))["front"]
+    assert [row["reward"] for row in found] == pytest.approx([0.8, 0.874815], abs=1e-6)
+    rows = list(csv.DictReader(io.StringIO(front_csv(FRONT, None, reward))))
+    assert [float(row["reward"]) for row in rows] == [row["reward"] for row in found]
+    assert front_row(FRONT[0])["reward"] is None
+
+
 def test_json_tells_the_noise_and_csv_has_the_same_rows() -> None:
     records, certainty = sure()
     found = json.loads(front_json(records, certainty))

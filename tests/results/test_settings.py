@@ -1,3 +1,4 @@
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from bneck.evaluate import Calibration, Device, LatencySetup, Panel, Recipe, parse_goals
 from bneck.results import DataSettings, Run, RunSettings
+from bneck.results.rungs import Rungs
 from bneck.results.settings import for_images, load_settings, save_settings
 from bneck.search_space import FileFormatError, cost, load_space, published
 
@@ -65,8 +67,9 @@ EVERYTHING_ELSE = replace(
     sampler="nsga2",
     repeats=9,
     scorer="supernet:/nets/mine.safetensors",
+    rungs=Rungs((1, 2, 3), 3),
 )
-LATER = {"repeats": 0, "scorer": "train"}  # as of runs that began before they were known
+LATER = {"repeats": 0, "scorer": "train", "rungs": None}  # as of runs that began before they were known
 
 
 def there_and_back(kept: RunSettings, folder: Path) -> RunSettings:
@@ -85,6 +88,8 @@ def changed(**changes: Any) -> RunSettings:
         FULL,
         changed(goals=parse_goals("accuracy", {})),
         changed(goals=parse_goals("latency", {"latency": "5ms"})),
+        changed(goals=parse_goals("reward:0.1234567x", {"macs": "2M"})),
+        changed(goals=parse_goals("reward:60M", {})),
         changed(baselines=(), host={}, versions={}),
         changed(data=DataSettings("digits")),
         changed(recipe=Recipe(learning_rate=1e-22, label_smoothing=1 / 3)),
@@ -147,6 +152,22 @@ def test_the_file_is_plain_yaml_with_what_a_person_looks_for(tmp_path: Path) -> 
     assert {"quantity": "latency", "limit": 0.5, "unit": "x"} in form["goals"]["limits"]
     assert {"quantity": "macs", "limit": 60_000_000, "unit": ""} in form["goals"]["limits"]
     assert form["recipe"]["epochs"] == 3
+
+
+def test_a_run_without_its_target_or_with_another_objective_beside_it_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    save_settings(changed(goals=parse_goals("reward:5ms", {})), path)
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    [reward] = form["goals"]["objectives"]
+    assert reward == {"quantity": "reward", "target": {"quantity": "latency", "limit": 5, "unit": "ms"}}
+    for objectives, said in (
+        (["reward"], "target must be on latency or MACs for reward"),
+        (["accuracy", reward], "reward:5ms stands alone"),
+    ):
+        form["goals"]["objectives"] = objectives
+        path.write_text(yaml.safe_dump(form), encoding="utf-8")
+        with pytest.raises(FileFormatError, match=rf"run\.yaml:\d+: goals.*{said}"):
+            load_settings(path)
 
 
 def test_published_networks_take_the_images_the_classes_and_the_highest_resolution_of_a_space() -> None:
@@ -292,7 +313,28 @@ def test_a_run_that_began_before_repeats_and_scorers_has_none_and_trains(tmp_pat
     save_settings(EVERYTHING_ELSE, path)
     form = yaml.safe_load(path.read_text(encoding="utf-8"))
     path.write_text(yaml.safe_dump({k: v for k, v in form.items() if k not in LATER}), encoding="utf-8")
-    assert load_settings(path) == replace(EVERYTHING_ELSE, repeats=0, scorer="train")
+    assert load_settings(path) == replace(EVERYTHING_ELSE, repeats=0, scorer="train", rungs=None)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "reduction", "problem"),
+    [
+        ([1, 2], 2, "rungs: must end with the recipe's 3 epochs, got 2"),
+        ([2, 1, 3], 2, "epochs must be two or more that rise, got (2, 1, 3)"),
+        ([3], 2, "epochs must be two or more that rise, got (3,)"),
+        ([1, 3], 1, "rungs.reduction: must be at least 2, got 1"),
+    ],
+)
+def test_rungs_that_cannot_be_are_refused_with_their_line(
+    tmp_path: Path, epochs: list[int], reduction: int, problem: str
+) -> None:
+    path = tmp_path / "run.yaml"
+    save_settings(FULL, path)
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    form["rungs"] = {"epochs": epochs, "reduction": reduction}
+    path.write_text(yaml.safe_dump(form), encoding="utf-8")
+    with pytest.raises(FileFormatError, match=rf"run\.yaml:\d+: .*{re.escape(problem)}"):
+        load_settings(path)
 
 
 @pytest.mark.parametrize(

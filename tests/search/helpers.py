@@ -17,6 +17,7 @@ from bneck.evaluate.latency_model import LatencyModel, Measured
 from bneck.evaluate.latency_model_file import save_model
 from bneck.results import Baseline, Run, RunSettings
 from bneck.search import worker
+from bneck.search.pausing import Reached
 from bneck.search.pool import Pool
 from bneck.search.progress import Progress, Status
 from bneck.search_space import Architecture, SearchSpace
@@ -60,6 +61,11 @@ def fake_accuracy(architecture: Architecture) -> Accuracy:
 def fake_repeat(architecture: Architecture, seed: int) -> Accuracy:
     """The same as with the first seed."""
     return replace(fake_accuracy(architecture), seed=seed)
+
+
+def fake_rung(architecture: Architecture, epochs: int) -> Reached:
+    """The same after every epoch."""
+    return Reached(fake_accuracy(architecture))
 
 
 def fake_device(**changes: Any) -> LatencySetup:
@@ -147,6 +153,7 @@ class FakePool(Pool):
     accuracy_of: Callable[[Architecture], Accuracy] = fake_accuracy
     afresh_of: Callable[[Architecture], Latency] = fake_latency
     again_of: Callable[[Architecture, int], Accuracy] = fake_repeat
+    rung_of: Callable[[Architecture, int], Reached] = fake_rung
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     closed: bool = False
 
@@ -162,6 +169,7 @@ class FakePool(Pool):
             worker.measure: self.latency_of,
             worker.train_network: self.accuracy_of,
             worker.train_again: self.again_of,
+            worker.train_to_rung: self.rung_of,
             worker.baseline: self.baseline_of,
             worker.measure_afresh: self.afresh_of,
             worker.judge_on_test_images: on_test_images,

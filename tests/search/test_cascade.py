@@ -157,3 +157,20 @@ def test_a_cascade_without_predicted_latencies_is_refused(tmp_path: Path) -> Non
     run = fake_run(tmp_path, objectives="accuracy,latency", sampler="cascade", latency_from="measurements")
     with pytest.raises(GoalError, match="--sampler cascade needs predicted latencies"):
         judge_trials(run, FakePool(run, 1), Shown())
+
+
+def test_a_cascade_for_a_reward_believes_less_of_slow_networks() -> None:
+    def latency_of(architecture: Architecture) -> Latency:
+        raise AssertionError(f"{architecture.key} was measured")
+
+    search = Cascade(SPACE, parse_goals("reward:0.1ms", {}), latency_of, random.Random(0))
+    networks = list(search.first)[:2]
+    known = {}
+    for record, milliseconds in zip(judged(networks, [[0.8], [0.8]]), (0.4, 0.1), strict=True):
+        measured = Latency(milliseconds, milliseconds, milliseconds, milliseconds, "ok", "device")
+        known[record.key] = replace(record, latency=measured)
+    outlook = search._outlook(networks, known)
+    assert outlook.costs.shape == (2, 0)
+    # four times the target, and the target; both accuracies are believed to be 0.8
+    assert outlook.mean[0] / outlook.mean[1] == pytest.approx(4**-0.07, rel=0.01)
+    assert outlook.draws.mean(0) == pytest.approx(outlook.mean, rel=0.05)

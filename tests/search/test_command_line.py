@@ -328,6 +328,9 @@ def test_export_writes_what_it_prints(call: Call, here: Path, finished: Run) -> 
         (["--baseline", "resnet50"], "unknown network 'resnet50'; nearest: "),
         (["--latency-backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
         (["--scorer", "naswot"], "--scorer naswot tells no accuracy, which a search needs; those that do: "),
+        (["--epochs", "many"], "--epochs must be whole numbers: 16, 2:16 or 2:16:4; got 'many'"),
+        (["--epochs", "16:2"], "--epochs must rise, like 2:16; got '16:2'"),
+        (["--epochs", "2:4", "--scorer", "table:a.csv"], "table:a.csv does not train by epochs: give"),
         (["--scorer", "trian"], "unknown scorer 'trian'; nearest: train"),
         (["--scorer", "table:nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
         (["--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
@@ -581,7 +584,6 @@ def test_a_report_into_a_folder_is_told(call: Call, here: Path, finished: Run, p
     "words",
     [
         ["search", "tiny", "--trials", "0"],
-        ["search", "tiny", "--epochs", "many"],
         ["search", "tiny", "--workers", "0"],
         ["search", "tiny", "--seed", "-1"],
         ["search", "tiny", "--batch-size", "1"],

@@ -358,3 +358,14 @@ def test_a_search_that_is_stopped_before_the_fit_leaves_no_half_of_it(tmp_path: 
     assert list(tmp_path.iterdir()) == []
     # and the next session fits
     assert len(fitted(run).asked) == 30
+
+
+def test_a_network_is_worth_measuring_that_would_have_the_most_reward_if_it_were_faster() -> None:
+    # 0.4x may be 0.36x, two deviations below: at most 0.8 * (0.36 / 0.4) ** 0.07 = 0.7941 is beaten by that
+    known = record(0, Row("judged", 0.8, 0.4))
+    for top1, worth in ((0.7942, True), (0.7940, False)):
+        hopeful = record(1, Row("judged", top1, 0.4))
+        assert hopeful.latency
+        hopeful = replace(hopeful, latency=replace(hopeful.latency, source="predicted"))
+        for objective in ("reward:0.2x", "reward:1ms"):
+            assert latencies(0.4, objectives=objective).worth_measuring(hopeful, [known]) is worth

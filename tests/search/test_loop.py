@@ -68,7 +68,7 @@ def test_no_more_networks_are_under_way_than_there_are_workers_or_networks_wante
 def test_a_network_that_breaks_a_limit_is_never_trained_and_over_the_macs_not_even_measured(
     tmp_path: Path,
 ) -> None:
-    run = fake_run(tmp_path, limits=LIMITS, trials=7)
+    run = fake_run(tmp_path, limits=LIMITS, trials=7, sampler="nsga2")  # which proposes such networks
     pool = FakePool(run, 2)
     judge_trials(run, pool, Shown())
     measured, trained = pool.asked_for(worker.measure), pool.asked_for(worker.train_network)

@@ -276,7 +276,7 @@ def test_the_example_in_the_help_is_a_command_that_parses() -> None:
 @pytest.mark.parametrize("name", ["data", "epochs", "trials", "device", "seed"])
 def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
     defaults = [inspect.signature(command).parameters[name].default for command in (noise, search)]
-    assert defaults[0] == defaults[1]
+    assert str(defaults[0]) == str(defaults[1])
 
 
 @pytest.mark.parametrize(

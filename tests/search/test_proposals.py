@@ -16,6 +16,7 @@ from ..results.example_run import REFERENCE_MS, accuracy, latency
 from .helpers import FOUR, SMALL, SMALL_SIZE, fake_accuracy, fake_latency, fake_run
 
 LIMITS = {"macs": "25K", "params": "2K", "latency": "0.4x"}
+CARELESS = "nsga2"  # proposes networks over a limit, and the same again
 FIRST_GENES = {gene.name: gene.choices[0] for gene in SMALL.genes}
 LAST_GENES = {gene.name: gene.choices[-1] for gene in SMALL.genes}
 
@@ -53,14 +54,14 @@ def tell_one(run: Run, **judgement: Any) -> None:
 
 @pytest.fixture
 def limited(tmp_path: Path) -> Run:
-    """Some 20 networks judged under three limits."""
-    run = fake_run(tmp_path, limits=LIMITS)
+    """Twelve networks judged under three limits, and those that broke one."""
+    run = fake_run(tmp_path, limits=LIMITS, sampler=CARELESS)
     judge(Proposals(run), 12)
     return run
 
 
 def test_only_networks_within_the_limits_of_cost_are_proposed_and_each_once(tmp_path: Path) -> None:
-    proposals = Proposals(fake_run(tmp_path, limits=LIMITS))
+    proposals = Proposals(fake_run(tmp_path, limits=LIMITS, sampler=CARELESS))
     found = judge(proposals, 12)
     assert all(cost(each.architecture).macs <= 25_000 for each in found)
     assert all(cost(each.architecture).params <= 2_000 for each in found)
@@ -124,7 +125,7 @@ def test_the_record_that_is_handed_back_is_the_one_that_is_read_later(tmp_path: 
 
 
 def test_repeats_are_told_failed_and_without_values(tmp_path: Path) -> None:
-    run = fake_run(tmp_path)
+    run = fake_run(tmp_path, sampler=CARELESS)
     proposals = Proposals(run)
     found = judge(proposals, SMALL_SIZE // 2)
     repeats = told(run, "repeat")
@@ -190,7 +191,7 @@ def test_a_later_session_knows_the_numbers_of_the_earlier_one(limited: Run) -> N
 @pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])
 def test_a_later_session_does_not_propose_what_the_earlier_one_did(tmp_path: Path, name: str) -> None:
     # a sampler made anew from the same seed would: of this space repeats are no accident
-    run = fake_run(tmp_path, load_space("mobile"), sampler=name)
+    run = fake_run(tmp_path, load_space("tiny"), sampler=name)
     for _ in range(3):
         judge(Proposals(run), len(told(run, "judged")) + 3)
     assert len({trial.user_attrs["key"] for trial in run.study.trials}) == 9
@@ -230,6 +231,25 @@ def test_after_that_the_placeholders_are_the_worst_seen(tmp_path: Path) -> None:
     [trial] = [trial for trial in told(run, "infeasible") if trial.params == LAST_GENES]
     # 0.3 times the reference's 2 ms
     assert trial.values == [0.62, pytest.approx(0.6)]
+
+
+def test_a_network_over_a_limit_is_told_the_least_reward_seen_or_its_own_if_it_was_trained(
+    tmp_path: Path,
+) -> None:
+    run = fake_run(tmp_path, limits={"macs": "25K", "latency": "0.5x"}, objectives="reward:0.2x")
+    proposals = Proposals(run)
+    proposals.enqueue(LAST_GENES, "too large")
+    first = proposals.next()
+    assert run.study.trials[0].values == [1 / 10]
+    assert proposals.keeps_latency_limit(first, latency(0.4))
+    tell_judged(proposals, first, accuracy(0.75))
+    # 0.75 * 2 ** -0.07 = 0.75 * 0.952638
+    assert run.study.trials[first.trial.number].values == [pytest.approx(0.714479, abs=1e-6)]
+    for trained, expected in ((None, 0.714479), (accuracy(0.5), 0.5 * 4**-0.07)):
+        slow = proposals.next()
+        proposals.keeps_latency_limit(slow, latency(0.8))
+        proposals.tell_infeasible(slow.trial, slow.architecture, latency(0.8), trained)
+        assert run.study.trials[slow.trial.number].values == [pytest.approx(expected, abs=1e-6)]
 
 
 def test_a_network_found_too_slow_is_told_with_its_own_latency(tmp_path: Path) -> None:
@@ -324,7 +344,7 @@ def test_a_space_is_exhausted_when_all_its_networks_have_been_proposed(tmp_path:
 def test_a_space_is_exhausted_when_all_that_keeps_the_limits_has_been_proposed(tmp_path: Path) -> None:
     genes = {gene.name: gene.choices[0] for gene in FOUR.genes}
     macs = cost(FOUR.decode(genes)).macs  # of the least of the four
-    proposals = Proposals(fake_run(tmp_path, FOUR, {"macs": str(macs)}))
+    proposals = Proposals(fake_run(tmp_path, FOUR, {"macs": str(macs)}, sampler=CARELESS))
     assert judge(proposals, 1)[0].architecture == FOUR.decode(genes)
     with pytest.raises(SpaceExhaustedError):
         proposals.next()
@@ -332,7 +352,8 @@ def test_a_space_is_exhausted_when_all_that_keeps_the_limits_has_been_proposed(t
 
 @pytest.mark.usefixtures("impatient")
 def test_limits_that_nothing_new_keeps_end_the_search_and_are_named(tmp_path: Path) -> None:
-    proposals = Proposals(fake_run(tmp_path, load_space("tiny"), {"latency": "0.01x"}))
+    run = fake_run(tmp_path, load_space("tiny"), {"latency": "0.01x"}, sampler=CARELESS)
+    proposals = Proposals(run)
     with pytest.raises(NoFeasibleNetworkError, match=r"limits: latency <= 0\.01x; 0 networks judged"):
         while True:
             slow = proposals.next()
@@ -345,7 +366,7 @@ def test_a_needle_in_a_haystack_is_found_by_descending(tmp_path: Path) -> None:
     space = load_space("tiny")
     rng = random.Random(0)
     assert min(cost(space.decode(space.sample(rng))).macs for _ in range(1000)) > 50_000
-    run = fake_run(tmp_path, space, {"macs": "42K"})
+    run = fake_run(tmp_path, space, {"macs": "42K"}, sampler=CARELESS)
     proposal = Proposals(run).next()
     assert cost(proposal.architecture).macs <= 42_000
     assert proposal.trial.user_attrs["source"] == "within limits"

@@ -12,6 +12,7 @@ from bneck.evaluate import Latency, LatencySetup, parse_goals
 from bneck.evaluate.latency_model_file import save_model
 from bneck.evaluate.meter import LatencyMeter
 from bneck.results import Run
+from bneck.results.rungs import Rungs
 from bneck.search import session, start, worker
 from bneck.search.feasible import require_fast_enough
 from bneck.search.latencies import Latencies
@@ -58,7 +59,7 @@ PLAIN = Request(
     data="digits",
     out=None,
     trials=4,
-    epochs=3,
+    epochs="3",
     seed=5,
     objectives="accuracy,latency",
     max_macs=None,
@@ -381,6 +382,15 @@ def test_a_scorer_whose_file_is_missing_is_told_before_anything_is_made(here: Pa
     with pytest.raises(FileFormatError, match=r"scores\.csv: cannot be read"):
         new_run(replace(PLAIN, scorer="table:scores.csv", out=Path("run")))
     assert not (here / "run").exists()
+
+
+def test_trainings_stop_early_only_where_the_scorer_trains(here: Path) -> None:
+    wanted = "--epochs 2:8 stops trainings early; --scorer table:scores.csv does not train by epochs"
+    with pytest.raises(GoalError, match=f"{wanted}: give --epochs 8, or --scorer train"):
+        new_run(replace(PLAIN, epochs="2:8", scorer="table:scores.csv", out=Path("run")))
+    assert not (here / "run").exists()
+    kept = Run.open(new_run(replace(PLAIN, epochs="2:8", out=Path("run"))).folder).settings
+    assert (kept.rungs, kept.recipe.epochs) == (Rungs((2, 4, 8)), 8)
 
 
 def test_a_run_keeps_its_scorer_and_its_repeats(here: Path) -> None:

@@ -7,7 +7,7 @@ from bneck.evaluate import Goals, parse_goals
 from bneck.search.stratified import stratified
 from bneck.search_space import Architecture, cost, load_space
 
-from ..search_space.helpers import space_of
+from ..search_space.helpers import preset, space_of
 from .helpers import FOUR, SMALL, every_network
 
 ANY = parse_goals("accuracy,latency", {})
@@ -69,12 +69,12 @@ def test_the_shares_are_those_of_what_keeps_the_limits() -> None:
 
 
 def test_the_networks_are_different_and_keep_the_limits_on_cost() -> None:
-    space = load_space("tiny")
-    goals = parse_goals("accuracy,latency", {"macs": "200K", "params": "20K"})
+    space = preset("mobile-32")
+    goals = parse_goals("accuracy,latency", {"macs": "20M", "params": "800K"})
     networks = stratified(space, goals, 30, random.Random(3))
     assert len({network.key for network in networks}) == len(networks) == 30
-    assert max(cost(network).macs for network in networks) <= 200_000
-    assert max(cost(network).params for network in networks) <= 20_000
+    assert max(cost(network).macs for network in networks) <= 20_000_000
+    assert max(cost(network).params for network in networks) <= 800_000
 
 
 def test_a_limit_on_latency_is_not_looked_at() -> None:
@@ -83,12 +83,12 @@ def test_a_limit_on_latency_is_not_looked_at() -> None:
     assert len(stratified(SMALL, goals, 30, random.Random(0))) == 30
 
 
-def test_limits_that_random_networks_miss_are_met_by_descending() -> None:
-    # of tiny, 41,472 MACs are the least there are, and in 1,000 random networks none has 50K
-    space = load_space("tiny")
-    networks = stratified(space, parse_goals("accuracy", {"macs": "45K"}), 5, random.Random(0))
+def test_limits_that_random_genes_miss_are_met() -> None:
+    # of mobile-32, 2,044,096 MACs are the least there are, and in 1,000 random networks none has 3M
+    space = preset("mobile-32")
+    networks = stratified(space, parse_goals("accuracy", {"macs": "2.1M"}), 5, random.Random(0))
     assert len({network.key for network in networks}) == 5
-    assert macs_of(networks)[-1] <= 45_000
+    assert macs_of(networks)[-1] <= 2_100_000
 
 
 @pytest.mark.parametrize("count", [4, 5, 30])

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from bneck.evaluate.augment import NO_AUGMENTATION, Augmentation
 from bneck.evaluate.data import Data, Split
-from bneck.evaluate.scorers import COSTS, SCORER_NAMES, ZERO_COST, Means, Scorer, scorer
+from bneck.evaluate.scorers import COSTS, SCORER_NAMES, ZERO_COST, Means, Scorer, scorer, seed_matters
 from bneck.evaluate.supernet.training import train_supernet
 from bneck.search_space import Architecture, UnknownNameError, cost, load_space
 
@@ -156,6 +156,21 @@ def test_a_seed_gives_one_value_whatever_was_judged_before(judge: Scorer) -> Non
     assert first.cpu_seconds > 0
     if first.accuracy and again.accuracy:
         assert (first.accuracy.top1, first.accuracy.seed) == (again.accuracy.top1, again.accuracy.seed)
+
+
+def test_another_seed_gives_another_value_only_where_seeds_are_said_to_matter(
+    name: str, judge: Scorer
+) -> None:
+    if not seed_matters(name):
+        # of a network with several rows in its table, a seed takes one
+        assert judge.score(OTHER, 1).value == judge.score(OTHER, 2).value
+
+
+def test_seeds_are_said_to_matter_where_something_is_trained_or_drawn_at_random() -> None:
+    matter = {kind: seed_matters(f"{kind}:FILE") for kind in ("supernet", "inherit", "table")}
+    matter |= {kind: seed_matters(kind) for kind in ("train", *COSTS, *ZERO_COST)}
+    trained = {"inherit", "train", *ZERO_COST}
+    assert {kind for kind, does in matter.items() if does} == trained
 
 
 def test_it_leaves_the_global_random_state_and_the_threads_alone(judge: Scorer) -> None:
