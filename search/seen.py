@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluate.features import analytic_features
-from ..evaluate.gene_features import GeneFeatures
+from ..evaluate.gene_features import GeneFeatures, stage_macs, stage_names
 from ..search_space import Architecture, Genes, SearchSpace
 
 
@@ -54,9 +54,10 @@ class Sight:
         self.space = space
         self._genes = GeneFeatures(space)
         first = space.decode({gene.name: gene.choices[0] for gene in space.genes})
-        self.names = (*analytic_features(first), *self._genes.names)
+        self.names = (*analytic_features(first), *self._genes.names, *stage_names(space))
 
     def see(self, genes: Genes, architecture: Architecture) -> Seen:
         """The network that the genes decode to."""
-        row = [*analytic_features(architecture).values(), *self._genes.row(genes)]
-        return Seen(genes, architecture, np.array(row))
+        whole = analytic_features(architecture).values()
+        stages = stage_macs(self.space, genes, architecture)
+        return Seen(genes, architecture, np.array([*whole, *self._genes.row(genes), *stages]))

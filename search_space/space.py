@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 
@@ -313,6 +313,7 @@ def _least_depth(gene: str) -> int:
     return int(inner[0].removeprefix("block")) if inner else 1
 
 
+@lru_cache(maxsize=4096)
 def make_block(
     channels_in: int,
     out: int,
