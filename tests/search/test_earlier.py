@@ -1,9 +1,9 @@
 """A search that begins with what another has found: `--from RUN`."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +13,9 @@ from bneck.search.earlier import FIRST, Finding, earlier_of, findings, first_net
 from bneck.search.loop import judge_trials
 from bneck.search.start import new_run
 from bneck.search.surrogate import EARLIER
-from bneck.search_space import Architecture, GoalError, RunError, cost
+from bneck.search_space import GoalError, RunError, cost
 
-from ..results.example_run import ROWS, Row, accuracy, example_run, genes, run_settings
+from ..results.example_run import Row, accuracy, example_run, genes, run_settings
 from ..search_space.helpers import preset
 from .example_landscape import some, truth
 from .helpers import FakePool, Shown, bneck, fake_run
@@ -24,31 +24,32 @@ from .test_start import requested
 TINY = preset("tiny")
 
 
-def by_truth(network: Architecture) -> Callable[[], None] | object:
-    return accuracy(truth(network))
-
-
 def found_by_hand(count: int = 30) -> list[Finding]:
     """Of networks at random; every second one is said to be of the front."""
     networks = some(TINY, count)
     return [Finding(each.genes, truth(each.architecture), 1, n % 2 == 0) for n, each in enumerate(networks)]
 
 
-def begun_from(folder: Path, found: list[Finding], **changes: object) -> Run:
+def begun_from(folder: Path, found: list[Finding], **changes: Any) -> Run:
     """A run that began with these findings, its study in memory."""
-    run = fake_run(folder, TINY, objectives="accuracy,macs", **changes)  # type: ignore[arg-type]
+    run = fake_run(folder, TINY, objectives="accuracy,macs", **changes)
     run.study.set_user_attr(EARLIER, [astuple(each) for each in found])
     for first in first_networks(found, run):
         run.study.enqueue_trial(first, user_attrs={"source": "earlier"})
     return run
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An earlier run; its fifth network was trained two times more."""
+    return example_run(tmp_path_factory.mktemp("earlier") / "run", again={4: [0.87, 0.89]})
+
+
 # What is taken over
 
 
-def test_what_was_judged_is_found_with_all_its_trainings(tmp_path: Path) -> None:
-    earlier = example_run(tmp_path / "run", again={4: [0.87, 0.89]})
-    found = findings(earlier, TINY)
+def test_what_was_judged_is_found_with_all_its_trainings(searched: Run) -> None:
+    found = findings(searched, TINY)
     # trials 0, 2, 4 and 5 are judged; 0 beats 4, whose three trainings have a mean of 0.87
     assert [each.genes for each in found] == [genes(number) for number in (0, 2, 4, 5)]
     assert [each.accuracy for each in found] == pytest.approx([0.9, 0.8, 0.87, 0.95])
@@ -56,22 +57,20 @@ def test_what_was_judged_is_found_with_all_its_trainings(tmp_path: Path) -> None
     assert [each.best for each in found] == [True, True, False, True]
 
 
-def test_another_space_is_refused(tmp_path: Path) -> None:
-    earlier = example_run(tmp_path / "run")
+def test_another_space_is_refused(searched: Run) -> None:
     expected = (
-        rf"^--from {tmp_path}/run searched space tiny, whose genes are not those of mobile-small; "
+        f"^--from {searched.folder} searched space tiny, whose genes are not those of mobile-small; "
         "search that space, or leave --from out$"
     )
     with pytest.raises(GoalError, match=expected):
-        findings(earlier, preset("mobile-small"))
+        findings(searched, preset("mobile-small"))
 
 
-def test_other_images_and_classes_make_no_other_space(tmp_path: Path) -> None:
-    earlier = example_run(tmp_path / "run")
-    found = findings(earlier, TINY.for_data(3, 100))
-    assert len(found) == 4
-    model = learned(found, TINY.for_data(3, 100))
-    assert set(model.own) == {TINY.for_data(3, 100).decode(each.genes).key for each in found}
+def test_other_images_and_classes_make_no_other_space(searched: Run) -> None:
+    other = TINY.for_data(3, 100)
+    found = findings(searched, other)
+    assert found == findings(searched, TINY)
+    assert set(learned(found, other).own) == {other.decode(each.genes).key for each in found}
 
 
 def test_a_run_that_judged_nothing_is_refused(tmp_path: Path) -> None:
@@ -134,6 +133,7 @@ def test_a_network_that_other_genes_name_again_counts_once() -> None:
 # From the request to the study
 
 
+@pytest.mark.slow
 def test_a_new_run_keeps_what_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [Row("judged", 0.9, 0.3), Row("infeasible"), Row("judged", 0.8, 0.2)]
@@ -164,15 +164,10 @@ def test_a_search_that_begins_with_another_is_ahead_of_one_that_does_not(tmp_pat
 
     ahead = []
     for seed in range(3):
-        changes = {
-            "trials": 12,
-            "sampler": "ehvi",
-            "seed": seed,
-            "objectives": "accuracy",
-            "limits": {"macs": "1M"},
-        }
-        plain = fake_run(tmp_path, TINY, **changes)  # type: ignore[arg-type]
-        helped = fake_run(tmp_path, TINY, **changes)  # type: ignore[arg-type]
+        changes: dict[str, Any] = {"trials": 12, "sampler": "ehvi", "seed": seed}
+        changes |= {"objectives": "accuracy", "limits": {"macs": "1M"}}
+        plain = fake_run(tmp_path, TINY, **changes)
+        helped = fake_run(tmp_path, TINY, **changes)
         # it judged networks without a limit; none of them is given, its model alone helps
         found = [replace(each, best=False) for each in found_by_hand(60)]
         helped.study.set_user_attr(EARLIER, [astuple(each) for each in found])
@@ -183,7 +178,8 @@ def test_a_search_that_begins_with_another_is_ahead_of_one_that_does_not(tmp_pat
 
 @pytest.mark.slow
 def test_a_search_is_begun_from_another_by_the_command(tmp_path: Path) -> None:
-    few = ("--baseline", "none", "--train-images", "200", "--validation-images", "100", "--epochs", "1")
+    few: tuple[str, ...] = ("--measure-all", "--objectives", "accuracy,macs", "--workers", "1")
+    few += ("--baseline", "none", "--train-images", "200", "--validation-images", "100", "--epochs", "1")
     first = bneck("search", "tiny", *few, "--trials", "3", "--out", "first", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     words = ("--from", "first", "--max-macs", "2M", "--trials", "4", "--out", "second")
@@ -198,7 +194,3 @@ def test_a_search_is_begun_from_another_by_the_command(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "--from first searched space tiny" in refused.stderr
     assert not (tmp_path / "third").exists()
-
-
-def test_the_rows_of_the_example_are_what_these_tests_take_them_for() -> None:
-    assert [row.top1 for row in ROWS if row.state == "judged"] == [0.9, 0.8, 0.85, 0.95]

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bneck.search.outlook import Outlook, even_costs, front_of, next_training, settled, shortfalls
 
@@ -35,6 +37,15 @@ def test_the_cheaper_of_two_equally_accurate_networks_beats_the_other() -> None:
     losses = np.array([[-0.7, 0.3], [-0.7, 0.2], [-0.5, 0.2]])
     assert front_of(losses, ALL).tolist() == [False, True, False]
     assert front_of(losses, np.array([True, False, True])).tolist() == [True, False, True]
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1, max_size=12))
+def test_the_front_is_what_no_other_beats_ties_and_all(rows: list[list[int]]) -> None:
+    expected = [
+        not any(all(a <= b for a, b in zip(other, row, strict=True)) and other != row for other in rows)
+        for row in rows
+    ]
+    assert front_of(np.array(rows, dtype=float), np.ones(len(rows), dtype=np.bool_)).tolist() == expected
 
 
 def test_the_network_that_widens_the_front_most_is_trained_next() -> None:
