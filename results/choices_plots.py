@@ -100,7 +100,7 @@ def importance_figure(found: Importances, quantity: Quantity) -> go.Figure:
             hovertemplate=HOVER,
             name=name,
         )
-    figure.update_xaxes(title=f"importance for {quantity}, % of that of all genes", rangemode="tozero")
+    figure.update_xaxes(title=f"importance for {quantity}, % of all", rangemode="tozero")
     return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 

@@ -41,6 +41,25 @@ class ModelledLatency:
         return np.log(found), np.full(len(found), self.model.spread)
 
 
+def plain(limit: Constraint, reference_ms: float) -> float:
+    """A limit in milliseconds, or as a count."""
+    return limit.limit * (reference_ms if limit.unit == "x" else 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Speed:
+    """What counts before any network has kept the limit on latency: to keep it."""
+
+    latency: LogLatency
+    limit_ms: float
+
+    def worth(self, networks: Sequence[Seen]) -> Array:
+        """`m`: by how many deviations each is believed to be within the limit."""
+        mean, deviation = self.latency.of(networks)
+        found: Array = (np.log(self.limit_ms) - mean) / np.maximum(deviation, 1e-9)
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Beliefs:
     """What is believed after some networks were judged.
@@ -90,8 +109,7 @@ class Beliefs:
         return {each.quantity: self._plain(each) for each in self.goals.constraints}
 
     def _plain(self, limit: Constraint) -> float:
-        """In milliseconds, or a count."""
-        return limit.limit * (self.reference_ms if limit.unit == "x" else 1.0)
+        return plain(limit, self.reference_ms)
 
     @cached_property
     def _medians(self) -> Array:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ..evaluate import Goals
 from ..evaluate.latency_model import LatencyModel
 from ..search_space import Architecture, Genes, SearchSpace, SpaceError, cost
-from .beliefs import Beliefs, LogLatency, ModelledLatency, telling
+from .beliefs import Beliefs, LogLatency, ModelledLatency, Speed, plain, telling
 from .evolving import most_worth
 from .feasible import draws_within, excess_over, unseen_within_limits
 from .genes_sampler import GenesSampler
@@ -28,8 +28,9 @@ class EhviSampler(GenesSampler):
 
     The first networks are one from each tenth of the space by MACs. Then each is the one of the greatest
     expected growth of the dominated hypervolume, times the chance that it keeps the limit on latency; the
-    limits on MACs and parameters are always kept. Networks that are being judged count as if they came out
-    as expected. No network is proposed twice while new ones are found.
+    limits on MACs and parameters are always kept. While every network has broken the limit on latency, the
+    likeliest to keep it comes next. Networks that are being judged count as if they came out as expected. No
+    network is proposed twice while new ones are found.
 
     A proposal follows from the seed, the number of its trial and what is known, and from nothing else.
 
@@ -76,12 +77,16 @@ class EhviSampler(GenesSampler):
             for network, genes in self._first.items():
                 if network not in taken:
                     return genes
+        best: Seen | None = None
         if judged:
             beliefs = self._beliefs(known, judged, pending)
             parents = [each.genes for each in beliefs.best]
             best = most_worth(self.sight, parents, self._allowed(taken), beliefs.worth, rng)
-            if best is not None:
-                return best.genes
+        elif speed := self._speed(known):
+            parents = [each.seen.genes for each in known]
+            best = most_worth(self.sight, parents, self._allowed(taken), speed.worth, rng)
+        if best is not None:
+            return best.genes
         keys = {network.key for network in taken}
         unseen = unseen_within_limits(self.space, self.goals, keys, rng)
         return unseen or draws_within(self.space, self.goals).draw(rng)
@@ -90,6 +95,12 @@ class EhviSampler(GenesSampler):
     def _first(self) -> dict[Architecture, Genes]:
         networks = stratified(self.space, self.goals, FIRST, random.Random(self.seed))
         return {network: self.space.encode(network) for network in networks}
+
+    def _speed(self, known: Sequence[Known]) -> Speed | None:
+        """What tells of latency while all networks known have broken its limit."""
+        limits = [limit for limit in self.goals.constraints if limit.quantity == "latency"]
+        latency = self._latency(known, ()) if limits and known else None
+        return Speed(latency, plain(limits[0], self.reference_ms)) if latency else None
 
     def _beliefs(self, known: Sequence[Known], judged: Sequence[Known], pending: Sequence[Seen]) -> Beliefs:
         accuracies = [each.accuracy for each in judged if each.accuracy is not None]

@@ -28,7 +28,7 @@ from bneck.results.report import report_html
 from bneck.search_space import Genes
 
 from .example_choices import se_in_stage2, slow_5x5_in_stage3
-from .example_run import Row, example_run, genes, run_settings
+from .example_run import Row, example_run, genes, records, run_settings
 from .test_report import Elements, words
 
 
@@ -154,8 +154,9 @@ def test_widths_that_differ_by_stage_share_a_row_of_the_map() -> None:
 
 
 def test_too_few_networks_are_told_so(tmp_path: Path) -> None:
-    run = judged_by(tmp_path / "run", 2)
-    assert "takes 20 judged networks that were trained; here are 2." in choices_section(run, run.kept())
+    run = Run(tmp_path, run_settings())
+    judged = [record for record in records() if record.state == "judged"]
+    assert "takes 20 judged networks that were trained; here are 4." in choices_section(run, judged)
     assert choices_section(run, []) == ""
 
 

@@ -43,7 +43,7 @@ stages:
   - {out: 8, kernel: [3, 5], expansion: 2}
 head: {features: 16}
 """
-COMMANDS = ("search", "front", "report", "export", "inspect", "space", "noise", "adapt", "score")
+COMMANDS = ("search", "front", "report", "export", "inspect", "space", "noise", "adapt", "score", "effects")
 
 
 @dataclass(frozen=True)

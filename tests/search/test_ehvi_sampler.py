@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from bneck.evaluate import Goals, parse_goals
@@ -325,3 +325,21 @@ def test_a_proposal_does_not_look_at_its_own_trial() -> None:
     assert proposed(study, frozen) == trial.params
     tell(study, trial, SMALL, TWO_GOALS)
     assert proposed(study, frozen) == trial.params
+
+
+def test_while_all_have_broken_the_limit_on_latency_the_likeliest_to_keep_it_come_next() -> None:
+    space = preset("tiny")
+    goals = parse_goals("accuracy,latency", {"latency": "1ms"})
+    study = optuna.create_study(sampler=EhviSampler(space, goals, 0), directions=("maximize", "minimize"))
+    choices: dict[str, BaseDistribution] = {
+        gene.name: CategoricalDistribution(gene.choices) for gene in space.genes
+    }
+    found = []
+    for _ in range(16):
+        trial = study.ask(choices)
+        latency_ms = 1 + cost(space.decode(trial.params)).macs / 1e6  # which no network keeps
+        trial.set_user_attr("latency", {"latency_ms": latency_ms})
+        trial.set_constraint("latency", latency_ms - 1)
+        study.tell(trial, (0.5, latency_ms))
+        found.append(latency_ms)
+    assert max(found[10:]) < sorted(found[:10])[3]
