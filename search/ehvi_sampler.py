@@ -20,7 +20,7 @@ from .stratified import stratified
 from .surrogate import Earlier, Found, Learner
 
 FIRST = 10
-MOST_KNOWN = 500
+MOST_KNOWN = 400
 
 
 class EhviSampler(GenesSampler):

@@ -27,7 +27,7 @@ from bneck.search.samplers import SAMPLERS, Quest, sampler
 from bneck.search.surrogate import GROWTH
 from bneck.search_space import SearchSpace, cost, load_space
 
-FINISHED = (125, 250, 500, 1000, 2000)
+FINISHED = (250, 500, 1000, 2000)
 PROPOSALS = 7
 GOALS = Goals((Objective("accuracy"), Objective("latency")))
 
