@@ -1,15 +1,20 @@
 """What may tell of a network's accuracy without training it: few quantities, each in closed form."""
 
 import math
-from collections.abc import Sequence
-from statistics import fmean
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..search_space import Architecture, cost
+from ..search_space import Architecture, Block, Cost
+from ..search_space.cost import REMEMBERED, block_cost, blocks_on_maps, head_cost, last_map, stem_cost
 
 MACS = "log_macs"
+MEANS = ("kernel", "expansion", "se_share", "eca_share", "smooth_share", "residual_share")
+
+Terms = tuple[float, ...]
+"""What a part adds to a network: MACs, parameters, activation bytes, blocks, widths, and sums for `MEANS`."""
 
 
 def analytic_features(architecture: Architecture) -> dict[str, float]:
@@ -19,28 +24,55 @@ def analytic_features(architecture: Architecture) -> dict[str, float]:
     `expansion` are mean logarithms over the blocks; `smooth_share` counts hardswish and silu;
     `log_last_side` and `log_last_width` tell the maps that the last block puts out.
     """
-    own, blocks = cost(architecture), architecture.blocks
-    given = [channels for channels, _ in architecture.blocks_with_inputs()]
-    side = architecture.resolution_px
-    for stride in (architecture.stem.stride, *(block.stride for block in blocks)):
-        side = -(-side // stride)
-    pairs = list(zip(given, blocks, strict=True))
+    last_width, last_side = last_map(architecture)
+    ends = [
+        stem_cost(architecture.stem, architecture.image_channels, architecture.resolution_px),
+        head_cost(architecture.head, last_width, last_side, architecture.classes),
+    ]
+    terms = [*map(end_terms, ends), *(block_terms(*placed) for placed in blocks_on_maps(architecture))]
+    return features_of(terms, architecture.resolution_px, last_width, last_side)
+
+
+def features_of(
+    terms: Iterable[Terms], resolution_px: int, last_width: int, last_side: int
+) -> dict[str, float]:
+    """The features of a network from the terms of its parts."""
+    macs, params, activation_bytes, blocks, widths, *sums = map(sum, zip(*terms, strict=True))
     return {
-        MACS: math.log(own.macs),
-        "log_params": math.log(own.params),
-        "log_activation_bytes": math.log(own.activation_bytes),
-        "log_blocks": math.log(len(blocks)),
-        "log_widths": math.log(sum(block.expanded + block.out for block in blocks)),
-        "kernel": fmean(math.log(block.kernel) for block in blocks),
-        "expansion": fmean(math.log(block.expanded / channels) for channels, block in pairs),
-        "se_share": fmean(block.attention == "se" for block in blocks),
-        "eca_share": fmean(block.attention == "eca" for block in blocks),
-        "smooth_share": fmean(block.activation in ("hardswish", "silu") for block in blocks),
-        "residual_share": fmean(block.stride == 1 and block.out == channels for channels, block in pairs),
-        "log_resolution": math.log(architecture.resolution_px),
-        "log_last_side": math.log(side),
-        "log_last_width": math.log(blocks[-1].out),
+        MACS: math.log(macs),
+        "log_params": math.log(params),
+        "log_activation_bytes": math.log(activation_bytes),
+        "log_blocks": math.log(blocks),
+        "log_widths": math.log(widths),
+        **{name: total / blocks for name, total in zip(MEANS, sums, strict=True)},
+        "log_resolution": math.log(resolution_px),
+        "log_last_side": math.log(last_side),
+        "log_last_width": math.log(last_width),
     }
+
+
+@lru_cache(maxsize=REMEMBERED)
+def block_terms(block: Block, channels: int, side: int) -> Terms:
+    """Of a block that is given maps of so many channels and this side."""
+    own = block_cost(block, channels, side)
+    return (
+        own.macs,
+        own.params,
+        own.activation_bytes,
+        1,
+        block.expanded + block.out,
+        math.log(block.kernel),
+        math.log(block.expanded / channels),
+        block.attention == "se",
+        block.attention == "eca",
+        block.activation in ("hardswish", "silu"),
+        block.stride == 1 and block.out == channels,
+    )
+
+
+def end_terms(own: Cost) -> Terms:
+    """Of a stem or a head."""
+    return own.macs, own.params, own.activation_bytes, 0, 0, *(0.0 for _ in MEANS)
 
 
 def feature_matrix(architectures: Sequence[Architecture]) -> tuple[tuple[str, ...], NDArray[np.float64]]:

@@ -1,15 +1,13 @@
 """A space's genes as columns of numbers, for models that learn what each choice does."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..search_space import Architecture, SearchSpace
-from ..search_space.cost import operators
+from ..search_space import SearchSpace
 from ..search_space.space import Choice, Gene
 
 GENE = "gene:"
@@ -30,10 +28,14 @@ class GeneFeatures:
         return tuple(name for gene in self.space.genes for name in _columns(gene))
 
     def row(self, genes: Mapping[str, Choice]) -> list[float]:
+        return self.columns(self._values, genes)
+
+    def columns(self, names: Iterable[str], genes: Mapping[str, Choice]) -> list[float]:
+        """Of some genes."""
         idle = self.space.without_effect(genes)
         found: list[float] = []
-        for name, values in self._values.items():
-            found += self._nothing[name] if name in idle else values[genes[name]]
+        for name in names:
+            found += self._nothing[name] if name in idle else self._values[name][genes[name]]
         return found
 
     def matrix(self, many: Sequence[Mapping[str, Choice]]) -> NDArray[np.float64]:
@@ -49,26 +51,6 @@ class GeneFeatures:
     @cached_property
     def _nothing(self) -> dict[str, list[float]]:
         return {gene.name: [0.0] * len(_columns(gene)) for gene in self.space.genes}
-
-
-def stage_names(space: SearchSpace) -> tuple[str, ...]:
-    """Of the columns that `stage_macs` fills, each beside its stage's genes."""
-    return tuple(f"{GENE}stage{number}.log_macs" for number in range(1, len(space.stages) + 1))
-
-
-def stage_macs(space: SearchSpace, genes: Mapping[str, Choice], architecture: Architecture) -> list[float]:
-    """The logarithm of 1 + MACs of each stage of a network, whose choices cost more together than alone."""
-    depths = (
-        int(genes.get(f"stage{number}.depth", stage.depth[0]))
-        for number, stage in enumerate(space.stages, start=1)
-    )
-    stages = [place for place, depth in enumerate(depths) for _ in range(depth)]
-    macs = [0] * len(space.stages)
-    for operator in operators(architecture):
-        first, _, rest = operator.name.partition(".")
-        if first == "blocks":
-            macs[stages[int(rest.partition(".")[0])]] += operator.macs
-    return [math.log1p(own) for own in macs]
 
 
 def part_of(name: str) -> str | None:

@@ -76,8 +76,8 @@ def learned(found: list[Finding], space: SearchSpace) -> Earlier:
     sight = Sight(space)
     seen = {}
     for each in found[-MOST_FITTED:]:
-        network = space.decode(each.genes)
-        seen[network] = sight.see(each.genes, network), each
+        own = sight.see(each.genes)
+        seen[own.architecture] = own, each
     networks = [own for own, _ in seen.values()]
     model = fit(
         [own.architecture.key for own in networks],

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from optuna import Study
@@ -81,10 +81,10 @@ class EhviSampler(GenesSampler):
         if judged:
             beliefs = self._beliefs(known, judged, pending)
             parents = [each.genes for each in beliefs.best]
-            best = most_worth(self.sight, parents, self._allowed(taken), beliefs.worth, rng)
+            best = most_worth(self.sight, parents, taken, self._allowed, beliefs.worth, rng)
         elif speed := self._speed(known):
             parents = [each.seen.genes for each in known]
-            best = most_worth(self.sight, parents, self._allowed(taken), speed.worth, rng)
+            best = most_worth(self.sight, parents, taken, self._allowed, speed.worth, rng)
         if best is not None:
             return best.genes
         keys = {network.key for network in taken}
@@ -119,11 +119,10 @@ class EhviSampler(GenesSampler):
         kept = range(max(0, len(timed) - MOST_KNOWN), len(timed))
         return self.learner.learn("latency", timed, logs, None, kept).awaiting(pending)
 
-    def _allowed(self, taken: Collection[Architecture]) -> Callable[[Architecture], bool]:
-        if all(limit.quantity == "latency" for limit in self.goals.constraints):
-            return lambda network: network not in taken
-        excess = excess_over(self.goals)
-        return lambda network: network not in taken and excess(cost(network)) == 0
+    def _allowed(self, network: Architecture) -> bool:
+        """Whether it keeps the limits on MACs and parameters."""
+        limited = any(limit.quantity != "latency" for limit in self.goals.constraints)
+        return not limited or excess_over(self.goals)(cost(network)) == 0
 
     def _see(self, trial: FrozenTrial) -> Seen | None:
         """None for a trial that has no genes yet, or not those of the space."""
@@ -131,9 +130,10 @@ class EhviSampler(GenesSampler):
             # one that waits has the genes that it was enqueued with
             genes = dict(trial.params or trial.system_attrs.get("fixed_params", {}))
             try:
-                self._seen[trial.number] = self.sight.see(genes, self.space.decode(genes))
+                self.space.complete(genes)
             except SpaceError:
                 return None
+            self._seen[trial.number] = self.sight.see(genes)
         return self._seen[trial.number]
 
     def _known(self, trials: Sequence[FrozenTrial], seen: Mapping[int, Seen]) -> list[Known]:

@@ -1,7 +1,8 @@
 """The network of most worth in the eyes of a model, sought by evolution: judging by a model costs little."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 
 from ..search_space import Architecture, Genes, SearchSpace
 from ..search_space.space import Choice
@@ -18,11 +19,12 @@ TRIES = 8
 def most_worth(
     sight: Sight,
     parents: Sequence[Genes],
+    taken: Collection[Architecture],
     allowed: Callable[[Architecture], bool],
     worth: Callable[[Sequence[Seen]], Array],
     rng: random.Random,
 ) -> Seen | None:
-    """The best of some generations, each from the best before; none is there that is not allowed.
+    """The best of some generations, each from the best before; none is taken or not allowed.
 
     The first are children of the parents, and some strangers.
 
@@ -32,25 +34,27 @@ def most_worth(
     Returns:
         None where no child was allowed.
     """
-    found: dict[Architecture, tuple[float, Seen]] = {}
+    found: list[tuple[float, Seen]] = []
     tried: set[frozenset[tuple[str, Choice]]] = set()
+    met = set(taken)
 
     def add(genes: Iterator[Genes], count: int) -> bool:
         """Whether there was anything new."""
-        new: dict[Architecture, Seen] = {}
-        for _ in range(TRIES * count):
-            own = next(genes)
+        new: list[Seen] = []
+        for own in islice(genes, TRIES * count):
             if (choices := frozenset(own.items())) in tried:
                 continue
             tried.add(choices)
-            network = sight.space.decode(own)
-            if network not in found and network not in new and allowed(network):
-                new[network] = sight.see(own, network)
+            seen = sight.see(own)
+            if seen.architecture in met:
+                continue
+            met.add(seen.architecture)
+            if allowed(seen.architecture):
+                new.append(seen)
                 if len(new) == count:
                     break
         if new:
-            worths = worth(list(new.values())).tolist()
-            found.update(zip(new, zip(worths, new.values(), strict=True), strict=True))
+            found.extend(zip(worth(new).tolist(), new, strict=True))
         return bool(new)
 
     add(children(sight.space, parents, rng), FIRST)
@@ -58,10 +62,10 @@ def most_worth(
     if not found:
         return None
     for _ in range(GENERATIONS):
-        elite = sorted(found.values(), key=lambda each: -each[0])[:ELITE]
+        elite = sorted(found, key=lambda each: -each[0])[:ELITE]
         if not add(children(sight.space, [seen.genes for _, seen in elite], rng), CHILDREN):
             break
-    return max(found.values(), key=lambda each: each[0])[1]
+    return max(found, key=lambda each: each[0])[1]
 
 
 def children(space: SearchSpace, parents: Sequence[Genes], rng: random.Random) -> Iterator[Genes]:

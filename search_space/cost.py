@@ -5,13 +5,15 @@ The papers of this field call MACs "FLOPs" (facebookresearch/fvcore issue 69).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
-from .architecture import Architecture
+from .architecture import Architecture, Block, Head, Stem
 
 BYTES_PER_ELEMENT = 4  # fp32
+REMEMBERED = 2**15  # parts whose cost is not worked out again: networks of a search share most of theirs
 
 
 class Operator(NamedTuple):
@@ -61,79 +63,119 @@ def eca_kernel(channels: int) -> int:
 
 def operators(architecture: Architecture) -> Iterator[Operator]:
     """The convolutions and linear layers in the order they run."""
-    side = _after(architecture.resolution_px, architecture.stem.stride)
-    channels = architecture.stem.out
-    pixels = side * side
-    weights = architecture.stem.kernel**2 * architecture.image_channels * channels
-    image = architecture.image_channels * architecture.resolution_px**2
-    out = channels * pixels
-    yield Operator("stem", weights * pixels, weights + 2 * channels, out, image + out)
-
-    for number, block in enumerate(architecture.blocks):
-        name = f"blocks.{number}."
-        expanded = block.expanded
-        given = channels * pixels
-        residual = given if block.stride == 1 and block.out == channels else 0
-        beside = 0
-        if expanded != channels:
-            weights = channels * expanded
-            out = expanded * pixels
-            yield Operator(name + "expand", weights * pixels, weights + 2 * expanded, out, given + out)
-            given, beside = out, residual
-        side = _after(side, block.stride)
-        pixels = side * side
-        weights = block.kernel**2 * expanded
-        out = expanded * pixels
-        yield Operator(
-            name + "depthwise", weights * pixels, weights + 2 * expanded, out, beside + given + out
-        )
-        wide = residual + out
-        if block.attention == "se":
-            squeeze = block.squeeze
-            weights = expanded * squeeze
-            live = wide + expanded + squeeze
-            yield Operator(name + "attention.reduce", weights, weights + squeeze, squeeze, live)
-            yield Operator(name + "attention.restore", weights, weights + expanded, expanded, live)
-        elif block.attention == "eca":
-            weights = eca_kernel(expanded)
-            yield Operator(
-                name + "attention.conv", weights * expanded, weights, expanded, wide + 2 * expanded
-            )
-        channels = block.out
-        weights = expanded * channels
-        out = channels * pixels
-        yield Operator(name + "project", weights * pixels, weights + 2 * channels, out, wide + out)
-
-    head = architecture.head
-    weights = channels * head.features
-    out = head.features * pixels
-    yield Operator("features", weights * pixels, weights + 2 * head.features, out, channels * pixels + out)
-    channels = head.features
-    for name, width in (("hidden", head.hidden), ("classifier", architecture.classes)):
-        if width:
-            weights = channels * width
-            yield Operator(name, weights, weights + width, width, channels + width)
-            channels = width
+    yield from stem_operators(architecture.stem, architecture.image_channels, architecture.resolution_px)
+    for number, (block, channels, side) in enumerate(blocks_on_maps(architecture)):
+        for each in block_operators(block, channels, side):
+            yield each._replace(name=f"blocks.{number}.{each.name}")
+    yield from head_operators(architecture.head, *last_map(architecture), architecture.classes)
 
 
 def cost(architecture: Architecture) -> Cost:
     """The cost of the whole network."""
-    return _total(list(operators(architecture)))
+    return _together(cost_by_part(architecture).values())
 
 
 def cost_by_part(architecture: Architecture) -> dict[str, Cost]:
     """The cost of `stem`, `block 1` and so on, and `head`; all but the peak add up to the total."""
-    parts: dict[str, list[Operator]] = {}
-    for operator in operators(architecture):
-        first, *rest = operator.name.split(".")
-        part = f"block {int(rest[0]) + 1}" if first == "blocks" else "stem" if first == "stem" else "head"
-        parts.setdefault(part, []).append(operator)
-    return {part: _total(group) for part, group in parts.items()}
+    parts = {"stem": stem_cost(architecture.stem, architecture.image_channels, architecture.resolution_px)}
+    for number, placed in enumerate(blocks_on_maps(architecture), start=1):
+        parts[f"block {number}"] = block_cost(*placed)
+    parts["head"] = head_cost(architecture.head, *last_map(architecture), architecture.classes)
+    return parts
 
 
-def _after(side: int, stride: int) -> int:
+def blocks_on_maps(architecture: Architecture) -> Iterator[tuple[Block, int, int]]:
+    """Each block with the channels and the side of the maps that it is given."""
+    side = side_after(architecture.resolution_px, architecture.stem.stride)
+    for channels, block in architecture.blocks_with_inputs():
+        yield block, channels, side
+        side = side_after(side, block.stride)
+
+
+def last_map(architecture: Architecture) -> tuple[int, int]:
+    """The channels and the side of the maps behind the blocks."""
+    *_, (block, _, side) = blocks_on_maps(architecture)
+    return block.out, side_after(side, block.stride)
+
+
+def side_after(side: int, stride: int) -> int:
     """The side of the map after a convolution padded by half its kernel."""
     return -(-side // stride)
+
+
+def stem_operators(stem: Stem, image_channels: int, resolution_px: int) -> list[Operator]:
+    """The layer of a stem."""
+    pixels = side_after(resolution_px, stem.stride) ** 2
+    weights = stem.kernel**2 * image_channels * stem.out
+    out = stem.out * pixels
+    live = image_channels * resolution_px**2 + out
+    return [Operator("stem", weights * pixels, weights + 2 * stem.out, out, live)]
+
+
+def block_operators(block: Block, channels: int, side: int) -> list[Operator]:
+    """The layers of a block that is given maps of so many channels and this side; their names within it."""
+    found: list[Operator] = []
+    pixels = side * side
+    expanded = block.expanded
+    given = channels * pixels
+    residual = given if block.stride == 1 and block.out == channels else 0
+    beside = 0
+    if expanded != channels:
+        weights = channels * expanded
+        out = expanded * pixels
+        found.append(Operator("expand", weights * pixels, weights + 2 * expanded, out, given + out))
+        given, beside = out, residual
+    pixels = side_after(side, block.stride) ** 2
+    weights = block.kernel**2 * expanded
+    out = expanded * pixels
+    live = beside + given + out
+    found.append(Operator("depthwise", weights * pixels, weights + 2 * expanded, out, live))
+    wide = residual + out
+    if block.attention == "se":
+        squeeze = block.squeeze
+        weights = expanded * squeeze
+        live = wide + expanded + squeeze
+        found.append(Operator("attention.reduce", weights, weights + squeeze, squeeze, live))
+        found.append(Operator("attention.restore", weights, weights + expanded, expanded, live))
+    elif block.attention == "eca":
+        weights = eca_kernel(expanded)
+        live = wide + 2 * expanded
+        found.append(Operator("attention.conv", weights * expanded, weights, expanded, live))
+    weights = expanded * block.out
+    out = block.out * pixels
+    found.append(Operator("project", weights * pixels, weights + 2 * block.out, out, wide + out))
+    return found
+
+
+def head_operators(head: Head, channels: int, side: int, classes: int) -> list[Operator]:
+    """The layers of a head that is given maps of so many channels and this side."""
+    pixels = side * side
+    weights = channels * head.features
+    out = head.features * pixels
+    live = channels * pixels + out
+    found = [Operator("features", weights * pixels, weights + 2 * head.features, out, live)]
+    channels = head.features
+    for name, width in (("hidden", head.hidden), ("classifier", classes)):
+        if width:
+            weights = channels * width
+            found.append(Operator(name, weights, weights + width, width, channels + width))
+            channels = width
+    return found
+
+
+@lru_cache(maxsize=REMEMBERED)
+def stem_cost(stem: Stem, image_channels: int, resolution_px: int) -> Cost:
+    return _total(stem_operators(stem, image_channels, resolution_px))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def block_cost(block: Block, channels: int, side: int) -> Cost:
+    return _total(block_operators(block, channels, side))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def head_cost(head: Head, channels: int, side: int, classes: int) -> Cost:
+    return _total(head_operators(head, channels, side, classes))
 
 
 def _total(group: list[Operator]) -> Cost:
@@ -145,3 +187,13 @@ def _total(group: list[Operator]) -> Cost:
         peak_activation_bytes=BYTES_PER_ELEMENT * max(live),
         depth=len(group),
     )
+
+
+def _together(parts: Iterable[Cost]) -> Cost:
+    """Of parts that run one after the other."""
+    rows = [
+        (part.macs, part.params, part.activation_bytes, part.peak_activation_bytes, part.depth)
+        for part in parts
+    ]
+    macs, params, activation_bytes, peaks, depth = zip(*rows, strict=True)
+    return Cost(sum(macs), sum(params), sum(activation_bytes), max(peaks), sum(depth))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .architecture import Architecture, Attention, Block, Head, Stem
-from .cost import cost_by_part
+from .cost import Cost, block_cost, head_cost, side_after, stem_cost
 from .enumeration import Positions, automaton_of
 from .space import SearchSpace
 
@@ -27,7 +27,6 @@ Choose = Callable[[Sequence[Any]], Any]
 Shape = Block  # with any activation
 _Costs = tuple[int, ...]  # by `ADDITIVE`
 _Step = tuple[Any, int, _Costs, int]  # part, node after it, costs, count
-ONE_FEATURE = Head(1)
 
 
 class Node(NamedTuple):
@@ -71,7 +70,6 @@ class CostGraph:
         self._moves = cache(self._moves_from)
         self._kind = cache(self._kind_of)
         self._node = cache(self._node_at)
-        self._block_costs = cache(self._costs_of_block)
         self.nodes = [_node([])]
         self.nodes.append(_node(list(self._starts())))
 
@@ -100,13 +98,13 @@ class CostGraph:
         node = self.nodes[-1]
         side, open_stem = node.parts[steps[0]]
         stem = Stem(open_stem.out, choose(space.stem.activation), open_stem.kernel, open_stem.stride)
-        resolution_px, side = side, _halved(side, stem.stride)
+        resolution_px, side = side, side_after(side, stem.stride)
         positions = self._first(stem.out)
         node = self.nodes[node.after[steps[0]]]
         blocks: list[Block] = []
         for step in steps[1:-1]:
             shape, goal = node.parts[step], node.after[step]
-            side = _halved(side, shape.stride)
+            side = side_after(side, shape.stride)
             following = [
                 (block, after)
                 for after, alike in self._moves(positions)[shape].items()
@@ -126,9 +124,9 @@ class CostGraph:
             self.space.resolution_px, stem.out, stem.kernel, stem.stride
         ):
             part = Stem(out, kernel=kernel, stride=stride)
-            after = self._node(self._kind(self._first(out), out), _halved(side, stride))
-            network = Architecture(side, part, (_halving(out),), Head(1), self.space.image_channels)
-            yield (side, part), after, _costs(network, "stem"), len(stem.activation)
+            after = self._node(self._kind(self._first(out), out), side_after(side, stride))
+            costs = _costs(stem_cost(part, self.space.image_channels, side))
+            yield (side, part), after, costs, len(stem.activation)
 
     def _first(self, channels: int) -> Positions:
         """The positions behind a stem."""
@@ -162,23 +160,14 @@ class CostGraph:
 
     def _steps(self, kind: _Kind, side: int) -> Iterator[_Step]:
         for (after, shape), count in kind.counts.items():
-            node = self._node(after, _halved(side, shape.stride))
-            yield shape, node, self._block_costs(side, kind.channels, shape), count
+            node = self._node(after, side_after(side, shape.stride))
+            yield shape, node, _costs(block_cost(shape, kind.channels, side)), count
         if kind.may_end:
             head = self.space.head
             for features, hidden in product(head.features, head.hidden):
                 part = Head(features, hidden)
-                costs = _costs(self._around(side, kind.channels, head=part), "head")
+                costs = _costs(head_cost(part, kind.channels, side, self.space.classes))
                 yield part, 0, costs, len(head.activation)
-
-    def _costs_of_block(self, side: int, channels: int, shape: Shape) -> _Costs:
-        return _costs(self._around(side, channels, shape), "block 3")
-
-    def _around(self, side: int, channels: int, *shapes: Shape, head: Head = ONE_FEATURE) -> Architecture:
-        """A network that gives its third block, or its head if it has none, a map of this side."""
-        halving = _halving(channels)
-        blocks = (halving, halving, *shapes)
-        return Architecture(8 * side, Stem(channels), blocks, head, classes=self.space.classes)
 
 
 @lru_cache(maxsize=8)
@@ -200,15 +189,5 @@ def _shape(kernel: int, expanded: int, out: int, attention: Attention, stride: i
     return Block(kernel, expanded, out, attention, "relu", stride, squeeze)
 
 
-def _halving(channels: int) -> Block:
-    return Block(3, channels, channels, "none", "relu", 2)
-
-
-def _halved(side: int, stride: int) -> int:
-    """The side of the map behind a convolution."""
-    return -(-side // stride)
-
-
-def _costs(network: Architecture, part: str) -> _Costs:
-    cost = cost_by_part(network)[part]
+def _costs(cost: Cost) -> _Costs:
     return tuple(getattr(cost, name) for name in ADDITIVE)

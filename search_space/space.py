@@ -205,18 +205,9 @@ class SearchSpace:
         """
         value: dict[str, Any] = self.complete(genes)
         stem = Stem(*(value[f"stem.{field.name}"] for field in fields(Stem)))
-        channels = stem.out
         blocks: list[Block] = []
-        for number, stage in enumerate(self.stages, start=1):
-            place = f"stage{number}"
-            for block in range(1, value[f"{place}.depth"] + 1):
-                chosen = [
-                    value[f"{place}.{name}" if name in stage.shared else f"{place}.block{block}.{name}"]
-                    for name in BLOCK_GENES
-                ]
-                stride = value[f"{place}.stride"] if block == 1 else 1
-                blocks.append(make_block(channels, value[f"{place}.out"], stride, *chosen))
-                channels = blocks[-1].out
+        for number in range(1, len(self.stages) + 1):
+            blocks += self.stage_blocks(number, blocks[-1].out if blocks else stem.out, value)
         return Architecture(
             resolution_px=value["resolution_px"],
             stem=stem,
@@ -225,6 +216,25 @@ class SearchSpace:
             image_channels=self.image_channels,
             classes=self.classes,
         )
+
+    def stage_blocks(self, number: int, channels: int, choices: Mapping[str, Any]) -> list[Block]:
+        """The blocks of a stage that is given so many channels.
+
+        Args:
+            number: of the stage, from 1.
+            choices: by name, those of the stage among them, the fixed ones too.
+        """
+        stage, place = self.stages[number - 1], f"stage{number}"
+        blocks: list[Block] = []
+        for block in range(1, choices[f"{place}.depth"] + 1):
+            chosen = [
+                choices[f"{place}.{name}" if name in stage.shared else f"{place}.block{block}.{name}"]
+                for name in BLOCK_GENES
+            ]
+            stride = choices[f"{place}.stride"] if block == 1 else 1
+            blocks.append(make_block(channels, choices[f"{place}.out"], stride, *chosen))
+            channels = blocks[-1].out
+        return blocks
 
     def has_effect(self, gene: str, genes: Mapping[str, Choice]) -> bool:
         """Whether a gene's block or stage is there; other values of one that is not change nothing."""

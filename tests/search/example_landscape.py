@@ -30,7 +30,7 @@ def latency_ms(network: Architecture) -> float:
 
 
 def see(space: SearchSpace, genes: Genes) -> Seen:
-    return Sight(space).see(genes, space.decode(genes))
+    return Sight(space).see(genes)
 
 
 def some(space: SearchSpace, count: int, seed: int = 0) -> list[Seen]:
@@ -38,9 +38,8 @@ def some(space: SearchSpace, count: int, seed: int = 0) -> list[Seen]:
     rng, sight = random.Random(seed), Sight(space)
     found: dict[Architecture, Seen] = {}
     while len(found) < count:
-        genes = space.sample(rng)
-        network = space.decode(genes)
-        found.setdefault(network, sight.see(genes, network))
+        seen = sight.see(space.sample(rng))
+        found.setdefault(seen.architecture, seen)
     return list(found.values())
 
 

@@ -1,7 +1,7 @@
 """The search for a network of most worth, where the worth of every network is known."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 
 import numpy as np
@@ -32,10 +32,11 @@ def found_in(
     parents: Sequence[Seen],
     worth: Callable[[Sequence[Seen]], Array] = by_truth,
     allowed: Callable[[Architecture], bool] = anything,
+    taken: Collection[Architecture] = (),
     seed: int = 0,
 ) -> Seen | None:
     genes = [each.genes for each in parents]
-    return most_worth(Sight(space), genes, allowed, worth, random.Random(seed))
+    return most_worth(Sight(space), genes, taken, allowed, worth, random.Random(seed))
 
 
 def test_in_a_small_space_it_is_the_best_of_all_that_is_allowed() -> None:
@@ -86,6 +87,17 @@ def test_no_network_is_judged_twice_or_without_being_allowed() -> None:
     assert found_in(TINY, some(TINY, 3), worth, allowed) is not None
     assert len(set(asked)) == len(asked) > 100
     assert {network.resolution_px for network in asked} == {16}
+
+
+def test_what_is_taken_is_not_found_again() -> None:
+    parents = some(TINY, 3)
+    first = found_in(TINY, parents)
+    assert first is not None
+    second = found_in(TINY, parents, taken={first.architecture})
+    assert second is not None
+    assert second.architecture != first.architecture
+    everything = every_network(SMALL).values()
+    assert found_in(SMALL, some(SMALL, 2), taken=everything) is None
 
 
 def test_where_nothing_is_allowed_there_is_none() -> None:
