@@ -1,6 +1,6 @@
 """What a network's genes and sizes tell of its accuracy, as covariances between networks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,8 @@ from .features import MACS
 from .gene_features import part_of
 from .reliability import Array
 
-SIZES, BEND, GENES, WHOLE, STAGES = "sizes", "bend", "genes", "whole", "stages"
+SIZES, BEND, GENES, WHOLE = "sizes", "bend", "genes", "whole"
+PART = "part "  # begins the name of what the genes of one part of a network tell
 SIZE_NAMES = (MACS, "log_params", "log_activation_bytes")
 
 _MOST = 3.0
@@ -27,12 +28,12 @@ class GenePlaces:
     """
 
     sizes: Array
-    parts: tuple[Array, ...]
+    parts: Mapping[str, Array]
 
     @property
     def count(self) -> int:
         """Of all columns of genes."""
-        return sum(genes.shape[1] for genes in self.parts)
+        return sum(genes.shape[1] for genes in self.parts.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ class GeneScaling:
     """From columns in their units to `GenePlaces`."""
 
     sizes: Spread
-    parts: tuple[Spread, ...]
+    parts: Mapping[str, Spread]
 
     @classmethod
     def of(cls, names: Sequence[str], features: Array) -> "GeneScaling | None":
@@ -78,30 +79,31 @@ class GeneScaling:
         if not parts:
             return None
         sizes = [place for place, name in enumerate(names) if name in SIZE_NAMES]
-        own = tuple(Spread.of(places, features) for places in parts.values())
+        own = {part: Spread.of(places, features) for part, places in parts.items()}
         return cls(Spread.of(sizes, features), own)
 
     def places(self, features: Array) -> GenePlaces:
-        return GenePlaces(self.sizes.even(features), tuple(part.even(features) for part in self.parts))
+        return GenePlaces(
+            self.sizes.even(features), {name: part.even(features) for name, part in self.parts.items()}
+        )
 
 
 def gene_covariances(one: GenePlaces, other: GenePlaces) -> dict[str, Array]:
     """`n x m` between two groups of networks for each part at variance 1.
 
     Straight lines and a smooth function of the sizes; straight lines in all genes and a smooth function of
-    them; a smooth function of the genes of each part, added up: what a choice does depends most on the
-    other choices of its stage.
+    them; for each part a smooth function of its genes, for what a choice does depends most on the other
+    choices of its stage, and some stages matter more than others.
     """
-    pairs = list(zip(one.parts, other.parts, strict=True))
-    apart = [_squares(mine, theirs) for mine, theirs in pairs]
-    alone = [np.exp(-each / (2 * mine.shape[1])) for each, (mine, _) in zip(apart, pairs, strict=True)]
+    pairs = {name: (mine, other.parts[name]) for name, mine in one.parts.items()}
+    apart = {name: _squares(mine, theirs) for name, (mine, theirs) in pairs.items()}
     width = one.sizes.shape[1]
     return {
         SIZES: one.sizes @ other.sizes.T / width,
         BEND: np.exp(-_squares(one.sizes, other.sizes) / (2 * width)),
-        GENES: np.sum([mine @ theirs.T for mine, theirs in pairs], axis=0) / one.count,
-        WHOLE: np.exp(-np.sum(apart, axis=0) / (2 * _WIDE**2 * one.count)),
-        STAGES: np.mean(alone, axis=0),
+        GENES: np.sum([mine @ theirs.T for mine, theirs in pairs.values()], axis=0) / one.count,
+        WHOLE: np.exp(-np.sum(list(apart.values()), axis=0) / (2 * _WIDE**2 * one.count)),
+        **{PART + name: np.exp(-each / (2 * one.parts[name].shape[1])) for name, each in apart.items()},
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import minimize  # at once: `one_thread` limits what is loaded by then
 
-from .predictor_genes import BEND, GENES, SIZES, STAGES, WHOLE
+from .predictor_genes import BEND, GENES, PART, SIZES, WHOLE
 from .predictor_parts import CONSTANT, CURVE, FEATURES, SLOPE, STRUCTURE
 from .reliability import Array
 
@@ -41,12 +41,12 @@ _BELIEFS = {
     BEND: _Belief(0.7, 0.05),
     GENES: _Belief(0.7, 0.05),
     WHOLE: _Belief(0.7, 0.05),
-    STAGES: _Belief(0.7, 0.05),
     STRUCTURE: _Belief(0.5, 1.25),
     NOISE: _Belief(0.7, 1.0),
 }
 _JUDGE = _Belief(0.7)
-_FOUND = (CURVE, FEATURES, SIZES, BEND, GENES, WHOLE, STAGES, STRUCTURE)
+_PART = _Belief(0.3, 0.3)
+_FOUND = (CURVE, FEATURES, SIZES, BEND, GENES, WHOLE, STRUCTURE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class Prior:
         curve: variance of what bends the slope.
         features: variance of what features tell beyond MACs.
         sizes, bend: variance of what sizes tell beyond MACs, along straight lines and around them.
-        genes, whole, stages: variance of what single genes tell, all together, and those of each stage.
+        genes, whole: variance of what single genes tell, and of what all of them together do.
+        places: variance of what the genes of each part of a network tell, by `part stage2` and the like.
         structure: variance of what nothing tells but a training of the network itself.
         noise: variance of one training.
         judges: variance of what each judge tells beyond MACs, were it fully reliable.
@@ -78,9 +79,9 @@ class Prior:
     bend: float = 0.0
     genes: float = 0.0
     whole: float = 0.0
-    stages: float = 0.0
     structure: float = 0.0
     noise: float = 0.0
+    places: Mapping[str, float] = field(default_factory=dict)
     judges: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -95,10 +96,9 @@ class Prior:
             BEND: self.bend,
             GENES: self.genes,
             WHOLE: self.whole,
-            STAGES: self.stages,
             STRUCTURE: self.structure,
         }
-        return own | dict(self.judges)
+        return own | dict(self.places) | dict(self.judges)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,17 +122,18 @@ def likeliest(seen: Seen, prior: Prior, judges: Sequence[str]) -> tuple[Prior, f
     """The variances of the greatest posterior density, with its logarithm up to a constant.
 
     Args:
-        prior: tells all but the variances of curve, features, structure, judges and noise.
+        prior: tells all but the variances that are sought.
         judges: those that may count.
     """
     names = [name for name in _FOUND if name in seen.parts and seen.parts[name].any()]
+    names += (places := [name for name in seen.parts if name.startswith(PART)])
     kernels = [seen.parts[name] for name in (*names, *judges)]
     names += judges
     fixed = prior.constant * seen.parts[CONSTANT] + prior.slope * seen.parts[SLOPE]
     fixed = fixed + np.diag((seen.noise or 0.0) * seen.shares + JITTER)
     if seen.noise is None:
         names, kernels = [*names, NOISE], [*kernels, np.diag(seen.shares)]
-    beliefs = [_BELIEFS.get(name, _JUDGE) for name in names]
+    beliefs = [_PART if name in places else _BELIEFS.get(name, _JUDGE) for name in names]
     power = np.array([each.power for each in beliefs]) / 2
     pull = np.array([each.width**-2 for each in beliefs]) / 2
     stack = np.array(kernels)
@@ -165,6 +166,7 @@ def likeliest(seen: Seen, prior: Prior, judges: Sequence[str]) -> tuple[Prior, f
         prior,
         **{name: variances.get(name, 0.0) for name in _FOUND},
         noise=variances.get(NOISE, seen.noise or 0.0),
+        places={name: variances[name] for name in places},
         judges={name: variances[name] for name in judges},
     )
     return likely, -float(best.fun)

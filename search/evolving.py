@@ -9,7 +9,7 @@ from ..search_space.space import Choice
 from .improvement import Array
 from .seen import Seen, Sight
 
-FIRST, STRANGERS, CHILDREN = 100, 25, 100
+FIRST, STRANGERS, CHILDREN = 100, 25, 50
 GENERATIONS = 6
 ELITE = 30
 CROSSED = 0.4

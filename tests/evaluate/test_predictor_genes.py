@@ -5,7 +5,7 @@ import pytest
 
 from bneck.evaluate.features import MACS
 from bneck.evaluate.predictor import Predictor, fit
-from bneck.evaluate.predictor_genes import BEND, GENES, SIZES, STAGES, WHOLE
+from bneck.evaluate.predictor_genes import BEND, GENES, PART, SIZES, WHOLE
 from bneck.evaluate.predictor_parts import Places, Scaling, covariances
 from bneck.evaluate.predictor_prior import Prior
 from bneck.evaluate.reliability import Array
@@ -28,21 +28,23 @@ def test_the_covariances_of_genes_and_sizes_worked_out_by_hand() -> None:
     assert found[BEND] == pytest.approx(np.exp(-4 / (2 * 3)))
     assert found[GENES] == pytest.approx(-1 / 3)
     assert found[WHOLE] == pytest.approx(np.exp(-8 / (8 * 3)))
-    assert found[STAGES] == pytest.approx((np.exp(-4 / (2 * 1)) + np.exp(-4 / (2 * 2))) / 2)
+    assert found[f"{PART}stem"] == pytest.approx(np.exp(-4 / (2 * 1)))
+    assert found[f"{PART}stage1"] == pytest.approx(np.exp(-4 / (2 * 2)))
 
 
 def test_every_part_of_a_network_with_itself_has_variance_1() -> None:
     rows = places([1, -1, 1, -1, 1, 1])
     found = covariances(rows, rows)
-    assert {name: found[name].item() for name in (SIZES, BEND, GENES, WHOLE, STAGES)} == pytest.approx(
-        {SIZES: 1, BEND: 1, GENES: 1, WHOLE: 1, STAGES: 1}
-    )
+    names = (SIZES, BEND, GENES, WHOLE, f"{PART}stem", f"{PART}stage1")
+    assert [found[name].item() for name in names] == pytest.approx([1] * 6)
 
 
 def test_without_columns_of_genes_there_are_no_parts_of_genes() -> None:
     only = Scaling.of((MACS,), np.array([[1.0], [-1.0]]), {}, {})
     bare = only.places(["a", "b"], np.array([[1.0], [2.0]]), {})
-    assert not {SIZES, BEND, GENES, WHOLE, STAGES} & covariances(bare, bare).keys()
+    found = covariances(bare, bare).keys()
+    assert not {SIZES, BEND, GENES, WHOLE} & found
+    assert not [name for name in found if name.startswith(PART)]
 
 
 def random_rows(count: int) -> Array:
@@ -58,11 +60,23 @@ def test_what_a_single_gene_does_is_learned_from_few_networks() -> None:
     assert model.posterior(keys[20:], rows[20:]).mean == pytest.approx(values[20:], abs=0.01)
 
 
+def test_the_part_of_a_network_that_matters_is_found() -> None:
+    # the two genes of stage1 work against each other, so that neither tells anything alone
+    rows = random_rows(60)
+    values = 0.7 + 0.03 * rows[:, 4] * rows[:, 5]
+    keys = [f"n{n}" for n in range(60)]
+    model = fit(keys[:30], rows[:30], NAMES, values[:30], [1] * 30, 0.0)
+    places = model.prior.places
+    assert places[f"{PART}stage1"] > 5 * places[f"{PART}stem"]
+    assert model.posterior(keys[30:], rows[30:]).mean == pytest.approx(values[30:], abs=0.01)
+
+
 @pytest.mark.parametrize("trainings", [[1] * 12, [1, 5, 2] * 4])
 def test_what_is_fitted_is_what_is_believed_of_the_trained_networks(trainings: list[int]) -> None:
     rng, keys, rows = np.random.default_rng(1), [f"n{n}" for n in range(12)], random_rows(12)
+    told = {f"{PART}stem": 0.1, f"{PART}stage1": 0.2}
     prior = Prior(
-        0.6, 0.2, curve=0.1, features=0.1, sizes=0.2, genes=0.3, stages=0.2, structure=0.1, noise=0.4
+        0.6, 0.2, curve=0.1, features=0.1, sizes=0.2, genes=0.3, structure=0.1, noise=0.4, places=told
     )
     model = Predictor.of(prior, keys, rows, NAMES, rng.uniform(0.4, 0.8, 12), trainings)
     assert model.fitted == pytest.approx(model.posterior(keys, rows).mean, abs=1e-9)
