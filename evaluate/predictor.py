@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..search_space.errors import ScorerError
 from .posterior import Posterior, one_thread
+from .predictor_genes import added
 from .predictor_parts import CONSTANT, CURVE, SLOPE, Places, Scaling, covariances
 from .predictor_prior import JITTER, Prior, Seen, likeliest
 from .reliability import Array, Values
@@ -274,5 +275,4 @@ def _scores_of(keys: Sequence[str], judges: Mapping[str, Judge], more: Scores) -
 
 
 def _total(parts: Mapping[str, Array]) -> Array:
-    found: Array = np.sum(list(parts.values()), axis=0)
-    return found
+    return added(list(parts.values()))

@@ -101,10 +101,18 @@ def gene_covariances(one: GenePlaces, other: GenePlaces) -> dict[str, Array]:
     return {
         SIZES: one.sizes @ other.sizes.T / width,
         BEND: np.exp(-_squares(one.sizes, other.sizes) / (2 * width)),
-        GENES: np.sum([mine @ theirs.T for mine, theirs in pairs.values()], axis=0) / one.count,
-        WHOLE: np.exp(-np.sum(list(apart.values()), axis=0) / (2 * _WIDE**2 * one.count)),
+        GENES: added([mine @ theirs.T for mine, theirs in pairs.values()]) / one.count,
+        WHOLE: np.exp(-added(list(apart.values())) / (2 * _WIDE**2 * one.count)),
         **{PART + name: np.exp(-each / (2 * one.parts[name].shape[1])) for name, each in apart.items()},
     }
+
+
+def added(tables: Sequence[Array]) -> Array:
+    """The sum of tables of one shape, without a copy of them all."""
+    found = tables[0].copy()
+    for table in tables[1:]:
+        found += table
+    return found
 
 
 def _squares(one: Array, other: Array) -> Array:
