@@ -2,19 +2,35 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..search_space import Architecture, Block, Cost
-from ..search_space.cost import REMEMBERED, block_cost, blocks_on_maps, head_cost, last_map, stem_cost
+from ..search_space.cost import block_cost, blocks_on_maps, head_cost, last_map, stem_cost
 
 MACS = "log_macs"
-MEANS = ("kernel", "expansion", "se_share", "eca_share", "smooth_share", "residual_share")
 
-Terms = tuple[float, ...]
-"""What a part adds to a network: MACs, parameters, activation bytes, blocks, widths, and sums for `MEANS`."""
+
+class Terms(NamedTuple):
+    """What a part adds to a network; from `kernel` on, what is averaged over its blocks."""
+
+    macs: int
+    params: int
+    activation_bytes: int
+    blocks: int = 0
+    widths: int = 0
+    kernel: float = 0.0
+    expansion: float = 0.0
+    se_share: float = 0.0
+    eca_share: float = 0.0
+    smooth_share: float = 0.0
+    residual_share: float = 0.0
+
+
+MEANS = Terms._fields[5:]
+NOTHING = Terms(0, 0, 0)
 
 
 def analytic_features(architecture: Architecture) -> dict[str, float]:
@@ -37,25 +53,29 @@ def features_of(
     terms: Iterable[Terms], resolution_px: int, last_width: int, last_side: int
 ) -> dict[str, float]:
     """The features of a network from the terms of its parts."""
-    macs, params, activation_bytes, blocks, widths, *sums = map(sum, zip(*terms, strict=True))
+    whole = together(terms)
     return {
-        MACS: math.log(macs),
-        "log_params": math.log(params),
-        "log_activation_bytes": math.log(activation_bytes),
-        "log_blocks": math.log(blocks),
-        "log_widths": math.log(widths),
-        **{name: total / blocks for name, total in zip(MEANS, sums, strict=True)},
+        MACS: math.log(whole.macs),
+        "log_params": math.log(whole.params),
+        "log_activation_bytes": math.log(whole.activation_bytes),
+        "log_blocks": math.log(whole.blocks),
+        "log_widths": math.log(whole.widths),
+        **{name: total / whole.blocks for name, total in zip(MEANS, whole[5:], strict=True)},
         "log_resolution": math.log(resolution_px),
         "log_last_side": math.log(last_side),
         "log_last_width": math.log(last_width),
     }
 
 
-@lru_cache(maxsize=REMEMBERED)
+def together(terms: Iterable[Terms]) -> Terms:
+    """Of parts, none or more, as one."""
+    return Terms(*map(sum, zip(NOTHING, *terms, strict=True)))
+
+
 def block_terms(block: Block, channels: int, side: int) -> Terms:
     """Of a block that is given maps of so many channels and this side."""
     own = block_cost(block, channels, side)
-    return (
+    return Terms(
         own.macs,
         own.params,
         own.activation_bytes,
@@ -72,7 +92,7 @@ def block_terms(block: Block, channels: int, side: int) -> Terms:
 
 def end_terms(own: Cost) -> Terms:
     """Of a stem or a head."""
-    return own.macs, own.params, own.activation_bytes, 0, 0, *(0.0 for _ in MEANS)
+    return Terms(own.macs, own.params, own.activation_bytes)
 
 
 def feature_matrix(architectures: Sequence[Architecture]) -> tuple[tuple[str, ...], NDArray[np.float64]]:

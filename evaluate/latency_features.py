@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..search_space import Activation, Architecture
+from ..search_space.cost import side_after
 
 VECTOR_WIDTHS = (1, 4, 8, 16, 32)
 
@@ -60,7 +61,7 @@ def layers(architecture: Architecture) -> Iterator[Layer]:
     """The layers on maps, in the order they run."""
     stem, head = architecture.stem, architecture.head
     pixels_in = architecture.resolution_px**2
-    side = -(-architecture.resolution_px // stem.stride)
+    side = side_after(architecture.resolution_px, stem.stride)
     pixels = side * side
     yield Layer(
         "stem", stem.kernel, architecture.image_channels, stem.out, pixels_in, pixels, stem.activation
@@ -69,7 +70,7 @@ def layers(architecture: Architecture) -> Iterator[Layer]:
         wide, act = block.expanded, block.activation
         if wide != channels:
             yield Layer("pointwise", 1, channels, wide, pixels, pixels, act)
-        side = -(-side // block.stride)
+        side = side_after(side, block.stride)
         pixels_in, pixels = pixels, side * side
         yield Layer("depthwise", block.kernel, wide, wide, pixels_in, pixels, act)
         if block.attention != "none":

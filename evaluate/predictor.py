@@ -110,9 +110,9 @@ class Predictor:
             ScorerError: a judge that counts has no score of a network.
         """
         asked = self.scaling.places(keys, features, _scores_of(keys, self.judges, scores or {}))
-        across = self._root @ _total(self._parts(self.known, asked))
+        across = self._root @ added(self._parts(self.known, asked).values())
         mean = self.prior.rise * asked.macs + across.T @ self._surprise
-        covariance = _total(self._parts(asked, asked)) - across.T @ across
+        covariance = added(self._parts(asked, asked).values()) - across.T @ across
         scale = self.prior.scale
         return Posterior(self.prior.centre + scale * mean, scale**2 * (covariance + covariance.T) / 2)
 
@@ -153,7 +153,7 @@ class Predictor:
     @cached_property
     def _root(self) -> Array:
         """`n x n`, whose square is the inverse of the covariance of what was seen."""
-        seen = _total(self._parts(self.known, self.known))
+        seen = added(self._parts(self.known, self.known).values())
         seen += np.diag(self.prior.noise / self.trainings + JITTER)
         found: Array = np.linalg.inv(np.linalg.cholesky(seen))
         return found
@@ -272,7 +272,3 @@ def _scores_of(keys: Sequence[str], judges: Mapping[str, Judge], more: Scores) -
             )
         found[name] = [known[key] for key in keys]
     return found
-
-
-def _total(parts: Mapping[str, Array]) -> Array:
-    return added(list(parts.values()))

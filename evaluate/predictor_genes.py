@@ -1,6 +1,6 @@
 """What a network's genes and sizes tell of its accuracy, as covariances between networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ class GenePlaces:
 
     Attributes:
         sizes: `n x 3` logarithms of MACs, parameters and activation bytes.
-        parts: `n x g` genes of each part of a network: resolution, stem, every stage, head.
+        parts: `n x g` genes of each part of a network, by its name: resolution, stem, every stage, head.
     """
 
     sizes: Array
@@ -101,16 +101,17 @@ def gene_covariances(one: GenePlaces, other: GenePlaces) -> dict[str, Array]:
     return {
         SIZES: one.sizes @ other.sizes.T / width,
         BEND: np.exp(-_squares(one.sizes, other.sizes) / (2 * width)),
-        GENES: added([mine @ theirs.T for mine, theirs in pairs.values()]) / one.count,
-        WHOLE: np.exp(-added(list(apart.values())) / (2 * _WIDE**2 * one.count)),
+        GENES: added(mine @ theirs.T for mine, theirs in pairs.values()) / one.count,
+        WHOLE: np.exp(-added(apart.values()) / (2 * _WIDE**2 * one.count)),
         **{PART + name: np.exp(-each / (2 * one.parts[name].shape[1])) for name, each in apart.items()},
     }
 
 
-def added(tables: Sequence[Array]) -> Array:
-    """The sum of tables of one shape, without a copy of them all."""
-    found = tables[0].copy()
-    for table in tables[1:]:
+def added(tables: Iterable[Array]) -> Array:
+    """The sum of tables of one shape, at least one, without a copy of them all."""
+    first, *others = tables
+    found = first.copy()
+    for table in others:
         found += table
     return found
 

@@ -62,7 +62,8 @@ class Prior:
         features: variance of what features tell beyond MACs.
         sizes, bend: variance of what sizes tell beyond MACs, along straight lines and around them.
         genes, whole: variance of what single genes tell, and of what all of them together do.
-        places: variance of what the genes of each part of a network tell, by `part stage2` and the like.
+        stages: variance of what the genes of each stage tell, and those of stem, head and resolution, by
+            `part stage2` and the like.
         structure: variance of what nothing tells but a training of the network itself.
         noise: variance of one training.
         judges: variance of what each judge tells beyond MACs, were it fully reliable.
@@ -81,7 +82,7 @@ class Prior:
     whole: float = 0.0
     structure: float = 0.0
     noise: float = 0.0
-    places: Mapping[str, float] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)
     judges: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -98,7 +99,7 @@ class Prior:
             WHOLE: self.whole,
             STRUCTURE: self.structure,
         }
-        return own | dict(self.places) | dict(self.judges)
+        return own | dict(self.stages) | dict(self.judges)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,14 +127,14 @@ def likeliest(seen: Seen, prior: Prior, judges: Sequence[str]) -> tuple[Prior, f
         judges: those that may count.
     """
     names = [name for name in _FOUND if name in seen.parts and seen.parts[name].any()]
-    names += (places := [name for name in seen.parts if name.startswith(PART)])
+    names += (stages := [name for name in seen.parts if name.startswith(PART)])
     kernels = [seen.parts[name] for name in (*names, *judges)]
     names += judges
     fixed = prior.constant * seen.parts[CONSTANT] + prior.slope * seen.parts[SLOPE]
     fixed = fixed + np.diag((seen.noise or 0.0) * seen.shares + JITTER)
     if seen.noise is None:
         names, kernels = [*names, NOISE], [*kernels, np.diag(seen.shares)]
-    beliefs = [_PART if name in places else _BELIEFS.get(name, _JUDGE) for name in names]
+    beliefs = [_PART if name in stages else _BELIEFS.get(name, _JUDGE) for name in names]
     power = np.array([each.power for each in beliefs]) / 2
     pull = np.array([each.width**-2 for each in beliefs]) / 2
     stack = np.array(kernels)
@@ -166,7 +167,7 @@ def likeliest(seen: Seen, prior: Prior, judges: Sequence[str]) -> tuple[Prior, f
         prior,
         **{name: variances.get(name, 0.0) for name in _FOUND},
         noise=variances.get(NOISE, seen.noise or 0.0),
-        places={name: variances[name] for name in places},
+        stages={name: variances[name] for name in stages},
         judges={name: variances[name] for name in judges},
     )
     return likely, -float(best.fun)

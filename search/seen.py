@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluate.features import Terms, analytic_features, block_terms, end_terms, features_of
+from ..evaluate.features import Terms, analytic_features, block_terms, end_terms, features_of, together
 from ..evaluate.gene_features import GENE, GeneFeatures
-from ..search_space import Architecture, Choice, Cost, Genes, Head, SearchSpace, Stem
+from ..search_space import Architecture, Choice, Genes, Head, SearchSpace, Stem
 from ..search_space.cost import REMEMBERED, head_cost, side_after, stem_cost
-
-NOTHING = Cost(0, 0, 0, 0, 0)  # of a stage that is left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +102,7 @@ class Sight:
         )
         whole = features_of([part.terms for part in parts], resolution_px, width, side)
         columns = [column for part in parts for column in part.columns]
-        macs = [math.log1p(stage.terms[0]) for stage in stages]
+        macs = [math.log1p(stage.terms.macs) for stage in stages]
         return Seen(genes, network, np.array([*whole.values(), *columns, *macs]))
 
     def _begin_of(self, chosen: tuple[Choice, ...]) -> _Part:
@@ -117,12 +115,11 @@ class Sight:
     def _stage_of(self, number: int, channels: int, side: int, chosen: tuple[Choice, ...]) -> _Part:
         genes, choices = self._choices(number, chosen)
         blocks = self.space.stage_blocks(number, channels, choices)
-        terms = [end_terms(NOTHING)]
+        terms = []
         for block in blocks:
             terms.append(block_terms(block, channels, side))
             channels, side = block.out, side_after(side, block.stride)
-        added = tuple(map(sum, zip(*terms, strict=True)))
-        return _Part(tuple(blocks), channels, side, added, self._columns(number, genes))
+        return _Part(tuple(blocks), channels, side, together(terms), self._columns(number, genes))
 
     def _end_of(self, channels: int, side: int, chosen: tuple[Choice, ...]) -> _Part:
         genes, choices = self._choices(-1, chosen)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .architecture import Activation, Architecture, Block
-from .cost import eca_kernel
+from .cost import eca_kernel, side_after
 from .errors import ArchitectureError
 from .published import published
 
@@ -217,10 +217,10 @@ def _input_shapes(architecture: Architecture) -> dict[str, tuple[int, int, int]]
     """Channels, height and width that each part takes."""
     side = architecture.resolution_px
     shapes = {"stem": (architecture.image_channels, side, side)}
-    side = -(-side // architecture.stem.stride)
+    side = side_after(side, architecture.stem.stride)
     for number, (channels, block) in enumerate(architecture.blocks_with_inputs(), start=1):
         shapes[f"block {number}"] = (channels, side, side)
-        side = -(-side // block.stride)
+        side = side_after(side, block.stride)
     return shapes | {"head": (architecture.blocks[-1].out, side, side)}
 
 

@@ -66,8 +66,8 @@ def test_the_part_of_a_network_that_matters_is_found() -> None:
     values = 0.7 + 0.03 * rows[:, 4] * rows[:, 5]
     keys = [f"n{n}" for n in range(60)]
     model = fit(keys[:30], rows[:30], NAMES, values[:30], [1] * 30, 0.0)
-    places = model.prior.places
-    assert places[f"{PART}stage1"] > 5 * places[f"{PART}stem"]
+    stages = model.prior.stages
+    assert stages[f"{PART}stage1"] > 5 * stages[f"{PART}stem"]
     assert model.posterior(keys[30:], rows[30:]).mean == pytest.approx(values[30:], abs=0.01)
 
 
@@ -76,7 +76,7 @@ def test_what_is_fitted_is_what_is_believed_of_the_trained_networks(trainings: l
     rng, keys, rows = np.random.default_rng(1), [f"n{n}" for n in range(12)], random_rows(12)
     told = {f"{PART}stem": 0.1, f"{PART}stage1": 0.2}
     prior = Prior(
-        0.6, 0.2, curve=0.1, features=0.1, sizes=0.2, genes=0.3, structure=0.1, noise=0.4, places=told
+        0.6, 0.2, curve=0.1, features=0.1, sizes=0.2, genes=0.3, structure=0.1, noise=0.4, stages=told
     )
     model = Predictor.of(prior, keys, rows, NAMES, rng.uniform(0.4, 0.8, 12), trainings)
     assert model.fitted == pytest.approx(model.posterior(keys, rows).mean, abs=1e-9)
