@@ -1,6 +1,6 @@
 """What was found: runs, records, fronts, reports, exports. Optuna, pandas and plotly enter late."""
 
-from .front import dominated, losses_of, pareto_front
+from .front import losses_of, pareto_front
 from .record import Record
 from .run import Baseline, Check, Run
 from .settings import DataSettings, LatencyFrom, RunSettings
@@ -13,7 +13,6 @@ __all__ = [
     "Record",
     "Run",
     "RunSettings",
-    "dominated",
     "losses_of",
     "pareto_front",
 ]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..evaluate import Goals, Objective
+from ..evaluate.multi_objective import hypervolume, is_dominated
 from .describe import limit_on
-from .front import dominated, losses_of
+from .front import losses_of
 from .record import Record
 
 
@@ -43,30 +44,12 @@ def box_of(judged: Sequence[Record], goals: Goals, reference_ms: float) -> Box:
     return Box(goals.objectives, tuple(worst(objective) for objective in goals.objectives))
 
 
-def hypervolume(losses: Sequence[Sequence[float]], worst: Sequence[float]) -> float:
-    """The volume that is dominated by a row of losses and dominates the worst; lower is better.
-
-    Exact, by slices along the last objective; meant for fronts of some tens of rows.
-    """
-    inside = [row for row in losses if all(x < y for x, y in zip(row, worst, strict=True))]
-    inside.sort(key=lambda row: row[-1])
-    if not inside:
-        return 0.0
-    if len(worst) == 1:
-        return worst[0] - inside[0][0]
-    ends = [row[-1] for row in inside[1:]] + [worst[-1]]
-    return sum(
-        (end - row[-1]) * hypervolume([kept[:-1] for kept in inside[:count]], worst[:-1])
-        for count, (row, end) in enumerate(zip(inside, ends, strict=True), start=1)
-    )
-
-
 def shares_over_trials(judged: Sequence[Record], box: Box) -> list[float]:
     """The share of the box after each judged network, in the order given."""
     front: list[tuple[float, ...]] = []
     shares: list[float] = []
     for record in judged:
         front.append(losses_of(record, box.objectives))
-        front = [row for row, beaten in zip(front, dominated(front), strict=True) if not beaten]
+        front = [row for row, beaten in zip(front, is_dominated(front), strict=True) if not beaten]
         shares.append(box.share(front))
     return shares

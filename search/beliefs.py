@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ..evaluate import Constraint, Goals, Objective
 from ..evaluate.goals import REWARD_EXPONENT, Quantity
 from ..evaluate.latency_model import LatencyModel
+from ..evaluate.multi_objective import is_dominated
 from ..search_space import cost
 from .improvement import Array, Losses, expected_gains
-from .outlook import front_of
 from .seen import Known, Seen
 from .surrogate import Surrogate
 
@@ -117,7 +117,7 @@ class Beliefs:
 
     @cached_property
     def _unbeaten(self) -> NDArray[np.bool_]:
-        return front_of(self._medians, np.ones(len(self._medians), dtype=np.bool_))
+        return ~is_dominated(self._medians)
 
     @cached_property
     def _judged(self) -> list[Losses]:
@@ -176,6 +176,6 @@ def telling(known: Sequence[Known], goals: Goals, most: int) -> list[int]:
         for each in goals.objectives
         if each.quantity != "accuracy"
     ]
-    front = front_of(np.column_stack(losses), np.ones(len(known), dtype=np.bool_))
+    front = ~is_dominated(np.column_stack(losses))
     order = sorted(range(len(known)), key=lambda place: (not front[place], -place))
     return sorted(order[:most])

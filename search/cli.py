@@ -96,9 +96,7 @@ def search(
             "accuracy that counts 5% less at twice the target"
         ),
     ] = "accuracy,latency",
-    sampler: Annotated[
-        str, typer.Option(help="ehvi (bneck's own), cascade, random, tpe, nsga2 or gp")
-    ] = "ehvi",
+    sampler: Annotated[str, typer.Option(help="ehvi (bneck's own), random, tpe, nsga2 or gp")] = "ehvi",
     earlier: Annotated[
         Path | None,
         typer.Option("--from", metavar="RUN", help="begin with what another run of this space has found"),

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluate import Objective
+from ..evaluate.multi_objective import Array, is_dominated
 from ..results import Record, losses_of
 from ..results.rungs import Rungs
 from ..search_space import GoalError
-from .outlook import Array, front_of
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ def by_rank(losses: Array) -> list[int]:
     """
     left, order = np.ones(len(losses), dtype=np.bool_), list[int]()
     while left.any():
-        front = front_of(losses, left)
+        front = left.copy()
+        front[left] = ~is_dominated(losses[left])
         order += _spread(losses, np.flatnonzero(front))
         left &= ~front
     return order

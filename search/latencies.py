@@ -76,7 +76,7 @@ def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
     settings = run.settings
     if settings.latency_from != "both" or run.latency_model_file.is_file():
         return
-    if settings.trials <= MODEL_NETWORKS and settings.sampler != "cascade":
+    if settings.trials <= MODEL_NETWORKS:
         return
     rng = random.Random(settings.seed)
     networks = stratified(settings.space, settings.goals, MODEL_NETWORKS, rng)

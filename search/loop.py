@@ -19,7 +19,6 @@ from ..results.describe import superlative
 from ..results.rungs import spent_of
 from ..search_space import Architecture, NoFeasibleNetworkError, RunError, ScorerError
 from . import worker
-from .cascade import CASCADE, Again, Cascade, cascade_of
 from .halving import Promotion, last_promotion, next_promotion
 from .latencies import Latencies
 from .pool import Pool, result_of
@@ -84,7 +83,6 @@ class _Judging:
         self.latencies = Latencies.of(self.run)
         self.proposals = Proposals(self.run, self.latencies.model)
         self.repeats = Repeats(self.run)
-        self.cascade = cascade_of(self.run, self.proposals, self.latencies)
 
     def go(self) -> None:
         """Keep the workers busy until there is nothing to do."""
@@ -113,19 +111,19 @@ class _Judging:
             self._train_on(promotion)
             return True
         try:
-            work = _next_work(self.proposals, self.repeats, self.cascade, list(self.running.values()))
+            work = _next_work(self.proposals, self.repeats, bool(self.running))
         except SearchOverError as why:
             self.over = True
             self.progress.say(str(why))
             return False
         if isinstance(work, Repeat):
             self._submit(work, worker.train_again, work.record.architecture, work.seed)
-        elif work:
+        else:
             predicted = self.latencies.before_training(work.architecture)
             step = self._step_after(work, predicted) if predicted else worker.measure
             if step is not None:
                 self._submit(work, step, work.architecture)
-        return work is not None
+        return True
 
     def _end(self, future: Future[Any]) -> None:
         """Note what a worker has found, and have it go on with the same network where that is next."""
@@ -205,27 +203,15 @@ class _Judging:
         self.progress.show(_status(self.run, self.proposals, list(self.running.values()), self.latest))
 
 
-def _next_work(
-    proposals: Proposals, repeats: Repeats, cascade: Cascade | None, running: Sequence[Work]
-) -> Proposal | Repeat | None:
-    """What a free worker begins; None where it must wait for what is running.
+def _next_work(proposals: Proposals, repeats: Repeats, running: bool) -> Proposal | Repeat:
+    """What a free worker begins.
 
     Raises:
         SearchOverError: there is nothing any more.
         NoFeasibleNetworkError: nothing at all keeps the limits.
     """
-    if cascade is None:
-        if repeat := repeats.during(proposals.judged):
-            return repeat
-    else:
-        action = cascade.next(*_sight(proposals, running))
-        if isinstance(action, Again):
-            return repeats.of(action.record)
-        if action is None:
-            if running:
-                return None
-            raise SearchOverError(cascade.ending())
-        proposals.enqueue(action.genes, CASCADE)
+    if repeat := repeats.during(proposals.judged):
+        return repeat
     try:
         return proposals.next()
     except SpaceExhaustedError:
@@ -235,17 +221,6 @@ def _next_work(
         if not proposals.begun and not running:
             raise
         raise SearchOverError(f"no more networks: {error}") from None
-
-
-def _sight(
-    proposals: Proposals, running: Sequence[Work]
-) -> tuple[list[Record], set[str], list[Proposal | Repeat]]:
-    """What a cascade looks at: with rungs, the accuracies at the lowest, where none is trained again."""
-    new: list[Proposal | Repeat] = [work for work in running if not isinstance(work, Promotion)]
-    if proposals.settings.rungs is None:
-        return proposals.begun, proposals.seen, new
-    told = [record.told for record in proposals.begun]
-    return told, proposals.seen, [*new, *(Repeat(record, proposals.settings.seed) for record in told)]
 
 
 def _status(run: Run, proposals: Proposals, busy: Sequence[Work], latest: Record | None) -> Status:

@@ -29,8 +29,8 @@ from .options import INTERRUPTED
 from .printing import plain_table, wide_console
 from .progress import progress
 from .session import locked
-from .sight import spread_by_macs
 from .start import free_folder, torch_device
+from .stratified import spread_by_macs
 from .worker import load_run_data, open_images
 
 

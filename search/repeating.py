@@ -65,10 +65,6 @@ class Repeats:
         front = pareto_front(judged, settings.goals.objectives)
         return self._begin(least_sure(judged, front, settings.goals, self._busy))
 
-    def of(self, record: Record) -> Repeat:
-        """One of this network, whatever the run's number of repeats is."""
-        return self._next(record)
-
     def after(self) -> Repeat | None:
         """Where another training matters most; None where the front is settled or all are begun."""
         settings = self.run.settings

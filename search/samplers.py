@@ -94,7 +94,6 @@ def _gp(quest: Quest) -> "BaseSampler":
 OWN = "ehvi"
 SAMPLERS: dict[str, Callable[[Quest], "BaseSampler"]] = {
     OWN: _ehvi,
-    "cascade": _random,  # which names what follows the cascade's own proposals
     "random": _random,
     "tpe": _tpe,
     "nsga2": _nsga2,

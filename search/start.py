@@ -18,7 +18,6 @@ from ..results.folders import refuse_existing
 from ..results.settings import for_images
 from ..search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published
 from ..search_space.errors import first_line
-from .cascade import CASCADE, NEEDS_MODEL
 from .earlier import Finding, findings, first_networks
 from .feasible import cheapest, require_fast_enough, require_feasible
 from .halving import parse_epochs
@@ -84,8 +83,6 @@ def new_run(request: Request) -> Run:
     limits = {"macs": request.max_macs, "params": request.max_params, "latency": request.max_latency}
     goals = parse_goals(request.objectives, limits)
     check_sampler(request.sampler)
-    if request.sampler == CASCADE and request.measure_all and goals.of_latency:
-        raise GoalError(NEEDS_MODEL)
     for name in request.baselines:
         published(name)
     space = load_space(request.space)

@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 import pytest
 
 from bneck.evaluate import Goals, parse_goals, wilson_margin
+from bneck.evaluate.multi_objective import hypervolume
 from bneck.results import Baseline, Check, Record, pareto_front
 from bneck.results.certainty import certainty_of
 from bneck.results.describe import block_text, limits_text, milliseconds, network_lines, ratio_text
-from bneck.results.hypervolume import box_of, hypervolume, shares_over_trials
+from bneck.results.hypervolume import box_of, shares_over_trials
 from bneck.results.plot_style import ORANGE
 from bneck.results.plots import pareto_figure
 from bneck.results.small_plots import architecture_strip, best_figure, hypervolume_figure

@@ -14,11 +14,9 @@ from rich.console import Console
 
 from bneck.evaluate import Accuracy, Recipe
 from bneck.evaluate.training import TrainingFailedError
-from bneck.results import Record, Run
+from bneck.results import Run
 from bneck.results.rungs import Rungs, Spent
-from bneck.search import cascade as cascade_module
 from bneck.search import worker
-from bneck.search.cascade import Cascade
 from bneck.search.loop import judge_trials
 from bneck.search.pausing import Reached
 from bneck.search.printing import opening, print_front, spent_line, time_is_up_line
@@ -253,31 +251,9 @@ def test_repeats_are_of_networks_at_the_top(tmp_path: Path) -> None:
     assert again <= {each.key for each in run.records() if each.state == "judged"}
 
 
-def test_a_cascade_looks_at_accuracies_of_the_lowest_rung(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Sequence[Record]] = []
-
-    def looks(_: Cascade, records: Sequence[Record], *__: object) -> None:
-        seen.append(records)
-
-    monkeypatch.setattr(Cascade, "next", looks)
-    run, trained = run_of(tmp_path, trials=4), Trained(RISING)
-    judge_trials(run, trained.pool(run), Shown())
-    longer = run_of(tmp_path, "accuracy", trials=6, sampler="cascade")
-    vars(longer)["study"] = run.study
-    judge_trials(longer, trained.pool(longer), Shown())
-    [records] = seen
-    assert [(each.state, each.top1) for each in records] == [("judged", top1) for top1 in RISING[:4]]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "cascade"])
-def test_every_sampler_has_its_networks_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
-) -> None:
-    monkeypatch.setattr(cascade_module, "SIGHT", 24)
-    monkeypatch.setattr(cascade_module, "NEAR", 12)
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_every_sampler_has_its_networks_stopped(tmp_path: Path, sampler: str) -> None:
     run = run_of(tmp_path, "accuracy,macs", trials=18, sampler=sampler)
     pool = FakePool(run, 2)
     judge_trials(run, pool, Shown())

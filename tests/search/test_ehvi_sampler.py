@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from bneck.evaluate import Goals, parse_goals
-from bneck.results.hypervolume import hypervolume
+from bneck.evaluate.multi_objective import hypervolume
 from bneck.search.ehvi_sampler import FIRST, EhviSampler
 from bneck.search.random_sampler import UniformSampler
 from bneck.search.samplers import Quest, sampler

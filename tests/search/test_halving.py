@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bneck.evaluate import parse_goals
-from bneck.results import Record, dominated
+from bneck.evaluate.multi_objective import is_dominated
+from bneck.results import Record
 from bneck.results.rungs import Rungs
 from bneck.search.halving import Promotion, by_rank, last_promotion, next_promotion, parse_epochs
 from bneck.search_space import GoalError
@@ -164,7 +165,7 @@ def test_no_network_comes_before_one_that_beats_it(rows: Sequence[tuple[int, ...
     assert sorted(order) == list(range(len(rows)))
     fronts, left = [], [list(map(float, row)) for row in rows]
     while left:  # peeled by the plain comparison of the results
-        beaten = dominated(left)
+        beaten = is_dominated(left)
         fronts.append([row for row, below in zip(left, beaten, strict=True) if not below])
         left = [row for row, below in zip(left, beaten, strict=True) if below]
     told_in_order = [[float(value) for value in rows[place]] for place in order]

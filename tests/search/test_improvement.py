@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import lognorm, norm, qmc
 
-from bneck.results.hypervolume import hypervolume
+from bneck.evaluate.multi_objective import hypervolume, is_dominated
 from bneck.search import improvement
 from bneck.search.improvement import Array, Losses, expected_gains
-from bneck.search.outlook import front_of
 
 MEANS, DEVIATIONS = np.array([-0.7, 0.1, 0.4, 2.0]), np.array([0.02, 0.3, 1.0, 0.5])
 
@@ -31,7 +30,7 @@ def grown(front: Array, network: Array, worst: Array) -> float:
 def some_front(dimensions: int, rng: np.random.Generator, most: int = 6) -> Array:
     """Of losses between 0 and 1, that no other one dominates."""
     rows = rng.random((40, dimensions))
-    return rows[front_of(rows, np.ones(40, dtype=np.bool_))][:most]
+    return rows[~is_dominated(rows)][:most]
 
 
 # One objective of one network

@@ -25,7 +25,7 @@ from bneck.search.noise import NoiseRequest, begin, train_and_report
 from bneck.search.noise_commands import noise
 from bneck.search.noise_training import TimeIsUpError, train_all
 from bneck.search.session import locked
-from bneck.search.sight import spread_by_macs
+from bneck.search.stratified import spread_by_macs
 from bneck.search_space import Architecture, RunError, cost, load_space
 
 from .example_trainings import asks_for_something, files, run

@@ -16,7 +16,7 @@ ROUNDS = 12
 MAX_MACS = 25_000  # about half of SMALL
 
 SLOW = ("ehvi", "gp")
-FEASIBLE = ("ehvi", "cascade", "random")  # by construction
+FEASIBLE = ("ehvi", "random")  # by construction
 
 
 def quest(seed: int) -> Quest:
@@ -76,7 +76,6 @@ def test_the_names_are_those_of_the_help() -> None:
     kinds = {name: type(sampler(name, quest(0))).__name__ for name in SAMPLERS}
     assert kinds == {
         "ehvi": "EhviSampler",
-        "cascade": "UniformSampler",
         "random": "UniformSampler",
         "tpe": "TPESampler",
         "nsga2": "NSGAIISampler",
@@ -87,7 +86,7 @@ def test_the_names_are_those_of_the_help() -> None:
 def test_an_unknown_sampler_lists_the_names() -> None:
     with pytest.raises(
         UnknownNameError,
-        match=r"^unknown sampler 'annealing'; nearest: ehvi, cascade, random, tpe, nsga2, gp$",
+        match=r"^unknown sampler 'annealing'; nearest: ehvi, random, tpe, nsga2, gp$",
     ):
         sampler("annealing", quest(0))
 

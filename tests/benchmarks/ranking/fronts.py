@@ -30,7 +30,6 @@ DRAWS = 2000
 FRESH_SEEDS = (1000,)
 AS_SEARCHED = replace(SHORT, name="flip-crop", recipe=replace(SHORT.recipe, augment="flip-crop"))
 WAYS = {
-    "cascade": ("--sampler", "cascade"),
     "tpe, one training each": ("--sampler", "tpe", "--repeats", "0"),
     "random": ("--sampler", "random", "--repeats", "0"),
 }

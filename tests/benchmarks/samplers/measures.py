@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bneck.results.front import dominated
-from bneck.results.hypervolume import hypervolume
+from bneck.evaluate.multi_objective import hypervolume, is_dominated
 
 from .landscapes import Evaluation
 
@@ -25,7 +24,7 @@ def hypervolumes(found: Iterable[Evaluation], worst: tuple[float, float]) -> lis
         row = (-each.accuracy, each.cost)
         if each.feasible and not any(a <= row[0] and b <= row[1] for a, b in front):
             front.append(row)
-            front = [kept for kept, beaten in zip(front, dominated(front), strict=True) if not beaten]
+            front = [kept for kept, beaten in zip(front, is_dominated(front), strict=True) if not beaten]
             areas.append(hypervolume(front, reference))
         else:
             areas.append(areas[-1] if areas else 0.0)
