@@ -3,9 +3,11 @@
 `train`, `data` and `onnx_graph` need torch and are imported by their own names.
 """
 
-from .accuracy import Accuracy, Epoch, wilson_margin
-from .device import Device, host, package_versions, usable_cores
-from .goals import (
+from .latency.device import Device, host, package_versions, usable_cores
+from .latency.measurement import Latency
+from .latency.reference_panel import Calibration, Panel, panel_of
+from .latency.setup import LatencySetup
+from .objectives import (
     QUANTITIES,
     Constraint,
     Goals,
@@ -17,10 +19,8 @@ from .goals import (
     parse_objectives,
     short_count,
 )
-from .latency import Latency
-from .latency_setup import LatencySetup
-from .panel import Calibration, Panel, panel_of
-from .recipe import Recipe
+from .training.accuracy import Accuracy, Epoch, wilson_margin
+from .training.recipe import Recipe
 
 __all__ = [
     "QUANTITIES",

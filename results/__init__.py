@@ -1,9 +1,9 @@
 """What was found: runs, records, fronts, reports, exports. Optuna, pandas and plotly enter late."""
 
-from .front import losses_of, pareto_front
-from .record import Record
-from .run import Baseline, Check, Run
-from .settings import DataSettings, LatencyFrom, RunSettings
+from .store.pareto import losses_of, pareto_front
+from .store.search_run import Baseline, Check, Run
+from .store.settings import DataSettings, LatencyFrom, RunSettings
+from .store.trial import Record
 
 __all__ = [
     "Baseline",

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from ..search_space import BneckError, GoalError, RunError
-from .adapt_commands import adapt
-from .effects_commands import effects
-from .latency_commands import latency, model_app
-from .noise_commands import noise
-from .options import (
+from .commands.ablation import effects
+from .commands.latency import latency, model_app
+from .commands.netadapt import adapt
+from .commands.options import (
     BACKENDS_HELP,
     DATA_HELP,
     INTERRUPTED,
@@ -26,9 +25,10 @@ from .options import (
     ValidationImagesOption,
     was_given,
 )
-from .score_commands import score
-from .supernet_commands import supernet_app
-from .training_commands import compare, data, evaluate, recipe, train
+from .commands.proxy import score
+from .commands.seed_variance import noise
+from .commands.supernet import supernet_app
+from .commands.train import compare, data, evaluate, recipe, train
 
 app = typer.Typer(
     name="bneck",
@@ -140,13 +140,13 @@ def search(
     from rich.console import Console
 
     from ..results import Run
-    from ..results.front_table import export_command
-    from .printing import opening, print_front, proposed_first, time_is_up_line
-    from .progress import progress
-    from .session import default_workers, go
-    from .session import resume as resume_run
-    from .start import Request, new_run
-    from .time_limit import TimeLimit
+    from ..results.pages.front_table import export_command
+    from .commands.front import opening, print_front, proposed_first, time_is_up_line
+    from .console.progress import progress
+    from .parallel.deadline import TimeLimit
+    from .runner.create import Request, new_run
+    from .runner.session import default_workers, go
+    from .runner.session import resume as resume_run
 
     limit = TimeLimit(minutes)
     if resume:
@@ -235,8 +235,8 @@ def front(
     bneck front runs/tiny-digits-1 --json
     """
     from ..results import Run
-    from ..results.rows import front_csv, front_json
-    from .printing import front_certainty, print_front
+    from ..results.export.front_table import front_csv, front_json
+    from .commands.front import front_certainty, print_front
 
     if as_json and as_csv:
         raise GoalError("--json and --csv exclude each other; choose one")
@@ -266,7 +266,7 @@ def report(
 
     bneck report runs/tiny-digits-1
     """
-    from .reporting import write_page
+    from .commands.report import write_page
 
     path = out or run / "report.html"
     write_page(run, path, png)
@@ -291,7 +291,7 @@ def export(
 
     bneck export runs/tiny-digits-1 --trial best --format config,onnx -o exported
     """
-    from .reporting import write_exports
+    from .commands.report import write_exports
 
     for path in write_exports(run, trial, formats, out):
         typer.echo(path)
@@ -309,7 +309,7 @@ def inspect(
 
     bneck inspect mobilenet_v3_large@0.75
     """
-    from . import inspection
+    from .commands import inspect as inspection
 
     named = inspection.find(arch)
     if as_json:
@@ -333,7 +333,7 @@ def space(
     bneck space tiny --yaml > mine.yaml
     """
     from ..search_space import PRESETS, UnknownNameError, load_space, preset_yaml
-    from . import description
+    from .commands import space as description
 
     if name is None:
         if as_json:

@@ -1,7 +1,6 @@
 """What a network is, and which ones there are. Nothing here but `network` needs torch."""
 
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem
-from .architecture_file import architecture_yaml, load_architecture
 from .cost import Cost, Operator, cost, cost_by_part, operators
 from .errors import (
     ArchitectureError,
@@ -16,9 +15,10 @@ from .errors import (
     SpaceError,
     UnknownNameError,
 )
-from .published import PUBLISHED_NAMES, published
+from .reference_networks import PUBLISHED_NAMES, published
+from .serialization.architecture import architecture_yaml, load_architecture
+from .serialization.space import PRESETS, load_space, preset_yaml
 from .space import Choice, Gene, Genes, SearchSpace
-from .space_file import PRESETS, load_space, preset_yaml
 
 __all__ = [
     "PRESETS",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .architecture import Activation, Architecture, Block
 from .cost import eca_kernel, side_after
 from .errors import ArchitectureError
-from .published import published
+from .reference_networks import published
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,

@@ -24,7 +24,7 @@ from .architecture import (
     one_of,
 )
 from .errors import ArchitectureError, SpaceError
-from .published import squeeze_mnasnet, squeeze_v3
+from .reference_networks import squeeze_mnasnet, squeeze_v3
 
 Choice = int | float | str
 Genes = dict[str, Choice]
@@ -296,7 +296,7 @@ class SearchSpace:
         Raises:
             SpaceError: the network is not in the space.
         """
-        from .enumeration import find_genes
+        from .counting.automaton import find_genes
 
         genes = find_genes(self, architecture)
         if genes is None:
@@ -305,14 +305,14 @@ class SearchSpace:
 
     def contains(self, architecture: Architecture) -> bool:
         """Whether some genes decode to exactly this network."""
-        from .enumeration import find_genes
+        from .counting.automaton import find_genes
 
         return find_genes(self, architecture) is not None
 
     @cached_property
     def size(self) -> int:
         """The exact number of different networks."""
-        from .enumeration import count_networks
+        from .counting.automaton import count_networks
 
         return count_networks(self)
 

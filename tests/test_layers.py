@@ -59,7 +59,9 @@ def test_imports_are_found_however_they_are_written(source: str, layers: list[st
 
 
 def test_an_import_from_a_deeper_package_is_followed_up() -> None:
-    assert list(imported_layers("from ...search import cli", "bneck.evaluate.backends")) == ["search"]
+    assert list(imported_layers("from ....search import cli", "bneck.evaluate.latency.backends")) == [
+        "search"
+    ]
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -22,7 +22,8 @@ def test_a_plain_install_has_one_import_name_with_presets_and_types(tmp_path: Pa
     assert {path.name for path in target.iterdir() if "dist-info" not in path.name} == {"bneck", "bin"}
     installed = {path.relative_to(target / "bneck").as_posix() for path in (target / "bneck").rglob("*.*")}
     presets = {
-        f"search_space/presets/{name}.yaml" for name in ("tiny", "mobile", "mobile-small", "mobile-32")
+        f"search_space/serialization/presets/{name}.yaml"
+        for name in ("tiny", "mobile", "mobile-small", "mobile-32")
     }
     assert presets <= installed
     assert {f"{name}/py.typed" for name in ("search_space", "search", "evaluate", "results")} <= installed

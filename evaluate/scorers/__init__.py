@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from ...search_space import Architecture, UnknownNameError
-from ..accuracy import Accuracy
-from ..recipe import Recipe
+from ..training.accuracy import Accuracy
+from ..training.recipe import Recipe
 
 if TYPE_CHECKING:
     from ...search_space.network import Network
-    from ..data import Data
+    from ..data.dataset import Data
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ ZERO_COST = ("naswot", "synflow", "zico", "jacob_cov", "grad_norm", "snip")
 _MODULES = {
     "train": "training",
     "supernet": "supernet",
-    "inherit": "inherit",
+    "inherit": "finetuned_supernet",
     "table": "table",
     **dict.fromkeys(ZERO_COST, "zero_cost"),
     **dict.fromkeys(COSTS, "cost"),

@@ -10,12 +10,12 @@ import torch
 
 from ...search_space import Architecture, ScorerError
 from ...search_space.network import Network
-from ..accuracy import Accuracy
-from ..data import Data
-from ..judging import judge, settle_norms
-from ..recipe import Recipe
-from ..supernet.file import load_supernet
-from ..supernet.network import Supernet
+from ..data.dataset import Data
+from ..supernet.checkpoint import load_supernet
+from ..supernet.supernet import Supernet
+from ..training.accuracy import Accuracy
+from ..training.evaluation import judge, settle_norms
+from ..training.recipe import Recipe
 from . import Means, Score
 
 _NORM_IMAGES = Recipe().norm_images

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...search_space import Architecture, FileFormatError, ScorerError
-from ...search_space.entry import Entry
-from ..accuracy import Accuracy
+from ...search_space.serialization.yaml_nodes import Entry
+from ..training.accuracy import Accuracy
 from . import Means, Score
 
 REQUIRED, OPTIONAL = ("key", "top1"), ("seed", "loss", "seconds")

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from ...search_space import Architecture, ScorerError
-from ..train import seeded_network, train
+from ..training.train import seeded_network, train
 from . import Means, Score
 
 

@@ -22,7 +22,7 @@ from torch import Generator, Tensor, nn
 
 from ...search_space import Architecture, ScorerError
 from ...search_space.architecture import Activation
-from ..train import seeded_network
+from ..training.train import seeded_network
 from . import Means, Score, proxies
 
 _LEAST_IMAGES = 4

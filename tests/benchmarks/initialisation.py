@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.data import limited, load_data
-from bneck.evaluate.train import train
+from bneck.evaluate.data.dataset import limited, load_data
+from bneck.evaluate.training.train import train
 from bneck.search_space import Architecture, cost, load_space, published
 from bneck.search_space.network import build_network
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bneck.search.progress import left_in_words
-from bneck.search.worker import alone
+from bneck.search.console.progress import left_in_words
+from bneck.search.runner.worker import alone
 
 Result = Mapping[str, Any]
 

@@ -30,12 +30,12 @@ from rich.table import Table
 from scipy.stats import spearmanr
 
 from bneck.evaluate import Calibration, Latency, Panel, panel_of, usable_cores
-from bneck.evaluate.backends import latency_backend
-from bneck.evaluate.latency_model import fit, score
-from bneck.evaluate.meter import LatencyMeter, ready_network
-from bneck.evaluate.recheck import recheck
-from bneck.search.modelling import NO_LIMITS
-from bneck.search.stratified import stratified
+from bneck.evaluate.latency.backends import latency_backend
+from bneck.evaluate.latency.meter import LatencyMeter, ready_network
+from bneck.evaluate.latency.predictor import fit, score
+from bneck.evaluate.latency.verification import recheck
+from bneck.search.jobs.latency_predictor import NO_LIMITS
+from bneck.search.samplers.initial_design import stratified
 from bneck.search_space import Architecture, cost, load_space, published
 
 TESTED, FITTED, SPLITS = 60, 100, 20

@@ -14,11 +14,11 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from bneck.evaluate.backends.stopwatch import CPU_TIME, stopwatch
-from bneck.evaluate.latency import Plan, References, measure, turn
-from bneck.evaluate.onnx_graph import onnx_model
+from bneck.evaluate.latency.backends.stopwatch import CPU_TIME, stopwatch
+from bneck.evaluate.latency.measurement import Plan, References, measure, turn
 from bneck.search_space import published
 from bneck.search_space.network import Network, build_network, example_images
+from bneck.search_space.onnx_graph import onnx_model
 
 NAMES = ("mobilenet_v3_small", "mobilenet_v3_large", "mobilenet_v2", "mnasnet_a1")
 REPEATS = 3

@@ -22,9 +22,9 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from bneck.evaluate import Goals, Objective
-from bneck.search.printing import plain_table
-from bneck.search.samplers import SAMPLERS, Quest, sampler
-from bneck.search.surrogate import GROWTH
+from bneck.search.commands.front import plain_table
+from bneck.search.samplers.registry import SAMPLERS, Quest, sampler
+from bneck.search.samplers.surrogate import GROWTH
 from bneck.search_space import SearchSpace, cost, load_space
 
 FINISHED = (250, 500, 1000, 2000)

@@ -21,11 +21,11 @@ from rich.console import Console
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import RidgeCV
 
-from bneck.evaluate.agreement import spearman
-from bneck.evaluate.features import MACS
-from bneck.evaluate.predictor import Judge, fit
-from bneck.evaluate.reliability import Array
-from bneck.search.printing import plain_table
+from bneck.evaluate.statistics.rank_correlation import spearman
+from bneck.evaluate.statistics.reliability import Array
+from bneck.evaluate.surrogate.architecture_features import MACS
+from bneck.evaluate.surrogate.gaussian_process import Judge, fit
+from bneck.search.commands.front import plain_table
 
 SIZES, NOISES, SAMPLES, OTHERS = (12, 30, 60, 100), (0.0, 1.0), 10, 500
 JUDGE_NOISE = 2.0

@@ -16,9 +16,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bneck.evaluate.agreement import spearman
-from bneck.evaluate.reliability import Rows, variances, variances_beyond
-from bneck.search.printing import plain_table
+from bneck.evaluate.statistics.rank_correlation import spearman
+from bneck.evaluate.statistics.reliability import Rows, variances, variances_beyond
+from bneck.search.commands.front import plain_table
 
 from .kept import Result, run_all
 from .ranking.tables import interval, show, with_interval

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from bneck.evaluate.data import Data, limited, load_data
-from bneck.evaluate.judging import judge, settle_norms
-from bneck.evaluate.recipe import Recipe
-from bneck.evaluate.train import seeded_network
-from bneck.evaluate.training import Training
+from bneck.evaluate.data.dataset import Data, limited, load_data
+from bneck.evaluate.training.evaluation import judge, settle_norms
+from bneck.evaluate.training.recipe import Recipe
+from bneck.evaluate.training.train import seeded_network
+from bneck.evaluate.training.trainer import Training
 from bneck.search_space import Architecture, SearchSpace, cost, load_space
 
 DATA = "fashion-mnist"

@@ -36,12 +36,12 @@ from torchvision import models, transforms
 from torchvision.datasets import ImageFolder
 
 from bneck.evaluate import Recipe, usable_cores
-from bneck.evaluate.data import Data, limited, load_data
-from bneck.evaluate.image_tensors import TensorData
-from bneck.evaluate.judging import judge
-from bneck.evaluate.recipe import load_recipe
-from bneck.evaluate.train import seeded_network
-from bneck.evaluate.training import Conditions, Precision, Training
+from bneck.evaluate.data.dataset import Data, limited, load_data
+from bneck.evaluate.data.in_memory import TensorData
+from bneck.evaluate.training.evaluation import judge
+from bneck.evaluate.training.recipe import load_recipe
+from bneck.evaluate.training.train import seeded_network
+from bneck.evaluate.training.trainer import Conditions, Precision, Training
 from bneck.search_space import published
 
 GUIDE_BATCH, GUIDE_RATE = 32, 1e-3

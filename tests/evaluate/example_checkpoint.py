@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.checkpoint import checkpoint_of, save_checkpoint
-from bneck.evaluate.data import load_data
+from bneck.evaluate.data.dataset import load_data
+from bneck.evaluate.training.checkpoint import checkpoint_of, save_checkpoint
 from bneck.search_space.network import Network
 
 

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import get_args
 
 from bneck.evaluate import Calibration, Device, LatencySetup, Panel
-from bneck.evaluate.latency_features import TERMS, features
+from bneck.evaluate.latency.predictor_features import TERMS, features
 from bneck.search_space import Activation, Architecture, Attention, Block, Head, Stem
 
 from ..search_space.helpers import TOY

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from bneck.evaluate import Epoch, Recipe
-from bneck.evaluate.checkpoint import checkpoint_of, load_checkpoint, save_checkpoint
-from bneck.evaluate.data import Split
-from bneck.evaluate.image_tensors import LabelledImages, TensorData, tensor_data
-from bneck.evaluate.training import Conditions, Training
+from bneck.evaluate.data.dataset import Split
+from bneck.evaluate.data.in_memory import LabelledImages, TensorData, tensor_data
+from bneck.evaluate.training.checkpoint import checkpoint_of, load_checkpoint, save_checkpoint
+from bneck.evaluate.training.trainer import Conditions, Training
 from bneck.search_space import Architecture, Block, Head, Stem
 from bneck.search_space.network import Network, build_network
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bneck.evaluate import Constraint, Recipe
-from bneck.evaluate.narrowing import Place, with_widths
+from bneck.evaluate.netadapt.channel_groups import Place, with_widths
 from bneck.results import DataSettings
-from bneck.results.adaptation import AdaptationFolder, PathRow
-from bneck.results.adaptation_settings import AdaptationSettings
+from bneck.results.store.netadapt_run import AdaptationFolder, PathRow
+from bneck.results.store.netadapt_settings import AdaptationSettings
 from bneck.search_space import Architecture, Block, Head, Stem
 
 from .example_run import latency, latency_setup

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bneck.evaluate import Accuracy, Latency, parse_goals
-from bneck.evaluate.latency_model import LatencyModel
+from bneck.evaluate.latency.predictor import LatencyModel
 from bneck.results import Record
-from bneck.results.choice_model import ChoiceModel
+from bneck.results.analysis.gene_model import ChoiceModel
 from bneck.search_space import Genes, cost, load_space
 
 SPACE = load_space("tiny")

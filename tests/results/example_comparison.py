@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bneck.evaluate import Latency
-from bneck.results.comparison import Comparison, Contestant, Result
+from bneck.results.analysis.comparison import Comparison, Contestant, Result
 
 IMAGES = 1000
 

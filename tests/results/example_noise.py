@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bneck.results.noise_study import Trained
+from bneck.results.store.seed_study import Trained
 
 TRIALS = 60
 

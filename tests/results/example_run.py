@@ -10,18 +10,9 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bneck.evaluate import (
-    Accuracy,
-    Calibration,
-    Device,
-    Latency,
-    LatencySetup,
-    Panel,
-    Recipe,
-    parse_goals,
-)
+from bneck.evaluate import Accuracy, Calibration, Device, Latency, LatencySetup, Panel, Recipe, parse_goals
 from bneck.results import Baseline, Check, DataSettings, Record, Run, RunSettings
-from bneck.results.record import State
+from bneck.results.store.trial import State
 from bneck.search_space import Architecture, cost, load_space, published
 
 REFERENCE_MS = 2.0

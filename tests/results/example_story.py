@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bneck.evaluate import Epoch
-from bneck.evaluate.explain import BlockView, Example
-from bneck.evaluate.metrics import ClassMetrics, Metrics
-from bneck.results.training_page import TrainingStory
+from bneck.evaluate.training.grad_cam import BlockView, Example
+from bneck.evaluate.training.metrics import ClassMetrics, Metrics
+from bneck.results.pages.training import TrainingStory
 
 NAMES = ("shirt", "shoe", "bag")
 CURVE = (Epoch(1.5, 1.25, 0.5, 0.375), Epoch(1.0, 0.75, 0.75, 0.625), Epoch(0.5, 1.0, 0.625, 0.875))

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from bneck.evaluate import Goals
-from bneck.search.seen import Known, Seen, Sight
+from bneck.search.samplers.encoding import Known, Seen, Sight
 from bneck.search_space import Architecture, Genes, SearchSpace, cost
 
 from ..results.example_run import REFERENCE_MS, latency

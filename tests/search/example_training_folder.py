@@ -7,12 +7,12 @@ from pathlib import Path
 from rich.console import Console
 
 from bneck.evaluate import Epoch, Recipe
-from bneck.evaluate.data import Data
-from bneck.evaluate.training import Conditions, Training
+from bneck.evaluate.data.dataset import Data
+from bneck.evaluate.training.trainer import Conditions, Training
 from bneck.results import DataSettings
-from bneck.results.training import TrainingFolder, TrainingSettings
-from bneck.search.training import run_epochs, save_progress
-from bneck.search.training_progress import TrainingProgress
+from bneck.results.store.training_run import TrainingFolder, TrainingSettings
+from bneck.search.console.training_progress import TrainingProgress
+from bneck.search.jobs.training_loop import run_epochs, save_progress
 from bneck.search_space.network import Network
 
 from ..evaluate.example_training import SMALL, noise_data, toy

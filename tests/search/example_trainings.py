@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from bneck.evaluate.data import Split, load_data
+from bneck.evaluate.data.dataset import Split, load_data
 from bneck.results import Run
 from bneck.search.cli import main
 from bneck.search_space import load_architecture

@@ -13,13 +13,13 @@ import optuna
 import pytest
 
 from bneck.evaluate import Accuracy, Device, Latency, LatencySetup
-from bneck.evaluate.latency_model import LatencyModel, Measured
-from bneck.evaluate.latency_model_file import save_model
+from bneck.evaluate.latency.predictor import LatencyModel, Measured
+from bneck.evaluate.latency.predictor_file import save_model
 from bneck.results import Baseline, Run, RunSettings
-from bneck.search import worker
-from bneck.search.pausing import Reached
-from bneck.search.pool import Pool
-from bneck.search.progress import Progress, Status
+from bneck.search.console.progress import Progress, Status
+from bneck.search.parallel.pool import Pool
+from bneck.search.runner import worker
+from bneck.search.runner.partial_training import Reached
 from bneck.search_space import Architecture, SearchSpace
 
 from ..results import example_run
@@ -212,7 +212,7 @@ class FreshPools:
 def fresh_pools(monkeypatch: pytest.MonkeyPatch, *afresh_of: Callable[[Architecture], Latency]) -> FreshPools:
     """Have the check of a front open pools that answer so, by default as measured before."""
     pools = FreshPools(afresh_of or (fake_latency,))
-    monkeypatch.setattr("bneck.search.checking.Pool", pools)
+    monkeypatch.setattr("bneck.search.runner.verification.Pool", pools)
     return pools
 
 

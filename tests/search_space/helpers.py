@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from bneck.search_space import Architecture, Block, Head, SearchSpace, Stem, load_space
-from bneck.search_space.entry import parse
 from bneck.search_space.network import build_network, example_images
-from bneck.search_space.space_file import read_space
+from bneck.search_space.serialization.space import read_space
+from bneck.search_space.serialization.yaml_nodes import parse
 
 TOY = Architecture(
     resolution_px=8,

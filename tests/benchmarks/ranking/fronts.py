@@ -13,9 +13,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bneck.evaluate.reliability import student_t
+from bneck.evaluate.statistics.reliability import student_t
 from bneck.results import Run
-from bneck.search.printing import plain_table
+from bneck.search.commands.front import plain_table
 from bneck.search_space import Architecture, cost
 
 from ..kept import Job, Result, run_all

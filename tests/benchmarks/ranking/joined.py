@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich.table import Table
 
-from bneck.evaluate.agreement import spearman
-from bneck.evaluate.features import feature_matrix
-from bneck.evaluate.predictor import Judge, fit
-from bneck.search.printing import plain_table
+from bneck.evaluate.statistics.rank_correlation import spearman
+from bneck.evaluate.surrogate.architecture_features import feature_matrix
+from bneck.evaluate.surrogate.gaussian_process import Judge, fit
+from bneck.search.commands.front import plain_table
 
 from .judges import Scores
 from .truth import Array, Truth

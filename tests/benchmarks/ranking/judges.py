@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from bneck.evaluate.data import limited
+from bneck.evaluate.data.dataset import limited
 from bneck.evaluate.scorers import COSTS, ZERO_COST, Means, Scorer, scorer
-from bneck.evaluate.supernet.training import train_supernet
+from bneck.evaluate.supernet.trainer import train_supernet
 from bneck.search_space import Architecture, cost
 
 from ..kept import Job, Result, run_all

@@ -13,16 +13,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bneck.evaluate.adaptation import Goal, adapt
-from bneck.evaluate.data import limited
-from bneck.evaluate.inheritance import inherited
-from bneck.evaluate.judging import judge
-from bneck.evaluate.latency_model import LatencyModel
-from bneck.evaluate.latency_model_file import load_model
-from bneck.evaluate.narrowing import scaled_to
-from bneck.evaluate.reliability import student_t
-from bneck.evaluate.train import seeded_network, train
-from bneck.search.printing import plain_table
+from bneck.evaluate.data.dataset import limited
+from bneck.evaluate.latency.predictor import LatencyModel
+from bneck.evaluate.latency.predictor_file import load_model
+from bneck.evaluate.netadapt.channel_groups import scaled_to
+from bneck.evaluate.netadapt.channel_selection import inherited
+from bneck.evaluate.netadapt.netadapt import Goal, adapt
+from bneck.evaluate.statistics.reliability import student_t
+from bneck.evaluate.training.evaluation import judge
+from bneck.evaluate.training.train import seeded_network, train
+from bneck.search.commands.front import plain_table
 from bneck.search_space import Architecture, cost
 from bneck.search_space.network import Network
 

@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bneck.evaluate.agreement import (
+from bneck.evaluate.statistics.rank_correlation import (
     bootstrap,
     judges_apart,
     kendall,
@@ -17,8 +17,14 @@ from bneck.evaluate.agreement import (
     spearman,
     top_overlap,
 )
-from bneck.evaluate.reliability import Rows, Values, reliability_of_mean, variances, variances_beyond
-from bneck.search.printing import plain_table
+from bneck.evaluate.statistics.reliability import (
+    Rows,
+    Values,
+    reliability_of_mean,
+    variances,
+    variances_beyond,
+)
+from bneck.search.commands.front import plain_table
 
 from .judges import Scores
 from .truth import REPLICATES, Array, Truth

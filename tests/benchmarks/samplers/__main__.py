@@ -18,19 +18,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bneck.search.printing import plain_table
+from bneck.search.commands.front import plain_table
 
 from ..kept import Job, run_all
 from .landscapes import LANDSCAPES, Evaluation, landscape
-from .measures import (
-    duplicates,
-    hypervolumes,
-    mean_and_deviation,
-    mean_curve,
-    needed,
-    proposal_ms,
-    wasted,
-)
+from .measures import duplicates, hypervolumes, mean_and_deviation, mean_curve, needed, proposal_ms, wasted
 from .peers import GP, SAMPLERS
 from .searches import job
 

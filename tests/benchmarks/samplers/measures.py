@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bneck.evaluate.multi_objective import hypervolume, is_dominated
+from bneck.evaluate.statistics.multi_objective import hypervolume, is_dominated
 
 from .landscapes import Evaluation
 

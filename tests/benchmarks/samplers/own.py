@@ -11,7 +11,7 @@ def own(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
     from optuna import create_study, logging
     from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-    from bneck.search.ehvi_sampler import EhviSampler
+    from bneck.search.samplers.ehvi import EhviSampler
 
     logging.set_verbosity(logging.WARNING)
     timer, found = Timer(), []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-from bneck.search.samplers import Quest, sampler
+from bneck.search.samplers.registry import Quest, sampler
 from bneck.search_space import Genes
 
 from .landscapes import Evaluation, Landscape

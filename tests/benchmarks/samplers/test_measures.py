@@ -7,15 +7,7 @@ from bneck.search_space import Architecture, Genes, cost, load_space
 
 from .landscapes import Evaluation, Landscape, accel_space, features
 from .madeup import SPACE, accuracy_percent, latency_ms, terms_percent, traits, usual
-from .measures import (
-    duplicates,
-    hypervolumes,
-    mean_and_deviation,
-    mean_curve,
-    needed,
-    proposal_ms,
-    wasted,
-)
+from .measures import duplicates, hypervolumes, mean_and_deviation, mean_curve, needed, proposal_ms, wasted
 
 
 def seen(accuracy: float, ms: float, feasible: bool = True, key: str = "", seconds: float = 0) -> Evaluation:

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from bneck.evaluate.augment import NO_AUGMENTATION, Augmentation
-from bneck.evaluate.data import Data, Split
+from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation
+from bneck.evaluate.data.dataset import Data, Split
 from bneck.evaluate.scorers import COSTS, SCORER_NAMES, ZERO_COST, Means, Scorer, scorer, seed_matters
-from bneck.evaluate.supernet.training import train_supernet
+from bneck.evaluate.supernet.trainer import train_supernet
 from bneck.search_space import Architecture, UnknownNameError, cost, load_space
 
 from ..example_training import PLAIN, noise_data

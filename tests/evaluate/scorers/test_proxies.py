@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bneck.evaluate.scorers import proxies
-from bneck.evaluate.train import seeded_network
+from bneck.evaluate.training.train import seeded_network
 
 from ..example_training import SMALL
 

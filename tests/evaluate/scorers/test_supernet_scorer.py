@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bneck.evaluate.data import load_data
-from bneck.evaluate.recipe import Recipe
+from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.scorers import Means, Scorer, scorer
-from bneck.evaluate.supernet.drawing import smallest
-from bneck.evaluate.supernet.file import load_supernet, save_supernet
-from bneck.evaluate.supernet.training import run_to_end, train_supernet
+from bneck.evaluate.supernet.checkpoint import load_supernet, save_supernet
+from bneck.evaluate.supernet.sampling import smallest
+from bneck.evaluate.supernet.trainer import run_to_end, train_supernet
+from bneck.evaluate.training.recipe import Recipe
 from bneck.search_space import Architecture, RunError, ScorerError, load_space
 from bneck.search_space.network import Network
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bneck.evaluate.scorers import ZERO_COST, Means, scorer, zero_cost
 from bneck.evaluate.scorers.zero_cost import PROXIES, Proxy, activations
-from bneck.evaluate.train import seeded_network
+from bneck.evaluate.training.train import seeded_network
 from bneck.search_space import Architecture, ScorerError
 from bneck.search_space.architecture import ACTIVATIONS, Activation
 

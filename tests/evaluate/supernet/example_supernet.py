@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from bneck.evaluate.augment import NO_AUGMENTATION, Augmentation
-from bneck.evaluate.data import Data, Split
-from bneck.evaluate.recipe import Recipe
-from bneck.evaluate.supernet.network import Supernet
-from bneck.evaluate.supernet.settings import SupernetSettings
-from bneck.evaluate.supernet.training import SupernetTraining, seeded_supernet
+from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation
+from bneck.evaluate.data.dataset import Data, Split
+from bneck.evaluate.supernet.config import SupernetSettings
+from bneck.evaluate.supernet.supernet import Supernet
+from bneck.evaluate.supernet.trainer import SupernetTraining, seeded_supernet
+from bneck.evaluate.training.recipe import Recipe
 
 from ...search_space.helpers import space_of
 from ..example_training import PLAIN, noise_data

@@ -6,19 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bneck.evaluate.supernet.drawing import largest, smallest
-from bneck.evaluate.supernet.network import Supernet
-from bneck.evaluate.supernet.sizes import BlockSizes, last_channels, stage_sizes
-from bneck.evaluate.supernet.training import seeded_supernet
-from bneck.search_space import (
-    PRESETS,
-    Choice,
-    Genes,
-    ScorerError,
-    SearchSpace,
-    SpaceError,
-    load_space,
-)
+from bneck.evaluate.supernet.max_sizes import BlockSizes, last_channels, stage_sizes
+from bneck.evaluate.supernet.sampling import largest, smallest
+from bneck.evaluate.supernet.supernet import Supernet
+from bneck.evaluate.supernet.trainer import seeded_supernet
+from bneck.search_space import PRESETS, Choice, Genes, ScorerError, SearchSpace, SpaceError, load_space
 
 from ...search_space.helpers import space_of
 from .example_supernet import OURS, lively, supernet_of_ours

@@ -1,0 +1,138 @@
+"""Reading one image file: whatever it holds becomes an upright 8-bit RGB picture, or a reason why not."""
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from ...search_space.errors import DataError, first_line
+
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+
+Shrink = Callable[[int, int], int]
+"""From height and width of an upright image, how many times smaller it may be read."""
+
+
+class Picture(NamedTuple):
+    """An upright RGB image that may have fewer pixels than its file.
+
+    Attributes:
+        width, height: of the whole picture, in the pixels of the file.
+        times: how many times smaller either side of `image` is; its last row and column may cover
+            less than so many pixels.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    times: int
+
+
+UNREADABLE = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError, TypeError, struct.error,
+    zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning,
+)  # fmt: skip
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+class UnreadableImageError(DataError):
+    """An image that cannot be used.
+
+    Attributes:
+        path: the file.
+        reason: in a few words: `truncated`.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}; remove or replace it")
+        self.path = path
+        self.reason = reason
+
+
+def whole(height: int, width: int) -> int:
+    """For a picture that must have all of its pixels."""
+    return 1
+
+
+def read_picture(path: Path, shrink: Shrink) -> Picture:
+    """The picture in a file, upright, in 8-bit RGB (see `as_rgb`), with fewer pixels where that is enough.
+
+    Only a JPEG decoder saves any: of 8 x 8 pixels it computes 4 x 4, 2 x 2 or one.
+
+    Raises:
+        UnreadableImageError: no image, cut short, too large, or without 8-bit colours.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = _orientation(image)
+            upright = image.size[::-1] if turned in _SIDEWAYS else image.size
+            # Where the last block is not full, turning would put its filling at the front.
+            exact = turned not in _UPRIGHT or not (image.width % 8 or image.height % 8)
+            times = _reduced(image, shrink(upright[1], upright[0])) if exact else 1
+            rgb = as_rgb(image)
+            return Picture(rgb.transpose(_UPRIGHT[turned]) if turned in _UPRIGHT else rgb, *upright, times)
+    except UNREADABLE as error:
+        raise UnreadableImageError(path, reason(error)) from error
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """The picture in 8-bit RGB.
+
+    What is transparent becomes white, 16-bit grey keeps its high byte.
+
+    Raises:
+        ValueError: pixels of 32 bits, whose range is unknown, or of a colour space without a way to RGB.
+    """
+    image.load()
+    sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+    if sixteen_bits:
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError(f"32-bit {'float' if image.mode == 'F' else 'integer'} pixels")
+    if image.getbands()[-1] in ("A", "a") or "transparency" in image.info:
+        transparent = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, transparent).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def reason(error: Exception) -> str:
+    """Why an image cannot be read, in a few words, from what was raised."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return "too many pixels"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    said = first_line(error)
+    return "truncated" if "truncated" in said.lower() else said
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, 1 to 8; upright where the file does not say or says it wrongly."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except UNREADABLE:
+        return 1
+
+
+def _reduced(image: Image.Image, times: int) -> int:
+    """Tell a decoder how many times smaller an image may be; returns what it will be."""
+    if times <= 1 or image.draft(None, (max(1, image.width // times), max(1, image.height // times))) is None:
+        return 1
+    return max(reduction for reduction in (1, 2, 4, 8) if reduction <= times)

@@ -1,0 +1,222 @@
+"""Data sets that fit in memory: bytes in tensors, augmented a whole batch at a time."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import interpolate, pad
+
+from .augmentation import NO_AUGMENTATION, Augmentation, draw_seeds, with_erasing, with_policy
+from .splits import Split, augmentation_source, batch_positions, check_statistics
+
+CACHE_BYTES = 2**30
+_SHIFT_SHARE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images with their classes.
+
+    Attributes:
+        pixels: `n x height x width x channels` uint8: channels last, as one gather wants them.
+        labels: `n` int64.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __getitem__(self, chosen: Tensor) -> "LabelledImages":
+        return LabelledImages(self.pixels[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class TensorData:
+    """A data set in memory; implements `bneck.evaluate.data.dataset.Data`.
+
+    Each split is resized once per resolution. The resized splits used last are kept, up to
+    `CACHE_BYTES` together; a split larger than that is resized batch by batch.
+
+    Attributes:
+        mean: of the pixels, one a channel, from 0 to 255; 0 after normalisation.
+        std: likewise; 1 after normalisation.
+        flips: whether augmentation mirrors images: a mirrored shoe is a shoe, a mirrored 3 is nothing.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    splits: Mapping[Split, LabelledImages]
+    mean: Tensor
+    std: Tensor
+    flips: bool
+    _resized: OrderedDict[tuple[Split, int], Tensor] = field(
+        default_factory=OrderedDict, init=False, repr=False
+    )
+
+    @property
+    def image_channels(self) -> int:
+        return self.splits["train"].pixels.shape[-1]
+
+    @property
+    def pixel_mean(self) -> tuple[float, ...]:
+        return tuple(self.mean.tolist())
+
+    @property
+    def pixel_std(self) -> tuple[float, ...]:
+        return tuple(self.std.tolist())
+
+    @property
+    def side_px(self) -> int | None:
+        return max(self.splits["train"].pixels.shape[1:3])
+
+    def count(self, split: Split) -> int:
+        return len(self.splits[split].labels)
+
+    def labels(self, split: Split) -> Tensor:
+        return self.splits[split].labels
+
+    def keep(self, split: Split, chosen: Tensor) -> "TensorData":
+        # Mean and deviation stay: a network sees the same pixels whatever the subset.
+        return replace(self, splits={**self.splits, split: self.splits[split][chosen]})
+
+    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "TensorData":
+        check_statistics(self.name, self.image_channels, mean, std)
+        return replace(self, mean=torch.tensor(mean), std=torch.tensor(std))
+
+    def batches(
+        self,
+        split: Split,
+        resolution_px: int,
+        batch_size: int,
+        *,
+        shuffle: Generator | None = None,
+        augment: Augmentation = NO_AUGMENTATION,
+        shard: tuple[int, int] = (0, 1),
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        source = augmentation_source(shuffle, augment.changes_images)
+        images = self.splits[split]
+        resized = self._at(split, resolution_px)
+        most_px = resolution_px // _SHIFT_SHARE
+        mine = slice(shard[0], None, shard[1])
+        for chosen in batch_positions(len(images.labels), batch_size, shuffle):
+            # Drawn for the whole batch, so that the generators of all shards stay together.
+            moves = (
+                draw_moves(len(chosen), resolution_px, most_px, self.flips, source)
+                if augment.flip_crop and source is not None
+                else None
+            )
+            seeds = draw_seeds(len(chosen), augment, source)[mine]
+            own = chosen[mine]
+            pixels = resize(images.pixels[own], resolution_px) if resized is None else resized[own]
+            if moves is not None:
+                pixels = moved(pixels, moves[:, mine], most_px)
+            pixels = with_policy(pixels, augment, seeds)
+            yield (
+                with_erasing(normalised(pixels, self.mean, self.std), augment, seeds),
+                images.labels[own],
+            )
+
+    def _at(self, split: Split, resolution_px: int) -> Tensor | None:
+        """The pixels of a split at a resolution; None if they are too many to keep."""
+        pixels = self.splits[split].pixels
+        if pixels.shape[1:3] == (resolution_px, resolution_px):
+            return pixels
+        if len(pixels) * resolution_px**2 * self.image_channels > CACHE_BYTES:
+            return None
+        key = (split, resolution_px)
+        if key not in self._resized:
+            self._resized[key] = resize(pixels, resolution_px)
+        self._resized.move_to_end(key)
+        while sum(kept.nbytes for kept in self._resized.values()) > CACHE_BYTES:
+            self._resized.popitem(last=False)
+        return self._resized[key]
+
+
+def tensor_data(
+    name: str, class_names: tuple[str, ...], splits: Mapping[Split, LabelledImages], *, flips: bool
+) -> TensorData:
+    """A data set in memory, with mean and deviation of its training images."""
+    mean, std = channel_statistics(splits["train"].pixels)
+    return TensorData(name, class_names, splits, mean, std, flips)
+
+
+def channel_statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, from 0 to 255.
+
+    A deviation below 1 becomes 1, so that a channel without contrast can be divided by it.
+
+    Args:
+        pixels: `n x height x width x channels` uint8.
+    Returns:
+        Twice `channels` float32.
+    """
+    count = pixels[..., 0].numel()
+    total = torch.zeros(pixels.shape[-1], dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    for chunk in torch.split(pixels, 1024):  # a float copy of everything would be eight times as large
+        values = chunk.double()
+        total += values.sum((0, 1, 2))
+        squares += values.square().sum((0, 1, 2))
+    mean = total / count
+    std = (squares / count - mean.square()).clamp(min=1).sqrt()
+    return mean.float(), std.float()
+
+
+def resize(pixels: Tensor, resolution_px: int) -> Tensor:
+    """Make images square with side `resolution_px`: bilinear, antialiased.
+
+    Args:
+        pixels: `n x height x width x channels` uint8.
+    Returns:
+        `n x resolution x resolution x channels` uint8.
+    """
+    if pixels.shape[1:3] == (resolution_px, resolution_px):
+        return pixels
+    size = (resolution_px, resolution_px)
+    resized = interpolate(pixels.permute(0, 3, 1, 2), size=size, mode="bilinear", antialias=True)
+    return resized.permute(0, 2, 3, 1).contiguous()
+
+
+def draw_moves(count: int, side_px: int, most_px: int, flips: bool, source: Generator) -> Tensor:
+    """How to move each image at random, and mirror half of them left to right.
+
+    Args:
+        count: images, `n`.
+        side_px: of the images, `r`.
+        most_px: the largest shift along either axis.
+        flips: whether to mirror at all.
+    Returns:
+        `2 x n x r` int64: for each row and column the one of the padded image that comes there.
+    """
+    rows, columns = torch.randint(0, 2 * most_px + 1, (2, count, 1), generator=source) + torch.arange(side_px)
+    if flips:
+        mirrored = torch.rand(count, 1, generator=source) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    return torch.stack([rows, columns])
+
+
+def moved(pixels: Tensor, moves: Tensor, most_px: int) -> Tensor:
+    """Move and mirror images, filling with black.
+
+    Args:
+        pixels: `n x r x r x channels` uint8.
+        moves: of `draw_moves`, `2 x n x r`.
+    Returns:
+        As `pixels`.
+    """
+    rows, columns = moves
+    padded = pad(pixels, (0, 0, most_px, most_px, most_px, most_px))
+    return padded[torch.arange(len(pixels))[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def normalised(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Floats with mean 0 and deviation 1, as a network takes them.
+
+    Args:
+        pixels: `n x height x width x channels` uint8.
+        mean, std: one a channel, from 0 to 255.
+    Returns:
+        `n x channels x height x width` float32 in the channels_last memory format.
+    """
+    return pixels.to(torch.float32).sub_(mean).div_(std).permute(0, 3, 1, 2)

@@ -1,0 +1,1 @@
+"""Latency: measurement, cache and prediction."""

@@ -1,0 +1,215 @@
+"""Any device that a command reaches: bneck writes a model's file, the command runs it and prints the time."""
+
+import fcntl
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from ....search_space import BackendError
+from ....search_space.errors import first_line
+from ....search_space.network import Network, Part, example_input
+from ....search_space.onnx_graph import onnx_model
+from ..device import Device
+from ..measurement import Plan, Runner
+from . import COMMAND
+
+Writer = Callable[[Network | Part, int, Path], object]
+"""Writes a settled network for so many images a run to a file."""
+
+FORMATS = ("onnx", "pte", "pt2", "tflite")
+SETTINGS = ("threads", "batch")
+LONGEST_RUN_SECONDS = 600.0
+
+# a command takes seconds and times many runs by itself: nothing is repeated but the palindromes
+PLAN = Plan(most_palindromes=14, most_seconds=300.0, timing_seconds=0.0, most_timings=1, warm_runs=0)
+
+UNITS_MS = {"s": 1e3, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ns": 1e-6}
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# `12,5 ms` is not 5 ms
+_TIME = re.compile(rf"(?<![\w.])(?<!\d,)({_NUMBER})\s*({'|'.join(UNITS_MS)})(?!\w)")
+
+
+class CommandBackend:
+    """One run of the command is one timing, however many runs of the network are in it.
+
+    Args:
+        template: the command, with `{onnx}`, `{pte}`, `{pt2}` or `{tflite}` where the model's file
+            belongs, and `{threads}` and `{batch}` where it asks for them. It is cut into words as a
+            shell does, and run without one.
+        longest_run_seconds: after which the command is taken for hung.
+    Raises:
+        BackendError: the template is not of that form, or the format's writer is not installed.
+    """
+
+    def __init__(
+        self, template: str, threads: int, batch: int, *, longest_run_seconds: float = LONGEST_RUN_SECONDS
+    ) -> None:
+        self.name = f"{COMMAND}{template}"
+        self.clock = "milliseconds that the command prints"
+        self.device = Device("command", template, "the device it reaches", threads=threads, batch=batch)
+        self.plan = PLAN
+        self.longest_run_seconds = longest_run_seconds
+        self.words = _words(template)
+        self.format = _format(template, threads, batch)
+        self.write = _writer(self.format)
+
+    def prepare(self, network: Network | Part) -> Runner:
+        folder = Path(tempfile.mkdtemp(prefix="bneck-"))
+        file = folder / f"model.{self.format}"
+        values = {
+            self.format: str(file),
+            "threads": str(self.device.threads),
+            "batch": str(self.device.batch),
+        }
+        words = [_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in self.words]
+
+        def run(count: int) -> float:
+            return count * self._milliseconds(words) / 1000
+
+        # TemporaryDirectory would warn of being left to the garbage collector, which is the plan here
+        weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
+        try:
+            self.write(network.eval(), self.device.batch, file)
+        except Exception as error:
+            raise BackendError(f"cannot write the network as .{self.format}: {first_line(error)}") from None
+        return run
+
+    def _milliseconds(self, words: list[str]) -> float:
+        """What one run of the command prints."""
+        command = f"command '{self.device.runtime}'"
+        try:
+            with self._alone():
+                done = subprocess.run(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    timeout=self.longest_run_seconds,
+                    check=False,
+                )
+        except subprocess.TimeoutExpired:
+            raise BackendError(f"{command} did not end within {self.longest_run_seconds:g} s") from None
+        except OSError as error:
+            raise BackendError(f"{command} cannot be started: {error.strerror}") from None
+        said = _last_line(done.stderr)
+        if done.returncode:
+            reason = said or _last_line(done.stdout) or "it printed nothing"
+            raise BackendError(f"{command} ended with exit code {done.returncode}: {reason}")
+        try:
+            return printed_milliseconds(done.stdout)
+        except ValueError as error:
+            raise BackendError(
+                f"{command} {error}{f'; its errors end with: {said}' if said else ''}"
+            ) from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Workers of a search are processes; two of them must not use the device at once."""
+        lock = Path(tempfile.gettempdir()) / f"bneck-{os.getuid()}-{self.device.key}.lock"
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def printed_milliseconds(output: str) -> float:
+    """The time on the last line: the last number with a unit, or a number alone, which is milliseconds.
+
+    Raises:
+        ValueError: there is none, or it is not above 0; says what was printed instead.
+    """
+    line = _last_line(output)
+    if not line:
+        raise ValueError("printed nothing")
+    if re.fullmatch(_NUMBER, line):
+        milliseconds = float(line)
+    elif times := _TIME.findall(line):
+        number, unit = times[-1]
+        milliseconds = float(number) * UNITS_MS[unit]
+    else:
+        example = "neither a number alone nor one with its unit, like 1.5 ms"
+        raise ValueError(f"printed no time on its last line, {example}: {line}")
+    if not 0 < milliseconds < float("inf"):
+        raise ValueError(f"printed a time that is not above 0: {line}")
+    return milliseconds
+
+
+def _last_line(text: str) -> str:
+    """The last line with something on it; empty where there is none."""
+    return (text.strip().splitlines() or [""])[-1].strip()
+
+
+def _words(template: str) -> list[str]:
+    try:
+        return shlex.split(template)
+    except ValueError as error:
+        problem = str(error).lower()
+        raise BackendError(f"command '{template}' cannot be cut into words: {problem}") from None
+
+
+def _format(template: str, threads: int, batch: int) -> str:
+    """The one format that a template asks for."""
+    command = f"command '{template}'"
+    asked: list[str] = list(dict.fromkeys(_PLACEHOLDER.findall(template)))
+    unknown = [name for name in asked if name not in FORMATS + SETTINGS]
+    if unknown:
+        raise BackendError(f"{command}: no {{{unknown[0]}}}, only {_braced(FORMATS + SETTINGS)}")
+    formats = [name for name in asked if name in FORMATS]
+    if len(formats) != 1:
+        got = "none" if not formats else " and ".join(f"{{{name}}}" for name in formats)
+        raise BackendError(f"{command} must hold one of {_braced(FORMATS)} for the model's file, got {got}")
+    if threads != 1 and "threads" not in asked:
+        raise BackendError(f"{command} must hold {{threads}} to be run with {threads} threads")
+    if batch != 1 and "batch" not in asked and formats == ["onnx"]:
+        raise BackendError(
+            f"{command} must hold {{batch}} to be run with batch {batch}: .onnx leaves it open"
+        )
+    return formats[0]
+
+
+def _braced(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{{{name}}}" for name in names)
+
+
+def _writer(name: str) -> Writer:
+    """How a format is written. Imports what it needs, so that what is missing is told at once."""
+    match name:
+        case "pte":
+            from .executorch import executorch_program
+
+            return lambda network, batch, file: file.write_bytes(executorch_program(network, batch))
+        case "tflite":
+            return _litert_writer()
+        case "pt2":
+            return _write_exported
+    return lambda network, batch, file: file.write_bytes(onnx_model(network).SerializeToString())
+
+
+def _write_exported(network: Network | Part, batch: int, file: Path) -> None:
+    torch.export.save(torch.export.export(network, (example_input(network, batch),)), file)
+
+
+def _litert_writer() -> Writer:
+    try:
+        litert_torch = import_module("litert_torch")
+    except ImportError as error:
+        missing = f"{{tflite}} needs the package litert_torch: {first_line(error)}"
+        raise BackendError(f"{missing}; get it: pip install litert-torch") from None
+
+    def write(network: Network | Part, batch: int, file: Path) -> None:
+        with redirect_stdout(io.StringIO()):  # it tells of every step, in the middle of our table
+            litert_torch.convert(network, (example_input(network, batch),)).export(str(file))
+
+    return write

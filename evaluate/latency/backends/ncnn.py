@@ -1,0 +1,80 @@
+"""ncnn on the CPU, by way of pnnx."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ....search_space import BackendError
+from ....search_space.errors import first_line
+from ....search_space.network import Network, Part, example_input
+from ....search_space.onnx_graph import onnx_model
+from ...optional_dependencies import needed
+from ..device import this_cpu
+from ..measurement import Plan, Runner
+from .stopwatch import clock_for, stopwatch
+
+with needed("latency backend ncnn", extra="ncnn"):
+    import ncnn
+    import pnnx
+
+
+class NcnnBackend:
+    """Nets in fp32. ncnn takes one image at a time: those of a batch run one after another."""
+
+    def __init__(self, name: str, threads: int, batch: int) -> None:
+        self.name = name
+        self.clock = clock_for(threads)
+        runtime = f"ncnn {ncnn.__version__}, pnnx {pnnx.__version__}"
+        self.device = this_cpu(name, runtime, threads=threads, batch=batch)
+        self.plan = Plan()
+
+    def prepare(self, network: Network | Part) -> Runner:
+        net = _net(network, self.device.threads)
+        images = [ncnn.Mat(image).clone() for image in example_input(network, self.device.batch).numpy()]
+
+        def run() -> list[Any]:
+            answers = []
+            for image in images:
+                extractor = net.create_extractor()
+                extractor.input("in0", image)
+                answers.append(extractor.extract("out0")[1])
+            return answers
+
+        if any(answer.empty() for answer in run()):
+            raise BackendError("ncnn cannot run the network: it has no output")
+        return stopwatch(run, self.clock)
+
+
+def _net(network: Network | Part, threads: int) -> Any:
+    """The network, converted and loaded, with the layout of ncnn's own choice."""
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    net.opt.use_packing_layout = True
+    net.opt.use_vulkan_compute = False
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_storage = False
+    with tempfile.TemporaryDirectory() as folder:
+        param, weights = _converted(network, Path(folder))
+        if net.load_param(str(param)) or net.load_model(str(weights)):
+            raise BackendError("ncnn cannot load the network that pnnx made: an operator is unknown to it")
+    return net
+
+
+def _converted(network: Network | Part, folder: Path) -> tuple[Path, Path]:
+    """ncnn's two files, for one image a run, with the weights in fp32."""
+    (folder / "model.onnx").write_bytes(onnx_model(network.eval()).SerializeToString())
+    shape = ",".join(str(size) for size in (1, *network.input_shape))
+    command = [pnnx.EXEC_PATH, "model.onnx", f"inputshape=[{shape}]", "fp16=0"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+    except OSError as error:
+        raise BackendError(f"ncnn: pnnx does not run on this machine: {first_line(error)}") from None
+    param, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
+    if done.returncode or not (param.is_file() and weights.is_file()):
+        said = (done.stderr or done.stdout).strip().splitlines() or [""]
+        raise BackendError(f"ncnn: pnnx exits with code {done.returncode}: {said[-1]}")
+    return param, weights
+
+
+backend = NcnnBackend

@@ -1,0 +1,181 @@
+"""Measuring many networks on one device, on one scale."""
+
+import time
+from dataclasses import replace
+from functools import cached_property
+
+import torch
+from torch.optim.swa_utils import update_bn
+
+from ...search_space import Architecture, BackendError, BneckError
+from ...search_space.network import Network, build_network, example_images
+from .backends import LatencyBackend, latency_backend
+from .cache import LatencyCache
+from .measurement import Latency, References, Runner, failed, measure
+from .reference_panel import Calibration, Panel, calibrate
+from .setup import LatencySetup
+
+
+class LatencyMeter:
+    """A backend with its panel prepared.
+
+    Args:
+        calibration: what an earlier meter found, so that all networks are told on one scale.
+        cache: where latencies are looked up and kept; None for none.
+    """
+
+    def __init__(
+        self,
+        backend: LatencyBackend,
+        panel: Panel,
+        calibration: Calibration | None = None,
+        cache: LatencyCache | None = None,
+    ) -> None:
+        self.backend = backend
+        self.panel = panel
+        self.cache = cache
+        self._calibration = calibration or (cache.calibration() if cache else None)
+
+    @classmethod
+    def on(cls, backend: LatencyBackend, panel: Panel) -> "LatencyMeter":
+        """A meter with the cache of its device and panel."""
+        return cls(backend, panel, cache=LatencyCache.at(backend.device, panel))
+
+    @classmethod
+    def of(cls, setup: LatencySetup) -> "LatencyMeter":
+        """A meter whose latencies may stand beside those of a setup, with its cache.
+
+        Raises:
+            BackendError: the device is another one, or does not work here.
+        """
+        backend = backend_of(setup)
+        return cls(backend, setup.panel, setup.calibration, LatencyCache.at(setup.device, setup.panel))
+
+    @property
+    def setup(self) -> LatencySetup:
+        """What its latencies may stand beside.
+
+        Raises:
+            BackendError: the device cannot run the panel.
+        """
+        return LatencySetup(self.backend.name, self.backend.device, self.panel, self.calibration)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the panel need not be measured: a calibration was given, or is in the cache."""
+        return self._calibration is not None
+
+    @property
+    def calibration(self) -> Calibration:
+        """The one given, or that of the cache, or one measured now.
+
+        Raises:
+            BackendError: the device cannot run the panel.
+        """
+        return self._calibration or self.calibrate()
+
+    def calibrate(self) -> Calibration:
+        """Measure the panel now, for all that is measured from here on.
+
+        Raises:
+            BackendError: the device cannot run it.
+        """
+        self._calibration = calibrate(self._runners, self.panel.unit, self.backend.plan, self.backend.clock)
+        if self.cache is not None:
+            self.cache.keep_calibration(self._calibration)
+        return self._calibration
+
+    def measure(self, architecture: Architecture, *, fresh: bool = False) -> Latency:
+        """A network's latency; `failed` where the device cannot run it.
+
+        What comes from the cache has taken no seconds.
+
+        Args:
+            fresh: measure even if the cache knows the network.
+        Raises:
+            BackendError: the device cannot run the panel.
+        """
+        calibration = self.calibration
+        if self.cache is not None and not fresh:
+            known = self.cache.latency(architecture.key, calibration)
+            if known is not None:
+                return replace(known, seconds=0.0)
+        references = self.references
+        began = time.perf_counter()
+        try:
+            found = measure(self._prepared(architecture), references, self.backend.plan)
+        except BackendError as error:
+            found = failed(str(error))
+        found = replace(
+            found,
+            clock=self.backend.clock,
+            device=self.backend.device.key,
+            seconds=time.perf_counter() - began,
+        )
+        if self.cache is not None and found.status != "failed":
+            self.cache.keep(architecture.key, found, calibration)
+        return found
+
+    def measured(self, architecture: Architecture) -> Latency:
+        """A network's latency.
+
+        Raises:
+            BackendError: the device cannot run it.
+        """
+        found = self.measure(architecture)
+        if found.status == "failed":
+            raise BackendError(found.error)
+        return found
+
+    @cached_property
+    def _runners(self) -> dict[str, Runner]:
+        return {name: self._prepared(network) for name, network in self.panel.networks.items()}
+
+    def _prepared(self, architecture: Architecture) -> Runner:
+        return self.backend.prepare(ready_network(architecture))
+
+    @property
+    def references(self) -> References:
+        return self.calibration.references(self._runners)
+
+
+def backend_of(setup: LatencySetup) -> LatencyBackend:
+    """The backend of a setup.
+
+    Raises:
+        BackendError: the device is another one, or does not work here.
+    """
+    known = setup.device
+    backend = latency_backend(setup.backend, threads=known.threads, batch=known.batch)
+    if backend.device != known:
+        raise BackendError(
+            f"latencies of another device are not mixed in: {backend.device.differences(known)}; "
+            "go on there, or begin anew here"
+        )
+    return backend
+
+
+def unmeasurable(setup: LatencySetup) -> str:
+    """Why nothing can be measured here that may stand beside a setup's latencies; empty where it can."""
+    try:
+        backend_of(setup)
+    except BneckError as error:
+        return str(error)
+    return ""
+
+
+def ready_network(architecture: Architecture) -> Network:
+    """A network with initial weights that are always the same, settled."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return settle(build_network(architecture))
+
+
+def settle(network: Network) -> Network:
+    """Give batch normalisation the statistics of noise images, for a network that is not trained.
+
+    With the initial statistics the numbers shrink from layer to layer, and once they are
+    subnormal the processor takes many times longer for each.
+    """
+    update_bn([example_images(network.architecture, count=4)], network)
+    return network.eval()

@@ -1,0 +1,77 @@
+"""Where latency is measured and against what, in the form that runs and latency models keep."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ...search_space.serialization.architecture import read_architecture
+from ...search_space.serialization.dataclass_reader import read_flat
+from ...search_space.serialization.yaml_nodes import Entry
+from .device import Device
+from .reference_panel import Calibration, Panel
+
+
+@dataclass(frozen=True)
+class LatencySetup:
+    """What makes two latencies comparable: all of it must be the same.
+
+    Attributes:
+        backend: its name, or `command:TEMPLATE`.
+        panel: the reference networks; its unit is what multiples like `0.5x` are of.
+    """
+
+    backend: str
+    device: Device
+    panel: Panel
+    calibration: Calibration
+
+    @property
+    def reference(self) -> str:
+        """The name of the network whose latency is 1x."""
+        return self.panel.unit
+
+    @property
+    def reference_ms(self) -> float:
+        """The reference's milliseconds when the device was calibrated."""
+        return self.calibration.unit_ms
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form that `read_setup` reads."""
+        networks = {name: network.to_dict() for name, network in self.panel.networks.items()}
+        return {
+            "backend": self.backend,
+            "device": asdict(self.device),
+            "panel": {"unit": self.panel.unit, "networks": networks},
+            "calibration": asdict(self.calibration),
+        }
+
+
+def read_setup(entry: Entry) -> LatencySetup:
+    """A setup from a part of a parsed file.
+
+    Raises:
+        FileFormatError: names file, line and key.
+    """
+    given = entry.mapping(tuple(field.name for field in fields(LatencySetup)))
+    panel = _read_panel(given["panel"])
+    calibration = read_flat(Calibration, given["calibration"])
+    if set(calibration.ratios) != set(panel.networks):
+        names = f"{', '.join(panel.networks)}, got {', '.join(calibration.ratios)}"
+        raise given["calibration"].error(f"ratios must be those of the panel's networks {names}")
+    return LatencySetup(
+        backend=given["backend"].text(),
+        device=read_flat(Device, given["device"]),
+        panel=panel,
+        calibration=calibration,
+    )
+
+
+def _read_panel(entry: Entry) -> Panel:
+    given = entry.mapping(("unit", "networks"))
+    networks = given["networks"].mapping((), _names(given["networks"]))
+    with entry.placed():
+        return Panel(given["unit"].text(), {name: read_architecture(each) for name, each in networks.items()})
+
+
+def _names(entry: Entry) -> Mapping[str, Any]:
+    return entry.value if isinstance(entry.value, dict) else {}

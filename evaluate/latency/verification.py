@@ -1,0 +1,61 @@
+"""Latencies measured once more, in fresh processes: what a limit is held against at the end.
+
+A process has its own luck with memory, which no repetition inside it shows. So each network is measured
+in two, and the spread between the two, taken over all networks, tells how sure their mean is.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .measurement import Latency
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Recheck:
+    """One network in two fresh processes.
+
+    Attributes:
+        latency: the mean of both, with its two-sided 95% interval.
+        ratio_upper: what the ratio stays under with 95% confidence.
+    """
+
+    latency: Latency
+    ratio_upper: float
+
+
+def recheck(pairs: Mapping[str, tuple[Latency, Latency]]) -> dict[str, Recheck]:
+    """The means and their bounds, by key; a network that failed in a process is left out.
+
+    The difference of the two processes is taken to have the same relative spread for all networks,
+    so its t distribution has as many degrees of freedom as there are networks.
+    """
+    from scipy.stats import t
+
+    known = {key: pair for key, pair in pairs.items() if all(each.status != "failed" for each in pair)}
+    if not known:
+        return {}
+    gaps = [math.log(first.ratio / second.ratio) for first, second in known.values()]
+    deviation = math.sqrt(sum(gap**2 for gap in gaps) / 2 / len(gaps)) / math.sqrt(2)
+    both = math.exp(t.ppf((1 + CONFIDENCE) / 2, len(gaps)) * deviation)
+    upper = math.exp(t.ppf(CONFIDENCE, len(gaps)) * deviation)
+    return {key: _mean(pair, both, upper) for key, pair in known.items()}
+
+
+def _mean(pair: Sequence[Latency], both: float, upper: float) -> Recheck:
+    first, second = pair
+    ratio = math.sqrt(first.ratio * second.ratio)
+    latency = replace(
+        first,
+        ratio=ratio,
+        ratio_low=ratio / both,
+        ratio_high=ratio * both,
+        latency_ms=first.latency_ms * ratio / first.ratio,
+        status="noisy" if "noisy" in (first.status, second.status) else "ok",
+        pairs=first.pairs + second.pairs,
+        seconds=first.seconds + second.seconds,
+        load=max(first.load, second.load),
+    )
+    return Recheck(latency, ratio * upper)

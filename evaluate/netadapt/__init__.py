@@ -1,0 +1,1 @@
+"""The NetAdapt algorithm: step-wise channel pruning."""

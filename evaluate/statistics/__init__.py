@@ -1,0 +1,1 @@
+"""Statistics of noisy accuracies and of several objectives."""

@@ -1,0 +1,182 @@
+"""Layers as large as a space allows, of which a network takes a part.
+
+Of the channels it takes the first ones, of a kernel the middle. `tensors` names that part as the
+layer of `bneck.search_space.network` does whose place it takes; `forward` computes with it.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...search_space import Activation, Block
+from ...search_space.architecture import ACTIVATIONS
+from ...search_space.cost import eca_kernel
+from ...search_space.network import activation_layer
+from .max_sizes import BlockSizes
+
+Tensors = dict[str, Tensor]
+
+_ACTIVATE = {name: activation_layer(name) for name in ACTIVATIONS}
+
+
+def activated(x: Tensor, activation: Activation | None) -> Tensor:
+    """The activation, in place."""
+    if activation is None:
+        return x
+    out: Tensor = _ACTIVATE[activation](x)
+    return out
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    """The same tensors as those of a module inside another one."""
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def _middle(largest: int, kernel: int) -> slice:
+    edge = (largest - kernel) // 2
+    return slice(edge, edge + kernel)
+
+
+class ElasticConvNorm(nn.Module):
+    """Convolution and batch normalisation, whose statistics are shared by all networks."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def tensors(self, channels_in: int, channels_out: int, kernel: int = 1) -> Tensors:
+        middle = _middle(self.conv.kernel_size[0], kernel)
+        norm = {name: value[:channels_out] for name, value in self.norm.named_parameters()}
+        assert self.norm.running_mean is not None and self.norm.running_var is not None
+        return {
+            "conv.weight": self.conv.weight[:channels_out, :channels_in, middle, middle],
+            "norm.weight": norm["weight"],
+            "norm.bias": norm["bias"],
+            "norm.running_mean": self.norm.running_mean[:channels_out],
+            "norm.running_var": self.norm.running_var[:channels_out],
+        }
+
+    def forward(
+        self,
+        x: Tensor,
+        channels_out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        activation: Activation | None = None,
+    ) -> Tensor:
+        own = self.tensors(x.shape[1], channels_out, kernel)
+        groups = 1 if self.conv.groups == 1 else channels_out
+        y = functional.conv2d(x, own["conv.weight"], None, stride, kernel // 2, groups=groups)
+        y = functional.batch_norm(
+            y,
+            own["norm.running_mean"],
+            own["norm.running_var"],
+            own["norm.weight"],
+            own["norm.bias"],
+            self.training,
+            self.norm.momentum or 0.0,
+            self.norm.eps,
+        )
+        return activated(y, activation)
+
+
+class ElasticSqueezeExcite(nn.Module):
+    """Squeeze-and-excitation."""
+
+    def __init__(self, channels: int, squeeze: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeeze, 1)
+        self.restore = nn.Conv2d(squeeze, channels, 1)
+
+    def tensors(self, channels: int, squeeze: int) -> Tensors:
+        assert self.reduce.bias is not None and self.restore.bias is not None
+        return {
+            "reduce.weight": self.reduce.weight[:squeeze, :channels],
+            "reduce.bias": self.reduce.bias[:squeeze],
+            "restore.weight": self.restore.weight[:channels, :squeeze],
+            "restore.bias": self.restore.bias[:channels],
+        }
+
+    def forward(self, x: Tensor, squeeze: int) -> Tensor:
+        own = self.tensors(x.shape[1], squeeze)
+        scale = functional.adaptive_avg_pool2d(x, 1)
+        scale = functional.conv2d(scale, own["reduce.weight"], own["reduce.bias"]).relu_()
+        scale = functional.conv2d(scale, own["restore.weight"], own["restore.bias"])
+        return x * functional.hardsigmoid(scale)
+
+
+class ElasticChannelAttention(nn.Module):
+    """ECA."""
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, kernel, bias=False)
+
+    def tensors(self, channels: int) -> Tensors:
+        middle = _middle(self.conv.kernel_size[0], eca_kernel(channels))
+        return {"conv.weight": self.conv.weight[..., middle]}
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.tensors(x.shape[1])["conv.weight"]
+        pooled = functional.adaptive_avg_pool2d(x, 1).flatten(2).transpose(1, 2)
+        scale = functional.conv1d(pooled, weight, padding=weight.shape[-1] // 2).sigmoid()
+        return x * scale.transpose(1, 2).unsqueeze(-1)
+
+
+class ElasticLinear(nn.Linear):
+    """A linear layer of some inputs and outputs."""
+
+    def tensors(self, inputs: int, outputs: int) -> Tensors:
+        return {"weight": self.weight[:outputs, :inputs], "bias": self.bias[:outputs]}
+
+    def forward(self, x: Tensor, outputs: int | None = None) -> Tensor:
+        own = self.tensors(x.shape[1], outputs or self.out_features)
+        out: Tensor = functional.linear(x, own["weight"], own["bias"])
+        return out
+
+
+class ElasticBneck(nn.Module):
+    """A block's place: each kind of attention has weights of its own."""
+
+    def __init__(self, sizes: BlockSizes) -> None:
+        super().__init__()
+        wide = sizes.expanded
+        self.expand = ElasticConvNorm(sizes.channels_in, wide) if sizes.channels_in else None
+        self.depthwise = ElasticConvNorm(wide, wide, sizes.kernel, groups=wide)
+        self.se = ElasticSqueezeExcite(wide, sizes.squeeze) if sizes.squeeze else None
+        self.eca = ElasticChannelAttention(sizes.eca_kernel) if sizes.eca_kernel else None
+        self.project = ElasticConvNorm(wide, sizes.out)
+
+    def tensors(self, channels_in: int, block: Block) -> Tensors:
+        """The part that a block takes, named as in `Bneck`."""
+        wide = block.expanded
+        found: Tensors = {}
+        if wide != channels_in:
+            assert self.expand is not None
+            found |= under("expand", self.expand.tensors(channels_in, wide))
+        found |= under("depthwise", self.depthwise.tensors(1, wide, block.kernel))
+        if block.attention == "se":
+            assert self.se is not None
+            found |= under("attention", self.se.tensors(wide, block.squeeze))
+        elif block.attention == "eca":
+            assert self.eca is not None
+            found |= under("attention", self.eca.tensors(wide))
+        return found | under("project", self.project.tensors(wide, block.out))
+
+    def forward(self, x: Tensor, block: Block) -> Tensor:
+        y, given = x, x.shape[1]
+        if block.expanded != given:
+            assert self.expand is not None
+            y = self.expand(y, block.expanded, activation=block.activation)
+        y = self.depthwise(y, block.expanded, block.kernel, block.stride, block.activation)
+        if block.attention == "se":
+            assert self.se is not None
+            y = self.se(y, block.squeeze)
+        elif block.attention == "eca":
+            assert self.eca is not None
+            y = self.eca(y)
+        y = self.project(y, block.out)
+        out: Tensor = x + y if block.stride == 1 and given == block.out else y
+        return out

@@ -1,0 +1,71 @@
+"""A space's genes as columns of numbers, for models that learn what each choice does."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...search_space import SearchSpace
+from ...search_space.space import Choice, Gene
+
+GENE = "gene:"
+
+
+@dataclass(frozen=True)
+class GeneFeatures:
+    """One column for a gene of numbers, in even steps from -1 to 1; one for each word but the first.
+
+    A gene that changes nothing, for a depth leaves its block out, is 0 throughout.
+    """
+
+    space: SearchSpace
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """`gene:stage2.kernel` or `gene:stage2.attention=se`."""
+        return tuple(name for gene in self.space.genes for name in _columns(gene))
+
+    def row(self, genes: Mapping[str, Choice]) -> list[float]:
+        return self.columns(self._values, genes)
+
+    def columns(self, names: Iterable[str], genes: Mapping[str, Choice]) -> list[float]:
+        """Of some genes."""
+        idle = self.space.without_effect(genes)
+        found: list[float] = []
+        for name in names:
+            found += self._nothing[name] if name in idle else self._values[name][genes[name]]
+        return found
+
+    def matrix(self, many: Sequence[Mapping[str, Choice]]) -> NDArray[np.float64]:
+        """A row for each network."""
+        return np.array([self.row(genes) for genes in many]).reshape(len(many), len(self.names))
+
+    @cached_property
+    def _values(self) -> dict[str, dict[Choice, list[float]]]:
+        return {
+            gene.name: {choice: _values(gene, choice) for choice in gene.choices} for gene in self.space.genes
+        }
+
+    @cached_property
+    def _nothing(self) -> dict[str, list[float]]:
+        return {gene.name: [0.0] * len(_columns(gene)) for gene in self.space.genes}
+
+
+def part_of(name: str) -> str | None:
+    """The part of a network that a gene's column tells of, such as `stage2`; None for other columns."""
+    return name.removeprefix(GENE).partition(".")[0] if name.startswith(GENE) else None
+
+
+def _columns(gene: Gene) -> list[str]:
+    if isinstance(gene.choices[0], str):
+        return [f"{GENE}{gene.name}={choice}" for choice in gene.choices[1:]]
+    return [GENE + gene.name]
+
+
+def _values(gene: Gene, choice: Choice) -> list[float]:
+    if isinstance(choice, str):
+        return [1.0 if choice == other else -1.0 for other in gene.choices[1:]]
+    ranked = sorted(gene.choices)
+    return [2 * ranked.index(choice) / (len(ranked) - 1) - 1]

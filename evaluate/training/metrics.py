@@ -1,0 +1,104 @@
+"""How well a network answers, image by image and class by class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ...search_space.network import Network
+from ..data.dataset import Data, Split
+
+_CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One class; precision is 0 where the network never answers it, recall where it has no image."""
+
+    name: str
+    images: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The judgement of a trained network on a split.
+
+    Attributes:
+        top1, top5: share of images whose class is the first, or among the first five answers; `top5`
+            is None with five classes or fewer.
+        loss: cross-entropy.
+        calibration_error: the expected calibration error, 15 bins of equal width.
+        confusion: images by true class (row) and by answer (column).
+    """
+
+    images: int
+    top1: float
+    top5: float | None
+    loss: float
+    calibration_error: float
+    classes: tuple[ClassMetrics, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+def answers(network: Network, data: Data, split: Split, *, device: str = "cpu") -> tuple[Tensor, Tensor]:
+    """What a network says to each image of a split, in its fixed order and in evaluation mode.
+
+    Returns:
+        Logits, `n x classes` float32, and labels, `n` int64, both on the CPU.
+    """
+    network.to(device).eval()
+    logits: list[Tensor] = []
+    labels: list[Tensor] = []
+    with torch.inference_mode():
+        for images, own in data.batches(split, network.architecture.resolution_px, 256):
+            logits.append(network(images.to(device)).float().cpu())
+            labels.append(own)
+    return torch.cat(logits), torch.cat(labels)
+
+
+def metrics_of(logits: Tensor, labels: Tensor, class_names: Sequence[str]) -> Metrics:
+    """Hold answers against the true classes.
+
+    Args:
+        logits: `n x classes`, at least one image.
+        labels: `n` int64.
+        class_names: of the labels 0, 1, ...; a class may have no image.
+    Source: for the calibration error Guo et al. 2017, arXiv:1706.04599.
+    """
+    from torchmetrics.functional import classification as judged  # takes seconds to import
+
+    count = len(class_names)
+    answered = logits.argmax(1)
+    # Logits that all lie between 0 and 1 would be taken for probabilities.
+    probabilities = logits.softmax(1)
+    top1 = judged.multiclass_accuracy(answered, labels, count, "micro")
+    top5 = judged.multiclass_accuracy(logits, labels, count, "micro", top_k=5) if count > 5 else None
+    columns = zip(
+        class_names,
+        labels.bincount(minlength=count).tolist(),
+        judged.multiclass_precision(answered, labels, count, average=None).tolist(),
+        judged.multiclass_recall(answered, labels, count, average=None).tolist(),
+        judged.multiclass_f1_score(answered, labels, count, average=None).tolist(),
+        strict=True,
+    )
+    confusion = judged.multiclass_confusion_matrix(answered, labels, count)
+    return Metrics(
+        images=len(labels),
+        top1=_exact(top1, len(labels)),
+        top5=None if top5 is None else _exact(top5, len(labels)),
+        loss=float(nn.functional.cross_entropy(logits, labels)),
+        calibration_error=float(
+            judged.multiclass_calibration_error(probabilities, labels, count, _CALIBRATION_BINS, "l1")
+        ),
+        classes=tuple(ClassMetrics(*row) for row in columns),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )
+
+
+def _exact(share: Tensor, images: int) -> float:
+    """The share of so many images without the rounding of float32."""
+    return round(float(share) * images) / images

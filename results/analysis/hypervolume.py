@@ -1,0 +1,55 @@
+"""How much of the objectives' box a front takes, and how that grew from trial to trial."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...evaluate import Goals, Objective
+from ...evaluate.statistics.multi_objective import hypervolume, is_dominated
+from ..store.pareto import losses_of
+from ..store.trial import Record
+from ..text.formatting import limit_on
+
+
+@dataclass(frozen=True)
+class Box:
+    """The part of the objectives that counts: from the ideal (100% right, at no cost) to the worst.
+
+    Attributes:
+        worst: by objective, in its unit: accuracy (or reward) 0; otherwise the limit, or without one the most
+            that a judged network has.
+    """
+
+    objectives: tuple[Objective, ...]
+    worst: tuple[float, ...]
+
+    def share(self, losses: Sequence[Sequence[float]]) -> float:
+        """The part of the box that these losses dominate, from 0 to 1."""
+        ideal = tuple(-1.0 if objective.of_accuracy else 0.0 for objective in self.objectives)
+        return hypervolume(losses, self.worst) / hypervolume([ideal], self.worst)
+
+
+def box_of(judged: Sequence[Record], goals: Goals, reference_ms: float) -> Box:
+    """The box for what was judged.
+
+    Raises:
+        ValueError: nothing was judged.
+    """
+
+    def worst(objective: Objective) -> float:
+        if objective.of_accuracy:
+            return 0.0
+        limit = limit_on(objective.quantity, goals, reference_ms)
+        return limit or max(record.value(objective) for record in judged)
+
+    return Box(goals.objectives, tuple(worst(objective) for objective in goals.objectives))
+
+
+def shares_over_trials(judged: Sequence[Record], box: Box) -> list[float]:
+    """The share of the box after each judged network, in the order given."""
+    front: list[tuple[float, ...]] = []
+    shares: list[float] = []
+    for record in judged:
+        front.append(losses_of(record, box.objectives))
+        front = [row for row, beaten in zip(front, is_dominated(front), strict=True) if not beaten]
+        shares.append(box.share(front))
+    return shares

@@ -1,0 +1,194 @@
+"""Which genes matter, for each quantity: by the model of all that was judged, and by Optuna's fANOVA.
+
+By the model: among random networks within the limits, one gene (or all of a stage, or of a kind) is drawn
+anew with all others kept, so that the limits still hold. Half the mean square of what that changes, over
+the variance, is the part that only this gene leaves open where all others are known: the total-effect
+index, by Jansen's estimator. What genes do together counts for each of them, so shares may add up to
+more than 1; where limits make genes depend on each other, they may also add up to less.
+
+By fANOVA (a random forest on the judged networks alone): the part of the variance that is a gene's own,
+which leaves out what it does together with others. Costs are compared as logarithms.
+
+Sources: Jansen 1999, doi:10.1016/S0010-4655(98)00154-4; Hutter et al. 2014, "An Efficient Approach for
+Assessing Hyperparameter Importance", ICML.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...evaluate import Quantity
+from ...evaluate.statistics.reliability import Array
+from ...search_space import Genes, SearchSpace
+from ...search_space.space import Choice
+from .ablation import place_and_kind
+from .gene_model import ChoiceModel
+
+NETWORKS = 4000  # that the model is asked about, about
+TREES, MOST_TRIALS = 32, 300
+_LEAST_DRAWN, _MOST_DRAWN = 32, 256
+_ATTEMPTS = 8
+_SWEEPS = 2
+_LEAST_VARIANCE = 1e-24
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Shares of variance, from 0 to about 1.
+
+    Attributes:
+        name: of a gene, a place or a kind.
+        model: by quantity.
+        fanova: by quantity, of genes alone; empty where it is not told.
+    """
+
+    name: str
+    model: Mapping[Quantity, float]
+    fanova: Mapping[Quantity, float]
+
+
+@dataclass(frozen=True)
+class Importances:
+    """All of a run, each in the order of the network.
+
+    Attributes:
+        networks: random ones that the model's shares are of.
+        trials: judged ones that fANOVA was given.
+    """
+
+    genes: tuple[Importance, ...]
+    places: tuple[Importance, ...]
+    kinds: tuple[Importance, ...]
+    networks: int
+    trials: int
+
+
+def importances_of(model: ChoiceModel, seed: int = 0) -> Importances:
+    """Of accuracy, its price and the other objectives; the same model and seed give the same."""
+    wanted = {"accuracy", model.price, *(each.quantity for each in model.goals.objectives)}
+    quantities = [each for each in model.quantities if each in wanted]
+    genes = {gene.name: (gene.name,) for gene in model.space.genes}
+    places, kinds = _groups(model.space)
+    groups = {**genes, **places, **kinds}
+    count = min(_MOST_DRAWN, max(_LEAST_DRAWN, NETWORKS // len(groups)))
+    rng = random.Random(seed)
+    drawn = networks_within(model, count, rng)
+    shares = total_effects(
+        drawn,
+        groups,
+        lambda own, names: redrawn(model, own, names, rng),
+        lambda many: {quantity: model.means(quantity, many) for quantity in quantities},
+    )
+    forest = {quantity: fanova(model.space, *model.judged(quantity), seed) for quantity in quantities}
+
+    def told(names: Mapping[str, tuple[str, ...]]) -> tuple[Importance, ...]:
+        return tuple(
+            Importance(
+                name,
+                {quantity: found[name] for quantity, found in shares.items()},
+                {quantity: found[name] for quantity, found in forest.items() if name in found},
+            )
+            for name in names
+        )
+
+    trials = min(len(model.records), MOST_TRIALS)
+    return Importances(told(genes), told(places), told(kinds), len(drawn), trials)
+
+
+def total_effects(
+    networks: Sequence[Genes],
+    groups: Mapping[str, tuple[str, ...]],
+    redraw: Callable[[Genes, tuple[str, ...]], Genes],
+    values: Callable[[Sequence[Genes]], Mapping[Quantity, Array]],
+) -> dict[Quantity, dict[str, float]]:
+    """The share of variance that is gone where all genes but those of a group are known.
+
+    Args:
+        groups: genes by a name.
+        redraw: the network with these genes drawn anew.
+        values: of networks.
+    Returns:
+        By quantity and group; 0 where nothing varies.
+    """
+    asked = [*networks, *(redraw(own, names) for names in groups.values() for own in networks)]
+    numbers: dict[tuple[Choice, ...], int] = {}
+    where = np.array([numbers.setdefault(tuple(own.values()), len(numbers)) for own in asked])
+    different = [dict(zip(networks[0], choices, strict=True)) for choices in numbers]
+    found: dict[Quantity, dict[str, float]] = {}
+    for quantity, each in values(different).items():
+        table = each[where].reshape(1 + len(groups), len(networks))
+        variance = float(table.var())
+        squares = ((table[1:] - table[0]) ** 2).mean(1) / 2
+        shares = squares / variance if variance > _LEAST_VARIANCE else np.zeros(len(groups))
+        found[quantity] = dict(zip(groups, shares.tolist(), strict=True))
+    return found
+
+
+def networks_within(model: ChoiceModel, count: int, rng: random.Random) -> list[Genes]:
+    """Random networks within the limits: judged ones whose genes are all drawn anew, one after the other.
+
+    Without limits all genes are independent; with them that is a Markov chain (Gibbs) of a few steps.
+    """
+    if not model.goals.constraints:
+        return [model.space.sample(rng) for _ in range(count)]
+    names = [gene.name for gene in model.space.genes]
+    found = []
+    for number in range(count):
+        own = model.genes[number * len(model.genes) // count]
+        for _ in range(_SWEEPS):
+            rng.shuffle(names)
+            for name in names:
+                own = redrawn(model, own, (name,), rng)
+        found.append(own)
+    return found
+
+
+def redrawn(model: ChoiceModel, genes: Genes, names: tuple[str, ...], rng: random.Random) -> Genes:
+    """The network with some genes drawn anew, within the limits; itself where none turned up."""
+    space = model.space
+    choices = {name: space.all_choices[name] for name in names}
+    for _ in range(_ATTEMPTS):
+        found = {**genes, **{name: rng.choice(each) for name, each in choices.items()}}
+        if not any(space.has_effect(name, found) for name in names):
+            return genes
+        if model.within_limits(found):
+            return found
+    return genes
+
+
+def fanova(space: SearchSpace, genes: Sequence[Genes], values: Array, seed: int = 0) -> dict[str, float]:
+    """The share of each gene alone, by Optuna's fANOVA; empty where all values are the same."""
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
+    from optuna.importance import FanovaImportanceEvaluator
+
+    places = np.linspace(0, len(genes) - 1, min(len(genes), MOST_TRIALS)).round().astype(int)
+    if len(places) < 2 or np.ptp(values[places]) == 0:
+        return {}
+    study = optuna.create_study()
+    distributions: dict[str, BaseDistribution] = {
+        gene.name: CategoricalDistribution(gene.choices) for gene in space.genes
+    }
+    study.add_trials(
+        [
+            optuna.trial.create_trial(
+                params=genes[place], distributions=distributions, value=float(values[place])
+            )
+            for place in places
+        ]
+    )
+    found = FanovaImportanceEvaluator(n_trees=TREES, seed=seed).evaluate(study)
+    return {gene.name: float(found.get(gene.name, 0.0)) for gene in space.genes}
+
+
+def _groups(space: SearchSpace) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Genes by place, and by kind; a group of one gene that bears its name is there once."""
+    places: dict[str, tuple[str, ...]] = {}
+    kinds: dict[str, tuple[str, ...]] = {}
+    for gene in space.genes:
+        place, kind = place_and_kind(gene.name)
+        places[place] = (*places.get(place, ()), gene.name)
+        kinds[kind] = (*kinds.get(kind, ()), gene.name)
+    return places, kinds

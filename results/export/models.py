@@ -1,0 +1,175 @@
+"""Networks of a run as files that stand alone: a config, an ONNX model, weights."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...search_space import Architecture, RunError, UnknownNameError, architecture_yaml, cost
+from ..store.search_run import Run
+from ..store.settings import DataSettings
+from ..store.trial import Record
+
+if TYPE_CHECKING:
+    from ..store.training_run import TrainingFolder
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A trained network on its way out.
+
+    Attributes:
+        stem: of the files' names.
+        checkpoint: the file with its weights.
+        about: where it comes from, and what is known of it.
+    """
+
+    stem: str
+    architecture: Architecture
+    data: DataSettings
+    checkpoint: Path
+    about: Mapping[str, Any]
+
+    @property
+    def config(self) -> str:
+        """The YAML of the network."""
+        data = self.data
+        images = {
+            "data": data.name,
+            "class_names": data.class_names,
+            "pixel_mean": data.pixel_mean,
+            "pixel_std": data.pixel_std,
+        }
+        return architecture_yaml(self.architecture, {**self.about, **images})
+
+
+def of_trial(run: Run, record: Record) -> Exportable:
+    """A network that a search judged."""
+    about: dict[str, Any] = {
+        "run": run.folder.name,
+        "trial": record.trial,
+        "key": record.key,
+        "macs": record.cost.macs,
+        "params": record.cost.params,
+    }
+    if record.accuracy:
+        about["validation_accuracy"] = round(record.accuracy.top1, 5)
+    if record.latency:
+        about["latency_ms"] = float(f"{record.latency.latency_ms:.4g}")
+        about["latency_ratio"] = round(record.latency.ratio, 4)
+        about["latency_reference"] = run.settings.latency.reference
+    return Exportable(
+        f"trial{record.trial}-{record.key}",
+        record.architecture,
+        run.settings.data,
+        run.checkpoint(record.architecture),
+        about,
+    )
+
+
+def of_training(training: "TrainingFolder") -> Exportable:
+    """The network that a training keeps."""
+    settings, model = training.settings, training.model()
+    network_cost = cost(settings.architecture)
+    about = {
+        "training": training.folder.name,
+        "network": settings.name,
+        "key": settings.architecture.key,
+        "macs": network_cost.macs,
+        "params": network_cost.params,
+        "validation_accuracy": round(model.curve[-1].validation_top1 or 0.0, 5),
+    }
+    stem = f"{training.folder.resolve().name}-{settings.architecture.key}"
+    return Exportable(stem, settings.architecture, settings.data, training.model_file, about)
+
+
+def _write_config(what: Exportable, path: Path) -> None:
+    path.write_text(what.config, encoding="utf-8")
+
+
+def _write_onnx(what: Exportable, path: Path) -> None:
+    import onnx
+
+    from ...evaluate.training.checkpoint import trained_network
+    from ...search_space.onnx_graph import onnx_model
+
+    model = onnx_model(trained_network(what.architecture, what.checkpoint))
+    properties = {
+        "architecture": architecture_yaml(what.architecture),
+        "class_names": json.dumps(what.data.class_names),
+        "pixel_mean": json.dumps(what.data.pixel_mean),
+        "pixel_std": json.dumps(what.data.pixel_std),
+    }
+    onnx.helper.set_model_props(model, properties)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def _write_weights(what: Exportable, path: Path) -> None:
+    shutil.copyfile(what.checkpoint, path)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file: how its name ends, and how it is written."""
+
+    suffix: str
+    write: Callable[[Exportable, Path], None]
+
+
+FORMATS = {
+    "config": Format(".yaml", _write_config),
+    "onnx": Format(".onnx", _write_onnx),
+    "weights": Format(".safetensors", _write_weights),
+}
+
+
+def parse_formats(text: str) -> list[str]:
+    """`config,onnx` and the like.
+
+    Raises:
+        UnknownNameError: no such format.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names or [""]:
+        if name not in FORMATS:
+            raise UnknownNameError("format", name, FORMATS)
+    return names
+
+
+def export(run: Run, record: Record, formats: Sequence[str], folder: Path) -> list[Path]:
+    """Write a judged network's files, named by its trial and key.
+
+    Raises:
+        RunError: the network was not trained, or a file is there already.
+    """
+    if record.state != "judged":
+        raise RunError(
+            f"{run.folder}: trial {record.trial} is {record.state}; only judged networks are exported"
+        )
+    return write_files(of_trial(run, record), formats, folder)
+
+
+def write_files(what: Exportable, formats: Sequence[str], folder: Path) -> list[Path]:
+    """Write a network's files.
+
+    Raises:
+        RunError: its weights are missing, or a file is there already.
+    """
+    paths = {name: folder / f"{what.stem}{FORMATS[name].suffix}" for name in formats}
+    for path in paths.values():
+        if path.exists():
+            raise RunError(f"{path} exists; choose another folder with -o")
+    if set(formats) - {"config"}:
+        from ...evaluate.training.checkpoint import trained_network
+
+        trained_network(what.architecture, what.checkpoint)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, path in paths.items():
+            FORMATS[name].write(what, path)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written to: {error.strerror}") from None
+    return list(paths.values())

@@ -1,0 +1,139 @@
+"""Small pictures in a figure: PNGs in the page, placed by the pixel on one pair of axes."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from PIL import Image
+from plotly.colors import hex_to_rgb, sequential
+
+from ..text.formatting import cut
+from .style import INK, TEMPLATE
+
+Bytes = NDArray[np.uint8]
+_INFERNO = np.array([hex_to_rgb(colour) for colour in sequential.Inferno], dtype=np.float64)
+_VIRIDIS = np.array([hex_to_rgb(colour) for colour in sequential.Viridis], dtype=np.float64)
+_OPACITY = 0.65
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture and where it stands, in pixels of the page from the upper left.
+
+    Attributes:
+        pixels: `h x w`, `h x w x 1` or `h x w x 3`; drawn without smoothing.
+        hover: markup.
+    """
+
+    pixels: Bytes
+    left: float
+    top: float
+    width_px: float
+    hover: str
+
+
+@dataclass(frozen=True)
+class Caption:
+    """Markup that begins at a place."""
+
+    text: str
+    left: float
+    top: float
+    colour: str = INK
+    size: int = 12
+
+
+def board(
+    pictures: Sequence[Picture], captions: Sequence[Caption], width_px: int, height_px: int
+) -> go.Figure:
+    """A figure of fixed size; a narrow window scrolls it, so nothing in it takes hold of a finger."""
+    axis = {"visible": False, "fixedrange": True, "automargin": False}
+    figure = go.Figure(
+        [_trace(picture) for picture in pictures],
+        layout={
+            "template": TEMPLATE,
+            "width": width_px,
+            "height": height_px,
+            "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+            "dragmode": False,
+            "xaxis": axis | {"range": [0, width_px], "constrain": "domain"},
+            "yaxis": axis | {"range": [height_px, 0], "constrain": "domain"},
+        },
+    )
+    figure.layout.annotations = [_annotation(caption) for caption in captions]
+    return figure
+
+
+def _trace(picture: Picture) -> go.Image:
+    step = picture.width_px / picture.pixels.shape[1]
+    return go.Image(
+        source=png_uri(picture.pixels),
+        # Plotly names the middle of the first pixel.
+        x0=picture.left + step / 2,
+        y0=picture.top + step / 2,
+        dx=step,
+        dy=step,
+        zsmooth=False,
+        hovertemplate=f"{picture.hover}<extra></extra>",
+    )
+
+
+def _annotation(caption: Caption) -> dict[str, Any]:
+    return {
+        "text": caption.text,
+        "x": caption.left,
+        "y": caption.top,
+        "xanchor": "left",
+        "yanchor": "top",
+        "align": "left",
+        "showarrow": False,
+        "borderpad": 0,
+        "font": {"color": caption.colour, "size": caption.size},
+    }
+
+
+def png_uri(pixels: Bytes) -> str:
+    """The picture as a data URI."""
+    flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    stream = io.BytesIO()
+    Image.fromarray(flat).save(stream, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def overlaid(pixels: Bytes, heat: NDArray[np.float32]) -> Bytes:
+    """A picture in grey, the hotter the more coloured.
+
+    Args:
+        pixels: `h x w x channels`.
+        heat: `h x w` from 0 to 1.
+    """
+    grey = pixels.mean(2, keepdims=True)
+    cover = _OPACITY * heat[..., None]
+    return _bytes((1 - cover) * grey + cover * _coloured(heat, _INFERNO))
+
+
+def viridis(values: NDArray[np.float32]) -> Bytes:
+    """A map in colour, dark blue at its least value and yellow at its greatest."""
+    least, most = values.min(), values.max()
+    shares = (values - least) / (most - least) if most > least else np.zeros_like(values)
+    return _bytes(_coloured(shares, _VIRIDIS))
+
+
+def _bytes(colours: NDArray[np.float64]) -> Bytes:
+    return np.rint(colours).astype(np.uint8)
+
+
+def _coloured(shares: NDArray[np.float32], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    places = np.linspace(0, 1, len(scale))
+    return np.stack([np.interp(shares, places, channel) for channel in scale.T], axis=-1)
+
+
+def shortened(name: str, longest: int) -> str:
+    """A name as a figure's text: cut, and safe from being read as markup or as a template's field."""
+    return escape(cut(name, longest), quote=False).replace("%{", "%&#123;")

@@ -1,0 +1,29 @@
+"""How the figures of a report look. Colours: Okabe and Ito's."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from ...evaluate import Quantity
+
+BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#777777", "#333333"
+_AXIS = {"gridcolor": "#E6E6E6", "linecolor": "#999999", "zeroline": False, "automargin": True}
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#222222"},
+        "plot_bgcolor": "white",
+        "paper_bgcolor": "white",
+        "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"size": 12}},
+        "hovermode": "closest",
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
+        "margin": {"l": 10, "r": 15, "t": 30, "b": 10},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+    }
+)
+HOVER = "%{customdata}<extra></extra>"
+
+
+def ticks(quantity: Quantity) -> dict[str, Any]:
+    """Counts are told as 1.2M."""
+    return {"tickformat": "~s"} if quantity in ("macs", "params") else {}

@@ -1,0 +1,1 @@
+"""Folders on disk: runs, trainings, studies and their settings."""

@@ -1,0 +1,23 @@
+"""The Pareto front of what was judged."""
+
+from collections.abc import Iterable, Sequence
+
+from ...evaluate import Objective
+from ...evaluate.statistics.multi_objective import is_dominated
+from .trial import Record
+
+
+def losses_of(record: Record, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    """The record's objectives with their signs turned so that lower is better."""
+    return tuple(
+        -record.value(objective) if objective.direction == "maximize" else record.value(objective)
+        for objective in objectives
+    )
+
+
+def pareto_front(records: Iterable[Record], objectives: Sequence[Objective]) -> list[Record]:
+    """The judged networks that no other beats, the cheapest (by the last objective) first."""
+    judged = [record for record in records if record.state == "judged"]
+    losses = [losses_of(record, objectives) for record in judged]
+    survivors = zip(judged, losses, is_dominated(losses), strict=True)
+    return [record for record, _, beaten in sorted(survivors, key=lambda row: row[1][::-1]) if not beaten]

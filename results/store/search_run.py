@@ -1,0 +1,277 @@
+"""A run: a folder with its settings, its study, its checkpoints and its reports."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...evaluate import Accuracy, Goals, Latency
+from ...search_space import Architecture, Cost, RunError, cost
+from ...search_space.errors import first_line
+from .directories import make_folder
+from .fidelities import Spent, spent_of
+from .pareto import pareto_front
+from .settings import RunSettings, load_settings, save_settings
+from .trial import Record, accuracy_from, record_of, risen, with_repeats
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+
+@dataclass(frozen=True)
+class Check:
+    """A network of the front looked at once more: fresh latency, and the test images.
+
+    Attributes:
+        latency: from two fresh processes; None where the device was not at hand.
+        ratio_upper: what the latency's ratio stays under with 95% confidence.
+        test_top1: accuracy, of the first training, on images that the search has never seen; None where
+            the scorer keeps no weights.
+    """
+
+    latency: Latency | None
+    ratio_upper: float | None
+    test_top1: float | None = None
+    test_loss: float | None = None
+    test_images: int = 0
+
+    def keeps(self, goals: Goals) -> bool:
+        """Whether the limit on latency is kept with 95% confidence; so it counts where it is not known."""
+        if self.latency is None or self.ratio_upper is None:
+            return True
+        upper_ms = self.latency.latency_ms * self.ratio_upper / self.latency.ratio
+        return all(
+            limit.violation(self.ratio_upper if limit.unit == "x" else upper_ms) <= 0
+            for limit in goals.constraints
+            if limit.quantity == "latency"
+        )
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A published network, trained and measured as the search trains and measures."""
+
+    name: str
+    architecture: Architecture
+    latency: Latency
+    accuracy: Accuracy
+    test_top1: float
+    test_images: int
+
+    @property
+    def cost(self) -> Cost:
+        return cost(self.architecture)
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run folder."""
+
+    folder: Path
+    settings: RunSettings
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker process opens the study itself, and has no use for the sampler.
+        return Run, (self.folder, self.settings)
+
+    @classmethod
+    def create(cls, folder: Path, settings: RunSettings) -> "Run":
+        """Make the folder and write `run.yaml`.
+
+        Raises:
+            RunError: the folder exists.
+        """
+        make_folder(folder, f"bneck search {folder} --resume")
+        for name in ("checkpoints", "architectures"):
+            (folder / name).mkdir()
+        save_settings(settings, folder / "run.yaml")
+        return cls(folder, settings)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Open a folder that a search made.
+
+        Raises:
+            RunError: it is none.
+        """
+        if not (folder / "run.yaml").is_file():
+            raise RunError(
+                f"{folder} is no run folder (it has no run.yaml); `bneck search --out DIR` makes one"
+            )
+        return cls(folder, load_settings(folder / "run.yaml"))
+
+    def checkpoint(self, architecture: Architecture) -> Path:
+        """Where a network is that was trained."""
+        return self.folder / "checkpoints" / f"{architecture.key}.safetensors"
+
+    def paused(self, architecture: Architecture) -> Path:
+        """Where the training of a network waits at a rung, to go on from."""
+        return self.folder / "checkpoints" / f"{architecture.key}.paused.safetensors"
+
+    def paused_files(self) -> list[Path]:
+        """All of them."""
+        return sorted((self.folder / "checkpoints").glob("*.paused.safetensors"))
+
+    @property
+    def latency_model_file(self) -> Path:
+        """Where the model that predicts latencies is, if there is one."""
+        return self.folder / "latency-model.json"
+
+    @property
+    def storage_url(self) -> str:
+        path = str((self.folder / "study.db").resolve()).replace("%", "%25").replace("?", "%3F")
+        return self.settings.storage or f"sqlite:///{path}"
+
+    @cached_property
+    def study(self) -> "Study":
+        """The Optuna study.
+
+        Raises:
+            RunError: it is missing, or searches another space.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            study = optuna.load_study(study_name=self.settings.study, storage=self.storage_url)
+        except KeyError:
+            raise RunError(
+                f"{self.folder}: study {self.settings.study} is not in {self.storage_url}"
+            ) from None
+        except Exception as error:
+            raise RunError(f"{self.folder}: cannot open {self.storage_url}: {first_line(error)}") from None
+        self.refuse_another_space(study)
+        return study
+
+    def refuse_another_space(self, study: "Study") -> None:
+        known = {gene.name: list(gene.choices) for gene in self.settings.space.genes}
+        searched = study.user_attrs.get("genes", known)
+        if searched != known:
+            name = self.settings.space.name
+            raise RunError(
+                f"{self.folder}: the study has searched other genes than space {name} of run.yaml has"
+            )
+
+    def records(self) -> list[Record]:
+        """All trials in order, each with all trainings of its network."""
+        trials = self.study.get_trials(deepcopy=False)
+        found = (record_of(trial, self.settings.space) for trial in trials)
+        known = self._with_rungs([record for record in found if record is not None])
+        return with_repeats(known, self.repeats())
+
+    def kept(self) -> list[Record]:
+        """The judged networks, without those that were dropped."""
+        dropped = self.dropped()
+        return [each for each in self.records() if each.state == "judged" and each.key not in dropped]
+
+    def front(self) -> list[Record]:
+        """The judged networks that no other beats, without those that were dropped."""
+        return pareto_front(self.kept(), self.settings.goals.objectives)
+
+    def dropped(self) -> set[str]:
+        """Networks that were on the front until, measured again, they may break the limit on latency."""
+        return {key for key, check in self.checks().items() if not check.keeps(self.settings.goals)}
+
+    def record(self, trial: str) -> Record:
+        """One trial by its number, or `best`: that of the highest accuracy, or reward, of those judged.
+
+        Raises:
+            RunError: no such trial.
+        """
+        if trial == "best":
+            return self.best()
+        numbers = {str(record.trial): record for record in self.records()}
+        if trial not in numbers:
+            known = f"give best, or a number from `bneck front {self.folder}`"
+            raise RunError(f"{self.folder} has no trial '{trial}'; {known}")
+        return numbers[trial]
+
+    def best(self) -> Record:
+        """Of the networks judged that of the highest accuracy, or reward if that is the objective.
+
+        Those that were dropped do not count.
+
+        Raises:
+            RunError: none was judged.
+        """
+        judged = [record for record in self.kept() if record.trainings]
+        if not judged:
+            raise RunError(
+                f"{self.folder}: no network has been judged yet; bneck search {self.folder} --resume"
+            )
+        return max(judged, key=lambda record: record.value(self.settings.goals.merit))
+
+    def repeats(self) -> dict[str, tuple[Accuracy, ...]]:
+        """The trainings after the first, by key, in the order of their seeds."""
+        found: dict[str, tuple[Accuracy, ...]] = {}
+        for (key, _), attribute in sorted(self._again().items()):
+            if "error" not in attribute:
+                found[key] = (*found.get(key, ()), accuracy_from(attribute))
+        return found
+
+    def failed_repeats(self) -> dict[tuple[str, int], str]:
+        """Why a network could not be trained again, by key and seed."""
+        return {place: each["error"] for place, each in self._again().items() if "error" in each}
+
+    def keep_repeat(self, key: str, seed: int, found: Accuracy | str) -> None:
+        """Note a training after the first, or why it failed; a told trial takes no attributes any more."""
+        attribute = {"error": found} if isinstance(found, str) else asdict(found)
+        self.study.set_user_attr(f"again:{key}:{seed}", attribute)
+
+    def keep_rung(self, key: str, epochs: int, found: Accuracy | str) -> None:
+        """Note what came of training on to a rung above the lowest; likewise of the study."""
+        attribute = {"error": found} if isinstance(found, str) else asdict(found)
+        self.study.set_user_attr(f"rung:{key}:{epochs}", attribute)
+
+    def spent(self) -> Spent | None:
+        """The epochs of trainings that stop early; None where all are trained in full."""
+        return spent_of(self.records(), self.settings.rungs) if self.settings.rungs else None
+
+    def checks(self) -> dict[str, Check]:
+        """The second looks at networks of the front, by key."""
+        return {
+            name.removeprefix("check:"): Check(**attribute | {"latency": _latency_from(attribute["latency"])})
+            for name, attribute in self._attributes("check:").items()
+        }
+
+    def baselines(self) -> list[Baseline]:
+        """The published networks that were judged beside the search."""
+        return [
+            Baseline(
+                name=(name := attribute_name.removeprefix("baseline:")),
+                architecture=self.settings.published(name),
+                latency=Latency(**attribute["latency"]),
+                accuracy=accuracy_from(attribute["accuracy"]),
+                test_top1=attribute["test_top1"],
+                test_images=attribute["test_images"],
+            )
+            for attribute_name, attribute in self._attributes("baseline:").items()
+        ]
+
+    def _again(self) -> dict[tuple[str, int], Mapping[str, Any]]:
+        places = ((name.split(":"), each) for name, each in self._attributes("again:").items())
+        return {(key, int(seed)): each for (_, key, seed), each in places}
+
+    def _with_rungs(self, records: list[Record]) -> list[Record]:
+        rungs = self.settings.rungs
+        if rungs is None:
+            return records
+        attributes, found = self._attributes("rung:"), []
+        for record in records:
+            if record.state == "stopped" and record.accuracy:
+                record = risen(record, rungs.first, record.accuracy, rungs.last)
+                for _, epochs in rungs.steps:
+                    if each := attributes.get(f"rung:{record.key}:{epochs}"):
+                        what = each["error"] if "error" in each else accuracy_from(each)
+                        record = risen(record, epochs, what, rungs.last)
+            found.append(record)
+        return found
+
+    def _attributes(self, prefix: str) -> Mapping[str, Any]:
+        attributes = self.study.user_attrs
+        return {name: value for name, value in attributes.items() if name.startswith(prefix)}
+
+
+def _latency_from(attribute: Mapping[str, Any] | None) -> Latency | None:
+    return Latency(**attribute) if attribute else None

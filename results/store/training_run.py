@@ -1,0 +1,160 @@
+"""A training: a folder with its settings, its checkpoint, the network that it keeps, and its report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...evaluate import Epoch, Recipe
+from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint
+from ...evaluate.training.trainer import Conditions
+from ...search_space import Architecture, RunError
+from ...search_space.serialization.architecture import read_architecture
+from ...search_space.serialization.atomic_write import write_whole
+from ...search_space.serialization.dataclass_reader import read_flat, read_versioned
+from ...search_space.serialization.yaml_nodes import dump
+from .directories import TRAINING_FILE, is_training, make_folder
+from .settings import DataSettings
+
+FORMAT = "training/1"
+_UNLIKE = ("created", "host", "versions")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training: enough to repeat it.
+
+    Attributes:
+        name: of the network, as the user wrote it.
+        begins_from: `random weights`, `ImageNet weights of torchvision`, or a checkpoint.
+        threads: that compute, in each process.
+        processes: that share every batch.
+    """
+
+    created: str
+    name: str
+    architecture: Architecture
+    begins_from: str
+    data: DataSettings
+    recipe: Recipe
+    seed: int
+    conditions: Conditions
+    threads: int
+    processes: int
+    host: Mapping[str, str]
+    versions: Mapping[str, str]
+
+    def difference(self, other: "TrainingSettings") -> str | None:
+        """The first field in which the two would train otherwise, in words."""
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine == theirs or field.name in _UNLIKE:
+                continue
+            if isinstance(mine, Architecture):
+                return f"the network is {mine.key} at {mine.resolution_px} px, not {theirs.key}"
+            if is_dataclass(mine):
+                name = next(f.name for f in fields(mine) if getattr(mine, f.name) != getattr(theirs, f.name))
+                return f"{name} is {getattr(mine, name)}, not {getattr(theirs, name)}"
+            return f"{field.name.replace('_', ' ')} is {mine}, not {theirs}"
+        return None
+
+
+@dataclass(frozen=True)
+class TrainingFolder:
+    """An opened training."""
+
+    folder: Path
+    settings: TrainingSettings
+
+    @classmethod
+    def create(cls, folder: Path, settings: TrainingSettings) -> "TrainingFolder":
+        """Make the folder and write `training.yaml`.
+
+        Raises:
+            RunError: the folder exists, or cannot be made.
+        """
+        make_folder(folder, f"bneck train {folder} --resume")
+        try:
+            write_whole(folder / TRAINING_FILE, _to_yaml(settings))
+        except RunError:
+            folder.rmdir()
+            raise
+        return cls(folder, settings)
+
+    @classmethod
+    def open(cls, folder: Path) -> "TrainingFolder":
+        """Open a folder that `bneck train` made.
+
+        Raises:
+            RunError: it is none.
+        """
+        if not is_training(folder):
+            raise RunError(f"{folder} is no training (it has no {TRAINING_FILE}); `bneck train` makes one")
+        return cls(folder, _read(folder / TRAINING_FILE))
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """The network after the last epoch, and what the next epoch follows from."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def model_file(self) -> Path:
+        """The network after the epoch with the best validation accuracy."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def report_file(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def result_file(self) -> Path:
+        """What came out, for programs; there once the training is over."""
+        return self.folder / "result.json"
+
+    def checkpoint(self) -> Checkpoint:
+        return load_checkpoint(self.checkpoint_file)
+
+    def kept_file(self) -> Path:
+        """`model_file`, which is there.
+
+        Raises:
+            RunError: no epoch is over yet.
+        """
+        if not self.model_file.is_file():
+            raise RunError(f"{self.folder}: no epoch is over yet; bneck train {self.folder} --resume")
+        return self.model_file
+
+    def model(self) -> Checkpoint:
+        """The network that the training keeps.
+
+        Raises:
+            RunError: no epoch is over yet.
+        """
+        return load_checkpoint(self.kept_file())
+
+    def write_curve(self, curve: Sequence[Epoch]) -> None:
+        """`curve.csv`, one row an epoch."""
+        table = pd.DataFrame([{"epoch": n, **asdict(point)} for n, point in enumerate(curve, 1)])
+        write_whole(self.folder / "curve.csv", table.to_csv(index=False))
+
+
+def best_epoch(curve: Sequence[Epoch]) -> int:
+    """The epoch, from 1, with the best validation accuracy; the last of equals."""
+    scores = [point.validation_top1 or 0.0 for point in curve]
+    return max(range(len(scores)), key=lambda index: (scores[index], index)) + 1
+
+
+def _to_yaml(settings: TrainingSettings) -> str:
+    return dump({"bneck": FORMAT, **asdict(settings), "architecture": settings.architecture.to_dict()})
+
+
+def _read(path: Path) -> TrainingSettings:
+    readers: dict[str, Any] = {
+        "architecture": read_architecture,
+        "data": lambda entry: read_flat(DataSettings, entry),
+        "recipe": lambda entry: read_flat(Recipe, entry),
+        "conditions": lambda entry: read_flat(Conditions, entry),
+    }
+    return read_versioned(TrainingSettings, path, FORMAT, readers)

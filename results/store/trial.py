@@ -1,0 +1,179 @@
+"""One trial as a value, read from the Optuna study, which is the one store of truth."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal
+
+from ...evaluate import Accuracy, Epoch, Latency, Objective, wilson_margin
+from ...evaluate.statistics.seed_noise import LEAST_FREEDOM, noise_of, seed_effects
+from ...search_space import Architecture, Cost, SearchSpace, cost
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+State = Literal["judged", "stopped", "infeasible", "repeat", "failed", "interrupted", "running", "waiting"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one trial.
+
+    Attributes:
+        trial: Optuna's number.
+        source: `sampler`, or the name of the published network it was enqueued as.
+        state: `judged` is trained to the end and within the limits; `stopped` is trained to a lower rung
+            so far; `infeasible` broke a limit, mostly before training; `repeat` had been judged before;
+            `failed` gave no result.
+        violations: by limit, at most 0 where it holds; a limit that was not reached repeats the
+            violation that stopped the trial.
+        seconds: from the proposal to the verdict.
+        accuracy: of the first training, whose weights are kept; of one that was stopped, so far.
+        repeats: trainings of the same network with other seeds.
+        seed_effects: what seeds do to all networks of the run alike, where that is told.
+        at_rungs: the accuracies of the first training by its epochs, where the best alone go on.
+    """
+
+    trial: int
+    source: str
+    state: State
+    architecture: Architecture
+    cost: Cost
+    latency: Latency | None = None
+    accuracy: Accuracy | None = None
+    violations: Mapping[str, float] | None = None
+    seconds: float = 0.0
+    error: str = ""
+    repeats: tuple[Accuracy, ...] = ()
+    seed_effects: Mapping[int, float] = field(default_factory=dict)
+    at_rungs: Mapping[int, Accuracy] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.architecture.key
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the networks that a run was to judge: trained, to the end or not."""
+        return self.state in ("judged", "stopped")
+
+    @property
+    def epochs(self) -> int:
+        """The highest rung that it reached; 0 where every network is trained in full."""
+        return max(self.at_rungs, default=0)
+
+    @property
+    def told(self) -> "Record":
+        """As the study was told of it: as it was at the lowest rung, where there are rungs."""
+        return self.after(min(self.at_rungs)) if self.at_rungs else self
+
+    def after(self, epochs: int) -> "Record":
+        """As if the epochs to a rung that it reached were all."""
+        accuracy = self.at_rungs[epochs]
+        return replace(self, state="judged", accuracy=accuracy, repeats=())
+
+    @property
+    def trainings(self) -> tuple[Accuracy, ...]:
+        """The first, then the repeats; none of a network that was not trained."""
+        return (self.accuracy, *self.repeats) if self.accuracy else ()
+
+    @property
+    def top1(self) -> float:
+        """The mean accuracy of all trainings, without what their seeds do to all networks alike.
+
+        Raises:
+            ValueError: it was not trained.
+        """
+        if not self.trainings:
+            raise ValueError(f"trial {self.trial} has no accuracy")
+        return fmean(each.top1 - self.seed_effects.get(each.seed, 0.0) for each in self.trainings)
+
+    @property
+    def images_margin(self) -> float:
+        """Half the 95% interval of `top1` that so many validation images leave; not that of the seeds.
+
+        Raises:
+            ValueError: it was not trained.
+        """
+        return wilson_margin(min(max(self.top1, 0.0), 1.0), self.trainings[0].images)
+
+    def value(self, objective: Objective) -> float:
+        """What an objective looks at.
+
+        Raises:
+            ValueError: it was not measured.
+        """
+        if objective.of_accuracy and (factor := objective.factor(self.cost, self.latency)) is not None:
+            return self.top1 * factor
+        if objective.quantity == "latency" and self.latency is not None:
+            return self.latency.latency_ms
+        if objective.quantity in ("macs", "params"):
+            return float(getattr(self.cost, objective.quantity))
+        raise ValueError(f"trial {self.trial} has no {objective.quantity}")
+
+
+def record_of(trial: "FrozenTrial", space: SearchSpace) -> Record | None:
+    """The record of a trial; None for one that waits and has no genes yet."""
+    genes = trial.params or trial.system_attrs.get("fixed_params", {})
+    if set(genes) != {gene.name for gene in space.genes}:
+        return None
+    attrs = trial.user_attrs
+    architecture = space.decode(genes)
+    untold: dict[str, State] = {"WAITING": "waiting", "RUNNING": "running"}
+    return Record(
+        trial=trial.number,
+        source=attrs.get("source", "sampler"),
+        state=attrs.get("state", untold.get(trial.state.name, "interrupted")),
+        architecture=architecture,
+        cost=cost(architecture),
+        latency=Latency(**attrs["latency"]) if "latency" in attrs else None,
+        accuracy=accuracy_from(attrs["accuracy"]) if "accuracy" in attrs else None,
+        violations=dict(trial.constraints),
+        seconds=trial.duration.total_seconds() if trial.duration else 0.0,
+        error=attrs.get("error", ""),
+    )
+
+
+def accuracy_from(attribute: Mapping[str, Any]) -> Accuracy:
+    """An `Accuracy` from its plain form."""
+    fields = dict(attribute)
+    fields["curve"] = tuple(Epoch(**point) for point in fields["curve"])
+    return Accuracy(**fields)
+
+
+def table_of(records: Iterable[Record]) -> dict[str, dict[int, float]]:
+    """The accuracies of networks by key and seed."""
+    trained = (record for record in records if record.trainings)
+    return {record.key: {each.seed: each.top1 for each in record.trainings} for record in trained}
+
+
+def noise_known(records: Iterable[Record]) -> float | None:
+    """Deviation of an accuracy of one training; None while too few networks were trained again."""
+    noise = noise_of(table_of(records))
+    return noise.deviation if noise and noise.freedom >= LEAST_FREEDOM else None
+
+
+def with_repeats(records: Iterable[Record], repeats: Mapping[str, tuple[Accuracy, ...]]) -> list[Record]:
+    """The records with all trainings of their networks, told comparable across seeds."""
+    known = list(records)
+    if not repeats:
+        return known
+    again = [
+        replace(record, repeats=repeats.get(record.key, ()) if record.state == "judged" else ())
+        for record in known
+    ]
+    effects = seed_effects(table_of(record for record in again if record.state == "judged"))
+    return [replace(record, seed_effects=effects) for record in again]
+
+
+def risen(record: Record, epochs: int, found: Accuracy | str, last: int) -> Record:
+    """The record with what came of training on to a rung: an accuracy, or why there is none.
+
+    Args:
+        last: the highest rung.
+    """
+    if isinstance(found, str):
+        return replace(record, error=found)
+    reached = {**record.at_rungs, epochs: found}
+    state: State = "judged" if epochs == last else "stopped"
+    return replace(record, state=state, accuracy=found, at_rungs=reached)

@@ -1,0 +1,1 @@
+"""Sentences and tables for terminals and pages."""

@@ -1,0 +1,203 @@
+"""Runs and networks in words and numbers for people: no HTML, no figures."""
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+
+from ...evaluate import Accuracy, Constraint, Goals, Latency, Objective, Quantity, short_count
+from ...evaluate.objectives import REWARD_EXPONENT
+from ...evaluate.statistics.seed_noise import Noise
+from ...search_space import Architecture, Block, Cost
+from ..store.trial import Record
+
+AXIS_TITLES: dict[Quantity, str] = {
+    "accuracy": "validation accuracy, %",
+    "latency": "latency, ms",
+    "macs": "MACs",
+    "params": "parameters",
+    "reward": "reward",
+}
+_SHORT_NAMES = {"hardswish": "hswish", "none": ""}
+
+
+def value_of(quantity: Quantity, cost: Cost, latency: Latency | None) -> float | None:
+    """Milliseconds, MACs or parameters of a network; None where the latency was not measured."""
+    if quantity == "latency":
+        return latency.latency_ms if latency else None
+    return float(getattr(cost, quantity))
+
+
+def limit_on(quantity: Quantity, goals: Goals, reference_ms: float) -> float | None:
+    """The limit on a quantity, a latency in milliseconds; None where there is none.
+
+    A multiple of the reference is no limit yet while the reference is not measured (0 ms).
+    """
+    for constraint in goals.constraints:
+        if constraint.quantity == quantity:
+            return in_unit(constraint, reference_ms)
+    return None
+
+
+def in_unit(constraint: Constraint, reference_ms: float) -> float | None:
+    """A limit or target in MACs, parameters or milliseconds; None while the reference is not measured."""
+    return constraint.limit * (reference_ms if constraint.unit == "x" else 1) or None
+
+
+def limits_text(goals: Goals, reference_ms: float) -> str:
+    """All limits: `macs <= 2M, latency <= 0.5x (1.23 ms)`."""
+
+    def told(constraint: Constraint) -> str:
+        limit_ms = limit_on("latency", goals, reference_ms)
+        return (
+            f"{constraint} ({milliseconds(limit_ms)})"
+            if constraint.unit == "x" and limit_ms
+            else str(constraint)
+        )
+
+    return ", ".join(told(constraint) for constraint in goals.constraints) or "none"
+
+
+def superlative(goals: Goals) -> str:
+    """What the best network is called: `the ... , trial 7`."""
+    return "best by reward" if goals.reward else "most accurate"
+
+
+def reward_text(reward: Objective) -> str:
+    """`accuracy × (latency / 0.5x)^-0.07`."""
+    assert reward.target
+    value = AXIS_TITLES[reward.target.quantity].partition(",")[0]
+    return f"accuracy × ({value} / {reward.target.limit_text})^{REWARD_EXPONENT}"
+
+
+def value_text(quantity: Quantity, value: float) -> str:
+    """A value with its unit; an accuracy is a share."""
+    if quantity == "accuracy":
+        return f"{100 * value:.1f}%"
+    if quantity == "latency":
+        return milliseconds(value)
+    if quantity == "reward":
+        return f"reward {value:.4f}"
+    return f"{short_count(value)} {AXIS_TITLES[quantity]}"
+
+
+def milliseconds(value: float) -> str:
+    """Three digits with their unit: `0.0412 ms`, `1.20 ms`, `215 ms`."""
+    decimals = 2 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{max(0, decimals)}f} ms"
+
+
+def accuracy_text(known: Accuracy | Record, noise: Noise | None = None) -> str:
+    """`93.1 ± 2.6%`: with the 95% interval of the mean of the trainings, or without noise of the images."""
+    told = f"{100 * known.top1:.1f} ± {100 * noise_margin(known, noise):.1f}%"
+    trainings = len(known.trainings) if isinstance(known, Record) else 1
+    return f"{told}, {count_of(trainings, 'training')}" if noise else told
+
+
+def noise_margin(known: Accuracy | Record, noise: Noise | None) -> float:
+    """Half the 95% interval of a mean accuracy: by the noise of seeds; without it, by that of the images."""
+    if noise:
+        return noise.margin(len(known.trainings) if isinstance(known, Record) else 1)
+    return known.images_margin if isinstance(known, Record) else known.margin
+
+
+def ratio_text(latency: Latency) -> str:
+    """The ratio to the reference with its interval: `0.520x (0.514 to 0.531)`."""
+    noisy = ", noisy" if latency.status == "noisy" else ""
+    return f"{latency.ratio:.3f}x ({latency.ratio_low:.3f} to {latency.ratio_high:.3f}{noisy})"
+
+
+def block_text(block: Block) -> str:
+    """`k5 e72 c40 se hswish s2`: kernel, expanded and output channels, attention, activation, stride."""
+    attention = _SHORT_NAMES.get(block.attention, block.attention)
+    activation = _SHORT_NAMES.get(block.activation, block.activation)
+    words = [
+        f"k{block.kernel}",
+        f"e{block.expanded}",
+        f"c{block.out}",
+        attention,
+        activation,
+        f"s{block.stride}",
+    ]
+    return " ".join(word for word in words if word)
+
+
+def network_lines(architecture: Architecture) -> list[str]:
+    """The network from the pixels to the classes, equal blocks in a row on one line."""
+    stem, head = architecture.stem, architecture.head
+    stem_activation = _SHORT_NAMES.get(stem.activation, stem.activation)
+    hidden = f", hidden {head.hidden}" if head.hidden else ""
+    rows = [
+        (text, len(list(same))) for text, same in groupby(block_text(block) for block in architecture.blocks)
+    ]
+    return [
+        f"{architecture.resolution_px} px, stem k{stem.kernel} c{stem.out} {stem_activation} s{stem.stride}",
+        *(f"{text} × {count}" if count > 1 else text for text, count in rows),
+        f"features {head.features}{hidden}, {architecture.classes} classes",
+    ]
+
+
+def same_accuracy(known: Accuracy | Record, others: Iterable[Record]) -> list[Record]:
+    """The records whose 95% interval, as the images leave it, overlaps this one's."""
+    margin = noise_margin(known, None)
+    return [
+        other
+        for other in others
+        if other.trainings
+        and other is not known
+        and abs(other.top1 - known.top1) <= other.images_margin + margin
+    ]
+
+
+def outcome(records: Sequence[Record], front: Sequence[Record], goals: Goals) -> str:
+    """What came out, in a sentence or two."""
+    judged, infeasible = (sum(each.state == state for each in records) for state in ("judged", "infeasible"))
+    told = f"{count_of(judged, 'network')} judged"
+    if infeasible:
+        trained = sum(each.state == "infeasible" and each.accuracy is not None for each in records)
+        were = "was" if infeasible == 1 else "were"
+        how = f", {trained} of them found so after training" if trained else f" and {were} not trained"
+        told += f", {count_of(infeasible, 'proposal')} broke a limit{how}"
+    if not front:
+        return f"{told}."
+    if len(goals.objectives) == 1:
+        trials = listed([record.trial for record in front])
+        return f"{told}; best is trial {trials} with {_values(front[0], goals)}."
+    told += f"; {count_of(len(front), 'network')} {'is' if len(front) == 1 else 'are'} on the front."
+    if len(front) == 1:
+        return f"{told} It is trial {front[0].trial}: {_values(front[0], goals)}."
+    if len(goals.objectives) > 2:
+        return told
+    ends = (f"trial {end.trial} ({_values(end, goals)})" for end in (front[0], front[-1]))
+    return f"{told} It runs from {' to '.join(ends)}."
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 network`, `40 networks`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `7 min`, `3 h 20 min`."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def listed(trials: Collection[int]) -> str:
+    """Trial numbers in order, `3, 7, 12`."""
+    return ", ".join(str(trial) for trial in sorted(trials))
+
+
+def _values(record: Record, goals: Goals) -> str:
+    return ", ".join(value_text(each.quantity, record.value(each)) for each in goals.objectives)
+
+
+def pairs(items: Iterable[tuple[str, object]]) -> str:
+    """Names and values in a line."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in items)
+
+
+def cut(name: str, longest: int) -> str:
+    """A name of so many characters at most."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -1,0 +1,71 @@
+"""`bneck data`: what a data set holds, and which of its images cannot be read."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+
+from ...evaluate.data.dataset import SPLITS, Data, unreadable
+from ..console.progress import Status, progress
+from .front import plain_table, wide_console
+
+_MOST_CLASSES, _STEP = 40, 100
+
+
+def as_dict(data: Data, *, check: bool) -> dict[str, Any]:
+    """What `--json` prints.
+
+    Args:
+        check: decode every image of a folder, with progress on stderr.
+    """
+    counts = {
+        split: torch.bincount(data.labels(split), minlength=len(data.class_names)).tolist()
+        for split in SPLITS
+    }
+    return {
+        "name": data.name,
+        "image_channels": data.image_channels,
+        "side_px": data.side_px,
+        "pixel_mean": list(data.pixel_mean),
+        "pixel_std": list(data.pixel_std),
+        "images": {split: data.count(split) for split in SPLITS},
+        "classes": {
+            name: {split: counts[split][label] for split in SPLITS}
+            for label, name in enumerate(data.class_names)
+        },
+        "unreadable": _checked(data) if check else None,
+    }
+
+
+def print_data(found: dict[str, Any]) -> None:
+    """A row for each class, then what cannot be read."""
+    console = wide_console()
+    table = plain_table("class", *SPLITS, left=("class",))
+    for name, counts in list(found["classes"].items())[:_MOST_CLASSES]:
+        table.add_row(escape(name), *(f"{counts[split]:,}" for split in SPLITS))
+    if len(found["classes"]) > _MOST_CLASSES:
+        table.add_row(f"and {len(found['classes']) - _MOST_CLASSES} more")
+    table.add_row("all", *(f"{found['images'][split]:,}" for split in SPLITS))
+    console.print(table)
+    colours = "grey" if found["image_channels"] == 1 else "colour"
+    side = f"{found['side_px']} px, in memory" if found["side_px"] else "read from files"
+    lines = [f"{found['name']}: {len(found['classes'])} classes, {colours} images, {side}"]
+    if found["unreadable"] is not None:
+        lines += [f"{path}: {reason}" for path, reason in found["unreadable"].items()]
+        total = sum(found["images"].values())
+        lines.append(f"{len(found['unreadable']):,} of {total:,} images cannot be read")
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _checked(data: Data) -> dict[str, str]:
+    with progress(Console(stderr=True)) as shown:
+
+        def on_image(done: int, total: int) -> None:
+            if done % _STEP == 0 or done == total:
+                shown.show(Status("reading images", done, total))
+
+        broken: dict[Path, str] = unreadable(data, on_image)
+    return {str(path): reason for path, reason in broken.items()}

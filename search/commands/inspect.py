@@ -1,0 +1,157 @@
+"""`bneck inspect`: a network by name, file or trial; its cost by block, audited against fvcore."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...evaluate import short_count
+from ...results.store.directories import is_training
+from ...search_space import (
+    PUBLISHED_NAMES,
+    Architecture,
+    BneckError,
+    UnknownNameError,
+    cost,
+    cost_by_part,
+    load_architecture,
+    operators,
+    published,
+)
+from .front import plain_table, wide_console
+
+if TYPE_CHECKING:
+    from ...results import Run
+
+
+@dataclass(frozen=True)
+class NamedArchitecture:
+    name: str
+    architecture: Architecture
+
+
+def find(words: str) -> NamedArchitecture:
+    """A published name, a YAML or JSON file, `RUN#TRIAL`, or a folder of `bneck train`.
+
+    Raises:
+        BneckError: none of these, with what would work.
+    """
+    if trial := trial_of(words):
+        run, number = trial
+        return NamedArchitecture(words, run.record(number).architecture)
+    path = Path(words)
+    if is_training(path):
+        from ...results.store.training_run import TrainingFolder
+
+        return NamedArchitecture(words, TrainingFolder.open(path).settings.architecture)
+    if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
+        return NamedArchitecture(words, load_architecture(path))
+    try:
+        return NamedArchitecture(words, published(words))
+    except UnknownNameError:
+        raise UnknownNameError("network", words, PUBLISHED_NAMES) from None
+
+
+def trial_of(words: str) -> tuple["Run", str] | None:
+    """The run and the trial that `RUN#TRIAL` names; None for words without `#`, or the name of a file."""
+    folder, mark, trial = words.rpartition("#")
+    if not mark or Path(words).exists():
+        return None
+    from ...results import Run
+
+    return Run.open(Path(folder)), trial
+
+
+def as_dict(named: NamedArchitecture) -> dict[str, Any]:
+    """What `--json` prints."""
+    total = asdict(cost(named.architecture))
+    parts = {part: asdict(each) for part, each in cost_by_part(named.architecture).items()}
+    return {
+        "name": named.name,
+        "key": named.architecture.key,
+        "resolution_px": named.architecture.resolution_px,
+        **total,
+        "parts": parts,
+        "architecture": named.architecture.to_dict(),
+    }
+
+
+def part_descriptions(architecture: Architecture) -> dict[str, str]:
+    """The layers of each part, in a few words."""
+    stem, head = architecture.stem, architecture.head
+    what = {"stem": f"conv {stem.kernel}x{stem.kernel} s{stem.stride}  {stem.out}  {stem.activation}"}
+    for number, block in enumerate(architecture.blocks, start=1):
+        attention = f"{block.attention} {block.squeeze}" if block.squeeze else block.attention
+        what[f"block {number}"] = (
+            f"k{block.kernel} s{block.stride}  {block.expanded} -> {block.out}  {block.activation}"
+            + (f"  {attention}" if block.attention != "none" else "")
+        )
+    hidden = f" -> {head.hidden}" if head.hidden else ""
+    what["head"] = f"{head.features}{hidden} -> {architecture.classes}  {head.activation}"
+    return what
+
+
+def print_cost(named: NamedArchitecture) -> None:
+    """A table: one row a block, then the total."""
+    architecture = named.architecture
+    what = part_descriptions(architecture)
+    table = plain_table(
+        "part", "layers", "MACs", "params", "activations KB", "depth", left=("part", "layers")
+    )
+    parts = cost_by_part(architecture)
+    for part, each in [*parts.items(), ("total", cost(architecture))]:
+        table.add_row(
+            part,
+            what.get(part, ""),
+            f"{each.macs:,}",
+            f"{each.params:,}",
+            f"{each.activation_bytes / 1000:,.1f}",
+            str(each.depth),
+            style="bold" if part == "total" else None,
+        )
+    total = cost(architecture)
+    console = wide_console()
+    console.print(
+        f"{named.name}  key {architecture.key}  {architecture.resolution_px} px x "
+        f"{architecture.image_channels} channels, {architecture.classes} classes",
+        highlight=False,
+        markup=False,
+    )
+    console.print(table)
+    console.print(
+        f"{short_count(total.macs)} MACs (papers call them FLOPs), {short_count(total.params)} parameters, "
+        f"at most {total.peak_activation_bytes / 1000:,.1f} KB of activations alive at once",
+        highlight=False,
+    )
+
+
+def print_audit(named: NamedArchitecture) -> None:
+    """Both counts of every operator side by side.
+
+    Raises:
+        BneckError: they differ, which would be a bug of ours or of fvcore.
+    """
+    from ...evaluate.fvcore_audit import fvcore_counts
+
+    counted = fvcore_counts(named.architecture)
+    table = plain_table("operator", "MACs", "fvcore", "params", "torch", left=("operator",))
+    differing: list[str] = []
+    macs = params = fvcore_macs = torch_params = 0
+    for operator in operators(named.architecture):
+        theirs = counted[operator.name]
+        if (operator.macs, operator.params) != (theirs.macs, theirs.params):
+            differing.append(operator.name)
+        table.add_row(
+            operator.name,
+            f"{operator.macs:,}",
+            f"{theirs.macs:,}",
+            f"{operator.params:,}",
+            f"{theirs.params:,}",
+            style="red" if operator.name in differing else None,
+        )
+        macs, params = macs + operator.macs, params + operator.params
+        fvcore_macs, torch_params = fvcore_macs + theirs.macs, torch_params + theirs.params
+    table.add_row("total", f"{macs:,}", f"{fvcore_macs:,}", f"{params:,}", f"{torch_params:,}", style="bold")
+    wide_console().print(table)
+    if differing:
+        raise BneckError(f"{named.name}: the counts differ in {', '.join(differing)}")
+    wide_console().print("both counts agree in every operator", highlight=False)

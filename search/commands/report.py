@@ -1,0 +1,48 @@
+"""`bneck report` and `bneck export`: pages and files of a search or of a training."""
+
+from pathlib import Path
+
+from ...results import Run
+from ...results.export.models import export, of_training, parse_formats, write_files
+from ...results.export.training import write_training_results
+from ...results.pages.search import report_figures, write_report
+from ...results.plots.png import write_pngs
+from ...results.store.directories import is_training
+from ...results.store.training_run import TrainingFolder
+from ...search_space import GoalError
+from ..runner.create import torch_device
+from ..runner.worker import load_run_data
+
+
+def write_page(folder: Path, page: Path, pictures: Path | None = None) -> None:
+    """Write the page, and its figures as PNG if there is a folder for them.
+
+    Raises:
+        BneckError: the folder is neither, or something cannot be written.
+    """
+    if is_training(folder):
+        training = TrainingFolder.open(folder)
+        data = load_run_data(training.settings.data)
+        write_training_results(training, data, device=torch_device("auto"), page=page, pictures=pictures)
+    else:
+        run = Run.open(folder)
+        write_report(run, page)
+        if pictures:
+            write_pngs(report_figures(run), pictures)
+
+
+def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list[Path]:
+    """Write a network's files; of a search that of a trial.
+
+    Raises:
+        BneckError: there is no such network, or the files cannot be written.
+    """
+    names = parse_formats(formats)
+    if is_training(folder):
+        if trial is not None:
+            raise GoalError(f"{folder} is a training, which has one network; leave --trial out")
+        return write_files(of_training(TrainingFolder.open(folder)), names, out)
+    run = Run.open(folder)
+    if trial is None:
+        raise GoalError(f"{folder} is a search; choose a network of it: --trial best")
+    return export(run, run.record(trial), names, out)

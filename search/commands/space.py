@@ -1,0 +1,88 @@
+"""`bneck space`: what a search space holds."""
+
+import random
+import statistics
+from dataclasses import replace
+from typing import Any
+
+from rich.table import Table
+
+from ...evaluate import short_count
+from ...search_space import PRESETS, PUBLISHED_NAMES, SearchSpace, cost, load_space, published
+from .front import plain_table, wide_console
+
+SAMPLES = 1000
+
+
+def as_dict(space: SearchSpace) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "name": space.name,
+        "size": space.size,
+        "genes": {gene.name: list(gene.choices) for gene in space.genes},
+        "contains": contained(space),
+        "macs_quantiles": macs_quantiles(space),
+    }
+
+
+def contained(space: SearchSpace) -> list[str]:
+    """The published networks that are exact points of the space, at one of its resolutions."""
+    return [
+        name
+        for name in PUBLISHED_NAMES
+        if any(
+            space.contains(
+                replace(
+                    published(name),
+                    resolution_px=side,
+                    image_channels=space.image_channels,
+                    classes=space.classes,
+                )
+            )
+            for side in space.resolution_px
+        )
+    ]
+
+
+def macs_quantiles(space: SearchSpace) -> dict[str, int]:
+    """Of networks with evenly drawn genes: the least, 10%, 50%, 90% and the most of those drawn."""
+    rng = random.Random(0)
+    macs = sorted(cost(space.decode(space.sample(rng))).macs for _ in range(SAMPLES))
+    tenths = statistics.quantiles(macs, n=10)
+    return {
+        "min": macs[0],
+        "10%": round(tenths[0]),
+        "50%": round(tenths[4]),
+        "90%": round(tenths[8]),
+        "max": macs[-1],
+    }
+
+
+def print_presets() -> None:
+    """A line for each preset."""
+    table = plain_table("space", "images px", "genes", "networks", left=("space",))
+    for name in PRESETS:
+        space = load_space(name)
+        sides = f"{min(space.resolution_px)}-{max(space.resolution_px)}"
+        sides = sides if len(space.resolution_px) > 1 else str(space.resolution_px[0])
+        table.add_row(name, sides, str(len(space.genes)), f"{space.size:.2e}")
+    wide_console().print(table, highlight=False)
+
+
+def print_space(space: SearchSpace) -> None:
+    """Genes, size, published networks, MACs."""
+    console = wide_console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("gene", no_wrap=True)
+    table.add_column("choices")
+    for gene in space.genes:
+        table.add_row(gene.name, ", ".join(str(choice) for choice in gene.choices))
+    console.print(table, highlight=False)
+    quantiles = ", ".join(f"{name} {short_count(value)}" for name, value in macs_quantiles(space).items())
+    inside = ", ".join(contained(space)) or "none"
+    for line in (
+        f"space {space.name}: {space.size:,} different networks from {len(space.genes)} genes",
+        f"published networks in it: {inside}",
+        f"MACs of {SAMPLES:,} evenly drawn: {quantiles}",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

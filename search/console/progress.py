@@ -1,0 +1,193 @@
+"""What a person sees while a search runs: a live table, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ...evaluate import short_count
+from ...results import Record
+from ...results.text.formatting import count_of
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a search is.
+
+    Attributes:
+        phase: `judging`, `training again`, `baselines` or `checking the front`.
+        done, total: of this phase.
+        doing: what each busy worker does.
+        latest: the trial judged last.
+        best: the most accurate one so far, or that of the highest reward; `best_is` says which.
+        front: the number of networks on the front.
+        epochs: spent and expected, where only the best networks are trained on.
+        rungs: how many networks reached which rung, in words.
+    """
+
+    phase: str
+    done: int
+    total: int
+    infeasible: int = 0
+    repeats: int = 0
+    failed: int = 0
+    doing: tuple[str, ...] = ()
+    latest: Record | None = None
+    best: Record | None = None
+    best_is: str = "most accurate"
+    front: int = 0
+    epochs: tuple[int, int] | None = None
+    rungs: str = ""
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """Done and in all, in what takes the time."""
+        return self.epochs or (self.done, self.total)
+
+
+@dataclass
+class Pace:
+    """The time left, from the pace of this session alone."""
+
+    clock: Clock = time.monotonic
+    phase: str = ""
+    began: float = 0.0
+    first: int = 0
+
+    def seconds_left(self, status: Status) -> float | None:
+        """None as long as nothing of the phase is done."""
+        done, total = status.work
+        if status.phase != self.phase:
+            self.phase, self.began, self.first = status.phase, self.clock(), done
+        if done >= total:
+            return 0.0
+        if done <= self.first:
+            return None
+        return (self.clock() - self.began) / (done - self.first) * (total - done)
+
+
+class Progress(Protocol):
+    """Something that shows a search."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, status: Status) -> None:
+        """Called after every change, and twice a second."""
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+
+
+@dataclass
+class PlainProgress:
+    """A line for every network judged."""
+
+    console: Console
+    pace: Pace = field(default_factory=Pace)
+    shown: tuple[str, int, int] = ("", 0, 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, status: Status) -> None:
+        left = left_in_words(self.pace.seconds_left(status))
+        now = (status.phase, status.done, status.work[0])
+        if now == self.shown:
+            return
+        self.shown = now
+        line = f"{status.phase} {status.done}/{status.total}"
+        if status.latest:
+            line += f": {in_words(status.latest)}; {status.infeasible} infeasible"
+        if status.rungs:
+            line += f"; {status.rungs}"
+        self.say(f"{line}; {left}")
+
+    def say(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class LiveProgress:
+    """A table that is redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.pace = Pace()
+        self.live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.live.stop()
+
+    def show(self, status: Status) -> None:
+        table = Table.grid(padding=(0, 2))
+        table.add_row(status.phase, f"{status.done} of {status.total}")
+        table.add_row("time left", left_in_words(self.pace.seconds_left(status)).removesuffix(" left"))
+        if status.rungs:
+            table.add_row("trained", status.rungs)
+        if status.phase == "judging":
+            table.add_row("not trained", f"{status.infeasible} infeasible, {status.repeats} repeats")
+            if status.failed:
+                table.add_row("failed", str(status.failed))
+            table.add_row("on the front", str(status.front))
+            table.add_row(status.best_is, in_words(status.best) if status.best else "none yet")
+            table.add_row("latest", in_words(status.latest) if status.latest else "none yet")
+        for number, job in enumerate(status.doing, start=1):
+            table.add_row(f"worker {number}", job)
+        bar = Table.grid()
+        bar.add_row(ProgressBar(total=max(1, status.total), completed=status.done, width=60))
+        self.live.update(Group(Text(), bar, table))
+
+    def say(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False)
+
+
+def progress(console: Console) -> Progress:
+    """A live table on a terminal, plain lines elsewhere."""
+    return LiveProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def in_words(record: Record) -> str:
+    """One judged network in a line."""
+    words = [f"trial {record.trial}"]
+    if record.epochs:
+        words.append(count_of(record.epochs, "epoch"))
+    if record.trainings:
+        words.append(f"{100 * record.top1:.1f}% ±{100 * record.images_margin:.1f}")
+    if record.latency:
+        words.append(f"{record.latency.latency_ms:.3g} ms ({record.latency.ratio:.2f}x)")
+    words.append(f"{short_count(record.cost.macs)} MACs")
+    return ", ".join(words)
+
+
+def left_in_words(seconds: float | None) -> str:
+    """`3 min 20 s left` and the like."""
+    if seconds is None:
+        return "estimating the time left"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s left"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s left"
+    return f"{whole // 3600} h {whole % 3600 // 60} min left"

@@ -1,0 +1,103 @@
+"""What a person sees while a network trains: a bar within each epoch, and a line after it."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ...evaluate import Epoch
+from .progress import left_in_words
+
+MUCH_WAITING = 0.1
+
+
+class TrainingProgress:
+    """The progress of one training; on a terminal with a bar.
+
+    Args:
+        epochs: in all.
+        images: shown in an epoch, about.
+        done: epochs that were done before.
+        quiet: shows nothing at all.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        epochs: int,
+        images: int,
+        done: int = 0,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.console, self.epochs, self.quiet, self.clock = console, epochs, quiet, clock
+        self.first = done
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(40),
+            MofNCompleteColumn(),
+            TextColumn("images, {task.fields[pace]:,.0f}/s,"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=images * epochs, completed=images * done, pace=0.0)
+        self.images = images
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        self.began = self.clock()
+        self.begin_epoch(self.first + 1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def begin_epoch(self, epoch: int) -> None:
+        self.epoch, self.shown, self.epoch_began = epoch, 0, self.clock()
+        self.bar.update(self.task, description=f"epoch {epoch}/{self.epochs}")
+
+    def batch(self, images: int) -> None:
+        """So many images more were shown."""
+        self.shown += images
+        self.pace = self.shown / max(self.clock() - self.epoch_began, 1e-9)
+        self.bar.update(self.task, advance=images, pace=self.pace)
+
+    def end_epoch(self, point: Epoch, waited: float = 0.0) -> None:
+        """A line that stays, and the next epoch.
+
+        Args:
+            waited: share of the time that was spent waiting for images; told where it is much.
+        """
+        self.bar.update(self.task, completed=self.images * self.epoch)
+        left = (self.clock() - self.began) / (self.epoch - self.first) * (self.epochs - self.epoch)
+        told = f"epoch {self.epoch}/{self.epochs}: {in_words(point)}"
+        pace = f"{self.pace:,.0f} images/s"
+        if waited >= MUCH_WAITING:
+            pace += f", {waited:.0%} of the time waiting for images"
+        remaining = f"; {left_in_words(left)}" if self.epoch < self.epochs else ""
+        self.say(f"{told}; {pace}{remaining}")
+        if self.epoch < self.epochs:
+            self.begin_epoch(self.epoch + 1)
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def in_words(point: Epoch) -> str:
+    """One epoch in a line."""
+    words = f"train loss {point.train_loss:.3f}"
+    if point.train_top1 is not None:
+        words += f", {100 * point.train_top1:.1f}%"
+    if point.validation_loss is not None and point.validation_top1 is not None:
+        words += f"; validation loss {point.validation_loss:.3f}, {100 * point.validation_top1:.2f}%"
+    return words

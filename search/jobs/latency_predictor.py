@@ -1,0 +1,116 @@
+"""`bneck latency-model`: networks of a space measured, a model fitted to them and judged by others."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from ...evaluate import Goals, Objective, panel_of
+from ...evaluate.latency.backends import latency_backend
+from ...evaluate.latency.meter import LatencyMeter
+from ...evaluate.latency.predictor import LEAST_NETWORKS, LatencyModel, Scores, fit, score
+from ...results.store.settings import for_images
+from ...results.text.latency import setup_lines
+from ...search_space import Architecture, BackendError, RunError, SpaceError, load_space
+from ..commands.front import plain_table, wide_console
+from ..console.progress import Status, progress
+from ..samplers.initial_design import stratified
+from .latency import calibrate
+
+NO_LIMITS = Goals((Objective("latency"),))
+
+
+def refuse_existing(path: Path) -> None:
+    """Make sure that a model can be written.
+
+    Raises:
+        RunError: the file exists, or its folder does not.
+    """
+    if path.exists():
+        raise RunError(f"{path} exists; choose another --out")
+    if not path.parent.is_dir():
+        raise RunError(f"{path} cannot be written: {path.parent} is no folder")
+
+
+def build(
+    space_name: str, backend_name: str, networks: int, held_out: int, threads: int, reference: str, seed: int
+) -> LatencyModel:
+    """A model fitted to some networks of a space, and judged by others; with progress on stderr.
+
+    What was measured stays in the cache, so that a build that was stopped goes on.
+
+    Raises:
+        BackendError: the device does not work, or fails at most networks.
+        SpaceError: the space has too few networks.
+    """
+    space = load_space(space_name)
+    backend = latency_backend(backend_name, threads=threads)
+    panel = panel_of(reference, lambda network: for_images(network, space))
+    meter = LatencyMeter.on(backend, panel)
+    rng = random.Random(seed)
+    drawn = stratified(space, NO_LIMITS, networks + held_out, rng)
+    if len(drawn) < LEAST_NETWORKS + 1:
+        raise SpaceError(f"space {space.name} has {len(drawn)} networks; a model needs {LEAST_NETWORKS + 1}")
+    ratios = _measured(meter, drawn)
+    known = [network for network in drawn if network in ratios]
+    fitted, others = known[held_out:], known[:held_out]
+    model = fit(space.name, meter.setup, fitted, [ratios[network] for network in fitted])
+    return replace(model, held_out=score(model, others, [ratios[network] for network in others]))
+
+
+def _measured(meter: LatencyMeter, networks: list[Architecture]) -> dict[Architecture, float]:
+    ratios: dict[Architecture, float] = {}
+    failures: list[str] = []
+    with progress(Console(stderr=True)) as shown:
+        calibrate(meter, shown)
+        for number, network in enumerate(networks):
+            shown.show(Status("measuring", number, len(networks)))
+            found = meter.measure(network)
+            if found.status == "failed":
+                failures.append(f"{network.key}: {found.error}")
+                shown.say(failures[-1])
+            else:
+                ratios[network] = found.ratio
+            if 2 * len(failures) > len(networks):
+                raise BackendError(f"most networks failed on this device; the last: {failures[-1]}")
+        shown.show(Status("measuring", len(networks), len(networks)))
+    return ratios
+
+
+def print_model(model: LatencyModel) -> None:
+    """What it costs, where, and how well it predicts."""
+    setup = model.setup
+    console = wide_console()
+    lines = [
+        f"latency of space {model.space}, from {len(model.fitted)} networks",
+        *setup_lines(setup),
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    table = plain_table("term", "nanoseconds each", left=("term",))
+    for term, ratio in model.terms.items():
+        table.add_row(term.replace("_", " "), f"{1e6 * ratio * setup.reference_ms:.4g}")
+    console.print(table)
+    console.print(
+        f"channels are counted in steps of {model.vector_width}; "
+        f"9 of 10 networks left out of the fit are within {100 * model.margin:.1f}%",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if model.held_out:
+        print_scores(model.held_out)
+
+
+def print_scores(scores: Scores) -> None:
+    """How well a model does on networks that it was not fitted to."""
+    table = plain_table("held out", "Spearman", "MAPE %", "within 5%", "within 10%", "in the 90% interval")
+    table.add_row(
+        str(scores.networks),
+        "" if scores.spearman is None else f"{scores.spearman:.3f}",
+        f"{100 * scores.mape:.1f}",
+        f"{100 * scores.within_5:.0f}",
+        f"{100 * scores.within_10:.0f}",
+        f"{100 * scores.coverage:.0f}",
+    )
+    wide_console().print(table)

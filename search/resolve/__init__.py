@@ -1,0 +1,1 @@
+"""Names of networks, data sets and devices to values."""

@@ -1,0 +1,1 @@
+"""A search from its creation to its reports."""

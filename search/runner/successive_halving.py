@@ -1,0 +1,143 @@
+"""Which networks are trained on: asynchronous successive halving on the non-dominated rank.
+
+Every network is trained to the lowest rung, and one in `reduction` of those that reached a rung goes on to
+the next, without waiting for the others (Li et al. 2020, arXiv 1810.05934). With several objectives the
+best are told by non-dominated sorting; inside a front an epsilon-net orders them, so that wherever it is
+cut those that go on lie all along it (MO-ASHA: Schmucker et al. 2021, arXiv 2106.12639). Crowding
+distance does not do that: of two neighbours it drops both or none.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...evaluate import Objective
+from ...evaluate.statistics.multi_objective import Array, is_dominated
+from ...results import Record, losses_of
+from ...results.store.fidelities import Rungs
+from ...search_space import GoalError
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A network to train on.
+
+    Attributes:
+        epochs: of the rung that it goes on to, counted from the beginning of its training.
+    """
+
+    record: Record
+    epochs: int
+
+    def __str__(self) -> str:
+        return f"trains trial {self.record.trial} on to {self.epochs} epochs"
+
+
+def parse_epochs(text: str) -> tuple[int, Rungs | None]:
+    """The epochs of a whole training, and its rungs: `16`, `2:16` (2, 4, 8, 16) or `2:16:4` (2, 8, 16).
+
+    After more than half of a training there is no rung but the last, and the first if it is there.
+
+    Raises:
+        GoalError: no whole numbers, or not rising.
+    """
+    parts = text.split(":")
+    if len(parts) > 3 or not all(part.isdecimal() for part in parts):
+        raise _epochs_error("be whole numbers: 16, 2:16 or 2:16:4", text)
+    first, *others = map(int, parts)
+    if first < 1:
+        raise _epochs_error("be at least 1", text)
+    if not others:
+        return first, None
+    last, reduction = others[0], others[1] if len(others) > 1 else 2
+    if last <= first:
+        raise _epochs_error("rise, like 2:16", text)
+    if reduction < 2:
+        raise _epochs_error("let one in 2 or more go on, like 2:16:2", text)
+    rungs = [first]
+    while 2 * rungs[-1] * reduction <= last:
+        rungs.append(rungs[-1] * reduction)
+    return last, Rungs((*rungs, last), reduction)
+
+
+def _epochs_error(wanted: str, text: str) -> GoalError:
+    return GoalError(f"--epochs must {wanted}; got '{text}'")
+
+
+def next_promotion(
+    records: Sequence[Record],
+    rungs: Rungs,
+    objectives: Sequence[Objective],
+    busy: Collection[str] = (),
+) -> Promotion | None:
+    """The best network that is due to be trained on, from the highest rung where there is one.
+
+    Args:
+        records: all that reached a rung.
+        busy: keys of those that are being trained on.
+    """
+    for rung, above in reversed(rungs.steps):
+        reached = [record for record in records if rung in record.at_rungs]
+        best = _ranked(reached, rung, objectives)[: len(reached) // rungs.reduction]
+        for record in best:
+            if _may_go_on(record, rung, busy):
+                return Promotion(record, above)
+    return None
+
+
+def last_promotion(
+    records: Sequence[Record], rungs: Rungs, objectives: Sequence[Objective]
+) -> Promotion | None:
+    """The best of the highest rung, due or not, as long as no network was trained to the end."""
+    if any(rungs.last in record.at_rungs for record in records):
+        return None
+    for rung, above in reversed(rungs.steps):
+        reached = [record for record in records if rung in record.at_rungs]
+        for record in _ranked(reached, rung, objectives):
+            if _may_go_on(record, rung):
+                return Promotion(record, above)
+    return None
+
+
+def by_rank(losses: Array) -> list[int]:
+    """The places of the rows from the best to the worst.
+
+    Front by front; inside a front the best in the first column, then each time the one farthest from all
+    before, with every column from 0 to 1. Equals in the order given.
+
+    Args:
+        losses: `n x m`, lower is better, finite.
+    """
+    left, order = np.ones(len(losses), dtype=np.bool_), list[int]()
+    while left.any():
+        front = left.copy()
+        front[left] = ~is_dominated(losses[left])
+        order += _spread(losses, np.flatnonzero(front))
+        left &= ~front
+    return order
+
+
+def _spread(losses: Array, places: NDArray[np.intp]) -> list[int]:
+    rows = losses[places]
+    span = np.ptp(rows, axis=0)
+    scaled = (rows - rows.min(0)) / np.where(span > 0, span, 1.0)
+    chosen = [int(np.lexsort(rows.T[::-1])[0])]
+    apart = np.linalg.norm(scaled - scaled[chosen[0]], axis=1)
+    while len(chosen) < len(rows):
+        apart[chosen[-1]] = -1.0
+        chosen.append(int(apart.argmax()))
+        apart = np.minimum(apart, np.linalg.norm(scaled - scaled[chosen[-1]], axis=1))
+    return [int(places[each]) for each in chosen]
+
+
+def _ranked(reached: Sequence[Record], rung: int, objectives: Sequence[Objective]) -> list[Record]:
+    if not reached:
+        return []
+    losses = np.array([losses_of(record.after(rung), objectives) for record in reached])
+    return [reached[place] for place in by_rank(losses)]
+
+
+def _may_go_on(record: Record, rung: int, busy: Collection[str] = ()) -> bool:
+    return record.epochs == rung and record.key not in busy and not record.error

@@ -1,0 +1,1 @@
+"""Samplers: bneck's own and Optuna's, by name."""

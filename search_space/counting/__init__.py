@@ -1,0 +1,1 @@
+"""Exact size of a space, and uniform draws from its feasible networks."""

@@ -1,0 +1,1 @@
+"""Search spaces and architectures as YAML files."""

@@ -1,0 +1,63 @@
+"""Flat dataclasses from a mapping of a file, every value checked by its type hint."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from .yaml_nodes import Entry, parse_file
+
+T = TypeVar("T")
+
+
+def read_flat(kind: type[T], entry: Entry, optional: Collection[str] = ()) -> T:
+    """A dataclass whose fields are the keys of the mapping.
+
+    Args:
+        optional: fields that may be left out, and then have their default.
+    Raises:
+        FileFormatError: names file, line, key, value and what would work.
+    """
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    given = entry.mapping([name for name in names if name not in optional], optional)
+    values = {name: read_as(hints[name], item) for name, item in given.items()}
+    with entry.placed():
+        return kind(**values)
+
+
+def read_versioned(kind: type[T], path: Path, form: str, readers: Mapping[str, Callable[[Entry], Any]]) -> T:
+    """A dataclass from a file of its own: fields that are dataclasses by a reader, the others by their type.
+
+    Raises:
+        FileFormatError: names file, line, key, value and what would work.
+    """
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    given = parse_file(path).versioned(form, names)
+    values = {
+        name: readers[name](given[name]) if name in readers else read_as(hints[name], given[name])
+        for name in names
+    }
+    return kind(**values)
+
+
+def read_as(hint: Any, entry: Entry) -> Any:
+    """One value of a type: int, float, str, bool, or a union, tuple, mapping or literal of them.
+
+    What a literal allows is left to the dataclass, whose message names the field.
+    """
+    arguments = get_args(hint)
+    origin = get_origin(hint)
+    if NoneType in arguments:
+        (other,) = (argument for argument in arguments if argument is not NoneType)
+        return None if entry.value is None else read_as(other, entry)
+    if origin is tuple:
+        return tuple(read_as(arguments[0], item) for item in entry.items())
+    if origin is Mapping:
+        items = entry.mapping((), entry.value if isinstance(entry.value, dict) else ())
+        return {key: read_as(arguments[1], item) for key, item in items.items()}
+    if origin is Literal:
+        return entry.text()
+    return {int: entry.integer, float: entry.number, str: entry.text, bool: entry.flag}[hint]()

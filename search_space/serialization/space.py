@@ -1,0 +1,99 @@
+"""Search spaces as YAML files, and the presets that come with bneck."""
+
+from dataclasses import fields
+from importlib.resources import files
+from typing import Any
+
+from ..space import BLOCK_GENES, HeadChoices, SearchSpace, StageChoices, StemChoices
+from .yaml_nodes import Entry, parse_named
+
+FORMAT = "space/1"
+PRESETS = ("tiny", "mobile", "mobile-small", "mobile-32")
+
+
+def load_space(name_or_path: str) -> SearchSpace:
+    """A preset by its name, or a YAML file.
+
+    Raises:
+        UnknownNameError: neither a preset nor a file.
+        FileFormatError: names file, line, key, value and what would work.
+    """
+    return read_space(parse_named("space", name_or_path, PRESETS, preset_yaml))
+
+
+def preset_yaml(name: str) -> str:
+    """The file behind a preset, to start an own space from."""
+    return files(__package__).joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def read_space(entry: Entry) -> SearchSpace:
+    """A space from a parsed file."""
+    required = ("name", "resolution_px", "stem", "stages", "head")
+    given = entry.versioned(FORMAT, required, ("image_channels", "classes"))
+    with entry.placed():
+        return SearchSpace(
+            name=given["name"].text(),
+            resolution_px=given["resolution_px"].choices(Entry.integer),
+            stem=_read_stem(given["stem"]),
+            stages=tuple(_read_stage(item) for item in given["stages"].items()),
+            head=_read_head(given["head"]),
+            image_channels=given["image_channels"].integer() if "image_channels" in given else 3,
+            classes=given["classes"].integer() if "classes" in given else 1000,
+        )
+
+
+_READERS: dict[str, Any] = {
+    "activation": Entry.text,
+    "attention": Entry.text,
+    "squeeze": Entry.text,
+    "expansion": Entry.number,
+}
+
+
+def _read_choices(entry: Entry, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
+    given = entry.mapping(required, optional)
+    return {
+        name: item.choices(_READERS.get(name, Entry.integer))
+        for name, item in given.items()
+        if name != "shared"
+    }
+
+
+def _read_stem(entry: Entry) -> StemChoices:
+    with entry.placed():
+        return StemChoices(**_read_choices(entry, ("out",), ("activation", "kernel", "stride")))
+
+
+def _read_head(entry: Entry) -> HeadChoices:
+    with entry.placed():
+        return HeadChoices(**_read_choices(entry, ("features",), ("hidden", "activation")))
+
+
+def _read_stage(entry: Entry) -> StageChoices:
+    required = ("out", "kernel", "expansion")
+    optional = tuple(field.name for field in fields(StageChoices) if field.name not in required)
+    choices = _read_choices(entry, required, optional)
+    shared = entry.value.get("shared")
+    if shared is not None:
+        everything = shared.value == "all"
+        choices["shared"] = BLOCK_GENES if everything else tuple(item.text() for item in shared.items())
+    with entry.placed():
+        return StageChoices(**choices)
+
+
+def space_to_dict(space: SearchSpace) -> dict[str, Any]:
+    """The versioned form that files hold; `read_space` turns it back."""
+
+    def table(choices: Any) -> dict[str, list[Any]]:
+        return {field.name: list(getattr(choices, field.name)) for field in fields(choices)}
+
+    return {
+        "bneck": FORMAT,
+        "name": space.name,
+        "resolution_px": list(space.resolution_px),
+        "image_channels": space.image_channels,
+        "classes": space.classes,
+        "stem": table(space.stem),
+        "stages": [table(stage) for stage in space.stages],
+        "head": table(space.head),
+    }

@@ -1,0 +1,230 @@
+"""A parsed YAML or JSON file in which every value knows its place, for exact errors.
+
+Scalars follow YAML 1.2: `no` and `12:30` stay strings, `1e-3` is a number.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from ..errors import BneckError, FieldError, FileFormatError, UnknownNameError
+
+T = TypeVar("T")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of a file.
+
+    Attributes:
+        value: a scalar, a list of entries, or a dict of entries.
+        source: the file's name.
+        line: counted from 1; of the key, where the value has one.
+        path: such as `blocks[2].kernel`; empty for the whole file.
+    """
+
+    value: Any
+    source: str
+    line: int
+    path: str
+
+    def error(self, problem: str) -> FileFormatError:
+        place = f"{self.source}:{self.line}: " + (f"{self.path}: " if self.path else "")
+        return FileFormatError(place + problem)
+
+    def mapping(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "Entry"]:
+        """The entries of a mapping; a missing or an unknown key is an error."""
+        if not isinstance(self.value, dict):
+            raise self.error(f"must be a mapping with {', '.join(required)}, got {self.shown}")
+        known = [*required, *optional]
+        for key, entry in self.value.items():
+            if key not in known:
+                raise entry.error(f"unknown key; known here: {', '.join(known)}")
+        for key in required:
+            if key not in self.value:
+                raise self.error(f"'{key}' is missing")
+        return dict(self.value)
+
+    def versioned(
+        self, form: str, required: Collection[str], optional: Collection[str] = ()
+    ) -> dict[str, "Entry"]:
+        """The entries of a mapping whose key `bneck` names this form; that is looked at first."""
+        found = self.value.get("bneck") if isinstance(self.value, dict) else None
+        if found is not None and found.value != form:
+            raise found.error(f"must be {form}, got {found.shown}")
+        return self.mapping(("bneck", *required), optional)
+
+    def items(self) -> list["Entry"]:
+        """The entries of a list."""
+        if not isinstance(self.value, list):
+            raise self.error(f"must be a list, got {self.shown}")
+        return self.value
+
+    def integer(self, least: int | None = None) -> int:
+        if not isinstance(self.value, int) or isinstance(self.value, bool):
+            raise self.error(f"must be a whole number, got {self.shown}")
+        if least is not None and self.value < least:
+            raise self.error(f"must be at least {least}, got {self.shown}")
+        return self.value
+
+    def number(self) -> float:
+        if not isinstance(self.value, int | float) or isinstance(self.value, bool):
+            raise self.error(f"must be a number, got {self.shown}")
+        return self.value
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.error(f"must be text, got {self.shown}")
+        return self.value
+
+    def flag(self) -> bool:
+        if not isinstance(self.value, bool):
+            raise self.error(f"must be true or false, got {self.shown}")
+        return self.value
+
+    def choices(self, read: Callable[["Entry"], T]) -> tuple[T, ...]:
+        """A list of different values, or one value alone."""
+        entries = self.items() if isinstance(self.value, list) else [self]
+        values = tuple(read(entry) for entry in entries)
+        if not values:
+            raise self.error("must hold at least one choice")
+        if len(set(values)) < len(values):
+            raise self.error(f"holds a choice twice: {self.shown}")
+        return values
+
+    @property
+    def shown(self) -> str:
+        return str(self.plain())
+
+    def plain(self) -> Any:
+        """The value without its places."""
+        if isinstance(self.value, dict):
+            return {key: entry.plain() for key, entry in self.value.items()}
+        if isinstance(self.value, list):
+            return [entry.plain() for entry in self.value]
+        return self.value
+
+    @contextmanager
+    def placed(self) -> Iterator[None]:
+        """Turn errors of a value's constructor into errors of this place."""
+        try:
+            yield
+        except FileFormatError:
+            raise
+        except FieldError as error:
+            at = self.value.get(error.field, self) if isinstance(self.value, dict) else self
+            raise Entry(None, self.source, at.line, self.path).error(str(error)) from None
+        except BneckError as error:
+            raise self.error(str(error)) from None
+
+
+def parse(text: str, source: str) -> Entry:
+    """Read YAML (JSON is a part of it).
+
+    Raises:
+        FileFormatError: the text is no YAML, or holds a key twice.
+    """
+    try:
+        node = yaml.compose(text.expandtabs() if source.endswith(".json") else text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        raise FileFormatError(f"{source}: is nested too deeply") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise FileFormatError(f"{source}:{line}: no valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise FileFormatError(f"{source}: no valid YAML: {error}") from None
+    if node is None:
+        raise FileFormatError(f"{source}: is empty")
+    return _entry(node, source, "", node.start_mark.line + 1, ())
+
+
+def parse_file(path: Path) -> Entry:
+    """Read a YAML or JSON file.
+
+    Raises:
+        FileFormatError: the file is missing, unreadable or broken.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+        raise FileFormatError(f"{path}: cannot be read: {reason}") from None
+    return parse(text, str(path))
+
+
+def parse_named(kind: str, words: str, presets: Collection[str], text_of: Callable[[str], str]) -> Entry:
+    """Read a preset by its name, or a file.
+
+    Args:
+        kind: what it is, for the message.
+        text_of: the file behind a preset.
+    Raises:
+        UnknownNameError: neither a preset nor a file.
+        FileFormatError: the file is missing, unreadable or broken.
+    """
+    if words in presets:
+        return parse(text_of(words), f"{words}.yaml")
+    path = Path(words)
+    if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json"):
+        raise UnknownNameError(kind, words, presets)
+    return parse_file(path)
+
+
+def dump(value: Any) -> str:
+    """YAML that `parse` reads back as it was: strings that look like numbers are quoted."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = None if _scalar(text) is text else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _entry(node: yaml.Node, source: str, path: str, line: int, around: tuple[yaml.Node, ...]) -> Entry:
+    if node in around:
+        raise Entry(None, source, line, path).error("refers to what it is part of")
+    around = (*around, node)
+    value: Any
+    if isinstance(node, yaml.MappingNode):
+        value = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            below = f"{path}.{key}" if path else key
+            key_line = key_node.start_mark.line + 1
+            if key in value:
+                raise Entry(None, source, key_line, below).error("stands here twice")
+            value[key] = _entry(value_node, source, below, key_line, around)
+    elif isinstance(node, yaml.SequenceNode):
+        value = [
+            _entry(item, source, f"{path}[{number}]", item.start_mark.line + 1, around)
+            for number, item in enumerate(node.value, start=1)
+        ]
+    else:
+        quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
+        value = node.value if quoted else _scalar(node.value)
+    return Entry(value, source, line, path)
+
+
+def _scalar(text: str) -> Any:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text

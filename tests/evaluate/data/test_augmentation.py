@@ -1,0 +1,210 @@
+"""Augmentation by name: the names, what follows from a seed, and what mixing does to labels."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from bneck.evaluate.data.augmentation import (
+    AUGMENTATIONS,
+    NO_AUGMENTATION,
+    Augmentation,
+    Mix,
+    Policy,
+    draw_seeds,
+    mixed,
+    parse_augmentation,
+    with_erasing,
+    with_policy,
+)
+from bneck.search_space.errors import GoalError, UnknownNameError
+
+POLICIES: tuple[Policy, ...] = ("autoaugment", "randaugment", "trivialaugment")
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def seeds_of(count: int, augmentation: Augmentation, seed: int = 0) -> Tensor:
+    return draw_seeds(count, augmentation, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("none", NO_AUGMENTATION),
+        ("flip-crop", Augmentation(flip_crop=True)),
+        (
+            "flip-crop+trivialaugment+cutmix",
+            Augmentation(flip_crop=True, policy="trivialaugment", mixes=("cutmix",)),
+        ),
+        ("cutmix + mixup+random-erase", Augmentation(random_erase=True, mixes=("mixup", "cutmix"))),
+    ],
+)
+def test_names_are_joined_in_any_order(text: str, meant: Augmentation) -> None:
+    assert parse_augmentation(text) == meant
+
+
+def test_every_name_alone_is_something_of_its_own() -> None:
+    assert len({parse_augmentation(name) for name in AUGMENTATIONS}) == len(AUGMENTATIONS) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mixup+flip-crop+mixup", "augmentation 'mixup+flip-crop+mixup': mixup is there twice; name it once"),
+        (
+            "randaugment+autoaugment",
+            "augmentation 'randaugment+autoaugment': autoaugment and randaugment exclude each other; "
+            "keep one",
+        ),
+        (
+            "none+mixup",
+            "augmentation 'none+mixup': none stands alone; leave out none or the others",
+        ),
+    ],
+)
+def test_what_makes_no_sense_together_is_refused(text: str, message: str) -> None:
+    with pytest.raises(GoalError) as caught:
+        parse_augmentation(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "near"), [("cutmx", "cutmix"), ("flip-crop+randaug", "randaugment"), ("", "none")]
+)
+def test_an_unknown_name_gets_the_nearest_ones(text: str, near: str) -> None:
+    with pytest.raises(
+        UnknownNameError, match=f"^unknown augmentation '{text.split('+')[-1]}'; nearest: .*{near}"
+    ):
+        parse_augmentation(text)
+
+
+def test_a_recipe_is_read_without_torch() -> None:
+    code = (
+        "import sys, bneck.evaluate.data.augmentation as augment;"
+        "augment.parse_augmentation('mixup'); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(("side", "channels"), [(12, 1), (12, 3), (70, 1)])
+def test_policies_change_images_but_neither_kind_nor_size(policy: Policy, side: int, channels: int) -> None:
+    # 60 images meet nearly every operation, also those of colour on a grey one.
+    augmentation, pixels = Augmentation(policy=policy), noise(60, side, side, channels)
+    changed = with_policy(pixels, augmentation, seeds_of(60, augmentation))
+    assert (changed.shape, changed.dtype) == (pixels.shape, torch.uint8)
+    different = (changed != pixels).flatten(1).any(1).sum()
+    assert different > 20
+
+
+def test_autoaugment_has_a_policy_for_small_and_one_for_large_images() -> None:
+    from torchvision.transforms import v2
+
+    augmentation = Augmentation(policy="autoaugment")
+    for side, learnt_on in ((64, v2.AutoAugmentPolicy.CIFAR10), (65, v2.AutoAugmentPolicy.IMAGENET)):
+        pixels, seeds = noise(12, side, side, 3), seeds_of(12, augmentation)
+        with torch.random.fork_rng(devices=[]):
+            expected = []
+            for image, seed in zip(pixels, seeds[:, 0].tolist(), strict=True):
+                torch.manual_seed(seed)
+                expected.append(v2.AutoAugment(learnt_on)(image.permute(2, 0, 1)).permute(1, 2, 0))
+        assert with_policy(pixels, augmentation, seeds).equal(torch.stack(expected))
+
+
+def test_images_follow_from_their_own_seeds_and_torch_does_not_notice() -> None:
+    augmentation = Augmentation(policy="trivialaugment", random_erase=True)
+    pixels, seeds = noise(12, 16, 16, 3), seeds_of(12, augmentation)
+    before = torch.get_rng_state()
+    changed = with_policy(pixels, augmentation, seeds)
+    erased = with_erasing(pixels.float(), augmentation, seeds)
+    assert torch.get_rng_state().equal(before)
+    torch.rand(1)
+    odd = slice(1, None, 2)
+    assert with_policy(pixels[odd], augmentation, seeds[odd]).equal(changed[odd])
+    assert with_erasing(pixels[odd].float(), augmentation, seeds[odd]).equal(erased[odd])
+
+
+def test_policy_and_erasing_have_seeds_of_their_own() -> None:
+    augmentation = Augmentation(policy="randaugment", random_erase=True)
+    pixels, seeds = noise(20, 16, 16, 3), seeds_of(20, augmentation)
+    for column, stays in ((0, with_erasing), (1, with_policy)):
+        others = seeds.clone()
+        others[:, column] = 0
+        images = pixels.float() if stays is with_erasing else pixels
+        assert stays(images, augmentation, others).equal(stays(images, augmentation, seeds))
+    assert not seeds[:, 0].equal(seeds[:, 1])
+
+
+def test_seeds_are_only_drawn_where_they_are_needed() -> None:
+    source = torch.Generator().manual_seed(0)
+    before = source.get_state()
+    draw_seeds(4, Augmentation(flip_crop=True, mixes=("mixup",)), source)
+    assert source.get_state().equal(before)
+    draw_seeds(4, Augmentation(random_erase=True), source)
+    assert not source.get_state().equal(before)
+
+
+def test_one_of_five_images_loses_a_rectangle() -> None:
+    augmentation = Augmentation(random_erase=True)
+    images = torch.ones(500, 3, 20, 20).contiguous(memory_format=torch.channels_last)
+    erased = with_erasing(images, augmentation, seeds_of(500, augmentation))
+    assert images.min() == 1, "the images handed in stay"
+    assert erased.is_contiguous(memory_format=torch.channels_last)
+    gone = erased[:, 0] == 0
+    hit = gone.flatten(1).any(1)
+    # 500 throws at 1 in 5: 100, and five standard deviations are 45.
+    assert abs(int(hit.sum()) - 100) < 45
+    for image in gone[hit]:
+        rows, columns = image.any(1), image.any(0)
+        assert image.sum() == rows.sum() * columns.sum(), "a full rectangle"
+        assert 0.01 < image.float().mean() < 0.36
+    assert gone[hit].equal((erased[hit] == 0).all(1)), "all channels alike"
+
+
+def blended(augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
+    """Four images, of which the k-th has pixels k and label k."""
+    images = torch.arange(4.0)[:, None, None, None].expand(4, 3, 8, 8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return mixed(images, torch.arange(4), 5, augmentation)
+
+
+@pytest.mark.parametrize("mixes", [("mixup",), ("cutmix",), ("mixup", "cutmix")])
+def test_labels_are_blended_as_the_images_are(mixes: tuple[Mix, ...]) -> None:
+    augmentation = Augmentation(mixes=mixes)
+    partly = 0
+    for seed in range(20):
+        images, shares = blended(augmentation, seed)
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(shares.sum(1), torch.ones(4))
+        # Pixels are their labels, so the mean pixel is the mean label.
+        torch.testing.assert_close(images.mean((1, 2, 3)), shares @ torch.arange(5.0))
+        partly += bool(((shares > 0.01) & (shares < 0.99)).any())
+    assert partly > 5
+
+
+def test_mixup_blends_every_pixel_and_cutmix_moves_whole_ones() -> None:
+    def whole_pixels(mix: str) -> bool:
+        images = torch.stack([blended(Augmentation(mixes=(mix,)), seed)[0] for seed in range(10)])  # type: ignore[arg-type]
+        return images.equal(images.round())
+
+    assert not whole_pixels("mixup")
+    assert whole_pixels("cutmix")
+
+
+def test_of_two_mixes_now_one_and_now_the_other_is_taken() -> None:
+    both = [blended(Augmentation(mixes=("mixup", "cutmix")), seed)[0] for seed in range(30)]
+    whole = sum(images.equal(images.round()) for images in both)
+    assert 5 < whole < 25
+
+
+def test_without_mixes_images_and_labels_are_handed_back() -> None:
+    images, labels = torch.ones(2, 3, 4, 4), torch.tensor([0, 1])
+    same_images, same_labels = mixed(images, labels, 2, Augmentation(flip_crop=True))
+    assert same_images is images
+    assert same_labels is labels

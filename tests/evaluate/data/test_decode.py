@@ -1,0 +1,185 @@
+"""One image file: whatever it holds becomes upright 8-bit RGB, or is refused for a reason."""
+
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bneck.evaluate.data.decode import UnreadableImageError, read_picture, whole
+
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def saved(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def pixel(path: Path, place: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
+    image = read_picture(path, whole).image
+    assert image.mode == "RGB"
+    found = image.getpixel(place)
+    assert isinstance(found, tuple)
+    return tuple(int(value) for value in found)
+
+
+def reason_of(path: Path) -> str:
+    with pytest.raises(UnreadableImageError) as caught:
+        read_picture(path, whole)
+    assert str(caught.value) == f"{path}: {caught.value.reason}; remove or replace it"
+    assert caught.value.path == path
+    return caught.value.reason
+
+
+def test_grey_and_black_and_white_become_colour(tmp_path: Path) -> None:
+    assert pixel(saved(Image.new("L", (2, 2), 77), tmp_path / "grey.png")) == (77, 77, 77)
+    assert pixel(saved(Image.new("1", (2, 2), 1), tmp_path / "bit.png")) == WHITE
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    # No ink is white; full magenta and yellow are red.
+    assert min(pixel(saved(Image.new("CMYK", (8, 8), (0, 0, 0, 0)), tmp_path / "none.jpg"))) > 250
+    red = pixel(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), tmp_path / "red.jpg"))
+    assert np.abs(np.subtract(red, RED)).max() < 6
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_transparent_becomes_white(mode: str, tmp_path: Path) -> None:
+    image = Image.new(mode, (3, 1))
+    colour = RED if mode == "RGBA" else (0,)
+    for place, opacity in enumerate((0, 255, 127)):
+        image.putpixel((place, 0), (*colour, opacity))
+    path = saved(image, tmp_path / "image.png")
+    assert pixel(path) == WHITE
+    assert pixel(path, (1, 0)) == (RED if mode == "RGBA" else (0, 0, 0))
+    # Half of white and half of the colour: 255 * 128/255 = 128.
+    half = np.array(pixel(path, (2, 0)))
+    assert np.abs(half - ((255, 128, 128) if mode == "RGBA" else 128)).max() <= 1
+
+
+def test_palettes_are_looked_up_and_may_have_a_transparent_entry(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([*RED, *BLUE])
+    image.putpixel((1, 0), 1)
+    opaque = saved(image, tmp_path / "opaque.png")
+    assert [pixel(opaque), pixel(opaque, (1, 0))] == [RED, BLUE]
+    for name, transparency in (("one", 1), ("bytes", b"\xff\x00")):
+        path = saved(image, tmp_path / f"{name}.png", transparency=transparency)
+        assert [pixel(path), pixel(path, (1, 0))] == [RED, WHITE]
+
+
+def test_a_colour_declared_transparent_becomes_white(tmp_path: Path) -> None:
+    image = Image.new("RGB", (2, 1), RED)
+    image.putpixel((1, 0), BLUE)
+    path = saved(image, tmp_path / "image.png", transparency=BLUE)
+    assert [pixel(path), pixel(path, (1, 0))] == [RED, WHITE]
+
+
+@pytest.mark.parametrize("suffix", ["png", "pgm", "tif"])
+def test_16_bit_grey_is_scaled_and_not_clipped(suffix: str, tmp_path: Path) -> None:
+    values = np.array([[0, 256, 30_000, 65_535]], np.uint16)
+    path = saved(Image.fromarray(values), tmp_path / f"image.{suffix}")
+    # 30,000 / 256 = 117.2
+    assert [pixel(path, (place, 0))[0] for place in range(4)] == [0, 1, 117, 255]
+
+
+@pytest.mark.parametrize(("kind", "told"), [(np.float32, "float"), (np.int32, "integer")])
+def test_pixels_of_32_bits_are_refused_by_name(kind: type, told: str, tmp_path: Path) -> None:
+    path = saved(Image.fromarray(np.ones((4, 4), kind)), tmp_path / "image.tif")
+    assert reason_of(path) == f"32-bit {told} pixels"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_as_the_camera_was_held(orientation: int, tmp_path: Path) -> None:
+    from PIL import ImageOps
+
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(Image.fromarray(pixels), tmp_path / "image.png", exif=exif)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    assert np.array_equal(np.asarray(read_picture(path, whole).image), expected)
+    assert (orientation == 1) == np.array_equal(expected, pixels)
+
+
+def test_a_wrong_orientation_is_none(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 77
+    assert pixel(saved(Image.new("RGB", (2, 2), RED), tmp_path / "image.png", exif=exif)) == RED
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp", "bmp"])
+def test_a_file_cut_short_is_unreadable(suffix: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    path = saved(Image.fromarray(pixels), tmp_path / f"image.{suffix}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    said = reason_of(path)
+    if suffix in ("jpg", "png"):
+        assert said == "truncated"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"\xff\xd8\xff\xe0"], ids=["empty", "html", "a beginning"]
+)
+def test_what_is_no_image_is_unreadable(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "image.jpg"
+    path.write_bytes(content)
+    assert reason_of(path) == "not an image"
+
+
+def test_broken_bytes_in_a_png_are_unreadable(tmp_path: Path) -> None:
+    path = saved(Image.new("RGB", (50, 50), RED), tmp_path / "image.png")
+    content = bytearray(path.read_bytes())
+    for offset in range(8, len(content)):
+        broken = content.copy()
+        broken[offset] ^= 0xFF
+        path.write_bytes(bytes(broken))
+        try:
+            read_picture(path, whole)  # some bytes do not matter
+        except UnreadableImageError as error:
+            assert "\n" not in error.reason
+
+
+def test_a_missing_file_is_told_as_the_system_does(tmp_path: Path) -> None:
+    assert reason_of(tmp_path / "none.jpg") == "no such file or directory"
+
+
+def test_an_image_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(Image.new("RGB", (30, 30)), tmp_path / "image.png")
+    for most, refused in ((900, False), (800, True), (400, True)):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+        if refused:
+            assert reason_of(path) == "too many pixels"
+        else:
+            read_picture(path, whole)
+
+
+@pytest.mark.parametrize(("allowed", "times"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (20, 8)])
+def test_a_jpeg_is_read_smaller_where_that_is_enough(allowed: int, times: int, tmp_path: Path) -> None:
+    path = saved(Image.new("RGB", (403, 240), RED), tmp_path / "image.jpg")
+    picture = read_picture(path, lambda height, width: allowed if (height, width) == (240, 403) else 1)
+    assert (picture.width, picture.height, picture.times) == (403, 240, times)
+    # The last column is whole even where it covers less: 403 / 8 = 50.4.
+    assert picture.image.size == (ceil(403 / times), 240 / times)
+
+
+@pytest.mark.parametrize(("width", "times"), [(400, 2), (403, 1)])
+def test_a_jpeg_on_its_side_is_read_smaller_where_its_blocks_are_full(
+    width: int, times: int, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(Image.new("RGB", (width, 240), RED), tmp_path / "image.jpg", exif=exif)
+    picture = read_picture(path, lambda height, of_upright: 2 if (height, of_upright) == (width, 240) else 1)
+    assert (picture.width, picture.height, picture.times) == (240, width, times)
+    assert picture.image.size == (240 // times, width // times)
+
+
+def test_other_formats_are_read_whole(tmp_path: Path) -> None:
+    picture = read_picture(saved(Image.new("RGB", (80, 80)), tmp_path / "image.png"), lambda *size: 8)
+    assert (picture.image.size, picture.times) == ((80, 80), 1)

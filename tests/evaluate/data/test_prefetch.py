@@ -1,0 +1,95 @@
+"""Work ahead of its use: in order, bounded, and without a thread left behind."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bneck.evaluate.data.prefetch import BATCHES_AHEAD, read_ahead
+
+Batch = tuple[int, list[Callable[[], int]]]
+
+
+def squares(batches: int, of_each: int, taken: list[int] | None = None) -> Iterator[Batch]:
+    for number in range(batches):
+        if taken is not None:
+            taken.append(number)
+        yield number, [lambda value=value: value**2 for value in range(number, number + of_each)]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_batches_and_results_come_in_order(workers: int) -> None:
+    expected = [(number, [value**2 for value in range(number, number + 3)]) for number in range(10)]
+    assert list(read_ahead(squares(10, 3), workers)) == expected
+
+
+@pytest.mark.parametrize("batches", [0, 1, 2, 3])
+def test_few_batches_are_all_handed_out(batches: int) -> None:
+    assert [told for told, _ in read_ahead(squares(batches, 2), 2)] == list(range(batches))
+
+
+def test_an_empty_batch_is_a_batch() -> None:
+    assert list(read_ahead(iter([(7, [])]), 1)) == [(7, [])]
+
+
+def test_no_more_than_two_batches_are_ahead() -> None:
+    taken: list[int] = []
+    for told, _ in read_ahead(squares(10, 2, taken), 2):
+        assert taken[-1] == min(9, told + BATCHES_AHEAD)
+
+
+def test_threads_work_while_the_caller_does_something_else() -> None:
+    done = threading.Event()
+
+    def finish() -> int:
+        done.set()
+        return 1
+
+    later: list[Batch] = [(0, [lambda: 0]), (1, [finish])]
+    results = read_ahead(later, 1)
+    next(results)
+    assert done.wait(5), "the second batch is read though nobody asked for it"
+    assert list(results) == [(1, [1])]
+
+
+def test_an_error_in_a_thread_is_raised_where_the_results_are_used() -> None:
+    def fails() -> int:
+        raise OSError("disk on fire")
+
+    before = threading.active_count()
+    results = read_ahead(iter([(0, [lambda: 0]), (1, [fails]), (2, [lambda: 2])]), 2)
+    assert next(results) == (0, [0])
+    with pytest.raises(OSError, match="disk on fire"):
+        next(results)
+    assert threading.active_count() == before
+
+
+def test_an_error_in_what_makes_the_batches_ends_the_threads_too() -> None:
+    def batches() -> Iterator[Batch]:
+        yield 0, [lambda: 0]
+        raise ValueError("no more")
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="no more"):
+        list(read_ahead(batches(), 2))
+    assert threading.active_count() == before
+
+
+def test_closing_early_ends_the_threads_and_drops_what_waits() -> None:
+    calls: list[int] = []
+
+    def slow(value: int) -> int:
+        time.sleep(0.01)
+        calls.append(value)
+        return value
+
+    before = threading.active_count()
+    results = read_ahead(((number, [lambda: slow(0)] * 50) for number in range(3)), 2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+    read = len(calls)
+    assert read < 60, "of 100 that waited only those under way were finished"
+    time.sleep(0.03)
+    assert len(calls) == read

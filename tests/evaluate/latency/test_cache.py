@@ -1,0 +1,317 @@
+"""What is known of latencies from before, and that nothing of it can stand in the way."""
+
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bneck.evaluate import Calibration, Device, Latency, Panel
+from bneck.evaluate.latency.cache import LatencyCache, cache_folder
+
+from ...search_space.helpers import TOY
+from ..example_setup import CALIBRATION, DEVICE, PANEL
+
+LATENCY = Latency(0.75, 0.5, 1.25, 6.0, "noisy", "CPU time", 42, 1.5, 0.25, DEVICE.key, "measured", "none")
+OTHER_DEVICES: dict[str, Any] = {
+    "backend": "torch",
+    "runtime": "none 2",
+    "processor": "another machine",
+    "features": "avx2",
+    "threads": 2,
+    "dtype": "fp16",
+    "layout": "NHWC",
+    "batch": 8,
+    "system": "Linux arm64",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BNECK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def cache(folder: Path) -> LatencyCache:
+    return LatencyCache.at(DEVICE, PANEL)
+
+
+def changed(file: Path, **changes: Any) -> None:
+    """A file with other values; None takes one out."""
+    known = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({name: value for name, value in known.items() if value is not None}))
+
+
+# There and back
+
+
+def test_a_latency_comes_back_as_it_was_kept(cache: LatencyCache) -> None:
+    assert cache.latency(TOY.key, CALIBRATION) is None
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    assert cache.latency(TOY.key, CALIBRATION) == LATENCY
+    assert cache.latency(replace(TOY, classes=3).key, CALIBRATION) is None
+
+
+def test_a_calibration_comes_back_as_it_was_kept(cache: LatencyCache) -> None:
+    assert cache.calibration() is None
+    cache.keep_calibration(CALIBRATION)
+    assert cache.calibration() == CALIBRATION
+
+
+def test_every_number_comes_back_to_the_bit(cache: LatencyCache) -> None:
+    numbers = replace(LATENCY, ratio=1 / 3, ratio_low=1e-22, ratio_high=0.1 + 0.2, latency_ms=1e300)
+    cache.keep(TOY.key, numbers, CALIBRATION)
+    assert cache.latency(TOY.key, CALIBRATION) == numbers
+
+
+def test_another_process_finds_what_was_kept(cache: LatencyCache) -> None:
+    cache.keep_calibration(CALIBRATION)
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    again = LatencyCache.at(replace(DEVICE), Panel(PANEL.unit, dict(PANEL.networks)))
+    assert again.calibration() == CALIBRATION
+    assert again.latency(TOY.key, CALIBRATION) == LATENCY
+
+
+def test_what_is_kept_again_takes_the_place_of_what_was(cache: LatencyCache) -> None:
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.keep(TOY.key, replace(LATENCY, ratio=9.0), CALIBRATION)
+    found = cache.latency(TOY.key, CALIBRATION)
+    assert found is not None
+    assert found.ratio == 9
+
+
+def test_a_latency_of_another_calibration_is_not_known(cache: LatencyCache) -> None:
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    assert cache.latency(TOY.key, replace(CALIBRATION, measured="2026-01-03")) is None
+    assert cache.latency(TOY.key, CALIBRATION) == LATENCY
+
+
+# Files
+
+
+def test_the_files_are_plain_json_of_a_version(cache: LatencyCache) -> None:
+    cache.keep_calibration(CALIBRATION)
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    found = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in cache.folder.iterdir()}
+    assert found == {
+        "device.json": {
+            "bneck": "latency/1",
+            "device": asdict(DEVICE),
+            "unit": "medium",
+            "panel": {name: network.key for name, network in PANEL.networks.items()},
+        },
+        "calibration.json": {"bneck": "latency/1", "calibration": asdict(CALIBRATION)},
+        f"{TOY.key}.json": {
+            "bneck": "latency/1",
+            "calibrated": "2026-01-02",
+            "latency": asdict(LATENCY),
+        },
+    }
+    # a person can read them
+    assert all(len(file.read_text().splitlines()) > 4 for file in cache.folder.iterdir())
+
+
+def test_no_two_devices_share_a_file() -> None:
+    assert list(OTHER_DEVICES) == [field.name for field in fields(Device)]
+    cache = LatencyCache.at(DEVICE, PANEL)
+    cache.keep_calibration(CALIBRATION)
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    others = [
+        LatencyCache.at(replace(DEVICE, **{name: value}), PANEL) for name, value in OTHER_DEVICES.items()
+    ]
+    assert len({cache.folder, *(other.folder for other in others)}) == 1 + len(OTHER_DEVICES)
+    for other in others:
+        assert other.calibration() is None
+        assert other.latency(TOY.key, CALIBRATION) is None
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        Panel("small", PANEL.networks),
+        Panel("medium", dict(PANEL.networks) | {"large": replace(TOY, classes=3)}),
+    ],
+    ids=["another unit", "another network"],
+)
+def test_no_two_panels_share_a_file(panel: Panel, cache: LatencyCache) -> None:
+    cache.keep_calibration(CALIBRATION)
+    assert LatencyCache.at(DEVICE, panel).calibration() is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"BNECK_CACHE": "/of/bneck", "XDG_CACHE_HOME": "/of/the user"}, "/of/bneck"),
+        ({"BNECK_CACHE": "", "XDG_CACHE_HOME": "/of/the user"}, "/of/the user/bneck"),
+        ({"XDG_CACHE_HOME": "/of/the user"}, "/of/the user/bneck"),
+        ({"XDG_CACHE_HOME": ""}, "/the/home/.cache/bneck"),
+        ({}, "/the/home/.cache/bneck"),
+    ],
+)
+def test_the_folder_is_bnecks_or_in_the_users_cache(
+    environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("BNECK_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/the/home")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == Path(expected)
+
+
+def test_latencies_are_in_a_folder_of_their_own(cache: LatencyCache, folder: Path) -> None:
+    assert cache.folder == folder / "latency" / f"{DEVICE.key}-{PANEL.key}"
+
+
+# What cannot be read counts as missing
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"latency/1"', "{}", "\x00", '{"bneck": "lat'])
+def test_a_broken_file_counts_as_missing(text: str, cache: LatencyCache) -> None:
+    (cache.folder / "calibration.json").write_text(text)
+    (cache.folder / f"{TOY.key}.json").write_text(text)
+    assert cache.calibration() is None
+    assert cache.latency(TOY.key, CALIBRATION) is None
+
+
+def test_a_file_that_is_no_text_counts_as_missing(cache: LatencyCache) -> None:
+    for name in ("calibration", TOY.key):
+        (cache.folder / f"{name}.json").write_bytes(b"\xff\xfe{}")
+    assert cache.calibration() is None
+    assert cache.latency(TOY.key, CALIBRATION) is None
+
+
+def test_a_folder_in_place_of_a_file_counts_as_missing(cache: LatencyCache) -> None:
+    (cache.folder / f"{TOY.key}.json").mkdir()
+    assert cache.latency(TOY.key, CALIBRATION) is None
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    assert cache.latency(TOY.key, CALIBRATION) is None
+
+
+@pytest.mark.parametrize("version", ["latency/2", "architecture/1", 1, None])
+def test_another_version_counts_as_missing(version: Any, cache: LatencyCache) -> None:
+    cache.keep_calibration(CALIBRATION)
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    changed(cache.folder / "calibration.json", bneck=version)
+    changed(cache.folder / f"{TOY.key}.json", bneck=version)
+    assert cache.calibration() is None
+    assert cache.latency(TOY.key, CALIBRATION) is None
+
+
+def without(known: dict[str, Any], name: str) -> dict[str, Any]:
+    return {each: value for each, value in known.items() if each != name}
+
+
+@pytest.mark.parametrize(
+    "latency",
+    [
+        asdict(LATENCY) | {"watts": 3},
+        without(asdict(LATENCY), "ratio"),
+        without(asdict(LATENCY), "status"),
+        {},
+        [],
+        3,
+        "fast",
+    ],
+    ids=str,
+)
+def test_a_latency_with_surplus_or_missing_fields_is_measured_again(
+    latency: Any, cache: LatencyCache
+) -> None:
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    changed(cache.folder / f"{TOY.key}.json", latency=latency)
+    assert cache.latency(TOY.key, CALIBRATION) is None
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        asdict(CALIBRATION) | {"watts": 3},
+        *(without(asdict(CALIBRATION), field.name) for field in fields(Calibration)),
+        {},
+        [],
+        3,
+    ],
+    ids=str,
+)
+def test_a_calibration_with_surplus_or_missing_fields_is_measured_again(
+    calibration: Any, cache: LatencyCache
+) -> None:
+    cache.keep_calibration(CALIBRATION)
+    changed(cache.folder / "calibration.json", calibration=calibration)
+    assert cache.calibration() is None
+
+
+@pytest.mark.parametrize("name", ["calibration", "latency"])
+def test_a_file_without_what_it_should_hold_counts_as_missing(name: str, cache: LatencyCache) -> None:
+    cache.keep_calibration(CALIBRATION)
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    if name == "calibration":
+        changed(cache.folder / "calibration.json", calibration=None)
+        assert cache.calibration() is None
+    else:
+        changed(cache.folder / f"{TOY.key}.json", latency=None)
+        assert cache.latency(TOY.key, CALIBRATION) is None
+
+
+def test_a_file_that_does_not_tell_its_calibration_counts_as_missing(cache: LatencyCache) -> None:
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    changed(cache.folder / f"{TOY.key}.json", calibrated=None)
+    assert cache.latency(TOY.key, CALIBRATION) is None
+
+
+def test_a_field_that_an_older_bneck_did_not_know_has_its_default(cache: LatencyCache) -> None:
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    for name in ("clock", "pairs", "seconds", "load", "device", "source", "error"):
+        changed(cache.folder / f"{TOY.key}.json", latency=without(asdict(LATENCY), name))
+        default: dict[str, Any] = {f.name: f.default for f in fields(Latency) if f.name == name}
+        assert cache.latency(TOY.key, CALIBRATION) == replace(LATENCY, **default)
+
+
+def test_what_a_newer_bneck_tells_besides_does_not_matter(cache: LatencyCache) -> None:
+    cache.keep_calibration(CALIBRATION)
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    for file in cache.folder.iterdir():
+        changed(file, host="a laptop")
+    assert cache.calibration() == CALIBRATION
+    assert cache.latency(TOY.key, CALIBRATION) == LATENCY
+
+
+# What cannot be written is left out
+
+
+def test_a_folder_that_cannot_be_made_keeps_nothing_and_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("BNECK_CACHE", str(tmp_path / "a file"))
+    cache = LatencyCache.at(DEVICE, PANEL)
+    cache.keep_calibration(CALIBRATION)
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    assert cache.calibration() is None
+    assert cache.latency(TOY.key, CALIBRATION) is None
+
+
+@pytest.mark.parametrize("broken", ["write_text", "replace"])
+def test_a_disk_that_is_full_leaves_what_was_there(
+    broken: str, cache: LatencyCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+
+    def full(path: Path, *given: Any, **more: Any) -> None:
+        if broken == "write_text":
+            path.write_bytes(b'{"bneck": "lat')
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, broken, full)
+    cache.keep(TOY.key, replace(LATENCY, ratio=9.0), CALIBRATION)
+    assert cache.latency(TOY.key, CALIBRATION) == LATENCY
+
+
+def test_a_folder_that_was_cleared_meanwhile_is_made_again(cache: LatencyCache) -> None:
+    (cache.folder / "device.json").unlink()
+    cache.folder.rmdir()
+    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    assert cache.latency(TOY.key, CALIBRATION) == LATENCY

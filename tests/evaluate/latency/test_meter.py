@@ -1,0 +1,390 @@
+"""Measuring many networks on one device."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from bneck.evaluate import LatencySetup, Panel
+from bneck.evaluate.latency import meter as meter_module
+from bneck.evaluate.latency.backends import LatencyBackend, latency_backend
+from bneck.evaluate.latency.backends.fake import FakeBackend
+from bneck.evaluate.latency.cache import LatencyCache
+from bneck.evaluate.latency.measurement import Runner
+from bneck.evaluate.latency.meter import LatencyMeter, backend_of, ready_network, settle, unmeasurable
+from bneck.search_space import Architecture, BackendError, cost
+from bneck.search_space.network import Network, Part, build_network, example_images
+
+from ...search_space.helpers import TOY
+from ..example_setup import CALIBRATION, DEVICE, PANEL, SETUP
+
+
+def test_an_untrained_network_settles_on_numbers_of_ordinary_size() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_network(replace(TOY, resolution_px=32))
+    images = example_images(network.architecture, count=4)
+    last_norm = network.features.get_submodule("norm")
+    outputs: list[torch.Tensor] = []
+    last_norm.register_forward_hook(lambda module, given, output: outputs.append(output.clone()))
+    with torch.inference_mode():
+        network.eval()(images)
+        settled = settle(network.train())
+        assert settled is network
+        assert not network.training
+        network(images)
+    # as initialised, then while settling, then with the statistics of its own images
+    assert outputs[0].std() < 0.1
+    std, mean = torch.std_mean(outputs[2], (0, 2, 3))
+    torch.testing.assert_close(mean, torch.zeros(10), rtol=0, atol=0.02)
+    torch.testing.assert_close(std, torch.ones(10), rtol=0, atol=0.02)
+
+
+def test_a_network_made_ready_is_always_the_same_and_leaves_the_random_numbers_alone() -> None:
+    torch.manual_seed(5)
+    first = ready_network(TOY).state_dict()
+    after = torch.rand(3)
+    torch.manual_seed(5)
+    assert after.equal(torch.rand(3))
+    torch.manual_seed(6)
+    second = ready_network(TOY).state_dict()
+    assert all(value.equal(second[name]) for name, value in first.items())
+    assert not ready_network(TOY).training
+
+
+# A meter
+
+NETWORK = replace(TOY, resolution_px=48)
+
+
+class Recorder(FakeBackend):
+    """The made-up device, with the runs of every network counted; it cannot run some networks.
+
+    Args:
+        refuses: keys of networks that cannot be prepared.
+        breaks: keys of networks that break when they run.
+    """
+
+    def __init__(self, refuses: Collection[str] = (), breaks: Collection[str] = ()) -> None:
+        super().__init__("fake", threads=1, batch=1)
+        self.refuses, self.breaks = refuses, breaks
+        self.runs: Counter[str] = Counter()
+
+    def prepare(self, network: Network | Part) -> Runner:
+        key = network.architecture.key
+        if key in self.refuses:
+            raise BackendError("no such operator: HardSwish")
+        runner = super().prepare(network)
+
+        def run(count: int) -> float:
+            if key in self.breaks:
+                raise BackendError("the phone was unplugged")
+            self.runs[key] += count
+            return runner(count)
+
+        return run
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LatencyCache:
+    monkeypatch.setenv("BNECK_CACHE", str(tmp_path / "cache"))
+    return LatencyCache.at(DEVICE, PANEL)
+
+
+def seconds_of(architecture: Architecture) -> float:
+    """What the made-up device takes: 0.1 ns a MAC and 1 us a layer."""
+    known = cost(architecture)
+    return known.macs * 1e-10 + known.depth * 1e-6
+
+
+def test_a_latency_is_held_against_the_unit_of_the_panel() -> None:
+    found = LatencyMeter(Recorder(), PANEL).measure(NETWORK)
+    expected = seconds_of(NETWORK) / seconds_of(PANEL.networks["medium"])
+    assert 1.5 < expected < 1.6
+    assert found.ratio == pytest.approx(expected, rel=0.01)
+    assert found.latency_ms == pytest.approx(1000 * seconds_of(NETWORK), rel=0.02)
+    assert (found.status, found.source, found.error) == ("ok", "measured", "")
+    assert (found.clock, found.device) == ("a made-up clock", DEVICE.key)
+
+
+def test_milliseconds_and_ratio_are_on_the_scale_of_the_calibration_given() -> None:
+    # as if the unit had taken 8 ms, and each panel network twice as long as in truth against it
+    ratios = {name: 2 * seconds_of(each) / seconds_of(PANEL.networks["medium"]) for name, each in panel()}
+    told = LatencyMeter(Recorder(), PANEL, replace(CALIBRATION, ratios=ratios)).measure(NETWORK)
+    expected = 2 * seconds_of(NETWORK) / seconds_of(PANEL.networks["medium"])
+    assert told.ratio == pytest.approx(expected, rel=0.01)
+    assert told.latency_ms == pytest.approx(8 * told.ratio)
+
+
+def panel() -> Iterator[tuple[str, Architecture]]:
+    yield from PANEL.networks.items()
+
+
+def test_the_seconds_are_all_that_a_network_took_its_preparation_included(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+
+    class Slow(Recorder):
+        def prepare(self, network: Network | Part) -> Runner:
+            nonlocal now
+            now += 2.5
+            return super().prepare(network)
+
+    meter = LatencyMeter(Slow(), PANEL)
+    meter.calibrate()
+    monkeypatch.setattr(meter_module, "time", SimpleNamespace(perf_counter=lambda: now))
+    assert meter.measure(NETWORK).seconds == 2.5
+
+
+def test_a_network_is_settled_before_it_is_timed() -> None:
+    backend = Recorder()
+    seen: list[Network | Part] = []
+    prepare = backend.prepare
+
+    def watched(network: Network | Part) -> Runner:
+        seen.append(network)
+        return prepare(network)
+
+    backend.prepare = watched  # type: ignore[method-assign]
+    LatencyMeter(backend, PANEL).measure(NETWORK)
+    assert {each.architecture for each in seen} == {*PANEL.networks.values(), NETWORK}
+    for each in seen:
+        assert not each.training
+        expected = ready_network(each.architecture).state_dict()
+        assert all(value.equal(expected[name]) for name, value in each.state_dict().items())
+
+
+def test_the_panel_is_prepared_and_calibrated_once() -> None:
+    backend = Recorder()
+    meter = LatencyMeter(backend, PANEL)
+    assert not meter.calibrated
+    first = meter.calibration
+    runs = backend.runs.copy()
+    assert meter.calibrated
+    assert meter.calibration is first
+    assert backend.runs == runs
+    assert meter.calibrate() is not first
+    assert all(count > runs[key] for key, count in backend.runs.items())
+
+
+# Its cache
+
+
+def test_a_network_is_measured_once_and_then_costs_no_time(cache: LatencyCache) -> None:
+    backend = Recorder()
+    meter = LatencyMeter(backend, PANEL, cache=cache)
+    first = meter.measure(NETWORK)
+    runs = backend.runs.copy()
+    assert first.seconds > 0
+    assert meter.measure(NETWORK) == replace(first, seconds=0.0)
+    assert backend.runs == runs
+    # the time that it once took stays known
+    kept = cache.latency(NETWORK.key, meter.calibration)
+    assert kept is not None
+    assert kept.seconds > 0
+
+
+def test_the_next_meter_takes_calibration_and_latencies_from_the_cache(cache: LatencyCache) -> None:
+    first = LatencyMeter(Recorder(), PANEL, cache=cache)
+    found = first.measure(NETWORK)
+    backend = Recorder()
+    second = LatencyMeter(backend, PANEL, cache=cache)
+    assert second.calibrated
+    assert second.calibration == first.calibration
+    assert second.measure(NETWORK) == replace(found, seconds=0.0)
+    assert not backend.runs
+
+
+def test_measuring_afresh_leaves_the_fresh_latency_in_the_cache(cache: LatencyCache) -> None:
+    backend = Recorder()
+    meter = LatencyMeter(backend, PANEL, cache=cache)
+    first = meter.measure(NETWORK)
+    runs = backend.runs[NETWORK.key]
+    fresh = meter.measure(NETWORK, fresh=True)
+    assert backend.runs[NETWORK.key] > runs
+    assert fresh.seconds > 0
+    # runs differ by a hundredth
+    assert fresh.ratio != first.ratio
+    assert meter.measure(NETWORK) == replace(fresh, seconds=0.0)
+
+
+def test_without_a_cache_all_is_measured() -> None:
+    backend = Recorder()
+    meter = LatencyMeter(backend, PANEL)
+    meter.measure(NETWORK)
+    runs = backend.runs[NETWORK.key]
+    assert meter.measure(NETWORK).seconds > 0
+    assert backend.runs[NETWORK.key] > runs
+
+
+def test_where_the_cache_cannot_be_written_all_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("BNECK_CACHE", str(tmp_path / "a file"))
+    backend = Recorder()
+    meter = LatencyMeter(backend, PANEL, cache=LatencyCache.at(DEVICE, PANEL))
+    assert meter.measure(NETWORK).status == "ok"
+    runs = backend.runs[NETWORK.key]
+    assert meter.measure(NETWORK).status == "ok"
+    assert backend.runs[NETWORK.key] > runs
+
+
+def test_a_new_calibration_makes_what_was_measured_before_it_count_no_more(cache: LatencyCache) -> None:
+    LatencyMeter(Recorder(), PANEL, CALIBRATION, cache).measure(NETWORK)
+    backend = Recorder()
+    later = replace(CALIBRATION, measured="2026-01-03")
+    LatencyMeter(backend, PANEL, later, cache).measure(NETWORK)
+    assert backend.runs[NETWORK.key] > 0
+
+
+def test_the_calibration_given_comes_before_that_of_the_cache(cache: LatencyCache) -> None:
+    cache.keep_calibration(replace(CALIBRATION, unit_ms=99.0))
+    backend = Recorder()
+    meter = LatencyMeter(backend, PANEL, CALIBRATION, cache)
+    assert meter.calibrated
+    assert meter.calibration == CALIBRATION
+    assert not backend.runs
+
+
+def test_a_calibration_measured_now_takes_the_place_of_the_known_one(cache: LatencyCache) -> None:
+    cache.keep_calibration(CALIBRATION)
+    meter = LatencyMeter(Recorder(), PANEL, cache=cache)
+    assert meter.calibration == CALIBRATION
+    found = meter.calibrate()
+    assert found != CALIBRATION
+    assert meter.calibration == found == cache.calibration()
+
+
+def test_the_same_unit_by_another_name_can_be_measured_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # mobilenet_v2@0.5 and mobilenet_v2@0.50, both of which `published` knows
+    monkeypatch.setenv("BNECK_CACHE", str(tmp_path))
+    for unit in ("v2@0.5", "v2@0.50"):
+        named = Panel(unit, {"small": TOY, unit: PANEL.networks["medium"]})
+        meter = LatencyMeter(Recorder(), named, cache=LatencyCache.at(DEVICE, named))
+        meter.measure(NETWORK, fresh=True)
+
+
+# Networks that a device cannot run
+
+
+@pytest.mark.parametrize(
+    ("backend", "error"),
+    [
+        (Recorder(refuses={NETWORK.key}), "no such operator: HardSwish"),
+        (Recorder(breaks={NETWORK.key}), "the phone was unplugged"),
+    ],
+    ids=["refused", "broken off"],
+)
+def test_a_network_that_the_device_cannot_run_has_failed_and_is_tried_again(
+    backend: Recorder, error: str, cache: LatencyCache
+) -> None:
+    meter = LatencyMeter(backend, PANEL, cache=cache)
+    found = meter.measure(NETWORK)
+    assert (found.status, found.error) == ("failed", error)
+    assert math.isnan(found.ratio)
+    assert (found.clock, found.device) == ("a made-up clock", DEVICE.key)
+    assert found.seconds > 0
+    with pytest.raises(BackendError, match=f"^{error}$"):
+        meter.measured(NETWORK)
+    assert cache.latency(NETWORK.key, meter.calibration) is None
+    # another network can be measured, and once the device works again this one too
+    assert meter.measured(TOY).status == "ok"
+    backend.refuses = backend.breaks = ()
+    assert meter.measured(NETWORK).status == "ok"
+
+
+def test_what_no_backend_foresees_is_not_taken_for_a_network_that_cannot_run() -> None:
+    class Wrong(Recorder):
+        def prepare(self, network: Network | Part) -> Runner:
+            if network.architecture == NETWORK:
+                raise ZeroDivisionError
+            return super().prepare(network)
+
+    with pytest.raises(ZeroDivisionError):
+        LatencyMeter(Wrong(), PANEL).measure(NETWORK)
+
+
+def test_a_device_that_cannot_run_its_panel_measures_nothing(cache: LatencyCache) -> None:
+    meter = LatencyMeter(Recorder(refuses={TOY.key}), PANEL, cache=cache)
+    with pytest.raises(BackendError, match="no such operator: HardSwish"):
+        meter.measure(NETWORK)
+    with pytest.raises(BackendError, match="no such operator: HardSwish"):
+        meter.calibrate()
+    assert not meter.calibrated
+    assert cache.calibration() is None
+
+
+# Setups
+
+
+def test_the_setup_of_a_meter_makes_a_meter_on_the_same_scale(cache: LatencyCache) -> None:
+    first = LatencyMeter(latency_backend("fake"), PANEL, cache=cache)
+    setup = first.setup
+    assert setup == LatencySetup("fake", DEVICE, PANEL, first.calibration)
+    found = first.measure(NETWORK)
+    # whoever calibrates the device anew meanwhile does not change the scale
+    cache.keep_calibration(CALIBRATION)
+    second = LatencyMeter.of(setup)
+    assert second.calibrated
+    assert second.calibration == setup.calibration
+    assert second.setup == setup
+    # it knows what the first one measured, and measures the same
+    assert second.measure(NETWORK) == replace(found, seconds=0.0)
+    assert second.measure(NETWORK, fresh=True).ratio == pytest.approx(found.ratio, rel=0.01)
+
+
+def test_a_setup_names_its_backend_as_it_was_asked_for() -> None:
+    meter = LatencyMeter(latency_backend("command:run {onnx}"), PANEL, CALIBRATION)
+    assert meter.setup.backend == "command:run {onnx}"
+
+
+def test_the_backend_of_a_setup_has_its_threads_and_batch() -> None:
+    device = replace(DEVICE, threads=3, batch=5)
+    assert backend_of(replace(SETUP, device=device)).device == device
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"runtime": "none 2"}, "runtime none here, none 2 there"),
+        (
+            {"processor": "Xeon", "features": "avx2"},
+            "processor a made-up machine here, Xeon there; features none here, avx2 there",
+        ),
+    ],
+)
+def test_a_setup_of_another_device_is_refused_by_what_differs(change: dict[str, Any], told: str) -> None:
+    setup = replace(SETUP, device=replace(DEVICE, **change))
+    message = f"latencies of another device are not mixed in: {told}; go on there, or begin anew here"
+    for refused in (backend_of, LatencyMeter.of):
+        with pytest.raises(BackendError) as refusal:
+            refused(setup)
+        assert str(refusal.value) == message
+    assert unmeasurable(setup) == message
+
+
+def test_what_can_be_measured_has_no_reason_against_it() -> None:
+    assert unmeasurable(SETUP) == ""
+
+
+def test_a_runtime_that_is_not_installed_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, **settings: int) -> LatencyBackend:
+        raise BackendError("fake is not installed")
+
+    monkeypatch.setattr(meter_module, "latency_backend", missing)
+    assert unmeasurable(SETUP) == "fake is not installed"
+
+
+def test_a_backend_that_this_bneck_does_not_know_is_a_reason() -> None:
+    # a model or a run of a newer one
+    assert "tvm" in unmeasurable(replace(SETUP, backend="tvm"))

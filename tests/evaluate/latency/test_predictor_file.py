@@ -1,0 +1,284 @@
+"""Latency models as files: read back as they were, and every mistake in one named."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bneck.evaluate.latency.predictor import LatencyModel, Measured, Scores, fit, score
+from bneck.evaluate.latency.predictor_features import TERMS
+from bneck.evaluate.latency.predictor_file import load_model, save_model
+from bneck.search_space import FileFormatError, RunError
+
+from ...search_space.helpers import TOY
+from ..example_setup import SETUP, crooked_networks, ratios_of
+
+SMALL = LatencyModel(
+    space="tiny",
+    setup=SETUP,
+    vector_width=16,
+    ridge=0.01,
+    terms={"network": 0.125, "layers": -1e-07},
+    errors=(0.01, 0.0625),
+    fitted=(Measured("a1b2c3d4e5f6", 0.5), Measured("f6e5d4c3b2a1", 2.0)),
+    held_out=Scores(4, 0.75, 0.03, 0.5, 1.0, 0.9),
+)
+
+
+@cache
+def fitted() -> LatencyModel:
+    networks = crooked_networks(80)
+    ratios = ratios_of(networks, noise=0.05)
+    found = fit("crooked", SETUP, networks[:60], ratios[:60])
+    return replace(found, held_out=score(found, networks[60:], ratios[60:]))
+
+
+def there_and_back(model: LatencyModel, folder: Path) -> LatencyModel:
+    save_model(model, folder / "model.json")
+    return load_model(folder / "model.json")
+
+
+def message_of(path: Path) -> str:
+    """The refusal of a file, its folder left out."""
+    with pytest.raises(FileFormatError) as refusal:
+        load_model(path)
+    message = str(refusal.value)
+    assert message.startswith(str(path))
+    return message.replace(str(path), path.name)
+
+
+# There and back
+
+
+def test_a_model_comes_back_equal_and_predicts_the_same(tmp_path: Path) -> None:
+    model = fitted()
+    found = there_and_back(model, tmp_path)
+    assert found == model
+    assert found.predict(TOY) == model.predict(TOY)
+    assert found.held_out is not None
+    assert found.held_out.networks == 20
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        SMALL,
+        replace(SMALL, held_out=None),
+        replace(SMALL, terms={}),
+        replace(SMALL, ridge=1e-07, errors=(1e-300, 1 / 3, 0.1 + 0.2)),
+        replace(SMALL, space="1e5", setup=replace(SETUP, backend="command:läuft {onnx} # no: 'x'\t\\")),
+    ],
+)
+def test_every_value_comes_back_to_the_bit(model: LatencyModel, tmp_path: Path) -> None:
+    assert there_and_back(model, tmp_path) == model
+
+
+def test_a_space_may_have_any_name(tmp_path: Path) -> None:
+    assert there_and_back(replace(SMALL, space="fast 🚀"), tmp_path).space == "fast 🚀"
+
+
+def test_a_rank_correlation_that_is_not_defined_comes_back(tmp_path: Path) -> None:
+    # as scipy gives it where all networks held out took equally long
+    assert SMALL.held_out is not None
+    undefined = replace(SMALL.held_out, spearman=float("nan"))
+    assert there_and_back(replace(SMALL, held_out=undefined), tmp_path).held_out is not None
+
+
+def test_the_file_is_json_that_a_person_can_read(tmp_path: Path) -> None:
+    save_model(SMALL, tmp_path / "model.json")
+    text = (tmp_path / "model.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {
+        "bneck": "latency-model/1",
+        "space": "tiny",
+        "setup": SETUP.to_dict(),
+        "vector_width": 16,
+        "ridge": 0.01,
+        "terms": {"network": 0.125, "layers": -1e-07},
+        "errors": [0.01, 0.0625],
+        "fitted": [
+            {"key": "a1b2c3d4e5f6", "ratio": 0.5},
+            {"key": "f6e5d4c3b2a1", "ratio": 2.0},
+        ],
+        "held_out": {
+            "networks": 4,
+            "spearman": 0.75,
+            "mape": 0.03,
+            "within_5": 0.5,
+            "within_10": 1.0,
+            "coverage": 0.9,
+        },
+    }
+    lines = text.splitlines()
+    assert lines[:3] == ["{", ' "bneck": "latency-model/1",', ' "space": "tiny",']
+    assert ' "vector_width": 16,' in lines
+    assert text.endswith("}\n")
+
+
+def test_a_model_is_read_and_predicts_without_sklearn_and_torch(tmp_path: Path) -> None:
+    save_model(SMALL, tmp_path / "model.json")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from bneck.evaluate.latency.predictor_file import load_model\n"
+        "from bneck.search_space import published\n"
+        f"load_model(Path({str(tmp_path / 'model.json')!r})).predict(published('mobilenet_v2'))\n"
+        "print([name for name in ('sklearn', 'scipy', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+# Writing
+
+
+def test_a_model_takes_the_place_of_the_one_before_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    save_model(fitted(), tmp_path / "model.json")
+    save_model(SMALL, tmp_path / "model.json")
+    assert load_model(tmp_path / "model.json") == SMALL
+    assert [file.name for file in tmp_path.iterdir()] == ["model.json"]
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "model.json"
+    with pytest.raises(RunError) as refusal:
+        save_model(SMALL, path)
+    assert str(refusal.value) == f"{path} cannot be written: No such file or directory"
+    (tmp_path / "a folder").mkdir()
+    with pytest.raises(RunError, match=r"a folder cannot be written: Is a directory$"):
+        save_model(SMALL, tmp_path / "a folder")
+
+
+def test_a_disk_that_is_full_leaves_the_model_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(SMALL, tmp_path / "model.json")
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RunError, match=r"model\.json cannot be written: No space left on device$"):
+        save_model(fitted(), tmp_path / "model.json")
+    assert load_model(tmp_path / "model.json") == SMALL
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "problem"),
+    [
+        ('"space": "tiny"', '"space": 7', "space", "must be text, got 7"),
+        ('"vector_width": 16', '"vector_width": 12', "vector_width",
+         "must be one of 1, 4, 8, 16, 32, got 12"),
+        ('"vector_width": 16', '"vector_width": "w"', "vector_width", "must be a whole number, got w"),
+        ('"vector_width": 16', '"vector_width": true', "vector_width", "must be a whole number, got True"),
+        ('"ridge": 0.01', '"ridge": "low"', "ridge", "must be a number, got low"),
+        ('"ridge": 0.01', '"ridge": null', "ridge", "must be a number, got None"),
+        ('"layers": -1e-07', '"layers": []', "terms.layers", "must be a number, got []"),
+        ('"layers": -1e-07', '"colours": 1', "terms.colours",
+         f"unknown key; known here: {', '.join(TERMS)}, pointwise_elements_read, depthwise_elements_read, "
+         "pointwise_weights, depthwise_macs_5x5, depthwise_macs_7x7, residual_elements"),
+        ("0.0625", '"wide"', "errors[2]", "must be a number, got wide"),
+        ('"key": "f6e5d4c3b2a1"', '"key": 12', "fitted[2].key", "must be text, got 12"),
+        ('"ratio": 2.0', '"ratio": "2x"', "fitted[2].ratio", "must be a number, got 2x"),
+        ('"ratio": 2.0', '"time": 2.0', "fitted[2].time", "unknown key; known here: key, ratio"),
+        ('"networks": 4', '"networks": 4.5', "held_out.networks", "must be a whole number, got 4.5"),
+        ('"spearman": 0.75', '"spearman": "x"', "held_out.spearman", "must be a number, got x"),
+        ('"mape": 0.03', '"mape": "x"', "held_out.mape", "must be a number, got x"),
+        ('"within_5": 0.5', '"within_5": "x"', "held_out.within_5", "must be a number, got x"),
+        ('"within_10": 1.0', '"within_10": "x"', "held_out.within_10", "must be a number, got x"),
+        ('"coverage": 0.9', '"coverage": "x"', "held_out.coverage", "must be a number, got x"),
+        ('"threads": 1', '"threads": 1.5', "setup.device.threads", "must be a whole number, got 1.5"),
+        ('"unit": "medium"', '"unit": "huge"', "setup.panel",
+         "unit must be one of small, medium, large, got huge"),
+        ('"unit_ms": 8.0', '"unit_ms": []', "setup.calibration.unit_ms", "must be a number, got []"),
+        ('"space": "tiny"', '"place": "tiny"', "place", "unknown key; known here: bneck, space, setup, "
+         "vector_width, ridge, terms, errors, fitted, held_out"),
+        ("latency-model/1", "latency-model/2", "bneck", "must be latency-model/1, got latency-model/2"),
+        ("latency-model/1", "architecture/1", "bneck", "must be latency-model/1, got architecture/1"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_file_line_key_and_value(
+    tmp_path: Path, old: str, new: str, place: str, problem: str
+) -> None:
+    path = tmp_path / "model.json"
+    save_model(SMALL, path)
+    lines = path.read_text().splitlines()
+    (number,) = (number for number, line in enumerate(lines, start=1) if old in line)
+    lines[number - 1] = lines[number - 1].replace(old, new)
+    path.write_text("\n".join(lines))
+    assert message_of(path) == f"model.json:{number}: {place}: {problem}"
+
+
+def edited(path: Path, **changes: Any) -> Path:
+    """A small model's file with other values, one key a line; `...` takes one out."""
+    save_model(SMALL, path)
+    form = json.loads(path.read_text()) | changes
+    rows = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in form.items() if value is not ...]
+    path.write_text("{\n" + ",\n".join(rows) + "\n}")
+    return path
+
+
+KEYS = ["bneck", "space", "setup", "vector_width", "ridge", "terms", "errors", "fitted", "held_out"]
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_that_is_missing_is_named(name: str, tmp_path: Path) -> None:
+    assert message_of(edited(tmp_path / "model.json", **{name: ...})) == f"model.json:1: '{name}' is missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("setup", 3, "setup: must be a mapping with backend, device, panel, calibration, got 3"),
+        ("errors", 0.1, "errors: must be a list, got 0.1"),
+        ("fitted", {}, "fitted: must be a list, got {}"),
+        ("fitted", [0.1], "fitted[1]: must be a mapping with key, ratio, got 0.1"),
+        ("held_out", [], "held_out: must be a mapping with networks, spearman, mape, within_5, within_10, "
+         "coverage, got []"),
+        ("held_out", {"networks": 3}, "held_out: 'spearman' is missing"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_shape_is_named(name: str, value: Any, problem: str, tmp_path: Path) -> None:
+    line = 2 + KEYS.index(name)
+    assert message_of(edited(tmp_path / "model.json", **{name: value})) == f"model.json:{line}: {problem}"
+
+
+def test_terms_that_are_no_mapping_are_refused(tmp_path: Path) -> None:
+    message = message_of(edited(tmp_path / "model.json", terms=[1]))
+    assert message.startswith("model.json:7: terms: must be a mapping")
+    assert message.endswith("got [1]")
+
+
+@pytest.mark.parametrize("name", ["errors", "fitted"])
+def test_a_model_that_could_predict_nothing_is_refused(name: str, tmp_path: Path) -> None:
+    line = 2 + KEYS.index(name)
+    message = message_of(edited(tmp_path / "model.json", **{name: []}))
+    assert message.startswith(f"model.json:{line}: {name}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "model.json: is empty"),
+        ("[1]", "model.json:1: must be a mapping with bneck, space, setup, vector_width, ridge, terms, "
+         "errors, fitted, held_out, got [1]"),
+        ('{\n "bneck": "latency-model/1",\n "space": ', "model.json:3: no valid YAML: "),
+        ("\x80\x04\x95", "model.json: no valid YAML: "),
+    ],
+)  # fmt: skip
+def test_a_file_that_holds_no_model_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(text)
+    assert message_of(tmp_path / "model.json").startswith(message)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert message_of(tmp_path / "none.json") == "none.json: cannot be read: No such file or directory"
+    (tmp_path / "pickled.json").write_bytes(b"\x80\x04\x95\xff")
+    assert message_of(tmp_path / "pickled.json") == "pickled.json: cannot be read: no UTF-8 text"

@@ -1,0 +1,214 @@
+"""Weights carried over to narrower networks."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from bneck.evaluate.netadapt.channel_groups import Place, narrowest, narrowings, places, width_at, with_widths
+from bneck.evaluate.netadapt.channel_selection import inherited, most_important
+from bneck.search_space import Architecture, Block, Head, RunError, Stem
+from bneck.search_space.network import Network, build_network, example_images
+
+from ...search_space.helpers import random_networks
+
+# A block without an expansion on a residual, one with attention of each kind, and a hidden layer.
+NET = Architecture(
+    resolution_px=8,
+    stem=Stem(24, "relu", stride=1),
+    blocks=(
+        Block(3, 24, 24, "se", "relu", 1, squeeze=8),
+        Block(3, 48, 24, "none", "hardswish", 1),
+        Block(5, 64, 32, "se", "hardswish", 2, squeeze=16),
+    ),
+    head=Head(40, 24, "hardswish"),
+    classes=5,
+)
+
+
+def settled(architecture: Architecture = NET, seed: int = 0) -> Network:
+    """In evaluation mode, with statistics and factors of normalisation that are not all alike."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build_network(architecture)
+        for name, value in network.state_dict().items():
+            if "norm." in name and value.is_floating_point():
+                value.copy_(torch.rand_like(value) + 0.5)
+    return network.eval()
+
+
+def logits(network: Network) -> Tensor:
+    with torch.inference_mode():
+        answers: Tensor = network.eval()(example_images(network.architecture, 4))
+    return answers
+
+
+def kill(network: Network, layers: Sequence[str], channels: Sequence[int]) -> None:
+    """Have layers write zeros into some channels, whatever they read."""
+    state = network.state_dict()
+    for layer in layers:
+        weight = f"{layer}.norm.weight" if f"{layer}.norm.weight" in state else f"{layer}.weight"
+        for name in (weight, weight.replace("weight", "bias")):
+            state[name][list(channels)] = 0
+
+
+# Block numbers in the words count from 1, layers from 0.
+WRITERS: dict[Place, tuple[str, ...]] = {
+    Place("chain", 0, 2): ("stem", "blocks.0.project", "blocks.1.project"),
+    Place("chain", 3, 3): ("blocks.2.project",),
+    Place("expansion", 2): ("blocks.1.depthwise",),
+    Place("expansion", 3): ("blocks.2.depthwise",),
+    Place("features"): ("features",),
+    Place("hidden"): ("hidden.0",),
+}
+
+
+def test_every_place_of_the_example_is_tried() -> None:
+    assert set(WRITERS) == set(places(NET))
+
+
+@pytest.mark.parametrize("place", WRITERS, ids=str)
+def test_dead_channels_leave_without_a_trace_wherever_they_are(place: Place) -> None:
+    network = settled()
+    dead = random.Random(1).sample(range(width_at(NET, place)), 8)
+    kill(network, WRITERS[place], dead)
+    if place.first == 0 and place.kind == "chain":  # what is without an expansion has its own normalisation
+        kill(network, ["blocks.0.depthwise"], dead)
+    narrow = with_widths(NET, {place: width_at(NET, place) - 8})
+    for block, cut in zip(NET.blocks, narrow.blocks, strict=True):
+        assert block.squeeze == cut.squeeze, "the squeeze widths must not be what is tested here"
+    cut_network = inherited(network, narrow)
+    assert cut_network.architecture == narrow
+    torch.testing.assert_close(logits(cut_network), logits(network), rtol=1e-5, atol=1e-5)
+
+
+def test_living_channels_are_missed() -> None:
+    network = settled()
+    for place in places(NET):
+        narrow = with_widths(NET, {place: width_at(NET, place) - 8})
+        assert (logits(inherited(network, narrow)) - logits(network)).abs().max() > 1e-4, place
+
+
+def test_dead_squeeze_channels_leave_without_a_trace() -> None:
+    wide = Architecture(8, Stem(16), (Block(3, 64, 24, "se", "relu", 1, squeeze=16),), Head(16), classes=3)
+    narrow = with_widths(wide, {Place("expansion", 1): 32})
+    assert narrow.blocks[0].squeeze == 8
+    network = settled(wide)
+    kill(network, ["blocks.0.attention.reduce"], range(0, 16, 2))
+    kill(network, ["blocks.0.depthwise"], range(1, 64, 2))
+    torch.testing.assert_close(logits(inherited(network, narrow)), logits(network), rtol=1e-5, atol=1e-5)
+
+
+def test_the_last_channels_of_eca_leave_without_a_trace_and_a_smaller_kernel_is_the_middle() -> None:
+    # Kernel by equation 12 of ECA-Net: 3 for 16 to 63 channels, 5 from 128 on.
+    def net(expanded: int) -> Architecture:
+        return Architecture(8, Stem(8), (Block(3, expanded, 16, "eca", "relu", 1),), Head(16), classes=3)
+
+    network = settled(net(48))
+    kill(network, ["blocks.0.depthwise"], range(40, 48))
+    torch.testing.assert_close(logits(inherited(network, net(40))), logits(network), rtol=1e-5, atol=1e-5)
+    wide = settled(net(160))
+    before = wide.state_dict()["blocks.0.attention.conv.weight"]
+    after = inherited(wide, net(40)).state_dict()["blocks.0.attention.conv.weight"]
+    assert before.shape == (1, 1, 5) and after.equal(before[..., 1:4])
+
+
+def test_the_same_network_inherits_everything() -> None:
+    network = settled()
+    same = inherited(network, NET).state_dict()
+    assert all(value.equal(same[name]) for name, value in network.state_dict().items())
+
+
+def test_of_an_expansion_the_largest_filters_stay_by_the_product_of_all_three() -> None:
+    one = Architecture(8, Stem(8), (Block(3, 24, 16, "none", "relu", 1),), Head(8), classes=2)
+    network = settled(one)
+    state = network.state_dict()
+    for name, value in state.items():
+        if name.startswith("blocks.0") and value.is_floating_point():
+            value.fill_(1)
+    # Channels 3 and 20 are small in one layer each; 5 is small in two, but far larger in the third.
+    state["blocks.0.expand.norm.weight"][3] = 0.1
+    state["blocks.0.project.conv.weight"][:, 20] = 0.1
+    state["blocks.0.expand.conv.weight"][5] = 0.1
+    state["blocks.0.depthwise.conv.weight"][5] = 0.1
+    state["blocks.0.project.conv.weight"][:, 5] = 1000
+    state["blocks.0.depthwise.norm.running_var"][[0, 1, 2, 4, 6, 7]] = 100  # a tenth of the gain
+    # The mean is no weight; it only tells which channels have stayed.
+    state["blocks.0.depthwise.norm.running_mean"].copy_(torch.arange(24.0))
+    narrow = inherited(network, with_widths(one, {Place("expansion", 1): 16})).state_dict()
+    stayed = narrow["blocks.0.depthwise.norm.running_mean"].int().tolist()
+    assert stayed == [5, *range(8, 20), 21, 22, 23]
+
+
+def test_of_a_bottleneck_all_that_write_and_read_it_count() -> None:
+    network = settled()
+    state = network.state_dict()
+    writers = ("stem", "blocks.0.project", "blocks.1.project")
+    for value in state.values():
+        if value.is_floating_point():
+            value.fill_(1)
+    for layer in writers:
+        state[f"{layer}.norm.weight"][[1, 2, 3, 4, 5, 6, 7, 8]] = 0.5
+    # One writer of three that is strong enough: sqrt(0.5^2 + 0.5^2 + 3^2) > sqrt(3).
+    state["blocks.1.project.norm.weight"][2] = 3
+    for layer in writers:
+        state[f"{layer}.norm.running_mean"].copy_(torch.arange(24.0))
+    for layer in ("blocks.1.expand", "blocks.2.expand"):  # hardly read
+        state[f"{layer}.conv.weight"][:, 23] = 0.01
+    state["blocks.0.depthwise.conv.weight"][23] = 0.01
+    narrow = inherited(network, with_widths(NET, {Place("chain", 0, 2): 16})).state_dict()
+    for layer in writers:
+        stayed = narrow[f"{layer}.norm.running_mean"].int().tolist()
+        assert stayed == [0, 2, *range(9, 23)]
+
+
+def test_of_equal_channels_the_first_stay_in_their_order() -> None:
+    assert most_important(torch.tensor([1.0, 3.0, 1.0, 2.0, 1.0]), 3).tolist() == [0, 1, 3]
+
+
+def test_an_inherited_network_normalises_as_the_first_and_leaves_random_numbers_alone() -> None:
+    first = build_network(NET, norm_eps=1e-3, norm_momentum=0.01)
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    norm = inherited(first, NET).stem.get_submodule("norm")
+    assert torch.rand(1) == expected
+    assert (norm.eps, norm.momentum) == (1e-3, 0.01)
+
+
+@pytest.mark.parametrize(("name", "count"), [("tiny", 4), ("mobile-32", 1)])
+@pytest.mark.slow
+def test_random_networks_that_are_cut_everywhere_run(name: str, count: int) -> None:
+    for architecture in random_networks(name, count, seed=2):
+        network = settled(architecture)
+        for place in places(architecture)[:: 1 if name == "tiny" else 4]:
+            cut = next(narrowings(architecture, place), architecture)
+            assert logits(inherited(network, cut)).isfinite().all()
+        assert logits(inherited(network, narrowest(architecture))).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        with_widths(NET, {Place("features"): 48}),
+        with_widths(NET, {Place("hidden"): 0}),
+        with_widths(NET, {Place("chain", 3, 3): 24, Place("expansion", 3): 24}),
+        Architecture(8, NET.stem, NET.blocks[:2], NET.head, classes=5),
+    ],
+    ids=["wider", "without the hidden layer", "without an expansion", "fewer blocks"],
+)
+def test_another_network_inherits_nothing(other: Architecture) -> None:
+    with pytest.raises(RunError, match=f"{other.key} is no narrower form of {NET.key}"):
+        inherited(settled(), other)
+
+
+def test_a_hidden_neuron_counts_by_its_bias_too() -> None:
+    network = settled()
+    state = network.state_dict()
+    state["hidden.0.weight"].fill_(0.01)
+    state["classifier.weight"].fill_(1)
+    state["hidden.0.bias"].copy_(torch.arange(24.0))
+    narrow = inherited(network, with_widths(NET, {Place("hidden"): 8}))
+    assert narrow.state_dict()["hidden.0.bias"].tolist() == list(range(16, 24))

@@ -1,0 +1,129 @@
+"""Rank correlations of judges, against scipy and hand calculation."""
+
+import math
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bneck.evaluate.statistics.rank_correlation import (
+    bootstrap,
+    judges_apart,
+    kendall,
+    middle_third,
+    over_seeds,
+    partial_spearman,
+    regret,
+    spearman,
+    top_overlap,
+)
+
+TRUTH = [0.70, 0.72, 0.72, 0.75, 0.81, 0.80, 0.85, 0.90]
+JUDGE = [3, 1, 2, 2, 5, 6, 8, 7]
+
+
+def test_rank_correlations_with_equals_are_scipys() -> None:
+    assert spearman(JUDGE, TRUTH) == pytest.approx(stats.spearmanr(JUDGE, TRUTH).statistic)
+    assert kendall(JUDGE, TRUTH) == pytest.approx(stats.kendalltau(JUDGE, TRUTH).statistic)
+
+
+def test_a_judge_who_says_the_same_of_all_has_no_correlation() -> None:
+    assert math.isnan(spearman([1, 1, 1], [1, 2, 3]))
+    assert math.isnan(kendall([1, 2, 3], [1, 1, 1]))
+
+
+def test_the_agreement_of_seeds_is_the_mean_over_their_pairs() -> None:
+    # pairs of the columns 123, 132, 321: 0.5, -1 and -0.5 by 1 - 6 sum(d^2) / (n^3 - n)
+    table = np.array([[1.0, 1, 3], [2, 3, 2], [3, 2, 1]])
+    assert over_seeds(table) == pytest.approx((0.5 - 1 - 0.5) / 3)
+    # concordant less discordant of three pairs: 1/3, -1, -1/3
+    assert over_seeds(table, kendall) == pytest.approx(-1 / 3)
+
+
+def test_the_partial_correlation_is_that_of_the_residuals_of_ranks() -> None:
+    rng = np.random.default_rng(3)
+    macs = rng.uniform(1e5, 1e6, 40)
+    judge, truth = np.log(macs) + rng.standard_normal(40), np.log(macs) + rng.standard_normal(40)
+    ranks = [stats.rankdata(each) for each in (judge, truth, macs)]
+    left = [each - np.polyval(np.polyfit(ranks[2], each, 1), ranks[2]) for each in ranks[:2]]
+    assert partial_spearman(judge, truth, macs) == pytest.approx(np.corrcoef(*left)[0, 1])
+
+
+def test_macs_themselves_know_nothing_beyond_macs() -> None:
+    assert math.isnan(partial_spearman([1, 2, 3, 4], [1, 3, 2, 4], [10, 20, 30, 40]))
+
+
+@pytest.mark.parametrize(
+    ("macs", "positions"),
+    [
+        ([1, 2, 3, 4, 5, 6], [2, 3]),
+        ([6, 1, 5, 2, 4, 3], [4, 5]),
+        ([1, 2, 3, 4, 5, 6, 7], [2, 3, 4]),
+        ([1, 2, 3, 4, 5, 6, 7, 8], [2, 3, 4, 5]),
+    ],
+)
+def test_the_middle_third_by_macs(macs: list[float], positions: list[int]) -> None:
+    assert middle_third(macs).tolist() == positions
+
+
+def test_the_overlap_of_the_best() -> None:
+    # the best three are 4, 6, 7 by the truth and 5, 6, 7 by the judge
+    assert top_overlap(JUDGE, TRUTH, 3) == pytest.approx(2 / 3)
+    assert top_overlap(TRUTH, TRUTH) == 1
+    assert top_overlap([1, 2, 3], [3, 2, 1], 5) == 1  # of three networks all are among the best five
+
+
+def test_equals_overlap_as_a_random_choice_among_them_does_on_average() -> None:
+    judge, truth = [1, 2, 2, 2, 3], [5, 1, 4, 3, 2]
+    overlaps = []
+    for order in permutations(range(5)):
+        best = sorted(range(5), key=lambda each: (-judge[each], order[each]))[:2]
+        overlaps.append(len({0, 2} & set(best)) / 2)
+    assert top_overlap(judge, truth, 2) == pytest.approx(float(np.mean(overlaps)))
+
+
+def test_what_a_choice_loses() -> None:
+    assert regret(JUDGE, TRUTH) == pytest.approx(0.05)
+    assert regret(TRUTH, TRUTH) == 0
+    # the judge's first are 0.85 and 0.90, by chance one or the other
+    assert regret([0, 0, 0, 0, 0, 0, 1, 1], TRUTH) == pytest.approx(0.025)
+
+
+def test_the_bootstrap_of_a_mean_is_as_wide_as_its_normal_interval() -> None:
+    values = np.random.default_rng(1).standard_normal(200)
+    low, high = bootstrap(lambda rows: float(values[rows].mean()), 200, np.random.default_rng(2), 4000)
+    half = 1.96 * values.std() / math.sqrt(200)
+    assert (low, high) == (
+        pytest.approx(values.mean() - half, abs=0.012),
+        pytest.approx(values.mean() + half, abs=0.012),
+    )
+
+
+def test_the_bootstrap_leaves_out_draws_without_an_answer() -> None:
+    def mostly(rows: np.typing.NDArray[np.intp]) -> float:
+        return math.nan if rows[0] == 0 else float(rows[0])
+
+    assert bootstrap(mostly, 3, np.random.default_rng(0), 500) == (1, 2)
+    assert all(map(math.isnan, bootstrap(lambda _: math.nan, 3, np.random.default_rng(0), 5)))
+
+
+def test_the_same_generator_gives_the_same_interval() -> None:
+    values = np.array(TRUTH)
+    one, again, other = (
+        bootstrap(lambda rows: float(values[rows].mean()), 8, np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    )
+    assert one == again != other
+
+
+def test_a_good_judge_is_told_from_a_random_one_and_not_from_its_equal() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(60)
+    good, equal = (truth + 0.5 * rng.standard_normal(60) for _ in range(2))
+    guess = rng.standard_normal(60)
+    apart, low, high = judges_apart(good, guess, truth, np.random.default_rng(0), 400)
+    assert apart == pytest.approx(spearman(good, truth) - spearman(guess, truth))
+    assert 0 < low < apart < high
+    _, low, high = judges_apart(good, equal, truth, np.random.default_rng(0), 400)
+    assert low < 0 < high

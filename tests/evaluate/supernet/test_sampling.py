@@ -1,0 +1,138 @@
+"""The networks of a supernet's steps: evenly drawn, within the limit, in an order that can go on."""
+
+import math
+import re
+from collections import Counter
+from itertools import product
+
+import pytest
+
+from bneck.evaluate.supernet.config import Strategy, SupernetSettings
+from bneck.evaluate.supernet.sampling import Drawing, largest, smallest
+from bneck.search_space import Choice, Genes, NoFeasibleNetworkError, cost, load_space
+from bneck.search_space.errors import FieldError
+
+from ...search_space.helpers import space_of
+
+TINY = load_space("tiny")
+STRATEGIES: tuple[Strategy, ...] = ("uniform", "balanced", "sandwich")
+# 2 kernels, 3 expansions, 2 depths
+FEW = space_of("{out: 8, depth: [1, 2], kernel: [3, 5], expansion: [1, 2, 4], shared: all}")
+
+
+def macs(genes: Genes) -> int:
+    return cost(TINY.decode(genes)).macs
+
+
+def drawing(strategy: Strategy = "uniform", most_macs: float | None = None, seed: int = 0) -> Drawing:
+    return Drawing(TINY, SupernetSettings(strategy=strategy, most_macs=most_macs, seed=seed))
+
+
+def steps(source: Drawing, count: int) -> list[list[Genes]]:
+    return [source.step() for _ in range(count)]
+
+
+def counted(many: list[Genes], gene: str) -> dict[Choice, int]:
+    return dict(Counter(genes[gene] for genes in many))
+
+
+def test_in_balance_each_choice_comes_once_in_as_many_steps_as_there_are_choices() -> None:
+    source = Drawing(FEW, SupernetSettings(strategy="balanced"))
+    for _ in range(4):
+        six = [source.step()[0] for _ in range(6)]
+        # 6 steps are 2 rounds of 3 expansions, and 3 rounds of 2 kernels and of 2 depths
+        assert counted(six, "stage1.expansion") == {1: 2, 2: 2, 4: 2}
+        assert counted(six, "stage1.kernel") == {3: 3, 5: 3}
+        assert counted(six, "stage1.depth") == {1: 3, 2: 3}
+        assert {genes["stage1.expansion"] for genes in six[:3]} == {1, 2, 4}
+
+
+def test_in_balance_the_combinations_are_left_to_chance() -> None:
+    source = Drawing(FEW, SupernetSettings(strategy="balanced"))
+    pairs = {
+        (genes["stage1.kernel"], genes["stage1.depth"]) for genes in (source.step()[0] for _ in range(40))
+    }
+    assert pairs == set(product((3, 5), (1, 2)))
+
+
+def test_uniform_steps_are_not_balanced() -> None:
+    source = Drawing(FEW, SupernetSettings(strategy="uniform"))
+    counts = [counted([source.step()[0] for _ in range(6)], "stage1.kernel") for _ in range(5)]
+    assert any(each != {3: 3, 5: 3} for each in counts)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_network_keeps_the_limit(strategy: Strategy) -> None:
+    # of evenly drawn networks about half do
+    many = [macs(genes) for step in steps(drawing(strategy, 1e6), 30) for genes in step]
+    assert max(many) <= 1e6
+    assert max(many) > 7e5
+
+
+def test_within_a_limit_the_balance_is_kept_as_far_as_it_goes() -> None:
+    many = [genes for [genes] in steps(drawing("balanced", 1e6), 60)]
+    for gene in TINY.genes:
+        found = counted(many, gene.name)
+        assert set(found) == set(gene.choices)
+        fair = len(many) / len(gene.choices)
+        assert min(found.values()) > fair / 3, gene.name
+
+
+def test_a_sandwich_is_the_largest_the_smallest_and_two_at_random() -> None:
+    first, second = steps(drawing("sandwich"), 2)
+    assert [len(first), len(second)] == [4, 4]
+    assert first[:2] == second[:2] == [largest(TINY), smallest(TINY)]
+    assert first[2:] != second[2:]
+
+
+def test_the_ends_are_those_of_all_networks() -> None:
+    every = [
+        dict(zip([gene.name for gene in FEW.genes], values, strict=True))
+        for values in product(*(gene.choices for gene in FEW.genes))
+    ]
+    sizes = [cost(FEW.decode(genes)).macs for genes in every]
+    assert len(every) == 12
+    assert cost(FEW.decode(smallest(FEW))).macs == min(sizes)
+    assert cost(FEW.decode(largest(FEW))).macs == max(sizes)
+    assert macs(largest(TINY)) >= max(macs(genes) for [genes] in steps(drawing(), 50))
+    assert macs(smallest(TINY)) <= min(macs(genes) for [genes] in steps(drawing(), 50))
+
+
+def test_the_largest_within_a_limit_has_no_room_left() -> None:
+    found = largest(TINY, 1e6, seed=1)
+    assert 0.8e6 < macs(found) <= 1e6
+    changed = [macs({**found, gene.name: choice}) for gene in TINY.genes for choice in gene.choices]
+    assert not [each for each in changed if macs(found) < each <= 1e6]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "most_macs"), [("uniform", None), ("balanced", 1.5e6), ("sandwich", None)]
+)
+def test_the_networks_follow_from_the_seed_and_can_go_on_anywhere(
+    strategy: Strategy, most_macs: float | None
+) -> None:
+    def begun(seed: int = 4) -> Drawing:
+        return drawing(strategy, most_macs, seed)
+
+    unbroken = steps(begun(), 12)
+    assert steps(begun(5), 12) != unbroken
+    before, after = begun(), begun()
+    assert steps(before, 7) == unbroken[:7]
+    after.restore(before.state())
+    assert steps(after, 5) == unbroken[7:]
+
+
+def test_a_limit_that_hardly_any_network_keeps_is_refused_with_one_that_works() -> None:
+    with pytest.raises(NoFeasibleNetworkError, match="space tiny stay under 50K MACs, too few") as caught:
+        drawing(most_macs=5e4)
+    found = re.search(r"raise --max-macs to at least (\d+)", str(caught.value))
+    assert found
+    assert drawing(most_macs=float(found[1])).step()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("most_macs", 0), ("most_macs", math.inf), ("minutes", -1), ("strategy", "fair")]
+)
+def test_settings_that_mean_nothing_are_refused(field: str, value: object) -> None:
+    with pytest.raises(FieldError, match=f"^{field} must be "):
+        SupernetSettings(**{field: value})  # type: ignore[arg-type]

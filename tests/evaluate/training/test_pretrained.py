@@ -1,0 +1,279 @@
+"""Networks that begin from weights of other images."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from http.client import RemoteDisconnected
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+import pytest
+import torch
+import torchvision.models as tv
+from torch import Tensor, nn
+
+from bneck.evaluate.training.pretrained import pretrained_network, transfer
+from bneck.search_space import Architecture, ArchitectureError, Block, Head, RunError, published
+from bneck.search_space.network import Network, build_network
+
+from ...search_space.helpers import TOY
+from .test_checkpoint import Trap
+
+THEIRS: dict[str, Callable[[], nn.Module]] = {
+    "mobilenet_v3_small": tv.mobilenet_v3_small,
+    "mobilenet_v2": tv.mobilenet_v2,
+}
+
+
+def lively(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Weights and statistics with which every layer shows in the logits."""
+    source = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                for value, low in ((module.weight, 0.7), (module.running_var, 0.7), (module.bias, -0.2)):
+                    assert value is not None
+                    value.copy_(low + 0.6 * torch.rand(value.shape, generator=source))
+                assert module.running_mean is not None
+                module.running_mean.copy_(0.2 * torch.randn(module.running_mean.shape, generator=source))
+            elif isinstance(module, nn.Conv2d | nn.Linear):
+                scale = (2 / module.weight[0].numel()) ** 0.5
+                module.weight.copy_(scale * torch.randn(module.weight.shape, generator=source))
+    return network.eval()
+
+
+def toy(architecture: Architecture = TOY, seed: int = 0) -> Network:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build_network(architecture)
+        for _ in range(2):
+            network(torch.randn(4, *network.input_shape))
+    return network.eval()
+
+
+@pytest.fixture(scope="module", params=THEIRS)
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    name: str = request.param
+    path = tmp_path_factory.mktemp("weights") / f"{name}.pth"
+    torch.save(lively(THEIRS[name]()).state_dict(), path)
+    return name, path
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+
+
+def test_a_file_of_torchvision_gives_torchvisions_logits(file: tuple[str, Path], images: Tensor) -> None:
+    name, path = file
+    network = build_network(published(name)).eval()
+    transfer(network, pretrained_network(name, path))
+    theirs = lively(THEIRS[name]())
+    expected = theirs(images)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_with_other_classes_everything_but_the_classifier_is_kept(
+    file: tuple[str, Path], images: Tensor
+) -> None:
+    name, path = file
+    network = build_network(replace(published(name), classes=7))
+    drawn = [value.clone() for value in network.classifier.state_dict().values()]
+    transfer(network, pretrained_network(name, path))
+    given = [*torch.load(path, weights_only=True).values()]
+    own = network.state_dict()
+    same = [
+        tuple(value.shape) for (_, value), like in zip(own.items(), given, strict=True) if value.equal(like)
+    ]
+    assert len(same) == len(own) - 2
+    for value, before in zip(network.classifier.state_dict().values(), drawn, strict=True):
+        assert value.equal(before)
+    assert network.eval()(images).shape == (2, 7)
+
+
+def test_normalisation_keeps_the_constants_it_was_trained_with(file: tuple[str, Path]) -> None:
+    name, path = file
+    network = build_network(replace(published(name), classes=7))
+    transfer(network, pretrained_network(name, path))
+    theirs = {(m.eps, m.momentum) for m in THEIRS[name]().modules() if isinstance(m, nn.BatchNorm2d)}
+    ours = {(m.eps, m.momentum) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
+    assert ours == theirs
+
+
+def test_a_grey_stem_sees_what_the_colour_stem_sees_of_a_grey_image() -> None:
+    source, network = toy(), toy(replace(TOY, image_channels=1), seed=1)
+    transfer(network, source)
+    grey = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(network(grey), source(grey.repeat(1, 3, 1, 1)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_colour_stem_takes_grey_weights_for_the_mean_of_its_colours() -> None:
+    source, network = toy(replace(TOY, image_channels=1)), toy(seed=1)
+    transfer(network, source)
+    colours = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(network(colours), source(colours.mean(1, keepdim=True)), rtol=1e-4, atol=1e-5)
+    weight = network.stem.get_parameter("conv.weight")
+    assert weight.is_contiguous()  # three copies, not one that is seen three times
+    assert weight[:, 0].equal(weight[:, 1])
+
+
+def test_the_weights_are_copies() -> None:
+    source, network = toy(), toy(seed=1)
+    transfer(network, source)
+    before = source.classifier.weight.detach().clone()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(9)
+    assert source.classifier.weight.equal(before)
+
+
+def test_as_many_classes_take_the_classifier_along() -> None:
+    source, network = toy(), toy(seed=1)
+    transfer(network, source)
+    for name, value in network.state_dict().items():
+        assert value.equal(source.state_dict()[name]), name
+
+
+def test_other_resolutions_share_weights() -> None:
+    source, network = toy(), toy(replace(TOY, resolution_px=16), seed=1)
+    transfer(network, source)
+    assert network.classifier.weight.equal(source.classifier.weight)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (replace(TOY, head=Head(11)), "the head differs"),
+        (
+            replace(TOY, blocks=(replace(TOY.blocks[0], kernel=5), TOY.blocks[1])),
+            "block 1 differs",
+        ),
+        (
+            replace(TOY, blocks=(replace(TOY.blocks[0], attention="none", squeeze=0), TOY.blocks[1])),
+            "block 1 differs",
+        ),
+    ],
+    ids=["head", "kernel", "attention"],
+)
+def test_another_network_is_refused_and_nothing_is_copied(other: Architecture, told: str) -> None:
+    network = toy()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(RunError, match=rf"^the weights are of another network: {told}$"):
+        transfer(network, toy(other, seed=1))
+    assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(TOY, blocks=(*TOY.blocks, Block(3, 12, 6, "none", "relu", 1))),
+        replace(TOY, head=Head(10, 6), classes=3),
+    ],
+    ids=["a block more", "a hidden layer more"],
+)
+def test_a_network_with_more_layers_is_another_one(other: Architecture) -> None:
+    with pytest.raises(RunError, match=r"^the weights are of another network"):
+        transfer(toy(), toy(other, seed=1))
+
+
+@pytest.mark.parametrize(
+    "block", [replace(TOY.blocks[0], activation="hardswish"), replace(TOY.blocks[0], stride=2)]
+)
+def test_a_network_that_computes_otherwise_with_the_same_weights_is_another_one(block: Block) -> None:
+    with pytest.raises(RunError, match=r"^the weights are of another network"):
+        transfer(toy(), toy(replace(TOY, blocks=(block, TOY.blocks[1])), seed=1))
+
+
+# files and downloads
+
+
+def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(tv.mobilenet_v3_small().state_dict(), path)
+    # counted from torchvision: 314 tensors in V2, 244 in V3-Small
+    count = len(tv.mobilenet_v2().state_dict()), len(tv.mobilenet_v3_small().state_dict())
+    with pytest.raises(
+        ArchitectureError, match=rf"must hold {count[0]} tensors for mobilenet_v2, got {count[1]}"
+    ):
+        pretrained_network("mobilenet_v2", path)
+
+
+@pytest.mark.parametrize("what", [[1, 2], {"model": {"weight": torch.zeros(1)}}, "words"], ids=type)
+def test_a_file_that_is_no_state_dict_is_refused(what: Any, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(what, path)
+    with pytest.raises(RunError) as caught:
+        pretrained_network("mobilenet_v2", path)
+    assert str(caught.value).startswith(f"{path}: no state dict of torchvision (")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\3\4" + bytes(50)], ids=["nothing", "text", "a zip"])
+def test_a_file_that_torch_did_not_write_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(RunError) as caught:
+        pretrained_network("mobilenet_v2", path)
+    assert str(caught.value).startswith(f"{path}: no state dict of torchvision (")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_cannot_run_code(tmp_path: Path) -> None:
+    path, sprung = tmp_path / "weights.pth", tmp_path / "sprung"
+    torch.save({"features.0.0.weight": Trap(sprung)}, path)
+    with pytest.raises(RunError, match=r"weights\.pth: no state dict of torchvision \("):
+        pretrained_network("mobilenet_v2", path)
+    assert not sprung.exists()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        pretrained_network("mobilenet_v2", tmp_path / "none.pth")
+    assert str(caught.value) == f"{tmp_path / 'none.pth'}: cannot be read (No such file or directory)"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        URLError("Temporary failure in name resolution"),
+        HTTPError("http://x", 403, "Forbidden", None, None),  # type: ignore[arg-type]
+        RemoteDisconnected("closed"),
+        TimeoutError("timed out"),
+    ],
+    ids=type,
+)
+def test_without_a_network_the_remedy_is_told(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(RunError) as caught:
+            pretrained_network("mobilenet_v3_small")
+    told = str(caught.value)
+    where = tmp_path / "hub" / "checkpoints"
+    assert told.startswith(f"the weights of mobilenet_v3_small are not in {where} and cannot be downloaded (")
+    assert told.endswith("get torchvision's file on another machine and give it by --weights FILE")
+    assert "\n" not in told
+
+
+def test_the_cache_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enum = tv.get_model_weights("mobilenet_v3_small").DEFAULT
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    theirs = lively(tv.mobilenet_v3_small())
+    torch.save(theirs.state_dict(), cache / Path(enum.url).name)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    network = pretrained_network("mobilenet_v3_small")
+    assert network.classifier.weight.equal([*theirs.state_dict().values()][-2])
+
+
+def test_only_torchvisions_networks_have_weights() -> None:
+    with pytest.raises(ArchitectureError, match=r"mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"):
+        pretrained_network("mnasnet_a1")

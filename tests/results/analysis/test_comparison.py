@@ -1,0 +1,236 @@
+"""Statistics and rows of a comparison, against hand calculation, tables and SciPy."""
+
+import json
+import random
+from dataclasses import replace
+from io import StringIO
+
+import pandas
+import pytest
+from scipy.stats import ttest_rel
+
+from bneck.evaluate.latency.measurement import failed
+from bneck.results.analysis.comparison import Comparison
+from bneck.results.text.comparison import (
+    COLUMNS,
+    comparison_dict,
+    comparison_row,
+    comparison_rows,
+    results_csv,
+    table_rows,
+    to_csv,
+)
+from bneck.results.text.formatting import duration
+
+from ..example_comparison import comparison, contestant
+
+A = contestant("a", [90, 91, 92], 0.5)
+B = contestant("b", [91, 93, 92], 0.25, macs=4_000_000)
+C = contestant("c", [94, 95, 96])
+
+
+def test_over_seeds_the_margin_is_student_s() -> None:
+    assert A.mean == pytest.approx(0.91)
+    assert A.deviation == pytest.approx(0.01)
+    # t of 2 degrees of freedom is 4.303 at 95%.
+    assert A.margin == pytest.approx(4.303 * 0.01 / 3**0.5, rel=1e-3)
+    assert A.margin_of == "seeds"
+
+
+def test_with_one_seed_the_margin_is_wilson_s_for_the_test_images() -> None:
+    alone = contestant("alone", [90], images=400)
+    assert alone.deviation is None
+    assert alone.margin == pytest.approx(0.0295, abs=1e-4)  # 360 of 400: (86.7%, 92.6%)
+    assert alone.margin_of == "images"
+
+
+def test_two_contestants_are_held_against_each_other_by_the_paired_t_test() -> None:
+    tops = [[90.0, 91.5, 93.0, 92.0], [91.0, 92.4, 94.5, 92.6]]
+    a, b = contestant("a", tops[0]), contestant("b", tops[1])
+    interval = ttest_rel(tops[1], tops[0]).confidence_interval(0.95)
+    found = comparison(a, b)
+    assert 100 * found.least_difference(a, b) == pytest.approx((interval.high - interval.low) / 2)
+    assert 100 * found.difference(b, a) == pytest.approx((interval.high + interval.low) / 2)
+    assert interval.low > 0 and found.told_apart(a, b)
+
+
+def test_three_contestants_are_held_against_each_other_as_by_hand() -> None:
+    # Means of rows 91, 92, 95; of columns 91 2/3, 93, 93 1/3. The residuals are 0, -1/3, 1/3 for a
+    # and c and 0, 2/3, -2/3 for b: sum of squares 4/3 with 4 degrees of freedom. The table of the
+    # studentised range has 5.04 for 3 means.
+    found = comparison(A, B, C)
+    assert 100 * found.least_difference(A, B) == pytest.approx(5.04 * (4 / 3 / 4) ** 0.5 / 3**0.5, rel=1e-3)
+    assert not found.told_apart(A, B)
+    assert found.told_apart(B, C) and found.told_apart(C, A)
+    assert found.best is C and found.level == []
+
+
+def test_what_a_seed_does_to_all_contestants_cancels() -> None:
+    other = comparison(contestant("a", [90, 71, 92]), contestant("b", [91, 73, 92]), C_OF_A_BAD_SEED)
+    assert other.honest_difference == pytest.approx(comparison(A, B, C).honest_difference)
+
+
+C_OF_A_BAD_SEED = contestant("c", [94, 75, 96])
+
+
+def test_the_same_difference_in_all_seeds_is_known_to_an_image_only() -> None:
+    # One image of 1000 more each time: the paired deviation is 0, which cannot be believed.
+    a, b = contestant("a", [90.0, 91.0, 92.0]), contestant("b", [90.1, 91.1, 92.1])
+    found = comparison(a, b)
+    assert found.least_difference(a, b) == pytest.approx(4.303 * 0.001 / 3**0.5, rel=1e-3)
+    assert not found.told_apart(a, b)
+
+
+def test_equal_contestants_are_rarely_told_apart() -> None:
+    rng = random.Random(0)
+    trials, wrong = 400, 0
+    for _ in range(trials):
+        shifts = [rng.gauss(0, 3) for _ in range(3)]
+        rows = [[80 + shift + rng.gauss(0, 0.5) for shift in shifts] for _ in range(5)]
+        found = comparison(*(contestant(f"{number}", row) for number, row in enumerate(rows)))
+        ordered = sorted(found.contestants, key=lambda each: each.mean)
+        wrong += found.told_apart(ordered[0], ordered[-1])
+    # 5% are expected of the pair that lies farthest apart; the standard error is 1.1%.
+    assert 0.02 <= wrong / trials <= 0.085
+
+
+def test_with_one_seed_only_the_test_images_count() -> None:
+    a, b, c = contestant("a", [90], images=400), contestant("b", [93], images=400), contestant("c", [60])
+    found = comparison(a, b, c)
+    # Wilson of 360 and of 372 in 400: margins 2.95 and 2.51 points.
+    assert found.least_difference(a, b) == pytest.approx((0.0295**2 + 0.0251**2) ** 0.5, rel=5e-3)
+    assert not found.told_apart(a, b) and found.told_apart(b, c)
+
+
+def test_differences_are_taken_over_the_seeds_that_all_share() -> None:
+    a = contestant("a", {0: 10, 1: 90, 2: 91})
+    b = contestant("b", {1: 91, 2: 93, 3: 50})
+    found = comparison(a, b)
+    assert found.seeds == (1, 2) and not found.complete
+    assert 100 * found.difference(b, a) == pytest.approx(1.5)
+    assert "With 2 seeds that all share a difference under" in found.verdict()
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            comparison(A, B, C),
+            "Best on 1,000 test images is c with 95.0 ± 2.5%; it can be told apart from all 2 others. "
+            "With 3 seeds a difference under 1.7 points would not be seen.",
+        ),
+        (
+            # The residuals are 0, 1/2, -1/2 and their opposites: 4.303 * sqrt(2 * 1/2 / 3) is 2.48.
+            comparison(A, B),
+            "Best on 1,000 test images is b with 92.0 ± 2.5%; a cannot be told apart from it. "
+            "With 3 seeds a difference under 2.5 points would not be seen.",
+        ),
+        (
+            comparison(
+                *(contestant(name, [top1], images=400) for name, top1 in {"a": 90, "b": 93, "c": 60}.items())
+            ),
+            "Best on 400 test images is b with 93.0 ± 2.5%; a cannot be told apart from it. With 1 seed a "
+            "difference under 3.9 points would not be seen, and what another seed would change is not "
+            "even in that.",
+        ),
+        (comparison(A), "a has 91.0 ± 2.5% on 1,000 test images."),
+    ],
+)
+def test_the_verdict_names_the_best_its_equals_and_what_could_not_be_seen(
+    found: Comparison, words: str
+) -> None:
+    assert found.verdict() == words
+
+
+def test_the_verdict_counts_equals_when_they_are_many() -> None:
+    many = [contestant(f"network {number}", [90 + number / 10, 92, 88]) for number in range(8)]
+    assert "; 7 of 7 others cannot be told apart from it." in comparison(*many).verdict()
+    assert "; network 0, network 1 and network 2 cannot be" in comparison(*many[:4]).verdict()
+
+
+def test_a_contestant_needs_a_result_and_one_name_and_one_result_a_seed() -> None:
+    with pytest.raises(ValueError, match="a: a contestant needs a result, got none"):
+        contestant("a", [])
+    with pytest.raises(ValueError, match="a: a seed may have one result"):
+        replace(A, results=(*A.results, A.results[0]))
+    with pytest.raises(ValueError, match="names of their own"):
+        comparison(A, replace(B, name="a"))
+
+
+def test_a_row_holds_the_latency_against_the_reference_and_against_the_first() -> None:
+    row = comparison_row(comparison(A, B), B)
+    assert (row["latency_ms"], row["latency_ratio"]) == (0.5, 0.25)
+    assert (row["latency_ratio_low"], row["latency_ratio_high"]) == (
+        pytest.approx(0.225),
+        pytest.approx(0.3),
+    )
+    assert row["latency_over_first"] == pytest.approx(0.5)
+    # Of a contestant after one that was not measured, only the former is known.
+    row = comparison_row(comparison(C, B), B)
+    assert (row["latency_ratio"], row["latency_over_first"]) == (0.25, None)
+
+
+def test_a_latency_that_the_device_did_not_give_is_unknown() -> None:
+    broken = replace(A, latency=failed("no such operator"))
+    row = comparison_row(comparison(broken), broken)
+    names = [name for name in COLUMNS if name.startswith("latency")]
+    assert [row[name] for name in names] == [None] * 5
+
+
+def test_a_row_holds_means_over_the_seeds() -> None:
+    row = comparison_row(comparison(A, B, C), A)
+    assert (row["test_top1"], row["validation_top1"]) == (pytest.approx(0.91), pytest.approx(0.92))
+    assert (row["seeds"], row["seconds"], row["test_loss"]) == (3, pytest.approx(31), 0.5)
+    assert (row["behind_best"], row["told_apart_from_best"]) == (pytest.approx(0.04), True)
+    assert comparison_row(comparison(A, B, C), C)["told_apart_from_best"] is None
+
+
+def test_csv_and_frame_have_a_row_a_contestant_in_the_order_given() -> None:
+    found = comparison(C, A, B)
+    read = pandas.read_csv(StringIO(to_csv(found)))
+    assert tuple(read.columns) == COLUMNS == tuple(comparison_rows(found).columns)
+    assert list(read["name"]) == ["c", "a", "b"]
+    assert list(read["latency_ms"].isna()) == [True, False, False]
+
+
+def test_the_csv_of_trainings_has_a_row_a_training() -> None:
+    read = pandas.read_csv(StringIO(results_csv(comparison(A, B))))
+    assert list(zip(read["name"], read["seed"], strict=True)) == [
+        (name, s) for name in "ab" for s in range(3)
+    ]
+    assert list(read["top1"]) == pytest.approx([0.90, 0.91, 0.92, 0.91, 0.93, 0.92])
+    assert list(read["seconds"]) == [30, 31, 32] * 2
+
+
+def test_the_dict_is_json_without_nan_and_repeats_the_verdict() -> None:
+    found = comparison(A, replace(B, latency=failed("no such operator")))
+    told = json.loads(json.dumps(comparison_dict(found), allow_nan=False))
+    assert told["verdict"] == found.verdict()
+    assert [row["name"] for row in told["contestants"]] == ["a", "b"]
+    assert len(told["trainings"]) == 6
+
+
+def test_the_table_puts_what_may_be_an_accident_in_brackets() -> None:
+    columns, rows = table_rows(comparison(A, B))
+    assert rows[0] == [
+        "a", "3", "91.0 ±2.5", "(1.0)", "92.0", "0.500", "1.00 ms", "1.00x", "2M", "50K", "31 s"
+    ]  # fmt: skip
+    assert columns[:4] == ["network", "seeds", "test %", "behind"]
+    assert [row[3] for row in rows] == ["(1.0)", "–"]
+    behind = [row[3] for row in table_rows(comparison(A, B, C))[1]]
+    assert behind == ["4.0", "3.0", "–"]
+
+
+def test_the_table_leaves_out_columns_that_tell_nothing() -> None:
+    columns, _ = table_rows(comparison(C))
+    assert not {"latency", "of first", "behind"} & set(columns)
+    columns, _ = table_rows(replace(comparison(A, B), what="augmentations"))
+    assert columns == ["augmentation", "seeds", "test %", "behind", "validation %", "loss", "training"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (3570, "1 h 0 min"), (12000, "3 h 20 min")],
+)
+def test_a_duration_has_the_units_that_a_reader_would_use(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

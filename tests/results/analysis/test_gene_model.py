@@ -1,0 +1,198 @@
+"""What the page and the command say of the choices: words by hand, and a run of a made-up truth."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from bneck.results import Run
+from bneck.results.analysis import importance
+from bneck.results.analysis.ablation import Change, Effect, Switch
+from bneck.results.analysis.gene_model import ChoiceModel
+from bneck.results.analysis.importance import Importance, Importances
+from bneck.results.export.ablation import choices_dict
+from bneck.results.pages.ablation import choices_section
+from bneck.results.pages.search import report_html
+from bneck.results.plots.ablation import effects_figure, importance_figure
+from bneck.results.text.ablation import (
+    answers,
+    effect_cells,
+    importance_rows,
+    percents,
+    points,
+    ranked,
+    statements,
+    switch_text,
+    untold_text,
+)
+from bneck.search_space import Genes
+
+from ..example_choices import se_in_stage2, slow_5x5_in_stage3
+from ..example_run import Row, example_run, genes, records, run_settings
+from ..pages.test_search import Elements, words
+
+
+def effect(place: str, kind: str, usual: object, other: object, *beyond: float, step: int = 1) -> Effect:
+    """Brings 0.8 points for 4% latency, and so much beyond the front."""
+    gain, cost = Change(0.008, 0.003, 0.014), Change(0.04, 0.04, 0.04)
+    switch = Switch(place, kind, usual, other, step, ("gene",))  # type: ignore[arg-type]
+    return Effect(
+        switch, 12, {"accuracy": gain, "latency": cost, "macs": cost, "params": cost}, Change(*beyond)
+    )
+
+
+PAYS = effect("stage3", "attention", "none", "se", 0.006, 0.001, 0.012)
+PAYS_MORE = effect("stage2", "attention", "none", "se", 0.009, 0.004, 0.014)
+PAYS_NOT = effect("stem", "activation", "relu", "hardswish", -0.005, -0.008, -0.002)
+UNTOLD = effect("stage1", "attention", "none", "se", 0.001, -0.004, 0.006)
+WIDTH = effect("stage1", "out", 8, 16, 0.005, 0.0005, 0.01)
+ALL = [PAYS, PAYS_MORE, PAYS_NOT, UNTOLD, WIDTH]
+
+
+def judged_by(run_folder: Path, count: int) -> Run:
+    """A run whose networks have the made-up truth."""
+
+    def row(own: Genes) -> Row:
+        return Row("judged", se_in_stage2(own), 0.01 * math.exp(slow_5x5_in_stage3(own)))
+
+    return example_run(run_folder, [row(genes(number)) for number in range(count)])
+
+
+# ------------------------------------------------------------------------------------------- words
+
+
+def test_changes_are_told_with_their_intervals() -> None:
+    assert points(Change(0.008, 0.003, 0.014)) == "+0.8 (0.3 to 1.4)"
+    assert points(Change(-0.0021, -0.0045, 0.0003)) == "-0.21 (-0.45 to 0.03)"
+    assert percents(Change(0.04, 0.04, 0.04)) == "+4%"
+    assert percents(Change(-0.12, -0.15, -0.09)) == "-12% (-15 to -9)"
+    assert percents(Change(-0.001, -0.001, -0.001)) == "0%"
+
+
+def test_a_switch_is_told_as_people_say_it() -> None:
+    assert switch_text(PAYS.switch) == "SE in stage 3"
+    assert switch_text(PAYS_NOT.switch) == "h-swish for ReLU in the stem"
+    assert switch_text(Switch("all stages", "kernel", 3, 5, 1, ())) == "5×5 for 3×3 in all stages"
+    assert switch_text(Switch("images", "resolution", 16, 24, 1, ())) == "resolution 16 → 24"
+    assert switch_text(WIDTH.switch) == "channels 8 → 16 in stage 1"
+
+
+def test_statements_are_of_what_is_told_the_surest_first() -> None:
+    assert statements(ALL, "latency") == [
+        "SE in stage 2: pays; +0.8 points (0.3 to 1.4) for +4% latency, "
+        "0.9 (0.4 to 1.4) more than the front gives for it.",
+        "H-swish for ReLU in the stem: does not pay; +0.8 points (0.3 to 1.4) for +4% latency, "
+        "0.50 (0.20 to 0.80) less than the front gives for it.",
+        "SE in stage 3: pays; +0.8 points (0.3 to 1.4) for +4% latency, "
+        "0.6 (0.1 to 1.2) more than the front gives for it.",
+        "Channels 8 → 16 in stage 1: pays; +0.8 points (0.3 to 1.4) for +4% latency, "
+        "0.50 (0.05 to 1.00) more than the front gives for it.",
+    ]
+    again = effect("stage2", "attention", "none", "eca", 0.009, 0.003, 0.014)
+    assert len(statements([*ALL, again], "latency")) == 4
+
+
+def test_where_a_choice_pays_is_answered_choice_by_choice() -> None:
+    assert answers(ALL) == [
+        ("SE", "pays in stages 3 and 2; cannot be told in stage 1"),
+        ("h-swish for ReLU", "does not pay in the stem"),
+    ]
+    assert untold_text(ALL).startswith("Of 5 changes, 4 can be told to pay or not to")
+
+
+def test_a_row_has_all_that_is_known() -> None:
+    without = Effect(PAYS.switch, 12, {name: PAYS.changes[name] for name in ("accuracy", "macs")}, None)
+    same = ["stage 3", "attention none → SE", "+0.8 (0.3 to 1.4)"]
+    assert effect_cells(PAYS) == [*same, "+4%", "+4%", "+4%", "+0.6 (0.1 to 1.2)", "yes"]
+    assert effect_cells(without) == [*same, "", "+4%", "", "", "not told"]
+
+
+def made() -> Importances:
+    def gene(name: str, model: float, forest: float) -> Importance:
+        return Importance(name, {"accuracy": model}, {"accuracy": forest})
+
+    two = (gene("stem.out", 0.25, 0.5), gene("stage1.kernel", 0.75, 0.1))
+    return Importances(two, (Importance("stage1", {"accuracy": 0.75}, {}),), (), 100, 60)
+
+
+def test_ranks_that_disagree_are_visible() -> None:
+    assert importance_rows(made()) == [
+        ["stem.out", "25% (2)", "50% (1)"],
+        ["stage1.kernel", "75% (1)", "10% (2)"],
+        ["all of stage 1", "75%", ""],
+    ]
+    assert ranked(made().genes, "accuracy", "model") == {"stage1.kernel": 1, "stem.out": 2}
+    assert ranked(made().genes, "latency", "model") == {}
+    bars = {
+        bar.name: dict(zip(bar.y, zip(bar.x, bar.text, strict=True), strict=True))
+        for bar in importance_figure(made(), "accuracy").data
+    }
+    assert bars["model"]["stage1.kernel"] == (75.0, "1")
+    assert bars["fANOVA"]["stem.out"] == (pytest.approx(100 * 0.5 / 0.6), "1")
+
+
+def test_the_map_colours_only_what_is_told() -> None:
+    dull = Effect(
+        UNTOLD.switch, 12, dict(UNTOLD.changes) | {"accuracy": Change(0.002, -0.001, 0.005)}, UNTOLD.beyond
+    )
+    [drawn] = effects_figure([PAYS, PAYS_NOT, dull], "latency").data
+    assert list(drawn.x) == ["stage 3", "stem", "stage 1"]
+    assert list(drawn.y) == ["attention none → SE", "activation ReLU → h-swish"]
+    assert [list(row) for row in drawn.z] == [[0.8, None, 0.0], [None, 0.8, None]]
+    assert drawn.text[0][0] == "<b>+0.80</b><br>+4% ✓"
+    assert drawn.text[1][1] == "<b>+0.80</b><br>+4% ✗"
+    assert drawn.text[0][2] == "+0.20<br>+4%"
+
+
+def test_widths_that_differ_by_stage_share_a_row_of_the_map() -> None:
+    other = effect("stage2", "out", 16, 24, 0.005, 0.0005, 0.01)
+    assert list(effects_figure([WIDTH, other], "latency").data[0].y) == ["channels, 1 step up"]
+    assert list(effects_figure([WIDTH], "latency").data[0].y) == ["channels 8 → 16"]
+
+
+# ------------------------------------------------------------------------------------ a whole run
+
+
+def test_too_few_networks_are_told_so(tmp_path: Path) -> None:
+    run = Run(tmp_path, run_settings())
+    judged = [record for record in records() if record.state == "judged"]
+    assert "takes 20 judged networks that were trained; here are 4." in choices_section(run, judged)
+    assert choices_section(run, []) == ""
+
+
+@pytest.mark.slow
+def test_the_page_tells_where_se_pays_and_is_the_same_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importance, "NETWORKS", 100)
+    run = judged_by(tmp_path / "run", 45)
+    page = report_html(run)
+    assert re.search(r"SE in stage 2: pays; \+(1\.9|2\.0)", words(page))
+    assert {"effects", "importance"} <= set(Elements(page).ids)
+    assert Elements(page).loading == []
+    assert report_html(Run.open(run.folder)) == page
+
+
+@pytest.mark.slow
+def test_programs_get_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importance, "NETWORKS", 100)
+    run = judged_by(tmp_path / "run", 30)
+    model = ChoiceModel.of(run, run.kept())
+    assert model
+    found = choices_dict(model, ALL, importance.importances_of(model))
+    assert (found["networks"], found["price"]) == (30, "latency")
+    first = found["effects"][0]
+    assert (first["place"], first["other"], first["pays"]) == ("stage3", "se", True)
+    assert first["changes"]["accuracy"] == {"value": 0.008, "low": 0.003, "high": 0.014}
+    assert len(found["importance"]["genes"]) == 24
+
+
+@pytest.mark.slow
+def test_genes_are_those_of_the_trials_in_the_order_of_the_space(tmp_path: Path) -> None:
+    run = judged_by(tmp_path / "run", 21)
+    model = ChoiceModel.of(run, run.kept())
+    assert model
+    assert list(model.genes) == [genes(number) for number in range(21)]
+    assert list(model.genes[0]) == [gene.name for gene in run_settings().space.genes]
+    assert model.quantities == ("accuracy", "latency", "macs", "params")

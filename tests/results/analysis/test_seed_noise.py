@@ -1,0 +1,268 @@
+"""What a study of noise tells, of tables whose truth is known."""
+
+import json
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bneck.evaluate.statistics.reliability import expected_maximum
+from bneck.results.analysis.seed_noise import Estimate, NoiseReport, Verdict, analyse, decide
+from bneck.results.export import seed_noise as noise_json
+from bneck.results.export.seed_noise import report_dict
+from bneck.results.pages.seed_noise import figures, noise_html
+from bneck.results.store.seed_study import Trained
+from bneck.results.text.seed_noise import counted, lines, sentence, table_rows
+
+from ..example_noise import TRIALS, trainings
+
+ABOUT = {"space": "tiny", "limits": "none", "data": "digits", "scorer": "train"}
+
+
+def told(rows: list[Trained]) -> NoiseReport:
+    report = analyse(rows, TRIALS)
+    assert report is not None
+    return report
+
+
+def verdicts(count: int = 20, **truth: float) -> list[Verdict]:
+    return [told(trainings(**truth, seed=seed)).verdict for seed in range(count)]  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------- the verdict
+
+
+def test_where_macs_explain_everything_the_largest_is_as_good() -> None:
+    assert verdicts().count("largest") >= 18
+    said = sentence(told(trainings()))
+    assert said.startswith(
+        "A search is hardly worth its time; choose the largest network within the limits: "
+    )
+    assert "MACs explain 100% (98% to 100%)" in said
+
+
+def test_where_networks_differ_much_beyond_macs_a_search_is_worth_its_time() -> None:
+    assert verdicts(beyond=0.02).count("search") >= 19
+    assert sentence(told(trainings(beyond=0.02))).startswith("A search is worth its time: ")
+
+
+def test_pure_noise_tells_nothing_but_to_train_longer() -> None:
+    assert verdicts(rise=0).count("noise") >= 18
+    said = sentence(told(trainings(rise=0, seed=1)))
+    assert "cannot be told" in said
+    assert said.endswith("Train longer: more --epochs or --train-images.")
+
+
+def test_what_lies_between_is_not_decided() -> None:
+    # beyond MACs as much as the noise: the gain is 1.6 deviations, and four trainings each tell 1.5
+    assert set(verdicts(beyond=0.005)) == {"search", "largest", "unclear"}
+    reports = (told(trainings(beyond=0.005, seed=seed)) for seed in range(20))
+    said = next(sentence(report) for report in reports if report.verdict == "unclear")
+    assert "is not clear" in said
+
+
+@pytest.mark.parametrize(
+    ("told", "gain", "share", "verdict"),
+    # one training each tells 2, four tell 1
+    [
+        (True, (1.5, 0.5, 4), 0.9, "search"),
+        (False, (1.5, 0.5, 4), 0.9, "noise"),
+        (True, (1.5, 0.0, 4), 0.9, "unclear"),  # large, but may be none
+        (True, (0.9, 0.1, 4), 0.9, "unclear"),  # sure, but too small to be shown, or large
+        (True, (0.9, 0.1, 1.9), 0.9, "largest"),  # sure, but too small to be shown
+        (True, (0.2, 0.0, 1.9), 0.9, "largest"),
+        (True, (0.2, 0.0, 2.1), 0.9, "unclear"),  # may be large enough for the search itself to see it
+        (True, (1.5, 0.0, 1.9), 0.9, "unclear"),
+        (True, (0.2, 0.0, 1.9), 0.5, "unclear"),  # then size is no good choice either
+    ],
+)
+def test_the_verdict_weighs_the_gain_against_what_can_be_told(
+    told: bool, gain: tuple[float, float, float], share: float, verdict: Verdict
+) -> None:
+    assert decide(told, Estimate(*gain), share, in_search=2, confirmed=1) == verdict
+
+
+def test_few_networks_are_said_to_be_few() -> None:
+    assert "With 6 networks all of this is rough." in sentence(told(trainings(6, 2)))
+    assert "rough" not in sentence(told(trainings(12, 3)))
+
+
+def test_where_larger_networks_are_worse_the_size_is_named_instead() -> None:
+    report = told(trainings(rise=-0.05))
+    assert report.main.best_macs == pytest.approx(1e5)
+    assert "choose a network of about 100K MACs: " in sentence(report)
+
+
+def test_where_accuracy_has_its_peak_within_the_limits_it_is_found() -> None:
+    rows = [
+        replace(each, accuracy=each.accuracy - 0.04 * math.log(each.macs / 5e5) ** 2)
+        for each in trainings(rise=0, noise=0.001)
+    ]
+    assert told(rows).main.best_macs == pytest.approx(5e5, rel=0.05)
+
+
+# ------------------------------------------------------------------------------- the statistics
+
+
+def test_the_gain_is_what_a_simulated_search_gains() -> None:
+    report = told(trainings(400, 3, beyond=0.01, noise=0.01))
+    # 60 networks of one size, chosen by one training or by the mean of four
+    rng = np.random.default_rng(0)
+    for count in (1, 4):
+        true = 0.01 * rng.standard_normal((4000, 60))
+        seen = true + 0.01 / math.sqrt(count) * rng.standard_normal((4000, 60))
+        gained = true[np.arange(4000), seen.argmax(1)].mean()
+        assert report.main.gain(60, count).value == pytest.approx(gained, rel=0.1)
+
+
+def test_the_gain_lies_within_its_interval_in_95_of_100() -> None:
+    # 0.01^2 / sqrt(0.01^2 + 0.005^2) x 2.32
+    gain = 1e-4 / math.sqrt(1.25e-4) * expected_maximum(TRIALS)
+    found = [told(trainings(beyond=0.01, seed=seed)).main.gain(TRIALS) for seed in range(100)]
+    held = sum(each.low <= gain <= each.high for each in found)
+    assert held >= 88
+
+
+def test_the_share_that_macs_explain_is_that_of_the_variances() -> None:
+    # the rise of 0.05 over 400 networks even by log MACs has variance 0.05^2 / 12 = 2.08e-4, beyond 1e-4
+    explained = told(trainings(400, 3, beyond=0.01)).main.explained
+    assert explained.value == pytest.approx(2.08 / 3.08, abs=0.05)
+    assert explained.low < explained.value < explained.high
+
+
+@pytest.mark.parametrize(("noise", "use"), [(0.002, (60, 1)), (0.01, (30, 2)), (0.03, (12, 5))])
+def test_the_noisier_the_more_seeds_rather_than_networks(noise: float, use: tuple[int, int]) -> None:
+    # by hand: expected maximum of 60/k normals x sqrt(k / (k + noise^2 / 0.01^2)), greatest of k = 1..8
+    def gain(each: int) -> float:
+        return expected_maximum(60 // each) * math.sqrt(each / (each + (noise / 0.01) ** 2))
+
+    assert max(range(1, 9), key=gain) == use[1]
+    assert told(trainings(400, 3, beyond=0.01, noise=noise)).main.better_use(60) == use
+
+
+def test_the_more_reliable_quantity_is_named_where_it_can_be_told() -> None:
+    assert told(trainings(24, 3, noise=0.02, loss_noise=0.001)).more_reliable == "loss"
+    assert told(trainings(24, 3, noise=0.001, loss_noise=0.02)).more_reliable == "accuracy"
+    alike = told(trainings(24, 3, noise=0.01, loss_noise=0.01))
+    assert alike.more_reliable is None
+    assert any("so few trainings cannot tell" in line for line in lines(alike))
+
+
+def test_what_a_trial_should_cost_follows_from_spearman_and_brown() -> None:
+    report = told(trainings(noise=0.012))
+    single = report.main.overall.reliability()
+    assert report.enough == math.ceil(4 * (1 - single) / single)
+    # 2, 3 and 4 seconds for the seeds
+    assert report.cpu_seconds == pytest.approx(3)
+    assert f"takes {report.enough}, {3 * report.enough} CPU-seconds a network" in " ".join(lines(report))
+
+
+def test_seeds_agree_as_scipy_says() -> None:
+    report = told(trainings(beyond=0.01))
+    table = report.main.table
+    pairs = [stats.spearmanr(table[:, a], table[:, b]).statistic for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert report.main.seeds_agree.value == pytest.approx(np.mean(pairs))
+    assert report.main.seeds_agree.low < report.main.seeds_agree.value < report.main.seeds_agree.high
+    found = report_dict(report, ABOUT)["quantities"]["accuracy"]
+    kendalls = [stats.kendalltau(table[:, a], table[:, b]).statistic for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert found["kendall_of_seeds"] == pytest.approx(np.mean(kendalls))
+
+
+# --------------------------------------------------------------------------- what is and is not in it
+
+
+def test_a_seed_that_was_cut_off_is_left_out_and_counted() -> None:
+    report = told(trainings()[:27])  # 12 + 12 + 3
+    assert (report.networks, report.seeds, report.trainings, report.left_out) == (12, 2, 27, 3)
+    assert counted(report).startswith("12 networks x 2 seeds; 3 trainings more in no table")
+    assert told(trainings()).left_out == 0
+
+
+def test_a_network_that_failed_is_left_out_and_counted() -> None:
+    rows = trainings()
+    rows[5] = Trained("net05", rows[5].macs, 0, cpu_seconds=1.0, error="the loss of epoch 1 is nan")
+    report = told(rows)
+    assert (report.networks, report.failed, report.left_out) == (11, 1, 2)
+    assert "net05" not in report.keys
+    assert "1 training failed" in counted(report)
+
+
+@pytest.mark.parametrize("rows", [[], trainings(12, 3)[:17], trainings(5, 3), trainings(12, 1)])
+def test_less_than_six_networks_with_two_seeds_tell_nothing(rows: list[Trained]) -> None:
+    assert analyse(rows, TRIALS) is None
+
+
+def test_eighteen_trainings_of_twelve_networks_are_enough() -> None:
+    assert told(trainings(12, 3)[:18]).networks == 6
+
+
+def test_a_scorer_that_tells_no_accuracy_has_a_score() -> None:
+    rows = [replace(each, accuracy=math.nan, loss=math.nan) for each in trainings()]
+    report = told(rows)
+    assert [each.name for each in report.quantities] == ["score"]
+    assert "points" not in sentence(report)
+    noise = [replace(each, accuracy=math.nan, loss=math.nan) for each in trainings(rise=0, seed=1)]
+    assert "another scorer" in sentence(told(noise))
+
+
+def test_a_scorer_without_noise_is_reliable_and_its_page_can_be_drawn() -> None:
+    rows = [Trained(f"n{n}", 10**n, seed, float(n), cpu_seconds=0.0) for n in range(1, 8) for seed in (0, 1)]
+    report = told(rows)
+    assert report.main.overall.reliability() == 1
+    assert report.enough == 1
+    assert "<h1>none</h1>" in noise_html(report, "none", [])
+
+
+# --------------------------------------------------------------------------------- the forms
+
+
+def test_the_json_has_what_its_schema_says_and_no_nan() -> None:
+    report = told(trainings(6, 2))
+    found = json.loads(json.dumps(report_dict(report, ABOUT), allow_nan=False))
+    described = set(re.findall(r"\w+", str(noise_json.__doc__)))
+    assert set(found) <= described
+    assert set(found["quantities"]["loss"]) <= described
+    assert found["verdict"] == report.verdict
+    assert [each["trainings"] for each in found["quantities"]["accuracy"]["reliability"]] == [1, 2, 4]
+    equal = [replace(each, accuracy=0.5, loss=1.0) for each in trainings(6, 2)]
+    found = json.loads(json.dumps(report_dict(told(equal), ABOUT), allow_nan=False))
+    assert found["quantities"]["loss"]["spearman_of_seeds"] == {"value": None, "low": None, "high": None}
+    assert (found["enough"], found["verdict"]) == (None, "noise")
+
+
+def test_the_table_has_a_column_for_one_two_and_four_trainings() -> None:
+    report = told(trainings())
+    columns, rows = table_rows(report)
+    assert columns == ("", "1 training", "2 trainings", "4 trainings")
+    single = report.main.overall.reliability()
+    assert rows[0][2].startswith(f"{2 * single / (1 + single):.2f} (")
+    [apart] = [row for row in rows if row[0] == "difference that can be told, accuracy, points"]
+    assert float(apart[1]) == pytest.approx(100 * report.main.tellable(1), abs=0.06)
+
+
+def test_the_figures_show_every_training_the_means_and_the_fit() -> None:
+    report = told(trainings())
+    drawn = figures(report)
+    assert list(drawn) == ["sizes-accuracy", "sizes-loss", "trainings"]
+    dots = [each for each in drawn["sizes-accuracy"].data if each.name == "single trainings"]
+    assert sorted(y for each in dots for y in each.y) == pytest.approx(
+        sorted(100 * report.main.table.ravel())
+    )
+    [means] = [each for each in drawn["sizes-accuracy"].data if each.name == "means over the seeds"]
+    [fit] = [each for each in drawn["sizes-accuracy"].data if each.name == "smooth fit"]
+    # every network lies near the straight line of the truth, 5 points over the width
+    assert fit.y[-1] - fit.y[0] == pytest.approx(5, abs=1)
+    assert max(abs(np.interp(np.log(means.x), np.log(fit.x), fit.y) - means.y)) < 1
+    [line] = [each for each in drawn["trainings"].data if each.name == "accuracy"]
+    assert list(line.y) == pytest.approx([report.main.overall.reliability(count) for count in range(1, 9)])
+
+
+def test_the_page_tells_the_verdict_and_how_it_was_made_and_escapes_names() -> None:
+    html = noise_html(told(trainings()), "Noise of <b>", [("data", "a & b")])
+    assert "<h1>Noise of &lt;b&gt;</h1>" in html
+    assert "A search is hardly worth its time" in html
+    assert "a &amp; b" in html
+    assert html == noise_html(told(trainings()), "Noise of <b>", [("data", "a & b")])

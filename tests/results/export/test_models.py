@@ -1,0 +1,198 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import yaml
+
+from bneck.evaluate.training.checkpoint import trained_network
+from bneck.results import Record, Run
+from bneck.results.export.models import FORMATS, export, of_trial, parse_formats
+from bneck.search_space import Architecture, RunError, UnknownNameError, load_architecture
+from bneck.search_space.network import Network, build_network, example_images
+
+from ...evaluate.example_checkpoint import keep
+from ..example_run import ROWS, Row, example_run, run_settings
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Trial 0 has weights, the others that were judged have none."""
+    settings = run_settings()
+    data = replace(settings.data, class_names=tuple("abcdefghij"), pixel_mean=(77.7,), pixel_std=(95.8,))
+    run = example_run(tmp_path_factory.mktemp("export") / "run", settings=replace(settings, data=data))
+    network = run.record("0").architecture
+    keep(as_if_trained(network), run.checkpoint(network))
+    return run
+
+
+@pytest.fixture(scope="module")
+def judged(run: Run) -> Record:
+    return run.record("0")
+
+
+@pytest.fixture(scope="module")
+def bare(run: Run) -> Record:
+    """Judged too, but its weights are gone."""
+    return run.record("5")
+
+
+@pytest.fixture(scope="module")
+def network(judged: Record) -> Network:
+    return as_if_trained(judged.architecture)
+
+
+def as_if_trained(architecture: Architecture) -> Network:
+    """No weight and no statistic has its first value."""
+    network = build_network(architecture)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                noise = torch.rand(tensor.shape, generator=generator)
+                size = 1 / tensor[0].numel() ** 0.5 if tensor.ndim > 1 else 0.3
+                tensor.copy_(
+                    0.5 + noise
+                    if "running_var" in name or (tensor.ndim == 1 and "weight" in name)
+                    else size * (4 * noise - 2)
+                )
+    return network.eval()
+
+
+def test_a_config_is_the_same_network_again(run: Run, judged: Record, tmp_path: Path) -> None:
+    [path] = export(run, judged, ["config"], tmp_path / "new" / "folder")
+    assert path == tmp_path / "new" / "folder" / f"trial0-{judged.key}.yaml"
+    assert load_architecture(path) == judged.architecture
+
+
+def test_a_config_tells_where_it_comes_from_and_what_is_known(run: Run, judged: Record) -> None:
+    about = yaml.safe_load(of_trial(run, judged).config)["about"]
+    assert about["run"] == "run"
+    assert (about["trial"], about["key"], about["data"]) == (0, judged.key, "digits")
+    assert about["class_names"] == list("abcdefghij")
+    assert (about["pixel_mean"], about["pixel_std"]) == ([77.7], [95.8])
+    assert (about["macs"], about["params"]) == (judged.cost.macs, judged.cost.params)
+    # 0.3 times the reference's 2 ms
+    assert (about["validation_accuracy"], about["latency_ms"], about["latency_ratio"]) == (0.9, 0.6, 0.3)
+    assert about["latency_reference"] == "mobilenet_v2"
+
+
+def test_a_config_of_an_untrained_network_claims_nothing_of_it(run: Run) -> None:
+    about = yaml.safe_load(of_trial(run, run.record("3")).config)["about"]
+    assert not {"validation_accuracy", "latency_ms", "latency_ratio"} & set(about)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_the_onnx_model_answers_as_the_trained_network_does(
+    run: Run, judged: Record, network: Network, tmp_path: Path, images: int
+) -> None:
+    [path] = export(run, judged, ["onnx"], tmp_path / "out")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    pixels = torch.randn(images, *example_images(judged.architecture).shape[1:])
+    [logits] = session.run(None, {"images": pixels.numpy()})
+    with torch.inference_mode():
+        expected = network(pixels).numpy()
+    assert logits.shape == (images, 10)
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    with torch.inference_mode():
+        fresh = build_network(judged.architecture).eval()(pixels).numpy()
+    assert np.abs(fresh - expected).max() > 0.01 * np.abs(expected).max()  # other weights answer otherwise
+
+
+def test_the_onnx_model_knows_its_classes_and_how_pixels_are_prepared(
+    run: Run, judged: Record, network: Network, tmp_path: Path
+) -> None:
+    [path] = export(run, judged, ["onnx"], tmp_path / "out")
+    known = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+    assert json.loads(known["class_names"]) == list("abcdefghij")
+    assert (json.loads(known["pixel_mean"]), json.loads(known["pixel_std"])) == ([77.7], [95.8])
+    (tmp_path / "again.yaml").write_text(known["architecture"], encoding="utf-8")
+    assert load_architecture(tmp_path / "again.yaml") == judged.architecture
+
+
+def test_the_weights_are_those_of_the_checkpoint(
+    run: Run, judged: Record, network: Network, tmp_path: Path
+) -> None:
+    [path] = export(run, judged, ["weights"], tmp_path / "out")
+    again = trained_network(judged.architecture, path).state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again[name], tensor)
+
+
+def test_all_formats_lie_side_by_side(run: Run, judged: Record, network: Network, tmp_path: Path) -> None:
+    paths = export(run, judged, list(FORMATS), tmp_path / "out")
+    stem = f"trial0-{judged.key}"
+    assert [path.name for path in paths] == [f"{stem}.yaml", f"{stem}.onnx", f"{stem}.safetensors"]
+    assert sorted((tmp_path / "out").iterdir()) == sorted(paths)
+
+
+def test_a_file_that_is_there_is_not_written_over(
+    run: Run, judged: Record, network: Network, tmp_path: Path
+) -> None:
+    [path] = export(run, judged, ["onnx"], tmp_path / "out")
+    before = path.read_bytes()
+    with pytest.raises(RunError, match=r"\.onnx exists; choose another folder with -o"):
+        export(run, judged, ["config", "onnx"], tmp_path / "out")
+    assert [each.name for each in (tmp_path / "out").iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("trial", [str(n) for n, row in enumerate(ROWS) if row.state == "infeasible"])
+def test_a_network_that_broke_a_limit_is_not_exported(run: Run, trial: str, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=f"trial {trial} is infeasible; only judged networks are exported"):
+        export(run, run.record(trial), ["config"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trial_that_failed_is_not_exported(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "run", [Row("failed")])
+    with pytest.raises(RunError, match="trial 0 is failed"):
+        export(run, run.record("0"), ["config"], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "format_name",
+    ["onnx", "weights"],
+)
+def test_weights_that_are_missing_are_named(run: Run, bare: Record, tmp_path: Path, format_name: str) -> None:
+    with pytest.raises(RunError, match=f"{bare.key}.*missing"):
+        export(run, bare, [format_name], tmp_path / "out")
+
+
+def test_an_export_that_fails_leaves_no_half_of_it(run: Run, bare: Record, tmp_path: Path) -> None:
+    with pytest.raises(RunError):
+        export(run, bare, ["config", "onnx"], tmp_path / "out")
+    assert list(tmp_path.rglob("*.yaml")) == []
+
+
+def test_a_folder_that_is_a_file_is_named(run: Run, judged: Record, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match="out"):
+        export(run, judged, ["config"], tmp_path / "out")
+
+
+def test_weights_of_another_network_are_refused(run: Run, judged: Record, tmp_path: Path) -> None:
+    other = run.record("2")
+    keep(as_if_trained(judged.architecture), run.checkpoint(other.architecture))
+    with pytest.raises(RunError, match=f"holds network {judged.key}, not {other.key}"):
+        export(run, other, ["onnx"], tmp_path / "out")
+
+
+def test_formats_are_read_with_blanks_and_in_order() -> None:
+    assert parse_formats("config") == ["config"]
+    assert parse_formats(" onnx , config") == ["onnx", "config"]
+
+
+def test_an_unknown_format_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="unknown format 'tflite'; nearest: config, onnx, weights"):
+        parse_formats("config,tflite")
+
+
+@pytest.mark.parametrize("text", ["", " ", ","])
+def test_no_format_at_all_is_an_error(text: str) -> None:
+    with pytest.raises(UnknownNameError):
+        parse_formats(text)

@@ -1,0 +1,234 @@
+"""The page of a comparison and its figures."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from bneck.evaluate import Epoch, wilson_margin
+from bneck.evaluate.latency.measurement import failed
+from bneck.results.analysis.comparison import Comparison
+from bneck.results.pages.comparison import comparison_html, figures
+from bneck.results.plots.comparison import colour
+
+from ..example_comparison import IMAGES, comparison, contestant
+
+A = contestant("a", [90, 91, 92], 0.5)
+B = contestant("b", [91, 93, 92], 0.25, macs=4_000_000)
+C = contestant("c", [94, 95, 96])
+THREE = comparison(A, B, C)
+POLICIES = Comparison((C, A, B), "digits", "4 epochs", what="augmentations")
+
+
+def epochs(*percents: float | None) -> tuple[Epoch, ...]:
+    return tuple(Epoch(1.0, None, None if each is None else each / 100) for each in percents)
+
+
+CURVES = {("a", 0): epochs(50, 80), ("a", 1): epochs(60, 84), ("b", 0): epochs(70, 90)}
+
+
+def traces(figure: go.Figure, name: str) -> list[Any]:
+    return [each for each in figure.data if each.name == name]
+
+
+def trace(figure: go.Figure, name: str) -> Any:
+    [found] = traces(figure, name)
+    return found
+
+
+def text_of(html: str) -> str:
+    """What a reader sees before any script runs."""
+    body = html.split("<body>")[1]
+    return re.sub(r"<[^>]*>", "", re.sub(r"(?s)<script.*?</script>", "", body))
+
+
+def test_networks_are_drawn_against_latency_and_macs_augmentations_by_name() -> None:
+    assert list(figures(THREE, CURVES)) == ["accuracy-latency", "accuracy-macs", "curves"]
+    assert list(figures(POLICIES, CURVES)) == ["accuracy", "curves"]
+
+
+def test_without_a_latency_or_validation_there_is_no_figure_of_it() -> None:
+    unknown = comparison(C, replace(A, latency=failed("no such operator")))
+    assert list(figures(unknown, {})) == ["accuracy-macs"]
+    assert list(figures(unknown, {("a", 0): epochs(None, None)})) == ["accuracy-macs"]
+    assert list(figures(unknown, {("a stranger", 0): epochs(1, 2)})) == ["accuracy-macs"]
+
+
+def test_a_mean_stands_at_its_cost_with_its_interval() -> None:
+    drawn = figures(THREE, {})
+    a = trace(drawn["accuracy-latency"], "a")
+    assert (a.x[0], a.y[0]) == (pytest.approx(1.0), pytest.approx(91))
+    assert a.error_y.array[0] == a.error_y.arrayminus[0] == pytest.approx(100 * A.margin)
+    # The interval of b's 0.5 ms is from 10% below to 20% above.
+    b = trace(drawn["accuracy-latency"], "b")
+    assert (b.error_x.array[0], b.error_x.arrayminus[0]) == (pytest.approx(0.1), pytest.approx(0.05))
+    macs = trace(drawn["accuracy-macs"], "b")
+    assert (macs.x[0], macs.y[0]) == (4_000_000, pytest.approx(92))
+    assert macs.error_x.array is None
+
+
+def test_what_was_not_measured_is_missing_beside_latency_and_named() -> None:
+    drawn = figures(THREE, {})
+    assert traces(drawn["accuracy-latency"], "c") == []
+    assert traces(drawn["accuracy-macs"], "c") != []
+    assert "Not measured: c." in text_of(comparison_html(THREE, {}, []))
+
+
+def test_each_seed_is_a_circle_unless_there_is_one_only() -> None:
+    seeds = trace(figures(THREE, {})["accuracy-macs"], "b, seeds")
+    assert list(seeds.y) == pytest.approx([91, 93, 92])
+    assert set(seeds.x) == {4_000_000}
+    single = figures(comparison(contestant("a", [90]), contestant("b", [91])), {})["accuracy-macs"]
+    assert [each.name for each in single.data] == ["a", "b"]
+    assert single.data[0].error_y.array[0] == pytest.approx(100 * wilson_margin(0.9, IMAGES))
+
+
+def test_an_interval_ends_at_100_percent() -> None:
+    sure = trace(figures(comparison(contestant("sure", [99, 100, 98]), A), {})["accuracy-macs"], "sure")
+    assert sure.error_y.array[0] == pytest.approx(1)
+    assert sure.error_y.arrayminus[0] > 1
+
+
+def test_by_name_the_best_is_on_top() -> None:
+    figure = figures(POLICIES, {})["accuracy"]
+    means = [each for each in figure.data if not each.name.endswith(", seeds")]
+    assert [(each.y[0], round(each.x[0])) for each in means] == [("a", 91), ("b", 92), ("c", 95)]
+    assert means[0].error_x.array[0] == pytest.approx(100 * A.margin)
+
+
+def test_the_band_holds_what_is_not_told_apart_from_the_best() -> None:
+    # As worked out in test_comparison.py: 1.68 points below the best.
+    [band] = figures(THREE, {})["accuracy-macs"].layout.shapes
+    assert (band.y0, band.y1) == (pytest.approx(95 - 1.68, abs=0.001), pytest.approx(95))
+    [band] = figures(POLICIES, {})["accuracy"].layout.shapes
+    assert (band.x0, band.x1) == (pytest.approx(95 - 1.68, abs=0.001), pytest.approx(95))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        comparison(contestant("a", [90]), contestant("b", [91])),
+        comparison(contestant("a", [90, 91, 92]), contestant("b", [91, 92])),
+        comparison(A),
+    ],
+)
+def test_there_is_no_band_where_one_would_not_hold_for_all(found: Comparison) -> None:
+    assert not figures(found, {})["accuracy-macs"].layout.shapes
+    assert "grey band" not in comparison_html(found, {}, [])
+
+
+def test_curves_are_a_thin_line_each_training_and_a_thick_one_for_their_mean() -> None:
+    figure = figures(THREE, CURVES)["curves"]
+    assert list(trace(figure, "a, seed 1").y) == pytest.approx([60, 84])
+    assert list(trace(figure, "a").x) == [1, 2]
+    assert list(trace(figure, "a").y) == pytest.approx([55, 82])
+    assert trace(figure, "a").line.width > trace(figure, "a, seed 1").line.width
+    assert [each.name for each in figure.data] == ["a, seed 0", "a, seed 1", "a", "b"]
+
+
+def test_epochs_without_validation_are_left_out_of_the_curves() -> None:
+    curves = {("a", 0): epochs(None, 80, None, 90), ("a", 1): epochs(50, 70, None, 80)}
+    figure = figures(THREE, curves)["curves"]
+    assert list(trace(figure, "a, seed 0").x) == [2, 4]
+    assert dict(zip(trace(figure, "a").x, trace(figure, "a").y, strict=True)) == pytest.approx({2: 75, 4: 85})
+
+
+@pytest.mark.parametrize(
+    ("percents", "x", "y"),
+    [
+        # The first 2 of 6 epochs are out of view; of the others 60 to 80 is seen, and a twentieth more.
+        ((10, 40, 60, 70, 75, 80), (3, 6), [59, 81]),
+        ((10, 40, 60), None, None),
+        ((50, 60, None, None, None, None), None, None),
+    ],
+)
+def test_the_steep_beginning_of_long_curves_is_out_of_view(
+    percents: tuple[float | None, ...], x: tuple[int, int] | None, y: list[float] | None
+) -> None:
+    layout = figures(THREE, {("a", 0): epochs(*percents)})["curves"].layout
+    assert layout.xaxis.range == x
+    assert layout.yaxis.range is None if y is None else list(layout.yaxis.range) == pytest.approx(y)
+
+
+def test_a_contestant_has_one_colour_in_the_table_and_in_all_figures() -> None:
+    html = comparison_html(THREE, CURVES, [])
+    for number, name in enumerate("ab"):
+        drawn = figures(THREE, CURVES)
+        used = {trace(drawn[figure], name).marker.color for figure in ("accuracy-latency", "accuracy-macs")}
+        assert used | {trace(drawn["curves"], name).line.color} == {colour(number)}
+        assert re.search(f'class="swatch" style="background: {colour(number)}[^>]*></span>{name}<', html)
+
+
+def test_contestants_that_share_a_colour_differ_in_symbol_and_dash() -> None:
+    many = comparison(*(contestant(f"n{number}", [90 + number / 10, 91]) for number in range(9)))
+    curves = {(each.name, 0): epochs(80, 90) for each in many.contestants}
+    drawn = figures(many, curves)
+    means = [trace(drawn["accuracy-macs"], each.name) for each in many.contestants]
+    assert len({(each.marker.color, each.marker.symbol) for each in means}) == 9
+    assert len({(each.line.color, each.line.dash) for each in drawn["curves"].data}) == 9
+
+
+def test_names_are_text_and_never_markup() -> None:
+    wild = contestant("<b>x</b> & a+<script>alert(1)</script>", [90, 91])
+    html = comparison_html(comparison(wild, A), {(wild.name, 0): epochs(80, 90)}, [("<i>", "<i>")])
+    assert "<b>x" not in html and "<script>alert" not in html and "<i>" not in html
+    for figure in figures(comparison(wild, A), {}).values():
+        assert all("<script" not in f"{each.name} {each.customdata}" for each in figure.data)
+
+
+def test_a_long_name_of_several_parts_is_broken_in_figures_between_them() -> None:
+    name = "flip-crop+trivialaugment+cutmix+random-erase"
+    found = Comparison(
+        (contestant(name, [90]), contestant("flip-crop+mixup", [91])), "digits", "", "", "augmentations"
+    )
+    assert [each.name for each in figures(found, {})["accuracy"].data] == [
+        "flip-crop+trivialaugment+<br>cutmix+random-erase",
+        "flip-crop+mixup",
+    ]
+
+
+def test_the_page_opens_with_the_verdict_and_ends_with_how_it_was_made() -> None:
+    html = comparison_html(THREE, CURVES, [("device", "an example")])
+    text = text_of(html)
+    assert f'<p class="lead">{THREE.verdict()}</p>' in html
+    assert text.strip().startswith("3 networks compared on digits")
+    assert "c</span></strong>" in html and html.count("</strong>") == 1
+    made = text[text.index("How it was made") :]
+    assert "digits, 1,000 test images" in made
+    assert "where the difference exceeds 1.7 points" in made
+    assert "measured against mobilenet_v2, which takes 2.00 ms" in made
+    assert made.rstrip().endswith("an example")
+
+
+def test_the_page_says_what_the_margins_stand_for() -> None:
+    several, single = "mean over the seeds, for these test images", "test images leave one training"
+    text = text_of(comparison_html(THREE, {}, []))
+    assert several in text and single not in text
+    text = text_of(comparison_html(comparison(contestant("a", [90]), contestant("b", [91])), {}, []))
+    assert several not in text and single in text and "nothing is known of other seeds" in text
+    text = text_of(comparison_html(comparison(A, contestant("b", [91])), {}, []))
+    assert (
+        several in text
+        and f"Where there is one seed, ± is half the 95% interval that so many {single}" in text
+    )
+
+
+def test_the_page_stands_alone_and_is_the_same_each_time() -> None:
+    html = comparison_html(THREE, CURVES, [])
+    assert html == comparison_html(THREE, CURVES, [])
+    assert not re.findall(r"<(?:link|img|iframe|script[^>]* src)", html.split("<body>")[1])
+    ids = re.findall(r'<div id="([^"]+)" class="plot"', html)
+    assert ids == ["accuracy-latency", "accuracy-macs", "curves"]
+    for name in ids:
+        [data] = re.findall(rf'(?s)id="{name}-figure">(.*?)</script>', html)
+        assert json.loads(data)["data"]
+
+
+def test_a_noisy_latency_is_told() -> None:
+    assert A.latency
+    noisy = replace(A, latency=replace(A.latency, status="noisy"))
+    assert "stayed wide for a." in text_of(comparison_html(comparison(noisy, B), {}, []))
+    assert "stayed wide" not in text_of(comparison_html(comparison(A, B), {}, []))

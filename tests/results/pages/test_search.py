@@ -1,0 +1,317 @@
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bneck.results import DataSettings, Run
+from bneck.results.pages.html import tag
+from bneck.results.pages.search import report_html, write_report
+from bneck.search_space import RunError
+
+from ..example_run import BASELINE, ROWS, Row, baseline, check, example_run, records, run_settings
+
+LOADS = {"src", "href", "srcset", "data", "poster", "action", "formaction", "background"}
+
+
+class Elements(HTMLParser):
+    """The attributes that load something, and the text outside scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loading: list[tuple[str, str]] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self._silent = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loading += [(tag, value or "") for name, value in attrs if name in LOADS]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self._silent = tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._silent else f"{data} "
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The example with a published network and a second look at two of the front."""
+    keys = [record.key for record in records()]
+    # Both keep 0.5x when measured again.
+    checks = {keys[5]: check(0.45, 0.93), keys[0]: check(0.30, 0.91)}
+    folder = tmp_path_factory.mktemp("report") / "run"
+    return example_run(folder, [*ROWS, Row("failed"), Row("running")], baselines=[baseline()], checks=checks)
+
+
+@pytest.fixture(scope="module")
+def html(run: Run) -> str:
+    return report_html(run)
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", Elements(html).text)
+
+
+def test_the_page_says_first_what_came_out(html: str) -> None:
+    assert words(html).strip().startswith("tiny on digits")
+    assert (
+        "4 networks judged, 3 proposals broke a limit and were not trained; 3 networks are on the front. "
+        "It runs from trial 2 (80.0%, 0.400 ms) to trial 5 (95.0%, 0.900 ms)."
+    ) in words(html)
+    # Wilson's half-widths for 380 and 320 of 400.
+    assert "400 validation images leave each accuracy uncertain by ±2.2 to ±3.9 points (95%)." in words(html)
+
+
+def test_the_page_loads_nothing_and_forbids_it(html: str) -> None:
+    assert Elements(html).loading == []
+    assert "default-src 'none'" in html
+    assert not re.search(r"@import|url\(\s*['\"]?http", html.split("<script>")[0])
+
+
+def test_plotly_is_inside_exactly_once(html: str) -> None:
+    assert html.count("* plotly.js v") == 1
+    assert "showSendToCloud: false" in html
+
+
+def test_every_element_has_an_id_of_its_own(html: str) -> None:
+    ids = Elements(html).ids
+    assert len(ids) == len(set(ids))
+    assert {"pareto", "progress", "trial-0", "trial-2", "trial-5", "trial-5-blocks"} <= set(ids)
+
+
+def test_the_same_run_gives_the_same_bytes(run: Run, html: str) -> None:
+    assert report_html(Run.open(run.folder)) == html
+
+
+def test_the_table_tells_accuracy_test_latency_and_what_cannot_be_told_apart(html: str) -> None:
+    told = words(html)
+    # 90.0 ± 2.95 and 95.0 ± 2.17 overlap by 0.1; 80.0 ± 3.9 is apart from both.
+    assert f"0 {records()[0].key} 90.0 ± 3.0% 5 91.0 ± 2.8% 0.600 ms 0.300x (0.270 to 0.360)" in told
+    assert f"2 {records()[2].key} 80.0 ± 3.9% – – 0.400 ms" in told
+    assert f"{BASELINE} over the limit: latency" in told
+    # 1.96 / 1.0096 * sqrt(0.87 * 0.13 / 400 + 3.84 / 640,000) = 3.3 points
+    assert "87.0 ± 3.3%" in told
+
+
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The example with repeats: trial 0 has 90 and 92%, trial 2 has 80 and 81%, trial 5 has 95 and 93%."""
+    folder = tmp_path_factory.mktemp("report") / "run"
+    settings = replace(run_settings(), repeats=5)
+    again = {0: [0.92], 2: [0.81], 5: [0.93]}
+    return example_run(folder, settings=settings, baselines=[baseline()], again=again)
+
+
+def test_with_repeats_the_page_tells_the_noise_and_who_is_truly_on_the_front(sure: Run) -> None:
+    told = words(report_html(sure))
+    # 2 + 0.5 + 2 squares of a point with 3 degrees of freedom: a deviation of 1.22 points; t is 3.182
+    assert (
+        "Training again with another seed moves an accuracy by ±1.2 points (deviation, from 3 repeats); "
+        "differences below 5.5 points are not told apart (95%) by one training each, below 2.8 by four each."
+    ) in told
+    # 3.182 x 1.225 / sqrt(2) = 2.76 points
+    assert re.search(r"91\.0 ± 2\.8%, 2 trainings likely \d\d\.\d to \d\d\.\d% (>99|9\d|100)% ", told)
+    assert "truly on the front may be replaced by trials" in told
+    assert "Surely on the front (90%): trials " in told
+    assert "3 of 5 repeats trained" in told
+    assert "the same images for all networks" in told
+    assert "Bars are 95% intervals of the mean of a network's trainings." in told
+    assert "intervals overlap" not in told
+    # nowhere the first training alone
+    assert "90.0 ±" not in told
+    assert "trial 5 (94.0%, 0.900 ms)" in told
+
+
+def test_without_repeats_the_page_says_that_the_noise_is_not_known(html: str) -> None:
+    assert "One training each: the noise is not known; training again with another seed moves" in words(html)
+    assert "truly on the front" not in words(html)
+
+
+def test_the_page_holds_the_front_against_the_largest_network(html: str, sure: Run) -> None:
+    sizes = {each.trial: each.cost.macs for each in records() if each.state == "judged"}
+    largest = max(sizes, key=lambda trial: sizes[trial])
+    for page in (html, report_html(sure)):
+        assert "MACs alone rank the 4 judged networks by accuracy with Spearman" in words(page)
+        assert f"the largest of them, trial {largest} (" in words(page)
+
+
+def test_the_page_tells_how_it_was_made(html: str) -> None:
+    told = words(html)
+    assert "651,691,008 networks" in told
+    assert "at most 400 validation images" in told
+    assert "1x is mobilenet_v2, 2.00 ms when calibrated" in told
+    assert "tpe, seed 7, until 40 networks have been judged" in told
+    assert "9 in all; 1 failed; 1 running" in told
+    assert "the loss is no longer a number" in told
+
+
+def test_each_network_of_the_front_has_the_line_that_exports_it(run: Run, html: str) -> None:
+    for trial in (0, 2, 5):
+        assert f"bneck export {run.folder} --trial {trial} --format config,onnx -o exported" in words(html)
+
+
+def test_a_storage_url_with_a_password_is_not_shown(run: Run) -> None:
+    elsewhere = replace(run, settings=replace(run.settings, storage="postgresql://me:secret@host/db"))
+    elsewhere.__dict__["study"] = run.study  # as if it had been opened there
+    assert "secret" not in report_html(elsewhere).split("<body>")[1]
+
+
+def test_what_the_user_named_is_escaped(tmp_path: Path) -> None:
+    evil = "</script><img src=x onerror=alert(1)>"
+    settings = run_settings()
+    settings = replace(
+        settings,
+        space=replace(settings.space, name=evil),
+        data=DataSettings(evil, root=evil),
+        host={evil: evil},
+        torch_device=evil,
+    )
+    html = report_html(example_run(tmp_path / "a b'c", ROWS[:3], settings=settings))
+    assert evil not in html
+    assert "&lt;img src=x onerror=alert(1)&gt;" in html
+    assert Elements(html).loading == []
+    assert """a b'"'"'c' --trial""" in words(html)
+
+
+def test_attributes_and_content_are_escaped_but_markup_is_not() -> None:
+    assert tag("p", "a < b", tag("b", "&"), title='"') == '<p title="&quot;">a &lt; b<b>&amp;</b></p>'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rows", "objectives", "limits", "said"),
+    [
+        ((), "accuracy,latency", {"latency": "1ms"}, "0 networks judged."),
+        ((ROWS[1], ROWS[3]), "accuracy,latency", {"latency": "1ms"}, "0 networks judged, 2 proposals broke"),
+        ((Row("running"),), "accuracy,latency", {}, "0 networks judged."),
+        ((ROWS[0],), "accuracy,latency", {}, "1 network is on the front. It is trial 0: 90.0%, 0.600 ms."),
+        (ROWS, "accuracy", {"macs": "3M"}, "best is trial 5 with 95.0%."),
+        # 0.95 * (0.45 / 0.3) ** -0.07 = 0.95 * 0.972017, above 0.9 at the target
+        (ROWS, "reward:0.3x", {"macs": "3M"}, "best is trial 5 with reward 0.9234."),
+        (ROWS, "latency,params", {}, "4 networks judged, 3 proposals broke a limit"),
+        (ROWS, "accuracy,latency,macs", {}, "on the front."),
+    ],
+    ids=[
+        "nothing",
+        "all refused",
+        "still running",
+        "one",
+        "one objective",
+        "reward",
+        "no accuracy",
+        "three objectives",
+    ],
+)
+def test_a_page_comes_out_of_any_run(
+    tmp_path: Path, rows: tuple[Row, ...], objectives: str, limits: dict[str, str | None], said: str
+) -> None:
+    html = report_html(example_run(tmp_path / "run", rows, settings=run_settings(objectives, limits)))
+    assert said in words(html)
+    assert "How it was made" in words(html)
+    assert ("progress" in Elements(html).ids) == (len([row for row in rows if row.top1]) > 1)
+
+
+def test_the_page_of_a_reward_tells_what_it_is_and_who_has_most(tmp_path: Path) -> None:
+    # the most accurate is trial 1, worth 0.82 * 4 ** -0.07 = 0.7442
+    rows = (Row("judged", 0.80, 0.1), Row("judged", 0.82, 0.4))
+    settings = run_settings("reward:0.1x", {})
+    run = example_run(tmp_path / "run", rows, settings=settings, baselines=[baseline()], again={0: [0.79]})
+    page = words(report_html(run))
+    assert "The reward is accuracy × (latency / 0.1x)^-0.07" in page
+    assert "objectives reward:0.1x (maximize)" in page
+    assert "To export trial 0, the best by reward: bneck export" in page
+    assert "replaced by those that are not told to have less reward" in page
+    assert "Taking the largest" not in page
+    # the mean of 0.80 and 0.79; 0.88 at 0.7x is worth 0.88 * 7 ** -0.07 = 0.88 * 0.872656
+    assert "0.7950" in page
+    assert "0.7679" in page
+
+
+def test_the_file_is_written_whole_and_nothing_is_left_beside_it(run: Run, html: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old", encoding="utf-8")
+    write_report(run, path)
+    assert path.read_text(encoding="utf-8") == html
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_page_that_cannot_be_written_says_where(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"nowhere.report\.html cannot be written: No such file"):
+        write_report(run, tmp_path / "nowhere" / "report.html")
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="Not a directory"):
+        write_report(run, tmp_path / "file" / "report.html")
+
+
+# Chromium's window is at least 500 px wide, so the page is looked at in a frame of the wanted width.
+FRAME = """<title>waiting</title>
+<iframe src="page.html" style="border: 0; width: WIDTHpx; height: 900px"></iframe>
+<script>addEventListener("message", event => { document.title = event.data; });</script>"""
+PROBE = """<script>
+document.querySelector("details").open = true;
+setTimeout(() => {
+  const drawings = [...document.querySelectorAll(".plot")];
+  const right = svg => svg.getBoundingClientRect().right;
+  parent.postMessage(JSON.stringify({
+    width: document.documentElement.clientWidth,
+    content: document.documentElement.scrollWidth,
+    drawn: drawings.filter(plot => plot.querySelector(".main-svg")).map(plot => plot.id),
+    marks: document.querySelectorAll("#pareto .scatterlayer .points path").length,
+    widest: Math.max(...[...document.querySelectorAll(".main-svg")].map(right)),
+  }), "*");
+}, 1000);
+</script></body>"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [420, 1400])
+def test_a_browser_draws_the_plots_within_the_width_of_the_window(
+    html: str, tmp_path: Path, width: int
+) -> None:
+    seen = look_at(html, tmp_path, width)
+    assert seen["width"] == pytest.approx(width, abs=20)
+    assert seen["content"] <= seen["width"]
+    assert seen["widest"] <= seen["width"]
+    # The strip in the row that was opened is drawn, those in closed rows wait.
+    assert seen["drawn"] == ["pareto", "pareto-macs", "progress", "trial-2-blocks"]
+    # Two refused that are measured, one beaten, three of the front, one published.
+    assert seen["marks"] == 7
+
+
+def look_at(html: str, folder: Path, width: int) -> dict[str, Any]:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no chromium to open the page with")
+    start, end = html[: html.rindex("</body>")], html[html.rindex("</body>") + len("</body>") :]
+    (folder / "page.html").write_text(start + PROBE + end, encoding="utf-8")
+    frame = folder / "frame.html"
+    frame.write_text(FRAME.replace("WIDTH", str(width)), encoding="utf-8")
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}",
+        f"--window-size={width + 100},1000",
+        "--virtual-time-budget=5000",
+        "--dump-dom",
+    ]
+    command = [browser, *options, frame.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    found = re.search(r"<title>(.*?)</title>", shown)
+    assert found, shown[:500]
+    seen: dict[str, Any] = json.loads(found[1])
+    return seen

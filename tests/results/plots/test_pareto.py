@@ -1,0 +1,321 @@
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import optuna
+import plotly.graph_objects as go
+import pytest
+
+from bneck.evaluate import Goals, parse_goals, wilson_margin
+from bneck.evaluate.statistics.multi_objective import hypervolume
+from bneck.results import Baseline, Check, Record, pareto_front
+from bneck.results.analysis.front_posterior import certainty_of
+from bneck.results.analysis.hypervolume import box_of, shares_over_trials
+from bneck.results.plots.history import architecture_strip, best_figure, hypervolume_figure
+from bneck.results.plots.pareto import pareto_figure
+from bneck.results.plots.style import ORANGE
+from bneck.results.text.formatting import block_text, limits_text, milliseconds, network_lines, ratio_text
+from bneck.search_space import Architecture, Block, Head, Stem
+
+from ..example_run import IMAGES, REFERENCE_MS, ROWS, Row, accuracy, baseline, check, latency, records
+
+HALF = parse_goals("accuracy,latency", {"latency": "0.5x"})
+NETWORK = Architecture(
+    resolution_px=24,
+    stem=Stem(8),
+    blocks=(
+        Block(3, 24, 8, "none", "relu", 1),
+        Block(5, 72, 40, "se", "hardswish", 2, squeeze=24),
+        Block(7, 40, 40, "eca", "relu6", 1),
+        Block(7, 40, 40, "eca", "relu6", 1),
+    ),
+    head=Head(64, 128),
+    classes=10,
+)
+
+
+def figure_of(
+    rows: Sequence[Record],
+    goals: Goals = HALF,
+    baselines: Sequence[Baseline] = (),
+    checks: Mapping[str, Check] | None = None,
+) -> go.Figure:
+    front = pareto_front(rows, goals.objectives)
+    return pareto_figure(rows, front, baselines, checks or {}, goals, REFERENCE_MS)
+
+
+def trace(figure: go.Figure, start: str) -> Any:
+    [found] = [each for each in figure.data if each.name.startswith(start)]
+    return found
+
+
+def test_the_front_holds_exactly_the_networks_that_no_other_beats() -> None:
+    front = trace(figure_of(records()), "front")
+    assert front.name == "front (3)"
+    assert list(zip(front.ids, front.x, front.y, strict=True)) == [
+        ("0", pytest.approx(0.6), pytest.approx(90)),
+        ("2", pytest.approx(0.4), pytest.approx(80)),
+        ("5", pytest.approx(0.9), pytest.approx(95)),
+    ]
+
+
+def test_a_beaten_network_is_drawn_apart_in_another_shape_and_colour() -> None:
+    figure = figure_of(records())
+    beaten, front = trace(figure, "beaten"), trace(figure, "front")
+    assert list(beaten.ids) == ["4"]
+    assert (beaten.x[0], beaten.y[0]) == (pytest.approx(0.7), pytest.approx(85))
+    assert beaten.marker.symbol != front.marker.symbol
+    assert beaten.marker.color != front.marker.color
+
+
+def test_the_step_rises_only_where_more_latency_buys_accuracy_and_ends_at_the_right_edge() -> None:
+    figure = figure_of(records())
+    step = trace(figure, "step")
+    assert step.line.shape == "hv"
+    right = figure.layout.xaxis.range[1]
+    assert list(step.x) == pytest.approx([0.4, 0.6, 0.9, right])
+    assert list(step.y) == pytest.approx([80, 90, 95, 95])
+
+
+def test_error_bars_stand_on_the_front_alone_and_span_the_95_percent_intervals() -> None:
+    figure = figure_of(records())
+    front = trace(figure, "front")
+    assert trace(figure, "beaten").error_y.array is None
+    assert front.error_y.arrayminus[0] == pytest.approx(100 * wilson_margin(0.9, IMAGES))
+    # The ratio's interval is from 10% below to 20% above, so is that of 0.6 ms.
+    assert front.error_x.arrayminus[0] == pytest.approx(0.06)
+    assert front.error_x.array[0] == pytest.approx(0.12)
+
+
+def test_where_the_noise_is_known_the_bars_are_those_of_the_seeds_and_hovering_tells_the_trainings() -> None:
+    # 89 and 91% are 1 + 1 squares of a point around 90%: a deviation of 1.41 points, t of 1 degree 12.71
+    rows = records()
+    again = replace(accuracy(0.92), seed=8)
+    rows[0] = replace(rows[0], repeats=(again,))
+    certainty = certainty_of(rows, HALF)
+    assert certainty is not None
+    front = pareto_front(rows, HALF.objectives)
+    figure = pareto_figure(rows, front, [baseline()], {}, HALF, REFERENCE_MS, certainty=certainty)
+    shown = trace(figure, "front")
+    place = list(shown.ids).index("0")
+    assert shown.y[place] == pytest.approx(91)
+    assert shown.error_y.arrayminus[place] == pytest.approx(12.706 * 1.41421 / math.sqrt(2), rel=1e-3)
+    assert shown.error_y.array[place] == pytest.approx(9)  # up to 100%
+    other = list(shown.ids).index("5")
+    assert shown.error_y.arrayminus[other] == pytest.approx(12.706 * 1.41421, rel=1e-3)
+    told = shown.customdata[place]
+    assert "accuracy 91.0 ± 12.7%, 2 trainings (validation)" in told
+    assert "its trainings: 90.0% (seed 0), 92.0% (seed 8)" in told
+    assert re.search(r"likely [\d.]+ to [\d.]+%, on the front with \d+%", told)
+    assert "accuracy 88.0 ± 18.0%, 1 training (validation)" in trace(figure, "published").customdata[0]
+
+
+def test_an_error_bar_ends_at_100_percent() -> None:
+    front = trace(figure_of(records([Row("judged", 1.0, 0.3)])), "front")
+    assert front.error_y.array[0] == 0
+    assert front.error_y.arrayminus[0] > 0
+
+
+def test_networks_that_broke_a_limit_have_no_accuracy_and_lie_in_a_strip_of_their_own() -> None:
+    figure = figure_of(records())
+    refused = trace(figure, "broke a limit")
+    assert refused.yaxis == "y2"
+    assert set(refused.y) == {0}
+    assert list(refused.x) == pytest.approx([1.8, 8.0])
+    assert figure.layout.yaxis2.visible is False
+    assert figure.layout.yaxis2.domain[1] < figure.layout.yaxis.domain[0]
+
+
+def test_a_far_network_does_not_stretch_the_axis_and_the_legend_counts_it() -> None:
+    figure = figure_of(records(), baselines=[baseline()])
+    # Known are 0.4 to 1.4 ms: 1.8 is within 1.5 times that and 8 is not; 6% of 1.4 is the margin.
+    assert list(figure.layout.xaxis.range) == pytest.approx([0.4 - 0.084, 1.8 + 0.084])
+    name = trace(figure, "broke a limit").name
+    assert name == "broke a limit (3)<br>1 beyond the right edge<br>1 not measured"
+
+
+@pytest.mark.parametrize(
+    ("objectives", "limits", "place"),
+    [
+        ("accuracy,latency", {"latency": "0.5x"}, 0.5 * REFERENCE_MS),
+        ("accuracy,latency", {"latency": "0.7ms"}, 0.7),
+        ("accuracy,macs", {"macs": "2M", "latency": "1ms"}, 2e6),
+        ("accuracy", {"macs": "2M", "latency": "1ms"}, 1.0),
+    ],
+)
+def test_the_limit_on_what_is_drawn_is_a_dashed_line_at_its_value(
+    objectives: str, limits: dict[str, str | None], place: float
+) -> None:
+    [line] = figure_of(records(), parse_goals(objectives, limits)).layout.shapes
+    assert (line.x0, line.x1) == (pytest.approx(place), pytest.approx(place))
+    assert line.line.dash == "dash"
+    assert (line.yref, line.y0, line.y1) == ("paper", 0, 1)
+
+
+def test_a_limit_on_another_quantity_draws_no_line() -> None:
+    assert not figure_of(records(), parse_goals("accuracy,latency", {"macs": "2M"})).layout.shapes
+
+
+def test_published_networks_are_named_stars() -> None:
+    stars = trace(figure_of(records(), baselines=[baseline("mobilenet_v2@0.35")]), "published")
+    assert stars.marker.symbol == "star"
+    assert list(stars.text) == ["mobilenet_v2@0.35"]
+    assert (stars.x[0], stars.y[0]) == (pytest.approx(1.4), pytest.approx(88))
+
+
+def test_hovering_tells_trial_key_intervals_cost_blocks_and_the_test_accuracy() -> None:
+    first = records()[0]
+    text = trace(figure_of(records(), checks={first.key: check(0.31, 0.89)}), "front").customdata[0]
+    assert f"trial 0, {first.key}" in text
+    assert "accuracy 90.0 ± 3.0%" in text  # Wilson, 360 of 400: (86.7%, 92.6%)
+    assert "89.0% on 400 test images" in text
+    assert "0.600 ms, 0.300x (0.270 to 0.360)" in text
+    assert all(line in text for line in network_lines(first.architecture))
+
+
+def test_a_third_objective_is_told_by_colour_and_there_is_no_step() -> None:
+    goals = parse_goals("accuracy,latency,params", {})
+    figure = figure_of(records(), goals)
+    front = trace(figure, "front")
+    params = {str(record.trial): record.cost.params for record in records()}
+    assert list(front.marker.color) == [params[trial] for trial in front.ids]
+    assert not [each for each in figure.data if each.name == "step"]
+
+
+def test_with_accuracy_alone_the_best_is_marked_against_macs() -> None:
+    best = trace(figure_of(records(), parse_goals("accuracy", {})), "best")
+    assert list(best.ids) == ["5"]
+    assert list(best.x) == [records()[5].cost.macs]
+
+
+def test_with_a_reward_the_best_lies_on_a_curve_of_equal_reward_and_all_others_below_it() -> None:
+    # 0.80 at the target of 0.2x; 0.83 at 0.6x is worth 0.83 * 3 ** -0.07 = 0.7686
+    rows = [Row("judged", 0.80, 0.2), Row("judged", 0.83, 0.6), Row("judged", 0.70, 0.15)]
+    figure = figure_of(records(rows), parse_goals("reward:0.2x", {}))
+    best, curve = trace(figure, "best"), trace(figure, "as high a reward")
+    assert (best.x, best.y) == ((pytest.approx(0.4),), (pytest.approx(80),))
+    assert figure.layout.xaxis.title.text == "latency, ms"
+    # at three times the latency 0.80 * 3 ** 0.07 = 0.86395 would be needed
+    assert np.interp([0.4, 1.2], curve.x, curve.y) == pytest.approx([80, 86.395], abs=0.01)
+    [target] = figure.layout.shapes
+    assert (target.x0, target.label.text) == (pytest.approx(0.4), "target 0.400 ms")
+
+
+def test_a_reward_for_macs_is_drawn_against_macs_and_no_curve_against_latency() -> None:
+    goals = parse_goals("reward:1M", {"latency": "0.5x"})
+    figure = figure_of(records(), goals)
+    assert figure.layout.xaxis.title.text == "MACs"
+    rows, front = records(), pareto_front(records(), goals.objectives)
+    other = pareto_figure(rows, front, [], {}, goals, REFERENCE_MS, x="latency")
+    assert not [each for each in other.data if each.name.startswith("as high")]
+    assert trace(other, "best").marker.color == trace(figure, "best").marker.color == ORANGE  # no third one
+
+
+def test_without_a_judged_network_the_refused_ones_and_the_limit_are_all_in_sight() -> None:
+    figure = figure_of(records([ROWS[1], ROWS[6], Row("running")]))
+    low, high = figure.layout.xaxis.range
+    assert low < 1.0 and high > 8.0
+    assert figure.layout.annotations[0].text == "no network is judged yet"
+
+
+def test_the_hypervolume_of_two_boxes_counts_their_overlap_once() -> None:
+    # (1, 2) takes 3 x 2 of the square to (4, 4), (2, 1) takes 2 x 3, and 2 x 2 are in both.
+    assert hypervolume([(1, 2), (2, 1)], (4, 4)) == 8
+    # In three dimensions: 1x2x3 + 3x2x1 - 1x2x1.
+    assert hypervolume([(2, 1, 0), (0, 1, 2)], (3, 3, 3)) == 10
+
+
+def test_what_is_worse_than_the_reference_adds_no_volume() -> None:
+    assert hypervolume([(5, 0)], (4, 4)) == 0
+    assert hypervolume([], (4, 4)) == 0
+
+
+def test_progress_is_the_part_of_the_box_up_to_the_limit() -> None:
+    judged = [record for record in records() if record.state == "judged"]
+    box = box_of(judged, HALF, REFERENCE_MS)
+    assert box.worst == (0, 1.0)
+    # 0: 0.4 ms of room x 90%; 2: 0.2 ms more x 80%; 4: beaten; 5: 5% more over the last 0.1 ms.
+    assert shares_over_trials(judged, box) == pytest.approx([0.36, 0.52, 0.52, 0.525])
+
+
+def test_without_a_limit_the_worst_judged_network_is_the_reference() -> None:
+    judged = [record for record in records() if record.state == "judged"]
+    goals = parse_goals("accuracy,latency", {})
+    assert box_of(judged, goals, REFERENCE_MS).worst == pytest.approx((0, 0.9))
+
+
+def test_progress_agrees_with_optuna_on_feasible_trials() -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    judged = [record for record in records() if record.state == "judged"]
+    for record in records():
+        assert record.accuracy is None or record.latency
+        known = [record.value(each) for each in HALF.objectives] if record.accuracy else [1.0, 0.0]
+        broken = 1.0 if record.state == "infeasible" else -1.0
+        study.add_trial(optuna.create_trial(values=known, constraints={"latency": broken}))
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        theirs = optuna.visualization.plot_hypervolume_history(study, [0.0, 1.0]).data[0].y
+    ours = hypervolume_figure(judged, box_of(judged, HALF, REFERENCE_MS), last_trial=6).data[0]
+    # The box is 1 (100%) by 1 ms, so its part is their volume.
+    assert list(ours.x) == [0, 2, 4, 5, 6]
+    assert [value / 100 for value in ours.y] == pytest.approx([theirs[trial] for trial in ours.x])
+
+
+@pytest.mark.parametrize(
+    ("objective", "best"),
+    [
+        ("accuracy", [90, 90, 90, 95, 95]),
+        ("latency", [0.6, 0.4, 0.4, 0.4, 0.4]),
+        # 0.9 at the target; 0.95 at 1.5 times it is worth 0.95 * 0.972017
+        ("reward:0.3x", [0.9, 0.9, 0.9, 0.923416, 0.923416]),
+    ],
+)
+def test_with_one_objective_progress_is_the_best_so_far(objective: str, best: list[float]) -> None:
+    judged = [record for record in records() if record.state == "judged"]
+    [goal] = parse_goals(objective, {}).objectives
+    line = best_figure(judged, goal, last_trial=6).data[0]
+    assert list(line.x) == [0, 2, 4, 5, 6]
+    assert list(line.y) == pytest.approx(best)
+
+
+def test_a_strip_shows_each_block_by_height_colour_pattern_and_text() -> None:
+    [bar] = architecture_strip(NETWORK).data
+    assert list(bar.y) == [8, 40, 40, 40]
+    assert list(bar.text) == ["×3", "×9", "×1", "×1"]  # 24 of 8, 72 of 8, 40 of 40
+    assert len({*bar.marker.color}) == 3
+    assert bar.marker.color[2] == bar.marker.color[3]
+    assert list(bar.marker.pattern.shape) == ["", "/", ".", "."]
+    assert list(architecture_strip(NETWORK).layout.xaxis.ticktext) == ["1", "2<br>s2", "3", "4"]
+
+
+def test_a_network_is_told_in_short_lines_with_equal_blocks_together() -> None:
+    assert network_lines(NETWORK) == [
+        "24 px, stem k3 c8 hswish s2",
+        "k3 e24 c8 relu s1",
+        "k5 e72 c40 se hswish s2",
+        "k7 e40 c40 eca relu6 s1 × 2",
+        "features 64, hidden 128, 10 classes",
+    ]
+    assert block_text(NETWORK.blocks[1]) == "k5 e72 c40 se hswish s2"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.04123, "0.0412 ms"), (1.2, "1.20 ms"), (12.34, "12.3 ms"), (215.4, "215 ms"), (0, "0 ms")],
+)
+def test_milliseconds_have_three_digits(value: float, text: str) -> None:
+    assert milliseconds(value) == text
+
+
+def test_limits_in_multiples_are_told_in_milliseconds_too() -> None:
+    goals = parse_goals("accuracy", {"macs": "2M", "latency": "0.5x"})
+    assert limits_text(goals, REFERENCE_MS) == "macs <= 2M, latency <= 0.5x (1.00 ms)"
+    assert limits_text(goals, 0.0) == "macs <= 2M, latency <= 0.5x"
+    assert limits_text(replace(goals, constraints=()), REFERENCE_MS) == "none"
+
+
+def test_a_noisy_latency_says_so() -> None:
+    assert ratio_text(replace(latency(0.5), status="noisy")) == "0.500x (0.450 to 0.600, noisy)"

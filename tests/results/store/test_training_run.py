@@ -1,0 +1,192 @@
+"""A training's folder and its settings."""
+
+import csv
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bneck.evaluate import Epoch, Recipe
+from bneck.evaluate.training.checkpoint import checkpoint_of, save_checkpoint
+from bneck.evaluate.training.trainer import Conditions
+from bneck.results import DataSettings
+from bneck.results.store.directories import is_training
+from bneck.results.store.training_run import TrainingFolder, TrainingSettings, best_epoch
+from bneck.search_space import BneckError, RunError
+
+from ...evaluate.example_training import SMALL, noise_data, toy
+
+SETTINGS = TrainingSettings(
+    created="2031-01-02T03:04:05+00:00",
+    name="nets/größe.yaml",
+    architecture=SMALL,
+    begins_from="runs/old",
+    data=DataSettings(
+        name="folder:/bilder",
+        root="/data",
+        train_images=100,
+        validation_images=None,
+        class_names=("Bär", "no", "12", "a: b # c"),
+        pixel_mean=(0.1 + 0.2, 1 / 3, 120.5),
+        pixel_std=(1e-7, 2.0, 64.0),
+    ),
+    recipe=Recipe(weight_decay=1e-5, learning_rate=0.1 + 0.2, augment="mixup+cutmix"),
+    seed=7,
+    conditions=Conditions(precision="bf16", compiled=True),
+    threads=3,
+    processes=2,
+    host={"cpu": "none", "note": "1e3"},
+    versions={"torch": "2.9", "bneck": "1.10"},
+)
+OTHERWISE: dict[str, Any] = {
+    "created": "later",
+    "name": "other",
+    "architecture": replace(SMALL, resolution_px=16),
+    "begins_from": "random weights",
+    "data": replace(SETTINGS.data, train_images=99),
+    "recipe": replace(SETTINGS.recipe, ema=0.5),
+    "seed": 8,
+    "conditions": Conditions(precision="fp16", compiled=True),
+    "threads": 4,
+    "processes": 1,
+    "host": {"cpu": "another"},
+    "versions": {},
+}
+
+
+def point(top1: float | None, loss: float = 1.0) -> Epoch:
+    return Epoch(loss, loss, top1, 0.5, 2.0)
+
+
+def test_settings_come_back_as_they_were(tmp_path: Path) -> None:
+    made = TrainingFolder.create(tmp_path / "new" / "folder", SETTINGS)
+    opened = TrainingFolder.open(tmp_path / "new" / "folder")
+    assert opened == made
+    assert opened.settings == SETTINGS
+
+
+def test_the_same_settings_do_not_differ() -> None:
+    assert SETTINGS.difference(replace(SETTINGS)) is None
+
+
+def test_no_setting_is_forgotten_below() -> None:
+    assert [field.name for field in fields(TrainingSettings)] == list(OTHERWISE)
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("created", None),
+        ("host", None),
+        ("versions", None),
+        ("name", "name is nets/größe.yaml, not other"),
+        ("begins_from", "begins from is runs/old, not random weights"),
+        ("data", "train_images is 100, not 99"),
+        ("recipe", "ema is 0.0, not 0.5"),
+        ("seed", "seed is 7, not 8"),
+        ("conditions", "precision is bf16, not fp16"),
+        ("threads", "threads is 3, not 4"),
+        ("processes", "processes is 2, not 1"),
+        (
+            "architecture",
+            f"the network is {SMALL.key} at 8 px, not {replace(SMALL, resolution_px=16).key}",
+        ),
+    ],
+)
+def test_what_would_train_otherwise_is_named(field: str, told: str | None) -> None:
+    assert SETTINGS.difference(replace(SETTINGS, **{field: OTHERWISE[field]})) == told
+
+
+def test_a_folder_is_made_once(tmp_path: Path) -> None:
+    TrainingFolder.create(tmp_path / "one", SETTINGS)
+    before = (tmp_path / "one" / "training.yaml").read_bytes()
+    with pytest.raises(RunError) as caught:
+        TrainingFolder.create(tmp_path / "one", replace(SETTINGS, seed=8))
+    folder = tmp_path / "one"
+    told = f"{folder} exists; choose another --out, or go on with it: bneck train {folder} --resume"
+    assert str(caught.value) == told
+    assert (folder / "training.yaml").read_bytes() == before
+
+
+def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"file/below cannot be made: Not a directory$"):
+        TrainingFolder.create(tmp_path / "file" / "below", SETTINGS)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    assert not is_training(tmp_path)
+    with pytest.raises(RunError) as caught:
+        TrainingFolder.open(tmp_path)
+    assert (
+        str(caught.value) == f"{tmp_path} is no training (it has no training.yaml); `bneck train` makes one"
+    )
+
+
+def test_before_the_first_epoch_there_is_no_model(tmp_path: Path) -> None:
+    folder = TrainingFolder.create(tmp_path / "one", SETTINGS)
+    assert is_training(folder.folder)
+    with pytest.raises(RunError) as caught:
+        folder.model()
+    assert str(caught.value) == f"{folder.folder}: no epoch is over yet; bneck train {folder.folder} --resume"
+    with pytest.raises(
+        RunError, match=r"checkpoint\.safetensors: the file with the trained network is missing"
+    ):
+        folder.checkpoint()
+
+
+def test_checkpoint_and_model_are_two_files(tmp_path: Path) -> None:
+    folder = TrainingFolder.create(tmp_path / "one", SETTINGS)
+    last, best = (
+        checkpoint_of(toy(seed=seed), noise_data(), SETTINGS.recipe, seed, [point(0.5)]) for seed in (1, 2)
+    )
+    save_checkpoint(last, folder.checkpoint_file)
+    save_checkpoint(best, folder.model_file)
+    assert (folder.checkpoint().seed, folder.model().seed) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("seed: 7", "seed: x", r":\d+: seed: must be a whole number, got x$"),
+        ("seed: 7", "sed: 7", r":\d+: sed: unknown key; known here: bneck, created, name"),
+        ("threads: 3\n", "", r":1: 'threads' is missing$"),
+        ("training/1", "training/2", r":1: bneck: must be training/1, got training/2$"),
+        (
+            "precision: bf16",
+            "precision: fp8",
+            r":\d+: .*precision must be one of fp32, bf16, fp16, got 'fp8'$",
+        ),
+        ("ema: 0.0", "ema: 2", r":\d+: .*ema must be from 0 to below 1, got 2$"),
+        ("kernel: 5", "kernel: 4", r":\d+: .*kernel must be 3, 5 or 7, got 4$"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(old: str, new: str, told: str, tmp_path: Path) -> None:
+    folder = TrainingFolder.create(tmp_path / "one", SETTINGS).folder
+    path = folder / "training.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(BneckError, match=told) as caught:
+        TrainingFolder.open(folder)
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [((0.5,), 1), ((0.5, 0.7, 0.6), 2), ((0.7, 0.5, 0.7, 0.6), 3), ((0.0, 0.0), 2), ((0.9, 0.8, 0.7), 1)],
+)
+def test_the_best_epoch_is_the_last_of_the_most_accurate(scores: tuple[float, ...], best: int) -> None:
+    assert best_epoch([point(score) for score in scores]) == best
+
+
+def test_the_curve_is_a_table_with_a_row_an_epoch(tmp_path: Path) -> None:
+    folder = TrainingFolder.create(tmp_path / "one", SETTINGS)
+    folder.write_curve([point(0.5)])
+    folder.write_curve([Epoch(1 / 3, 0.25, 0.5, 0.75, 2.5), Epoch(0.125)])
+    with (folder.folder / "curve.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert [*first] == ["epoch", "train_loss", "validation_loss", "validation_top1", "train_top1", "seconds"]
+    assert [float(value) for value in first.values()] == [1, 1 / 3, 0.25, 0.5, 0.75, 2.5]
+    assert [*second.values()] == ["2", "0.125", "", "", "", ""]

@@ -1,0 +1,198 @@
+"""`bneck supernet`: what it leaves, what it prints, how it stops and goes on."""
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from safetensors.torch import load_file
+
+from bneck.evaluate.supernet.checkpoint import load_supernet
+from bneck.evaluate.supernet.trainer import SupernetTraining
+from bneck.search.cli import app
+from bneck.search.jobs.supernet import Told
+
+from ...evaluate.supernet.example_supernet import CONSTANT, training_of
+from ..example_trainings import Ran, files, run
+
+# 96 images in 3 steps an epoch
+SHORT = ("--train-images", "96", "--batch-size", "32", "--epochs", "2", "--max-macs", "400K")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
+    """A supernet to read only, and what was printed."""
+    path = tmp_path_factory.mktemp("supernets") / "net"
+    return path, run("supernet", "train", "tiny", *SHORT, "--out", path)
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Have Ctrl-C pressed in the second epoch."""
+
+    def pressed() -> None:
+        step = SupernetTraining._step
+
+        def stepped(training: SupernetTraining, *batch: Any) -> None:
+            if training.steps == 4:
+                monkeypatch.setattr(SupernetTraining, "_step", step)
+                raise KeyboardInterrupt
+            step(training, *batch)
+
+        monkeypatch.setattr(SupernetTraining, "_step", stepped)
+
+    return pressed
+
+
+def same_weights(file: Path, other: Path) -> bool:
+    """To the bit."""
+    mine, theirs = load_file(file), load_file(other)
+    return mine.keys() == theirs.keys() and all(mine[name].equal(theirs[name]) for name in mine)
+
+
+@pytest.mark.parametrize("command", ["train", "show"])
+def test_the_example_in_the_help_is_a_command_that_parses(command: str) -> None:
+    paragraphs = run("supernet", command, "--help").out.split("\n\n")
+    [example] = [" ".join(each.split()) for each in paragraphs if each.strip().startswith("bneck ")]
+    words = shlex.split(example)
+    assert words[:3] == ["bneck", "supernet", command]
+    parser = typer.main.get_command(app)
+    for name in words[1:3]:
+        parser = parser.get_command(parser.make_context("bneck", [name]), name)  # type: ignore[attr-defined]
+    assert parser.make_context(command, words[3:]).args == []
+
+
+def test_a_training_leaves_one_file_and_tells_what_it_is(trained: tuple[Path, Ran]) -> None:
+    path, ran = trained
+    assert (ran.code, ran.err) == (0, "")
+    assert files(path.parent) == ["net"]
+    lines = ran.out.splitlines()
+    assert lines[0] == (
+        f"{path}: supernet of space tiny on digits (96 images, 10 classes), 2 epochs: uniform networks "
+        "up to 400K MACs; sgd, flip-crop, 32 images a step; cpu"
+    )
+    assert lines[1].startswith("50%: epoch 1, train loss ") and lines[1].endswith(" s left")
+    assert lines[2].startswith("100%: epoch 2, train loss ") and lines[2].endswith(" images/s")
+    assert lines[-1] == f"judge with it: bneck score ARCH --scorer supernet:{path}"
+    found = load_supernet(path)
+    assert (found.steps, found.seen, found.settings.recipe.batch_size) == (6, 192, 32)
+    assert found.space.classes == 10
+
+
+def test_show_says_what_the_training_said(trained: tuple[Path, Ran]) -> None:
+    path, ran = trained
+    shown = run("supernet", "show", path)
+    assert shown.out.splitlines() == ran.out.splitlines()[-4:]
+    told = json.loads(run("supernet", "show", path, "--json").out)
+    assert (told["space"], told["steps"], told["images_seen"], told["finished"]) == ("tiny", 6, 192, True)
+    assert (told["strategy"], told["max_macs"], told["recipe"]["epochs"]) == ("uniform", 400_000, 2)
+    assert len(told["curve"]) == 2 and len(told["class_names"]) == 10
+    # weights and biases; of batch normalisation no statistics
+    sizes = {name: value.numel() for name, value in load_file(path).items()}
+    assert told["params"] == sum(size for name, size in sizes.items() if name.endswith((".weight", ".bias")))
+
+
+def test_with_json_the_progress_is_on_stderr(here: Path) -> None:
+    ran = run("supernet", "train", "tiny", *SHORT, "--strategy", "balanced", "--out", "net", "--json")
+    assert json.loads(ran.out)["strategy"] == "balanced"
+    assert ran.err.count("train loss") == 2
+
+
+def test_after_ctrl_c_it_goes_on_to_the_same_weights(
+    here: Path, trained: tuple[Path, Ran], interrupt: Callable[[], None]
+) -> None:
+    interrupt()
+    stopped = run("supernet", "train", "tiny", *SHORT, "--out", "net")
+    assert stopped.code == 130
+    told, go_on = stopped.err.splitlines()
+    assert told == "stopped; net has 50% of the training; go on with:"
+    assert (
+        "stopped at 50%; go on with: bneck supernet train --out net --resume"
+        in run("supernet", "show", "net").out
+    )
+    again = run(*shlex.split(go_on)[1:])
+    assert again.code == 0
+    assert ", 2 epochs from 50% on: " in again.out
+    assert same_weights(here / "net", trained[0])
+
+
+@pytest.mark.slow
+def test_the_same_words_go_on_too_and_other_words_do_not(here: Path, interrupt: Callable[[], None]) -> None:
+    interrupt()
+    run("supernet", "train", "tiny", *SHORT, "--out", "net")
+    before = (here / "net").read_bytes()
+    for words, told in (
+        (("tiny", *SHORT, "--seed", "1"), "net: seed was 0, and is now 1; --resume changes nothing"),
+        (("tiny", *SHORT[2:]), "net: train images was 96, and is now 1079; --resume changes nothing"),
+        (("mobile-32", *SHORT[:-2]), "net: its space tiny was another one; --resume changes nothing"),
+        (
+            ("--seed", "1"),
+            "--seed cannot change with --resume; the supernet keeps what it began with",
+        ),
+    ):
+        assert run("supernet", "train", *words, "--out", "net", "--resume").complaint == told
+    assert (here / "net").read_bytes() == before
+    assert run("supernet", "train", "tiny", *SHORT, "--out", "net", "--resume").code == 0
+
+
+def test_what_is_there_is_not_overwritten(trained: tuple[Path, Ran]) -> None:
+    path, before = trained[0], trained[0].read_bytes()
+    told = run("supernet", "train", "tiny", "--out", path).complaint
+    assert told == (
+        f"{path} exists; choose another --out, or go on with it: bneck supernet train --out {path} --resume"
+    )
+    told = run("supernet", "train", "--out", path, "--resume").complaint
+    assert told == f"{path} is finished; show it: bneck supernet show {path}"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "a supernet needs a SPACE"),
+        (("tiny", "--minutes", "1", "--epochs", "1"), "--minutes and --epochs exclude each other"),
+        (("tiny", "--max-macs", "10K"), "0 of 1,000 networks drawn from space tiny stay under 10K MACs"),
+        (("tiny", "--strategy", "fair"), "strategy must be one of uniform, balanced, sandwich, got 'fair'"),
+        (("tinny",), "unknown space 'tinny'"),
+        (("tiny", "--batch-size", "1"), "batch normalisation needs two images or more in each step"),
+        (("--resume",), "net: the file with the supernet is missing"),
+    ],
+)
+def test_bad_words_make_no_file(words: tuple[str, ...], told: str, here: Path) -> None:
+    assert run("supernet", "train", *words, "--out", "net").complaint.startswith(told)
+    assert files(here) == []
+
+
+def test_a_folder_that_is_not_there_is_told_at_once(here: Path) -> None:
+    told = run("supernet", "train", "tiny", "--out", "there/net").complaint
+    assert told == "there/net cannot be written: there is no folder"
+
+
+def test_a_training_that_diverges_says_what_to_try(here: Path) -> None:
+    ran = run("supernet", "train", "tiny", *SHORT, "--learning-rate", "1e30", "--out", "net")
+    assert ran.code == 2
+    assert ran.err.startswith("bneck: net: the loss is no longer a number after ")
+    assert "Try a lower --learning-rate" in ran.err
+
+
+def test_the_time_left_is_by_the_pace_of_this_session_alone() -> None:
+    training = training_of(CONSTANT, minutes=0.1)  # a second a step: 6 steps
+    training.advance(1)
+    lines: list[str] = []
+    times = iter([100.0, 110.0, 120.0])
+    told = Told(training, lines.append, lambda: next(times))
+    for _ in range(2):
+        training.advance(1)
+        told(training)
+    # 8 images, then the 4 that are left of 20; 10 s a step, of which 4 and then 3 are to come
+    assert [line.split("; ", 1)[1] for line in lines] == ["1 images/s; 40 s left", "0 images/s; 30 s left"]
+    assert lines[0].startswith("33%: epoch 1, train loss ")

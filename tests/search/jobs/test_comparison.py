@@ -1,0 +1,446 @@
+"""`bneck compare`: what it trains, what it makes of it, how it stops and goes on."""
+
+import csv
+import json
+import os
+import pickle
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from bneck.evaluate.training.metrics import Metrics
+from bneck.results.export.training import judge_on
+from bneck.results.text.comparison import COLUMNS
+from bneck.search.jobs import comparison as comparing
+from bneck.search.jobs.latency import NamedLatency
+from bneck.search_space import ArchitectureError, BneckError, RunError, UnknownNameError
+
+from ...results.example_run import latency
+from ..example_trainings import (
+    IMAGES,
+    LEARN,
+    NET,
+    asks_for_something,
+    contents,
+    files,
+    independent_metrics,
+    logits_on_digits,
+    result,
+    run,
+    same_weights,
+    saved_network,
+    train,
+    write_net,
+)
+from ..helpers import bneck
+from ..runner.test_search_run import LINUX, started, wait_until_alone
+
+ONE_EPOCH = (*IMAGES, *LEARN, "--epochs", "1")
+NO_LATENCY = ("--backend", "none")
+WIDE = NET.replace("features: 32", "features: 48")
+
+
+@dataclass
+class InlinePool:
+    """Trains in this process, when it is waited for.
+
+    Attributes:
+        stop_after: trainings after which Ctrl-C is pressed.
+    """
+
+    subject: Any
+    workers: int
+    start: Any
+    stop_after: int | None = None
+    done: int = 0
+    jobs: dict[Future[Any], Callable[[], Any]] = field(default_factory=dict)
+
+    def __enter__(self) -> "InlinePool":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.jobs[future] = lambda: step(*arguments)
+        return future
+
+    def wait(self, pending: Iterable[Future[Any]]) -> set[Future[Any]]:
+        if self.done == self.stop_after:
+            raise KeyboardInterrupt
+        self.done += 1
+        future = next(iter(pending))
+        try:
+            future.set_result(self.jobs[future]())
+        except Exception as error:
+            future.set_exception(error)
+        return {future}
+
+
+@pytest.fixture(autouse=True)
+def inline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no processes, but where a test is about them."""
+    if not request.node.get_closest_marker("slow"):
+        monkeypatch.setattr(comparing, "Pool", InlinePool)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with two networks."""
+    monkeypatch.chdir(tmp_path)
+    write_net(tmp_path, "a.yaml")
+    write_net(tmp_path, "b.yaml", WIDE)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A finished comparison of two networks with two seeds, to read only."""
+    folder = tmp_path_factory.mktemp("compared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(comparing, "Pool", InlinePool)
+        write_net(folder, "a.yaml")
+        write_net(folder, "b.yaml", WIDE)
+        ran = run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, "--seeds", 2, *NO_LATENCY, "--out", "c")
+    assert ran.code == 0, ran
+    yield folder / "c"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def top1_by_training(folder: Path) -> dict[tuple[str, int], float]:
+    return {(row["name"], int(row["seed"])): float(row["top1"]) for row in rows(folder / "trainings.csv")}
+
+
+# ------------------------------------------------------------------------------------ networks
+
+
+@pytest.mark.parametrize(("name", "seed"), [("a.yaml", 0), ("b.yaml", 1)])
+@pytest.mark.slow
+def test_each_training_is_the_one_that_the_same_words_give_alone(
+    compared: Path, tmp_path: Path, name: str, seed: int
+) -> None:
+    words = ("--epochs", 1, "--seed", seed)
+    train(tmp_path / "t", *words, net=compared.parent / name)
+    own = compared / "trainings" / f"{name}-seed{seed}"
+    assert same_weights(own / "model.safetensors", tmp_path / "t" / "model.safetensors")
+    assert result(own)["test"] == result(tmp_path / "t")["test"]
+    assert top1_by_training(compared)[name, seed] == result(tmp_path / "t")["test"]["top1"]
+
+
+@pytest.mark.slow
+def test_the_trainings_are_what_their_weights_say(compared: Path) -> None:
+    for row in rows(compared / "trainings.csv"):
+        own = compared / "trainings" / f"{row['name']}-seed{row['seed']}"
+        network = saved_network(own / "model.safetensors", compared.parent / row["name"])
+        expected = independent_metrics(*logits_on_digits(network, "test"))
+        assert float(row["top1"]) == pytest.approx(expected["top1"])
+        assert float(row["loss"]) == pytest.approx(expected["loss"], abs=1e-6)
+        assert int(row["images"]) == expected["images"]
+
+
+def test_the_table_holds_mean_and_deviation_over_the_seeds(compared: Path) -> None:
+    tops = top1_by_training(compared)
+    assert sorted(tops) == [("a.yaml", 0), ("a.yaml", 1), ("b.yaml", 0), ("b.yaml", 1)]
+    table = rows(compared / "comparison.csv")
+    assert tuple(table[0]) == COLUMNS
+    assert [row["name"] for row in table] == ["a.yaml", "b.yaml"]
+    for row in table:
+        own = [tops[row["name"], seed] for seed in (0, 1)]
+        assert float(row["test_top1"]) == pytest.approx(np.mean(own))
+        assert float(row["test_top1_deviation"]) == pytest.approx(np.std(own, ddof=1))
+        assert (row["seeds"], row["latency_ms"]) == ("2", "")
+    # 16 * 16 more weights and as many MACs for each of the 4x4 places, 16 * 10 in the classifier,
+    # and scale and shift of the normalisation
+    assert int(table[1]["params"]) - int(table[0]["params"]) == 16 * 16 + 16 * 10 + 2 * 16
+    assert int(table[1]["macs"]) - int(table[0]["macs"]) == 16 * 16 * 16 + 16 * 10
+
+
+def test_a_comparison_leaves_tables_a_page_and_trainings(compared: Path) -> None:
+    assert sorted(path.name for path in compared.iterdir()) == [
+        "comparison.csv",
+        "comparison.html",
+        "trainings",
+        "trainings.csv",
+    ]
+    names = sorted(path.name for path in (compared / "trainings").iterdir())
+    assert names == ["a.yaml-seed0", "a.yaml-seed1", "b.yaml-seed0", "b.yaml-seed1"]
+    html = (compared / "comparison.html").read_text(encoding="utf-8")
+    assert "a.yaml" in html
+    assert "b.yaml" in html
+    assert html.count('class="plot"') > 0
+    assert not asks_for_something(html)
+
+
+@pytest.mark.slow
+def test_its_trainings_are_opened_by_the_other_commands(compared: Path, tmp_path: Path) -> None:
+    own = compared / "trainings" / "b.yaml-seed1"
+    found = json.loads(run("evaluate", own, *NO_LATENCY, "--json").out)
+    assert found["top1"] == top1_by_training(compared)["b.yaml", 1]
+    assert run("report", own, "-o", tmp_path / "page.html").code == 0
+    assert "b.yaml on digits" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_person_reads_a_row_for_each_and_who_is_best(here: Path) -> None:
+    ran = run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, "--seeds", 1, *NO_LATENCY, "--out", "c")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    tops = top1_by_training(here / "c")
+    for (name, seed), top1 in tops.items():
+        assert f"{name}, seed {seed}: {100 * top1:.2f}% on the test images" in lines
+    table = [line.split() for line in lines if line.startswith(("a.yaml ", "b.yaml "))]
+    assert [(row[0], row[1], row[2]) for row in table] == [
+        (name, "1", f"{100 * top1:.1f}") for (name, _), top1 in tops.items()
+    ]
+    best = max(tops, key=lambda each: tops[each])[0]
+    assert any(line.startswith(f"Best on 359 test images is {best} with ") for line in lines)
+    assert lines[-2:] == ["page:    c/comparison.html", "tables:  c/comparison.csv, c/trainings.csv"]
+
+
+def test_json_stands_alone_on_stdout_and_is_what_the_tables_hold(here: Path, compared: Path) -> None:
+    # all is trained already
+    shutil.copytree(compared, here / "c")
+    words = ("--seeds", 2, *NO_LATENCY, "--out", "c", "--resume", "--json")
+    ran = run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words)
+    found = json.loads(ran.out)
+    assert (found["what"], found["data"], found["seeds"]) == ("networks", "digits", [0, 1])
+    assert (found["test_images"], found["reference"]) == (359, "")
+    tops = {(each["name"], each["seed"]): each["top1"] for each in found["trainings"]}
+    assert tops == top1_by_training(compared)
+    table = rows(compared / "comparison.csv")
+    means = [float(row["test_top1"]) for row in table]
+    assert [each["test_top1"] for each in found["contestants"]] == pytest.approx(means)
+    assert "a.yaml, seed 0: " in ran.err
+
+
+def test_latencies_are_those_of_the_networks_on_one_device(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def meter_for(*words: Any) -> None:
+        asked.append(words)
+
+    def measure_all(_: None, networks: Any, *, fresh: bool) -> list[NamedLatency]:
+        return [
+            NamedLatency(each.name, latency(ratio)) for each, ratio in zip(networks, (0.25, 0.5), strict=True)
+        ]
+
+    monkeypatch.setattr(comparing, "meter_for", meter_for)
+    monkeypatch.setattr(comparing, "measure_all", measure_all)
+    words = ("--seeds", 1, "--backend", "torch", "--reference", "mobilenet_v2", "--out", "c", "--json")
+    found = json.loads(run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words).out)
+    assert [each["latency_ratio"] for each in found["contestants"]] == [0.25, 0.5]
+    assert [each["latency_ms"] for each in found["contestants"]] == [0.5, 1.0]
+    assert [each["latency_over_first"] for each in found["contestants"]] == [1.0, 2.0]
+    assert found["reference"] == "mobilenet_v2"
+    [(architecture, *rest)] = asked
+    assert rest == ["torch", 1, 1, "mobilenet_v2"]
+    assert (architecture.resolution_px, architecture.classes) == (8, 10)
+
+
+@pytest.mark.slow
+def test_networks_are_compared_in_processes_of_their_own(here: Path, compared: Path) -> None:
+    words = ("--seeds", 2, "--workers", 2, "--out", "c")
+    ended = bneck("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words, cwd=here)
+    assert ended.returncode == 0, ended.stderr
+    assert top1_by_training(here / "c") == top1_by_training(compared)
+    assert all(float(row["latency_ms"]) > 0 for row in rows(here / "c" / "comparison.csv"))
+
+
+# ------------------------------------------------------------------------------- augmentations
+
+
+def test_augmentations_are_compared_on_one_network(here: Path, compared: Path) -> None:
+    words = ("--augment", "none, flip-crop+mixup", "--seeds", 1, "--out", "c", "--json")
+    found = json.loads(run("compare", "a.yaml", *ONE_EPOCH, *words).out)
+    assert found["what"] == "augmentations"
+    assert [each["name"] for each in found["contestants"]] == ["none", "flip-crop+mixup"]
+    assert "augment" not in found["recipe"]
+    for name in ("none", "flip-crop+mixup"):
+        settings = yaml.safe_load(
+            (here / "c" / "trainings" / f"{name}-seed0" / "training.yaml").read_text(encoding="utf-8")
+        )
+        assert (settings["recipe"]["augment"], settings["name"]) == (name, "a.yaml")
+    plain, mixed = (here / "c" / "trainings" / f"{name}-seed0" for name in ("none", "flip-crop+mixup"))
+    alone = compared / "trainings" / "a.yaml-seed0"
+    assert same_weights(plain / "model.safetensors", alone / "model.safetensors")
+    assert not same_weights(mixed / "model.safetensors", alone / "model.safetensors")
+
+
+def test_one_augmentation_is_for_all_networks(here: Path) -> None:
+    words = ("--augment", "flip-crop+random-erase", "--seeds", 1, *NO_LATENCY, "--out", "c", "--json")
+    found = json.loads(run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words).out)
+    assert [each["name"] for each in found["contestants"]] == ["a.yaml", "b.yaml"]
+    assert "flip-crop+random-erase" in found["recipe"]
+    for path in (here / "c" / "trainings").glob("*/training.yaml"):
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))["recipe"]
+        assert recipe["augment"] == "flip-crop+random-erase"
+
+
+# ------------------------------------------------------------------------- stopping and going on
+
+
+@pytest.mark.slow
+def test_a_comparison_stopped_by_ctrl_c_goes_on_by_the_same_words(
+    here: Path, compared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("compare", "a.yaml", "b.yaml", *ONE_EPOCH, "--seeds", 2, *NO_LATENCY, "--out", "c")
+    monkeypatch.setattr(comparing, "Pool", partial(InlinePool, stop_after=3))
+    stopped = run(*words)
+    assert stopped.code == 130
+    assert stopped.err == "stopped; go on with the same words and --out c --resume\n"
+    assert not (here / "c" / "comparison.csv").exists()
+    before = contents(here / "c")
+    assert len({path.split("/")[1] for path in before}) == 3
+    monkeypatch.setattr(comparing, "Pool", InlinePool)
+    ended = run(*words, "--resume")
+    assert (ended.code, ended.err) == (0, "")
+    assert {path: content for path, content in contents(here / "c").items() if path in before} == before
+    assert top1_by_training(here / "c") == top1_by_training(compared)
+
+
+def test_going_on_with_more_seeds_trains_and_judges_those_alone(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+
+    def counted(*words: Any) -> Metrics:
+        judged.append(words[2])
+        return judge_on(*words)
+
+    monkeypatch.setattr(comparing, "judge_on", counted)
+    words = ("compare", "a.yaml", *ONE_EPOCH, *NO_LATENCY, "--out", "c")
+    assert run(*words, "--seeds", 1).code == 0
+    before = contents(here / "c" / "trainings")
+    assert run(*words, "--seeds", 2, "--resume").code == 0
+    after = contents(here / "c" / "trainings")
+    assert {path: content for path, content in after.items() if path in before} == before
+    assert {path.split("/")[0] for path in after.keys() - before.keys()} == {"a.yaml-seed1"}
+    assert [row["seeds"] for row in rows(here / "c" / "comparison.csv")] == ["2"]
+    assert judged == ["test", "test"]
+
+
+def test_other_words_are_named_and_nothing_is_lost(compared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(compared.parent)
+    before = contents(compared)
+    words = ("--seeds", 2, *NO_LATENCY, "--out", "c", "--resume")
+    ended = run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words, "--epochs", 2)
+    assert ended.code == 2
+    last = "bneck: c/trainings/a.yaml-seed0: epochs is 1, not 2; --resume changes nothing"
+    assert ended.err.splitlines()[-1] == last
+    assert contents(compared) == before
+
+
+@pytest.mark.parametrize("out", ["t", "nowhere"])
+def test_going_on_needs_a_comparison(here: Path, out: str) -> None:
+    train(here / "t", "--epochs", 1)
+    before = contents(here / "t")
+    words = ("--seeds", 1, *NO_LATENCY, "--out", out, "--resume")
+    assert out in run("compare", "a.yaml", *ONE_EPOCH, *words).complaint
+    assert contents(here / "t") == before
+    assert not (here / "nowhere").exists()
+
+
+@pytest.mark.slow
+@LINUX
+def test_ctrl_c_ends_all_processes_and_the_same_words_go_on(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("a.yaml", "b.yaml", *IMAGES, *LEARN, "--epochs", 8, "--seeds", 1, *NO_LATENCY)
+    with started("compare", *words, "--workers", 2, "--out", "c", cwd=here) as process:
+        end = time.monotonic() + 60
+        while not list((here / "c").glob("trainings/*/curve.csv")) and time.monotonic() < end:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert wait_until_alone(process.pid) == []
+    assert (process.returncode, err) == (130, "stopped; go on with the same words and --out c --resume\n")
+    monkeypatch.setattr(comparing, "Pool", InlinePool)
+    assert run("compare", *words, "--out", "c", "--resume").code == 0
+    assert run("compare", *words, "--out", "whole").code == 0
+    assert top1_by_training(here / "c") == top1_by_training(here / "whole")
+
+
+# ------------------------------------------------------------------- words that make no sense
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["a.yaml", "a.yaml"], "each must have a name of its own, got a.yaml, a.yaml"),
+        (["a.yaml", "--augment", "none,none"], "each must have a name of its own, got none, none"),
+        (["a.yaml", "b.yaml", "--augment", "none,mixup"], "augmentations are compared on one network"),
+        (["a.yaml", "--augment", "none,mixed"], "unknown augmentation 'mixed'; nearest: mixup"),
+        (["a.yaml", "--augment", "none,"], "unknown augmentation ''"),
+        (["a.yaml", "--augment", ""], "unknown augmentation ''"),
+        (["a.yaml", "nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
+        (["a.yaml", "mobilenet_v4"], "unknown network 'mobilenet_v4'; nearest: mobilenet_v"),
+        (["a.yaml", "nowhere#1"], "nowhere is no run folder"),
+        (["a.yaml", "--data", "didgits"], "unknown data set 'didgits'; nearest: digits"),
+        (["a.yaml", "--recipe", "gide"], "unknown recipe 'gide'; nearest: guide"),
+        (["a.yaml", "--optimizer", "sdg"], "optimizer must be one of sgd, adam, adamw, rmsprop, got 'sdg'"),
+        (["a.yaml", "--freeze", "all"], "freeze must be one of none, backbone, got 'all'"),
+        (["a.yaml", "--ema", "1"], "ema must be from 0 to below 1, got 1.0"),
+        (["a.yaml", "--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
+        (["a.yaml", "--backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
+        (["a.yaml", "--backend", "torch", "--reference", "mobilenet_v4"], "unknown network 'mobilenet_v4'"),
+        (["a.yaml", "--out", "a.yaml"], "a.yaml exists; choose another --out"),
+        (
+            ["a.yaml", "--out", "full"],
+            "full exists; choose another --out, or go on with it: --out full --resume",
+        ),
+    ],
+)
+def test_a_comparison_that_cannot_begin_says_why_and_makes_nothing(
+    here: Path, words: list[str], expected: str
+) -> None:
+    (here / "full").mkdir()
+    before = files(here)
+    none = () if "--backend" in words else NO_LATENCY
+    assert expected in run("compare", *ONE_EPOCH, "--out", "c", *none, *words).complaint
+    assert files(here) == before
+
+
+def test_going_on_needs_the_folder(here: Path) -> None:
+    assert run("compare", "a.yaml", "--resume").complaint == (
+        "--resume needs --out DIR, the folder of the comparison"
+    )
+    assert files(here) == ["a.yaml", "b.yaml"]
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["a.yaml", "--seeds", "0"], ["a.yaml", "--workers", "0"], ["a.yaml", "--seed", "1"]]
+)
+def test_what_the_parser_refuses_has_a_usage_line_and_makes_nothing(here: Path, words: list[str]) -> None:
+    ended = run("compare", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert re.match(r"Usage: .*bneck compare ", ended.err)
+    assert files(here) == ["a.yaml", "b.yaml"]
+
+
+@pytest.mark.parametrize(
+    "error", [ArchitectureError("pretrained", "must be x"), UnknownNameError("split", "tst", ["test"])]
+)
+def test_an_error_of_a_worker_reaches_the_one_who_asked(error: BneckError) -> None:
+    # otherwise concurrent.futures says that the process died
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
+
+
+def test_a_simple_error_of_a_worker_reaches_the_one_who_asked() -> None:
+    assert str(pickle.loads(pickle.dumps(RunError("full")))) == "full"

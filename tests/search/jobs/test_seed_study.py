@@ -1,0 +1,334 @@
+"""`bneck noise`: which networks are trained, in which order, how it stops and goes on."""
+
+import inspect
+import json
+import math
+import random
+import shlex
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from bneck.evaluate import parse_goals
+from bneck.evaluate.data.dataset import limited, load_data
+from bneck.evaluate.scorers import Means, scorer
+from bneck.evaluate.training.trainer import TrainingFailedError
+from bneck.results.store.seed_study import NoiseSettings, NoiseStudy, Trained
+from bneck.search.cli import app, search
+from bneck.search.commands.seed_variance import noise
+from bneck.search.jobs import seed_study_training as noise_training
+from bneck.search.jobs.seed_study import NoiseRequest, begin, train_and_report
+from bneck.search.jobs.seed_study_training import TimeIsUpError, train_all
+from bneck.search.runner.session import locked
+from bneck.search.samplers.initial_design import spread_by_macs
+from bneck.search_space import Architecture, RunError, cost, load_space
+
+from ..example_trainings import asks_for_something, files, run
+from ..helpers import ONE, FakePool, Shown, bneck
+
+TINY = load_space("tiny").for_data(1, 10)
+ANY = parse_goals("accuracy", {})
+SMALL = ("--networks", 6, "--seeds", 2, "--epochs", 1, "--train-images", 100, "--max-macs", "300K")
+REQUEST = NoiseRequest(
+    space="tiny",
+    data="digits",
+    out=None,
+    networks=6,
+    seeds=2,
+    scorer="macs",
+    epochs=1,
+    seed=0,
+    max_macs="1M",
+    max_params=None,
+    train_images=100,
+    validation_images=None,
+    data_root=None,
+    download=False,
+    device="cpu",
+    trials=60,
+)
+
+
+@dataclass
+class Judges(FakePool):
+    """Stands in for the pool: a training is a function of network and seed.
+
+    Attributes:
+        stop_after: trainings, after which Ctrl-C is pressed.
+    """
+
+    asked: list[Any] = field(default_factory=list)
+    stop_after: int = 1_000
+
+    def __call__(self, _: Any, workers: int, __: Any) -> "Judges":
+        self.workers = workers
+        return self
+
+    def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        assert step is noise_training.judge
+        network, seed = arguments
+        if len(self.asked) == self.stop_after:
+            raise KeyboardInterrupt
+        self.asked.append((network.key, seed))
+        future: Future[Any] = Future()
+        future.set_result(row(network, seed))
+        return future
+
+
+def row(network: Architecture, seed: int) -> Trained:
+    macs = cost(network).macs
+    top1 = 0.1 * math.log10(macs) + (int(network.key, 16) + seed) % 97 / 1e4
+    return Trained(network.key, macs, seed, top1, top1, 1 - top1, 0.5)
+
+
+@pytest.fixture
+def judges(monkeypatch: pytest.MonkeyPatch) -> Judges:
+    found = Judges(None)
+    monkeypatch.setattr(noise_training, "Pool", found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> NoiseSettings:
+    return begin(replace(REQUEST, out=tmp_path_factory.mktemp("studies") / "study")).settings
+
+
+@pytest.fixture
+def study(tmp_path: Path, settings: NoiseSettings) -> NoiseStudy:
+    return NoiseStudy.create(tmp_path / "study", settings)
+
+
+# The networks
+
+
+def test_networks_are_even_by_the_logarithm_of_macs() -> None:
+    networks = spread_by_macs(TINY, parse_goals("accuracy", {"macs": "2M"}), 12, random.Random(0))
+    logs = sorted(math.log(cost(network).macs) for network in networks)
+    assert len({network.key for network in networks}) == 12
+    assert logs[-1] <= math.log(2e6)
+    even = [logs[0] + (logs[-1] - logs[0]) * number / 11 for number in range(12)]
+    assert logs == pytest.approx(even, abs=(logs[-1] - logs[0]) / 22)
+    assert logs[-1] - logs[0] > math.log(8)
+
+
+@pytest.mark.parametrize("count", [6, 9])
+def test_half_of_the_networks_in_their_order_are_spread_as_all_are(count: int) -> None:
+    networks = spread_by_macs(TINY, ANY, count, random.Random(1))
+    logs = [math.log(cost(network).macs) for network in networks]
+    assert len(logs) == count
+    early = logs[: count // 2]
+    assert max(early) - min(early) > 0.6 * (max(logs) - min(logs))
+
+
+def test_the_seed_chooses_the_networks() -> None:
+    first, again, other = (spread_by_macs(TINY, ANY, 3, random.Random(seed)) for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_a_space_with_few_networks_gives_those() -> None:
+    assert len(spread_by_macs(ONE, ANY, 6, random.Random(0))) == 1
+
+
+# Stopping and going on
+
+
+def test_all_networks_are_trained_with_one_seed_before_the_next(study: NoiseStudy, judges: Judges) -> None:
+    train_all(study, 2, None, Shown())
+    keys = [network.key for network in study.settings.networks]
+    assert judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
+    assert {(each.network, each.seed) for each in study.trainings()} == set(judges.asked)
+
+
+def test_what_is_kept_is_what_the_judge_said(study: NoiseStudy, judges: Judges) -> None:
+    train_all(study, 1, None, Shown())
+    expected = [row(network, seed) for seed in (0, 1) for network in study.settings.networks]
+    assert NoiseStudy.open(study.folder).trainings() == expected
+
+
+def test_after_ctrl_c_it_goes_on_where_it_was(study: NoiseStudy, judges: Judges) -> None:
+    judges.stop_after = 5
+    with pytest.raises(KeyboardInterrupt):
+        train_all(study, 1, None, Shown())
+    assert 4 <= len(study.trainings()) <= 5
+    known = [(each.network, each.seed) for each in study.trainings()]
+    judges.asked, judges.stop_after = [], 1_000
+    train_all(NoiseStudy.open(study.folder), 1, None, Shown())
+    keys = [network.key for network in study.settings.networks]
+    assert known + judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
+
+
+def test_when_the_minutes_are_gone_what_ended_is_kept(study: NoiseStudy, judges: Judges) -> None:
+    # 29 seconds a look at the clock, and a look a training: the fifth comes after 145 of 120
+    times = iter(range(0, 3000, 29))
+    with pytest.raises(TimeIsUpError):
+        train_all(study, 1, 2, Shown(), clock=lambda: next(times))
+    assert len(study.trainings()) == 5
+    shown = Shown()
+    train_all(study, 1, 1000, shown, clock=lambda: 0)
+    assert len(study.trainings()) == 12
+    assert (shown.statuses[0].done, shown.statuses[-1].done, shown.statuses[-1].total) == (5, 12, 12)
+
+
+def test_a_second_process_in_the_same_study_is_refused(study: NoiseStudy, judges: Judges) -> None:
+    with locked(study.folder), pytest.raises(RunError, match="another process is training there"):
+        train_and_report(study, workers=1, minutes=None, as_json=False)
+    assert study.trainings() == []
+
+
+def test_a_finished_study_trains_nothing_more(study: NoiseStudy, judges: Judges) -> None:
+    train_all(study, 1, None, Shown())
+    judges.asked = []
+    train_all(study, 1, None, Shown())
+    assert judges.asked == []
+
+
+def test_more_seeds_are_trained_and_fewer_refused(study: NoiseStudy, judges: Judges) -> None:
+    train_all(study, 1, None, Shown())
+    judges.asked = []
+    train_all(study.with_seeds(3), 1, None, Shown())
+    assert {seed for _, seed in judges.asked} == {2}
+    assert NoiseStudy.open(study.folder).settings.seeds == 3
+    with pytest.raises(RunError, match="has 3 seeds; --seeds must be as many or more, got 2"):
+        NoiseStudy.open(study.folder).with_seeds(2)
+
+
+def test_too_few_trainings_say_how_many_minutes_are_missing(
+    study: NoiseStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def soon(*_: object, **__: object) -> None:
+        study.keep(row(network, 0) for network in study.settings.networks[:3])
+        raise TimeIsUpError
+
+    # three trainings took six minutes; 6 networks x 2 seeds are nine more
+    monkeypatch.setattr("bneck.search.jobs.seed_study.train_all", soon)
+    times = iter([0.0, 360.0])
+    monkeypatch.setattr("bneck.search.jobs.seed_study.time.monotonic", lambda: next(times))
+    with pytest.raises(RunError) as refused:
+        train_and_report(study, workers=1, minutes=6, as_json=True)
+    told = str(refused.value)
+    assert "3 trainings are too few to tell noise; 6 networks with 2 seeds take about 18 more" in told
+    assert told.endswith(f"bneck noise {study.folder} --resume --minutes 18")
+
+
+def test_a_damaged_row_is_named(study: NoiseStudy) -> None:
+    study.keep([row(study.settings.networks[0], 0)])
+    with study.trainings_file.open("a", encoding="utf-8") as file:
+        file.write("abc,many,0,1,1,1,1,\n")
+    with pytest.raises(RunError, match=r"trainings\.csv:3: is no row of network, macs, .*; remove it"):
+        study.trainings()
+
+
+def test_a_study_is_read_as_it_was_written(study: NoiseStudy) -> None:
+    assert NoiseStudy.open(study.folder) == study
+
+
+def test_a_training_that_fails_is_told_and_not_tried_again(
+    study: NoiseStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        name = "train"
+
+        def score(self, architecture: Architecture, seed: int) -> Any:
+            raise TrainingFailedError("the loss of epoch 1 is nan")
+
+    monkeypatch.setattr(noise_training, "_scorer", Failing(), raising=False)
+    failed = noise_training.judge(study.settings.networks[0], 0)
+    assert (failed.error, math.isnan(failed.value)) == ("the loss of epoch 1 is nan", True)
+    study.keep([failed])
+    train_all(study, 1, None, Shown())
+    assert len(judges.asked) == 11
+    assert study.trainings()[0].error == "the loss of epoch 1 is nan"
+
+
+# The command
+
+
+@pytest.mark.slow
+def test_the_command_tells_and_leaves_its_files(
+    tmp_path: Path, judges: Judges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run("noise", "tiny", *SMALL)
+    assert ran.code == 0
+    folder = tmp_path / "runs" / "noise-tiny-digits-1"
+    assert files(folder) == ["lock", "noise.html", "noise.json", "noise.yaml", "trainings.csv"]
+    assert "6 networks x 2 seeds" in ran.out
+    assert json.loads((folder / "noise.json").read_text(encoding="utf-8"))["sentence"] in ran.out
+    assert not asks_for_something((folder / "noise.html").read_text(encoding="utf-8"))
+    again = run("noise", folder, "--resume", "--json")
+    assert json.loads(again.out) == json.loads((folder / "noise.json").read_text(encoding="utf-8"))
+
+
+def test_the_example_in_the_help_is_a_command_that_parses() -> None:
+    paragraphs = run("noise", "--help").out.split("\n\n")
+    [example] = [" ".join(each.split()) for each in paragraphs if each.strip().startswith("bneck ")]
+    words = shlex.split(example)[2:]
+    parser = typer.main.get_command(app)
+    chosen = parser.get_command(parser.make_context("bneck", ["noise", *words]), "noise")  # type: ignore[attr-defined]
+    assert chosen.make_context("noise", words).args == []
+
+
+@pytest.mark.parametrize("name", ["data", "epochs", "trials", "device", "seed"])
+def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
+    defaults = [inspect.signature(command).parameters[name].default for command in (noise, search)]
+    assert str(defaults[0]) == str(defaults[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nowhere",), "unknown space 'nowhere'"),
+        (("tiny", "--scorer", "taste"), "unknown scorer 'taste'"),
+        (("tiny", "--data", "nothing"), "unknown data set 'nothing'"),
+        (("tiny", "--max-macs", "much"), "must be a number above 0 like 600K"),
+        (("tiny", "--max-macs", "1K"), "no network of space tiny stays under macs <= 1K"),
+        (("two.yaml",), "space two has 2 networks within the limits; to tell noise takes 6"),
+        (("tiny", "--out", "there"), "there exists; choose another --out"),
+        (("there", "--resume"), "there is no study of noise"),
+        (("there", "--resume", "--epochs", "3"), "--epochs cannot change with --resume"),
+    ],
+)
+def test_bad_words_are_answered_in_a_line_and_nothing_is_made(
+    words: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    text = "bneck: space/1\nname: two\nresolution_px: 8\nstem: {out: 8}\nstages:\n"
+    text += "  - {out: 8, kernel: [3, 5], expansion: 2}\nhead: {features: 16}\n"
+    (tmp_path / "two.yaml").write_text(text, encoding="utf-8")
+    before = files(tmp_path)
+    assert told in run("noise", *words).complaint
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words", [("--networks", "5"), ("--seeds", "1"), ("--minutes", "0"), ("--epochs", "0")]
+)
+def test_less_than_a_study_needs_is_refused(words: tuple[str, ...], tmp_path: Path) -> None:
+    ran = run("noise", "tiny", *words, "--out", tmp_path / "study")
+    assert ran.code == 2
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.slow
+def test_a_study_of_the_digits_trains_as_the_scorer_does(tmp_path: Path) -> None:
+    words = ("noise", "tiny", *SMALL, "--out", "study")
+    early = bneck(*words, "--minutes", 0.01, "--workers", 1, cwd=tmp_path)
+    assert early.returncode == 2
+    assert "too few to tell noise" in early.stderr
+    done = bneck("noise", "study", "--resume", "--json", "--workers", 2, cwd=tmp_path)
+    assert (done.returncode, "training 12/12" in done.stderr) == (0, True)
+    found = json.loads(done.stdout)
+    assert (found["networks"], found["seeds"], found["failed"]) == (6, 2, 0)
+    study = NoiseStudy.open(tmp_path / "study")
+    means = Means(limited(load_data("digits"), train=100), study.settings.recipe)
+    network = study.settings.networks[2]
+    score = scorer("train", means).score(network, 1)
+    [own] = [each for each in study.trainings() if (each.network, each.seed) == (network.key, 1)]
+    assert score.accuracy is not None
+    assert (own.accuracy, own.loss) == (score.accuracy.top1, pytest.approx(score.accuracy.loss, abs=1e-6))

@@ -1,0 +1,329 @@
+"""What `bneck train` is asked for, before anything is made."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision.models as tv
+
+from bneck.evaluate import Recipe
+from bneck.evaluate.data.dataset import load_data
+from bneck.evaluate.data.in_memory import TensorData
+from bneck.evaluate.training.checkpoint import checkpoint_of, save_checkpoint
+from bneck.evaluate.training.train import seeded_network
+from bneck.results.store.training_run import TrainingFolder
+from bneck.search.jobs import training_request as training_plan
+from bneck.search.jobs.training_request import TrainingRequest, begin, for_data, plan, reopen
+from bneck.search.runner import worker
+from bneck.search_space import Block, BneckError, architecture_yaml, published
+from bneck.search_space.network import Network, build_network
+
+from ...evaluate.example_training import SMALL, noise_data, toy
+
+FIT = replace(SMALL, image_channels=1, classes=10)
+
+
+@pytest.fixture
+def request_of(tmp_path: Path) -> Any:
+    """A request for a toy on the digits, in a folder of its own."""
+    path = tmp_path / "toy.yaml"
+    path.write_text(architecture_yaml(SMALL), encoding="utf-8")
+
+    def make(**changes: Any) -> TrainingRequest:
+        usual = {"arch": str(path), "data": "digits", "out": tmp_path / "out", "threads": 1, "device": "cpu"}
+        return TrainingRequest(**{**usual, "train_images": 40, "validation_images": 20, **changes})
+
+    return make
+
+
+def made(request: TrainingRequest) -> TrainingFolder:
+    return begin(request, *plan(request))
+
+
+def first_network(request: TrainingRequest) -> Network:
+    return made(request).checkpoint().network()
+
+
+def assert_same(first: Network, second: Network) -> None:
+    assert first.architecture == second.architecture
+    for name, value in first.state_dict().items():
+        assert value.equal(second.state_dict()[name]), name
+
+
+# the network for the images
+
+
+def data_of(side_px: int | None) -> Any:
+    class Sized:
+        image_channels = 1
+        class_names = ("a", "b", "c")
+
+    found: Any = Sized()
+    found.side_px = side_px
+    return found
+
+
+@pytest.mark.parametrize(
+    ("own", "images", "wanted", "side"),
+    [
+        (224, None, None, 224),  # photographs of all sizes: the network's own
+        (224, 28, None, 32),  # small images: theirs, in steps of 32
+        (224, 32, None, 32),
+        (224, 33, None, 64),
+        (224, 8, None, 32),
+        (24, 28, None, 24),  # never more than the network's own
+        (224, 300, None, 224),
+        (224, 28, 96, 96),  # what a person asks for
+        (224, None, 300, 300),
+        (32, 28, 224, 224),
+    ],
+)
+def test_the_resolution_is_the_networks_unless_the_images_are_small(
+    own: int, images: int | None, wanted: int | None, side: int
+) -> None:
+    found = for_data(replace(SMALL, resolution_px=own), data_of(images), wanted)
+    assert found == replace(SMALL, resolution_px=side, image_channels=1, classes=3)
+
+
+# settings
+
+
+def test_settings_hold_what_the_training_follows_from(request_of: Any) -> None:
+    settings, data = plan(request_of(seed=5, changes=(("epochs", 2), ("ema", 0.5)), resolution_px=16))
+    digits = load_data("digits")
+    assert (data.count("train"), data.count("validation")) == (40, 20)
+    assert settings.architecture == replace(FIT, resolution_px=16)
+    assert settings.data.class_names == digits.class_names
+    assert (settings.data.pixel_mean, settings.data.pixel_std) == (digits.pixel_mean, digits.pixel_std)
+    assert (settings.data.train_images, settings.data.validation_images) == (40, 20)
+    assert (settings.recipe.epochs, settings.recipe.ema, settings.recipe.batch_size) == (2, 0.5, 128)
+    assert (settings.seed, settings.threads, settings.processes) == (5, 1, 1)
+    assert (settings.conditions.device, settings.conditions.precision) == ("cpu", "fp32")
+    assert settings.begins_from == "random weights"
+
+
+def test_small_images_and_photographs_have_recipes_of_their_own(
+    request_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plan(request_of())[0].recipe.optimizer == "sgd"
+    assert plan(request_of(recipe="guide"))[0].recipe.optimizer == "adam"
+
+    class Photographs(TensorData):
+        side_px = None
+
+    noise = noise_data()
+    photographs = Photographs(noise.name, noise.class_names, noise.splits, noise.mean, noise.std, noise.flips)
+    monkeypatch.setattr(worker, "load_run_data", lambda *_, **__: photographs)
+    assert plan(request_of())[0].recipe.optimizer == "adam"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"arch": "mobilenet_v9"}, "unknown network 'mobilenet_v9'"),
+        ({"arch": "none.yaml"}, "none.yaml: cannot be read"),
+        ({"data": "digit"}, "unknown data set 'digit'; nearest: digits"),
+        ({"recipe": "gide"}, "unknown recipe 'gide'; nearest: guide"),
+        ({"changes": (("ema", 1.5),)}, "ema must be from 0 to below 1, got 1.5"),
+        ({"changes": (("augment", "blur"),)}, "augment is no augmentation: unknown augmentation 'blur'"),
+        ({"precision": "fp8"}, "--precision must be auto, fp32, bf16, fp16, got 'fp8'"),
+        ({"device": "tpu"}, "--device must be auto, cpu or cuda, got 'tpu'"),
+        ({"resolution_px": -3}, "resolution_px must"),
+        ({"train_images": 0}, "digits: the limit of train images must be at least 1, got 0"),
+        (
+            {"init": "a", "pretrained": True},
+            "--init and --pretrained exclude each other; a network begins from one of them",
+        ),
+        ({"init": "none.safetensors"}, "none.safetensors: the file with the trained network is missing"),
+        ({"init": "none#3"}, "none is no run"),
+        ({"pretrained": True}, "pretrained must be mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"),
+        ({"arch": "mobilenet_v2", "weights": Path("none.pth")}, "none.pth: cannot be read (No such file"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_met_is_told_and_nothing_is_made(
+    changes: dict[str, Any], told: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = request_of(**changes)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BneckError) as caught:
+        made(request)
+    assert str(caught.value).startswith(told)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_processes_share_a_batch_evenly(request_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(BneckError, match=r"^the batch size must be a multiple of 3 processes, got 128$"):
+        plan(request_of())
+    settings, _ = plan(request_of(changes=(("batch_size", 96),)))
+    assert settings.processes == 3
+
+
+# where it begins
+
+
+def test_random_weights_follow_from_the_seed(request_of: Any, tmp_path: Path) -> None:
+    networks = [first_network(request_of(seed=seed, out=tmp_path / f"{seed}")) for seed in (3, 4)]
+    assert_same(networks[0], seeded_network(FIT, 3).eval())
+    assert not networks[0].classifier.weight.equal(networks[1].classifier.weight)
+
+
+def test_the_folder_begins_with_a_checkpoint_of_no_epochs(request_of: Any) -> None:
+    folder = made(request_of())
+    checkpoint = folder.checkpoint()
+    assert checkpoint.curve == ()
+    assert (checkpoint.state["epoch"].item(), checkpoint.state["steps"].item()) == (0, 0)
+    assert sorted(path.name for path in folder.folder.iterdir()) == [
+        "checkpoint.safetensors",
+        "training.yaml",
+    ]
+    assert TrainingFolder.open(folder.folder).settings == folder.settings
+
+
+def test_a_folder_that_exists_is_left_alone(request_of: Any, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(BneckError, match=r"out exists; choose another --out, or go on with it"):
+        made(request_of())
+    assert [*(tmp_path / "out").iterdir()] == []
+
+
+def test_without_a_folder_the_first_free_one_is_taken(
+    request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = [made(request_of(out=None)).folder for _ in range(2)]
+    assert folders == [Path("runs/toy-digits-1"), Path("runs/toy-digits-2")]
+
+
+def test_a_trained_network_is_begun_from(request_of: Any, tmp_path: Path) -> None:
+    trained = toy(replace(SMALL, classes=5), seed=9)
+    trained(torch.randn(4, 3, 8, 8))  # statistics that are not those of a new one
+    path = tmp_path / "trained.safetensors"
+    save_checkpoint(checkpoint_of(trained, noise_data(), Recipe(), 0, ()), path)
+    request = request_of(init=str(path))
+    folder = made(request)
+    network = folder.checkpoint().network()
+    assert folder.settings.begins_from == str(path)
+    own, given = network.state_dict(), trained.state_dict()
+    assert own["stem.conv.weight"].equal(given["stem.conv.weight"].sum(1, keepdim=True))
+    for name, value in own.items():
+        if name not in ("stem.conv.weight", "classifier.weight", "classifier.bias"):
+            assert value.equal(given[name]), name
+    # the classifier is that of the seed
+    assert own["classifier.weight"].equal(seeded_network(FIT, 0).classifier.weight)
+
+
+def test_a_network_begun_from_must_be_of_the_same_make(request_of: Any, tmp_path: Path) -> None:
+    other = build_network(
+        replace(SMALL, blocks=(Block(7, 8, 4, "se", "relu", 1, squeeze=2), *SMALL.blocks[1:]))
+    )
+    path = tmp_path / "trained.safetensors"
+    save_checkpoint(checkpoint_of(other, noise_data(), Recipe(), 0, ()), path)
+    with pytest.raises(BneckError, match="the weights are of another network: block 1 differs"):
+        made(request_of(init=str(path)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_torchvisions_weights_are_begun_from(request_of: Any, tmp_path: Path) -> None:
+    theirs = tv.mobilenet_v3_small().state_dict()
+    torch.save(theirs, tmp_path / "weights.pth")
+    folder = made(request_of(arch="mobilenet_v3_small", weights=tmp_path / "weights.pth"))
+    assert folder.settings.begins_from == "ImageNet weights of torchvision"
+    checkpoint = folder.checkpoint()
+    assert (checkpoint.norm_eps, checkpoint.norm_momentum) == (1e-3, 0.01)
+    network = checkpoint.network()
+    assert network.architecture == replace(
+        published("mobilenet_v3_small"), resolution_px=32, image_channels=1, classes=10
+    )
+    own = [*network.state_dict().values()]
+    assert own[0].equal(next(iter(theirs.values())).sum(1, keepdim=True))
+    assert all(a.equal(b) for a, b in zip(own[1:-2], [*theirs.values()][1:-2], strict=True))
+
+
+def full(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_disk_that_is_full_at_once_leaves_nothing(
+    request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, data = plan(request_of())
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BneckError, match="No space left on device"):
+        begin(request_of(), settings, data)
+    assert not (tmp_path / "out").exists()
+
+
+# going on
+
+
+def test_a_training_goes_on_by_its_folder_alone(request_of: Any, tmp_path: Path) -> None:
+    folder = made(request_of())
+    for request in (TrainingRequest(str(tmp_path / "out"), "digits"), request_of(arch="ignored")):
+        opened, data = reopen(request, same_words=False)
+        assert opened == folder
+        assert (data.name, data.count("train"), data.count("validation")) == ("digits", 40, 20)
+
+
+def test_a_training_goes_on_by_the_same_words(request_of: Any) -> None:
+    folder = made(request_of())
+    assert reopen(request_of(), same_words=True)[0] == folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seed": 1}, "seed is 0, not 1"),
+        ({"changes": (("epochs", 31),)}, "epochs is 30, not 31"),
+        ({"recipe": "guide"}, "epochs is 30, not 10"),
+        ({"train_images": 41}, "train_images is 40, not 41"),
+        ({"resolution_px": 16}, "the network is"),
+        ({"precision": "bf16"}, "precision is fp32, not bf16"),
+        ({"threads": 2}, "threads is 1, not 2"),
+        ({"init": "other"}, "begins from is random weights, not other"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_other_words_are_refused(changes: dict[str, Any], told: str, request_of: Any, tmp_path: Path) -> None:
+    made(request_of())
+    with pytest.raises(BneckError) as caught:
+        reopen(request_of(**changes), same_words=True)
+    assert str(caught.value).startswith(f"{tmp_path / 'out'}: {told}")
+    assert str(caught.value).endswith("; --resume changes nothing")
+
+
+def test_as_many_processes_must_go_on(
+    request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(request_of())
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BneckError) as caught:
+        reopen(TrainingRequest(str(tmp_path / "out"), "digits"), same_words=False)
+    words = "was begun with 1 processes; 2 would come to other weights"
+    assert str(caught.value) == f"{tmp_path / 'out'} {words}"
+
+
+@pytest.mark.parametrize("same", ["class_names", "mean"])
+def test_other_images_than_it_began_with_are_refused(
+    same: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(request_of())
+    digits = load_data("digits")
+    assert isinstance(digits, TensorData)
+    changed = {
+        "class_names": replace(digits, class_names=tuple("9876543210")),
+        "mean": replace(digits, mean=digits.mean + 1),
+    }[same]
+    monkeypatch.setattr(training_plan, "load_run_data", lambda *_, **__: changed)
+    with pytest.raises(BneckError):
+        reopen(TrainingRequest(str(tmp_path / "out"), "digits"), same_words=False)
+
+
+def test_what_is_no_training_does_not_go_on(tmp_path: Path) -> None:
+    with pytest.raises(BneckError, match="is no training"):
+        reopen(TrainingRequest(str(tmp_path), "digits"), same_words=False)

@@ -1,0 +1,196 @@
+"""Models of accuracies and latencies, on a made-up landscape."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from bneck.evaluate.statistics.rank_correlation import spearman
+from bneck.evaluate.surrogate.gaussian_process import Predictor, fit
+from bneck.search.samplers import surrogate
+from bneck.search.samplers.encoding import Known, Seen, Sight
+from bneck.search.samplers.surrogate import EARLIER, Earlier, Learner, Surrogate
+
+from ...search_space.helpers import preset
+from ..example_landscape import known_of, see, some, truth
+from ..helpers import SMALL
+
+TINY = preset("tiny")
+NAMES = Sight(SMALL).names
+
+
+def learned(
+    known: Sequence[Known],
+    noise: float | None = 0.0,
+    learner: Learner | None = None,
+    names: tuple[str, ...] = NAMES,
+) -> Surrogate:
+    values = [each.accuracy for each in known if each.accuracy is not None]
+    return (learner or Learner(names)).learn("accuracy", known, values, noise, range(len(known)))
+
+
+def told(model: Surrogate, networks: Sequence[Seen]) -> list[list[float]]:
+    mean, deviation = model.of(networks)
+    return [mean.tolist(), deviation.tolist()]
+
+
+# What is believed
+
+
+def test_networks_that_were_not_judged_are_told_from_few_that_were() -> None:
+    networks = some(SMALL, 60)
+    model = learned(known_of(networks[:25]))
+    mean, deviation = model.of(networks[25:])
+    accuracies = np.array([truth(each.architecture) for each in networks[25:]])
+    assert mean == pytest.approx(accuracies, abs=0.01)
+    assert ((abs(mean - accuracies) / deviation) < 3).all()
+
+
+def test_without_noise_the_judged_are_believed_as_they_were_told() -> None:
+    known = known_of(some(SMALL, 12))
+    assert learned(known).of_known == pytest.approx([each.accuracy for each in known], abs=1e-4)
+
+
+def test_a_lucky_network_is_believed_less_the_fewer_its_trainings() -> None:
+    plain = known_of(some(SMALL, 12))
+    excess = []
+    for trainings in (1, 4, 100):
+        lucky = Known(plain[3].seen, truth(plain[3].seen.architecture) + 0.1, trainings)
+        found = learned([*plain[:3], lucky, *plain[4:]], noise=0.05).of_known[3]
+        excess.append(found - truth(lucky.seen.architecture))
+    assert excess == sorted(excess)
+    assert excess[0] < 0.07 < 0.09 < excess[2] < 0.1
+
+
+def test_a_network_that_is_being_judged_is_known_and_so_in_part_are_those_like_it() -> None:
+    networks = some(SMALL, 30)
+    before = learned(known_of(networks[:10]), noise=0.01)
+    pending = networks[12]
+    other = next(gene for gene in ("stage1.out", "head.features") if gene in pending.genes)
+    changed = {**pending.genes, other: 16 if pending.genes[other] != 16 else 32 if "head" in other else 8}
+    near = [pending, see(SMALL, changed)]
+    after = before.awaiting([pending])
+    (mean, deviation), (mean_then, deviation_then) = before.of(near), after.of(near)
+    assert mean_then == pytest.approx(mean, abs=0.01)
+    assert (deviation_then < deviation).all()
+    assert after.of_known[-1] == pytest.approx(mean[0], abs=0.01)
+    assert before.awaiting([]) is before
+
+
+# When it is fitted
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many networks each fit had."""
+    counts: list[int] = []
+
+    def counted(keys: Sequence[str], *rest: object) -> Predictor:
+        counts.append(len(keys))
+        return fit(keys, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(surrogate, "fit", counted)
+    return counts
+
+
+def test_it_is_fitted_anew_only_when_a_tenth_more_is_known(fits: list[int]) -> None:
+    known, learner = known_of(some(SMALL, 30)), Learner(NAMES)
+    for count in range(10, 31):
+        learned(known[:count], learner=learner)
+    # each by a tenth, rounded; by 1 at least
+    assert fits == [10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 24, 26, 29]
+
+
+def test_what_is_learned_follows_from_what_is_known_and_not_from_the_way_there() -> None:
+    networks = some(SMALL, 40)
+    known, learner = known_of(networks[:21]), Learner(NAMES)
+    for count in (1, 9, 14, 20, 21):
+        step_by_step = learned(known[:count], learner=learner)
+    assert told(step_by_step, networks[21:]) == told(learned(known), networks[21:])
+
+
+def test_an_accuracy_that_changes_and_noise_that_is_found_are_looked_at_at_once(fits: list[int]) -> None:
+    known, learner = known_of(some(SMALL, 12)), Learner(NAMES)
+    again = [Known(known[0].seen, 0.1, 2), *known[1:]]
+    for case in (known, known, again, again):
+        learned(case, learner=learner)
+    learned(again, 0.1, learner)
+    assert fits == [12, 12, 12]
+
+
+def test_a_fit_looks_at_a_bounded_number_spread_over_the_search(
+    fits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surrogate, "MOST_FITTED", 8)
+    learned(known_of(some(SMALL, 30)))
+    assert fits == [8]
+
+
+def test_two_quantities_do_not_disturb_each_other(fits: list[int]) -> None:
+    known, learner = known_of(some(SMALL, 12)), Learner(NAMES)
+    values = [1.0 - truth(each.seen.architecture) for each in known]
+    for _ in range(2):
+        learned(known, learner=learner)
+        learner.learn("latency", known, values, None, range(12))
+    assert fits == [12, 12]
+
+
+def test_only_those_that_are_kept_are_looked_at() -> None:
+    known = known_of(some(SMALL, 20))
+    values = [truth(each.seen.architecture) for each in known]
+    model = Learner(NAMES).learn("accuracy", known, values, 0.0, [2, 5, 7])
+    assert [each.key for each in model.known] == [known[place].key for place in (2, 5, 7)]
+    assert model.of_known == pytest.approx([values[place] for place in (2, 5, 7)], abs=1e-4)
+
+
+# What another search has found
+
+
+def earlier_of(networks: Sequence[Seen], values: Sequence[float]) -> Earlier:
+    keys = [each.architecture.key for each in networks]
+    features = np.array([each.features for each in networks])
+    return Earlier(fit(keys, features, Sight(TINY).names, values, [1] * len(keys), None))
+
+
+@pytest.mark.parametrize(("count", "least", "gain"), [(4, 0.89, 0.015), (8, 0.93, 0.05)])
+def test_from_few_trainings_and_an_earlier_search_of_the_same_truth_the_rest_is_ranked(
+    count: int, least: float, gain: float
+) -> None:
+    names, ranked = Sight(TINY).names, []
+    for seed in range(4):
+        networks = some(TINY, 110, seed)
+        before, new, rest = networks[:60], networks[60 : 60 + count], networks[70:]
+        earlier = earlier_of(before, [truth(each.architecture) for each in before])
+        # other images: half the accuracy
+        known = [Known(each, truth(each.architecture) / 2) for each in new]
+        models = [learned(known, learner=learner) for learner in (Learner(names), Learner(names, earlier))]
+        accuracies = [truth(each.architecture) for each in rest]
+        ranked.append([spearman(model.of(rest)[0], accuracies) for model in models])
+    alone, helped = np.mean(ranked, axis=0)
+    assert helped > max(least, alone + gain)
+
+
+def test_an_earlier_search_tells_most_of_the_networks_that_it_judged_itself() -> None:
+    # there one gained 0.3 by nothing that its genes tell
+    networks = some(TINY, 40)
+    values = [truth(each.architecture) for each in networks]
+    lucky = networks[:1]
+    earlier = earlier_of(networks, [values[0] + 0.3, *values[1:]])
+    known = [
+        Known(each, value + 0.3 * (each is networks[0])) for each, value in zip(networks, values, strict=True)
+    ]
+    model = learned(known[20:], learner=Learner(Sight(TINY).names, earlier), names=Sight(TINY).names)
+    assert EARLIER in model.prior.judges
+    without = learned(known[20:], names=Sight(TINY).names)
+    assert model.of(lucky)[0][0] > without.of(lucky)[0][0] + 0.03
+
+
+def test_an_earlier_search_that_tells_nothing_here_is_left_out() -> None:
+    networks = some(TINY, 60)
+    rng = np.random.default_rng(0)
+    earlier = earlier_of(networks[:30], rng.random(30).tolist())
+    known = known_of(networks[30:])
+    model = learned(known, learner=Learner(Sight(TINY).names, earlier))
+    assert model.earlier is None
+    plain = learned(known, names=Sight(TINY).names)
+    assert told(model, networks[:5]) == told(plain, networks[:5])
