@@ -5,7 +5,7 @@
 
 from .latency.device import Device, host, package_versions, usable_cores
 from .latency.measurement import Latency
-from .latency.reference_panel import Calibration, Panel, panel_of
+from .latency.reference_panel import Calibration, ReferencePanel, build_reference_panel
 from .latency.setup import LatencySetup
 from .objectives import (
     QUANTITIES,
@@ -13,13 +13,13 @@ from .objectives import (
     Goals,
     Objective,
     Quantity,
+    format_count,
     parse_count,
     parse_goals,
     parse_latency,
     parse_objectives,
-    short_count,
 )
-from .training.accuracy import Accuracy, Epoch, wilson_margin
+from .training.accuracy import Accuracy, Epoch, wilson_half_width
 from .training.recipe import Recipe
 
 __all__ = [
@@ -33,17 +33,17 @@ __all__ = [
     "Latency",
     "LatencySetup",
     "Objective",
-    "Panel",
     "Quantity",
     "Recipe",
+    "ReferencePanel",
+    "build_reference_panel",
+    "format_count",
     "host",
     "package_versions",
-    "panel_of",
     "parse_count",
     "parse_goals",
     "parse_latency",
     "parse_objectives",
-    "short_count",
     "usable_cores",
-    "wilson_margin",
+    "wilson_half_width",
 ]

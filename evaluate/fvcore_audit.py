@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import torch
 
 from ..search_space import Architecture, operators
-from ..search_space.network import build_network, example_images, parameters_of
+from ..search_space.network import build_network, count_parameters, example_images
 
 
 @dataclass(frozen=True)
-class Counted:
+class OperatorCounts:
     macs: int
     params: int
 
 
-def fvcore_counts(architecture: Architecture) -> dict[str, Counted]:
+def fvcore_counts(architecture: Architecture) -> dict[str, OperatorCounts]:
     """fvcore's convolution and linear MACs and torch's parameters of each operator, by name.
 
     fvcore counts batch normalisation and pooling too; setting their handle to None, as its own
@@ -27,15 +27,15 @@ def fvcore_counts(architecture: Architecture) -> dict[str, Counted]:
     network = build_network(architecture).eval()
     with torch.no_grad():
         analysis = FlopCountAnalysis(network, example_images(architecture))
-        analysis.set_op_handle("aten::batch_norm", _nothing, "aten::adaptive_avg_pool2d", _nothing)
+        analysis.set_op_handle("aten::batch_norm", _zero_flops, "aten::adaptive_avg_pool2d", _zero_flops)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         by_module = analysis.by_module()
     modules = dict(network.named_modules())
     return {
-        operator.name: Counted(int(by_module[operator.name]), parameters_of(modules[operator.name]))
+        operator.name: OperatorCounts(int(by_module[operator.name]), count_parameters(modules[operator.name]))
         for operator in operators(architecture)
     }
 
 
-def _nothing(inputs: list[object], outputs: list[object]) -> int:
+def _zero_flops(inputs: list[object], outputs: list[object]) -> int:
     return 0

@@ -42,7 +42,7 @@ class Constraint:
         """The excess over the limit as a share of it; at most 0 where the limit holds."""
         return value / self.limit - 1
 
-    def value_of(self, cost: Cost, latency: Latency | None) -> float | None:
+    def measured_value(self, cost: Cost, latency: Latency | None) -> float | None:
         """What the limit looks at; None where it is not measured yet."""
         if self.quantity == "latency":
             if latency is None:
@@ -53,7 +53,7 @@ class Constraint:
     @property
     def limit_text(self) -> str:
         """As one would type it: `5ms`, `0.5x`, `60M`."""
-        return f"{self.limit:g}{self.unit}" if self.unit else short_count(self.limit)
+        return f"{self.limit:g}{self.unit}" if self.unit else format_count(self.limit)
 
     def __str__(self) -> str:
         return f"{self.quantity} <= {self.limit_text}"
@@ -77,33 +77,35 @@ class Objective:
     def __post_init__(self) -> None:
         if self.quantity not in QUANTITIES:
             raise FieldError("quantity", f"must be one of {', '.join(QUANTITIES)}, got {self.quantity}")
-        targeted = self.target.quantity if self.target else None
-        if targeted not in (("latency", "macs") if self.quantity == "reward" else (None,)):
-            words = "on latency or MACs for reward and none otherwise"
-            raise FieldError("target", f"must be {words}, got {targeted or 'none'} for {self.quantity}")
+        target_quantity = self.target.quantity if self.target else None
+        if target_quantity not in (("latency", "macs") if self.quantity == "reward" else (None,)):
+            expected = "on latency or MACs for reward and none otherwise"
+            raise FieldError(
+                "target", f"must be {expected}, got {target_quantity or 'none'} for {self.quantity}"
+            )
 
     @property
-    def of_accuracy(self) -> bool:
+    def depends_on_accuracy(self) -> bool:
         """Whether accuracy decides it."""
         return self.quantity in ("accuracy", "reward")
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
-        return "maximize" if self.of_accuracy else "minimize"
+        return "maximize" if self.depends_on_accuracy else "minimize"
 
     @property
     def unit(self) -> str:
         units = {"accuracy": "top-1", "latency": "ms", "macs": "MACs", "params": "parameters"}
         return units.get(self.quantity, self.quantity)
 
-    def factor(self, cost: Cost, latency: Latency | None) -> float | None:
+    def accuracy_factor(self, cost: Cost, latency: Latency | None) -> float | None:
         """What an accuracy is multiplied by: 1, or for the reward what the distance to its target is worth.
 
         None where the latency that it takes is not measured yet.
         """
         if self.target is None:
             return 1.0
-        value = self.target.value_of(cost, latency)
+        value = self.target.measured_value(cost, latency)
         return None if value is None else float((value / self.target.limit) ** REWARD_EXPONENT)
 
     def __str__(self) -> str:
@@ -119,17 +121,17 @@ class Goals:
 
     def __post_init__(self) -> None:
         if len(self.objectives) > 1 and self.reward:
-            told = ", ".join(map(str, self.objectives))
+            names = ", ".join(map(str, self.objectives))
             raise GoalError(
                 f"{self.reward} stands alone, for it joins accuracy and cost already; limits may go with it; "
-                f"got the objectives {told}"
+                f"got the objectives {names}"
             )
         order = ("params", "macs", "latency")
-        limited = [constraint.quantity for constraint in self.constraints]
-        if len(set(limited)) < len(limited):
+        limited_quantities = [constraint.quantity for constraint in self.constraints]
+        if len(set(limited_quantities)) < len(limited_quantities):
             raise GoalError(f"each quantity takes one limit, got {', '.join(map(str, self.constraints))}")
-        checked = sorted(self.constraints, key=lambda constraint: order.index(constraint.quantity))
-        object.__setattr__(self, "constraints", tuple(checked))
+        ordered = sorted(self.constraints, key=lambda constraint: order.index(constraint.quantity))
+        object.__setattr__(self, "constraints", tuple(ordered))
 
     @property
     def reward(self) -> Objective | None:
@@ -137,29 +139,29 @@ class Goals:
         return next((each for each in self.objectives if each.quantity == "reward"), None)
 
     @property
-    def merit(self) -> Objective:
+    def ranking_objective(self) -> Objective:
         """What the best network has most of: the reward if it is the objective, else accuracy."""
         return self.reward or Objective("accuracy")
 
     @property
-    def of_accuracy(self) -> bool:
+    def depends_on_accuracy(self) -> bool:
         """Whether accuracy decides an objective."""
-        return any(each.of_accuracy for each in self.objectives)
+        return any(each.depends_on_accuracy for each in self.objectives)
 
     @property
-    def of_latency(self) -> bool:
+    def depends_on_latency(self) -> bool:
         """Whether an objective, its target or a limit is on latency."""
-        looked_at = [*(each.target or each for each in self.objectives), *self.constraints]
-        return any(each.quantity == "latency" for each in looked_at)
+        parts = [*(each.target or each for each in self.objectives), *self.constraints]
+        return any(each.quantity == "latency" for each in parts)
 
     def violations(self, cost: Cost, latency: Latency | None = None) -> dict[str, float]:
         """By quantity, for the limits that what is known lets one check."""
-        found: dict[str, float] = {}
+        parsed: dict[str, float] = {}
         for constraint in self.constraints:
-            value = constraint.value_of(cost, latency)
+            value = constraint.measured_value(cost, latency)
             if value is not None:
-                found[constraint.quantity] = constraint.violation(value)
-        return found
+                parsed[constraint.quantity] = constraint.violation(value)
+        return parsed
 
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:
@@ -170,11 +172,11 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
         GoalError: one stands there twice, or none; a reward without its target.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
-    found = [_parse_objective(name) for name in names]
-    quantities = [each.quantity for each in found]
-    if not found or len(set(quantities)) < len(found):
+    parsed = [_parse_objective(name) for name in names]
+    quantities = [each.quantity for each in parsed]
+    if not parsed or len(set(quantities)) < len(parsed):
         raise GoalError(f"objectives must be different ones of {', '.join(QUANTITIES)}, got '{text}'")
-    return tuple(sorted(found, key=lambda each: QUANTITIES.index(each.quantity)))
+    return tuple(sorted(parsed, key=lambda each: QUANTITIES.index(each.quantity)))
 
 
 def _parse_objective(text: str) -> Objective:
@@ -194,8 +196,8 @@ def _parse_target(text: str) -> Constraint:
             return Constraint("macs", parse_count(text))
         return parse_latency(text)
     except GoalError:
-        words = "a latency or MACs above 0: reward:0.5x, reward:5ms or reward:60M"
-        raise GoalError(f"the objective reward needs its target, {words}, got '{text}'") from None
+        expected = "a latency or MACs above 0: reward:0.5x, reward:5ms or reward:60M"
+        raise GoalError(f"the objective reward needs its target, {expected}, got '{text}'") from None
 
 
 def parse_count(text: str) -> float:
@@ -235,7 +237,7 @@ def parse_goals(objectives: str, limits: Mapping[str, str | None]) -> Goals:
     return Goals(parse_objectives(objectives), tuple(constraints))
 
 
-def short_count(value: float) -> str:
+def format_count(value: float) -> str:
     """A count for people: 216.6M, 5.48M, 640K, 12."""
     rounded = float(f"{value:.4g}")
     for suffix, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):

@@ -9,11 +9,11 @@ from ..search_space.errors import first_line
 
 
 @contextmanager
-def needed(what: str, *, extra: str, error: type[BneckError] = BackendError) -> Iterator[None]:
+def optional_import(feature: str, *, extra: str, error: type[BneckError] = BackendError) -> Iterator[None]:
     """Import packages inside.
 
     Args:
-        what: needs them, for the message.
+        feature: needs them, for the message.
         extra: of bneck, that installs them.
         error: what is raised where a package is missing, or does not run on this machine.
     """
@@ -21,9 +21,9 @@ def needed(what: str, *, extra: str, error: type[BneckError] = BackendError) -> 
         yield
     except ModuleNotFoundError as problem:
         raise error(
-            f"{what} needs the package {problem.name}, which is not installed; "
+            f"{feature} needs the package {problem.name}, which is not installed; "
             f"get it: pip install 'bneck[{extra}]'"
         ) from None
     except Exception as problem:
         machine = f"{platform.system()} {platform.machine()}"
-        raise error(f"{what} does not run on this {machine}: {first_line(problem)}") from None
+        raise error(f"{feature} does not run on this {machine}: {first_line(problem)}") from None

@@ -1,4 +1,4 @@
-"""The command line; the commands on latency are in `latency_commands`."""
+"""The command line; the commands on latency are in `commands.latency`."""
 
 import json
 import sys
@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ..search_space import BneckError, GoalError, RunError
-from .commands.ablation import effects
+from .commands.ablation import ablation
 from .commands.latency import latency, model_app
-from .commands.netadapt import adapt
+from .commands.netadapt import netadapt
 from .commands.options import (
     BACKENDS_HELP,
     DATA_HELP,
@@ -25,8 +25,8 @@ from .commands.options import (
     ValidationImagesOption,
     was_given,
 )
-from .commands.proxy import score
-from .commands.seed_variance import noise
+from .commands.proxy import proxy
+from .commands.seed_variance import seed_variance
 from .commands.supernet import supernet_app
 from .commands.train import compare, data, evaluate, recipe, train
 
@@ -42,7 +42,7 @@ app = typer.Typer(
 
 EXAMPLE_MAX_MACS = "500K"
 EXAMPLE_MAX_LATENCY = "0.25x"
-RESUMABLE = ("space", "resume", "trials", "workers", "repeats", "minutes")
+RESUMABLE = ("space", "resume", "n_trials", "workers", "replicates", "timeout_minutes")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` made")]
 
@@ -62,7 +62,7 @@ def search(
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="the run's folder; by default runs/SPACE-DATA-N")
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="networks to judge")] = 60,
+    n_trials: Annotated[int, typer.Option("--n-trials", "--trials", min=1, help="networks to judge")] = 60,
     epochs: Annotated[
         str,
         typer.Option(
@@ -71,16 +71,18 @@ def search(
         ),
     ] = "20",
     seed: Annotated[int, typer.Option(min=0, help="of the proposals and of every training")] = 0,
-    repeats: Annotated[
+    replicates: Annotated[
         int | None,
         typer.Option(
-            min=0, help="trainings with other seeds where the front is unsure; by default a fifth of --trials"
+            min=0,
+            help="trainings with other seeds where the front is unsure; by default a fifth of --n-trials",
         ),
     ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="begin nothing new to judge after so many")
+    timeout_minutes: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="MIN", min=0.01, help="begin nothing new to judge after so many"),
     ] = None,
-    scorer: Annotated[
+    evaluator: Annotated[
         str, typer.Option(help="that judges: train, supernet:FILE, inherit:FILE or table:FILE")
     ] = "train",
     workers: Annotated[
@@ -97,26 +99,28 @@ def search(
         ),
     ] = "accuracy,latency",
     sampler: Annotated[str, typer.Option(help="ehvi (bneck's own), random, tpe, nsga2 or gp")] = "ehvi",
-    earlier: Annotated[
+    transfer_from: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RUN", help="begin with what another run of this space has found"),
+        typer.Option(
+            "--transfer-from", metavar="RUN", help="begin with what another run of this space has found"
+        ),
     ] = None,
-    warm_start: Annotated[
-        bool, typer.Option("--warm-start", help="judge the published networks that fit first")
+    enqueue_published: Annotated[
+        bool, typer.Option("--enqueue-published", help="judge the published networks that fit first")
     ] = False,
     baseline: Annotated[
         list[str] | None,
         typer.Option(help="published network to train for comparison (repeat); `none` for none"),
     ] = None,
-    reference: ReferenceOption = "mobilenet_v3_small",
+    reference_model: ReferenceOption = "mobilenet_v3_small",
     latency_backend: Annotated[str, typer.Option(metavar="BACKEND", help=BACKENDS_HELP)] = "onnxruntime",
     latency_threads: ThreadsOption = 1,
-    latency_model: Annotated[
+    latency_predictor: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="predict latency by a file of `bneck latency-model build`"),
     ] = None,
-    measure_all: Annotated[
-        bool, typer.Option("--measure-all", help="measure every network, predict none")
+    no_latency_predictor: Annotated[
+        bool, typer.Option("--no-latency-predictor", help="measure every network, predict none")
     ] = False,
     batch_size: Annotated[int, typer.Option(min=4, help="images a training step")] = 64,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="the highest of the cosine schedule")] = 0.08,
@@ -141,14 +145,14 @@ def search(
 
     from ..results import Run
     from ..results.pages.front_table import export_command
-    from .commands.front import opening, print_front, proposed_first, time_is_up_line
+    from .commands.front import enqueued_message, print_front, start_message, timeout_message
     from .console.progress import progress
-    from .parallel.deadline import TimeLimit
-    from .runner.create import Request, new_run
-    from .runner.session import default_workers, go
+    from .parallel.deadline import Deadline
+    from .runner.create import SearchRequest, create_run
+    from .runner.session import default_workers, run_session
     from .runner.session import resume as resume_run
 
-    limit = TimeLimit(minutes)
+    deadline = Deadline(timeout_minutes)
     if resume:
         if space is None:
             raise GoalError("--resume needs the run's folder: bneck search RUN --resume")
@@ -156,29 +160,29 @@ def search(
         if given:
             names = ", ".join("--" + name.replace("_", "-") for name in given)
             raise GoalError(f"{names} cannot change with --resume; the run keeps what it began with")
-        run: Run = resume_run(Path(space), trials if was_given(context, "trials") else None, repeats)
+        run: Run = resume_run(Path(space), n_trials if was_given(context, "n_trials") else None, replicates)
     else:
         if space is None:
             space = "tiny"
             if max_macs is None and max_params is None and max_latency is None:
                 max_macs, max_latency = EXAMPLE_MAX_MACS, EXAMPLE_MAX_LATENCY
-        if latency_model:
-            fixed = ("latency_backend", "latency_threads", "reference", "measure_all")
+        if latency_predictor:
+            fixed = ("latency_backend", "latency_threads", "reference_model", "no_latency_predictor")
             for name in (name for name in fixed if was_given(context, name)):
                 option = "--" + name.replace("_", "-")
                 raise GoalError(
-                    f"{option} and --latency-model exclude each other; the file says where it is from"
+                    f"{option} and --latency-predictor exclude each other; the file says where it is from"
                 )
         if (Path(space) / "run.yaml").is_file():
             raise RunError(f"{space} is a run; go on with it: bneck search {space} --resume")
-        usual = ("mobilenet_v3_small", "mobilenet_v2") if scorer == "train" else ()
+        usual = ("mobilenet_v3_small", "mobilenet_v2") if evaluator == "train" else ()
         baselines = usual if baseline is None else tuple(baseline)
-        run = new_run(
-            Request(
+        run = create_run(
+            SearchRequest(
                 space=space,
                 data=data,
                 out=out,
-                trials=trials,
+                n_trials=n_trials,
                 epochs=epochs,
                 seed=seed,
                 objectives=objectives,
@@ -186,14 +190,14 @@ def search(
                 max_params=max_params,
                 max_latency=max_latency,
                 sampler=sampler,
-                warm_start=warm_start,
-                earlier=earlier,
+                enqueue_published=enqueue_published,
+                transfer_from=transfer_from,
                 baselines=() if baselines == ("none",) else baselines,
                 latency_backend=latency_backend,
                 latency_threads=latency_threads,
-                latency_model=latency_model,
-                measure_all=measure_all,
-                reference=reference,
+                latency_predictor=latency_predictor,
+                no_latency_predictor=no_latency_predictor,
+                reference_model=reference_model,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 train_images=train_images,
@@ -202,26 +206,28 @@ def search(
                 download=download,
                 device=device,
                 storage=storage,
-                scorer=scorer,
-                repeats=repeats,
+                evaluator=evaluator,
+                replicates=replicates,
             )
         )
-    shown = progress(Console())
-    shown.say(opening(run))
-    if warm_start:
-        shown.say(proposed_first(run))
+    display = progress(Console())
+    display.print_line(start_message(run))
+    if enqueue_published:
+        display.print_line(enqueued_message(run))
     try:
-        go(run, workers or default_workers(run), shown, limit)
+        run_session(run, workers or default_workers(run), display, deadline)
     except KeyboardInterrupt:
-        judged = sum(record.counts for record in run.records())
-        typer.echo(f"stopped with {judged} of {run.settings.trials} networks judged; go on with:", err=True)
+        evaluated = sum(record.is_evaluated for record in run.records())
+        typer.echo(
+            f"stopped with {evaluated} of {run.settings.n_trials} networks judged; go on with:", err=True
+        )
         typer.echo(f"  bneck search {run.folder} --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     print_front(run)
-    if minutes and limit.held_back:
-        typer.echo(time_is_up_line(run, minutes))
+    if timeout_minutes and deadline.work_was_skipped:
+        typer.echo(timeout_message(run, timeout_minutes))
     typer.echo(f"\nreport:  {run.folder / 'report.html'}")
-    typer.echo(f"export:  {export_command(run.folder, 'best', run.settings.keeps_weights)}")
+    typer.echo(f"export:  {export_command(run.folder, 'best', run.settings.saves_weights)}")
 
 
 @app.command()
@@ -236,16 +242,18 @@ def front(
     """
     from ..results import Run
     from ..results.export.front_table import front_csv, front_json
-    from .commands.front import front_certainty, print_front
+    from .commands.front import front_posterior_and_baseline, print_front
 
     if as_json and as_csv:
         raise GoalError("--json and --csv exclude each other; choose one")
     opened = Run.open(run)
     reward = opened.settings.goals.reward
     if as_json:
-        typer.echo(front_json(opened.front(), *front_certainty(opened), opened.spent(), reward))
+        typer.echo(
+            front_json(opened.front(), *front_posterior_and_baseline(opened), opened.epochs_spent(), reward)
+        )
     elif as_csv:
-        typer.echo(front_csv(opened.front(), front_certainty(opened)[0], reward), nl=False)
+        typer.echo(front_csv(opened.front(), front_posterior_and_baseline(opened)[0], reward), nl=False)
     else:
         print_front(opened)
 
@@ -311,7 +319,7 @@ def inspect(
     """
     from .commands import inspect as inspection
 
-    named = inspection.find(arch)
+    named = inspection.resolve_network(arch)
     if as_json:
         typer.echo(json.dumps(inspection.as_dict(named), indent=2))
     elif audit:
@@ -350,7 +358,7 @@ def space(
         description.print_space(load_space(name))
 
 
-for command in (data, train, evaluate, compare, recipe, latency, score, noise, effects, adapt):
+for command in (data, train, evaluate, compare, recipe, latency, proxy, seed_variance, ablation, netadapt):
     app.command()(command)
 app.add_typer(model_app, name="latency-model")
 app.add_typer(supernet_app, name="supernet")

@@ -1,7 +1,7 @@
 """What a network is, and which ones there are. Nothing here but `network` needs torch."""
 
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem
-from .cost import Cost, Operator, cost, cost_by_part, operators
+from .cost import Cost, Operator, cost, cost_breakdown, operators
 from .errors import (
     ArchitectureError,
     BackendError,
@@ -15,7 +15,7 @@ from .errors import (
     SpaceError,
     UnknownNameError,
 )
-from .reference_networks import PUBLISHED_NAMES, published
+from .reference_networks import PUBLISHED_NAMES, published_architecture
 from .serialization.architecture import architecture_yaml, load_architecture
 from .serialization.space import PRESETS, load_space, preset_yaml
 from .space import Choice, Gene, Genes, SearchSpace
@@ -48,10 +48,10 @@ __all__ = [
     "UnknownNameError",
     "architecture_yaml",
     "cost",
-    "cost_by_part",
+    "cost_breakdown",
     "load_architecture",
     "load_space",
     "operators",
     "preset_yaml",
-    "published",
+    "published_architecture",
 ]

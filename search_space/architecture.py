@@ -28,17 +28,19 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-def one_of(field: str, value: object, allowed: Collection[object]) -> None:
+def require_one_of(field: str, value: object, allowed: Collection[object]) -> None:
     """Raise `ArchitectureError` unless the value is allowed; 3.0 and True are not 3 and 1."""
     if not any(type(value) is type(item) and value == item for item in allowed):
-        words = [str(item) for item in allowed]
-        raise ArchitectureError(field, f"must be {', '.join(words[:-1])} or {words[-1]}, got {value}")
+        allowed_values = [str(item) for item in allowed]
+        raise ArchitectureError(
+            field, f"must be {', '.join(allowed_values[:-1])} or {allowed_values[-1]}, got {value}"
+        )
 
 
-def at_least(field: str, value: object, least: int) -> None:
-    """Raise `ArchitectureError` unless the value is a whole number of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ArchitectureError(field, f"must be a whole number of at least {least}, got {value}")
+def require_at_least(field: str, value: object, minimum: int) -> None:
+    """Raise `ArchitectureError` unless the value is a whole number of at least `minimum`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise ArchitectureError(field, f"must be a whole number of at least {minimum}, got {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,16 @@ class Block:
     squeeze: int = 0
 
     def __post_init__(self) -> None:
-        one_of("kernel", self.kernel, KERNELS)
-        at_least("expanded", self.expanded, 1)
-        at_least("out", self.out, 1)
-        one_of("attention", self.attention, ATTENTIONS)
-        one_of("activation", self.activation, ACTIVATIONS)
-        one_of("stride", self.stride, STRIDES)
-        at_least("squeeze", self.squeeze, 0)
+        require_one_of("kernel", self.kernel, KERNELS)
+        require_at_least("expanded", self.expanded, 1)
+        require_at_least("out", self.out, 1)
+        require_one_of("attention", self.attention, ATTENTIONS)
+        require_one_of("activation", self.activation, ACTIVATIONS)
+        require_one_of("stride", self.stride, STRIDES)
+        require_at_least("squeeze", self.squeeze, 0)
         if (self.attention == "se") != (self.squeeze > 0):
-            remedy = "at least 1 with attention se" if self.attention == "se" else "0 without attention se"
-            raise ArchitectureError("squeeze", f"must be {remedy}, got {self.squeeze}")
+            expected = "at least 1 with attention se" if self.attention == "se" else "0 without attention se"
+            raise ArchitectureError("squeeze", f"must be {expected}, got {self.squeeze}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,10 @@ class Stem:
     stride: int = 2
 
     def __post_init__(self) -> None:
-        at_least("out", self.out, 1)
-        one_of("activation", self.activation, ACTIVATIONS)
-        one_of("kernel", self.kernel, KERNELS)
-        one_of("stride", self.stride, STRIDES)
+        require_at_least("out", self.out, 1)
+        require_one_of("activation", self.activation, ACTIVATIONS)
+        require_one_of("kernel", self.kernel, KERNELS)
+        require_one_of("stride", self.stride, STRIDES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,9 @@ class Head:
     activation: Activation = "hardswish"
 
     def __post_init__(self) -> None:
-        at_least("features", self.features, 1)
-        at_least("hidden", self.hidden, 0)
-        one_of("activation", self.activation, ACTIVATIONS)
+        require_at_least("features", self.features, 1)
+        require_at_least("hidden", self.hidden, 0)
+        require_one_of("activation", self.activation, ACTIVATIONS)
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,13 @@ class Architecture:
     classes: int = 1000
 
     def __post_init__(self) -> None:
-        at_least("resolution_px", self.resolution_px, 8)
-        at_least("image_channels", self.image_channels, 1)
-        at_least("classes", self.classes, 2)
+        require_at_least("resolution_px", self.resolution_px, 8)
+        require_at_least("image_channels", self.image_channels, 1)
+        require_at_least("classes", self.classes, 2)
         if not self.blocks:
             raise ArchitectureError("blocks", "must hold at least one block, got none")
 
-    def blocks_with_inputs(self) -> Iterator[tuple[int, Block]]:
+    def blocks_with_in_channels(self) -> Iterator[tuple[int, Block]]:
         """Each block with its number of input channels."""
         channels = self.stem.out
         for block in self.blocks:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .architecture import Architecture, Block, Head, Stem
 
 BYTES_PER_ELEMENT = 4  # fp32
-REMEMBERED = 2**15  # parts whose cost is not worked out again: networks of a search share most of theirs
+COST_CACHE_SIZE = 2**15  # parts whose cost is not worked out again: networks of a search share most of theirs
 
 
 class Operator(NamedTuple):
@@ -23,14 +23,14 @@ class Operator(NamedTuple):
         name: of the module in the network that `build_network` makes.
         macs: multiply-adds for one image.
         params: weights, biases, and the two parameters a channel of the normalisation.
-        elements: of the output.
+        output_elements: of the output.
         live_elements: input, output, and what a residual or an attention keeps for later.
     """
 
     name: str
     macs: int
     params: int
-    elements: int
+    output_elements: int
     live_elements: int
 
 
@@ -57,139 +57,141 @@ def eca_kernel(channels: int) -> int:
 
     Source: Wang et al. 2020, arXiv 1910.03151, equation 12.
     """
-    nearest = int((math.log2(channels) + 1) / 2)
-    return nearest if nearest % 2 else nearest + 1
+    kernel = int((math.log2(channels) + 1) / 2)
+    return kernel if kernel % 2 else kernel + 1
 
 
 def operators(architecture: Architecture) -> Iterator[Operator]:
     """The convolutions and linear layers in the order they run."""
     yield from stem_operators(architecture.stem, architecture.image_channels, architecture.resolution_px)
-    for number, (block, channels, side) in enumerate(blocks_on_maps(architecture)):
-        for each in block_operators(block, channels, side):
+    for number, (block, channels, map_size) in enumerate(blocks_with_input_shapes(architecture)):
+        for each in block_operators(block, channels, map_size):
             yield each._replace(name=f"blocks.{number}.{each.name}")
-    yield from head_operators(architecture.head, *last_map(architecture), architecture.classes)
+    yield from head_operators(architecture.head, *final_map_shape(architecture), architecture.classes)
 
 
 def cost(architecture: Architecture) -> Cost:
     """The cost of the whole network."""
-    return _together(cost_by_part(architecture).values())
+    return _sequential_cost(cost_breakdown(architecture).values())
 
 
-def cost_by_part(architecture: Architecture) -> dict[str, Cost]:
+def cost_breakdown(architecture: Architecture) -> dict[str, Cost]:
     """The cost of `stem`, `block 1` and so on, and `head`; all but the peak add up to the total."""
     parts = {"stem": stem_cost(architecture.stem, architecture.image_channels, architecture.resolution_px)}
-    for number, placed in enumerate(blocks_on_maps(architecture), start=1):
+    for number, placed in enumerate(blocks_with_input_shapes(architecture), start=1):
         parts[f"block {number}"] = block_cost(*placed)
-    parts["head"] = head_cost(architecture.head, *last_map(architecture), architecture.classes)
+    parts["head"] = head_cost(architecture.head, *final_map_shape(architecture), architecture.classes)
     return parts
 
 
-def blocks_on_maps(architecture: Architecture) -> Iterator[tuple[Block, int, int]]:
+def blocks_with_input_shapes(architecture: Architecture) -> Iterator[tuple[Block, int, int]]:
     """Each block with the channels and the side of the maps that it is given."""
-    side = side_after(architecture.resolution_px, architecture.stem.stride)
-    for channels, block in architecture.blocks_with_inputs():
-        yield block, channels, side
-        side = side_after(side, block.stride)
+    map_size = conv_output_size(architecture.resolution_px, architecture.stem.stride)
+    for channels, block in architecture.blocks_with_in_channels():
+        yield block, channels, map_size
+        map_size = conv_output_size(map_size, block.stride)
 
 
-def last_map(architecture: Architecture) -> tuple[int, int]:
+def final_map_shape(architecture: Architecture) -> tuple[int, int]:
     """The channels and the side of the maps behind the blocks."""
-    *_, (block, _, side) = blocks_on_maps(architecture)
-    return block.out, side_after(side, block.stride)
+    *_, (block, _, map_size) = blocks_with_input_shapes(architecture)
+    return block.out, conv_output_size(map_size, block.stride)
 
 
-def side_after(side: int, stride: int) -> int:
+def conv_output_size(map_size: int, stride: int) -> int:
     """The side of the map after a convolution padded by half its kernel."""
-    return -(-side // stride)
+    return -(-map_size // stride)
 
 
 def stem_operators(stem: Stem, image_channels: int, resolution_px: int) -> list[Operator]:
     """The layer of a stem."""
-    pixels = side_after(resolution_px, stem.stride) ** 2
+    pixels = conv_output_size(resolution_px, stem.stride) ** 2
     weights = stem.kernel**2 * image_channels * stem.out
     out = stem.out * pixels
     live = image_channels * resolution_px**2 + out
     return [Operator("stem", weights * pixels, weights + 2 * stem.out, out, live)]
 
 
-def block_operators(block: Block, channels: int, side: int) -> list[Operator]:
+def block_operators(block: Block, channels: int, map_size: int) -> list[Operator]:
     """The layers of a block that is given maps of so many channels and this side; their names within it."""
-    found: list[Operator] = []
-    pixels = side * side
+    layers: list[Operator] = []
+    pixels = map_size * map_size
     expanded = block.expanded
-    given = channels * pixels
-    residual = given if block.stride == 1 and block.out == channels else 0
-    beside = 0
+    input_elements = channels * pixels
+    residual_elements = input_elements if block.stride == 1 and block.out == channels else 0
+    kept_elements = 0
     if expanded != channels:
         weights = channels * expanded
         out = expanded * pixels
-        found.append(Operator("expand", weights * pixels, weights + 2 * expanded, out, given + out))
-        given, beside = out, residual
-    pixels = side_after(side, block.stride) ** 2
+        layers.append(Operator("expand", weights * pixels, weights + 2 * expanded, out, input_elements + out))
+        input_elements, kept_elements = out, residual_elements
+    pixels = conv_output_size(map_size, block.stride) ** 2
     weights = block.kernel**2 * expanded
     out = expanded * pixels
-    live = beside + given + out
-    found.append(Operator("depthwise", weights * pixels, weights + 2 * expanded, out, live))
-    wide = residual + out
+    live = kept_elements + input_elements + out
+    layers.append(Operator("depthwise", weights * pixels, weights + 2 * expanded, out, live))
+    elements_at_attention = residual_elements + out
     if block.attention == "se":
         squeeze = block.squeeze
         weights = expanded * squeeze
-        live = wide + expanded + squeeze
-        found.append(Operator("attention.reduce", weights, weights + squeeze, squeeze, live))
-        found.append(Operator("attention.restore", weights, weights + expanded, expanded, live))
+        live = elements_at_attention + expanded + squeeze
+        layers.append(Operator("attention.reduce", weights, weights + squeeze, squeeze, live))
+        layers.append(Operator("attention.restore", weights, weights + expanded, expanded, live))
     elif block.attention == "eca":
         weights = eca_kernel(expanded)
-        live = wide + 2 * expanded
-        found.append(Operator("attention.conv", weights * expanded, weights, expanded, live))
+        live = elements_at_attention + 2 * expanded
+        layers.append(Operator("attention.conv", weights * expanded, weights, expanded, live))
     weights = expanded * block.out
     out = block.out * pixels
-    found.append(Operator("project", weights * pixels, weights + 2 * block.out, out, wide + out))
-    return found
+    layers.append(
+        Operator("project", weights * pixels, weights + 2 * block.out, out, elements_at_attention + out)
+    )
+    return layers
 
 
-def head_operators(head: Head, channels: int, side: int, classes: int) -> list[Operator]:
+def head_operators(head: Head, channels: int, map_size: int, classes: int) -> list[Operator]:
     """The layers of a head that is given maps of so many channels and this side."""
-    pixels = side * side
+    pixels = map_size * map_size
     weights = channels * head.features
     out = head.features * pixels
     live = channels * pixels + out
-    found = [Operator("features", weights * pixels, weights + 2 * head.features, out, live)]
+    layers = [Operator("features", weights * pixels, weights + 2 * head.features, out, live)]
     channels = head.features
     for name, width in (("hidden", head.hidden), ("classifier", classes)):
         if width:
             weights = channels * width
-            found.append(Operator(name, weights, weights + width, width, channels + width))
+            layers.append(Operator(name, weights, weights + width, width, channels + width))
             channels = width
-    return found
+    return layers
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=COST_CACHE_SIZE)
 def stem_cost(stem: Stem, image_channels: int, resolution_px: int) -> Cost:
-    return _total(stem_operators(stem, image_channels, resolution_px))
+    return _operators_cost(stem_operators(stem, image_channels, resolution_px))
 
 
-@lru_cache(maxsize=REMEMBERED)
-def block_cost(block: Block, channels: int, side: int) -> Cost:
-    return _total(block_operators(block, channels, side))
+@lru_cache(maxsize=COST_CACHE_SIZE)
+def block_cost(block: Block, channels: int, map_size: int) -> Cost:
+    return _operators_cost(block_operators(block, channels, map_size))
 
 
-@lru_cache(maxsize=REMEMBERED)
-def head_cost(head: Head, channels: int, side: int, classes: int) -> Cost:
-    return _total(head_operators(head, channels, side, classes))
+@lru_cache(maxsize=COST_CACHE_SIZE)
+def head_cost(head: Head, channels: int, map_size: int, classes: int) -> Cost:
+    return _operators_cost(head_operators(head, channels, map_size, classes))
 
 
-def _total(group: list[Operator]) -> Cost:
-    _, macs, params, elements, live = zip(*group, strict=True)
+def _operators_cost(group: list[Operator]) -> Cost:
+    _, macs, params, output_elements, live = zip(*group, strict=True)
     return Cost(
         macs=sum(macs),
         params=sum(params),
-        activation_bytes=BYTES_PER_ELEMENT * sum(elements),
+        activation_bytes=BYTES_PER_ELEMENT * sum(output_elements),
         peak_activation_bytes=BYTES_PER_ELEMENT * max(live),
         depth=len(group),
     )
 
 
-def _together(parts: Iterable[Cost]) -> Cost:
+def _sequential_cost(parts: Iterable[Cost]) -> Cost:
     """Of parts that run one after the other."""
     rows = [
         (part.macs, part.params, part.activation_bytes, part.peak_activation_bytes, part.depth)

@@ -27,10 +27,12 @@ class BneckError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An error of a worker process arrives whole, whatever its constructor takes.
-        return _again, (type(self), self.args, vars(self))
+        return _rebuild_error, (type(self), self.args, vars(self))
 
 
-def _again(kind: type[BneckError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> BneckError:
+def _rebuild_error(
+    kind: type[BneckError], arguments: tuple[Any, ...], attributes: dict[str, Any]
+) -> BneckError:
     error = kind.__new__(kind, *arguments)
     vars(error).update(attributes)
     return error
@@ -65,8 +67,8 @@ class UnknownNameError(BneckError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = list(known)
-        near = get_close_matches(name, names, n=3, cutoff=0.5) or names
-        super().__init__(f"unknown {kind} '{name}'; nearest: {', '.join(near)}")
+        suggestions = get_close_matches(name, names, n=3, cutoff=0.5) or names
+        super().__init__(f"unknown {kind} '{name}'; nearest: {', '.join(suggestions)}")
 
 
 class DataError(BneckError):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from .architecture import Activation, Architecture, Block
-from .cost import eca_kernel, side_after
+from .cost import conv_output_size, eca_kernel
 from .errors import ArchitectureError
-from .reference_networks import published
+from .reference_networks import published_architecture
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -29,8 +29,8 @@ class ConvNorm(nn.Sequential):
 
     def __init__(
         self,
-        channels_in: int,
-        channels_out: int,
+        in_channels: int,
+        out_channels: int,
         kernel: int,
         stride: int = 1,
         groups: int = 1,
@@ -38,9 +38,9 @@ class ConvNorm(nn.Sequential):
     ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         layers["conv"] = nn.Conv2d(
-            channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False
+            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
         )
-        layers["norm"] = nn.BatchNorm2d(channels_out)
+        layers["norm"] = nn.BatchNorm2d(out_channels)
         if activation is not None:
             layers["activation"] = activation_layer(activation)
         super().__init__(layers)
@@ -93,19 +93,19 @@ class DropPath(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        keep = 1 - self.p
-        mask = torch.empty(x.shape[0], 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(keep)
-        return x * mask.div_(keep)
+        keep_probability = 1 - self.p
+        mask = torch.empty(x.shape[0], 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(keep_probability)
+        return x * mask.div_(keep_probability)
 
 
 class Bneck(nn.Module):
     """One block: expansion, depthwise convolution, attention, linear projection, residual."""
 
-    def __init__(self, channels_in: int, block: Block) -> None:
+    def __init__(self, in_channels: int, block: Block) -> None:
         super().__init__()
         self.expand = (
-            ConvNorm(channels_in, block.expanded, 1, activation=block.activation)
-            if block.expanded != channels_in
+            ConvNorm(in_channels, block.expanded, 1, activation=block.activation)
+            if block.expanded != in_channels
             else None
         )
         self.depthwise = ConvNorm(
@@ -122,7 +122,7 @@ class Bneck(nn.Module):
         elif block.attention == "eca":
             self.attention = EfficientChannelAttention(block.expanded)
         self.project = ConvNorm(block.expanded, block.out, 1)
-        self.residual = block.stride == 1 and channels_in == block.out
+        self.residual = block.stride == 1 and in_channels == block.out
         self.drop_path = DropPath()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class Network(nn.Module):
         self.stem = ConvNorm(
             architecture.image_channels, stem.out, stem.kernel, stem.stride, activation=stem.activation
         )
-        self.blocks = nn.Sequential(*(Bneck(c, block) for c, block in architecture.blocks_with_inputs()))
+        self.blocks = nn.Sequential(*(Bneck(c, block) for c, block in architecture.blocks_with_in_channels()))
         self.features = ConvNorm(architecture.blocks[-1].out, head.features, 1, activation=head.activation)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.hidden = (
@@ -159,8 +159,8 @@ class Network(nn.Module):
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
-        side = self.architecture.resolution_px
-        return self.architecture.image_channels, side, side
+        size_px = self.architecture.resolution_px
+        return self.architecture.image_channels, size_px, size_px
 
     @property
     def backbone(self) -> tuple[nn.Module, ...]:
@@ -169,18 +169,18 @@ class Network(nn.Module):
 
     def set_drop_path(self, last: float) -> None:
         """Leave residual branches out with a probability that grows linearly from block to block."""
-        paths = [each.drop_path for each in self.blocks if isinstance(each, Bneck) and each.residual]
-        for number, path in enumerate(paths, start=1):
-            path.p = last * number / len(paths)
+        drop_paths = [each.drop_path for each in self.blocks if isinstance(each, Bneck) and each.residual]
+        for number, path in enumerate(drop_paths, start=1):
+            path.p = last * number / len(drop_paths)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.blocks(self.stem(images)))
 
     def head(self, maps: Tensor) -> Tensor:
         """What follows the blocks: features, pooling and classifier."""
-        return self.answer(self.features(maps))
+        return self.forward_classifier(self.features(maps))
 
-    def answer(self, maps: Tensor) -> Tensor:
+    def forward_classifier(self, maps: Tensor) -> Tensor:
         """What follows the last feature maps: pooling and classifier."""
         x = self.pool(maps).flatten(1)
         if self.hidden is not None:
@@ -189,11 +189,11 @@ class Network(nn.Module):
         return logits
 
 
-class Part(nn.Module):
+class NetworkPart(nn.Module):
     """A network's stem, one of its blocks, or its head, with the network's own weights.
 
     Args:
-        name: `stem`, `block 1` and so on, or `head`, as `cost_by_part` names them.
+        name: `stem`, `block 1` and so on, or `head`, as `cost_breakdown` names them.
     """
 
     def __init__(self, network: Network, name: str) -> None:
@@ -215,13 +215,13 @@ class Part(nn.Module):
 
 def _input_shapes(architecture: Architecture) -> dict[str, tuple[int, int, int]]:
     """Channels, height and width that each part takes."""
-    side = architecture.resolution_px
-    shapes = {"stem": (architecture.image_channels, side, side)}
-    side = side_after(side, architecture.stem.stride)
-    for number, (channels, block) in enumerate(architecture.blocks_with_inputs(), start=1):
-        shapes[f"block {number}"] = (channels, side, side)
-        side = side_after(side, block.stride)
-    return shapes | {"head": (architecture.blocks[-1].out, side, side)}
+    size_px = architecture.resolution_px
+    shapes = {"stem": (architecture.image_channels, size_px, size_px)}
+    size_px = conv_output_size(size_px, architecture.stem.stride)
+    for number, (channels, block) in enumerate(architecture.blocks_with_in_channels(), start=1):
+        shapes[f"block {number}"] = (channels, size_px, size_px)
+        size_px = conv_output_size(size_px, block.stride)
+    return shapes | {"head": (architecture.blocks[-1].out, size_px, size_px)}
 
 
 def build_network(
@@ -260,7 +260,7 @@ def from_torchvision(name: str, state: Mapping[str, Tensor]) -> Network:
         ArchitectureError: the tensors do not fit; names the first that differs.
     """
     v3 = name.startswith("mobilenet_v3")
-    architecture = published(name)
+    architecture = published_architecture(name)
     biases = [tensor for tensor in state.values() if tensor.ndim == 1]
     if biases:
         architecture = replace(architecture, classes=len(biases[-1]))
@@ -270,18 +270,20 @@ def from_torchvision(name: str, state: Mapping[str, Tensor]) -> Network:
         norm_eps=1e-3 if v3 else 1e-5,
         norm_momentum=0.01 if v3 else 0.1,
     )
-    own = network.state_dict()
-    if len(own) != len(state):
-        raise ArchitectureError("state", f"must hold {len(own)} tensors for {name}, got {len(state)}")
-    for (mine, tensor), (theirs, given) in zip(own.items(), state.items(), strict=True):
-        if tensor.shape != given.shape:
-            shapes = f"{tuple(tensor.shape)} as {mine}, got {tuple(given.shape)}"
-            raise ArchitectureError(f"state: {theirs}", f"must have shape {shapes}")
-    network.load_state_dict(dict(zip(own, state.values(), strict=True)))
+    own_state = network.state_dict()
+    if len(own_state) != len(state):
+        raise ArchitectureError("state", f"must hold {len(own_state)} tensors for {name}, got {len(state)}")
+    for (own_name, tensor), (source_name, source_tensor) in zip(
+        own_state.items(), state.items(), strict=True
+    ):
+        if tensor.shape != source_tensor.shape:
+            shapes = f"{tuple(tensor.shape)} as {own_name}, got {tuple(source_tensor.shape)}"
+            raise ArchitectureError(f"state: {source_name}", f"must have shape {shapes}")
+    network.load_state_dict(dict(zip(own_state, state.values(), strict=True)))
     return network
 
 
-def pretrained(name: str) -> Network:
+def load_torchvision_weights(name: str) -> Network:
     """A published network with torchvision's ImageNet weights, downloaded where they are not cached.
 
     Raises:
@@ -289,30 +291,30 @@ def pretrained(name: str) -> Network:
     """
     import torchvision
 
-    refuse_unless_in_torchvision(name)
+    require_torchvision_weights(name)
     weights = torchvision.models.get_model_weights(name).DEFAULT
     return from_torchvision(name, weights.get_state_dict(progress=True, check_hash=True))
 
 
-def refuse_unless_in_torchvision(name: str) -> None:
+def require_torchvision_weights(name: str) -> None:
     """Raise `ArchitectureError` for a network that torchvision has no weights for."""
     if name not in ("mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"):
         known = "mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"
         raise ArchitectureError("pretrained", f"must be {known}, got {name}")
 
 
-def parameters_of(network: nn.Module) -> int:
+def count_parameters(network: nn.Module) -> int:
     """The number of trainable values."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def example_images(architecture: Architecture, count: int = 1) -> Tensor:
     """Noise of the shape the network takes, always the same."""
-    side = architecture.resolution_px
-    return _noise(count, architecture.image_channels, side, side)
+    size_px = architecture.resolution_px
+    return _noise(count, architecture.image_channels, size_px, size_px)
 
 
-def example_input(network: Network | Part, count: int = 1) -> Tensor:
+def example_input(network: Network | NetworkPart, count: int = 1) -> Tensor:
     """Noise of the shape a network or a part of one takes, always the same."""
     return _noise(count, *network.input_shape)
 

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from .network import Bneck, ConvNorm, EfficientChannelAttention, Network, Part, SqueezeExcite
+from .network import Bneck, ConvNorm, EfficientChannelAttention, Network, NetworkPart, SqueezeExcite
 
 OPSET = 18
 IR_VERSION = 10  # the oldest runtimes allowed read it
 
 
-def onnx_model(network: Network | Part) -> onnx.ModelProto:
+def build_onnx_model(network: Network | NetworkPart) -> onnx.ModelProto:
     """The network in evaluation mode: `images` (n x c x r x r, fp32) to `logits` (n x classes).
 
     A part of a network takes the maps before it as `images` and gives those after it
     under the name of its last operator, unless it is the head. Batch normalisation is folded into the
     convolution before it.
     """
-    graph = _Graph()
+    graph = _GraphBuilder()
     with torch.no_grad():
         if isinstance(network, Network):
             x = graph.conv_norm("stem", "images", network.stem)
@@ -43,10 +43,10 @@ def onnx_model(network: Network | Part) -> onnx.ModelProto:
     classes: list[str | int | None] = ["n", network.architecture.classes]
     maps: list[str | int | None] = ["n", "channels", "height", "width"]
     shape = classes if x == "logits" else maps
-    answer = helper.make_tensor_value_info(x, TensorProto.FLOAT, shape)
+    output = helper.make_tensor_value_info(x, TensorProto.FLOAT, shape)
     name = f"bneck-{network.architecture.key}"
     model = helper.make_model(
-        helper.make_graph(graph.nodes, name, [images], [answer], graph.weights),
+        helper.make_graph(graph.nodes, name, [images], [output], graph.weights),
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="bneck",
     )
@@ -54,7 +54,7 @@ def onnx_model(network: Network | Part) -> onnx.ModelProto:
     return model
 
 
-class _Graph:
+class _GraphBuilder:
     """Nodes and weights as they are added; every method returns the name of its output."""
 
     def __init__(self) -> None:

@@ -89,9 +89,9 @@ def squeeze_v3(expanded: int) -> int:
     return make_divisible(expanded // 4)
 
 
-def squeeze_mnasnet(channels_in: int) -> int:
+def squeeze_mnasnet(in_channels: int) -> int:
     """A quarter of the block's input channels (MnasNet)."""
-    return max(1, round(channels_in / 4))
+    return max(1, round(in_channels / 4))
 
 
 def _v3_torchvision(rows: Sequence[AbsoluteRow], hidden: int, width: float) -> Architecture:
@@ -118,8 +118,8 @@ def _v3_paper(rows: Sequence[AbsoluteRow], hidden: int, width: float) -> Archite
     blocks: list[Block] = []
     published_in = 16
     for kernel, published_expanded, published_out, se, activation, stride in rows:
-        channels_in = blocks[-1].out if blocks else stem.out
-        expanded = make_divisible(channels_in * published_expanded / published_in)
+        in_channels = blocks[-1].out if blocks else stem.out
+        expanded = make_divisible(in_channels * published_expanded / published_in)
         squeeze = squeeze_v3(expanded) if se == "se" else 0
         out = make_divisible(published_out * width)
         blocks.append(Block(kernel, expanded, out, se, activation, stride, squeeze))
@@ -135,11 +135,11 @@ def _by_ratio(
     blocks: list[Block] = []
     for expansion, published_out, repeats, first_stride, kernel, se in rows:
         for repeat in range(repeats):
-            channels_in = blocks[-1].out if blocks else stem.out
+            in_channels = blocks[-1].out if blocks else stem.out
             stride = 1 if repeat else first_stride
-            squeeze = squeeze_mnasnet(channels_in) if se == "se" else 0
+            squeeze = squeeze_mnasnet(in_channels) if se == "se" else 0
             out = round_channels(published_out)
-            blocks.append(Block(kernel, channels_in * expansion, out, se, activation, stride, squeeze))
+            blocks.append(Block(kernel, in_channels * expansion, out, se, activation, stride, squeeze))
     return Architecture(224, stem, tuple(blocks), Head(features, 0, activation))
 
 
@@ -165,7 +165,7 @@ _FAMILIES: dict[str, Callable[[float], Architecture]] = {
 PUBLISHED_NAMES = tuple(_FAMILIES)
 
 
-def published(name: str) -> Architecture:
+def published_architecture(name: str) -> Architecture:
     """A published network for 224 px, 3 channels and 1,000 classes.
 
     Args:

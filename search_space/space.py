@@ -19,9 +19,9 @@ from .architecture import (
     Block,
     Head,
     Stem,
-    at_least,
     make_divisible,
-    one_of,
+    require_at_least,
+    require_one_of,
 )
 from .errors import ArchitectureError, SpaceError
 from .reference_networks import squeeze_mnasnet, squeeze_v3
@@ -30,9 +30,9 @@ Choice = int | float | str
 Genes = dict[str, Choice]
 
 BLOCK_GENES = ("kernel", "expansion", "attention", "squeeze", "activation")
-SQUEEZES = {
-    "expanded/4": lambda given, expanded: squeeze_v3(expanded),
-    "input/4": lambda given, expanded: squeeze_mnasnet(given),
+SQUEEZE_RULES = {
+    "expanded/4": lambda in_channels, expanded: squeeze_v3(expanded),
+    "input/4": lambda in_channels, expanded: squeeze_mnasnet(in_channels),
 }
 
 
@@ -69,25 +69,25 @@ class StageChoices:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _unique(field.name, getattr(self, field.name))
+            _require_unique(field.name, getattr(self, field.name))
         for value in self.out:
-            at_least("out", value, 1)
+            require_at_least("out", value, 1)
         for value in self.depth:
-            at_least("depth", value, 0)
+            require_at_least("depth", value, 0)
         for ratio in self.expansion:
             if isinstance(ratio, bool) or not 0 < ratio < math.inf:
                 raise ArchitectureError("expansion", f"must be above 0, got {ratio}")
         allowed: dict[str, Any] = {
             "kernel": KERNELS,
             "attention": ATTENTIONS,
-            "squeeze": tuple(SQUEEZES),
+            "squeeze": tuple(SQUEEZE_RULES),
             "activation": ACTIVATIONS,
             "stride": STRIDES,
             "shared": BLOCK_GENES,
         }
         for name, values in allowed.items():
             for value in getattr(self, name):
-                one_of(name, value, values)
+                require_one_of(name, value, values)
         if max(self.depth) == 0:
             raise ArchitectureError("depth", "must allow at least one block, got 0 alone")
 
@@ -105,7 +105,7 @@ class StemChoices:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _unique(field.name, getattr(self, field.name))
+            _require_unique(field.name, getattr(self, field.name))
         for values in product(self.out, self.activation, self.kernel, self.stride):
             Stem(*values)
 
@@ -118,7 +118,7 @@ class HeadChoices:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _unique(field.name, getattr(self, field.name))
+            _require_unique(field.name, getattr(self, field.name))
         for values in product(self.features, self.hidden, self.activation):
             Head(*values)
 
@@ -140,11 +140,11 @@ class SearchSpace:
     classes: int = 1000
 
     def __post_init__(self) -> None:
-        _unique("resolution_px", self.resolution_px)
+        _require_unique("resolution_px", self.resolution_px)
         for side in self.resolution_px:
-            at_least("resolution_px", side, 8)
-        at_least("image_channels", self.image_channels, 1)
-        at_least("classes", self.classes, 2)
+            require_at_least("resolution_px", side, 8)
+        require_at_least("image_channels", self.image_channels, 1)
+        require_at_least("classes", self.classes, 2)
         if all(0 in stage.depth for stage in self.stages):
             raise ArchitectureError("stages", "must hold one stage without depth 0, or no block may be left")
 
@@ -158,12 +158,12 @@ class SearchSpace:
         table: dict[str, tuple[Choice, ...]] = {"resolution_px": self.resolution_px}
         table |= {f"stem.{field.name}": getattr(self.stem, field.name) for field in fields(self.stem)}
         for number, stage in enumerate(self.stages, start=1):
-            place = f"stage{number}"
-            table |= {f"{place}.{name}": stage.choices(name) for name in ("out", "depth", "stride")}
-            table |= {f"{place}.{name}": stage.choices(name) for name in BLOCK_GENES if name in stage.shared}
+            prefix = f"stage{number}"
+            table |= {f"{prefix}.{name}": stage.choices(name) for name in ("out", "depth", "stride")}
+            table |= {f"{prefix}.{name}": stage.choices(name) for name in BLOCK_GENES if name in stage.shared}
             for block in range(1, max(stage.depth) + 1):
                 table |= {
-                    f"{place}.block{block}.{name}": stage.choices(name)
+                    f"{prefix}.block{block}.{name}": stage.choices(name)
                     for name in BLOCK_GENES
                     if name not in stage.shared
                 }
@@ -175,7 +175,7 @@ class SearchSpace:
         """The free choices, in the order of the network."""
         return tuple(Gene(name, choices) for name, choices in self.all_choices.items() if len(choices) > 1)
 
-    def complete(self, genes: Mapping[str, Choice]) -> Genes:
+    def with_fixed_choices(self, genes: Mapping[str, Choice]) -> Genes:
         """All choices by name, the fixed ones filled in.
 
         Raises:
@@ -189,11 +189,11 @@ class SearchSpace:
         for name, choices in self.all_choices.items():
             if name in free and name not in genes:
                 raise SpaceError(
-                    f"space {self.name}: gene {name} is missing; its choices are {_listed(choices)}"
+                    f"space {self.name}: gene {name} is missing; its choices are {_joined(choices)}"
                 )
             value = genes.get(name, choices[0])
             if value not in choices or type(value) is not type(choices[choices.index(value)]):
-                raise SpaceError(f"space {self.name}: {name} must be {_listed(choices)}, got {value}")
+                raise SpaceError(f"space {self.name}: {name} must be {_joined(choices)}, got {value}")
             full[name] = value
         return full
 
@@ -203,7 +203,7 @@ class SearchSpace:
         Raises:
             SpaceError: the genes are not exactly those of the space, or no choice of theirs.
         """
-        value: dict[str, Any] = self.complete(genes)
+        value: dict[str, Any] = self.with_fixed_choices(genes)
         stem = Stem(*(value[f"stem.{field.name}"] for field in fields(Stem)))
         blocks: list[Block] = []
         for number in range(1, len(self.stages) + 1):
@@ -224,42 +224,42 @@ class SearchSpace:
             number: of the stage, from 1.
             choices: by name, those of the stage among them, the fixed ones too.
         """
-        stage, place = self.stages[number - 1], f"stage{number}"
+        stage, prefix = self.stages[number - 1], f"stage{number}"
         blocks: list[Block] = []
-        for block in range(1, choices[f"{place}.depth"] + 1):
+        for block in range(1, choices[f"{prefix}.depth"] + 1):
             chosen = [
-                choices[f"{place}.{name}" if name in stage.shared else f"{place}.block{block}.{name}"]
+                choices[f"{prefix}.{name}" if name in stage.shared else f"{prefix}.block{block}.{name}"]
                 for name in BLOCK_GENES
             ]
-            stride = choices[f"{place}.stride"] if block == 1 else 1
-            blocks.append(make_block(channels, choices[f"{place}.out"], stride, *chosen))
+            stride = choices[f"{prefix}.stride"] if block == 1 else 1
+            blocks.append(make_block(channels, choices[f"{prefix}.out"], stride, *chosen))
             channels = blocks[-1].out
         return blocks
 
-    def has_effect(self, gene: str, genes: Mapping[str, Choice]) -> bool:
+    def is_active(self, gene: str, genes: Mapping[str, Choice]) -> bool:
         """Whether a gene's block or stage is there; other values of one that is not change nothing."""
-        return gene not in self.without_effect(genes)
+        return gene not in self.inactive_genes(genes)
 
-    def without_effect(self, genes: Mapping[str, Choice]) -> frozenset[str]:
+    def inactive_genes(self, genes: Mapping[str, Choice]) -> frozenset[str]:
         """The genes whose block or stage a depth leaves out."""
-        depths = self._depths
-        left_out = (names[int(genes.get(place, depth))] for place, (depth, names) in depths.items())
-        return frozenset().union(*left_out)
+        depths = self._inactive_by_depth
+        inactive_sets = (names[int(genes.get(prefix, depth))] for prefix, (depth, names) in depths.items())
+        return frozenset().union(*inactive_sets)
 
     @cached_property
-    def _depths(self) -> dict[str, tuple[int, dict[int, frozenset[str]]]]:
+    def _inactive_by_depth(self) -> dict[str, tuple[int, dict[int, frozenset[str]]]]:
         """For each stage's depth: its first choice, and the genes that each choice leaves without effect."""
-        found = {}
+        inactive_by_depth = {}
         for number, stage in enumerate(self.stages, start=1):
-            place = f"stage{number}"
-            own = [gene.name for gene in self.genes if gene.name.startswith(f"{place}.")]
-            needed = {name: _least_depth(name) for name in own if name != f"{place}.depth"}
-            idle = {
-                depth: frozenset(name for name, least in needed.items() if least > depth)
+            prefix = f"stage{number}"
+            own = [gene.name for gene in self.genes if gene.name.startswith(f"{prefix}.")]
+            min_depths = {name: _min_depth(name) for name in own if name != f"{prefix}.depth"}
+            inactive = {
+                depth: frozenset(name for name, min_depth in min_depths.items() if min_depth > depth)
                 for depth in stage.depth
             }
-            found[f"{place}.depth"] = stage.depth[0], idle
-        return found
+            inactive_by_depth[f"{prefix}.depth"] = stage.depth[0], inactive
+        return inactive_by_depth
 
     def sample(self, rng: random.Random) -> Genes:
         """Genes drawn evenly and independently (so not every network is equally likely)."""
@@ -285,10 +285,10 @@ class SearchSpace:
             yield {**genes, name: choice}
 
     def crossover(
-        self, mother: Mapping[str, Choice], father: Mapping[str, Choice], rng: random.Random
+        self, parent_a: Mapping[str, Choice], parent_b: Mapping[str, Choice], rng: random.Random
     ) -> Genes:
         """Each gene from one parent or the other, evenly."""
-        return {gene.name: rng.choice((mother, father))[gene.name] for gene in self.genes}
+        return {gene.name: rng.choice((parent_a, parent_b))[gene.name] for gene in self.genes}
 
     def encode(self, architecture: Architecture) -> Genes:
         """Genes that decode to this network; those without effect have their first choice.
@@ -317,7 +317,7 @@ class SearchSpace:
         return count_networks(self)
 
 
-def _least_depth(gene: str) -> int:
+def _min_depth(gene: str) -> int:
     """Of `stage2.block3.kernel` 3, of `stage2.kernel` 1."""
     _, *inner, _ = gene.split(".")
     return int(inner[0].removeprefix("block")) if inner else 1
@@ -325,7 +325,7 @@ def _least_depth(gene: str) -> int:
 
 @lru_cache(maxsize=4096)
 def make_block(
-    channels_in: int,
+    in_channels: int,
     out: int,
     stride: int,
     kernel: int,
@@ -335,17 +335,17 @@ def make_block(
     activation: Activation,
 ) -> Block:
     """A block from the choices of a space."""
-    expanded = channels_in if expansion == 1 else make_divisible(channels_in * expansion)
-    width = SQUEEZES[squeeze](channels_in, expanded) if attention == "se" else 0
+    expanded = in_channels if expansion == 1 else make_divisible(in_channels * expansion)
+    width = SQUEEZE_RULES[squeeze](in_channels, expanded) if attention == "se" else 0
     return Block(kernel, expanded, out, attention, activation, stride, width)
 
 
-def _unique(field: str, values: tuple[object, ...]) -> None:
+def _require_unique(field: str, values: tuple[object, ...]) -> None:
     if len(set(values)) < len(values):
-        raise ArchitectureError(field, f"holds a choice twice: {_listed(values)}")
+        raise ArchitectureError(field, f"holds a choice twice: {_joined(values)}")
     if not values and field != "shared":
         raise ArchitectureError(field, "must hold at least one choice")
 
 
-def _listed(values: tuple[object, ...]) -> str:
+def _joined(values: tuple[object, ...]) -> str:
     return ", ".join(str(value) for value in values)

@@ -12,7 +12,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-SHORT = "--trials 2 --epochs 1 --baseline none"
+SHORT = "--n-trials 2 --epochs 1 --baseline none"
 
 
 def commands() -> list[str]:
@@ -26,7 +26,7 @@ def shortened(command: str) -> str:
         return f"{command} --networks 20 --held-out 5"
     if command.startswith("bneck compare"):
         return f"{command} --epochs 1"
-    if command.startswith("bneck noise"):
+    if command.startswith("bneck seed-variance"):
         return f"{command} --networks 6 --seeds 2 --epochs 1"
     is_new_search = command.startswith("bneck search") and "--resume" not in command
     return f"{command} {SHORT}" if is_new_search else command
@@ -77,7 +77,7 @@ def test_every_bneck_command_of_the_readme_runs(tmp_path: Path) -> None:
         "train",
         "evaluate",
         "compare",
-        "noise",
+        "seed-variance",
     }
     for line in ran:
         done = subprocess.run(

@@ -23,8 +23,8 @@ AUGMENTATIONS = (
 
 _POLICIES: tuple[Policy, ...] = ("autoaugment", "randaugment", "trivialaugment")
 _MIXES: tuple[Mix, ...] = ("mixup", "cutmix")
-_SMALL_PX = 64  # up to here AutoAugment's policy for CIFAR-10, beyond it the one for ImageNet
-_ERASED_SHARE = 0.2
+_CIFAR_POLICY_MAX_PX = 64  # up to here AutoAugment's policy for CIFAR-10, beyond it the one for ImageNet
+_ERASE_PROBABILITY = 0.2
 _MIXUP_ALPHA = 0.2
 _CUTMIX_ALPHA = 1.0
 
@@ -80,23 +80,23 @@ def parse_augmentation(text: str) -> Augmentation:
     )
 
 
-def draw_seeds(count: int, augmentation: Augmentation, source: "Generator | None") -> "Tensor":
+def sample_seeds(count: int, augmentation: Augmentation, generator: "Generator | None") -> "Tensor":
     """Seeds for what torchvision does to each image: its policy, and erasing.
 
     Args:
         count: images, `n`.
-        source: only drawn from where the seeds are needed.
+        generator: only drawn from where the seeds are needed.
     Returns:
         `n x 2` int64.
     """
     import torch
 
     if augmentation.policy or augmentation.random_erase:
-        return torch.randint(0, 2**31, (count, 2), generator=source)
+        return torch.randint(0, 2**31, (count, 2), generator=generator)
     return torch.zeros((count, 2), dtype=torch.int64)
 
 
-def with_policy(pixels: "Tensor", augmentation: Augmentation, seeds: "Tensor") -> "Tensor":
+def apply_policy(pixels: "Tensor", augmentation: Augmentation, seeds: "Tensor") -> "Tensor":
     """Change each image by one of torchvision's policies, at its usual settings.
 
     AutoAugment is the policy learnt on CIFAR-10 for sides up to 64 pixels, else that of ImageNet.
@@ -104,7 +104,7 @@ def with_policy(pixels: "Tensor", augmentation: Augmentation, seeds: "Tensor") -
     Args:
         pixels: `n x height x width x channels` uint8, 1 or 3 channels.
         augmentation: without a policy nothing changes.
-        seeds: of `draw_seeds`, `n x 2`.
+        seeds: of `sample_seeds`, `n x 2`.
     Returns:
         As `pixels`.
     Source: Cubuk et al. 2019, doi:10.1109/CVPR.2019.00020; Cubuk et al. 2020,
@@ -114,18 +114,18 @@ def with_policy(pixels: "Tensor", augmentation: Augmentation, seeds: "Tensor") -
         return pixels
     import torch
 
-    change = _policy(augmentation.policy, max(pixels.shape[1:3]))
-    changed = _one_by_one(change, pixels.permute(0, 3, 1, 2), seeds[:, 0])
-    return torch.stack(changed).permute(0, 2, 3, 1).contiguous()
+    transform = _policy(augmentation.policy, max(pixels.shape[1:3]))
+    transformed = _apply_seeded(transform, pixels.permute(0, 3, 1, 2), seeds[:, 0])
+    return torch.stack(transformed).permute(0, 2, 3, 1).contiguous()
 
 
-def with_erasing(images: "Tensor", augmentation: Augmentation, seeds: "Tensor") -> "Tensor":
+def apply_random_erasing(images: "Tensor", augmentation: Augmentation, seeds: "Tensor") -> "Tensor":
     """Set a rectangle of 2% to 33% of the area to the mean, in one of five images.
 
     Args:
         images: `n x channels x height x width` float, normalised.
         augmentation: without `random_erase` nothing changes.
-        seeds: of `draw_seeds`, `n x 2`.
+        seeds: of `sample_seeds`, `n x 2`.
     Returns:
         As `images`, in the same memory format.
     Source: Zhong et al. 2020, doi:10.1609/aaai.v34i07.7000; the share is that of torchvision's
@@ -136,11 +136,11 @@ def with_erasing(images: "Tensor", augmentation: Augmentation, seeds: "Tensor") 
     from torchvision.transforms import v2
 
     erased = images.clone()
-    _one_by_one(v2.RandomErasing(p=_ERASED_SHARE, inplace=True), erased, seeds[:, 1])
+    _apply_seeded(v2.RandomErasing(p=_ERASE_PROBABILITY, inplace=True), erased, seeds[:, 1])
     return erased
 
 
-def mixed(
+def mix_batch(
     images: "Tensor", labels: "Tensor", classes: int, augmentation: Augmentation
 ) -> "tuple[Tensor, Tensor]":
     """Blend each image of a batch with another one, and their labels in the same proportion.
@@ -160,34 +160,38 @@ def mixed(
     import torch
     from torchvision.transforms import v2
 
-    kinds = {
+    transforms = {
         "mixup": v2.MixUp(alpha=_MIXUP_ALPHA, num_classes=classes),
         "cutmix": v2.CutMix(alpha=_CUTMIX_ALPHA, num_classes=classes),
     }
-    kind = augmentation.mixes[int(torch.randint(len(augmentation.mixes), ()))]
-    blended, shares = kinds[kind](images, labels)
-    return blended.contiguous(memory_format=torch.channels_last), shares
+    mix = augmentation.mixes[int(torch.randint(len(augmentation.mixes), ()))]
+    blended, soft_labels = transforms[mix](images, labels)
+    return blended.contiguous(memory_format=torch.channels_last), soft_labels
 
 
 def _policy(policy: Policy, side_px: int) -> "Callable[[Tensor], Tensor]":
     from torchvision.transforms import v2
 
-    learnt_on = v2.AutoAugmentPolicy.CIFAR10 if side_px <= _SMALL_PX else v2.AutoAugmentPolicy.IMAGENET
-    kinds: dict[str, Callable[[Tensor], Tensor]] = {
-        "autoaugment": v2.AutoAugment(learnt_on),
+    dataset_policy = (
+        v2.AutoAugmentPolicy.CIFAR10 if side_px <= _CIFAR_POLICY_MAX_PX else v2.AutoAugmentPolicy.IMAGENET
+    )
+    transforms: dict[str, Callable[[Tensor], Tensor]] = {
+        "autoaugment": v2.AutoAugment(dataset_policy),
         "randaugment": v2.RandAugment(),
         "trivialaugment": v2.TrivialAugmentWide(),
     }
-    return kinds[policy]
+    return transforms[policy]
 
 
-def _one_by_one(change: "Callable[[Tensor], Tensor]", images: "Tensor", seeds: "Tensor") -> "list[Tensor]":
+def _apply_seeded(
+    transform: "Callable[[Tensor], Tensor]", images: "Tensor", seeds: "Tensor"
+) -> "list[Tensor]":
     """Change each image; torchvision draws from torch's global generator, which does not notice."""
     import torch
 
-    changed = []
+    transformed = []
     with torch.random.fork_rng(devices=[]):
         for image, seed in zip(images, seeds.tolist(), strict=True):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
-            changed.append(change(image))
-    return changed
+            transformed.append(transform(image))
+    return transformed

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ...search_space.errors import DataError, first_line
-from .in_memory import LabelledImages, TensorData, tensor_data
-from .splits import check_classes, divided, with_validation
+from .in_memory import InMemoryData, LabelledImages, in_memory_data
+from .splits import check_classes, split_off_validation, split_three_ways
 
 CACHE_FOLDER = Path("~/.cache/bneck")
-VALIDATION_SHARE = 0.1
+VALIDATION_FRACTION = 0.1
 SYSTEM_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 _FASHION_CLASSES = (
@@ -47,45 +47,47 @@ _CIFAR100_CLASSES = (
 _CIFAR100_FILES = ("train", "test")
 
 
-def load_digits() -> TensorData:
+def load_digits() -> InMemoryData:
     """1,797 grey 8x8 images that scikit-learn brings along: 60% train, 20% validation, 20% test."""
-    from sklearn.datasets import load_digits as bundled
+    from sklearn.datasets import load_digits as load_sklearn_digits
 
-    digits = bundled()
+    digits = load_sklearn_digits()
     pixels = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8)
     images = LabelledImages(pixels[..., None], torch.from_numpy(digits.target))
-    return tensor_data("digits", tuple("0123456789"), divided(images, (0.2, 0.2)), flips=False)
+    return in_memory_data(
+        "digits", tuple("0123456789"), split_three_ways(images, (0.2, 0.2)), horizontal_flip=False
+    )
 
 
-def load_fashion_mnist(root: Path | None, download: bool) -> TensorData:
+def load_fashion_mnist(root: Path | None, download: bool) -> InMemoryData:
     """70,000 grey 28x28 images of clothes; 10% of the 60,000 for training validate.
 
     Raises:
         DataError: the files are missing, broken or cannot be downloaded.
     """
     if root is None:
-        places = [SYSTEM_FASHION_FOLDER, CACHE_FOLDER.expanduser() / "FashionMNIST" / "raw"]
+        folders = [SYSTEM_FASHION_FOLDER, CACHE_FOLDER.expanduser() / "FashionMNIST" / "raw"]
     else:
-        places = [root, root / "FashionMNIST" / "raw"]
+        folders = [root, root / "FashionMNIST" / "raw"]
 
     def fetch() -> None:
         from torchvision.datasets import FashionMNIST
 
         FashionMNIST(root or CACHE_FOLDER.expanduser(), download=True)
 
-    remedy = "--download fetches them, or apt-get install dataset-fashion-mnist"
-    files = _locate("fashion-mnist", places, _FASHION_FILES, fetch if download else None, remedy)
+    hint = "--download fetches them, or apt-get install dataset-fashion-mnist"
+    files = _locate_files("fashion-mnist", folders, _FASHION_FILES, fetch if download else None, hint)
     train_pixels, train_labels, test_pixels, test_labels = (read_idx(file) for file in files)
     if len(train_pixels) != len(train_labels) or len(test_pixels) != len(test_labels):
         raise DataError(
-            f"{files[0].parent}: there must be as many labels as images; {_mend(files[0].parent)}"
+            f"{files[0].parent}: there must be as many labels as images; {_redownload_hint(files[0].parent)}"
         )
     train = LabelledImages(train_pixels[..., None], train_labels.long())
     test = LabelledImages(test_pixels[..., None], test_labels.long())
     return _in_memory("fashion-mnist", files[0].parent, _FASHION_CLASSES, train, test)
 
 
-def load_cifar10(root: Path | None, download: bool) -> TensorData:
+def load_cifar10(root: Path | None, download: bool) -> InMemoryData:
     """60,000 colour 32x32 images; 10% of the 50,000 for training validate.
 
     Raises:
@@ -100,7 +102,7 @@ def load_cifar10(root: Path | None, download: bool) -> TensorData:
     return _in_memory("cifar10", files[0].parent, _CIFAR10_CLASSES, train, batches[-1])
 
 
-def load_cifar100(root: Path | None, download: bool) -> TensorData:
+def load_cifar100(root: Path | None, download: bool) -> InMemoryData:
     """60,000 colour 32x32 images of 100 classes; 10% of the 50,000 for training validate.
 
     Raises:
@@ -114,7 +116,12 @@ def load_cifar100(root: Path | None, download: bool) -> TensorData:
 
 
 def _cifar_files(
-    name: str, root: Path | None, download: bool, of_torchvision: str, folder: str, file_names: Sequence[str]
+    name: str,
+    root: Path | None,
+    download: bool,
+    torchvision_class: str,
+    folder: str,
+    file_names: Sequence[str],
 ) -> list[Path]:
     root = root or CACHE_FOLDER.expanduser()
 
@@ -123,10 +130,10 @@ def _cifar_files(
 
         # torchvision only downloads: its reader takes no files but the original ones, by checksum,
         # and unpickles whatever they hold.
-        getattr(torchvision.datasets, of_torchvision)(root, download=True)
+        getattr(torchvision.datasets, torchvision_class)(root, download=True)
 
-    remedy = "--download fetches them"
-    return _locate(name, [root, root / folder], file_names, fetch if download else None, remedy)
+    hint = "--download fetches them"
+    return _locate_files(name, [root, root / folder], file_names, fetch if download else None, hint)
 
 
 def read_idx(path: Path) -> Tensor:
@@ -139,14 +146,16 @@ def read_idx(path: Path) -> Tensor:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); {_mend(path)}") from error
-    start = 4 + 4 * content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else None
-    if start is None or len(content) < start:
-        raise DataError(f"{path}: not an idx file of bytes; {_mend(path)}")
-    shape = [int.from_bytes(content[place : place + 4]) for place in range(4, start, 4)]
-    if len(content) - start != prod(shape):
-        raise DataError(f"{path}: holds {len(content) - start} of {prod(shape)} bytes; {_mend(path)}")
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy())
+        raise DataError(f"{path}: cannot be read ({error}); {_redownload_hint(path)}") from error
+    header_bytes = 4 + 4 * content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else None
+    if header_bytes is None or len(content) < header_bytes:
+        raise DataError(f"{path}: not an idx file of bytes; {_redownload_hint(path)}")
+    shape = [int.from_bytes(content[place : place + 4]) for place in range(4, header_bytes, 4)]
+    if len(content) - header_bytes != prod(shape):
+        raise DataError(
+            f"{path}: holds {len(content) - header_bytes} of {prod(shape)} bytes; {_redownload_hint(path)}"
+        )
+    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape).copy())
 
 
 def read_cifar_batch(path: Path, label_key: str) -> LabelledImages:
@@ -163,7 +172,9 @@ def read_cifar_batch(path: Path, label_key: str) -> LabelledImages:
         planes = np.asarray(batch["data"], np.uint8).reshape(len(batch[label_key]), 3, 32, 32)
         labels = torch.tensor(batch[label_key], dtype=torch.int64)
     except Exception as error:  # a broken pickle can raise anything
-        raise DataError(f"{path}: not a CIFAR batch ({first_line(error)}); {_mend(path)}") from error
+        raise DataError(
+            f"{path}: not a CIFAR batch ({first_line(error)}); {_redownload_hint(path)}"
+        ) from error
     return LabelledImages(torch.from_numpy(planes.transpose(0, 2, 3, 1).copy()), labels)
 
 
@@ -178,7 +189,9 @@ def read_cifar_names(path: Path, key: str) -> tuple[str, ...]:
     try:
         return tuple(str(name) for name in _unpickled(path)[key])
     except Exception as error:  # a broken pickle can raise anything
-        raise DataError(f"{path}: no names of classes ({first_line(error)}); {_mend(path)}") from error
+        raise DataError(
+            f"{path}: no names of classes ({first_line(error)}); {_redownload_hint(path)}"
+        ) from error
 
 
 def _unpickled(path: Path) -> Any:
@@ -200,41 +213,43 @@ class _ArrayUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
-def _locate(
+def _locate_files(
     name: str,
-    places: Sequence[Path],
+    folders: Sequence[Path],
     file_names: Sequence[str],
     fetch: Callable[[], None] | None,
-    remedy: str,
+    hint: str,
 ) -> list[Path]:
     """The files, all from the first place that has every one, plain or gzipped; fetched if need be."""
     missing = []
-    for place in places:
-        found = {place / file_name: _plain_or_gzipped(place / file_name) for file_name in file_names}
-        files = [file for file in found.values() if file is not None]
+    for place in folders:
+        file_by_path = {place / file_name: _plain_or_gzipped(place / file_name) for file_name in file_names}
+        files = [file for file in file_by_path.values() if file is not None]
         if len(files) == len(file_names):
             return files
-        missing.append(str(next(path for path, file in found.items() if file is None)))
+        missing.append(str(next(path for path, file in file_by_path.items() if file is None)))
     if fetch is None:
-        raise DataError(f"{name}: no file {' and no file '.join(missing)}; {remedy}")
+        raise DataError(f"{name}: no file {' and no file '.join(missing)}; {hint}")
     try:
         fetch()
     except (OSError, RuntimeError, HTTPException) as error:
         raise DataError(f"{name}: cannot be downloaded ({first_line(error)})") from error
-    return _locate(name, places, file_names, None, remedy)
+    return _locate_files(name, folders, file_names, None, hint)
 
 
 def _plain_or_gzipped(path: Path) -> Path | None:
     return next((file for file in (path, path.with_name(path.name + ".gz")) if file.is_file()), None)
 
 
-def _mend(path: Path) -> str:
+def _redownload_hint(path: Path) -> str:
     return f"remove {path.name} and fetch it again with --download"
 
 
 def _in_memory(
     name: str, place: Path, class_names: tuple[str, ...], train: LabelledImages, test: LabelledImages
-) -> TensorData:
+) -> InMemoryData:
     check_classes(str(place), train.labels, class_names, 2)
     check_classes(str(place), test.labels, class_names, 0)
-    return tensor_data(name, class_names, with_validation(train, test, VALIDATION_SHARE), flips=True)
+    return in_memory_data(
+        name, class_names, split_off_validation(train, test, VALIDATION_FRACTION), horizontal_flip=True
+    )

@@ -11,21 +11,21 @@ from .augmentation import NO_AUGMENTATION, Augmentation
 from .builtin import load_cifar10, load_cifar100, load_digits, load_fashion_mnist
 from .image_folder import load_folder
 from .splits import SPLITS, Split, stratified_subset
-from .streaming import broken_text, unreadable
+from .streaming import find_unreadable_images, unreadable_images_text
 
 __all__ = [
-    "KNOWN_DATA",
+    "DATASETS",
     "SPLITS",
     "Data",
     "Split",
-    "as_trained_on",
-    "broken_text",
-    "limited",
-    "load_data",
-    "unreadable",
+    "find_unreadable_images",
+    "load_dataset",
+    "normalize_as_trained",
+    "subsample",
+    "unreadable_images_text",
 ]
 
-KNOWN_DATA = ("digits", "fashion-mnist", "cifar10", "cifar100", "folder:PATH", "torchvision:NAME")
+DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "folder:PATH", "torchvision:NAME")
 
 
 class Data(Protocol):
@@ -55,7 +55,7 @@ class Data(Protocol):
         """What the difference is divided by, one a channel."""
 
     @property
-    def side_px(self) -> int | None:
+    def image_size_px(self) -> int | None:
         """The longer side of images in memory, which all have the same size; None where sizes differ."""
 
     def count(self, split: Split) -> int:
@@ -64,13 +64,13 @@ class Data(Protocol):
     def labels(self, split: Split) -> Tensor:
         """Class of each image, `n` int64, in the fixed order of the split; reads no image."""
 
-    def keep(self, split: Split, chosen: Tensor) -> "Data":
+    def subset(self, split: Split, positions: Tensor) -> "Data":
         """The same data with only some images of a split, at these positions, `n` int64.
 
         The other splits and the normalisation stay, and dropped images cost nothing.
         """
 
-    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Data":
+    def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Data":
         """The same images as a network sees them that was trained on other data.
 
         Args:
@@ -111,7 +111,7 @@ class Data(Protocol):
         """
 
 
-def load_data(name: str, *, root: Path | None = None, download: bool = False) -> Data:
+def load_dataset(name: str, *, root: Path | None = None, download: bool = False) -> Data:
     """Open a data set by name.
 
     Args:
@@ -140,10 +140,10 @@ def load_data(name: str, *, root: Path | None = None, download: bool = False) ->
             return load_cifar10(root, download)
         case "cifar100":
             return load_cifar100(root, download)
-    raise UnknownNameError("data set", name, KNOWN_DATA)
+    raise UnknownNameError("data set", name, DATASETS)
 
 
-class TrainedOnImages(Protocol):
+class TrainingDataStats(Protocol):
     """What is kept of the images that weights were learned from."""
 
     @property
@@ -156,26 +156,30 @@ class TrainedOnImages(Protocol):
     def pixel_std(self) -> tuple[float, ...]: ...
 
 
-def as_trained_on(
-    data: Data, trained: TrainedOnImages, channels: int, taker: str, error: type[BneckError]
+def normalize_as_trained(
+    data: Data, training_stats: TrainingDataStats, channels: int, model_kind: str, error: type[BneckError]
 ) -> Data:
     """The data as a network was trained to see it.
 
     Args:
         channels: that the network takes.
-        taker: `network` or `supernet`, for messages.
+        model_kind: `network` or `supernet`, for messages.
     Raises:
         error: the data has other classes or channels.
     """
     if data.image_channels != channels:
-        raise error(f"{data.name} has {data.image_channels} channels, the {taker} takes {channels}")
-    if data.class_names != trained.class_names:
-        theirs, ours = (", ".join(names[:5]) for names in (data.class_names, trained.class_names))
-        raise error(f"{data.name} has other classes ({theirs}) than the {taker} ({ours})")
-    return data.normalised_by(trained.pixel_mean, trained.pixel_std)
+        raise error(f"{data.name} has {data.image_channels} channels, the {model_kind} takes {channels}")
+    if data.class_names != training_stats.class_names:
+        data_classes, trained_classes = (
+            ", ".join(names[:5]) for names in (data.class_names, training_stats.class_names)
+        )
+        raise error(
+            f"{data.name} has other classes ({data_classes}) than the {model_kind} ({trained_classes})"
+        )
+    return data.with_normalization(training_stats.pixel_mean, training_stats.pixel_std)
 
 
-def limited(data: Data, train: int | None = None, validation: int | None = None) -> Data:
+def subsample(data: Data, train: int | None = None, validation: int | None = None) -> Data:
     """The same data with at most so many images for training and validation; the test split stays.
 
     Every class keeps its share, the choice is always the same, and fewer images are part of
@@ -188,9 +192,9 @@ def limited(data: Data, train: int | None = None, validation: int | None = None)
         DataError: less than one image asked for.
     """
     limits: dict[Split, int | None] = {"train": train, "validation": validation}
-    for split, most in limits.items():
-        if most is not None and most < 1:
-            raise DataError(f"{data.name}: the limit of {split} images must be at least 1, got {most}")
-        if most is not None and most < data.count(split):
-            data = data.keep(split, stratified_subset(data.labels(split), most))
+    for split, max_images in limits.items():
+        if max_images is not None and max_images < 1:
+            raise DataError(f"{data.name}: the limit of {split} images must be at least 1, got {max_images}")
+        if max_images is not None and max_images < data.count(split):
+            data = data.subset(split, stratified_subset(data.labels(split), max_images))
     return data

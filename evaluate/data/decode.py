@@ -15,30 +15,30 @@ IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 
-Shrink = Callable[[int, int], int]
+DownscaleFn = Callable[[int, int], int]
 """From height and width of an upright image, how many times smaller it may be read."""
 
 
-class Picture(NamedTuple):
+class DecodedImage(NamedTuple):
     """An upright RGB image that may have fewer pixels than its file.
 
     Attributes:
         width, height: of the whole picture, in the pixels of the file.
-        times: how many times smaller either side of `image` is; its last row and column may cover
+        downscale: how many times smaller either side of `image` is; its last row and column may cover
             less than so many pixels.
     """
 
     image: Image.Image
     width: int
     height: int
-    times: int
+    downscale: int
 
 
-UNREADABLE = (
+DECODE_ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError, TypeError, struct.error,
     zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
-_UPRIGHT = {
+_EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -47,7 +47,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = (5, 6, 7, 8)
+_EXIF_SIDEWAYS = (5, 6, 7, 8)
 
 
 class UnreadableImageError(DataError):
@@ -64,12 +64,12 @@ class UnreadableImageError(DataError):
         self.reason = reason
 
 
-def whole(height: int, width: int) -> int:
+def full_resolution(height: int, width: int) -> int:
     """For a picture that must have all of its pixels."""
     return 1
 
 
-def read_picture(path: Path, shrink: Shrink) -> Picture:
+def decode_image(path: Path, downscale_fn: DownscaleFn) -> DecodedImage:
     """The picture in a file, upright, in 8-bit RGB (see `as_rgb`), with fewer pixels where that is enough.
 
     Only a JPEG decoder saves any: of 8 x 8 pixels it computes 4 x 4, 2 x 2 or one.
@@ -79,14 +79,20 @@ def read_picture(path: Path, shrink: Shrink) -> Picture:
     """
     try:
         with Image.open(path) as image:
-            turned = _orientation(image)
-            upright = image.size[::-1] if turned in _SIDEWAYS else image.size
+            orientation = _orientation(image)
+            upright_size = image.size[::-1] if orientation in _EXIF_SIDEWAYS else image.size
             # Where the last block is not full, turning would put its filling at the front.
-            exact = turned not in _UPRIGHT or not (image.width % 8 or image.height % 8)
-            times = _reduced(image, shrink(upright[1], upright[0])) if exact else 1
+            exact = orientation not in _EXIF_TRANSPOSE or not (image.width % 8 or image.height % 8)
+            downscale = (
+                _request_downscale(image, downscale_fn(upright_size[1], upright_size[0])) if exact else 1
+            )
             rgb = as_rgb(image)
-            return Picture(rgb.transpose(_UPRIGHT[turned]) if turned in _UPRIGHT else rgb, *upright, times)
-    except UNREADABLE as error:
+            return DecodedImage(
+                rgb.transpose(_EXIF_TRANSPOSE[orientation]) if orientation in _EXIF_TRANSPOSE else rgb,
+                *upright_size,
+                downscale,
+            )
+    except DECODE_ERRORS as error:
         raise UnreadableImageError(path, reason(error)) from error
 
 
@@ -119,20 +125,23 @@ def reason(error: Exception) -> str:
         return "too many pixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    said = first_line(error)
-    return "truncated" if "truncated" in said.lower() else said
+    message = first_line(error)
+    return "truncated" if "truncated" in message.lower() else message
 
 
 def _orientation(image: Image.Image) -> int:
     """How the camera was held, 1 to 8; upright where the file does not say or says it wrongly."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return 1
 
 
-def _reduced(image: Image.Image, times: int) -> int:
+def _request_downscale(image: Image.Image, downscale: int) -> int:
     """Tell a decoder how many times smaller an image may be; returns what it will be."""
-    if times <= 1 or image.draft(None, (max(1, image.width // times), max(1, image.height // times))) is None:
+    if (
+        downscale <= 1
+        or image.draft(None, (max(1, image.width // downscale), max(1, image.height // downscale))) is None
+    ):
         return 1
-    return max(reduction for reduction in (1, 2, 4, 8) if reduction <= times)
+    return max(reduction for reduction in (1, 2, 4, 8) if reduction <= downscale)

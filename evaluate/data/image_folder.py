@@ -8,13 +8,13 @@ import torch
 
 from ...search_space.errors import DataError
 from .decode import IMAGE_SUFFIXES
-from .splits import check_classes, divided, with_validation
-from .streaming import FolderData, LabelledFiles
+from .splits import check_classes, split_off_validation, split_three_ways
+from .streaming import LabelledFiles, StreamingData
 
-_SHARE = 0.15
+_SPLIT_FRACTION = 0.15
 
 
-def load_folder(name: str, root: Path) -> FolderData:
+def load_folder(name: str, root: Path) -> StreamingData:
     """Data in `root/CLASS/image` or in `root/train/CLASS/image` with `val` or `test` or both beside.
 
     Class folders alone are divided 70/15/15, class by class. With `train` and one more folder
@@ -30,41 +30,48 @@ def load_folder(name: str, root: Path) -> FolderData:
     """
     if not root.is_dir():
         raise DataError(f"{name}: no folder {root}; give one with a sub-folder of images for each class")
-    named = {folder.name: folder for folder in _folders(root)}
-    if "val" in named and "validation" in named:
+    folders_by_name = {folder.name: folder for folder in _subfolders(root)}
+    if "val" in folders_by_name and "validation" in folders_by_name:
         raise DataError(f"{root}: val and validation are the same split; remove or rename one")
-    validation, test = named.get("val", named.get("validation")), named.get("test")
-    if "train" not in named or validation is test is None:
-        class_names, everything = _read_classes(root, 3)
-        return FolderData(name, class_names, divided(everything, (_SHARE, _SHARE)))
-    beside = [folder for folder in (validation, test) if folder is not None]
-    class_names, train = _read_classes(named["train"], 1 if len(beside) == 2 else 2)
+    validation, test = (
+        folders_by_name.get("val", folders_by_name.get("validation")),
+        folders_by_name.get("test"),
+    )
+    if "train" not in folders_by_name or validation is test is None:
+        class_names, all_files = _read_classes(root, 3)
+        return StreamingData(
+            name, class_names, split_three_ways(all_files, (_SPLIT_FRACTION, _SPLIT_FRACTION))
+        )
+    other_folders = [folder for folder in (validation, test) if folder is not None]
+    class_names, train = _read_classes(folders_by_name["train"], 1 if len(other_folders) == 2 else 2)
     others = []
-    for folder in beside:
+    for folder in other_folders:
         other_names, files = _read_classes(folder, 1)
-        _check_same(named["train"], class_names, folder, other_names)
+        _require_same_classes(folders_by_name["train"], class_names, folder, other_names)
         others.append(files)
     if len(others) == 1:
-        return FolderData(name, class_names, with_validation(train, others[0], _SHARE))
-    return FolderData(name, class_names, {"train": train, "validation": others[0], "test": others[1]})
+        return StreamingData(name, class_names, split_off_validation(train, others[0], _SPLIT_FRACTION))
+    return StreamingData(name, class_names, {"train": train, "validation": others[0], "test": others[1]})
 
 
-def _read_classes(folder: Path, least: int) -> tuple[tuple[str, ...], LabelledFiles]:
+def _read_classes(folder: Path, min_images: int) -> tuple[tuple[str, ...], LabelledFiles]:
     """The classes of a folder and their images, both in order of name."""
-    classes = _folders(folder)
+    classes = _subfolders(folder)
     if len(classes) < 2:
-        found = f"only '{classes[0].name}'" if classes else "none"
+        existing = f"only '{classes[0].name}'" if classes else "none"
         raise DataError(
-            f"{folder}: needs a sub-folder of images for each of two or more classes, got {found}"
+            f"{folder}: needs a sub-folder of images for each of two or more classes, got {existing}"
         )
-    images = [list(_images(str(of_class))) for of_class in classes]
+    images = [list(_image_paths(str(class_folder))) for class_folder in classes]
     labels = torch.repeat_interleave(torch.tensor([len(paths) for paths in images]))
-    class_names = tuple(of_class.name for of_class in classes)
-    check_classes(str(folder), labels, class_names, least)
+    class_names = tuple(class_folder.name for class_folder in classes)
+    check_classes(str(folder), labels, class_names, min_images)
     return class_names, LabelledFiles(tuple(path for paths in images for path in paths), labels)
 
 
-def _check_same(first: Path, first_names: Sequence[str], second: Path, second_names: Sequence[str]) -> None:
+def _require_same_classes(
+    first: Path, first_names: Sequence[str], second: Path, second_names: Sequence[str]
+) -> None:
     pairs = ((first, first_names, second, second_names), (second, second_names, first, first_names))
     for has, names, lacks, other_names in pairs:
         missing = ", ".join(sorted(set(names) - set(other_names)))
@@ -72,17 +79,17 @@ def _check_same(first: Path, first_names: Sequence[str], second: Path, second_na
             raise DataError(f"{lacks}: lacks {missing}, which {has} has; all need the same classes")
 
 
-def _folders(folder: Path) -> list[Path]:
+def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _images(folder: str) -> Iterator[str]:
+def _image_paths(folder: str) -> Iterator[str]:
     """Image files at any depth; in order of the names along their paths."""
     with os.scandir(folder) as entries:
         visible = sorted((entry for entry in entries if not entry.name.startswith(".")), key=_name)
     for entry in visible:
         if entry.is_dir(follow_symlinks=False):
-            yield from _images(entry.path)
+            yield from _image_paths(entry.path)
         elif entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file():
             yield entry.path
 

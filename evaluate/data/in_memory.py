@@ -8,11 +8,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate, pad
 
-from .augmentation import NO_AUGMENTATION, Augmentation, draw_seeds, with_erasing, with_policy
-from .splits import Split, augmentation_source, batch_positions, check_statistics
+from .augmentation import NO_AUGMENTATION, Augmentation, apply_policy, apply_random_erasing, sample_seeds
+from .splits import Split, augmentation_generator, batch_indices, check_statistics
 
 CACHE_BYTES = 2**30
-_SHIFT_SHARE = 8
+_MAX_SHIFT_DIVISOR = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +27,12 @@ class LabelledImages:
     pixels: Tensor
     labels: Tensor
 
-    def __getitem__(self, chosen: Tensor) -> "LabelledImages":
-        return LabelledImages(self.pixels[chosen], self.labels[chosen])
+    def __getitem__(self, positions: Tensor) -> "LabelledImages":
+        return LabelledImages(self.pixels[positions], self.labels[positions])
 
 
 @dataclass(frozen=True, eq=False)
-class TensorData:
+class InMemoryData:
     """A data set in memory; implements `bneck.evaluate.data.dataset.Data`.
 
     Each split is resized once per resolution. The resized splits used last are kept, up to
@@ -41,7 +41,8 @@ class TensorData:
     Attributes:
         mean: of the pixels, one a channel, from 0 to 255; 0 after normalisation.
         std: likewise; 1 after normalisation.
-        flips: whether augmentation mirrors images: a mirrored shoe is a shoe, a mirrored 3 is nothing.
+        horizontal_flip: whether augmentation mirrors images: a mirrored shoe is a shoe, a mirrored 3 is
+            nothing.
     """
 
     name: str
@@ -49,7 +50,7 @@ class TensorData:
     splits: Mapping[Split, LabelledImages]
     mean: Tensor
     std: Tensor
-    flips: bool
+    horizontal_flip: bool
     _resized: OrderedDict[tuple[Split, int], Tensor] = field(
         default_factory=OrderedDict, init=False, repr=False
     )
@@ -67,7 +68,7 @@ class TensorData:
         return tuple(self.std.tolist())
 
     @property
-    def side_px(self) -> int | None:
+    def image_size_px(self) -> int | None:
         return max(self.splits["train"].pixels.shape[1:3])
 
     def count(self, split: Split) -> int:
@@ -76,11 +77,11 @@ class TensorData:
     def labels(self, split: Split) -> Tensor:
         return self.splits[split].labels
 
-    def keep(self, split: Split, chosen: Tensor) -> "TensorData":
+    def subset(self, split: Split, positions: Tensor) -> "InMemoryData":
         # Mean and deviation stay: a network sees the same pixels whatever the subset.
-        return replace(self, splits={**self.splits, split: self.splits[split][chosen]})
+        return replace(self, splits={**self.splits, split: self.splits[split][positions]})
 
-    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "TensorData":
+    def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "InMemoryData":
         check_statistics(self.name, self.image_channels, mean, std)
         return replace(self, mean=torch.tensor(mean), std=torch.tensor(std))
 
@@ -94,30 +95,36 @@ class TensorData:
         augment: Augmentation = NO_AUGMENTATION,
         shard: tuple[int, int] = (0, 1),
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        source = augmentation_source(shuffle, augment.changes_images)
+        generator = augmentation_generator(shuffle, augment.changes_images)
         images = self.splits[split]
-        resized = self._at(split, resolution_px)
-        most_px = resolution_px // _SHIFT_SHARE
-        mine = slice(shard[0], None, shard[1])
-        for chosen in batch_positions(len(images.labels), batch_size, shuffle):
+        resized = self._resized_split(split, resolution_px)
+        max_shift_px = resolution_px // _MAX_SHIFT_DIVISOR
+        shard_slice = slice(shard[0], None, shard[1])
+        for positions in batch_indices(len(images.labels), batch_size, shuffle):
             # Drawn for the whole batch, so that the generators of all shards stay together.
-            moves = (
-                draw_moves(len(chosen), resolution_px, most_px, self.flips, source)
-                if augment.flip_crop and source is not None
+            source_indices = (
+                sample_shifts_and_flips(
+                    len(positions), resolution_px, max_shift_px, self.horizontal_flip, generator
+                )
+                if augment.flip_crop and generator is not None
                 else None
             )
-            seeds = draw_seeds(len(chosen), augment, source)[mine]
-            own = chosen[mine]
-            pixels = resize(images.pixels[own], resolution_px) if resized is None else resized[own]
-            if moves is not None:
-                pixels = moved(pixels, moves[:, mine], most_px)
-            pixels = with_policy(pixels, augment, seeds)
+            seeds = sample_seeds(len(positions), augment, generator)[shard_slice]
+            shard_positions = positions[shard_slice]
+            pixels = (
+                resize(images.pixels[shard_positions], resolution_px)
+                if resized is None
+                else resized[shard_positions]
+            )
+            if source_indices is not None:
+                pixels = apply_shifts_and_flips(pixels, source_indices[:, shard_slice], max_shift_px)
+            pixels = apply_policy(pixels, augment, seeds)
             yield (
-                with_erasing(normalised(pixels, self.mean, self.std), augment, seeds),
-                images.labels[own],
+                apply_random_erasing(normalize(pixels, self.mean, self.std), augment, seeds),
+                images.labels[shard_positions],
             )
 
-    def _at(self, split: Split, resolution_px: int) -> Tensor | None:
+    def _resized_split(self, split: Split, resolution_px: int) -> Tensor | None:
         """The pixels of a split at a resolution; None if they are too many to keep."""
         pixels = self.splits[split].pixels
         if pixels.shape[1:3] == (resolution_px, resolution_px):
@@ -128,17 +135,17 @@ class TensorData:
         if key not in self._resized:
             self._resized[key] = resize(pixels, resolution_px)
         self._resized.move_to_end(key)
-        while sum(kept.nbytes for kept in self._resized.values()) > CACHE_BYTES:
+        while sum(resized_split.nbytes for resized_split in self._resized.values()) > CACHE_BYTES:
             self._resized.popitem(last=False)
         return self._resized[key]
 
 
-def tensor_data(
-    name: str, class_names: tuple[str, ...], splits: Mapping[Split, LabelledImages], *, flips: bool
-) -> TensorData:
+def in_memory_data(
+    name: str, class_names: tuple[str, ...], splits: Mapping[Split, LabelledImages], *, horizontal_flip: bool
+) -> InMemoryData:
     """A data set in memory, with mean and deviation of its training images."""
     mean, std = channel_statistics(splits["train"].pixels)
-    return TensorData(name, class_names, splits, mean, std, flips)
+    return InMemoryData(name, class_names, splits, mean, std, horizontal_flip)
 
 
 def channel_statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,39 +185,43 @@ def resize(pixels: Tensor, resolution_px: int) -> Tensor:
     return resized.permute(0, 2, 3, 1).contiguous()
 
 
-def draw_moves(count: int, side_px: int, most_px: int, flips: bool, source: Generator) -> Tensor:
+def sample_shifts_and_flips(
+    count: int, image_size_px: int, max_shift_px: int, horizontal_flip: bool, generator: Generator
+) -> Tensor:
     """How to move each image at random, and mirror half of them left to right.
 
     Args:
         count: images, `n`.
-        side_px: of the images, `r`.
-        most_px: the largest shift along either axis.
-        flips: whether to mirror at all.
+        image_size_px: of the images, `r`.
+        max_shift_px: the largest shift along either axis.
+        horizontal_flip: whether to mirror at all.
     Returns:
         `2 x n x r` int64: for each row and column the one of the padded image that comes there.
     """
-    rows, columns = torch.randint(0, 2 * most_px + 1, (2, count, 1), generator=source) + torch.arange(side_px)
-    if flips:
-        mirrored = torch.rand(count, 1, generator=source) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
+    rows, columns = torch.randint(0, 2 * max_shift_px + 1, (2, count, 1), generator=generator) + torch.arange(
+        image_size_px
+    )
+    if horizontal_flip:
+        flipped = torch.rand(count, 1, generator=generator) < 0.5
+        columns = torch.where(flipped, columns.flip(1), columns)
     return torch.stack([rows, columns])
 
 
-def moved(pixels: Tensor, moves: Tensor, most_px: int) -> Tensor:
+def apply_shifts_and_flips(pixels: Tensor, source_indices: Tensor, max_shift_px: int) -> Tensor:
     """Move and mirror images, filling with black.
 
     Args:
         pixels: `n x r x r x channels` uint8.
-        moves: of `draw_moves`, `2 x n x r`.
+        source_indices: of `sample_shifts_and_flips`, `2 x n x r`.
     Returns:
         As `pixels`.
     """
-    rows, columns = moves
-    padded = pad(pixels, (0, 0, most_px, most_px, most_px, most_px))
+    rows, columns = source_indices
+    padded = pad(pixels, (0, 0, max_shift_px, max_shift_px, max_shift_px, max_shift_px))
     return padded[torch.arange(len(pixels))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def normalised(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+def normalize(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Floats with mean 0 and deviation 1, as a network takes them.
 
     Args:

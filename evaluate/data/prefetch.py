@@ -5,36 +5,36 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-BATCHES_AHEAD = 2
+PREFETCH_BATCHES = 2
 
-Told = TypeVar("Told")
+Context = TypeVar("Context")
 Result = TypeVar("Result")
 
 
-def read_ahead(
-    batches: Iterable[tuple[Told, Sequence[Callable[[], Result]]]], workers: int
-) -> Iterator[tuple[Told, list[Result]]]:
+def prefetch(
+    batches: Iterable[tuple[Context, Sequence[Callable[[], Result]]]], workers: int
+) -> Iterator[tuple[Context, list[Result]]]:
     """Call the functions of each batch in threads, while the caller works on an earlier batch.
 
     Batches come in order, and so do the results in a batch. What a function raises is raised
     here. The threads end with the iterator, also when it is closed early.
 
     Args:
-        batches: something to hand through, and functions; taken `BATCHES_AHEAD` early.
+        batches: something to hand through, and functions; taken `PREFETCH_BATCHES` early.
         workers: threads.
     """
-    readers = ThreadPoolExecutor(workers)
-    waiting: deque[tuple[Told, list[Future[Result]]]] = deque()
+    executor = ThreadPoolExecutor(workers)
+    pending: deque[tuple[Context, list[Future[Result]]]] = deque()
     try:
-        for told, functions in batches:
-            waiting.append((told, [readers.submit(function) for function in functions]))
-            if len(waiting) > BATCHES_AHEAD:
-                yield _finished(*waiting.popleft())
-        while waiting:
-            yield _finished(*waiting.popleft())
+        for context, functions in batches:
+            pending.append((context, [executor.submit(function) for function in functions]))
+            if len(pending) > PREFETCH_BATCHES:
+                yield _collect(*pending.popleft())
+        while pending:
+            yield _collect(*pending.popleft())
     finally:
-        readers.shutdown(cancel_futures=True)
+        executor.shutdown(cancel_futures=True)
 
 
-def _finished(told: Told, futures: list[Future[Result]]) -> tuple[Told, list[Result]]:
-    return told, [future.result() for future in futures]
+def _collect(context: Context, futures: list[Future[Result]]) -> tuple[Context, list[Result]]:
+    return context, [future.result() for future in futures]

@@ -17,7 +17,7 @@ Split = Literal["train", "validation", "test"]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 _SEED = 0
-_MOST_TOLD = 10
+_MAX_LISTED = 10
 
 
 class Labelled(Protocol):
@@ -27,15 +27,15 @@ class Labelled(Protocol):
     def labels(self) -> Tensor:
         """`n` int64."""
 
-    def __getitem__(self, chosen: Tensor, /) -> Self:
+    def __getitem__(self, positions: Tensor, /) -> Self:
         """Those at some places, `m` int64."""
 
 
-Part = TypeVar("Part", bound=Labelled)
+LabelledT = TypeVar("LabelledT", bound=Labelled)
 
 
-def check_classes(place: str, labels: Tensor, class_names: Sequence[str], least: int) -> None:
-    """Raise `DataError` where a class has fewer than `least` images or a label has no class.
+def check_classes(place: str, labels: Tensor, class_names: Sequence[str], min_images: int) -> None:
+    """Raise `DataError` where a class has fewer than `min_images` images or a label has no class.
 
     Args:
         place: what the message begins with: a file, a folder or a data set.
@@ -46,15 +46,15 @@ def check_classes(place: str, labels: Tensor, class_names: Sequence[str], least:
         wrong = int(labels.max() if labels.max() >= len(class_names) else labels.min())
         raise DataError(f"{place}: labels must be from 0 to {len(class_names) - 1}, got {wrong}")
     counts = torch.bincount(labels, minlength=len(class_names)).tolist()
-    short = [
-        f"class '{name}' needs at least {least} image{'' if least == 1 else 's'}, got {count}"
+    too_small = [
+        f"class '{name}' needs at least {min_images} image{'' if min_images == 1 else 's'}, got {count}"
         for name, count in zip(class_names, counts, strict=True)
-        if count < least
+        if count < min_images
     ]
-    if short:
-        more = [f"{len(short) - _MOST_TOLD} more are like this"] if len(short) > _MOST_TOLD else []
-        remedy = "add images or remove the class" + ("es" if len(short) > 1 else "")
-        raise DataError(f"{place}: {'; '.join([*short[:_MOST_TOLD], *more, remedy])}")
+    if too_small:
+        more = [f"{len(too_small) - _MAX_LISTED} more are like this"] if len(too_small) > _MAX_LISTED else []
+        hint = "add images or remove the class" + ("es" if len(too_small) > 1 else "")
+        raise DataError(f"{place}: {'; '.join([*too_small[:_MAX_LISTED], *more, hint])}")
 
 
 def check_statistics(name: str, channels: int, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -70,7 +70,7 @@ def check_statistics(name: str, channels: int, mean: Sequence[float], std: Seque
         )
 
 
-def stratified_parts(labels: Tensor, shares: Sequence[float]) -> list[Tensor]:
+def stratified_split(labels: Tensor, fractions: Sequence[float]) -> list[Tensor]:
     """Divide the images into a rest and one part a share, each with every class.
 
     Of each class a part holds its share, rounded to the nearest whole number but at least
@@ -78,37 +78,39 @@ def stratified_parts(labels: Tensor, shares: Sequence[float]) -> list[Tensor]:
 
     Args:
         labels: `n` int64; each class has more images than there are shares.
-        shares: between 0 and 1, together less than 1.
+        fractions: between 0 and 1, together less than 1.
     Returns:
         Ascending positions: of the rest first, then of each part.
     """
-    parts: list[list[Tensor]] = [[] for _ in range(1 + len(shares))]
-    for own in _shuffled_classes(labels):
-        sizes = [max(1, int(share * len(own) + 0.5)) for share in shares]
-        for part, positions in zip(parts, torch.split(own, [len(own) - sum(sizes), *sizes]), strict=True):
+    parts: list[list[Tensor]] = [[] for _ in range(1 + len(fractions))]
+    for class_positions in _shuffled_classes(labels):
+        sizes = [max(1, int(fraction * len(class_positions) + 0.5)) for fraction in fractions]
+        for part, positions in zip(
+            parts, torch.split(class_positions, [len(class_positions) - sum(sizes), *sizes]), strict=True
+        ):
             part.append(positions)
     return [torch.cat(part).sort().values for part in parts]
 
 
-def divided(everything: Part, shares: tuple[float, float]) -> dict[Split, Part]:
+def split_three_ways(images: LabelledT, fractions: tuple[float, float]) -> dict[Split, LabelledT]:
     """The three splits of images that come as one.
 
     Args:
-        everything: at least three images of each class.
-        shares: for validation and test.
+        images: at least three images of each class.
+        fractions: for validation and test.
     """
-    train, validation, test = (everything[part] for part in stratified_parts(everything.labels, shares))
+    train, validation, test = (images[part] for part in stratified_split(images.labels, fractions))
     return {"train": train, "validation": validation, "test": test}
 
 
-def with_validation(train: Part, test: Part, share: float) -> dict[Split, Part]:
+def split_off_validation(train: LabelledT, test: LabelledT, fraction: float) -> dict[Split, LabelledT]:
     """The three splits of images that come as two.
 
     Args:
         train: at least two images of each class.
-        share: of these, for validation.
+        fraction: of these, for validation.
     """
-    rest, validation = (train[part] for part in stratified_parts(train.labels, (share,)))
+    rest, validation = (train[part] for part in stratified_split(train.labels, (fraction,)))
     return {"train": rest, "validation": validation, "test": test}
 
 
@@ -125,11 +127,16 @@ def stratified_subset(labels: Tensor, count: int) -> Tensor:
     classes = _shuffled_classes(labels)
     positions = torch.cat(classes)
     # The j-th of the m images of a class enters once the fraction j/m of all is wanted.
-    entry = torch.cat([torch.arange(len(own), dtype=torch.float64) / len(own) for own in classes])
-    return positions[entry.argsort(stable=True)[:count]].sort().values
+    entry_fraction = torch.cat(
+        [
+            torch.arange(len(class_positions), dtype=torch.float64) / len(class_positions)
+            for class_positions in classes
+        ]
+    )
+    return positions[entry_fraction.argsort(stable=True)[:count]].sort().values
 
 
-def batch_positions(count: int, batch_size: int, shuffle: Generator | None) -> tuple[Tensor, ...]:
+def batch_indices(count: int, batch_size: int, shuffle: Generator | None) -> tuple[Tensor, ...]:
     """Positions of the images of each batch, for one pass over `count` images.
 
     In order without `shuffle`. With it in a new random order, and without the last batch if
@@ -139,16 +146,16 @@ def batch_positions(count: int, batch_size: int, shuffle: Generator | None) -> t
     if shuffle is None:
         return torch.split(torch.arange(count), batch_size)
     batches = torch.split(torch.randperm(count, generator=shuffle), batch_size)
-    return batches[: shuffled_batches(count, batch_size)]
+    return batches[: num_shuffled_batches(count, batch_size)]
 
 
-def shuffled_batches(count: int, batch_size: int) -> int:
+def num_shuffled_batches(count: int, batch_size: int) -> int:
     """The number of batches in a shuffled pass."""
-    whole, rest = divmod(count, batch_size)
-    return max(1, whole + (2 * rest >= batch_size))
+    full_batches, rest = divmod(count, batch_size)
+    return max(1, full_batches + (2 * rest >= batch_size))
 
 
-def augmentation_source(shuffle: Generator | None, augment: bool) -> Generator | None:
+def augmentation_generator(shuffle: Generator | None, augment: bool) -> Generator | None:
     """The generator that augmentation draws from; None where nothing is augmented.
 
     Raises:
@@ -166,4 +173,7 @@ def _shuffled_classes(labels: Tensor) -> list[Tensor]:
     random = np.random.RandomState(_SEED)
     counts = torch.bincount(labels)
     classes = torch.split(labels.argsort(stable=True), counts[counts > 0].tolist())
-    return [own[torch.from_numpy(random.permutation(len(own)))] for own in classes]
+    return [
+        class_positions[torch.from_numpy(random.permutation(len(class_positions)))]
+        for class_positions in classes
+    ]

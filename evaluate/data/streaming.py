@@ -12,44 +12,44 @@ from torch import Generator, Tensor
 
 from ...search_space.errors import DataError
 from ..latency.device import usable_cores
-from .augmentation import NO_AUGMENTATION, Augmentation, draw_seeds, with_erasing, with_policy
-from .crops import Bytes, crop, middle
-from .decode import Picture, Shrink, UnreadableImageError, read_picture, whole
-from .in_memory import normalised
-from .prefetch import read_ahead
-from .splits import SPLITS, Split, augmentation_source, batch_positions, check_statistics
+from .augmentation import NO_AUGMENTATION, Augmentation, apply_policy, apply_random_erasing, sample_seeds
+from .crops import PixelArray, center_crop, random_resized_crop
+from .decode import DecodedImage, DownscaleFn, UnreadableImageError, decode_image, full_resolution
+from .in_memory import normalize
+from .prefetch import prefetch
+from .splits import SPLITS, Split, augmentation_generator, batch_indices, check_statistics
 
 IMAGENET_MEAN: tuple[float, ...] = tuple((torch.tensor([0.485, 0.456, 0.406]) * 255).tolist())
 IMAGENET_STD: tuple[float, ...] = tuple((torch.tensor([0.229, 0.224, 0.225]) * 255).tolist())
-_MOST_WORKERS = 8
-_MOST_TOLD = 5
-_CHECKED_TOGETHER = 32
+_MAX_WORKERS = 8
+_MAX_LISTED = 5
+_CHECK_BATCH_SIZE = 32
 
 
-class Images(Protocol):
+class ImageSource(Protocol):
     """Images with their classes, wherever they come from, in a fixed order."""
 
     @property
     def labels(self) -> Tensor:
         """`n` int64."""
 
-    def path(self, place: int) -> Path:
+    def path(self, index: int) -> Path:
         """What the image at a place is called, when it must be named."""
 
-    def read(self, place: int, shrink: Shrink) -> Picture:
+    def read(self, index: int, downscale_fn: DownscaleFn) -> DecodedImage:
         """The picture at a place; called from many threads at once.
 
         Raises:
             UnreadableImageError: it cannot be used.
         """
 
-    def __getitem__(self, chosen: Tensor) -> "Images":
+    def __getitem__(self, positions: Tensor) -> "ImageSource":
         """Those at some places, `m` int64."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledFiles:
-    """Image files with their classes; implements `Images`.
+    """Image files with their classes; implements `ImageSource`.
 
     Attributes:
         paths: `n` files; as text, which is smaller than as many `Path`s.
@@ -59,18 +59,18 @@ class LabelledFiles:
     paths: tuple[str, ...]
     labels: Tensor
 
-    def path(self, place: int) -> Path:
-        return Path(self.paths[place])
+    def path(self, index: int) -> Path:
+        return Path(self.paths[index])
 
-    def read(self, place: int, shrink: Shrink) -> Picture:
-        return read_picture(self.path(place), shrink)
+    def read(self, index: int, downscale_fn: DownscaleFn) -> DecodedImage:
+        return decode_image(self.path(index), downscale_fn)
 
-    def __getitem__(self, chosen: Tensor) -> "LabelledFiles":
-        return LabelledFiles(tuple(self.paths[place] for place in chosen.tolist()), self.labels[chosen])
+    def __getitem__(self, positions: Tensor) -> "LabelledFiles":
+        return LabelledFiles(tuple(self.paths[index] for index in positions.tolist()), self.labels[positions])
 
 
 @dataclass(frozen=True, eq=False)
-class FolderData:
+class StreamingData:
     """Colour images that are read anew for every batch; implements `bneck.evaluate.data.dataset.Data`.
 
     Augmentation by `flip_crop` is a random crop of 35% to 100% of the area, mirrored half of the
@@ -79,27 +79,27 @@ class FolderData:
 
     Attributes:
         pixel_mean, pixel_std: from 0 to 255, one a channel; those of ImageNet.
-        flips: whether crops are mirrored.
+        horizontal_flip: whether crops are mirrored.
         workers: threads that read; None for one a core but one, 8 at most, and a single one where
             torch itself computes on one thread, for then other processes have the rest.
-        broken: why images were left out, by path; shared by all that is made from this data.
+        unreadable_images: why images were left out, by path; shared by all that is made from this data.
     """
 
     name: str
     class_names: tuple[str, ...]
-    splits: Mapping[Split, Images]
+    splits: Mapping[Split, ImageSource]
     pixel_mean: tuple[float, ...] = IMAGENET_MEAN
     pixel_std: tuple[float, ...] = IMAGENET_STD
-    flips: bool = True
+    horizontal_flip: bool = True
     workers: int | None = None
-    broken: dict[Path, str] = field(default_factory=dict, repr=False)
+    unreadable_images: dict[Path, str] = field(default_factory=dict, repr=False)
 
     @property
     def image_channels(self) -> int:
         return 3
 
     @property
-    def side_px(self) -> int | None:
+    def image_size_px(self) -> int | None:
         return None
 
     def count(self, split: Split) -> int:
@@ -108,10 +108,10 @@ class FolderData:
     def labels(self, split: Split) -> Tensor:
         return self.splits[split].labels
 
-    def keep(self, split: Split, chosen: Tensor) -> "FolderData":
-        return replace(self, splits={**self.splits, split: self.splits[split][chosen]})
+    def subset(self, split: Split, positions: Tensor) -> "StreamingData":
+        return replace(self, splits={**self.splits, split: self.splits[split][positions]})
 
-    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "FolderData":
+    def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "StreamingData":
         check_statistics(self.name, self.image_channels, mean, std)
         return replace(self, pixel_mean=mean, pixel_std=std)
 
@@ -125,84 +125,90 @@ class FolderData:
         augment: Augmentation = NO_AUGMENTATION,
         shard: tuple[int, int] = (0, 1),
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        source = augmentation_source(shuffle, augment.changes_images)
+        generator = augmentation_generator(shuffle, augment.changes_images)
         images = self.splits[split]
         mean, std = torch.tensor(self.pixel_mean), torch.tensor(self.pixel_std)
-        mine = slice(shard[0], None, shard[1])
+        shard_slice = slice(shard[0], None, shard[1])
 
-        def plans() -> Iterator[tuple[tuple[Tensor, Tensor], list[Callable[[], Bytes | None]]]]:
+        def batch_tasks() -> Iterator[tuple[tuple[Tensor, Tensor], list[Callable[[], PixelArray | None]]]]:
             """For each batch the labels and seeds of its images, and how to get their pixels."""
-            for chosen in batch_positions(self.count(split), batch_size, shuffle):
+            for positions in batch_indices(self.count(split), batch_size, shuffle):
                 # Drawn here and not by the readers, whose order is not fixed.
-                chances = (
-                    torch.rand(len(chosen), 5, generator=source)[mine].tolist()
+                uniforms_by_image = (
+                    torch.rand(len(positions), 5, generator=generator)[shard_slice].tolist()
                     if augment.flip_crop
-                    else [None] * len(chosen[mine])
+                    else [None] * len(positions[shard_slice])
                 )
-                seeds = draw_seeds(len(chosen), augment, source)[mine]
+                seeds = sample_seeds(len(positions), augment, generator)[shard_slice]
                 reads = [
-                    partial(self._pixels, images, place, resolution_px, chance)
-                    for place, chance in zip(chosen[mine].tolist(), chances, strict=True)
+                    partial(self._pixels, images, index, resolution_px, uniforms)
+                    for index, uniforms in zip(
+                        positions[shard_slice].tolist(), uniforms_by_image, strict=True
+                    )
                 ]
-                yield (images.labels[chosen[mine]], seeds), list(reads)
+                yield (images.labels[positions[shard_slice]], seeds), list(reads)
 
-        planned, readable = 0, 0
-        for (labels, seeds), found in read_ahead(plans(), self.workers or default_workers()):
-            good, pixels = _readable(found, resolution_px)
-            planned, readable = planned + len(found), readable + len(good)
-            if not good and shard[1] == 1:
+        images_requested, images_decoded = 0, 0
+        for (labels, seeds), decoded in prefetch(batch_tasks(), self.workers or default_workers()):
+            valid, pixels = _stack_decoded(decoded, resolution_px)
+            images_requested, images_decoded = images_requested + len(decoded), images_decoded + len(valid)
+            if not valid and shard[1] == 1:
                 continue
-            pixels = with_policy(pixels, augment, seeds[good])
-            yield with_erasing(normalised(pixels, mean, std), augment, seeds[good]), labels[good]
-        if planned and not readable:
+            pixels = apply_policy(pixels, augment, seeds[valid])
+            yield apply_random_erasing(normalize(pixels, mean, std), augment, seeds[valid]), labels[valid]
+        if images_requested and not images_decoded:
             raise DataError(
-                f"{self.name}: none of the {planned:,} images of the {split} split can be read: "
-                f"{_told(self.broken)}; replace them"
+                f"{self.name}: none of the {images_requested:,} images of the {split} split can be read: "
+                f"{_listed(self.unreadable_images)}; replace them"
             )
 
     def _pixels(
-        self, images: Images, place: int, resolution_px: int, chance: Sequence[float] | None
-    ) -> Bytes | None:
+        self, images: ImageSource, index: int, resolution_px: int, uniforms: Sequence[float] | None
+    ) -> PixelArray | None:
         try:
-            if chance is None:
-                return middle(partial(images.read, place), resolution_px)
-            mirrored = self.flips and chance[4] < 0.5
-            return crop(partial(images.read, place), resolution_px, chance[:4], mirrored)
+            if uniforms is None:
+                return center_crop(partial(images.read, index), resolution_px)
+            flipped = self.horizontal_flip and uniforms[4] < 0.5
+            return random_resized_crop(partial(images.read, index), resolution_px, uniforms[:4], flipped)
         except UnreadableImageError as error:
-            self.broken[error.path] = error.reason  # one item at a time, so threads need no lock
+            self.unreadable_images[error.path] = error.reason  # one item at a time, so threads need no lock
             return None
 
 
-def _readable(found: Sequence[Bytes | None], resolution_px: int) -> tuple[list[int], Tensor]:
+def _stack_decoded(decoded: Sequence[PixelArray | None], resolution_px: int) -> tuple[list[int], Tensor]:
     """Which images of a batch there are, and their pixels, `n x r x r x 3` uint8."""
-    good = {place: pixels for place, pixels in enumerate(found) if pixels is not None}
-    stacked = np.empty((len(good), resolution_px, resolution_px, 3), np.uint8)
-    for row, pixels in enumerate(good.values()):
+    valid = {index: pixels for index, pixels in enumerate(decoded) if pixels is not None}
+    stacked = np.empty((len(valid), resolution_px, resolution_px, 3), np.uint8)
+    for row, pixels in enumerate(valid.values()):
         stacked[row] = pixels
-    return list(good), torch.from_numpy(stacked)
+    return list(valid), torch.from_numpy(stacked)
 
 
 def default_workers() -> int:
     """The number of reading threads."""
     if torch.get_num_threads() == 1:
         return 1
-    return min(_MOST_WORKERS, max(1, usable_cores() - 1))
+    return min(_MAX_WORKERS, max(1, usable_cores() - 1))
 
 
-def broken_text(data: object) -> str | None:
+def unreadable_images_text(data: object) -> str | None:
     """`3 of 5,000 images could not be read and were left out: dog/1.jpg (truncated), ...`.
 
     Returns:
         None where every image wanted so far could be read, or data is in memory.
     """
-    if not isinstance(data, FolderData) or not data.broken:
+    if not isinstance(data, StreamingData) or not data.unreadable_images:
         return None
     total = sum(data.count(split) for split in SPLITS)
-    left_out = f"{'was' if len(data.broken) == 1 else 'were'} left out: {_told(data.broken)}"
-    return f"{len(data.broken):,} of {total:,} images could not be read and {left_out}"
+    left_out = (
+        f"{'was' if len(data.unreadable_images) == 1 else 'were'} left out: {_listed(data.unreadable_images)}"
+    )
+    return f"{len(data.unreadable_images):,} of {total:,} images could not be read and {left_out}"
 
 
-def unreadable(data: object, on_image: Callable[[int, int], None] | None = None) -> dict[Path, str]:
+def find_unreadable_images(
+    data: object, on_image: Callable[[int, int], None] | None = None
+) -> dict[Path, str]:
     """Decode every image of all splits once, in full.
 
     Args:
@@ -210,37 +216,40 @@ def unreadable(data: object, on_image: Callable[[int, int], None] | None = None)
     Returns:
         Why an image cannot be read, by path; nothing for data in memory.
     """
-    if not isinstance(data, FolderData):
+    if not isinstance(data, StreamingData):
         return {}
     total = sum(data.count(split) for split in SPLITS)
-    broken: dict[Path, str] = {}
+    unreadable_images: dict[Path, str] = {}
     done = 0
 
-    def plans() -> Iterator[tuple[None, list[Callable[[], UnreadableImageError | None]]]]:
+    def batch_tasks() -> Iterator[tuple[None, list[Callable[[], UnreadableImageError | None]]]]:
         for split in SPLITS:
-            for places in batch_positions(data.count(split), _CHECKED_TOGETHER, None):
-                yield None, [partial(_fault, data.splits[split], place) for place in places.tolist()]
+            for indices in batch_indices(data.count(split), _CHECK_BATCH_SIZE, None):
+                yield None, [partial(_decode_error, data.splits[split], index) for index in indices.tolist()]
 
-    for _, faults in read_ahead(plans(), data.workers or default_workers()):
-        for fault in faults:
+    for _, errors in prefetch(batch_tasks(), data.workers or default_workers()):
+        for error in errors:
             done += 1
-            if fault is not None:
-                broken[fault.path] = fault.reason
+            if error is not None:
+                unreadable_images[error.path] = error.reason
             if on_image is not None:
                 on_image(done, total)
-    return broken
+    return unreadable_images
 
 
-def _fault(images: Images, place: int) -> UnreadableImageError | None:
+def _decode_error(images: ImageSource, index: int) -> UnreadableImageError | None:
     try:
-        images.read(place, whole)
+        images.read(index, full_resolution)
     except UnreadableImageError as error:
         return error
     return None
 
 
-def _told(broken: Mapping[Path, str]) -> str:
+def _listed(unreadable_images: Mapping[Path, str]) -> str:
     """The first of the images with the reasons: class folder and file name tell them apart."""
-    told = [f"{'/'.join(path.parts[-2:])} ({why})" for path, why in list(broken.items())[:_MOST_TOLD]]
-    more = len(broken) - len(told)
-    return ", ".join(told) + (f" and {more:,} more" if more else "")
+    listed = [
+        f"{'/'.join(path.parts[-2:])} ({reason})"
+        for path, reason in list(unreadable_images.items())[:_MAX_LISTED]
+    ]
+    unlisted = len(unreadable_images) - len(listed)
+    return ", ".join(listed) + (f" and {unlisted:,} more" if unlisted else "")

@@ -12,13 +12,13 @@ from PIL import Image
 from torch import Tensor
 
 from ...search_space.errors import DataError
-from .decode import UNREADABLE, Picture, Shrink, UnreadableImageError, as_rgb, reason
+from .decode import DECODE_ERRORS, DecodedImage, DownscaleFn, UnreadableImageError, as_rgb, reason
 from .in_memory import LabelledImages
 
-MEMORY_BYTES = 2**30
+MAX_IN_MEMORY_BYTES = 2**30
 
 
-class Items(Protocol):
+class MapStyleDataset(Protocol):
     """One part of a data set, as torchvision has it."""
 
     def __len__(self) -> int:
@@ -29,76 +29,76 @@ class Items(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledItems:
-    """Images of a torchvision data set with their classes; implements `image_stream.Images`.
+class TorchvisionImages:
+    """Images of a torchvision data set with their classes; implements `streaming.ImageSource`.
 
     Attributes:
         name: of this part, for messages: `torchvision:GTSRB/test`.
-        places: `n` int64, in `items`.
+        indices: `n` int64, in `items`.
         labels: `n` int64.
     """
 
     name: str
-    items: Items
-    places: Tensor
+    items: MapStyleDataset
+    indices: Tensor
     labels: Tensor
 
-    def path(self, place: int) -> Path:
-        return Path(self.name) / str(int(self.places[place]))
+    def path(self, index: int) -> Path:
+        return Path(self.name) / str(int(self.indices[index]))
 
-    def read(self, place: int, shrink: Shrink) -> Picture:
+    def read(self, index: int, downscale_fn: DownscaleFn) -> DecodedImage:
         try:
-            image = as_rgb(self.items[int(self.places[place])][0])
-            return Picture(image, *image.size, times=1)
-        except UNREADABLE as error:
-            raise UnreadableImageError(self.path(place), reason(error)) from error
+            image = as_rgb(self.items[int(self.indices[index])][0])
+            return DecodedImage(image, *image.size, downscale=1)
+        except DECODE_ERRORS as error:
+            raise UnreadableImageError(self.path(index), reason(error)) from error
 
-    def __getitem__(self, chosen: Tensor) -> "LabelledItems":
-        return LabelledItems(self.name, self.items, self.places[chosen], self.labels[chosen])
+    def __getitem__(self, positions: Tensor) -> "TorchvisionImages":
+        return TorchvisionImages(self.name, self.items, self.indices[positions], self.labels[positions])
 
 
-def read_all(name: str, parts: Mapping[str, Items]) -> dict[str, LabelledImages] | None:
+def load_in_memory(name: str, parts: Mapping[str, MapStyleDataset]) -> dict[str, LabelledImages] | None:
     """All images of all parts in memory.
 
     Returns:
-        None if they take more than `MEMORY_BYTES`, differ in size or are partly unreadable.
+        None if they take more than `MAX_IN_MEMORY_BYTES`, differ in size or are partly unreadable.
     Raises:
         DataError: items that are no pictures with a class.
     """
-    first = next(_first(name, part, range(len(part)))[1] for part in parts.values())
+    first = next(_first_readable(name, part, range(len(part)))[1] for part in parts.values())
     shape = np.asarray(first).shape
-    if first.mode not in ("L", "RGB") or prod(shape) * sum(map(len, parts.values())) > MEMORY_BYTES:
+    if first.mode not in ("L", "RGB") or prod(shape) * sum(map(len, parts.values())) > MAX_IN_MEMORY_BYTES:
         return None
     read: dict[str, LabelledImages] = {}
     for key, part in parts.items():
         pixels, labels = np.empty((len(part), *shape), np.uint8), np.empty(len(part), np.int64)
-        for place in range(len(part)):
+        for index in range(len(part)):
             try:
-                image, target = part[place]
+                image, target = part[index]
                 if (image.mode, image.size) != (first.mode, first.size):
                     return None
-                pixels[place], labels[place] = image, _class_number(name, target)
-            except UNREADABLE:
+                pixels[index], labels[index] = image, _class_index(name, target)
+            except DECODE_ERRORS:
                 return None
-        of_part = pixels if pixels.ndim == 4 else pixels[..., None]
-        read[key] = LabelledImages(torch.from_numpy(of_part), torch.from_numpy(labels))
+        part_pixels = pixels if pixels.ndim == 4 else pixels[..., None]
+        read[key] = LabelledImages(torch.from_numpy(part_pixels), torch.from_numpy(labels))
     return read
 
 
-def _first(name: str, part: Items, places: Iterable[int]) -> tuple[int, Image.Image, int]:
+def _first_readable(name: str, part: MapStyleDataset, indices: Iterable[int]) -> tuple[int, Image.Image, int]:
     """Place, picture and class of the first item that can be read."""
-    for place in places:
+    for index in indices:
         try:
-            image, target = part[place]
-        except UNREADABLE:
+            image, target = part[index]
+        except DECODE_ERRORS:
             continue
         if not isinstance(image, Image.Image):
             raise DataError(f"{name}: its items are no pictures but {type(image).__name__}; choose another")
-        return place, image, _class_number(name, target)
+        return index, image, _class_index(name, target)
     raise DataError(f"{name}: has no image that can be read; remove its files and use --download")
 
 
-def _class_number(name: str, target: Any) -> int:
+def _class_index(name: str, target: Any) -> int:
     array = np.asarray(target) if isinstance(target, (int, np.integer, Tensor)) else None
     if array is None or array.ndim or array.dtype.kind not in "iu":
         raise DataError(
@@ -108,7 +108,7 @@ def _class_number(name: str, target: Any) -> int:
     return int(array)
 
 
-def class_numbers(name: str, part: Items) -> Tensor:
+def class_indices(name: str, part: MapStyleDataset) -> Tensor:
     """Class of each image, without decoding all where the data set has a list of them.
 
     Returns:
@@ -117,18 +117,18 @@ def class_numbers(name: str, part: Items) -> Tensor:
         DataError: items that are no pictures with a class.
     """
     pairs = getattr(part, "_samples", None)
-    listed = [getattr(part, key, None) for key in ("targets", "labels", "_labels", "y")]
-    listed.append([pair[-1] for pair in pairs] if isinstance(pairs, Sequence) else None)
-    places = range(len(part))
-    ends = [_first(name, part, places), _first(name, part, reversed(places))]
-    for labels in listed:
+    label_lists = [getattr(part, key, None) for key in ("targets", "labels", "_labels", "y")]
+    label_lists.append([pair[-1] for pair in pairs] if isinstance(pairs, Sequence) else None)
+    indices = range(len(part))
+    ends = [_first_readable(name, part, indices), _first_readable(name, part, reversed(indices))]
+    for labels in label_lists:
         array = np.asarray(labels)
         is_list = array.shape == (len(part),) and array.dtype.kind in "iu"
-        if is_list and all(array[place] == label for place, _, label in ends):
+        if is_list and all(array[index] == label for index, _, label in ends):
             return torch.from_numpy(array.astype(np.int64))
     try:
-        return torch.tensor([_class_number(name, part[place][1]) for place in places])
-    except UNREADABLE as error:
+        return torch.tensor([_class_index(name, part[index][1]) for index in indices])
+    except DECODE_ERRORS as error:
         raise DataError(
             f"{name}: has no list of classes, and an image cannot be read ({reason(error)}); "
             "remove its files and use --download"

@@ -10,15 +10,15 @@ from typing import Any
 
 from .device import Device
 from .measurement import Latency
-from .reference_panel import Calibration, Panel
+from .reference_panel import Calibration, ReferencePanel
 
 FORMAT = "latency/1"
 
 
-def cache_folder() -> Path:
+def cache_directory() -> Path:
     """`$BNECK_CACHE`, or `bneck` in the user's cache folder."""
-    if given := os.environ.get("BNECK_CACHE"):
-        return Path(given)
+    if override := os.environ.get("BNECK_CACHE"):
+        return Path(override)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bneck"
 
 
@@ -33,45 +33,45 @@ class LatencyCache:
     folder: Path
 
     @classmethod
-    def at(cls, device: Device, panel: Panel) -> "LatencyCache":
+    def for_device(cls, device: Device, panel: ReferencePanel) -> "LatencyCache":
         """The cache for a device and a panel, with a file that says what they are."""
-        cache = cls(cache_folder() / "latency" / f"{device.key}-{panel.key}")
+        cache = cls(cache_directory() / "latency" / f"{device.key}-{panel.key}")
         networks = {name: network.key for name, network in panel.networks.items()}
-        cache._write("device", {"device": asdict(device), "unit": panel.unit, "panel": networks})
+        cache._write("device", {"device": asdict(device), "reference": panel.reference, "panel": networks})
         return cache
 
     def calibration(self) -> Calibration | None:
-        known = self._read("calibration")
+        entry = self._read("calibration")
         with suppress(TypeError, KeyError):
-            return Calibration(**known["calibration"]) if known else None
+            return Calibration(**entry["calibration"]) if entry else None
         return None
 
-    def keep_calibration(self, calibration: Calibration) -> None:
+    def store_calibration(self, calibration: Calibration) -> None:
         self._write("calibration", {"calibration": asdict(calibration)})
 
     def latency(self, key: str, calibration: Calibration) -> Latency | None:
         """What was measured of the network with this key under this calibration."""
-        known = self._read(key)
-        if known is None or known.get("calibrated") != calibration.measured:
+        entry = self._read(key)
+        if entry is None or entry.get("calibrated_at") != calibration.measured_at:
             return None
         with suppress(TypeError, KeyError):
-            return Latency(**known["latency"])
+            return Latency(**entry["latency"])
         return None
 
-    def keep(self, key: str, latency: Latency, calibration: Calibration) -> None:
-        self._write(key, {"calibrated": calibration.measured, "latency": asdict(latency)})
+    def store(self, key: str, latency: Latency, calibration: Calibration) -> None:
+        self._write(key, {"calibrated_at": calibration.measured_at, "latency": asdict(latency)})
 
     def _read(self, name: str) -> dict[str, Any] | None:
         with suppress(OSError, ValueError):
-            known = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
-            if isinstance(known, dict) and known.get("bneck") == FORMAT:
-                return known
+            entry = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+            if isinstance(entry, dict) and entry.get("bneck") == FORMAT:
+                return entry
         return None
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        unfinished = self.folder / f"{name}.{os.getpid()}.part"
+        temporary = self.folder / f"{name}.{os.getpid()}.part"
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"bneck": FORMAT, **content}, indent=1)
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(self.folder / f"{name}.json")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self.folder / f"{name}.json")

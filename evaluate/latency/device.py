@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = ("bneck", "torch", "torchvision", "optuna", "onnxruntime")
-TELLING_FLAGS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "bf16", "i8mm")
+RELEVANT_CPU_FLAGS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "bf16", "i8mm")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Device:
         features: the instruction sets of a CPU that runtimes choose their code by, or a GPU's settings.
         threads: that run the network.
         layout: how images lie in memory.
-        batch: images a run.
+        batch_size: images a run.
         system: operating system and architecture.
     """
 
@@ -35,7 +35,7 @@ class Device:
     threads: int = 1
     dtype: str = "fp32"
     layout: str = "NCHW"
-    batch: int = 1
+    batch_size: int = 1
     system: str = ""
 
     @property
@@ -45,21 +45,22 @@ class Device:
 
     def differences(self, other: "Device") -> str:
         """`runtime onnxruntime 1.31.0 here, onnxruntime 1.32.0 there`; empty where there is none."""
-        told = []
+        changes = []
         for field in fields(self):
             here, there = getattr(self, field.name), getattr(other, field.name)
             if here != there:
-                told.append(f"{field.name} {here or 'none'} here, {there or 'none'} there")
-        return "; ".join(told)
+                changes.append(f"{field.name} {here or 'none'} here, {there or 'none'} there")
+        return "; ".join(changes)
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
-        return (
-            f"{self.runtime} on {self.processor}, {threads}, batch {self.batch}, {self.dtype}, {self.layout}"
-        )
+        batch = f"batch {self.batch_size}"
+        return f"{self.runtime} on {self.processor}, {threads}, {batch}, {self.dtype}, {self.layout}"
 
 
-def this_cpu(backend: str, runtime: str, *, threads: int = 1, batch: int = 1, layout: str = "NCHW") -> Device:
+def cpu_device(
+    backend: str, runtime: str, *, threads: int = 1, batch_size: int = 1, layout: str = "NCHW"
+) -> Device:
     """The processor of this machine, as a runtime uses it."""
     return Device(
         backend,
@@ -68,7 +69,7 @@ def this_cpu(backend: str, runtime: str, *, threads: int = 1, batch: int = 1, la
         features=_features(),
         threads=threads,
         layout=layout,
-        batch=batch,
+        batch_size=batch_size,
         system=_system(),
     )
 
@@ -100,7 +101,7 @@ def _processor() -> str:
 
 def _features() -> str:
     flags = (_cpuinfo().get("flags") or _cpuinfo().get("Features") or "").split()
-    return " ".join(sorted(flag for flag in flags if flag.startswith(TELLING_FLAGS)))
+    return " ".join(sorted(flag for flag in flags if flag.startswith(RELEVANT_CPU_FLAGS)))
 
 
 @cache

@@ -11,8 +11,8 @@ from ...search_space import Architecture, BackendError, BneckError
 from ...search_space.network import Network, build_network, example_images
 from .backends import LatencyBackend, latency_backend
 from .cache import LatencyCache
-from .measurement import Latency, References, Runner, failed, measure
-from .reference_panel import Calibration, Panel, calibrate
+from .measurement import Latency, ReferenceRunners, Runner, failed_latency, measure
+from .reference_panel import Calibration, ReferencePanel, calibrate
 from .setup import LatencySetup
 
 
@@ -27,7 +27,7 @@ class LatencyMeter:
     def __init__(
         self,
         backend: LatencyBackend,
-        panel: Panel,
+        panel: ReferencePanel,
         calibration: Calibration | None = None,
         cache: LatencyCache | None = None,
     ) -> None:
@@ -37,19 +37,21 @@ class LatencyMeter:
         self._calibration = calibration or (cache.calibration() if cache else None)
 
     @classmethod
-    def on(cls, backend: LatencyBackend, panel: Panel) -> "LatencyMeter":
+    def with_cache(cls, backend: LatencyBackend, panel: ReferencePanel) -> "LatencyMeter":
         """A meter with the cache of its device and panel."""
-        return cls(backend, panel, cache=LatencyCache.at(backend.device, panel))
+        return cls(backend, panel, cache=LatencyCache.for_device(backend.device, panel))
 
     @classmethod
-    def of(cls, setup: LatencySetup) -> "LatencyMeter":
+    def from_setup(cls, setup: LatencySetup) -> "LatencyMeter":
         """A meter whose latencies may stand beside those of a setup, with its cache.
 
         Raises:
             BackendError: the device is another one, or does not work here.
         """
-        backend = backend_of(setup)
-        return cls(backend, setup.panel, setup.calibration, LatencyCache.at(setup.device, setup.panel))
+        backend = open_backend(setup)
+        return cls(
+            backend, setup.panel, setup.calibration, LatencyCache.for_device(setup.device, setup.panel)
+        )
 
     @property
     def setup(self) -> LatencySetup:
@@ -61,7 +63,7 @@ class LatencyMeter:
         return LatencySetup(self.backend.name, self.backend.device, self.panel, self.calibration)
 
     @property
-    def calibrated(self) -> bool:
+    def is_calibrated(self) -> bool:
         """Whether the panel need not be measured: a calibration was given, or is in the cache."""
         return self._calibration is not None
 
@@ -80,13 +82,15 @@ class LatencyMeter:
         Raises:
             BackendError: the device cannot run it.
         """
-        self._calibration = calibrate(self._runners, self.panel.unit, self.backend.plan, self.backend.clock)
+        self._calibration = calibrate(
+            self._runners, self.panel.reference, self.backend.plan, self.backend.clock
+        )
         if self.cache is not None:
-            self.cache.keep_calibration(self._calibration)
+            self.cache.store_calibration(self._calibration)
         return self._calibration
 
     def measure(self, architecture: Architecture, *, fresh: bool = False) -> Latency:
-        """A network's latency; `failed` where the device cannot run it.
+        """A network's latency; `failed_latency` where the device cannot run it.
 
         What comes from the cache has taken no seconds.
 
@@ -97,81 +101,81 @@ class LatencyMeter:
         """
         calibration = self.calibration
         if self.cache is not None and not fresh:
-            known = self.cache.latency(architecture.key, calibration)
-            if known is not None:
-                return replace(known, seconds=0.0)
+            stored = self.cache.latency(architecture.key, calibration)
+            if stored is not None:
+                return replace(stored, seconds=0.0)
         references = self.references
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
-            found = measure(self._prepared(architecture), references, self.backend.plan)
+            latency = measure(self._prepare(architecture), references, self.backend.plan)
         except BackendError as error:
-            found = failed(str(error))
-        found = replace(
-            found,
+            latency = failed_latency(str(error))
+        latency = replace(
+            latency,
             clock=self.backend.clock,
             device=self.backend.device.key,
-            seconds=time.perf_counter() - began,
+            seconds=time.perf_counter() - start,
         )
-        if self.cache is not None and found.status != "failed":
-            self.cache.keep(architecture.key, found, calibration)
-        return found
+        if self.cache is not None and latency.status != "failed":
+            self.cache.store(architecture.key, latency, calibration)
+        return latency
 
-    def measured(self, architecture: Architecture) -> Latency:
+    def measure_or_raise(self, architecture: Architecture) -> Latency:
         """A network's latency.
 
         Raises:
             BackendError: the device cannot run it.
         """
-        found = self.measure(architecture)
-        if found.status == "failed":
-            raise BackendError(found.error)
-        return found
+        latency = self.measure(architecture)
+        if latency.status == "failed":
+            raise BackendError(latency.error)
+        return latency
 
     @cached_property
     def _runners(self) -> dict[str, Runner]:
-        return {name: self._prepared(network) for name, network in self.panel.networks.items()}
+        return {name: self._prepare(network) for name, network in self.panel.networks.items()}
 
-    def _prepared(self, architecture: Architecture) -> Runner:
-        return self.backend.prepare(ready_network(architecture))
+    def _prepare(self, architecture: Architecture) -> Runner:
+        return self.backend.prepare(build_network_for_timing(architecture))
 
     @property
-    def references(self) -> References:
+    def references(self) -> ReferenceRunners:
         return self.calibration.references(self._runners)
 
 
-def backend_of(setup: LatencySetup) -> LatencyBackend:
+def open_backend(setup: LatencySetup) -> LatencyBackend:
     """The backend of a setup.
 
     Raises:
         BackendError: the device is another one, or does not work here.
     """
-    known = setup.device
-    backend = latency_backend(setup.backend, threads=known.threads, batch=known.batch)
-    if backend.device != known:
+    stored = setup.device
+    backend = latency_backend(setup.backend, threads=stored.threads, batch_size=stored.batch_size)
+    if backend.device != stored:
         raise BackendError(
-            f"latencies of another device are not mixed in: {backend.device.differences(known)}; "
+            f"latencies of another device are not mixed in: {backend.device.differences(stored)}; "
             "go on there, or begin anew here"
         )
     return backend
 
 
-def unmeasurable(setup: LatencySetup) -> str:
+def unavailable_reason(setup: LatencySetup) -> str:
     """Why nothing can be measured here that may stand beside a setup's latencies; empty where it can."""
     try:
-        backend_of(setup)
+        open_backend(setup)
     except BneckError as error:
         return str(error)
     return ""
 
 
-def ready_network(architecture: Architecture) -> Network:
+def build_network_for_timing(architecture: Architecture) -> Network:
     """A network with initial weights that are always the same, settled."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return settle(build_network(architecture))
+        return init_batchnorm_statistics(build_network(architecture))
 
 
-def settle(network: Network) -> Network:
+def init_batchnorm_statistics(network: Network) -> Network:
     """Give batch normalisation the statistics of noise images, for a network that is not trained.
 
     With the initial statistics the numbers shrink from layer to layer, and once they are

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...search_space import Activation, Architecture
-from ...search_space.cost import side_after
+from ...search_space.cost import conv_output_size
 
 VECTOR_WIDTHS = (1, 4, 8, 16, 32)
 
@@ -23,7 +23,7 @@ TERMS = (
     "pointwise_elements",
     "depthwise_elements",
     "attentions",
-    "attended_elements",
+    "attention_elements",
     "hardswish_elements",
     "silu_elements",
 )
@@ -49,8 +49,8 @@ class Layer:
 
     kind: Literal["stem", "pointwise", "depthwise", "attention"]
     kernel: int
-    channels_in: int
-    channels_out: int
+    in_channels: int
+    out_channels: int
     pixels_in: int
     pixels_out: int
     activation: Activation | None = None
@@ -61,57 +61,57 @@ def layers(architecture: Architecture) -> Iterator[Layer]:
     """The layers on maps, in the order they run."""
     stem, head = architecture.stem, architecture.head
     pixels_in = architecture.resolution_px**2
-    side = side_after(architecture.resolution_px, stem.stride)
+    side = conv_output_size(architecture.resolution_px, stem.stride)
     pixels = side * side
     yield Layer(
         "stem", stem.kernel, architecture.image_channels, stem.out, pixels_in, pixels, stem.activation
     )
-    for channels, block in architecture.blocks_with_inputs():
-        wide, act = block.expanded, block.activation
-        if wide != channels:
-            yield Layer("pointwise", 1, channels, wide, pixels, pixels, act)
-        side = side_after(side, block.stride)
+    for channels, block in architecture.blocks_with_in_channels():
+        expanded_channels, act = block.expanded, block.activation
+        if expanded_channels != channels:
+            yield Layer("pointwise", 1, channels, expanded_channels, pixels, pixels, act)
+        side = conv_output_size(side, block.stride)
         pixels_in, pixels = pixels, side * side
-        yield Layer("depthwise", block.kernel, wide, wide, pixels_in, pixels, act)
+        yield Layer("depthwise", block.kernel, expanded_channels, expanded_channels, pixels_in, pixels, act)
         if block.attention != "none":
-            yield Layer("attention", 1, wide, wide, pixels, pixels)
+            yield Layer("attention", 1, expanded_channels, expanded_channels, pixels, pixels)
         residual = block.stride == 1 and block.out == channels
-        yield Layer("pointwise", 1, wide, block.out, pixels, pixels, None, residual)
+        yield Layer("pointwise", 1, expanded_channels, block.out, pixels, pixels, None, residual)
     yield Layer("pointwise", 1, architecture.blocks[-1].out, head.features, pixels, pixels, head.activation)
 
 
 def features(architecture: Architecture, vector_width: int = 1) -> dict[str, float]:
     """The terms by name; MACs and elements with channels rounded up to the vector width."""
     head = architecture.head
-    found = dict.fromkeys(DETAILED_TERMS, 0.0)
-    found["network"] = 1
+    terms = dict.fromkeys(DETAILED_TERMS, 0.0)
+    terms["network"] = 1
     width = head.hidden or head.features
-    found["head_macs"] = (head.features * head.hidden if head.hidden else 0) + width * architecture.classes
+    terms["head_macs"] = (head.features * head.hidden if head.hidden else 0) + width * architecture.classes
     for layer in layers(architecture):
-        given = -(-layer.channels_in // vector_width) * vector_width
-        made = -(-layer.channels_out // vector_width) * vector_width
-        read, written = given * layer.pixels_in, made * layer.pixels_out
-        found["layers"] += 1
+        padded_in = -(-layer.in_channels // vector_width) * vector_width
+        padded_out = -(-layer.out_channels // vector_width) * vector_width
+        read, written = padded_in * layer.pixels_in, padded_out * layer.pixels_out
+        terms["layers"] += 1
         if layer.activation in ("hardswish", "silu"):
-            found[f"{layer.activation}_elements"] += written
+            terms[f"{layer.activation}_elements"] += written
         if layer.residual:
-            found["residual_elements"] += written
+            terms["residual_elements"] += written
         match layer.kind:
             case "stem":
-                found["stem_macs"] += layer.kernel**2 * layer.channels_in * written
+                terms["stem_macs"] += layer.kernel**2 * layer.in_channels * written
             case "pointwise":
-                found["pointwise_macs"] += given * written
-                found["pointwise_elements"] += read + written
-                found["pointwise_elements_read"] += read
-                found["pointwise_weights"] += layer.channels_in * layer.channels_out
+                terms["pointwise_macs"] += padded_in * written
+                terms["pointwise_elements"] += read + written
+                terms["pointwise_elements_read"] += read
+                terms["pointwise_weights"] += layer.in_channels * layer.out_channels
             case "depthwise":
                 macs = layer.kernel**2 * written
-                found["depthwise_macs"] += macs
-                found["depthwise_elements"] += written
-                found["depthwise_elements_read"] += read
+                terms["depthwise_macs"] += macs
+                terms["depthwise_elements"] += written
+                terms["depthwise_elements_read"] += read
                 if layer.kernel > 3:
-                    found[f"depthwise_macs_{layer.kernel}x{layer.kernel}"] += macs
+                    terms[f"depthwise_macs_{layer.kernel}x{layer.kernel}"] += macs
             case "attention":
-                found["attentions"] += 1
-                found["attended_elements"] += read
-    return found
+                terms["attentions"] += 1
+                terms["attention_elements"] += read
+    return terms

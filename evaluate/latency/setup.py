@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ...search_space.serialization.architecture import read_architecture
-from ...search_space.serialization.dataclass_reader import read_flat
-from ...search_space.serialization.yaml_nodes import Entry
+from ...search_space.serialization.dataclass_reader import read_dataclass
+from ...search_space.serialization.yaml_nodes import YamlNode
 from .device import Device
-from .reference_panel import Calibration, Panel
+from .reference_panel import Calibration, ReferencePanel
 
 
 @dataclass(frozen=True)
@@ -22,56 +22,58 @@ class LatencySetup:
 
     backend: str
     device: Device
-    panel: Panel
+    panel: ReferencePanel
     calibration: Calibration
 
     @property
     def reference(self) -> str:
         """The name of the network whose latency is 1x."""
-        return self.panel.unit
+        return self.panel.reference
 
     @property
     def reference_ms(self) -> float:
         """The reference's milliseconds when the device was calibrated."""
-        return self.calibration.unit_ms
+        return self.calibration.reference_ms
 
     def to_dict(self) -> dict[str, Any]:
-        """The form that `read_setup` reads."""
+        """The form that `read_latency_setup` reads."""
         networks = {name: network.to_dict() for name, network in self.panel.networks.items()}
         return {
             "backend": self.backend,
             "device": asdict(self.device),
-            "panel": {"unit": self.panel.unit, "networks": networks},
+            "panel": {"reference": self.panel.reference, "networks": networks},
             "calibration": asdict(self.calibration),
         }
 
 
-def read_setup(entry: Entry) -> LatencySetup:
+def read_latency_setup(entry: YamlNode) -> LatencySetup:
     """A setup from a part of a parsed file.
 
     Raises:
         FileFormatError: names file, line and key.
     """
-    given = entry.mapping(tuple(field.name for field in fields(LatencySetup)))
-    panel = _read_panel(given["panel"])
-    calibration = read_flat(Calibration, given["calibration"])
+    entries = entry.mapping(tuple(field.name for field in fields(LatencySetup)))
+    panel = _read_reference_panel(entries["panel"])
+    calibration = read_dataclass(Calibration, entries["calibration"])
     if set(calibration.ratios) != set(panel.networks):
         names = f"{', '.join(panel.networks)}, got {', '.join(calibration.ratios)}"
-        raise given["calibration"].error(f"ratios must be those of the panel's networks {names}")
+        raise entries["calibration"].error(f"ratios must be those of the panel's networks {names}")
     return LatencySetup(
-        backend=given["backend"].text(),
-        device=read_flat(Device, given["device"]),
+        backend=entries["backend"].text(),
+        device=read_dataclass(Device, entries["device"]),
         panel=panel,
         calibration=calibration,
     )
 
 
-def _read_panel(entry: Entry) -> Panel:
-    given = entry.mapping(("unit", "networks"))
-    networks = given["networks"].mapping((), _names(given["networks"]))
-    with entry.placed():
-        return Panel(given["unit"].text(), {name: read_architecture(each) for name, each in networks.items()})
+def _read_reference_panel(entry: YamlNode) -> ReferencePanel:
+    entries = entry.mapping(("reference", "networks"))
+    networks = entries["networks"].mapping((), _names(entries["networks"]))
+    with entry.error_context():
+        return ReferencePanel(
+            entries["reference"].text(), {name: read_architecture(each) for name, each in networks.items()}
+        )
 
 
-def _names(entry: Entry) -> Mapping[str, Any]:
+def _names(entry: YamlNode) -> Mapping[str, Any]:
     return entry.value if isinstance(entry.value, dict) else {}

@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Recheck:
+class VerifiedLatency:
     """One network in two fresh processes.
 
     Attributes:
@@ -26,7 +26,7 @@ class Recheck:
     ratio_upper: float
 
 
-def recheck(pairs: Mapping[str, tuple[Latency, Latency]]) -> dict[str, Recheck]:
+def verify_latencies(pairs: Mapping[str, tuple[Latency, Latency]]) -> dict[str, VerifiedLatency]:
     """The means and their bounds, by key; a network that failed in a process is left out.
 
     The difference of the two processes is taken to have the same relative spread for all networks,
@@ -34,28 +34,30 @@ def recheck(pairs: Mapping[str, tuple[Latency, Latency]]) -> dict[str, Recheck]:
     """
     from scipy.stats import t
 
-    known = {key: pair for key, pair in pairs.items() if all(each.status != "failed" for each in pair)}
-    if not known:
+    succeeded = {key: pair for key, pair in pairs.items() if all(each.status != "failed" for each in pair)}
+    if not succeeded:
         return {}
-    gaps = [math.log(first.ratio / second.ratio) for first, second in known.values()]
-    deviation = math.sqrt(sum(gap**2 for gap in gaps) / 2 / len(gaps)) / math.sqrt(2)
-    both = math.exp(t.ppf((1 + CONFIDENCE) / 2, len(gaps)) * deviation)
-    upper = math.exp(t.ppf(CONFIDENCE, len(gaps)) * deviation)
-    return {key: _mean(pair, both, upper) for key, pair in known.items()}
+    log_ratios = [math.log(first.ratio / second.ratio) for first, second in succeeded.values()]
+    std_of_mean = math.sqrt(sum(log_ratio**2 for log_ratio in log_ratios) / 2 / len(log_ratios)) / math.sqrt(
+        2
+    )
+    two_sided_factor = math.exp(t.ppf((1 + CONFIDENCE) / 2, len(log_ratios)) * std_of_mean)
+    one_sided_factor = math.exp(t.ppf(CONFIDENCE, len(log_ratios)) * std_of_mean)
+    return {key: _mean(pair, two_sided_factor, one_sided_factor) for key, pair in succeeded.items()}
 
 
-def _mean(pair: Sequence[Latency], both: float, upper: float) -> Recheck:
+def _mean(pair: Sequence[Latency], two_sided_factor: float, one_sided_factor: float) -> VerifiedLatency:
     first, second = pair
     ratio = math.sqrt(first.ratio * second.ratio)
     latency = replace(
         first,
         ratio=ratio,
-        ratio_low=ratio / both,
-        ratio_high=ratio * both,
+        ratio_low=ratio / two_sided_factor,
+        ratio_high=ratio * two_sided_factor,
         latency_ms=first.latency_ms * ratio / first.ratio,
         status="noisy" if "noisy" in (first.status, second.status) else "ok",
         pairs=first.pairs + second.pairs,
         seconds=first.seconds + second.seconds,
         load=max(first.load, second.load),
     )
-    return Recheck(latency, ratio * upper)
+    return VerifiedLatency(latency, ratio * one_sided_factor)

@@ -13,17 +13,17 @@ from typing import Literal
 
 from ...search_space import Architecture, Block, NoFeasibleNetworkError
 from ...search_space.architecture import make_divisible
-from ...search_space.space import SQUEEZES
+from ...search_space.space import SQUEEZE_RULES
 
-STEP = 8
-CostOf = Callable[[Architecture], float]
-_FACTORS = 1000
-_LEAST_SHARE = 0.3
-_SQUEEZES: Mapping[str, Callable[[int, int], int]] = SQUEEZES
+CHANNEL_DIVISOR = 8
+CostFunction = Callable[[Architecture], float]
+_N_MULTIPLIERS = 1000
+_MIN_WIDTH_FRACTION = 0.3
+_SQUEEZES: Mapping[str, Callable[[int, int], int]] = SQUEEZE_RULES
 
 
 @dataclass(frozen=True)
-class Place:
+class ChannelGroup:
     """Channels that are cut together.
 
     Attributes:
@@ -45,75 +45,75 @@ class Place:
         return f"output of the stem{f' to block {self.last}' if self.last else ''}"
 
 
-def chains(architecture: Architecture) -> list[Place]:
+def residual_groups(architecture: Architecture) -> list[ChannelGroup]:
     """The outputs of stem and blocks, those that a residual adds to each other in one place."""
-    found = [Place("chain")]
-    for number, (given, block) in enumerate(architecture.blocks_with_inputs(), start=1):
-        if block.stride == 1 and block.out == given:
-            found[-1] = replace(found[-1], last=number)
+    groups = [ChannelGroup("chain")]
+    for number, (channels_in, block) in enumerate(architecture.blocks_with_in_channels(), start=1):
+        if block.stride == 1 and block.out == channels_in:
+            groups[-1] = replace(groups[-1], last=number)
         else:
-            found.append(Place("chain", number, number))
-    return found
+            groups.append(ChannelGroup("chain", number, number))
+    return groups
 
 
-def places(architecture: Architecture) -> list[Place]:
+def channel_groups(architecture: Architecture) -> list[ChannelGroup]:
     """All that can be cut, in the order of the network, the head last."""
     expansions = [
-        Place("expansion", number)
-        for number, (given, block) in enumerate(architecture.blocks_with_inputs(), start=1)
-        if block.expanded != given
+        ChannelGroup("expansion", number)
+        for number, (channels_in, block) in enumerate(architecture.blocks_with_in_channels(), start=1)
+        if block.expanded != channels_in
     ]
-    head = [Place("features"), *([Place("hidden")] if architecture.head.hidden else [])]
-    return [*sorted([*chains(architecture), *expansions], key=lambda place: place.first), *head]
+    head = [ChannelGroup("features"), *([ChannelGroup("hidden")] if architecture.head.hidden else [])]
+    return [*sorted([*residual_groups(architecture), *expansions], key=lambda group: group.first), *head]
 
 
-def width_at(architecture: Architecture, place: Place) -> int:
+def group_width(architecture: Architecture, group: ChannelGroup) -> int:
     """Channels at a place."""
-    match place.kind:
+    match group.kind:
         case "chain":
-            return architecture.blocks[place.first - 1].out if place.first else architecture.stem.out
+            return architecture.blocks[group.first - 1].out if group.first else architecture.stem.out
         case "expansion":
-            return architecture.blocks[place.first - 1].expanded
+            return architecture.blocks[group.first - 1].expanded
         case "features":
             return architecture.head.features
         case "hidden":
             return architecture.head.hidden
 
 
-def with_widths(architecture: Architecture, widths: Mapping[Place, int]) -> Architecture:
+def with_widths(architecture: Architecture, widths: Mapping[ChannelGroup, int]) -> Architecture:
     """The network with other widths at some places; squeeze-and-excitation follows by its rule."""
-    outs = [architecture.stem.out, *(block.out for block in architecture.blocks)]
-    for place, width in widths.items():
-        if place.kind == "chain":
-            outs[place.first : place.last + 1] = [width] * (place.last + 1 - place.first)
+    channels_out = [architecture.stem.out, *(block.out for block in architecture.blocks)]
+    for group, width in widths.items():
+        if group.kind == "chain":
+            channels_out[group.first : group.last + 1] = [width] * (group.last + 1 - group.first)
     blocks = []
-    for number, (given, block) in enumerate(architecture.blocks_with_inputs(), start=1):
-        now_given = outs[number - 1]
-        expanded = widths.get(Place("expansion", number), block.expanded)
-        if block.expanded == given:
-            expanded = now_given
-        squeeze = _squeeze(block, given, now_given, expanded)
-        blocks.append(replace(block, expanded=expanded, out=outs[number], squeeze=squeeze))
+    for number, (channels_in, block) in enumerate(architecture.blocks_with_in_channels(), start=1):
+        new_channels_in = channels_out[number - 1]
+        expanded = widths.get(ChannelGroup("expansion", number), block.expanded)
+        if block.expanded == channels_in:
+            expanded = new_channels_in
+        squeeze = _squeeze(block, channels_in, new_channels_in, expanded)
+        blocks.append(replace(block, expanded=expanded, out=channels_out[number], squeeze=squeeze))
     head = architecture.head
     features, hidden = (
-        widths.get(Place("features"), head.features),
-        widths.get(Place("hidden"), head.hidden),
+        widths.get(ChannelGroup("features"), head.features),
+        widths.get(ChannelGroup("hidden"), head.hidden),
     )
     return replace(
         architecture,
-        stem=replace(architecture.stem, out=outs[0]),
+        stem=replace(architecture.stem, out=channels_out[0]),
         blocks=tuple(blocks),
         head=replace(head, features=features, hidden=hidden),
     )
 
 
-def _squeeze(block: Block, given: int, now_given: int, expanded: int) -> int:
+def _squeeze(block: Block, channels_in: int, new_channels_in: int, expanded: int) -> int:
     """The squeeze width by the rule that the block follows, else in its ratio to the expansion."""
     if not block.squeeze:
         return 0
     for rule in _SQUEEZES.values():
-        if rule(given, block.expanded) == block.squeeze:
-            return rule(now_given, expanded)
+        if rule(channels_in, block.expanded) == block.squeeze:
+            return rule(new_channels_in, expanded)
     return max(1, round(block.squeeze * expanded / block.expanded))
 
 
@@ -124,21 +124,21 @@ def same_structure(one: Architecture, other: Architecture) -> bool:
 
 def _structure(architecture: Architecture) -> list[tuple[bool, bool]]:
     return [
-        (block.expanded != given, block.stride == 1 and block.out == given)
-        for given, block in architecture.blocks_with_inputs()
+        (block.expanded != channels_in, block.stride == 1 and block.out == channels_in)
+        for channels_in, block in architecture.blocks_with_in_channels()
     ]
 
 
-def narrowings(architecture: Architecture, place: Place) -> Iterator[Architecture]:
+def narrower_networks(architecture: Architecture, group: ChannelGroup) -> Iterator[Architecture]:
     """The networks with fewer channels at one place, a multiple of 8 of them, the widest first."""
-    for width in _smaller(width_at(architecture, place)):
-        narrower = with_widths(architecture, {place: width})
+    for width in _smaller_widths(group_width(architecture, group)):
+        narrower = with_widths(architecture, {group: width})
         if same_structure(architecture, narrower):
             yield narrower
 
 
-def _smaller(width: int) -> range:
-    return range((width - 1) // STEP * STEP, 0, -STEP)
+def _smaller_widths(width: int) -> range:
+    return range((width - 1) // CHANNEL_DIVISOR * CHANNEL_DIVISOR, 0, -CHANNEL_DIVISOR)
 
 
 def narrowest(architecture: Architecture) -> Architecture:
@@ -146,25 +146,30 @@ def narrowest(architecture: Architecture) -> Architecture:
     before = None
     while architecture != before:
         before = architecture
-        for place in places(architecture):
-            *_, architecture = architecture, *narrowings(architecture, place)
+        for group in channel_groups(architecture):
+            *_, architecture = architecture, *narrower_networks(architecture, group)
     return architecture
 
 
-def random_narrowing(architecture: Architecture, rng: random.Random) -> Architecture:
+def sample_narrower_network(architecture: Architecture, rng: random.Random) -> Architecture:
     """A network with fewer channels at some places; some such networks keep nearly all, others a third."""
-    share = rng.uniform(_LEAST_SHARE, 1)
-    drawn = places(architecture)
-    rng.shuffle(drawn)
-    for place in drawn:
-        now = width_at(architecture, place)
-        width = rng.choice([now, *(each for each in _smaller(now) if each >= share * now)])
-        narrower = with_widths(architecture, {place: width})
+    keep_fraction = rng.uniform(_MIN_WIDTH_FRACTION, 1)
+    shuffled = channel_groups(architecture)
+    rng.shuffle(shuffled)
+    for group in shuffled:
+        current_width = group_width(architecture, group)
+        width = rng.choice(
+            [
+                current_width,
+                *(each for each in _smaller_widths(current_width) if each >= keep_fraction * current_width),
+            ]
+        )
+        narrower = with_widths(architecture, {group: width})
         architecture = narrower if same_structure(architecture, narrower) else architecture
     return architecture
 
 
-def scaled(architecture: Architecture, factor: float) -> Architecture:
+def scale_width(architecture: Architecture, factor: float) -> Architecture:
     """All widths times a factor, rounded as in the papers of this family, at least 8.
 
     Two widths may come to agree, and with them a residual may come or an expansion go, as in theirs.
@@ -172,13 +177,13 @@ def scaled(architecture: Architecture, factor: float) -> Architecture:
     return with_widths(
         architecture,
         {
-            place: make_divisible(width_at(architecture, place) * factor, STEP)
-            for place in places(architecture)
+            group: make_divisible(group_width(architecture, group) * factor, CHANNEL_DIVISOR)
+            for group in channel_groups(architecture)
         },
     )
 
 
-def scaled_to(architecture: Architecture, cost_of: CostOf, limit: float) -> Architecture:
+def scale_width_to_limit(architecture: Architecture, cost_of: CostFunction, limit: float) -> Architecture:
     """The network that one width multiplier for all places makes: the widest within a limit.
 
     What is cut place by place must beat this. Costs are taken to rise with the multiplier, and are asked
@@ -187,14 +192,16 @@ def scaled_to(architecture: Architecture, cost_of: CostOf, limit: float) -> Arch
     Raises:
         NoFeasibleNetworkError: 8 channels everywhere still cost more.
     """
-    factors = (number / _FACTORS for number in range(1, _FACTORS + 1))
+    factors = (number / _N_MULTIPLIERS for number in range(1, _N_MULTIPLIERS + 1))
     # At factor 1 too the widths are rounded, which the network itself need not be.
-    candidates = list(dict.fromkeys([*(scaled(architecture, factor) for factor in factors), architecture]))
-    fitting = bisect_right(candidates, limit, key=cost_of)
-    if not fitting:
+    candidates = list(
+        dict.fromkeys([*(scale_width(architecture, factor) for factor in factors), architecture])
+    )
+    n_feasible = bisect_right(candidates, limit, key=cost_of)
+    if not n_feasible:
         least = f"{cost_of(candidates[0]):.4g}"
         raise NoFeasibleNetworkError(
             f"no width multiplier brings network {architecture.key} under {limit:.4g}: 8 channels "
             f"everywhere cost {least}; raise the limit"
         )
-    return candidates[fitting - 1]
+    return candidates[n_feasible - 1]

@@ -20,39 +20,39 @@ from torch import Generator
 from ...search_space import Architecture, NoFeasibleNetworkError
 from ...search_space.network import Network
 from ..data.dataset import Data
-from ..training.accuracy import Epoch, wilson_margin
+from ..training.accuracy import Epoch, wilson_half_width
 from ..training.recipe import Recipe
 from ..training.train import train
-from ..training.trainer import TrainingFailedError
-from .channel_groups import CostOf, narrowest, narrowings, places, width_at
-from .channel_selection import inherited
+from ..training.trainer import NonFiniteLossError
+from .channel_groups import CostFunction, channel_groups, group_width, narrower_networks, narrowest
+from .channel_selection import inherit_weights
 
-STEP_SHARE = 0.025
+STEP_FRACTION = 0.025
 TUNE_IMAGES = 2000
-TUNE_RATE = 0.1
-_NORM_IMAGES = 2048
+TUNE_LEARNING_RATE_FACTOR = 0.1
+_BN_RECALIBRATION_IMAGES = 2048
 
 
 @dataclass(frozen=True)
-class Goal:
+class ResourceBudget:
     """What a network must be brought to.
 
     Attributes:
         cost_of: milliseconds, MACs or the like in closed form; asked for thousands of networks.
         limit: in the same unit.
-        least_saving: of a step, in the same unit; the last one saves what is left.
+        min_reduction: of a step, in the same unit; the last one saves what is left.
         measure: what a network that was kept really costs, where that can be told; the costs of its
             cuts are then taken from `cost_of` in proportion.
-        words: a cost with its unit, for messages.
+        format_cost: a cost with its unit, for messages.
     """
 
-    cost_of: CostOf
+    cost_of: CostFunction
     limit: float
-    least_saving: float
-    measure: CostOf | None = None
-    words: Callable[[float], str] = "{:.4g}".format
+    min_reduction: float
+    measure: CostFunction | None = None
+    format_cost: Callable[[float], str] = "{:.4g}".format
 
-    def real_cost(self, architecture: Architecture) -> float:
+    def measured_cost(self, architecture: Architecture) -> float:
         return (self.measure or self.cost_of)(architecture)
 
 
@@ -61,20 +61,20 @@ class Proposal:
     """A network with one place cut.
 
     Attributes:
-        place: in words, such as `expansion of block 3`.
-        before, after: channels there.
+        group: in words, such as `expansion of block 3`.
+        channels_before, channels_after: channels there.
         cost: as it is estimated.
     """
 
-    place: str
-    before: int
-    after: int
+    group: str
+    channels_before: int
+    channels_after: int
     architecture: Architecture
     cost: float
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class TuningResult:
     """A network after its brief tuning.
 
     Attributes:
@@ -89,7 +89,7 @@ class Judgement:
     curve: tuple[Epoch, ...] = ()
 
 
-ScoreAll = Callable[[int, Network, Sequence[Architecture]], Sequence[Judgement]]
+TuneAll = Callable[[int, Network, Sequence[Architecture]], Sequence[TuningResult]]
 """Tunes and judges narrower forms of a network alike, for the step of that number."""
 
 
@@ -100,27 +100,27 @@ class Step:
     Attributes:
         number: from 1.
         cost: of the network, measured where that can be.
-        uncut: the network before, tuned alike.
-        judged: the network after.
-        tops: top-1 of all that were proposed.
+        unpruned: the network before, tuned alike.
+        pruned: the network after.
+        top1s: top-1 of all that were proposed.
     """
 
     number: int
     proposal: Proposal
     cost: float
-    uncut: Judgement
-    judged: Judgement
-    tops: tuple[float, ...]
+    unpruned: TuningResult
+    pruned: TuningResult
+    top1s: tuple[float, ...]
     network: Network
 
-    def level(self, images: int) -> int:
+    def n_indistinguishable(self, images: int) -> int:
         """How many other proposals so many images do not tell from this one by top-1 (95%)."""
-        margin = wilson_margin(self.judged.top1, images)
-        return sum(abs(top1 - self.judged.top1) <= margin for top1 in self.tops) - 1
+        margin = wilson_half_width(self.pruned.top1, images)
+        return sum(abs(top1 - self.pruned.top1) <= margin for top1 in self.top1s) - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Adaptation:
+class NetAdaptResult:
     """What came out: the network after the last tuning, not yet trained to the end."""
 
     start: Architecture
@@ -144,104 +144,110 @@ class Tuner:
     recipe: Recipe
     seed: int = 0
     images: int = TUNE_IMAGES
-    rate: float = TUNE_RATE
+    learning_rate_factor: float = TUNE_LEARNING_RATE_FACTOR
     device: str = "cpu"
 
     def __call__(
         self, number: int, network: Network, architectures: Sequence[Architecture]
-    ) -> list[Judgement]:
-        return [self.judge(number, network, each) for each in architectures]
+    ) -> list[TuningResult]:
+        return [self.tune(number, network, each) for each in architectures]
 
-    def judge(self, number: int, network: Network, architecture: Architecture) -> Judgement:
+    def tune(self, number: int, network: Network, architecture: Architecture) -> TuningResult:
         """One of them, in the step of this number."""
-        narrow = inherited(network, architecture)
+        network_copy = inherit_weights(network, architecture)
         try:
             found = train(
-                narrow, self.drawn(number), self.tuning, seed=self.seed + number, device=self.device
+                network_copy,
+                self.training_subset(number),
+                self.tuning_recipe,
+                seed=self.seed + number,
+                device=self.device,
             )
-        except TrainingFailedError:
-            return Judgement(0.0, math.inf, lambda: narrow, (Epoch(math.inf, math.inf, 0.0),))
+        except NonFiniteLossError:
+            return TuningResult(0.0, math.inf, lambda: network_copy, (Epoch(math.inf, math.inf, 0.0),))
         last = replace(found.curve[-1], validation_loss=found.loss, validation_top1=found.top1)
-        return Judgement(found.top1, found.loss, lambda: narrow, (*found.curve[:-1], last))
+        return TuningResult(found.top1, found.loss, lambda: network_copy, (*found.curve[:-1], last))
 
-    def drawn(self, number: int) -> Data:
+    def training_subset(self, number: int) -> Data:
         """The data with the training images of a step alone."""
         count = self.data.count("train")
         if count <= self.images:
             return self.data
         order = torch.randperm(count, generator=Generator().manual_seed(self.seed + number))
-        return self.data.keep("train", order[: self.images].sort().values)
+        return self.data.subset("train", order[: self.images].sort().values)
 
     @property
-    def tuning(self) -> Recipe:
+    def tuning_recipe(self) -> Recipe:
         """An average of weights would hardly leave those it began from, so there is none."""
         return replace(
             self.recipe,
             epochs=max(1, round(self.images / self.data.count("train"))),
-            learning_rate=self.rate * self.recipe.learning_rate,
+            learning_rate=self.learning_rate_factor * self.recipe.learning_rate,
             ema=0.0,
             freeze="none",
-            norm_images=self.recipe.norm_images or _NORM_IMAGES,
+            bn_recalibration_images=self.recipe.bn_recalibration_images or _BN_RECALIBRATION_IMAGES,
         )
 
 
-def adapt(
+def run_netadapt(
     network: Network,
     data: Data,
     recipe: Recipe,
-    goal: Goal,
+    budget: ResourceBudget,
     *,
     seed: int = 0,
-    tune_images: int = TUNE_IMAGES,
+    finetune_images: int = TUNE_IMAGES,
     device: str = "cpu",
-    score_all: ScoreAll | None = None,
+    tune_all: TuneAll | None = None,
     on_step: Callable[[Step], None] | None = None,
-) -> Adaptation:
+) -> NetAdaptResult:
     """Cut a trained network until it keeps the limit; the same seed gives the same network.
 
     Args:
         recipe: by which the network was trained; cuts are tuned by it.
-        score_all: tunes and judges instead of a `Tuner`, such as in several processes.
+        tune_all: tunes and judges instead of a `Tuner`, such as in several processes.
     Raises:
         NoFeasibleNetworkError: no network that can be cut out keeps the limit; names the least cost.
-        TrainingFailedError: the loss of all cuts is no longer a number.
+        NonFiniteLossError: the loss of all cuts is no longer a number.
     """
-    require_reachable(network.architecture, goal)
-    tuner = Tuner(data, recipe, seed, tune_images, device=device)
+    require_reachable(network.architecture, budget)
+    tuner = Tuner(data, recipe, seed, finetune_images, device=device)
     found: list[Step] = []
-    for step in steps(network, goal, score_all or tuner):
+    for step in steps(network, budget, tune_all or tuner):
         found.append(step)
         if on_step is not None:
             on_step(step)
     start = network.architecture
-    return Adaptation(start, goal.real_cost(start), tuple(found), found[-1].network if found else network)
+    return NetAdaptResult(
+        start, budget.measured_cost(start), tuple(found), found[-1].network if found else network
+    )
 
 
-def steps(network: Network, goal: Goal, score_all: ScoreAll, *, done: int = 0) -> Iterator[Step]:
+def steps(network: Network, budget: ResourceBudget, tune_all: TuneAll, *, done: int = 0) -> Iterator[Step]:
     """One cut after another, until the limit is kept.
 
     Args:
         done: steps that led to this network.
     Raises:
         NoFeasibleNetworkError: nothing is left to cut; names what was reached.
-        TrainingFailedError: the loss of all cuts is no longer a number.
+        NonFiniteLossError: the loss of all cuts is no longer a number.
     """
-    cost, number = goal.real_cost(network.architecture), done
-    while cost > goal.limit:
+    cost, number = budget.measured_cost(network.architecture), done
+    while cost > budget.limit:
         number += 1
-        proposals = propose(network.architecture, goal, cost)
+        proposals = generate_proposals(network.architecture, budget, cost)
         if not proposals:
-            raise NoFeasibleNetworkError(_too_low(network.architecture, goal, cost))
-        tried = [network.architecture, *(each.architecture for each in proposals)]
-        uncut, *judged = score_all(number, network, tried)
-        chosen = choose(proposals, judged, uncut, cost)
-        network = judged[chosen].network()
-        cost = goal.real_cost(network.architecture)
-        tops = tuple(each.top1 for each in judged)
-        yield Step(number, proposals[chosen], cost, uncut, judged[chosen], tops, network)
+            raise NoFeasibleNetworkError(_unreachable_message(network.architecture, budget, cost))
+        candidates = [network.architecture, *(each.architecture for each in proposals)]
+        unpruned, *pruned = tune_all(number, network, candidates)
+        selected = select_proposal(proposals, pruned, unpruned, cost)
+        network = pruned[selected].network()
+        cost = budget.measured_cost(network.architecture)
+        top1s = tuple(each.top1 for each in pruned)
+        yield Step(number, proposals[selected], cost, unpruned, pruned[selected], top1s, network)
 
 
-def propose(architecture: Architecture, goal: Goal, cost: float) -> list[Proposal]:
+def generate_proposals(architecture: Architecture, budget: ResourceBudget, cost: float) -> list[Proposal]:
     """The smallest cut of each place that saves enough, of those places that can.
 
     Where no place alone can save enough, the deepest cut of each.
@@ -249,58 +255,61 @@ def propose(architecture: Architecture, goal: Goal, cost: float) -> list[Proposa
     Args:
         cost: of the network, as it was measured.
     """
-    target = max(goal.limit, cost - goal.least_saving)
-    scale = cost / goal.cost_of(architecture)
-    enough: list[Proposal] = []
+    target = max(budget.limit, cost - budget.min_reduction)
+    scale = cost / budget.cost_of(architecture)
+    sufficient: list[Proposal] = []
     deepest: list[Proposal] = []
-    for place in places(architecture):
+    for group in channel_groups(architecture):
         last: Proposal | None = None
-        for narrower in narrowings(architecture, place):
-            estimate = scale * goal.cost_of(narrower)
-            before, after = width_at(architecture, place), width_at(narrower, place)
-            last = Proposal(str(place), before, after, narrower, estimate)
+        for narrower in narrower_networks(architecture, group):
+            estimate = scale * budget.cost_of(narrower)
+            channels_before, channels_after = group_width(architecture, group), group_width(narrower, group)
+            last = Proposal(str(group), channels_before, channels_after, narrower, estimate)
             if estimate <= target:
-                enough.append(last)
+                sufficient.append(last)
                 break
         if last is not None and last.cost < cost:
             deepest.append(last)
-    return enough or deepest
+    return sufficient or deepest
 
 
-def choose(proposals: Sequence[Proposal], judged: Sequence[Judgement], uncut: Judgement, cost: float) -> int:
+def select_proposal(
+    proposals: Sequence[Proposal], pruned: Sequence[TuningResult], unpruned: TuningResult, cost: float
+) -> int:
     """Which proposal loses least for what it saves; the first of equal ones.
 
     Raises:
-        TrainingFailedError: the loss of the uncut network, or of all proposals, is no number.
+        NonFiniteLossError: the loss of the uncut network, or of all proposals, is no number.
     """
-    if not math.isfinite(uncut.loss) or not any(math.isfinite(each.loss) for each in judged):
-        raise TrainingFailedError("the loss of the cut networks is no longer a number; tune at a lower rate")
-    prices = [
-        price(verdict.loss - uncut.loss, 1 - each.cost / cost)
-        for each, verdict in zip(proposals, judged, strict=True)
+    if not math.isfinite(unpruned.loss) or not any(math.isfinite(each.loss) for each in pruned):
+        raise NonFiniteLossError("the loss of the cut networks is no longer a number; tune at a lower rate")
+    scores = [
+        loss_per_saving(result.loss - unpruned.loss, 1 - each.cost / cost)
+        for each, result in zip(proposals, pruned, strict=True)
     ]
-    return prices.index(min(prices))
+    return scores.index(min(scores))
 
 
-def price(lost: float, saved: float) -> float:
+def loss_per_saving(loss_increase: float, cost_reduction: float) -> float:
     """What a saving costs in accuracy, for ordering: `lost / saved`.
 
     A cut that loses nothing goes before all others, and the more so the more it gains and saves.
     """
-    return lost / saved if lost > 0 else lost * saved
+    return loss_increase / cost_reduction if loss_increase > 0 else loss_increase * cost_reduction
 
 
-def require_reachable(architecture: Architecture, goal: Goal) -> None:
+def require_reachable(architecture: Architecture, budget: ResourceBudget) -> None:
     """Raise `NoFeasibleNetworkError` where a network cannot be cut down to the limit; names the least."""
     least = narrowest(architecture)
-    scale = goal.real_cost(architecture) / goal.cost_of(architecture)
-    cost = scale * goal.cost_of(least)
-    if cost > goal.limit:
-        raise NoFeasibleNetworkError(_too_low(architecture, goal, cost))
+    scale = budget.measured_cost(architecture) / budget.cost_of(architecture)
+    cost = scale * budget.cost_of(least)
+    if cost > budget.limit:
+        raise NoFeasibleNetworkError(_unreachable_message(architecture, budget, cost))
 
 
-def _too_low(architecture: Architecture, goal: Goal, least: float) -> str:
+def _unreachable_message(architecture: Architecture, budget: ResourceBudget, least: float) -> str:
     return (
-        f"network {architecture.key} cannot be cut down to {goal.words(goal.limit)}: the least that can be "
-        f"reached is {goal.words(least)}; raise the limit, or begin from a smaller network"
+        f"network {architecture.key} cannot be cut down to {budget.format_cost(budget.limit)}: "
+        f"the least that can be reached is {budget.format_cost(least)}; "
+        "raise the limit, or begin from a smaller network"
     )

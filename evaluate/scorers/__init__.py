@@ -39,19 +39,19 @@ class Scorer(Protocol):
 
     @property
     def name(self) -> str:
-        """As `scorer` takes it: `train`, `supernet:FILE`."""
+        """As `evaluator` takes it: `train`, `supernet:FILE`."""
 
     def score(self, architecture: Architecture, seed: int) -> Score:
         """Judge one network; the same seed gives the same value on one machine.
 
         Raises:
             ScorerError: this scorer cannot judge this network; says why.
-            TrainingFailedError: the loss is no longer a number.
+            NonFiniteLossError: the loss is no longer a number.
         """
 
 
 @dataclass(frozen=True)
-class Means:
+class EvaluationContext:
     """What scorers judge by.
 
     Attributes:
@@ -75,8 +75,8 @@ _MODULES = {
     **dict.fromkeys(ZERO_COST, "zero_cost"),
     **dict.fromkeys(COSTS, "cost"),
 }
-_WITH_FILE = ("supernet", "inherit", "table")
-SCORER_NAMES = tuple(f"{name}:FILE" if name in _WITH_FILE else name for name in _MODULES)
+_NEEDS_FILE = ("supernet", "inherit", "table")
+SCORER_NAMES = tuple(f"{name}:FILE" if name in _NEEDS_FILE else name for name in _MODULES)
 
 
 def scorer_kind(name: str) -> str:
@@ -86,18 +86,18 @@ def scorer_kind(name: str) -> str:
         UnknownNameError: no such scorer, or its file is left out.
     """
     kind, _, file = name.partition(":")
-    whole = bool(file) if kind in _WITH_FILE else name == kind
-    if kind not in _MODULES or not whole:
-        raise UnknownNameError("scorer", name, SCORER_NAMES)
+    complete = bool(file) if kind in _NEEDS_FILE else name == kind
+    if kind not in _MODULES or not complete:
+        raise UnknownNameError("evaluator", name, SCORER_NAMES)
     return kind
 
 
-def seed_matters(name: str) -> bool:
+def depends_on_seed(name: str) -> bool:
     """Whether a network judged again with another seed may get another score."""
     return scorer_kind(name) not in ("supernet", "table", *COSTS)
 
 
-def scorer(name: str, means: Means) -> Scorer:
+def evaluator(name: str, context: EvaluationContext) -> Scorer:
     """A scorer by its name, such as `train`, `naswot` or `supernet:FILE`.
 
     Raises:
@@ -105,5 +105,5 @@ def scorer(name: str, means: Means) -> Scorer:
         BneckError: its file is missing, damaged, or of another space or other data.
     """
     kind = scorer_kind(name)
-    make: Callable[[str, Means], Scorer] = import_module(f".{_MODULES[kind]}", __package__).make
-    return make(name, means)
+    make: Callable[[str, EvaluationContext], Scorer] = import_module(f".{_MODULES[kind]}", __package__).make
+    return make(name, context)

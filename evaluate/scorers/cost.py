@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from ...search_space import Architecture, cost
-from . import Means, Score
+from . import EvaluationContext, Score
 
 
 @dataclass(frozen=True)
@@ -19,5 +19,5 @@ class CostScorer:
         return Score(value, time.process_time() - start)
 
 
-def make(name: str, means: Means) -> CostScorer:
+def make(name: str, context: EvaluationContext) -> CostScorer:
     return CostScorer(name)

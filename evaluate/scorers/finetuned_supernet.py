@@ -4,14 +4,14 @@ from ...search_space.network import Network
 from ..data.dataset import Data
 from ..training.accuracy import Accuracy
 from ..training.train import train
-from . import Means
-from .supernet import SupernetScorer, open_all
+from . import EvaluationContext
+from .supernet import SupernetScorer, load_supernets
 
 
-def trained_on(network: Network, data: Data, means: Means, seed: int) -> Accuracy:
+def finetune(network: Network, data: Data, context: EvaluationContext, seed: int) -> Accuracy:
     """All weights learn by the recipe, for its epochs."""
-    return train(network, data, means.recipe, seed=seed, device=means.device)
+    return train(network, data, context.recipe, seed=seed, device=context.device)
 
 
-def make(name: str, means: Means) -> SupernetScorer:
-    return SupernetScorer(name, means, open_all(name, means), trained_on)
+def make(name: str, context: EvaluationContext) -> SupernetScorer:
+    return SupernetScorer(name, context, load_supernets(name, context), finetune)

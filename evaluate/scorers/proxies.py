@@ -29,23 +29,23 @@ def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
     Source: Mellor et al. 2021, arXiv 2006.04647, where all activations are ReLU.
     """
-    twin = _as_in_training(network)
+    model = _training_mode_copy(network)
     units = 0
-    both = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
+    jointly_active = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
 
-    def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def count_active(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal units
         active = (inputs[0] > 0).flatten(1).float()
         units += active.shape[1]
-        both.add_(active @ active.T)
+        jointly_active.add_(active @ active.T)
 
-    for module in twin.modules():
+    for module in model.modules():
         if isinstance(module, _ACTIVATIONS):
-            module.register_forward_pre_hook(look)
+            module.register_forward_pre_hook(count_active)
     with torch.no_grad():
-        twin(images)
-    own = both.diagonal()
-    kernel = units - (own[:, None] + own[None, :] - 2 * both)
+        model(images)
+    active_counts = jointly_active.diagonal()
+    kernel = units - (active_counts[:, None] + active_counts[None, :] - 2 * jointly_active)
     if int(torch.linalg.matrix_rank(kernel, hermitian=True)) < len(images):
         return -math.inf  # where elimination may round to any small number
     return float(torch.linalg.slogdet(kernel).logabsdet)
@@ -60,7 +60,7 @@ def jacob_cov(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     Source: Mellor et al., arXiv 2006.04647v1; the name is of arXiv 2101.08134.
     """
     pixels = images.detach().clone().requires_grad_()
-    (jacobian,) = torch.autograd.grad(_as_in_training(network)(pixels).sum(), pixels)
+    (jacobian,) = torch.autograd.grad(_training_mode_copy(network)(pixels).sum(), pixels)
     correlation = torch.corrcoef(jacobian.flatten(1).double())
     if not bool(correlation.isfinite().all()):
         return math.nan
@@ -73,7 +73,7 @@ def grad_norm(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
     Source: Abdelfattah et al. 2021, arXiv 2101.08134.
     """
-    pairs = _weights_and_gradients(_as_in_training(network), images, labels)
+    pairs = _weights_and_gradients(_training_mode_copy(network), images, labels)
     return sum(float(gradient.norm()) for _, gradient in pairs)
 
 
@@ -82,7 +82,7 @@ def snip(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
     Source: Lee et al. 2019, arXiv 1810.02340; summed over a network in arXiv 2101.08134.
     """
-    pairs = _weights_and_gradients(_as_in_training(network), images, labels)
+    pairs = _weights_and_gradients(_training_mode_copy(network), images, labels)
     return sum(float((weight * gradient).abs().sum()) for weight, gradient in pairs)
 
 
@@ -97,15 +97,15 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:
         images: of which the shape counts alone.
     Source: Tanaka et al. 2020, arXiv 2006.05467; summed over a network in arXiv 2101.08134.
     """
-    twin = deepcopy(network).double().eval()
-    for module in twin.modules():
+    model = deepcopy(network).double().eval()
+    for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.register_forward_hook(lambda _, inputs, output: inputs[0])
     with torch.no_grad():
-        for parameter in twin.parameters():
+        for parameter in model.parameters():
             parameter.abs_()
-    outputs = twin(torch.ones_like(images[:1], dtype=torch.float64))
-    pairs = _with_gradients(twin, outputs.sum())
+    outputs = model(torch.ones_like(images[:1], dtype=torch.float64))
+    pairs = _with_gradients(model, outputs.sum())
     total = sum(float((weight * gradient).sum()) for weight, gradient in pairs)
     return math.log(total) if total > 0 else -math.inf
 
@@ -118,26 +118,26 @@ def zico(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
     Source: Li et al. 2023, arXiv 2301.11300.
     """
-    twin = _as_in_training(network)
+    model = _training_mode_copy(network)
     halves = zip(images.chunk(2), labels.chunk(2), strict=True)
-    gradients = [[each for _, each in _weights_and_gradients(twin, *half)] for half in halves]
+    gradients = [[each for _, each in _weights_and_gradients(model, *half)] for half in halves]
     value = 0.0
     for layer in zip(*gradients, strict=True):
         stacked = torch.stack(layer).double()
-        deviation = stacked.std(0, correction=0)
-        moving = deviation > 0
-        total = float((stacked.abs().mean(0)[moving] / deviation[moving]).sum())
+        std = stacked.std(0, correction=0)
+        varying = std > 0
+        total = float((stacked.abs().mean(0)[varying] / std[varying]).sum())
         value += math.log(total) if total > 0 else 0.0
     return value
 
 
-def _as_in_training(network: nn.Module) -> nn.Module:
+def _training_mode_copy(network: nn.Module) -> nn.Module:
     """A copy that normalises by the batch and drops nothing."""
-    twin = deepcopy(network).eval()
-    for module in twin.modules():
+    model = deepcopy(network).eval()
+    for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.train()
-    return twin
+    return model
 
 
 def _weights_and_gradients(network: nn.Module, images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -145,7 +145,7 @@ def _weights_and_gradients(network: nn.Module, images: Tensor, labels: Tensor) -
     return _with_gradients(network, nn.functional.cross_entropy(network(images), labels))
 
 
-def _with_gradients(network: nn.Module, of: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _with_gradients(network: nn.Module, output: Tensor) -> list[tuple[Tensor, Tensor]]:
     weights = [module.weight for module in network.modules() if isinstance(module, _WEIGHTED)]
-    gradients = torch.autograd.grad(of, weights)
+    gradients = torch.autograd.grad(output, weights)
     return [(weight.detach(), each) for weight, each in zip(weights, gradients, strict=True)]

@@ -14,24 +14,24 @@ from ..data.dataset import Data
 from ..supernet.checkpoint import load_supernet
 from ..supernet.supernet import Supernet
 from ..training.accuracy import Accuracy
-from ..training.evaluation import judge, settle_norms
+from ..training.evaluation import evaluate, recalibrate_batchnorm
 from ..training.recipe import Recipe
-from . import Means, Score
+from . import EvaluationContext, Score
 
-_NORM_IMAGES = Recipe().norm_images
+_BN_RECALIBRATION_IMAGES = Recipe().bn_recalibration_images
 
-Verdict = Callable[[Network, Data, Means, int], Accuracy]
+EvaluateSubnet = Callable[[Network, Data, EvaluationContext, int], Accuracy]
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class LoadedSupernet:
     """A supernet of a file, and the images as it was trained to see them."""
 
     path: Path
     supernet: Supernet
     data: Data
 
-    def extracted(self, architecture: Architecture, device: str) -> Network:
+    def extract_on_device(self, architecture: Architecture, device: str) -> Network:
         """The network with the supernet's weights.
 
         Raises:
@@ -52,63 +52,66 @@ class SupernetScorer:
     and accuracy are the means over them, and the network is the one with the least loss.
 
     Attributes:
-        verdict: makes the network ready, in place, and judges it.
+        evaluate_subnet: makes the network ready, in place, and judges it.
     """
 
     name: str
-    means: Means
-    supernets: tuple[Opened, ...]
-    verdict: Verdict
+    context: EvaluationContext
+    supernets: tuple[LoadedSupernet, ...]
+    evaluate_subnet: EvaluateSubnet
 
     def score(self, architecture: Architecture, seed: int) -> Score:
         start = time.process_time()
-        found: list[tuple[Accuracy, Network]] = []
+        results: list[tuple[Accuracy, Network]] = []
         for each in self.supernets:
-            network = each.extracted(architecture, self.means.device)
-            found.append((self.verdict(network, each.data, self.means, seed), network))
-        best, network = min(found, key=lambda pair: pair[0].loss)
+            network = each.extract_on_device(architecture, self.context.device)
+            results.append((self.evaluate_subnet(network, each.data, self.context, seed), network))
+        best, network = min(results, key=lambda pair: pair[0].loss)
         accuracy = replace(
             best,
-            top1=fmean(accuracy.top1 for accuracy, _ in found),
-            loss=fmean(accuracy.loss for accuracy, _ in found),
-            seconds=sum(accuracy.seconds for accuracy, _ in found),
+            top1=fmean(accuracy.top1 for accuracy, _ in results),
+            loss=fmean(accuracy.loss for accuracy, _ in results),
+            seconds=sum(accuracy.seconds for accuracy, _ in results),
         )
         return Score(-accuracy.loss, time.process_time() - start, accuracy, network)
 
 
-def as_it_is(network: Network, data: Data, means: Means, seed: int) -> Accuracy:
-    """Nothing is learnt; batch normalisation is settled on training images, `norm_images` of the recipe."""
+def evaluate_without_training(
+    network: Network, data: Data, context: EvaluationContext, seed: int
+) -> Accuracy:
+    """Nothing is learnt; batch normalisation is settled on `bn_recalibration_images` of the recipe."""
     start = time.perf_counter()
-    settled_on = means.recipe.norm_images or _NORM_IMAGES  # a supernet's own statistics are right for none
-    recipe = replace(means.recipe, norm_images=settled_on, drop_path=0.0)
-    settle_norms(network, data, recipe, means.device)
-    top1, loss = judge(network, data, "validation", device=means.device)
+    # a supernet's own statistics are right for none
+    bn_images = context.recipe.bn_recalibration_images or _BN_RECALIBRATION_IMAGES
+    recipe = replace(context.recipe, bn_recalibration_images=bn_images, drop_path=0.0)
+    recalibrate_batchnorm(network, data, recipe, context.device)
+    top1, loss = evaluate(network, data, "validation", device=context.device)
     return Accuracy(top1, loss, data.count("validation"), 0, seed, time.perf_counter() - start, ())
 
 
-def open_all(name: str, means: Means) -> tuple[Opened, ...]:
+def load_supernets(name: str, context: EvaluationContext) -> tuple[LoadedSupernet, ...]:
     """The supernets of `supernet:FILE` or `supernet:FILE,FILE`, for the images that are judged by.
 
     Raises:
         RunError: there is no such file, or it is damaged.
         ScorerError: its training was stopped, or it is for other classes or channels.
     """
-    return tuple(_opened(Path(path), means) for path in name.partition(":")[2].split(","))
+    return tuple(_load_finished_supernet(Path(path), context) for path in name.partition(":")[2].split(","))
 
 
-def _opened(path: Path, means: Means) -> Opened:
-    trained = load_supernet(path)
-    if not trained.finished:
+def _load_finished_supernet(path: Path, context: EvaluationContext) -> LoadedSupernet:
+    checkpoint = load_supernet(path)
+    if not checkpoint.finished:
         raise ScorerError(
-            f"{path}: its training was stopped at {trained.share:.0%}; "
+            f"{path}: its training was stopped at {checkpoint.fraction_done:.0%}; "
             f"go on with it: bneck supernet train --out {path} --resume"
         )
     try:
-        data = trained.normalised(means.data)
+        data = checkpoint.normalise_data(context.data)
     except ScorerError as error:
         raise ScorerError(f"{path}: {error}") from None
-    return Opened(path, trained.supernet(), data)
+    return LoadedSupernet(path, checkpoint.supernet(), data)
 
 
-def make(name: str, means: Means) -> SupernetScorer:
-    return SupernetScorer(name, means, open_all(name, means), as_it_is)
+def make(name: str, context: EvaluationContext) -> SupernetScorer:
+    return SupernetScorer(name, context, load_supernets(name, context), evaluate_without_training)

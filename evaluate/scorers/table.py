@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...search_space import Architecture, FileFormatError, ScorerError
-from ...search_space.serialization.yaml_nodes import Entry
+from ...search_space.serialization.yaml_nodes import YamlNode
 from ..training.accuracy import Accuracy
-from . import Means, Score
+from . import EvaluationContext, Score
 
 REQUIRED, OPTIONAL = ("key", "top1"), ("seed", "loss", "seconds")
 
@@ -29,11 +29,11 @@ class TableScorer:
 
     def score(self, architecture: Architecture, seed: int) -> Score:
         start = time.process_time()
-        own = self.rows.get(architecture.key, ())
-        if not own:
+        network_rows = self.rows.get(architecture.key, ())
+        if not network_rows:
             file = self.name.partition(":")[2]
             raise ScorerError(f"{file}: has no row with key {architecture.key}; add it, or train the network")
-        accuracy = own[seed % len(own)]
+        accuracy = network_rows[seed % len(network_rows)]
         return Score(accuracy.top1, time.process_time() - start, accuracy)
 
 
@@ -55,76 +55,76 @@ def read_table(path: Path, images: int) -> dict[str, tuple[Accuracy, ...]]:
         reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
         raise FileFormatError(f"{path}: cannot be read: {reason}") from None
     lines = csv.reader(text.splitlines(), strict=True)
-    found: dict[str, list[Accuracy]] = {}
+    accuracies: dict[str, list[Accuracy]] = {}
     try:
         columns = _columns(next(lines, []), str(path))
         for values in lines:
             if values:
                 row = _row(columns, values, str(path), lines.line_num)
-                key, accuracy = _accuracy(row, images, found)
-                found.setdefault(key, []).append(accuracy)
+                key, accuracy = _accuracy(row, images, accuracies)
+                accuracies.setdefault(key, []).append(accuracy)
     except csv.Error as error:
         raise FileFormatError(f"{path}:{lines.line_num}: no valid CSV: {error}") from None
-    return {key: tuple(rows) for key, rows in found.items()}
+    return {key: tuple(rows) for key, rows in accuracies.items()}
 
 
-def make(name: str, means: Means) -> TableScorer:
-    return TableScorer(name, read_table(Path(name.partition(":")[2]), means.data.count("validation")))
+def make(name: str, context: EvaluationContext) -> TableScorer:
+    return TableScorer(name, read_table(Path(name.partition(":")[2]), context.data.count("validation")))
 
 
 def _columns(header: list[str], source: str) -> list[str]:
     columns = [column.strip() for column in header]
     for column in (*REQUIRED, *OPTIONAL):
-        place = Entry(None, source, 1, column)
+        column_entry = YamlNode(None, source, 1, column)
         if columns.count(column) > 1:
-            raise place.error("this column is there twice")
+            raise column_entry.error("this column is there twice")
         if column in REQUIRED and column not in columns:
-            raise place.error(f"this column is missing; there are {', '.join(columns) or 'none'}")
+            raise column_entry.error(f"this column is missing; there are {', '.join(columns) or 'none'}")
     return columns
 
 
-def _row(columns: list[str], values: list[str], source: str, line: int) -> dict[str, Entry]:
+def _row(columns: list[str], values: list[str], source: str, line: int) -> dict[str, YamlNode]:
     if len(values) != len(columns):
-        raise Entry(None, source, line, "").error(f"has {len(values)} values for {len(columns)} columns")
+        raise YamlNode(None, source, line, "").error(f"has {len(values)} values for {len(columns)} columns")
     pairs = zip(columns, values, strict=True)
-    return {column: Entry(value.strip(), source, line, column) for column, value in pairs}
+    return {column: YamlNode(value.strip(), source, line, column) for column, value in pairs}
 
 
 def _accuracy(
-    row: Mapping[str, Entry], images: int, before: Mapping[str, list[Accuracy]]
+    row: Mapping[str, YamlNode], images: int, accuracies: Mapping[str, list[Accuracy]]
 ) -> tuple[str, Accuracy]:
     key, top1 = row["key"].text(), _number(row["top1"])
     if not key:
         raise row["key"].error("must be a network's key, got nothing")
     if top1 > 1:
-        raise row["top1"].error(f"must be a share from 0 to 1, got {row['top1'].shown}")
-    seed = _seed(row["seed"]) if "seed" in row else len(before.get(key, ()))
-    if any(seed == other.seed for other in before.get(key, ())):
+        raise row["top1"].error(f"must be a share from 0 to 1, got {row['top1'].value_text}")
+    seed = _seed(row["seed"]) if "seed" in row else len(accuracies.get(key, ()))
+    if any(seed == other.seed for other in accuracies.get(key, ())):
         raise row["seed"].error(f"{seed} is there twice for key {key}")
     return key, Accuracy(
         top1=top1,
         loss=_number(row["loss"]) if "loss" in row else math.nan,
         images=images,
-        seen=0,
+        images_seen=0,
         seed=seed,
         seconds=_number(row["seconds"]) if "seconds" in row else 0.0,
         curve=(),
     )
 
 
-def _number(entry: Entry) -> float:
+def _number(entry: YamlNode) -> float:
     """A finite number of at least 0."""
     try:
         value = float(entry.text())
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise entry.error(f"must be a number of at least 0, got '{entry.shown}'")
+        raise entry.error(f"must be a number of at least 0, got '{entry.value_text}'")
     return value
 
 
-def _seed(entry: Entry) -> int:
+def _seed(entry: YamlNode) -> int:
     try:
         return int(entry.text())
     except ValueError:
-        raise entry.error(f"must be a whole number, got '{entry.shown}'") from None
+        raise entry.error(f"must be a whole number, got '{entry.value_text}'") from None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...search_space import Architecture, ScorerError
 from ..training.train import seeded_network, train
-from . import Means, Score
+from . import EvaluationContext, Score
 
 
 @dataclass(frozen=True)
@@ -16,21 +16,21 @@ class TrainingScorer:
     differ by less chance.
     """
 
-    means: Means
+    context: EvaluationContext
     name: str = "train"
 
     def score(self, architecture: Architecture, seed: int) -> Score:
         start = time.process_time()
-        means = self.means
-        if min(means.recipe.batch_size, means.data.count("train")) < 2:
+        context = self.context
+        if min(context.recipe.batch_size, context.data.count("train")) < 2:
             raise ScorerError(
                 "train needs two images or more in each step, for batch normalisation; "
                 "choose another batch size, or more training images"
             )
         network = seeded_network(architecture, seed)
-        accuracy = train(network, means.data, means.recipe, seed=seed, device=means.device)
+        accuracy = train(network, context.data, context.recipe, seed=seed, device=context.device)
         return Score(accuracy.top1, time.process_time() - start, accuracy, network)
 
 
-def make(name: str, means: Means) -> TrainingScorer:
-    return TrainingScorer(means)
+def make(name: str, context: EvaluationContext) -> TrainingScorer:
+    return TrainingScorer(context)

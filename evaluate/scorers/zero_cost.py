@@ -23,9 +23,9 @@ from torch import Generator, Tensor, nn
 from ...search_space import Architecture, ScorerError
 from ...search_space.architecture import Activation
 from ..training.train import seeded_network
-from . import Means, Score, proxies
+from . import EvaluationContext, Score, proxies
 
-_LEAST_IMAGES = 4
+_MIN_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,21 @@ class Proxy:
     """A zero-cost proxy and how it is asked.
 
     Attributes:
-        of: the network, images and labels.
+        compute: the network, images and labels.
         images: in its batch.
         initialisations: that its value is the mean over.
         caveat: what to bear in mind when networks are compared by it.
-        undefined: activations it has no meaning for.
+        unsupported_activations: activations it has no meaning for.
     """
 
-    of: Callable[[nn.Module, Tensor, Tensor], float]
+    compute: Callable[[nn.Module, Tensor, Tensor], float]
     images: int = 64
     initialisations: int = 1
     caveat: str = ""
-    undefined: tuple[Activation, ...] = ()
+    unsupported_activations: tuple[Activation, ...] = ()
 
 
-_GROWS = "a sum over layers: compares networks of equal depth best"
+_DEPTH_CAVEAT = "a sum over layers: compares networks of equal depth best"
 PROXIES = {
     "naswot": Proxy(
         proxies.naswot,
@@ -60,15 +60,15 @@ PROXIES = {
         caveat="made for ReLU, whose gradient is constant in a region; "
         "with other activations it is that at the image",
     ),
-    "grad_norm": Proxy(proxies.grad_norm, caveat=_GROWS),
-    "snip": Proxy(proxies.snip, caveat=_GROWS),
+    "grad_norm": Proxy(proxies.grad_norm, caveat=_DEPTH_CAVEAT),
+    "snip": Proxy(proxies.snip, caveat=_DEPTH_CAVEAT),
     "synflow": Proxy(
         proxies.synflow,
         caveat="made for ReLU, which is homogeneous; h-swish and SiLU are nearly so for large inputs alone, "
         "and the value grows with depth",
-        undefined=("relu6",),
+        unsupported_activations=("relu6",),
     ),
-    "zico": Proxy(proxies.zico, caveat=_GROWS),
+    "zico": Proxy(proxies.zico, caveat=_DEPTH_CAVEAT),
 }
 
 
@@ -80,7 +80,7 @@ class ZeroCostScorer:
     """
 
     name: str
-    means: Means
+    context: EvaluationContext
 
     @property
     def caveat(self) -> str:
@@ -90,15 +90,16 @@ class ZeroCostScorer:
     def score(self, architecture: Architecture, seed: int) -> Score:
         start = time.process_time()
         proxy = PROXIES[self.name]
-        if unfit := activations(architecture).intersection(proxy.undefined):
+        if unsupported := activations(architecture).intersection(proxy.unsupported_activations):
+            names = ", ".join(sorted(unsupported))
             raise ScorerError(
-                f"{self.name} is undefined for {', '.join(sorted(unfit))}, which network {architecture.key} "
-                "has; choose another scorer, or a space without it"
+                f"{self.name} is undefined for {names}, which network {architecture.key} has; "
+                "choose another scorer, or a space without it"
             )
         images, labels = self._batch(architecture.resolution_px, proxy.images, seed)
-        first = seed * proxy.initialisations
-        seeds = range(first, first + proxy.initialisations)
-        value = fmean(proxy.of(self._network(architecture, each), images, labels) for each in seeds)
+        first_seed = seed * proxy.initialisations
+        seeds = range(first_seed, first_seed + proxy.initialisations)
+        value = fmean(proxy.compute(self._network(architecture, each), images, labels) for each in seeds)
         if not math.isfinite(value):
             raise ScorerError(
                 f"{self.name} of network {architecture.key} is {value} with seed {seed}; "
@@ -108,19 +109,19 @@ class ZeroCostScorer:
 
     def _batch(self, resolution_px: int, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Training images as they are, at random."""
-        data = self.means.data
-        if data.count("train") < _LEAST_IMAGES:
-            have = data.count("train")
+        data = self.context.data
+        if data.count("train") < _MIN_IMAGES:
+            n_train = data.count("train")
             raise ScorerError(
-                f"{self.name} needs at least {_LEAST_IMAGES} training images, {data.name} has {have}"
+                f"{self.name} needs at least {_MIN_IMAGES} training images, {data.name} has {n_train}"
             )
         chosen = torch.randperm(data.count("train"), generator=Generator().manual_seed(seed))[:count]
         # Only these are resized, not the whole split.
-        images, labels = next(iter(data.keep("train", chosen).batches("train", resolution_px, count)))
-        return images.to(self.means.device), labels.to(self.means.device)
+        images, labels = next(iter(data.subset("train", chosen).batches("train", resolution_px, count)))
+        return images.to(self.context.device), labels.to(self.context.device)
 
     def _network(self, architecture: Architecture, seed: int) -> nn.Module:
-        network = seeded_network(architecture, seed).to(self.means.device)
+        network = seeded_network(architecture, seed).to(self.context.device)
         return network.to(memory_format=torch.channels_last)
 
 
@@ -130,5 +131,5 @@ def activations(architecture: Architecture) -> set[Activation]:
     return blocks | {architecture.stem.activation, architecture.head.activation}
 
 
-def make(name: str, means: Means) -> ZeroCostScorer:
-    return ZeroCostScorer(name, means)
+def make(name: str, context: EvaluationContext) -> ZeroCostScorer:
+    return ZeroCostScorer(name, context)

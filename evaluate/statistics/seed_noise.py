@@ -13,97 +13,120 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .reliability import student_t
+from .reliability import student_t_quantile
 
-Table = Mapping[str, Mapping[int, float]]
+SeedTable = Mapping[str, Mapping[int, float]]
 
-LEAST_FREEDOM = 3  # with less, trainings that are equal by luck would pass for no noise
-_CERTAIN = 0.95
+MIN_DEGREES_OF_FREEDOM = 3  # with less, trainings that are equal by luck would pass for no noise
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Noise:
+class SeedNoise:
     """What chance does to one training.
 
     Attributes:
-        deviation: in the unit of the values.
-        freedom: that it was found with.
+        std: in the unit of the values.
+        degrees_of_freedom: that it was found with.
     """
 
-    deviation: float
-    freedom: int
+    std: float
+    degrees_of_freedom: int
 
-    def margin(self, trainings: int) -> float:
+    def ci95_half_width(self, trainings: int) -> float:
         """Half the 95% interval of a mean of so many trainings, by Student's t."""
-        return student_t(self.freedom) * self.deviation / math.sqrt(trainings)
+        return student_t_quantile(self.degrees_of_freedom) * self.std / math.sqrt(trainings)
 
-    def tellable(self, one: int = 1, other: int = 1) -> float:
+    def least_significant_difference(self, one: int = 1, other: int = 1) -> float:
         """How far apart the means of two networks, of so many trainings each, are by chance at most (95%)."""
-        return student_t(self.freedom) * self.deviation * math.sqrt(1 / one + 1 / other)
+        return student_t_quantile(self.degrees_of_freedom) * self.std * math.sqrt(1 / one + 1 / other)
 
 
 @dataclass(frozen=True)
-class _Split:
+class _VarianceDecomposition:
     """The squares within networks, and what the seeds leave of them; each with its freedom.
 
     Attributes:
         effects: by seed, as least squares has them, 0 for the lowest seed.
     """
 
-    within: float
-    within_freedom: int
-    left: float
-    left_freedom: int
+    within_sum_of_squares: float
+    within_degrees_of_freedom: int
+    residual_sum_of_squares: float
+    residual_degrees_of_freedom: int
     effects: Mapping[int, float]
 
     @property
-    def seeds_matter(self) -> bool:
+    def seed_effect_is_significant(self) -> bool:
         """Whether seeds move all networks alike by more than chance lets expect."""
         from scipy.special import fdtri
 
-        seeds_freedom = self.within_freedom - self.left_freedom
-        if self.left_freedom < LEAST_FREEDOM or seeds_freedom < 1:
+        seed_degrees_of_freedom = self.within_degrees_of_freedom - self.residual_degrees_of_freedom
+        if self.residual_degrees_of_freedom < MIN_DEGREES_OF_FREEDOM or seed_degrees_of_freedom < 1:
             return False
-        seeds, left = (self.within - self.left) / seeds_freedom, self.left / self.left_freedom
-        return bool(seeds > fdtri(seeds_freedom, self.left_freedom, _CERTAIN) * left)
+        seeds, residual_sum_of_squares = (
+            (self.within_sum_of_squares - self.residual_sum_of_squares) / seed_degrees_of_freedom,
+            self.residual_sum_of_squares / self.residual_degrees_of_freedom,
+        )
+        return bool(
+            seeds
+            > fdtri(seed_degrees_of_freedom, self.residual_degrees_of_freedom, _CONFIDENCE)
+            * residual_sum_of_squares
+        )
 
 
-def noise_of(table: Table) -> Noise | None:
+def estimate_seed_noise(table: SeedTable) -> SeedNoise | None:
     """The noise of one training; None where no network was trained twice.
 
     Args:
         table: the values of each network by seed, with gaps; all networks have one seed in common, as
             they have in a search.
     """
-    split = _split(table)
-    if split.within_freedom < 1:
+    split = _decompose_variance(table)
+    if split.within_degrees_of_freedom < 1:
         return None
-    if split.seeds_matter:
-        return Noise(math.sqrt(split.left / split.left_freedom), split.left_freedom)
-    return Noise(math.sqrt(split.within / split.within_freedom), split.within_freedom)
+    if split.seed_effect_is_significant:
+        return SeedNoise(
+            math.sqrt(split.residual_sum_of_squares / split.residual_degrees_of_freedom),
+            split.residual_degrees_of_freedom,
+        )
+    return SeedNoise(
+        math.sqrt(split.within_sum_of_squares / split.within_degrees_of_freedom),
+        split.within_degrees_of_freedom,
+    )
 
 
-def seed_effects(table: Table) -> dict[int, float]:
+def seed_effects(table: SeedTable) -> dict[int, float]:
     """What each seed adds to all networks alike, beyond the lowest seed; empty where none is told."""
-    split = _split(table)
-    return dict(split.effects) if split.seeds_matter else {}
+    split = _decompose_variance(table)
+    return dict(split.effects) if split.seed_effect_is_significant else {}
 
 
-def _split(table: Table) -> _Split:
-    again = [row for row in table.values() if len(row) > 1]
-    seeds = sorted({seed for row in again for seed in row})
-    trainings = [(number, seed, value) for number, row in enumerate(again) for seed, value in row.items()]
+def _decompose_variance(table: SeedTable) -> _VarianceDecomposition:
+    replicated = [row for row in table.values() if len(row) > 1]
+    seeds = sorted({seed for row in replicated for seed in row})
+    trainings = [
+        (number, seed, value) for number, row in enumerate(replicated) for seed, value in row.items()
+    ]
     if not trainings:
-        return _Split(0.0, 0, 0.0, 0, {})
-    owner = np.array([number for number, _, _ in trainings])
+        return _VarianceDecomposition(0.0, 0, 0.0, 0, {})
+    network_index = np.array([number for number, _, _ in trainings])
     values = np.array([value for _, _, value in trainings], dtype=np.float64)
     design = np.array([[seed == each for each in seeds] for _, seed, _ in trainings], dtype=np.float64)
-    for number in range(len(again)):  # networks are free: each is seen around its own mean
-        own = owner == number
-        values[own] -= values[own].mean()
-        design[own] -= design[own].mean(0)
+    for number in range(len(replicated)):  # networks are free: each is seen around its own mean
+        mask = network_index == number
+        values[mask] -= values[mask].mean()
+        design[mask] -= design[mask].mean(0)
     effects, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
-    freedom = len(values) - len(again)
-    left = float(((values - design @ effects) ** 2).sum()) if freedom > rank else 0.0
-    beyond_first = dict(zip(seeds, (effects - effects[0]).tolist(), strict=True))
-    return _Split(float((values**2).sum()), freedom, left, freedom - int(rank), beyond_first)
+    degrees_of_freedom = len(values) - len(replicated)
+    residual_sum_of_squares = (
+        float(((values - design @ effects) ** 2).sum()) if degrees_of_freedom > rank else 0.0
+    )
+    relative_to_first = dict(zip(seeds, (effects - effects[0]).tolist(), strict=True))
+    return _VarianceDecomposition(
+        float((values**2).sum()),
+        degrees_of_freedom,
+        residual_sum_of_squares,
+        degrees_of_freedom - int(rank),
+        relative_to_first,
+    )

@@ -11,18 +11,18 @@ from ...search_space import BneckError, RunError, ScorerError, SearchSpace
 from ...search_space.errors import first_line
 from ...search_space.serialization.space import read_space, space_to_dict
 from ...search_space.serialization.yaml_nodes import dump, parse
-from ..data.dataset import Data, as_trained_on
+from ..data.dataset import Data, normalize_as_trained
 from ..training.accuracy import Epoch
 from ..training.recipe import read_recipe, recipe_yaml
-from ..training.safetensors_io import STATE, WEIGHTS, read_tensors, tensors_under, write_tensors
-from .config import SupernetSettings
+from ..training.safetensors_io import STATE, WEIGHTS, read_tensors, select_prefix, write_tensors
+from .config import SupernetConfig
 from .supernet import Supernet
 
 FORMAT = "supernet/1"
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedSupernet:
+class SupernetCheckpoint:
     """A supernet, and where it comes from.
 
     Attributes:
@@ -32,8 +32,8 @@ class TrainedSupernet:
         data: name of the data set.
         pixel_mean, pixel_std: how pixels (0 to 255) are normalised, one number a channel.
         train_images: how many there were to train on.
-        share: of the training that is done, from 0 to 1.
-        seen: training images that were shown, repetitions included.
+        fraction_done: of the training that is done, from 0 to 1.
+        images_seen: training images that were shown, repetitions included.
         seconds: of computing.
         curve: one point an epoch.
         state: of the training, to go on from; empty where it is finished.
@@ -41,22 +41,22 @@ class TrainedSupernet:
 
     space: SearchSpace
     weights: Mapping[str, Tensor]
-    settings: SupernetSettings
+    settings: SupernetConfig
     data: str
     class_names: tuple[str, ...]
     pixel_mean: tuple[float, ...]
     pixel_std: tuple[float, ...]
     train_images: int
-    share: float
+    fraction_done: float
     steps: int
-    seen: int
+    images_seen: int
     seconds: float
     curve: tuple[Epoch, ...]
     state: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
-        return self.share >= 1
+        return self.fraction_done >= 1
 
     def supernet(self) -> Supernet:
         """The supernet with its weights.
@@ -64,56 +64,56 @@ class TrainedSupernet:
         Raises:
             RunError: the weights are of another space.
         """
-        found = Supernet(self.space)
+        supernet = Supernet(self.space)
         try:
-            found.load_state_dict(dict(self.weights))
+            supernet.load_state_dict(dict(self.weights))
         except RuntimeError as error:
             problem = f"the weights are not those of space {self.space.name}"
             raise RunError(f"{problem} ({first_line(error)})") from None
-        return found
+        return supernet
 
-    def normalised(self, data: Data) -> Data:
+    def normalise_data(self, data: Data) -> Data:
         """The data as the supernet was trained to see it.
 
         Raises:
             ScorerError: it has other classes or channels.
         """
-        return as_trained_on(data, self, self.space.image_channels, "supernet", ScorerError)
+        return normalize_as_trained(data, self, self.space.image_channels, "supernet", ScorerError)
 
 
-_PLAIN = (
+_SCALAR_FIELDS = (
     "data",
     "class_names",
     "pixel_mean",
     "pixel_std",
     "train_images",
-    "share",
+    "fraction_done",
     "steps",
-    "seen",
+    "images_seen",
     "seconds",
 )
-_SETTINGS = tuple(each.name for each in fields(SupernetSettings) if each.name != "recipe")
+_CONFIG_FIELDS = tuple(each.name for each in fields(SupernetConfig) if each.name != "recipe")
 
 
-def save_supernet(trained: TrainedSupernet, path: Path) -> None:
+def save_supernet(checkpoint: SupernetCheckpoint, path: Path) -> None:
     """Write the file whole or not at all.
 
     Raises:
         RunError: it cannot be written: no space, no permission.
     """
-    about = {name: getattr(trained, name) for name in _PLAIN}
-    about["settings"] = {name: getattr(trained.settings, name) for name in _SETTINGS}
-    about["curve"] = [asdict(point) for point in trained.curve]
+    info = {name: getattr(checkpoint, name) for name in _SCALAR_FIELDS}
+    info["settings"] = {name: getattr(checkpoint.settings, name) for name in _CONFIG_FIELDS}
+    info["curve"] = [asdict(point) for point in checkpoint.curve]
     metadata = {
         "bneck": FORMAT,
-        "space": dump(space_to_dict(trained.space)),
-        "recipe": recipe_yaml(trained.settings.recipe),
-        "about": json.dumps(about),
+        "space": dump(space_to_dict(checkpoint.space)),
+        "recipe": recipe_yaml(checkpoint.settings.recipe),
+        "info": json.dumps(info),
     }
-    write_tensors(path, trained.weights, trained.state, metadata)
+    write_tensors(path, checkpoint.weights, checkpoint.state, metadata)
 
 
-def load_supernet(path: Path) -> TrainedSupernet:
+def load_supernet(path: Path) -> SupernetCheckpoint:
     """Read a file that `save_supernet` wrote.
 
     Raises:
@@ -124,23 +124,23 @@ def load_supernet(path: Path) -> TrainedSupernet:
         raise RunError(f"{path}: the file with the supernet is missing; make one: bneck supernet train")
     metadata, tensors = read_tensors(path, FORMAT, "supernet")
     try:
-        about = json.loads(metadata["about"])
-        plain = {name: about[name] for name in _PLAIN}
+        info = json.loads(metadata["info"])
+        scalars = {name: info[name] for name in _SCALAR_FIELDS}
         for name in ("class_names", "pixel_mean", "pixel_std"):
-            plain[name] = tuple(plain[name])
+            scalars[name] = tuple(scalars[name])
         recipe = read_recipe(parse(metadata["recipe"], f"{path}: recipe"))
-        found = TrainedSupernet(
+        supernet = SupernetCheckpoint(
             space=read_space(parse(metadata["space"], f"{path}: space")),
-            settings=SupernetSettings(recipe=recipe, **about["settings"]),
-            weights=tensors_under(WEIGHTS, tensors),
-            state=tensors_under(STATE, tensors),
-            curve=tuple(Epoch(**point) for point in about["curve"]),
-            **plain,
+            settings=SupernetConfig(recipe=recipe, **info["settings"]),
+            weights=select_prefix(WEIGHTS, tensors),
+            state=select_prefix(STATE, tensors),
+            curve=tuple(Epoch(**point) for point in info["curve"]),
+            **scalars,
         )
-        found.supernet()
+        supernet.supernet()
     except BneckError as error:
-        words = str(error)
-        raise RunError(words if words.startswith(str(path)) else f"{path}: {words}") from None
+        message = str(error)
+        raise RunError(message if message.startswith(str(path)) else f"{path}: {message}") from None
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: the supernet is damaged ({first_line(error)})") from None
-    return found
+    return supernet

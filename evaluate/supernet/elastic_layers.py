@@ -13,14 +13,14 @@ from ...search_space import Activation, Block
 from ...search_space.architecture import ACTIVATIONS
 from ...search_space.cost import eca_kernel
 from ...search_space.network import activation_layer
-from .max_sizes import BlockSizes
+from .max_sizes import MaxBlockSizes
 
-Tensors = dict[str, Tensor]
+StateDict = dict[str, Tensor]
 
 _ACTIVATE = {name: activation_layer(name) for name in ACTIVATIONS}
 
 
-def activated(x: Tensor, activation: Activation | None) -> Tensor:
+def apply_activation(x: Tensor, activation: Activation | None) -> Tensor:
     """The activation, in place."""
     if activation is None:
         return x
@@ -28,12 +28,12 @@ def activated(x: Tensor, activation: Activation | None) -> Tensor:
     return out
 
 
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+def add_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> StateDict:
     """The same tensors as those of a module inside another one."""
     return {f"{prefix}.{name}": value for name, value in tensors.items()}
 
 
-def _middle(largest: int, kernel: int) -> slice:
+def _centre_slice(largest: int, kernel: int) -> slice:
     edge = (largest - kernel) // 2
     return slice(edge, edge + kernel)
 
@@ -41,45 +41,45 @@ def _middle(largest: int, kernel: int) -> slice:
 class ElasticConvNorm(nn.Module):
     """Convolution and batch normalisation, whose statistics are shared by all networks."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int = 1, groups: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(channels_out)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
 
-    def tensors(self, channels_in: int, channels_out: int, kernel: int = 1) -> Tensors:
-        middle = _middle(self.conv.kernel_size[0], kernel)
-        norm = {name: value[:channels_out] for name, value in self.norm.named_parameters()}
+    def tensors(self, in_channels: int, out_channels: int, kernel: int = 1) -> StateDict:
+        centre = _centre_slice(self.conv.kernel_size[0], kernel)
+        norm = {name: value[:out_channels] for name, value in self.norm.named_parameters()}
         assert self.norm.running_mean is not None and self.norm.running_var is not None
         return {
-            "conv.weight": self.conv.weight[:channels_out, :channels_in, middle, middle],
+            "conv.weight": self.conv.weight[:out_channels, :in_channels, centre, centre],
             "norm.weight": norm["weight"],
             "norm.bias": norm["bias"],
-            "norm.running_mean": self.norm.running_mean[:channels_out],
-            "norm.running_var": self.norm.running_var[:channels_out],
+            "norm.running_mean": self.norm.running_mean[:out_channels],
+            "norm.running_var": self.norm.running_var[:out_channels],
         }
 
     def forward(
         self,
         x: Tensor,
-        channels_out: int,
+        out_channels: int,
         kernel: int = 1,
         stride: int = 1,
         activation: Activation | None = None,
     ) -> Tensor:
-        own = self.tensors(x.shape[1], channels_out, kernel)
-        groups = 1 if self.conv.groups == 1 else channels_out
-        y = functional.conv2d(x, own["conv.weight"], None, stride, kernel // 2, groups=groups)
+        weights = self.tensors(x.shape[1], out_channels, kernel)
+        groups = 1 if self.conv.groups == 1 else out_channels
+        y = functional.conv2d(x, weights["conv.weight"], None, stride, kernel // 2, groups=groups)
         y = functional.batch_norm(
             y,
-            own["norm.running_mean"],
-            own["norm.running_var"],
-            own["norm.weight"],
-            own["norm.bias"],
+            weights["norm.running_mean"],
+            weights["norm.running_var"],
+            weights["norm.weight"],
+            weights["norm.bias"],
             self.training,
             self.norm.momentum or 0.0,
             self.norm.eps,
         )
-        return activated(y, activation)
+        return apply_activation(y, activation)
 
 
 class ElasticSqueezeExcite(nn.Module):
@@ -90,7 +90,7 @@ class ElasticSqueezeExcite(nn.Module):
         self.reduce = nn.Conv2d(channels, squeeze, 1)
         self.restore = nn.Conv2d(squeeze, channels, 1)
 
-    def tensors(self, channels: int, squeeze: int) -> Tensors:
+    def tensors(self, channels: int, squeeze: int) -> StateDict:
         assert self.reduce.bias is not None and self.restore.bias is not None
         return {
             "reduce.weight": self.reduce.weight[:squeeze, :channels],
@@ -100,10 +100,10 @@ class ElasticSqueezeExcite(nn.Module):
         }
 
     def forward(self, x: Tensor, squeeze: int) -> Tensor:
-        own = self.tensors(x.shape[1], squeeze)
+        weights = self.tensors(x.shape[1], squeeze)
         scale = functional.adaptive_avg_pool2d(x, 1)
-        scale = functional.conv2d(scale, own["reduce.weight"], own["reduce.bias"]).relu_()
-        scale = functional.conv2d(scale, own["restore.weight"], own["restore.bias"])
+        scale = functional.conv2d(scale, weights["reduce.weight"], weights["reduce.bias"]).relu_()
+        scale = functional.conv2d(scale, weights["restore.weight"], weights["restore.bias"])
         return x * functional.hardsigmoid(scale)
 
 
@@ -114,9 +114,9 @@ class ElasticChannelAttention(nn.Module):
         super().__init__()
         self.conv = nn.Conv1d(1, 1, kernel, bias=False)
 
-    def tensors(self, channels: int) -> Tensors:
-        middle = _middle(self.conv.kernel_size[0], eca_kernel(channels))
-        return {"conv.weight": self.conv.weight[..., middle]}
+    def tensors(self, channels: int) -> StateDict:
+        centre = _centre_slice(self.conv.kernel_size[0], eca_kernel(channels))
+        return {"conv.weight": self.conv.weight[..., centre]}
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.tensors(x.shape[1])["conv.weight"]
@@ -128,46 +128,48 @@ class ElasticChannelAttention(nn.Module):
 class ElasticLinear(nn.Linear):
     """A linear layer of some inputs and outputs."""
 
-    def tensors(self, inputs: int, outputs: int) -> Tensors:
+    def tensors(self, inputs: int, outputs: int) -> StateDict:
         return {"weight": self.weight[:outputs, :inputs], "bias": self.bias[:outputs]}
 
     def forward(self, x: Tensor, outputs: int | None = None) -> Tensor:
-        own = self.tensors(x.shape[1], outputs or self.out_features)
-        out: Tensor = functional.linear(x, own["weight"], own["bias"])
+        weights = self.tensors(x.shape[1], outputs or self.out_features)
+        out: Tensor = functional.linear(x, weights["weight"], weights["bias"])
         return out
 
 
 class ElasticBneck(nn.Module):
     """A block's place: each kind of attention has weights of its own."""
 
-    def __init__(self, sizes: BlockSizes) -> None:
+    def __init__(self, sizes: MaxBlockSizes) -> None:
         super().__init__()
-        wide = sizes.expanded
-        self.expand = ElasticConvNorm(sizes.channels_in, wide) if sizes.channels_in else None
-        self.depthwise = ElasticConvNorm(wide, wide, sizes.kernel, groups=wide)
-        self.se = ElasticSqueezeExcite(wide, sizes.squeeze) if sizes.squeeze else None
+        expanded_channels = sizes.expanded
+        self.expand = ElasticConvNorm(sizes.in_channels, expanded_channels) if sizes.in_channels else None
+        self.depthwise = ElasticConvNorm(
+            expanded_channels, expanded_channels, sizes.kernel, groups=expanded_channels
+        )
+        self.se = ElasticSqueezeExcite(expanded_channels, sizes.squeeze) if sizes.squeeze else None
         self.eca = ElasticChannelAttention(sizes.eca_kernel) if sizes.eca_kernel else None
-        self.project = ElasticConvNorm(wide, sizes.out)
+        self.project = ElasticConvNorm(expanded_channels, sizes.out)
 
-    def tensors(self, channels_in: int, block: Block) -> Tensors:
+    def tensors(self, in_channels: int, block: Block) -> StateDict:
         """The part that a block takes, named as in `Bneck`."""
-        wide = block.expanded
-        found: Tensors = {}
-        if wide != channels_in:
+        expanded_channels = block.expanded
+        state: StateDict = {}
+        if expanded_channels != in_channels:
             assert self.expand is not None
-            found |= under("expand", self.expand.tensors(channels_in, wide))
-        found |= under("depthwise", self.depthwise.tensors(1, wide, block.kernel))
+            state |= add_prefix("expand", self.expand.tensors(in_channels, expanded_channels))
+        state |= add_prefix("depthwise", self.depthwise.tensors(1, expanded_channels, block.kernel))
         if block.attention == "se":
             assert self.se is not None
-            found |= under("attention", self.se.tensors(wide, block.squeeze))
+            state |= add_prefix("attention", self.se.tensors(expanded_channels, block.squeeze))
         elif block.attention == "eca":
             assert self.eca is not None
-            found |= under("attention", self.eca.tensors(wide))
-        return found | under("project", self.project.tensors(wide, block.out))
+            state |= add_prefix("attention", self.eca.tensors(expanded_channels))
+        return state | add_prefix("project", self.project.tensors(expanded_channels, block.out))
 
     def forward(self, x: Tensor, block: Block) -> Tensor:
-        y, given = x, x.shape[1]
-        if block.expanded != given:
+        y, channels_in = x, x.shape[1]
+        if block.expanded != channels_in:
             assert self.expand is not None
             y = self.expand(y, block.expanded, activation=block.activation)
         y = self.depthwise(y, block.expanded, block.kernel, block.stride, block.activation)
@@ -178,5 +180,5 @@ class ElasticBneck(nn.Module):
             assert self.eca is not None
             y = self.eca(y)
         y = self.project(y, block.out)
-        out: Tensor = x + y if block.stride == 1 and given == block.out else y
+        out: Tensor = x + y if block.stride == 1 and channels_in == block.out else y
         return out

@@ -10,16 +10,16 @@ from ...search_space.space import StageChoices, make_block
 
 
 @dataclass(frozen=True)
-class BlockSizes:
+class MaxBlockSizes:
     """The largest of each size of the networks' blocks at one place.
 
     Attributes:
-        channels_in: input channels where there is an expansion; 0 where no network has one here.
+        in_channels: input channels where there is an expansion; 0 where no network has one here.
         squeeze: width of squeeze-and-excitation; 0 where no network has it.
         eca_kernel: 0 where no network has ECA.
     """
 
-    channels_in: int
+    in_channels: int
     expanded: int
     out: int
     kernel: int
@@ -27,35 +27,35 @@ class BlockSizes:
     eca_kernel: int
 
 
-def stage_sizes(space: SearchSpace) -> tuple[tuple[BlockSizes, ...], ...]:
+def max_stage_sizes(space: SearchSpace) -> tuple[tuple[MaxBlockSizes, ...], ...]:
     """For each stage the sizes of its blocks, the deepest network's last one included."""
-    found: list[tuple[BlockSizes, ...]] = []
-    given = set(space.stem.out)
+    sizes: list[tuple[MaxBlockSizes, ...]] = []
+    input_channels = set(space.stem.out)
     for stage in space.stages:
-        following = [_block_sizes(stage, set(stage.out))] * (max(stage.depth) - 1)
-        found.append((_block_sizes(stage, given), *following))
-        given = set(stage.out) | (given if 0 in stage.depth else set())
-    return tuple(found)
+        following = [_max_block_sizes(stage, set(stage.out))] * (max(stage.depth) - 1)
+        sizes.append((_max_block_sizes(stage, input_channels), *following))
+        input_channels = set(stage.out) | (input_channels if 0 in stage.depth else set())
+    return tuple(sizes)
 
 
-def last_channels(space: SearchSpace) -> int:
+def max_last_channels(space: SearchSpace) -> int:
     """The most channels that the blocks hand to the head."""
-    most = max(space.stem.out)
+    max_channels = max(space.stem.out)
     for stage in space.stages:
-        most = max(*stage.out, most if 0 in stage.depth else 0)
-    return most
+        max_channels = max(*stage.out, max_channels if 0 in stage.depth else 0)
+    return max_channels
 
 
-def _block_sizes(stage: StageChoices, given: Iterable[int]) -> BlockSizes:
+def _max_block_sizes(stage: StageChoices, input_channels: Iterable[int]) -> MaxBlockSizes:
     attentions: tuple[Attention, ...] = stage.attention
     pairs = [
         (channels, make_block(channels, 1, 1, 3, expansion, attention, squeeze, "relu"))
         for channels, expansion, squeeze, attention in product(
-            given, stage.expansion, stage.squeeze, attentions
+            input_channels, stage.expansion, stage.squeeze, attentions
         )
     ]
-    return BlockSizes(
-        channels_in=max((channels for channels, block in pairs if block.expanded != channels), default=0),
+    return MaxBlockSizes(
+        in_channels=max((channels for channels, block in pairs if block.expanded != channels), default=0),
         expanded=max(block.expanded for _, block in pairs),
         out=max(stage.out),
         kernel=max(stage.kernel),

@@ -9,10 +9,17 @@ from torch.nn import functional
 from ...search_space import Architecture, Choice, ScorerError, SearchSpace, SpaceError
 from ...search_space.network import Network
 from ..training.train import seeded_network
-from .elastic_layers import ElasticBneck, ElasticConvNorm, ElasticLinear, Tensors, activated, under
-from .max_sizes import last_channels, stage_sizes
+from .elastic_layers import (
+    ElasticBneck,
+    ElasticConvNorm,
+    ElasticLinear,
+    StateDict,
+    add_prefix,
+    apply_activation,
+)
+from .max_sizes import max_last_channels, max_stage_sizes
 
-Named = Architecture | Mapping[str, Choice]
+SubnetSpec = Architecture | Mapping[str, Choice]
 
 
 class Supernet(nn.Module):
@@ -21,7 +28,7 @@ class Supernet(nn.Module):
     A network takes the first channels, the middle of a kernel, and the first blocks of a stage. Each
     kind of attention, and the classifier with and without a hidden layer, has weights of its own.
     The statistics of batch normalisation are shared by all networks and right for none: settle them
-    (`bneck.evaluate.training.evaluation.settle_norms`) before a network is judged.
+    (`bneck.evaluate.training.evaluation.recalibrate_batchnorm`) before a network is judged.
 
     Args:
         space: for the images and classes at hand (`SearchSpace.for_data`).
@@ -33,16 +40,16 @@ class Supernet(nn.Module):
         stem, head = space.stem, space.head
         self.stem = ElasticConvNorm(space.image_channels, max(stem.out), max(stem.kernel))
         self.stages = nn.ModuleList(
-            nn.ModuleList(ElasticBneck(sizes) for sizes in stage) for stage in stage_sizes(space)
+            nn.ModuleList(ElasticBneck(sizes) for sizes in stage) for stage in max_stage_sizes(space)
         )
         features, hidden = max(head.features), max(head.hidden)
-        self.features = ElasticConvNorm(last_channels(space), features)
+        self.features = ElasticConvNorm(max_last_channels(space), features)
         self.hidden = ElasticLinear(features, hidden) if hidden else None
         self.dropout = nn.Dropout(dropout)
         self.classifier = ElasticLinear(features, space.classes) if 0 in head.hidden else None
         self.hidden_classifier = ElasticLinear(hidden, space.classes) if hidden else None
 
-    def forward(self, images: Tensor, network: Named) -> Tensor:
+    def forward(self, images: Tensor, network: SubnetSpec) -> Tensor:
         """The logits of one network, `n x classes`.
 
         Args:
@@ -52,63 +59,69 @@ class Supernet(nn.Module):
             SpaceError: these are no genes of the space.
             ScorerError: the network is not in the space.
         """
-        architecture, places = self._found(network)
+        architecture, elastic_blocks = self._resolve(network)
         stem, head = architecture.stem, architecture.head
         x = self.stem(images, stem.out, stem.kernel, stem.stride, stem.activation)
-        for place, block in zip(places, architecture.blocks, strict=True):
-            x = place(x, block)
+        for elastic_block, block in zip(elastic_blocks, architecture.blocks, strict=True):
+            x = elastic_block(x, block)
         x = self.features(x, head.features, activation=head.activation)
         x = functional.adaptive_avg_pool2d(x, 1).flatten(1)
         if head.hidden:
             assert self.hidden is not None
-            x = activated(self.hidden(x, head.hidden), head.activation)
+            x = apply_activation(self.hidden(x, head.hidden), head.activation)
         logits: Tensor = self._classifier(head.hidden)(self.dropout(x))
         return logits
 
-    def tensors(self, network: Named) -> Tensors:
+    def tensors(self, network: SubnetSpec) -> StateDict:
         """The part of the weights that a network takes, named as in `Network`; views, no copies."""
-        architecture, places = self._found(network)
+        architecture, elastic_blocks = self._resolve(network)
         stem, head = architecture.stem, architecture.head
-        found = under("stem", self.stem.tensors(architecture.image_channels, stem.out, stem.kernel))
-        pairs = zip(places, architecture.blocks_with_inputs(), strict=True)
-        for number, (place, (channels, block)) in enumerate(pairs):
-            found |= under(f"blocks.{number}", place.tensors(channels, block))
-        found |= under("features", self.features.tensors(architecture.blocks[-1].out, head.features))
+        subnet = add_prefix("stem", self.stem.tensors(architecture.image_channels, stem.out, stem.kernel))
+        pairs = zip(elastic_blocks, architecture.blocks_with_in_channels(), strict=True)
+        for number, (elastic_block, (channels, block)) in enumerate(pairs):
+            subnet |= add_prefix(f"blocks.{number}", elastic_block.tensors(channels, block))
+        subnet |= add_prefix("features", self.features.tensors(architecture.blocks[-1].out, head.features))
         if head.hidden:
             assert self.hidden is not None
-            found |= under("hidden.0", self.hidden.tensors(head.features, head.hidden))
+            subnet |= add_prefix("hidden.0", self.hidden.tensors(head.features, head.hidden))
         last = self._classifier(head.hidden).tensors(head.hidden or head.features, architecture.classes)
-        return found | under("classifier", last)
+        return subnet | add_prefix("classifier", last)
 
-    def extract(self, network: Named) -> Network:
+    def extract(self, network: SubnetSpec) -> Network:
         """The network alone, with copies of its weights and of the shared statistics.
 
         Raises:
             SpaceError: these are no genes of the space.
             ScorerError: the network is not in the space.
         """
-        found = seeded_network(self._found(network)[0], seed=0)
-        state = found.state_dict()
+        subnet = seeded_network(self._resolve(network)[0], seed=0)
+        state = subnet.state_dict()
         with torch.no_grad():
             for name, value in self.tensors(network).items():
                 state[name].copy_(value)
-        return found
+        return subnet
 
-    def _found(self, network: Named) -> tuple[Architecture, list[ElasticBneck]]:
+    def _resolve(self, network: SubnetSpec) -> tuple[Architecture, list[ElasticBneck]]:
         """The network, and the place of each of its blocks."""
         if isinstance(network, Architecture):
             try:
                 network = self.space.encode(network)
             except SpaceError as error:
                 raise ScorerError(f"the supernet cannot judge it: {error}") from None
-        places: list[ElasticBneck] = []
-        for number, (stage, own) in enumerate(zip(self.space.stages, self.stages, strict=True), start=1):
-            assert isinstance(own, nn.ModuleList)
+        elastic_blocks: list[ElasticBneck] = []
+        for number, (stage, elastic_stage) in enumerate(
+            zip(self.space.stages, self.stages, strict=True), start=1
+        ):
+            assert isinstance(elastic_stage, nn.ModuleList)
             depth = network.get(f"stage{number}.depth", stage.depth[0])
-            places += [place for place in list(own)[: int(depth)] if isinstance(place, ElasticBneck)]
-        return self.space.decode(network), places
+            elastic_blocks += [
+                elastic_block
+                for elastic_block in list(elastic_stage)[: int(depth)]
+                if isinstance(elastic_block, ElasticBneck)
+            ]
+        return self.space.decode(network), elastic_blocks
 
     def _classifier(self, hidden: int) -> ElasticLinear:
-        found = self.hidden_classifier if hidden else self.classifier
-        assert found is not None
-        return found
+        subnet = self.hidden_classifier if hidden else self.classifier
+        assert subnet is not None
+        return subnet

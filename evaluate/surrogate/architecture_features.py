@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...search_space import Architecture, Block, Cost
-from ...search_space.cost import block_cost, blocks_on_maps, head_cost, last_map, stem_cost
+from ...search_space.cost import block_cost, blocks_with_input_shapes, final_map_shape, head_cost, stem_cost
 
 MACS = "log_macs"
 
 
-class Terms(NamedTuple):
+class PartSums(NamedTuple):
     """What a part adds to a network; from `kernel` on, what is averaged over its blocks."""
 
     macs: int
@@ -23,62 +23,65 @@ class Terms(NamedTuple):
     widths: int = 0
     kernel: float = 0.0
     expansion: float = 0.0
-    se_share: float = 0.0
-    eca_share: float = 0.0
-    smooth_share: float = 0.0
-    residual_share: float = 0.0
+    se_fraction: float = 0.0
+    eca_fraction: float = 0.0
+    smooth_activation_fraction: float = 0.0
+    residual_fraction: float = 0.0
 
 
-MEANS = Terms._fields[5:]
-NOTHING = Terms(0, 0, 0)
+AVERAGED_FIELDS = PartSums._fields[5:]
+ZERO_SUMS = PartSums(0, 0, 0)
 
 
 def analytic_features(architecture: Architecture) -> dict[str, float]:
     """Quantities by name; logarithms are natural, shares lie between 0 and 1.
 
     `log_widths` is of the channels that all blocks expand to and put out, added up; `kernel` and
-    `expansion` are mean logarithms over the blocks; `smooth_share` counts hardswish and silu;
+    `expansion` are mean logarithms over the blocks; `smooth_activation_fraction` counts hardswish and silu;
     `log_last_side` and `log_last_width` tell the maps that the last block puts out.
     """
-    last_width, last_side = last_map(architecture)
+    last_width, last_side = final_map_shape(architecture)
     ends = [
         stem_cost(architecture.stem, architecture.image_channels, architecture.resolution_px),
         head_cost(architecture.head, last_width, last_side, architecture.classes),
     ]
-    terms = [*map(end_terms, ends), *(block_terms(*placed) for placed in blocks_on_maps(architecture))]
-    return features_of(terms, architecture.resolution_px, last_width, last_side)
+    parts = [
+        *map(stem_or_head_sums, ends),
+        *(block_sums(*placed) for placed in blocks_with_input_shapes(architecture)),
+    ]
+    return features_from_sums(parts, architecture.resolution_px, last_width, last_side)
 
 
-def features_of(
-    terms: Iterable[Terms], resolution_px: int, last_width: int, last_side: int
+def features_from_sums(
+    parts: Iterable[PartSums], resolution_px: int, last_width: int, last_side: int
 ) -> dict[str, float]:
     """The features of a network from the terms of its parts."""
-    whole = together(terms)
+    sums = sum_parts(parts)
     return {
-        MACS: math.log(whole.macs),
-        "log_params": math.log(whole.params),
-        "log_activation_bytes": math.log(whole.activation_bytes),
-        "log_blocks": math.log(whole.blocks),
-        "log_widths": math.log(whole.widths),
-        **{name: total / whole.blocks for name, total in zip(MEANS, whole[5:], strict=True)},
+        MACS: math.log(sums.macs),
+        "log_params": math.log(sums.params),
+        "log_activation_bytes": math.log(sums.activation_bytes),
+        "log_blocks": math.log(sums.blocks),
+        "log_widths": math.log(sums.widths),
+        **{name: total / sums.blocks for name, total in zip(AVERAGED_FIELDS, sums[5:], strict=True)},
         "log_resolution": math.log(resolution_px),
         "log_last_side": math.log(last_side),
         "log_last_width": math.log(last_width),
     }
 
 
-def together(terms: Iterable[Terms]) -> Terms:
+def sum_parts(parts: Iterable[PartSums]) -> PartSums:
     """Of parts, none or more, as one."""
-    return Terms(*map(sum, zip(NOTHING, *terms, strict=True)))
+    return PartSums(*map(sum, zip(ZERO_SUMS, *parts, strict=True)))
 
 
-def block_terms(block: Block, channels: int, side: int) -> Terms:
+def block_sums(block: Block, channels: int, side: int) -> PartSums:
     """Of a block that is given maps of so many channels and this side."""
-    own = block_cost(block, channels, side)
-    return Terms(
-        own.macs,
-        own.params,
-        own.activation_bytes,
+    part_cost = block_cost(block, channels, side)
+    return PartSums(
+        part_cost.macs,
+        part_cost.params,
+        part_cost.activation_bytes,
         1,
         block.expanded + block.out,
         math.log(block.kernel),
@@ -90,9 +93,9 @@ def block_terms(block: Block, channels: int, side: int) -> Terms:
     )
 
 
-def end_terms(own: Cost) -> Terms:
+def stem_or_head_sums(part_cost: Cost) -> PartSums:
     """Of a stem or a head."""
-    return Terms(own.macs, own.params, own.activation_bytes)
+    return PartSums(part_cost.macs, part_cost.params, part_cost.activation_bytes)
 
 
 def feature_matrix(architectures: Sequence[Architecture]) -> tuple[tuple[str, ...], NDArray[np.float64]]:

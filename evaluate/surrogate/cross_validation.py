@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..statistics.rank_correlation import bootstrap, judges_apart, spearman
-from ..statistics.reliability import Array, Rows, Values
+from ..statistics.rank_correlation import bootstrap_ci95, spearman, spearman_difference
+from ..statistics.reliability import Array, Indices, Values
 from .architecture_features import MACS
-from .gaussian_process import Judge, fit
+from .gaussian_process import ProxyScores, fit
 
-FOLDS = 5
-DRAWS = 1000
+N_FOLDS = 5
+N_RESAMPLES = 1000
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class PredictionMetrics:
     """Of predictions with values; intervals are 95%, from networks drawn again with repetition.
 
     Attributes:
@@ -27,17 +27,17 @@ class Agreement:
     """
 
     spearman: float
-    spearman_interval: Interval
+    spearman_ci95: Interval
     r2: float
-    r2_interval: Interval
+    r2_ci95: Interval
 
 
 @dataclass(frozen=True)
-class Gain:
+class SpearmanGain:
     """By how much Spearman is higher with something than without it, on the same networks."""
 
     spearman: float
-    interval: Interval
+    ci95: Interval
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,30 @@ class CrossValidation:
 
     Attributes:
         networks, folds: number of each.
-        everything: with features and judges.
+        full_model: with features and judges.
         macs: of the trend in MACs alone.
-        without: of everything but one judge, by judge.
-        gain: of everything over MACs alone.
-        gains: of everything over everything but one judge, by judge.
+        without_proxy: of everything but one judge, by judge.
+        gain_over_macs: of everything over MACs alone.
+        gain_by_proxy: of everything over everything but one judge, by judge.
     """
 
     networks: int
     folds: int
-    everything: Agreement
-    macs: Agreement
-    without: Mapping[str, Agreement]
-    gain: Gain
-    gains: Mapping[str, Gain]
+    full_model: PredictionMetrics
+    macs: PredictionMetrics
+    without_proxy: Mapping[str, PredictionMetrics]
+    gain_over_macs: SpearmanGain
+    gain_by_proxy: Mapping[str, SpearmanGain]
 
 
-def cross_validated(
+def cross_validate(
     keys: Sequence[str],
     features: Array,
     names: Sequence[str],
     values: Values,
-    trainings: Sequence[int] | npt.NDArray[np.int64],
+    n_seeds: Sequence[int] | npt.NDArray[np.int64],
     noise: float | None,
-    judges: Mapping[str, Judge] | None = None,
+    proxies: Mapping[str, ProxyScores] | None = None,
     *,
     seed: int = 0,
 ) -> CrossValidation:
@@ -80,74 +80,92 @@ def cross_validated(
     Each fifth is spread over the MACs. A judge that a fit drops predicts nothing there.
 
     Args:
-        keys, features, names, values, trainings, noise, judges: as `fit` takes them.
+        keys, features, names, values, n_seeds, noise, proxies: as `fit` takes them.
         seed: of the division and of the intervals.
     Raises:
-        ValueError: fewer networks than `FOLDS`, or what `fit` refuses.
+        ValueError: fewer networks than `N_FOLDS`, or what `fit` refuses.
     """
-    if len(keys) < FOLDS:
-        raise ValueError(f"cross-validation needs at least {FOLDS} networks, got {len(keys)}")
-    heights, counts = np.asarray(values, dtype=np.float64), np.asarray(trainings)
-    given = dict(judges or {})
-    parts = _fifths(features[:, list(names).index(MACS)], keys, np.random.default_rng(seed))
+    if len(keys) < N_FOLDS:
+        raise ValueError(f"cross-validation needs at least {N_FOLDS} networks, got {len(keys)}")
+    y, counts = np.asarray(values, dtype=np.float64), np.asarray(n_seeds)
+    all_proxies = dict(proxies or {})
+    parts = _stratified_folds(features[:, list(names).index(MACS)], keys, np.random.default_rng(seed))
 
-    def left_out(columns: Sequence[str], used: Mapping[str, Judge]) -> Array:
+    def predict_held_out(columns: Sequence[str], used: Mapping[str, ProxyScores]) -> Array:
         table = features[:, [list(names).index(name) for name in columns]]
-        told = np.empty(len(keys))
-        for part in range(FOLDS):
-            rest, asked = (np.flatnonzero(chosen).tolist() for chosen in (parts != part, parts == part))
-            own = [keys[place] for place in rest]
-            model = fit(own, table[rest], columns, heights[rest], counts[rest], noise, used)
-            told[asked] = model.posterior([keys[place] for place in asked], table[asked]).mean
-        return told
+        predicted = np.empty(len(keys))
+        for part in range(N_FOLDS):
+            train_indices, test_indices = (
+                np.flatnonzero(chosen).tolist() for chosen in (parts != part, parts == part)
+            )
+            train_keys = [keys[index] for index in train_indices]
+            model = fit(
+                train_keys,
+                table[train_indices],
+                columns,
+                y[train_indices],
+                counts[train_indices],
+                noise,
+                used,
+            )
+            predicted[test_indices] = model.posterior(
+                [keys[index] for index in test_indices], table[test_indices]
+            ).mean
+        return predicted
 
-    everything, macs = left_out(names, given), left_out([MACS], {})
-    without = {
-        name: left_out(names, {other: judge for other, judge in given.items() if other != name})
-        for name in given
+    full_model, macs = predict_held_out(names, all_proxies), predict_held_out([MACS], {})
+    without_proxy = {
+        name: predict_held_out(names, {other: proxy for other, proxy in all_proxies.items() if other != name})
+        for name in all_proxies
     }
     return CrossValidation(
         networks=len(keys),
-        folds=FOLDS,
-        everything=_agreement(everything, heights, seed),
-        macs=_agreement(macs, heights, seed),
-        without={name: _agreement(told, heights, seed) for name, told in without.items()},
-        gain=_gain(everything, macs, heights, seed),
-        gains={name: _gain(everything, told, heights, seed) for name, told in without.items()},
+        folds=N_FOLDS,
+        full_model=_metrics(full_model, y, seed),
+        macs=_metrics(macs, y, seed),
+        without_proxy={name: _metrics(predicted, y, seed) for name, predicted in without_proxy.items()},
+        gain_over_macs=_gain(full_model, macs, y, seed),
+        gain_by_proxy={
+            name: _gain(full_model, predicted, y, seed) for name, predicted in without_proxy.items()
+        },
     )
 
 
-def _fifths(macs: Array, keys: Sequence[str], rng: np.random.Generator) -> Rows:
+def _stratified_folds(macs: Array, keys: Sequence[str], rng: np.random.Generator) -> Indices:
     """The number of each network's part: of five neighbours by MACs, one is in each."""
     order = np.lexsort((np.asarray(keys), macs))
-    found = np.empty(len(order), dtype=np.intp)
-    for first in range(0, len(order), FOLDS):
-        few = order[first : first + FOLDS]
-        found[few] = rng.permutation(FOLDS)[: len(few)]
-    return found
+    fold_of = np.empty(len(order), dtype=np.intp)
+    for first in range(0, len(order), N_FOLDS):
+        neighbours = order[first : first + N_FOLDS]
+        fold_of[neighbours] = rng.permutation(N_FOLDS)[: len(neighbours)]
+    return fold_of
 
 
-def _agreement(told: Array, values: Array, seed: int) -> Agreement:
-    def ranks(rows: Rows) -> float:
-        return spearman(told[rows], values[rows])
+def _metrics(predicted: Array, values: Array, seed: int) -> PredictionMetrics:
+    def rank_correlation(rows: Indices) -> float:
+        return spearman(predicted[rows], values[rows])
 
-    def explained(rows: Rows) -> float:
-        spread = float(((values[rows] - values[rows].mean()) ** 2).sum())
-        return 1 - float(((told[rows] - values[rows]) ** 2).sum()) / spread if spread > 0 else float("nan")
+    def r2_score(rows: Indices) -> float:
+        total_sum_of_squares = float(((values[rows] - values[rows].mean()) ** 2).sum())
+        return (
+            1 - float(((predicted[rows] - values[rows]) ** 2).sum()) / total_sum_of_squares
+            if total_sum_of_squares > 0
+            else float("nan")
+        )
 
-    everyone = np.arange(len(values))
-    return Agreement(
-        ranks(everyone),
-        _interval(ranks, len(values), seed),
-        explained(everyone),
-        _interval(explained, len(values), seed),
+    all_indices = np.arange(len(values))
+    return PredictionMetrics(
+        rank_correlation(all_indices),
+        _bootstrap_ci95(rank_correlation, len(values), seed),
+        r2_score(all_indices),
+        _bootstrap_ci95(r2_score, len(values), seed),
     )
 
 
-def _gain(one: Array, other: Array, values: Array, seed: int) -> Gain:
-    higher, low, high = judges_apart(one, other, values, np.random.default_rng(seed), DRAWS)
-    return Gain(higher, (low, high))
+def _gain(one: Array, other: Array, values: Array, seed: int) -> SpearmanGain:
+    difference, low, high = spearman_difference(one, other, values, np.random.default_rng(seed), N_RESAMPLES)
+    return SpearmanGain(difference, (low, high))
 
 
-def _interval(statistic: Callable[[Rows], float], count: int, seed: int) -> Interval:
-    return bootstrap(statistic, count, np.random.default_rng(seed), DRAWS)
+def _bootstrap_ci95(statistic: Callable[[Indices], float], count: int, seed: int) -> Interval:
+    return bootstrap_ci95(statistic, count, np.random.default_rng(seed), N_RESAMPLES)

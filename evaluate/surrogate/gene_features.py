@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...search_space import SearchSpace
 from ...search_space.space import Choice, Gene
 
-GENE = "gene:"
+GENE_PREFIX = "gene:"
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class GeneFeatures:
 
     def columns(self, names: Iterable[str], genes: Mapping[str, Choice]) -> list[float]:
         """Of some genes."""
-        idle = self.space.without_effect(genes)
-        found: list[float] = []
+        inactive = self.space.inactive_genes(genes)
+        values: list[float] = []
         for name in names:
-            found += self._nothing[name] if name in idle else self._values[name][genes[name]]
-        return found
+            values += self._zeros[name] if name in inactive else self._values[name][genes[name]]
+        return values
 
-    def matrix(self, many: Sequence[Mapping[str, Choice]]) -> NDArray[np.float64]:
+    def matrix(self, networks: Sequence[Mapping[str, Choice]]) -> NDArray[np.float64]:
         """A row for each network."""
-        return np.array([self.row(genes) for genes in many]).reshape(len(many), len(self.names))
+        return np.array([self.row(genes) for genes in networks]).reshape(len(networks), len(self.names))
 
     @cached_property
     def _values(self) -> dict[str, dict[Choice, list[float]]]:
@@ -49,19 +49,19 @@ class GeneFeatures:
         }
 
     @cached_property
-    def _nothing(self) -> dict[str, list[float]]:
+    def _zeros(self) -> dict[str, list[float]]:
         return {gene.name: [0.0] * len(_columns(gene)) for gene in self.space.genes}
 
 
-def part_of(name: str) -> str | None:
+def gene_part(name: str) -> str | None:
     """The part of a network that a gene's column tells of, such as `stage2`; None for other columns."""
-    return name.removeprefix(GENE).partition(".")[0] if name.startswith(GENE) else None
+    return name.removeprefix(GENE_PREFIX).partition(".")[0] if name.startswith(GENE_PREFIX) else None
 
 
 def _columns(gene: Gene) -> list[str]:
     if isinstance(gene.choices[0], str):
-        return [f"{GENE}{gene.name}={choice}" for choice in gene.choices[1:]]
-    return [GENE + gene.name]
+        return [f"{GENE_PREFIX}{gene.name}={choice}" for choice in gene.choices[1:]]
+    return [GENE_PREFIX + gene.name]
 
 
 def _values(gene: Gene, choice: Choice) -> list[float]:

@@ -7,19 +7,24 @@ import numpy as np
 
 from ..statistics.reliability import Array
 from .architecture_features import MACS
-from .gene_features import part_of
+from .gene_features import gene_part
 
-SIZES, BEND, GENES, WHOLE = "sizes", "bend", "genes", "whole"
-PART = "part "  # begins the name of what the genes of one part of a network tell
+SIZES_LINEAR, SIZES_SMOOTH, GENES_LINEAR, GENES_SMOOTH = (
+    "sizes_linear",
+    "sizes_smooth",
+    "genes_linear",
+    "genes_smooth",
+)
+PART_PREFIX = "part "  # begins the name of what the genes of one part of a network tell
 SIZE_NAMES = (MACS, "log_params", "log_activation_bytes")
 
-_MOST = 3.0
-_LEAST = 1e-9  # what is less is rounding
-_WIDE = 2.0  # length of the smooth function of all genes, in deviations
+_CLIP_STD = 3.0
+_EPSILON = 1e-9  # what is less is rounding
+_GENES_LENGTH_SCALE = 2.0  # length of the smooth function of all genes, in deviations
 
 
 @dataclass(frozen=True, eq=False)
-class GenePlaces:
+class ScaledGenes:
     """Networks where the model sees them; all columns scaled.
 
     Attributes:
@@ -37,7 +42,7 @@ class GenePlaces:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class StandardScaler:
     """Some columns less their mean, over their deviation.
 
     Attributes:
@@ -50,45 +55,46 @@ class Spread:
     scale: Array
 
     @classmethod
-    def of(cls, places: Sequence[int], features: Array) -> "Spread":
+    def of(cls, places: Sequence[int], features: Array) -> "StandardScaler":
         """As the trained networks lie; columns that are constant stay 0."""
         columns = features[:, places]
         centre, scale = columns.mean(0), columns.std(0)
-        return cls(tuple(places), centre, np.where(scale > _LEAST * np.abs(centre), scale, np.inf))
+        return cls(tuple(places), centre, np.where(scale > _EPSILON * np.abs(centre), scale, np.inf))
 
-    def even(self, features: Array) -> Array:
+    def standardise(self, features: Array) -> Array:
         """What lies far outside counts as at the edge."""
-        found: Array = np.clip((features[:, self.places] - self.centre) / self.scale, -_MOST, _MOST)
-        return found
+        out: Array = np.clip((features[:, self.places] - self.centre) / self.scale, -_CLIP_STD, _CLIP_STD)
+        return out
 
 
 @dataclass(frozen=True, eq=False)
-class GeneScaling:
-    """From columns in their units to `GenePlaces`."""
+class GeneScaler:
+    """From columns in their units to `ScaledGenes`."""
 
-    sizes: Spread
-    parts: Mapping[str, Spread]
+    sizes: StandardScaler
+    parts: Mapping[str, StandardScaler]
 
     @classmethod
-    def of(cls, names: Sequence[str], features: Array) -> "GeneScaling | None":
+    def of(cls, names: Sequence[str], features: Array) -> "GeneScaler | None":
         """As the trained networks lie; None where no column is a gene's."""
         parts: dict[str, list[int]] = {}
-        for place, name in enumerate(names):
-            if part := part_of(name):
-                parts.setdefault(part, []).append(place)
+        for index, name in enumerate(names):
+            if part := gene_part(name):
+                parts.setdefault(part, []).append(index)
         if not parts:
             return None
-        sizes = [place for place, name in enumerate(names) if name in SIZE_NAMES]
-        own = {part: Spread.of(places, features) for part, places in parts.items()}
-        return cls(Spread.of(sizes, features), own)
+        sizes = [index for index, name in enumerate(names) if name in SIZE_NAMES]
+        own = {part: StandardScaler.of(places, features) for part, places in parts.items()}
+        return cls(StandardScaler.of(sizes, features), own)
 
-    def places(self, features: Array) -> GenePlaces:
-        return GenePlaces(
-            self.sizes.even(features), {name: part.even(features) for name, part in self.parts.items()}
+    def places(self, features: Array) -> ScaledGenes:
+        return ScaledGenes(
+            self.sizes.standardise(features),
+            {name: part.standardise(features) for name, part in self.parts.items()},
         )
 
 
-def gene_covariances(one: GenePlaces, other: GenePlaces) -> dict[str, Array]:
+def gene_kernels(one: ScaledGenes, other: ScaledGenes) -> dict[str, Array]:
     """`n x m` between two groups of networks for each part at variance 1.
 
     Straight lines and a smooth function of the sizes; straight lines in all genes and a smooth function of
@@ -96,27 +102,32 @@ def gene_covariances(one: GenePlaces, other: GenePlaces) -> dict[str, Array]:
     choices of its stage, and some stages matter more than others.
     """
     pairs = {name: (mine, other.parts[name]) for name, mine in one.parts.items()}
-    apart = {name: _squares(mine, theirs) for name, (mine, theirs) in pairs.items()}
+    squared_distances = {name: _squared_distances(mine, theirs) for name, (mine, theirs) in pairs.items()}
     width = one.sizes.shape[1]
     return {
-        SIZES: one.sizes @ other.sizes.T / width,
-        BEND: np.exp(-_squares(one.sizes, other.sizes) / (2 * width)),
-        GENES: added(mine @ theirs.T for mine, theirs in pairs.values()) / one.count,
-        WHOLE: np.exp(-added(apart.values()) / (2 * _WIDE**2 * one.count)),
-        **{PART + name: np.exp(-each / (2 * one.parts[name].shape[1])) for name, each in apart.items()},
+        SIZES_LINEAR: one.sizes @ other.sizes.T / width,
+        SIZES_SMOOTH: np.exp(-_squared_distances(one.sizes, other.sizes) / (2 * width)),
+        GENES_LINEAR: sum_arrays(mine @ theirs.T for mine, theirs in pairs.values()) / one.count,
+        GENES_SMOOTH: np.exp(
+            -sum_arrays(squared_distances.values()) / (2 * _GENES_LENGTH_SCALE**2 * one.count)
+        ),
+        **{
+            PART_PREFIX + name: np.exp(-each / (2 * one.parts[name].shape[1]))
+            for name, each in squared_distances.items()
+        },
     }
 
 
-def added(tables: Iterable[Array]) -> Array:
+def sum_arrays(tables: Iterable[Array]) -> Array:
     """The sum of tables of one shape, at least one, without a copy of them all."""
     first, *others = tables
-    found = first.copy()
+    out = first.copy()
     for table in others:
-        found += table
-    return found
+        out += table
+    return out
 
 
-def _squares(one: Array, other: Array) -> Array:
+def _squared_distances(one: Array, other: Array) -> Array:
     """`n x m` squared distances."""
-    found: Array = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
-    return np.maximum(found, 0)
+    out: Array = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
+    return np.maximum(out, 0)

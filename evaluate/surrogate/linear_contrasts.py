@@ -15,30 +15,30 @@ from functools import cached_property
 import numpy as np
 
 from ..statistics.reliability import Array
-from .gaussian_process import Predictor
+from .gaussian_process import GaussianProcess
 from .hyperparameters import JITTER
-from .kernels import Places
-from .posterior import Posterior, one_thread
+from .kernels import ScaledInputs
+from .posterior import Posterior, single_blas_thread
 
 # In the predictor's scale, for a term that is even to deviation 1.
-_WIDTH = 0.7
-_DEVIATIONS = np.linspace(0.0, 2.0, 21)
+_STD_PRIOR_SCALE = 0.7
+_STD_GRID = np.linspace(0.0, 2.0, 21)
 
 
 @dataclass(frozen=True, eq=False)
-class Contrasts:
+class LinearContrasts:
     """What a predictor tells of sums; made once for many terms."""
 
-    model: Predictor
+    model: GaussianProcess
 
-    @one_thread()
-    def sums(
+    @single_blas_thread()
+    def contrast_posterior(
         self,
         weights: Array,
         keys: Sequence[str],
         features: Array,
         term: Array,
-        known: Mapping[str, float],
+        observed: Mapping[str, float],
     ) -> Posterior:
         """What is believed of `k` sums: their means and covariance, as if they were normal.
 
@@ -46,46 +46,54 @@ class Contrasts:
             weights: `k x m`.
             keys, features: of `m` networks, as the predictor takes them.
             term: of each.
-            known: the term of each trained network, by key; where it never differs it counts for nothing.
+            observed: the term of each trained network, by key; where it never differs it counts for nothing.
         """
         model = self.model
-        believed = model.posterior(keys, features)
-        mean, covariance = weights @ believed.mean, weights @ believed.covariance @ weights.T
-        trained = np.array([known[key] for key in model.known.keys])
-        spread = float(trained.std())
-        if spread == 0:
+        posterior = model.posterior(keys, features)
+        mean, covariance = weights @ posterior.mean, weights @ posterior.covariance @ weights.T
+        observed_term = np.array([observed[key] for key in model.observed.keys])
+        std = float(observed_term.std())
+        if std == 0:
             return Posterior(mean, covariance)
-        own, asked = (trained - trained.mean()) / spread, (term - trained.mean()) / spread
-        across = self._covariance(model.scaling.places(keys, features, {}))
-        left = model.prior.scale * (weights @ (asked - across.T @ (self._inverse @ own)))
-        value, variance = self._coefficient(own)
-        return Posterior(mean + value * left, covariance + variance * np.outer(left, left))
+        scaled_term, query = (observed_term - observed_term.mean()) / std, (term - observed_term.mean()) / std
+        cross_covariance = self._covariance(model.scaler.places(keys, features, {}))
+        residual = model.hyperparameters.scale * (
+            weights @ (query - cross_covariance.T @ (self._precision @ scaled_term))
+        )
+        value, variance = self._coefficient(scaled_term)
+        return Posterior(mean + value * residual, covariance + variance * np.outer(residual, residual))
 
     def _coefficient(self, term: Array) -> tuple[float, float]:
         """Mean and variance of what the term counts, in the predictor's scale."""
-        weight = float(term @ self._inverse @ term)
-        found = float(term @ self._inverse @ self.model.beyond_rise)
-        variances = _DEVIATIONS**2
-        shrunk = variances / (1 + variances * weight)
-        logs = (shrunk * found**2 - np.log1p(variances * weight) - (_DEVIATIONS / _WIDTH) ** 2) / 2
-        likely = np.exp(logs - logs.max())
-        chances = likely / likely.sum()
-        value = float(chances @ (shrunk * found))
-        return value, float(chances @ (shrunk + (shrunk * found - value) ** 2))
+        weight = float(term @ self._precision @ term)
+        found = float(term @ self._precision @ self.model.residuals)
+        variances = _STD_GRID**2
+        posterior_variances = variances / (1 + variances * weight)
+        logs = (
+            posterior_variances * found**2
+            - np.log1p(variances * weight)
+            - (_STD_GRID / _STD_PRIOR_SCALE) ** 2
+        ) / 2
+        likelihoods = np.exp(logs - logs.max())
+        probabilities = likelihoods / likelihoods.sum()
+        value = float(probabilities @ (posterior_variances * found))
+        return value, float(
+            probabilities @ (posterior_variances + (posterior_variances * found - value) ** 2)
+        )
 
     @cached_property
-    def _inverse(self) -> Array:
+    def _precision(self) -> Array:
         """`n x n`, of the covariance of what was seen."""
-        noise = self.model.prior.noise / self.model.trainings + JITTER
-        seen = self._covariance(self.model.known)
-        seen += np.diag(noise)
-        root = np.linalg.inv(np.linalg.cholesky(seen))
-        found: Array = root.T @ root
+        noise = self.model.hyperparameters.noise / self.model.n_seeds + JITTER
+        covariance = self._covariance(self.model.observed)
+        covariance += np.diag(noise)
+        inverse_cholesky = np.linalg.inv(np.linalg.cholesky(covariance))
+        found: Array = inverse_cholesky.T @ inverse_cholesky
         return found
 
-    def _covariance(self, asked: Places) -> Array:
+    def _covariance(self, query: ScaledInputs) -> Array:
         """`n x m`, between the trained networks and others."""
-        kernels = self.model.kernels(self.model.known, asked)
-        parts = self.model.prior.parts
+        kernels = self.model.kernels(self.model.observed, query)
+        parts = self.model.hyperparameters.parts
         found: Array = np.sum([parts[name] * kernel for name, kernel in kernels.items()], axis=0)
         return found

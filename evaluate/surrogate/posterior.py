@@ -12,16 +12,16 @@ from ..statistics.reliability import Array
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def single_blas_thread() -> Iterator[None]:
     """Linear algebra of numpy on one thread: small matrices gain nothing from more, which would wait for
     cores that train, and round otherwise.
     """
-    with _libraries().limit(limits=1, user_api="blas"):
+    with _threadpools().limit(limits=1, user_api="blas"):
         yield
 
 
 @cache
-def _libraries() -> ThreadpoolController:
+def _threadpools() -> ThreadpoolController:
     """Those loaded when it is first asked, numpy's among them: to look for them takes milliseconds."""
     return ThreadpoolController()
 
@@ -39,28 +39,28 @@ class Posterior:
     covariance: Array
 
     @property
-    def deviation(self) -> Array:
+    def std(self) -> Array:
         """`m`."""
-        found: Array = np.sqrt(np.maximum(np.diag(self.covariance), 0))
-        return found
+        out: Array = np.sqrt(np.maximum(np.diag(self.covariance), 0))
+        return out
 
-    @one_thread()
-    def draw(self, rng: np.random.Generator, count: int) -> Array:
+    @single_blas_thread()
+    def sample(self, rng: np.random.Generator, count: int) -> Array:
         """`count x m`: ways the truth may be."""
         normal = rng.standard_normal((count, len(self.mean)))
-        found: Array = self.mean + normal @ _root(self.covariance).T
-        return found
+        out: Array = self.mean + normal @ _cholesky(self.covariance).T
+        return out
 
 
-def _root(covariance: Array) -> Array:
+def _cholesky(covariance: Array) -> Array:
     """A matrix whose square is the covariance, as near as its rounding errors allow."""
     size = float(np.diag(covariance).max(initial=0.0))
     if size <= 0:
         return np.zeros_like(covariance)
     for jitter in 10.0 ** np.arange(-12, 0):
         try:
-            found: Array = np.linalg.cholesky(covariance + jitter * size * np.eye(len(covariance)))
-            return found
+            out: Array = np.linalg.cholesky(covariance + jitter * size * np.eye(len(covariance)))
+            return out
         except np.linalg.LinAlgError:
             continue
     raise ValueError("a covariance must have no negative eigenvalue")

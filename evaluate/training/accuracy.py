@@ -28,31 +28,33 @@ class Accuracy:
         top1: share of right answers on the validation images.
         loss: cross-entropy on them, without smoothing.
         images: number of validation images.
-        seen: number of training images that were shown, repetitions included.
+        images_seen: number of training images that were shown, repetitions included.
         curve: one point an epoch.
     """
 
     top1: float
     loss: float
     images: int
-    seen: int
+    images_seen: int
     seed: int
     seconds: float
     curve: tuple[Epoch, ...]
 
     @property
-    def margin(self) -> float:
+    def ci95_half_width(self) -> float:
         """Half the 95% interval of `top1` that so many validation images leave.
 
         Training again with another seed moves the accuracy too; that is not in it.
         """
-        return wilson_margin(self.top1, self.images)
+        return wilson_half_width(self.top1, self.images)
 
 
-def wilson_margin(share: float, count: int) -> float:
+def wilson_half_width(fraction: float, count: int) -> float:
     """Half the width of the 95% score interval for a share of `count`.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """
     z = 1.96
-    return z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return (
+        z / (1 + z * z / count) * math.sqrt(fraction * (1 - fraction) / count + z * z / (4 * count * count))
+    )

@@ -12,10 +12,10 @@ from ...search_space.errors import first_line
 from ...search_space.network import Network, build_network
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.yaml_nodes import parse
-from ..data.dataset import Data, as_trained_on
+from ..data.dataset import Data, normalize_as_trained
 from .accuracy import Epoch
 from .recipe import Recipe, read_recipe, recipe_yaml
-from .safetensors_io import STATE, WEIGHTS, read_tensors, tensors_under, write_tensors
+from .safetensors_io import STATE, WEIGHTS, read_tensors, select_prefix, write_tensors
 
 FORMAT = "checkpoint/1"
 
@@ -60,16 +60,16 @@ class Checkpoint:
             raise RunError(f"{problem} ({first_line(error)})") from None
         return network.eval()
 
-    def normalised(self, data: Data) -> Data:
+    def normalise_data(self, data: Data) -> Data:
         """The data as the network was trained to see it.
 
         Raises:
             RunError: it has other classes or channels.
         """
-        return as_trained_on(data, self, self.architecture.image_channels, "network", RunError)
+        return normalize_as_trained(data, self, self.architecture.image_channels, "network", RunError)
 
 
-def checkpoint_of(
+def make_checkpoint(
     network: Network,
     data: Data,
     recipe: Recipe,
@@ -80,7 +80,7 @@ def checkpoint_of(
     """What is known of a network after these epochs on this data.
 
     Args:
-        state: what `Training.state` tells, to go on from.
+        state: what `Trainer.state` tells, to go on from.
     """
     norm = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
     return Checkpoint(
@@ -105,7 +105,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         RunError: it cannot be written: no space, no permission.
     """
-    about = {
+    info = {
         "data": checkpoint.data,
         "class_names": checkpoint.class_names,
         "pixel_mean": checkpoint.pixel_mean,
@@ -119,7 +119,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "bneck": FORMAT,
         "architecture": architecture_yaml(checkpoint.architecture),
         "recipe": recipe_yaml(checkpoint.recipe),
-        "about": json.dumps(about),
+        "info": json.dumps(info),
     }
     write_tensors(path, checkpoint.weights, checkpoint.state, metadata)
 
@@ -134,20 +134,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise RunError(f"{path}: the file with the trained network is missing")
     metadata, tensors = read_tensors(path, FORMAT, "checkpoint")
     try:
-        about = json.loads(metadata["about"])
+        info = json.loads(metadata["info"])
         return Checkpoint(
             architecture=read_architecture(parse(metadata["architecture"], f"{path}: architecture")),
             recipe=read_recipe(parse(metadata["recipe"], f"{path}: recipe")),
-            weights=tensors_under(WEIGHTS, tensors),
-            state=tensors_under(STATE, tensors),
-            data=about["data"],
-            class_names=tuple(about["class_names"]),
-            pixel_mean=tuple(about["pixel_mean"]),
-            pixel_std=tuple(about["pixel_std"]),
-            norm_eps=about["norm_eps"],
-            norm_momentum=about["norm_momentum"],
-            seed=about["seed"],
-            curve=tuple(Epoch(**point) for point in about["curve"]),
+            weights=select_prefix(WEIGHTS, tensors),
+            state=select_prefix(STATE, tensors),
+            data=info["data"],
+            class_names=tuple(info["class_names"]),
+            pixel_mean=tuple(info["pixel_mean"]),
+            pixel_std=tuple(info["pixel_std"]),
+            norm_eps=info["norm_eps"],
+            norm_momentum=info["norm_momentum"],
+            seed=info["seed"],
+            curve=tuple(Epoch(**point) for point in info["curve"]),
         )
     except BneckError:
         raise
@@ -155,7 +155,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise RunError(f"{path}: the checkpoint is damaged ({first_line(error)})") from None
 
 
-def trained_network(architecture: Architecture, path: Path) -> Network:
+def load_trained_network(architecture: Architecture, path: Path) -> Network:
     """The network of a file, which must be this one.
 
     Raises:

@@ -11,7 +11,7 @@ from ..data.dataset import Data, Split
 from .recipe import Recipe
 
 
-def judge(
+def evaluate(
     network: Network, data: Data, split: Split, *, device: str = "cpu", shard: tuple[int, int] = (0, 1)
 ) -> tuple[float, float]:
     """Top-1 accuracy and cross-entropy on a split, in evaluation mode.
@@ -31,13 +31,13 @@ def judge(
     if shard[1] > 1:
         total = total.to(device)
         dist.all_reduce(total)
-    right, loss, count = total.tolist()
-    return right / count, loss / count
+    correct, loss, count = total.tolist()
+    return correct / count, loss / count
 
 
-def settle_norms(network: Network, data: Data, recipe: Recipe, device: str = "cpu") -> None:
+def recalibrate_batchnorm(network: Network, data: Data, recipe: Recipe, device: str = "cpu") -> None:
     """Average the statistics of batch normalisation afresh, with the weights as they are now."""
-    batches = max(1, min(recipe.norm_images, data.count("train")) // recipe.batch_size)
+    batches = max(1, min(recipe.bn_recalibration_images, data.count("train")) // recipe.batch_size)
     images = data.batches(
         "train",
         network.architecture.resolution_px,
@@ -45,8 +45,8 @@ def settle_norms(network: Network, data: Data, recipe: Recipe, device: str = "cp
         shuffle=Generator().manual_seed(0),
         augment=parse_augmentation(recipe.augment),
     )
-    few = (batch for _, batch in zip(range(batches), (x for x, _ in images), strict=False))
+    bn_batches = (batch for _, batch in zip(range(batches), (x for x, _ in images), strict=False))
     network.set_drop_path(0)  # nothing is left out when the network judges
     with torch.random.fork_rng(devices=[]):  # dropout draws, though no statistics lie behind it
-        update_bn(few, network, torch.device(device))
+        update_bn(bn_batches, network, torch.device(device))
     network.set_drop_path(recipe.drop_path)

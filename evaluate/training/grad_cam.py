@@ -15,11 +15,11 @@ from torch.nn.functional import interpolate
 
 from ...search_space.network import Bneck, Network
 from ..data.dataset import Data, Split
-from ..data.in_memory import normalised
+from ..data.in_memory import normalize
 
-LEAST_HEAT_PX = 4
+MIN_HEATMAP_PX = 4
 _BATCH = 256
-_ANSWERS = 3
+_TOP_K = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +30,23 @@ class Example:
         position: in the split.
         pixels: `r x r x channels` uint8, as the network takes it, before normalisation.
         label: the true class.
-        answers: the likeliest classes, most likely first, with their probabilities; at most three.
-        heat: Grad-CAM of the first answer, `r x r` float32 from 0 to 1.
+        top_predictions: the likeliest classes, most likely first, with their probabilities; at most three.
+        heatmap: Grad-CAM of the first answer, `r x r` float32 from 0 to 1.
     """
 
     position: int
     pixels: NDArray[np.uint8]
     label: int
-    answers: tuple[tuple[int, float], ...]
-    heat: NDArray[np.float32]
+    top_predictions: tuple[tuple[int, float], ...]
+    heatmap: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class BlockView:
+class BlockActivations:
     """What a block makes of one image.
 
     Attributes:
-        name: `stem`, `block 1` and so on, as `cost_by_part` names them.
+        name: `stem`, `block 1` and so on, as `cost_breakdown` names them.
         maps: the strongest channels of its output, `k x h x w` float32.
         channels: the numbers of these channels, `k`.
         gates: the gate of each expanded channel, from 0 to 1; None without attention.
@@ -58,7 +58,7 @@ class BlockView:
     gates: NDArray[np.float32] | None
 
 
-def grad_cam(network: Network, images: Tensor, classes: Tensor, least_px: int = LEAST_HEAT_PX) -> Tensor:
+def grad_cam(network: Network, images: Tensor, classes: Tensor, min_size_px: int = MIN_HEATMAP_PX) -> Tensor:
     """Which places of an image speak for a class: Grad-CAM at the last feature maps that have places.
 
     The network judges in evaluation mode; its weights, gradients and modes stay as they were.
@@ -66,32 +66,32 @@ def grad_cam(network: Network, images: Tensor, classes: Tensor, least_px: int = 
     Args:
         images: `n x channels x r x r`, normalised.
         classes: `n` int64, the class asked about in each image.
-        least_px: the side that maps must have; those of small images shrink to a single place.
+        min_size_px: the side that maps must have; those of small images shrink to a single place.
             Where none has it, the last are taken.
     Returns:
         `n x r x r` from 0 to 1, each divided by its maximum; all 0 where nothing speaks for the class.
     Source: Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2.
     """
     parts = [network.stem, *network.blocks, network.features]
-    with _judging(network), torch.inference_mode(False):
+    with _evaluation_mode(network), torch.inference_mode(False):
         with torch.no_grad():
             outputs = list(accumulate(parts, lambda x, part: part(x), initial=images))[1:]
         sides = [min(each.shape[2:]) for each in outputs]
-        place = max((n for n, side in enumerate(sides) if side >= least_px), default=len(parts) - 1)
-        maps = outputs[place].detach().requires_grad_()
+        index = max((n for n, side in enumerate(sides) if side >= min_size_px), default=len(parts) - 1)
+        maps = outputs[index].detach().requires_grad_()
         with torch.enable_grad():
-            after = reduce(lambda x, part: part(x), parts[place + 1 :], maps)
-            scores = network.answer(after).gather(1, classes[:, None])
-        [slopes] = torch.autograd.grad(scores.sum(), maps)
+            after = reduce(lambda x, part: part(x), parts[index + 1 :], maps)
+            scores = network.forward_classifier(after).gather(1, classes[:, None])
+        [gradients] = torch.autograd.grad(scores.sum(), maps)
     maps = maps.detach()
-    heat = (slopes.mean((2, 3), keepdim=True) * maps).sum(1, keepdim=True).relu()
-    heat = interpolate(heat, size=images.shape[2:], mode="bilinear").squeeze(1)
-    most = heat.amax((1, 2), keepdim=True)
-    return torch.where(most > 0, heat / most, heat)
+    heatmap = (gradients.mean((2, 3), keepdim=True) * maps).sum(1, keepdim=True).relu()
+    heatmap = interpolate(heatmap, size=images.shape[2:], mode="bilinear").squeeze(1)
+    count = heatmap.amax((1, 2), keepdim=True)
+    return torch.where(count > 0, heatmap / count, heatmap)
 
 
-def examples(
-    network: Network, data: Data, split: Split, *, mistakes: int = 12, right: int = 6
+def select_examples(
+    network: Network, data: Data, split: Split, *, mistakes: int = 12, correct: int = 6
 ) -> tuple[Example, ...]:
     """The images of a split that tell most about a network: its worst mistakes, then its closest calls.
 
@@ -99,34 +99,38 @@ def examples(
     first. The split is gone through once, and only the images chosen stay in memory.
 
     Args:
-        mistakes, right: the most of each to choose.
+        mistakes, correct: the most of each to choose.
     Raises:
         DataError: an image cannot be read.
     """
     device = network.classifier.weight.device
-    wrong: list[_Candidate] = []
-    close: list[_Candidate] = []
-    seen = 0
-    with _judging(network), torch.inference_mode():
+    worst_mistakes: list[_Candidate] = []
+    least_confident: list[_Candidate] = []
+    first_position = 0
+    with _evaluation_mode(network), torch.inference_mode():
         for images, labels in data.batches(split, network.architecture.resolution_px, _BATCH):
-            log_chances = network(images.to(device)).float().log_softmax(1).cpu()
-            is_right = log_chances.argmax(1) == labels
-            batch = _Batch(seen, images, labels, log_chances)
-            wrong = _most_surprising([*wrong, *batch.candidates(~is_right, mistakes)], mistakes)
-            close = _most_surprising([*close, *batch.candidates(is_right, right)], right)
-            seen += len(labels)
-    return _with_heat(network, data, [*wrong, *close])
+            log_probabilities = network(images.to(device)).float().log_softmax(1).cpu()
+            is_correct = log_probabilities.argmax(1) == labels
+            batch = _Batch(first_position, images, labels, log_probabilities)
+            worst_mistakes = _highest_nll(
+                [*worst_mistakes, *batch.candidates(~is_correct, mistakes)], mistakes
+            )
+            least_confident = _highest_nll(
+                [*least_confident, *batch.candidates(is_correct, correct)], correct
+            )
+            first_position += len(labels)
+    return _with_heatmaps(network, data, [*worst_mistakes, *least_confident])
 
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """An image that may be shown; `surprise` is -log p(true class)."""
+    """An image that may be shown; `nll` is -log p(true class)."""
 
-    surprise: float
+    nll: float
     position: int
     image: Tensor
     label: int
-    answers: tuple[tuple[int, float], ...]
+    top_predictions: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,52 +138,52 @@ class _Batch:
     first: int
     images: Tensor
     labels: Tensor
-    log_chances: Tensor
+    log_probabilities: Tensor
 
-    def candidates(self, among: Tensor, most: int) -> Iterator[_Candidate]:
+    def candidates(self, mask: Tensor, count: int) -> Iterator[_Candidate]:
         """The most surprising of the images marked."""
-        surprise = -self.log_chances.gather(1, self.labels[:, None]).squeeze(1)
-        places = among.nonzero().flatten()
-        order = surprise[places].argsort(descending=True, stable=True)
-        for place in places[order[:most]].tolist():
-            best = self.log_chances[place].exp().topk(min(_ANSWERS, self.log_chances.shape[1]))
+        nll = -self.log_probabilities.gather(1, self.labels[:, None]).squeeze(1)
+        indices = mask.nonzero().flatten()
+        order = nll[indices].argsort(descending=True, stable=True)
+        for index in indices[order[:count]].tolist():
+            best = self.log_probabilities[index].exp().topk(min(_TOP_K, self.log_probabilities.shape[1]))
             yield _Candidate(
-                surprise=float(surprise[place]),
-                position=self.first + place,
-                image=self.images[place].clone(),  # a view would keep its whole batch in memory
-                label=int(self.labels[place]),
-                answers=tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)),
+                nll=float(nll[index]),
+                position=self.first + index,
+                image=self.images[index].clone(),  # a view would keep its whole batch in memory
+                label=int(self.labels[index]),
+                top_predictions=tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)),
             )
 
 
-def _most_surprising(candidates: list[_Candidate], most: int) -> list[_Candidate]:
-    return sorted(candidates, key=lambda each: -each.surprise)[:most]
+def _highest_nll(candidates: list[_Candidate], count: int) -> list[_Candidate]:
+    return sorted(candidates, key=lambda each: -each.nll)[:count]
 
 
-def _with_heat(network: Network, data: Data, chosen: list[_Candidate]) -> tuple[Example, ...]:
+def _with_heatmaps(network: Network, data: Data, chosen: list[_Candidate]) -> tuple[Example, ...]:
     if not chosen:
         return ()
     images = torch.stack([each.image for each in chosen])
-    first = torch.tensor([each.answers[0][0] for each in chosen])
+    first = torch.tensor([each.top_predictions[0][0] for each in chosen])
     device = network.classifier.weight.device
-    heat = grad_cam(network, images.to(device), first.to(device)).cpu().numpy()
+    heatmap = grad_cam(network, images.to(device), first.to(device)).cpu().numpy()
     # Undone, the normalisation gives the bytes back but for rounding.
     pixels = images.permute(0, 2, 3, 1) * torch.tensor(data.pixel_std) + torch.tensor(data.pixel_mean)
     bytes_ = pixels.round().clamp(0, 255).to(torch.uint8).numpy()
     return tuple(
-        Example(each.position, bytes_[place], each.label, each.answers, heat[place])
-        for place, each in enumerate(chosen)
+        Example(each.position, bytes_[index], each.label, each.top_predictions, heatmap[index])
+        for index, each in enumerate(chosen)
     )
 
 
-def as_input(pixels: NDArray[np.uint8], data: Data) -> Tensor:
+def to_network_input(pixels: NDArray[np.uint8], data: Data) -> Tensor:
     """An example's pixels as a network takes them, `1 x channels x r x r`, normalised."""
-    return normalised(
+    return normalize(
         torch.from_numpy(pixels)[None], torch.tensor(data.pixel_mean), torch.tensor(data.pixel_std)
     )
 
 
-def views(network: Network, image: Tensor, maps: int = 6) -> tuple[BlockView, ...]:
+def block_activations(network: Network, image: Tensor, maps: int = 6) -> tuple[BlockActivations, ...]:
     """What the stem and each block make of an image, in the order they run.
 
     Args:
@@ -192,14 +196,19 @@ def views(network: Network, image: Tensor, maps: int = 6) -> tuple[BlockView, ..
         for name, part in parts.items()
         if isinstance(part, Bneck) and part.attention is not None
     }
-    with _judging(network), torch.inference_mode(), _outputs(parts) as given, _outputs(gates) as opened:
+    with (
+        _evaluation_mode(network),
+        torch.inference_mode(),
+        _outputs(parts) as part_outputs,
+        _outputs(gates) as gate_outputs,
+    ):
         network(image.to(network.classifier.weight.device))
-    found = []
-    for name, output in given.items():
+    activations = []
+    for name, output in part_outputs.items():
         strongest = np.argsort(-np.abs(output).mean((1, 2)), kind="stable")[:maps]
-        gate = opened[name].ravel() if name in opened else None
-        found.append(BlockView(name, output[strongest], tuple(strongest.tolist()), gate))
-    return tuple(found)
+        gate = gate_outputs[name].ravel() if name in gate_outputs else None
+        activations.append(BlockActivations(name, output[strongest], tuple(strongest.tolist()), gate))
+    return tuple(activations)
 
 
 @contextmanager
@@ -207,14 +216,14 @@ def _outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, NDArray[np.
     """Filled with what each module makes of the first image, while inside."""
     outputs: dict[str, NDArray[np.float32]] = {}
 
-    def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        def keep(module: nn.Module, given: Any, out: Tensor) -> None:
+    def register(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        def store_output(module: nn.Module, part_outputs: Any, out: Tensor) -> None:
             # A copy: later layers may work in place.
             outputs[name] = out[0].detach().float().cpu().clone().numpy()
 
-        return module.register_forward_hook(keep)
+        return module.register_forward_hook(store_output)
 
-    handles = [watch(name, module) for name, module in modules.items()]
+    handles = [register(name, module) for name, module in modules.items()]
     try:
         yield outputs
     finally:
@@ -223,7 +232,7 @@ def _outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, NDArray[np.
 
 
 @contextmanager
-def _judging(network: Network) -> Iterator[None]:
+def _evaluation_mode(network: Network) -> Iterator[None]:
     """Evaluation mode while inside; then each module's own mode again."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

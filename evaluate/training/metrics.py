@@ -44,7 +44,7 @@ class Metrics:
     confusion: tuple[tuple[int, ...], ...]
 
 
-def answers(network: Network, data: Data, split: Split, *, device: str = "cpu") -> tuple[Tensor, Tensor]:
+def predict(network: Network, data: Data, split: Split, *, device: str = "cpu") -> tuple[Tensor, Tensor]:
     """What a network says to each image of a split, in its fixed order and in evaluation mode.
 
     Returns:
@@ -54,13 +54,13 @@ def answers(network: Network, data: Data, split: Split, *, device: str = "cpu") 
     logits: list[Tensor] = []
     labels: list[Tensor] = []
     with torch.inference_mode():
-        for images, own in data.batches(split, network.architecture.resolution_px, 256):
+        for images, batch_labels in data.batches(split, network.architecture.resolution_px, 256):
             logits.append(network(images.to(device)).float().cpu())
-            labels.append(own)
+            labels.append(batch_labels)
     return torch.cat(logits), torch.cat(labels)
 
 
-def metrics_of(logits: Tensor, labels: Tensor, class_names: Sequence[str]) -> Metrics:
+def compute_metrics(logits: Tensor, labels: Tensor, class_names: Sequence[str]) -> Metrics:
     """Hold answers against the true classes.
 
     Args:
@@ -69,36 +69,42 @@ def metrics_of(logits: Tensor, labels: Tensor, class_names: Sequence[str]) -> Me
         class_names: of the labels 0, 1, ...; a class may have no image.
     Source: for the calibration error Guo et al. 2017, arXiv:1706.04599.
     """
-    from torchmetrics.functional import classification as judged  # takes seconds to import
+    from torchmetrics.functional import classification as classification_metrics  # takes seconds to import
 
     count = len(class_names)
-    answered = logits.argmax(1)
+    predicted = logits.argmax(1)
     # Logits that all lie between 0 and 1 would be taken for probabilities.
     probabilities = logits.softmax(1)
-    top1 = judged.multiclass_accuracy(answered, labels, count, "micro")
-    top5 = judged.multiclass_accuracy(logits, labels, count, "micro", top_k=5) if count > 5 else None
+    top1 = classification_metrics.multiclass_accuracy(predicted, labels, count, "micro")
+    top5 = (
+        classification_metrics.multiclass_accuracy(logits, labels, count, "micro", top_k=5)
+        if count > 5
+        else None
+    )
     columns = zip(
         class_names,
         labels.bincount(minlength=count).tolist(),
-        judged.multiclass_precision(answered, labels, count, average=None).tolist(),
-        judged.multiclass_recall(answered, labels, count, average=None).tolist(),
-        judged.multiclass_f1_score(answered, labels, count, average=None).tolist(),
+        classification_metrics.multiclass_precision(predicted, labels, count, average=None).tolist(),
+        classification_metrics.multiclass_recall(predicted, labels, count, average=None).tolist(),
+        classification_metrics.multiclass_f1_score(predicted, labels, count, average=None).tolist(),
         strict=True,
     )
-    confusion = judged.multiclass_confusion_matrix(answered, labels, count)
+    confusion = classification_metrics.multiclass_confusion_matrix(predicted, labels, count)
     return Metrics(
         images=len(labels),
-        top1=_exact(top1, len(labels)),
-        top5=None if top5 is None else _exact(top5, len(labels)),
+        top1=_exact_fraction(top1, len(labels)),
+        top5=None if top5 is None else _exact_fraction(top5, len(labels)),
         loss=float(nn.functional.cross_entropy(logits, labels)),
         calibration_error=float(
-            judged.multiclass_calibration_error(probabilities, labels, count, _CALIBRATION_BINS, "l1")
+            classification_metrics.multiclass_calibration_error(
+                probabilities, labels, count, _CALIBRATION_BINS, "l1"
+            )
         ),
         classes=tuple(ClassMetrics(*row) for row in columns),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
     )
 
 
-def _exact(share: Tensor, images: int) -> float:
+def _exact_fraction(fraction: Tensor, images: int) -> float:
     """The share of so many images without the rounding of float32."""
-    return round(float(share) * images) / images
+    return round(float(fraction) * images) / images

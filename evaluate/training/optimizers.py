@@ -12,19 +12,19 @@ from .recipe import Recipe
 _RMSPROP_EPS = 0.0316
 
 
-def optimizer_of(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The optimiser of the parameters that are trained."""
-    groups = _decayed_and_not(network, recipe.weight_decay)
-    rate, momentum = recipe.learning_rate, recipe.momentum
+    groups = _weight_decay_groups(network, recipe.weight_decay)
+    lr, momentum = recipe.learning_rate, recipe.momentum
     match recipe.optimizer:
         case "sgd":
-            return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+            return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)
         case "adam":
-            return torch.optim.Adam(groups, lr=rate, betas=(momentum, 0.999), fused=True)
+            return torch.optim.Adam(groups, lr=lr, betas=(momentum, 0.999), fused=True)
         case "adamw":
-            return torch.optim.AdamW(groups, lr=rate, betas=(momentum, 0.999), fused=True)
+            return torch.optim.AdamW(groups, lr=lr, betas=(momentum, 0.999), fused=True)
         case "rmsprop":
-            return torch.optim.RMSprop(groups, lr=rate, alpha=0.9, eps=_RMSPROP_EPS, momentum=momentum)
+            return torch.optim.RMSprop(groups, lr=lr, alpha=0.9, eps=_RMSPROP_EPS, momentum=momentum)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
@@ -42,35 +42,38 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Ten
         optimizer.state[parameter][key] = value
 
 
-def schedule_of(recipe: Recipe, steps_an_epoch: int) -> Callable[[int], float]:
+def build_lr_schedule(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
     """The share of the highest learning rate at each step, counted from 0."""
-    steps = recipe.epochs * steps_an_epoch
+    steps = recipe.epochs * steps_per_epoch
     match recipe.schedule:
         case "cosine":
-            return cosine_with_warmup(steps, recipe.warmup)
+            return cosine_schedule(steps, recipe.warmup_fraction)
         case "constant":
-            return _after_warmup(round(steps * recipe.warmup), lambda step: 1.0)
+            return _with_warmup(round(steps * recipe.warmup_fraction), lambda step: 1.0)
         case "steps":
-            drop = max(1, round(recipe.step_epochs * steps_an_epoch))
-            return _after_warmup(
-                round(steps * recipe.warmup), lambda step: recipe.step_factor ** (step // drop)
+            decay_steps = max(1, round(recipe.step_epochs * steps_per_epoch))
+            return _with_warmup(
+                round(steps * recipe.warmup_fraction),
+                lambda step: recipe.step_factor ** (step // decay_steps),
             )
 
 
-def cosine_with_warmup(steps: int, warmup: float) -> Callable[[int], float]:
+def cosine_schedule(steps: int, warmup_fraction: float) -> Callable[[int], float]:
     """The share of the highest learning rate at each step; 0 after the last."""
-    rising = max(1, round(steps * warmup))
-    return _after_warmup(
-        rising,
-        lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising)))),
+    warmup_steps = max(1, round(steps * warmup_fraction))
+    return _with_warmup(
+        warmup_steps,
+        lambda step: (
+            0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))))
+        ),
     )
 
 
-def _after_warmup(rising: int, share: Callable[[int], float]) -> Callable[[int], float]:
-    return lambda step: (step + 1) / rising if step < rising else share(step)
+def _with_warmup(warmup_steps: int, lr_factor: Callable[[int], float]) -> Callable[[int], float]:
+    return lambda step: (step + 1) / warmup_steps if step < warmup_steps else lr_factor(step)
 
 
-def _decayed_and_not(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def _weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Weights decay; biases and batch normalisation do not."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     return [

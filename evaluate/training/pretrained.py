@@ -9,7 +9,12 @@ from torch.nn import BatchNorm2d
 
 from ...search_space import Architecture, ArchitectureError, RunError
 from ...search_space.errors import first_line
-from ...search_space.network import Network, from_torchvision, pretrained, refuse_unless_in_torchvision
+from ...search_space.network import (
+    Network,
+    from_torchvision,
+    load_torchvision_weights,
+    require_torchvision_weights,
+)
 
 _STEM, _CLASSIFIER = "stem.conv.weight", "classifier."
 
@@ -24,10 +29,10 @@ def pretrained_network(name: str, file: Path | None = None) -> Network:
         ArchitectureError: torchvision has no weights for that name, or the file is of another network.
         RunError: they cannot be read or fetched.
     """
-    refuse_unless_in_torchvision(name.partition("@")[0] if file else name)
+    require_torchvision_weights(name.partition("@")[0] if file else name)
     try:
         if file is None:
-            return pretrained(name)
+            return load_torchvision_weights(name)
         return from_torchvision(name, torch.load(file, map_location="cpu", weights_only=True))
     except ArchitectureError:
         raise
@@ -43,7 +48,7 @@ def pretrained_network(name: str, file: Path | None = None) -> Network:
         raise RunError(f"{file or name}: no state dict of torchvision ({first_line(error)})") from None
 
 
-def transfer(network: Network, source: Network) -> None:
+def transfer_weights(network: Network, source: Network) -> None:
     """Copy the weights of a trained network into the same network for other images.
 
     A classifier for another number of classes stays as it was drawn. A stem for grey images gets
@@ -52,39 +57,44 @@ def transfer(network: Network, source: Network) -> None:
     Raises:
         RunError: it is another network.
     """
-    own, given = network.architecture, source.architecture
-    alike = replace(
-        given, resolution_px=own.resolution_px, image_channels=own.image_channels, classes=own.classes
+    target, origin = network.architecture, source.architecture
+    source_for_target = replace(
+        origin,
+        resolution_px=target.resolution_px,
+        image_channels=target.image_channels,
+        classes=target.classes,
     )
-    if alike != own:
-        raise RunError(f"the weights are of another network: {_first_difference(own, given)}")
+    if source_for_target != target:
+        raise RunError(f"the weights are of another network: {_first_difference(target, origin)}")
     weights = source.state_dict()
-    weights[_STEM] = _for_channels(weights[_STEM], own.image_channels)
-    if own.classes != given.classes:
+    weights[_STEM] = _adapt_input_channels(weights[_STEM], target.image_channels)
+    if target.classes != origin.classes:
         weights |= {
             name: value for name, value in network.state_dict().items() if name.startswith(_CLASSIFIER)
         }
     network.load_state_dict(weights)
-    for norm, like in zip(_norms(network), _norms(source), strict=True):
-        norm.eps, norm.momentum = like.eps, like.momentum
+    for norm, source_norm in zip(_batchnorm_layers(network), _batchnorm_layers(source), strict=True):
+        norm.eps, norm.momentum = source_norm.eps, source_norm.momentum
 
 
-def _first_difference(own: Architecture, given: Architecture) -> str:
-    if own.stem != given.stem:
+def _first_difference(target: Architecture, origin: Architecture) -> str:
+    if target.stem != origin.stem:
         return "the stem differs"
-    for number, (mine, theirs) in enumerate(zip(own.blocks, given.blocks, strict=False), start=1):
-        if mine != theirs:
+    for number, (target_block, origin_block) in enumerate(
+        zip(target.blocks, origin.blocks, strict=False), start=1
+    ):
+        if target_block != origin_block:
             return f"block {number} differs"
-    if len(own.blocks) != len(given.blocks):
-        return f"it has {len(given.blocks)} blocks, not {len(own.blocks)}"
+    if len(target.blocks) != len(origin.blocks):
+        return f"it has {len(origin.blocks)} blocks, not {len(target.blocks)}"
     return "the head differs"
 
 
-def _for_channels(weight: Tensor, channels: int) -> Tensor:
+def _adapt_input_channels(weight: Tensor, channels: int) -> Tensor:
     if weight.shape[1] == channels:
         return weight
     return weight.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
 
 
-def _norms(network: Network) -> list[BatchNorm2d]:
+def _batchnorm_layers(network: Network) -> list[BatchNorm2d]:
     return [module for module in network.modules() if isinstance(module, BatchNorm2d)]

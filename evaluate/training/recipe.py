@@ -6,8 +6,8 @@ from importlib.resources import files
 from typing import Literal, get_args
 
 from ...search_space.errors import BneckError, FieldError
-from ...search_space.serialization.dataclass_reader import read_flat
-from ...search_space.serialization.yaml_nodes import Entry, dump, parse_named
+from ...search_space.serialization.dataclass_reader import read_dataclass
+from ...search_space.serialization.yaml_nodes import YamlNode, dump, parse_named
 from ..data.augmentation import parse_augmentation
 
 FORMAT = "recipe/1"
@@ -26,7 +26,7 @@ class Recipe:
         batch_size: images a step, over all processes together.
         optimizer: `sgd` is with Nesterov's momentum; `rmsprop` has the constants of torchvision's
             MobileNetV3 (alpha 0.9, eps 0.0316).
-        learning_rate: the highest; it rises over the first `warmup` share of the steps.
+        learning_rate: the highest; it rises over the first `warmup_fraction` share of the steps.
         schedule: what follows: `constant`, `cosine` to 0, or `steps`, a factor `step_factor` every
             `step_epochs` epochs from the beginning.
         momentum: of sgd and rmsprop; the first moment's decay of adam and adamw.
@@ -34,10 +34,10 @@ class Recipe:
         dropout: before the classifier.
         drop_path: probability that the last residual block is left out for an image; it grows
             linearly from the first (stochastic depth, arXiv 1603.09382).
-        clip: the most that the norm of all gradients together may be; 0 for no limit.
+        max_grad_norm: the most that the norm of all gradients together may be; 0 for no limit.
         ema: decay, a step, of the moving average of the weights that is judged and kept; 0 for none.
         augment: names joined by `+`, of `bneck.evaluate.data.augmentation.AUGMENTATIONS`.
-        norm_images: training images over which the statistics of batch normalisation are averaged
+        bn_recalibration_images: training images over which the statistics of batch normalisation are averaged
             afresh before judging, for in short runs the running ones lag behind the weights; 0
             keeps the running ones.
         freeze: `backbone` trains what follows the pooling alone.
@@ -48,7 +48,7 @@ class Recipe:
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.08
     schedule: Schedule = "cosine"
-    warmup: float = 0.1
+    warmup_fraction: float = 0.1
     step_epochs: float = 2.0
     step_factor: float = 0.973
     momentum: float = 0.9
@@ -56,10 +56,10 @@ class Recipe:
     label_smoothing: float = 0.1
     dropout: float = 0.1
     drop_path: float = 0.0
-    clip: float = 2.0
+    max_grad_norm: float = 2.0
     ema: float = 0.0
     augment: str = "flip-crop"
-    norm_images: int = 2048
+    bn_recalibration_images: int = 2048
     freeze: Freeze = "none"
 
     def __post_init__(self) -> None:
@@ -80,14 +80,14 @@ class Recipe:
         for name in ("step_epochs", "step_factor"):
             if not getattr(self, name) > 0:
                 raise FieldError(name, f"must be above 0, got {getattr(self, name)}")
-        for name in ("learning_rate", "weight_decay", "clip", "norm_images"):
+        for name in ("learning_rate", "weight_decay", "max_grad_norm", "bn_recalibration_images"):
             if not getattr(self, name) >= 0:
                 raise FieldError(name, f"must be at least 0, got {getattr(self, name)}")
         for name in ("momentum", "label_smoothing", "dropout", "drop_path", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise FieldError(name, f"must be from 0 to below 1, got {getattr(self, name)}")
-        if not 0 <= self.warmup <= 1:
-            raise FieldError("warmup", f"must be from 0 to 1, got {self.warmup}")
+        if not 0 <= self.warmup_fraction <= 1:
+            raise FieldError("warmup_fraction", f"must be from 0 to 1, got {self.warmup_fraction}")
         try:
             parse_augmentation(self.augment)
         except BneckError as error:
@@ -101,10 +101,10 @@ def load_recipe(name_or_path: str) -> Recipe:
         UnknownNameError: neither a name nor a file.
         FileFormatError: names file, line, key, value and what would work.
     """
-    return read_recipe(parse_named("recipe", name_or_path, RECIPES, recipe_text))
+    return read_recipe(parse_named("recipe", name_or_path, RECIPES, preset_recipe_yaml))
 
 
-def recipe_text(name: str) -> str:
+def preset_recipe_yaml(name: str) -> str:
     """The file behind a name, with its source in a comment, to start an own one from."""
     return files(__package__).joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
 
@@ -114,9 +114,9 @@ def recipe_yaml(recipe: Recipe) -> str:
     return dump({"bneck": FORMAT, **asdict(recipe)})
 
 
-def read_recipe(entry: Entry) -> Recipe:
+def read_recipe(entry: YamlNode) -> Recipe:
     """A recipe from a parsed file; what is left out is as `Recipe` has it."""
     names = [field.name for field in fields(Recipe)]
-    given = entry.versioned(FORMAT, (), names)
+    given = entry.versioned_mapping(FORMAT, (), names)
     values = {name: item for name, item in given.items() if name != "bneck"}
-    return read_flat(Recipe, Entry(values, entry.source, entry.line, entry.path), optional=names)
+    return read_dataclass(Recipe, YamlNode(values, entry.source, entry.line, entry.path), optional=names)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...search_space import RunError
 from ...search_space.errors import first_line
-from ...search_space.serialization.atomic_write import write_whole
+from ...search_space.serialization.atomic_write import write_atomic
 
 WEIGHTS, STATE = "weights.", "state."
 
@@ -25,17 +25,19 @@ def write_tensors(
     Raises:
         RunError: it cannot be written: no space, no permission.
     """
-    named = {WEIGHTS + name: value for name, value in weights.items()}
-    named |= {STATE + name: value for name, value in state.items()}
-    write_whole(path, save({name: _plain(value) for name, value in named.items()}, dict(metadata)))
+    all_tensors = {WEIGHTS + name: value for name, value in weights.items()}
+    all_tensors |= {STATE + name: value for name, value in state.items()}
+    write_atomic(
+        path, save({name: _contiguous_cpu(value) for name, value in all_tensors.items()}, dict(metadata))
+    )
 
 
-def read_tensors(path: Path, form: str, what: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_tensors(path: Path, schema: str, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     """The metadata, and all tensors by their names in the file.
 
     Args:
-        form: that the file must have.
-        what: such a file is, for messages: `checkpoint`.
+        schema: that the file must have.
+        kind: such a file is, for messages: `checkpoint`.
     Raises:
         RunError: it is damaged or of another kind.
     """
@@ -44,17 +46,17 @@ def read_tensors(path: Path, form: str, what: str) -> tuple[dict[str, str], dict
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise RunError(f"{path}: no {what} of bneck ({first_line(error)})") from None
-    found = metadata.get("bneck")
-    if found != form:
-        raise RunError(f"{path}: must be a {what} of form {form}, got {found or 'another kind of file'}")
+        raise RunError(f"{path}: no {kind} of bneck ({first_line(error)})") from None
+    actual = metadata.get("bneck")
+    if actual != schema:
+        raise RunError(f"{path}: must be a {kind} of form {schema}, got {actual or 'another kind of file'}")
     return metadata, tensors
 
 
-def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def select_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Those whose names begin with a prefix, named by the rest."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _plain(value: Tensor) -> Tensor:
+def _contiguous_cpu(value: Tensor) -> Tensor:
     return value.detach().cpu().contiguous(memory_format=torch.contiguous_format)

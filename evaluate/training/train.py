@@ -11,7 +11,7 @@ from ...search_space.network import Network, build_network
 from ..data.dataset import Data
 from .accuracy import Accuracy, Epoch
 from .recipe import Recipe
-from .trainer import Conditions, Training
+from .trainer import ComputeConfig, Trainer
 
 OnEpoch = Callable[[int, int], None]
 
@@ -39,26 +39,26 @@ def train(
     one machine the result is the same to the bit.
 
     Raises:
-        TrainingFailedError: the loss is no longer a number.
+        NonFiniteLossError: the loss is no longer a number.
     """
     start = time.perf_counter()
-    training = Training(network, data, recipe, seed=seed, conditions=Conditions(device))
+    training = Trainer(network, data, recipe, seed=seed, compute=ComputeConfig(device))
     curve: list[Epoch] = []
     while not training.done:
         point = training.run_epoch()
         if validate_each_epoch:
-            top1, loss = training.judge()
+            top1, loss = training.evaluate()
             point = replace(point, validation_loss=loss, validation_top1=top1)
         curve.append(point)
         if on_epoch is not None:
             on_epoch(training.epoch, recipe.epochs)
-    top1, loss = training.judge()
-    network.load_state_dict(training.judged.state_dict())
+    top1, loss = training.evaluate()
+    network.load_state_dict(training.eval_network.state_dict())
     return Accuracy(
         top1=top1,
         loss=loss,
         images=data.count("validation"),
-        seen=training.seen,
+        images_seen=training.images_seen,
         seed=seed,
         seconds=time.perf_counter() - start,
         curve=tuple(curve),

@@ -15,29 +15,29 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ...search_space.errors import FieldError
 from ...search_space.network import Network
-from ..data.augmentation import mixed, parse_augmentation
+from ..data.augmentation import mix_batch, parse_augmentation
 from ..data.dataset import Data, Split
-from ..data.splits import shuffled_batches
+from ..data.splits import num_shuffled_batches
 from .accuracy import Epoch
-from .evaluation import judge, settle_norms
-from .optimizers import optimizer_of, restore_optimizer, schedule_of
+from .evaluation import evaluate, recalibrate_batchnorm
+from .optimizers import build_lr_schedule, build_optimizer, restore_optimizer
 from .recipe import Recipe
-from .safetensors_io import tensors_under
+from .safetensors_io import select_prefix
 
 Precision = Literal["fp32", "bf16", "fp16"]
 OnBatch = Callable[[int], None]
 
-_LOOK_AT_LOSS = 50
+_LOSS_CHECK_INTERVAL = 50
 _OPTIMIZER, _SCALER = "optimizer.", "scaler."
-_COUNTS = ("epoch", "steps", "seen")
+_COUNTERS = ("epoch", "steps", "images_seen")
 
 
-class TrainingFailedError(Exception):
+class NonFiniteLossError(Exception):
     """The loss is no longer a number."""
 
 
 @dataclass(frozen=True)
-class Conditions:
+class ComputeConfig:
     """Where and how the arithmetic is done; the recipe says what is done.
 
     Attributes:
@@ -56,7 +56,7 @@ class Conditions:
             raise FieldError("precision", f"must be one of {known}, got '{self.precision}'")
 
 
-class Training:
+class Trainer:
     """A network being trained.
 
     The order of the images, their augmentation and dropout follow from the seed; on one machine,
@@ -66,8 +66,8 @@ class Training:
 
     Attributes:
         epoch, steps: how many are done.
-        seen: training images that were shown, repetitions included, by all processes.
-        waited: share of the last epoch's time spent waiting for images.
+        images_seen: training images that were shown, repetitions included, by all processes.
+        data_wait_fraction: share of the last epoch's time spent waiting for images.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Training:
         recipe: Recipe,
         *,
         seed: int,
-        conditions: Conditions | None = None,
+        compute: ComputeConfig | None = None,
     ) -> None:
         self.network, self.data, self.recipe = network, data, recipe
-        self.conditions = conditions or Conditions()
-        self.device = self.conditions.device
-        self.epoch, self.steps, self.seen, self.waited = 0, 0, 0, 0.0
+        self.compute = compute or ComputeConfig()
+        self.device = self.compute.device
+        self.epoch, self.steps, self.images_seen, self.data_wait_fraction = 0, 0, 0, 0.0
         self._augmentation = parse_augmentation(recipe.augment)
         network.dropout.p = recipe.dropout
         network.set_drop_path(recipe.drop_path)
@@ -90,23 +90,23 @@ class Training:
         if recipe.freeze == "backbone":
             for part in network.backbone:
                 part.requires_grad_(False)
-        self._optimizer = optimizer_of(network, recipe)
-        self.steps_an_epoch = shuffled_batches(data.count("train"), recipe.batch_size)
-        self._share = schedule_of(recipe, self.steps_an_epoch)
-        self._loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        self._optimizer = build_optimizer(network, recipe)
+        self.steps_per_epoch = num_shuffled_batches(data.count("train"), recipe.batch_size)
+        self._lr_factor = build_lr_schedule(recipe, self.steps_per_epoch)
+        self._criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self._shuffle = Generator().manual_seed(seed)
-        self._seed, self._random = seed, RandomState(seed, self.device)
-        self._average: AveragedModel | None = None
+        self._seed, self._rng = seed, GlobalRng(seed, self.device)
+        self._ema_model: AveragedModel | None = None
         if recipe.ema:
-            moving = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-            self._average = AveragedModel(network, multi_avg_fn=moving, use_buffers=True)
-        self._scaler = torch.amp.GradScaler(self.device, enabled=self.conditions.precision == "fp16")
+            ema_update = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+            self._ema_model = AveragedModel(network, multi_avg_fn=ema_update, use_buffers=True)
+        self._scaler = torch.amp.GradScaler(self.device, enabled=self.compute.precision == "fp16")
         self._model: Callable[[Tensor], Tensor] = network
-        self.rank, self.world = 0, 1
+        self.rank, self.world_size = 0, 1
         if dist.is_initialized():
-            self.rank, self.world = dist.get_rank(), dist.get_world_size()
+            self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
             self._model = DistributedDataParallel(network)
-        if self.conditions.compiled:
+        if self.compute.compiled:
             self._model = torch.compile(self._model)
 
     @property
@@ -114,13 +114,13 @@ class Training:
         return self.epoch >= self.recipe.epochs
 
     @property
-    def judged(self) -> Network:
+    def eval_network(self) -> Network:
         """The network that is judged and kept: with the average of the weights if there is one."""
-        if self._average is None:
+        if self._ema_model is None:
             return self.network
-        averaged = self._average.module
-        assert isinstance(averaged, Network)
-        return averaged
+        ema_network = self._ema_model.module
+        assert isinstance(ema_network, Network)
+        return ema_network
 
     def run_epoch(self, on_batch: OnBatch | None = None) -> Epoch:
         """Go through the training images once.
@@ -128,7 +128,7 @@ class Training:
         Args:
             on_batch: told the number of images of each step, over all processes.
         Raises:
-            TrainingFailedError: the loss is no longer a number.
+            NonFiniteLossError: the loss is no longer a number.
         """
         self.network.train()
         if self.recipe.freeze == "backbone":
@@ -137,84 +137,90 @@ class Training:
         classes = self.network.architecture.classes
         total = torch.zeros(3, dtype=torch.float64, device=self.device)  # loss, right answers, images
         loss_sum = torch.zeros((), device=self.device)
-        waited, start = 0.0, time.perf_counter()
-        if self.world > 1:  # each process draws its own, and a checkpoint holds those of one
-            own_seed = (self._seed * self.world + self.rank) * self.recipe.epochs + self.epoch
-            self._random = RandomState(own_seed, self.device)
-        with self._random.own():
+        data_wait_s, start = 0.0, time.perf_counter()
+        if self.world_size > 1:  # each process draws its own, and a checkpoint holds those of one
+            rank_seed = (self._seed * self.world_size + self.rank) * self.recipe.epochs + self.epoch
+            self._rng = GlobalRng(rank_seed, self.device)
+        with self._rng.activate():
             batches = enumerate(self._batches(), start=1)
             while True:
                 before = time.perf_counter()
                 number, batch = next(batches, (0, None))
-                waited += time.perf_counter() - before
+                data_wait_s += time.perf_counter() - before
                 if batch is None:
                     break
                 images, labels = (each.to(self.device, non_blocking=True) for each in batch)
                 count = len(labels)
                 if count == 0:  # other processes have images, and all must step together
                     images, labels = images.new_zeros(2, *self.network.input_shape), labels.new_zeros(2)
-                images, targets = mixed(images, labels, classes, self._augmentation)
-                loss, right = self._step(images, targets, self._weight(count))
+                images, targets = mix_batch(images, labels, classes, self._augmentation)
+                loss, correct = self._step(images, targets, self._loss_weight(count))
                 loss_sum += loss * count
-                total[1] += right if count else 0
+                total[1] += correct if count else 0
                 total[2] += count
-                if self.world == 1 and number % _LOOK_AT_LOSS == 0 and not math.isfinite(float(loss_sum)):
+                if (
+                    self.world_size == 1
+                    and number % _LOSS_CHECK_INTERVAL == 0
+                    and not math.isfinite(float(loss_sum))
+                ):
                     break
                 if on_batch is not None:
-                    on_batch(count * self.world)
+                    on_batch(count * self.world_size)
         total[0] = loss_sum
-        if self.world > 1:
+        if self.world_size > 1:
             dist.all_reduce(total)
-        loss_total, right_total, shown = total.tolist()
+        loss_total, correct_total, image_count = total.tolist()
         self.epoch += 1
-        self.seen += int(shown)
-        self.waited = waited / (time.perf_counter() - start)
+        self.images_seen += int(image_count)
+        self.data_wait_fraction = data_wait_s / (time.perf_counter() - start)
         if not math.isfinite(loss_total):
-            raise TrainingFailedError(f"the loss of epoch {self.epoch} is {loss_total / shown}")
-        return Epoch(loss_total / shown, train_top1=right_total / shown)
+            raise NonFiniteLossError(f"the loss of epoch {self.epoch} is {loss_total / image_count}")
+        return Epoch(loss_total / image_count, train_top1=correct_total / image_count)
 
-    def judge(self, split: Split = "validation") -> tuple[float, float]:
+    def evaluate(self, split: Split = "validation") -> tuple[float, float]:
         """Top-1 accuracy and cross-entropy of the judged network, its batch normalisation settled.
 
         Raises:
-            TrainingFailedError: the loss is no longer a number.
+            NonFiniteLossError: the loss is no longer a number.
         """
-        network = self.judged
-        if self.world > 1:
+        network = self.eval_network
+        if self.world_size > 1:
             for statistics in network.buffers():
                 dist.broadcast(statistics, 0)
-        if self.recipe.norm_images and self.recipe.freeze == "none":
-            settle_norms(network, self.data, self.recipe, self.device)
-        top1, loss = judge(network, self.data, split, device=self.device, shard=(self.rank, self.world))
+        if self.recipe.bn_recalibration_images and self.recipe.freeze == "none":
+            recalibrate_batchnorm(network, self.data, self.recipe, self.device)
+        top1, loss = evaluate(
+            network, self.data, split, device=self.device, shard=(self.rank, self.world_size)
+        )
         if not math.isfinite(loss):
-            raise TrainingFailedError(f"the loss on the {split} images is {loss}")
+            raise NonFiniteLossError(f"the loss on the {split} images is {loss}")
         return top1, loss
 
     def state(self) -> dict[str, Tensor]:
         """All that the next epoch follows from beside the network, the recipe and the data."""
-        found: dict[str, Tensor] = {}
-        if self._average is not None:
-            found |= {f"average.{name}": value for name, value in self._average.state_dict().items()}
+        tensors: dict[str, Tensor] = {}
+        if self._ema_model is not None:
+            tensors |= {f"ema.{name}": value for name, value in self._ema_model.state_dict().items()}
         for number, values in self._optimizer.state_dict()["state"].items():
-            found |= {f"{_OPTIMIZER}{number}.{name}": value for name, value in values.items()}
-        found |= {
+            tensors |= {f"{_OPTIMIZER}{number}.{name}": value for name, value in values.items()}
+        tensors |= {
             f"{_SCALER}{name}": torch.tensor(value) for name, value in self._scaler.state_dict().items()
         }
-        found["shuffle"] = self._shuffle.get_state()
-        found |= self._random.states
-        found |= {name: torch.tensor(getattr(self, name)) for name in _COUNTS}
-        return {name: value.detach().cpu().contiguous() for name, value in found.items()}
+        tensors["shuffle"] = self._shuffle.get_state()
+        tensors |= self._rng.states
+        tensors |= {name: torch.tensor(getattr(self, name)) for name in _COUNTERS}
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` told, with the network as it was then and the same recipe and data."""
-        if self._average is not None:
-            self._average.load_state_dict(tensors_under("average.", state))
-        restore_optimizer(self._optimizer, tensors_under(_OPTIMIZER, state))
-        if scaler := tensors_under(_SCALER, state):
+        if self._ema_model is not None:
+            self._ema_model.load_state_dict(select_prefix("ema.", state))
+        restore_optimizer(self._optimizer, select_prefix(_OPTIMIZER, state))
+        if scaler := select_prefix(_SCALER, state):
             self._scaler.load_state_dict({name: value.item() for name, value in scaler.items()})
         self._shuffle.set_state(state["shuffle"])
-        self._random.states = {name: state[name] for name in self._random.states}
-        for name in _COUNTS:
+        self._rng.states = {name: state[name] for name in self._rng.states}
+        for name in _COUNTERS:
             setattr(self, name, int(state[name]))
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -224,42 +230,42 @@ class Training:
             self.recipe.batch_size,
             shuffle=self._shuffle,
             augment=self._augmentation,
-            shard=(self.rank, self.world),
+            shard=(self.rank, self.world_size),
         )
 
-    def _weight(self, count: int) -> float | Tensor:
+    def _loss_weight(self, count: int) -> float | Tensor:
         """What a mean over `count` images counts for in the mean over all processes' means."""
-        if self.world == 1:
+        if self.world_size == 1:
             return 1.0
-        everyone = torch.tensor(float(count), device=self.device)
-        dist.all_reduce(everyone)
-        return count * self.world / everyone
+        total_count = torch.tensor(float(count), device=self.device)
+        dist.all_reduce(total_count)
+        return count * self.world_size / total_count
 
     def _step(self, images: Tensor, targets: Tensor, weight: float | Tensor) -> tuple[Tensor, Tensor]:
         """Change the weights once; the mean loss, and how many answers were right."""
         optimizer, scaler = self._optimizer, self._scaler
-        rate = self.recipe.learning_rate * self._share(self.steps)
+        lr = self.recipe.learning_rate * self._lr_factor(self.steps)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = lr
         optimizer.zero_grad(set_to_none=True)
-        reduced = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.conditions.precision)
-        with torch.autocast(self.device, reduced, enabled=reduced is not None):
+        autocast_dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.compute.precision)
+        with torch.autocast(self.device, autocast_dtype, enabled=autocast_dtype is not None):
             logits: Tensor = self._model(images)
-            loss: Tensor = self._loss_of(logits, targets)
+            loss: Tensor = self._criterion(logits, targets)
         scaler.scale(loss * weight).backward()  # type: ignore[no-untyped-call]
-        if self.recipe.clip:
+        if self.recipe.max_grad_norm:
             scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.max_grad_norm)
         scaler.step(optimizer)
         scaler.update()
-        if self._average is not None:
-            self._average.update_parameters(self.network)
+        if self._ema_model is not None:
+            self._ema_model.update_parameters(self.network)
         self.steps += 1
         labels = targets if targets.ndim == 1 else targets.argmax(1)
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
 
-class RandomState:
+class GlobalRng:
     """torch's global random numbers, as one training draws them for dropout and mixing."""
 
     def __init__(self, seed: int, device: str) -> None:
@@ -273,7 +279,7 @@ class RandomState:
         return {"random.cpu": torch.get_rng_state()} | cuda
 
     @contextmanager
-    def own(self) -> Iterator[None]:
+    def activate(self) -> Iterator[None]:
         """Draw from these, and leave the others as they were."""
         with torch.random.fork_rng(devices=self.devices):
             torch.set_rng_state(self.states["random.cpu"])

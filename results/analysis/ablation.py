@@ -2,15 +2,16 @@
 
 The networks of the best non-dominated ranks by accuracy and cost are taken as they are, but for one
 choice in one place: once with the usual value, once with another one. The mean difference is linear in
-what the model believes: with weights w and covariance C its variance is w'Cw (see `evaluate.contrast`).
+what the model believes: with weights w and covariance C its variance is w'Cw (see
+`evaluate.surrogate.linear_contrasts`).
 
 Whether a change pays is told against the front itself. A straight line through the same best networks says
 what accuracy a larger network of the usual kind brings for its cost:
 
-    beyond = change of accuracy - slope of accuracy in log cost * change of log cost
+    delta_vs_front = change of accuracy - slope of accuracy in log cost * change of log cost
 
-That is linear too, so the interval of `beyond` knows how uncertain the slope is. A change that makes a
-network dearer and more accurate pays only where it brings more than taking a larger network would.
+That is linear too, so the interval of `delta_vs_front` knows how uncertain the slope is. A change that
+makes a network dearer and more accurate pays only where it brings more than taking a larger network would.
 
 Intervals are of 90%, as the model sees it: of many changes that do nothing, up to one in ten is told.
 """
@@ -28,16 +29,16 @@ from ...search_space import Genes, SearchSpace
 from ...search_space.space import BLOCK_GENES, Choice
 from ..store.pareto import pareto_front
 from ..store.trial import Record
-from .gene_model import ChoiceModel
+from .gene_model import GeneModel
 
-LEAST_BEST, MOST_BEST = 12, 32
+MIN_BEST_NETWORKS, MAX_BEST_NETWORKS = 12, 32
 ALL_STAGES = "all stages"
-_DEVIATIONS = 1.6448536269514722  # of a normal distribution, to either side of 90%
-_LEAST_SPREAD = 1e-9
+_Z90 = 1.6448536269514722  # of a normal distribution, to either side of 90%
+_MIN_SPREAD = 1e-9
 
 
 @dataclass(frozen=True)
-class Change:
+class EffectEstimate:
     """A difference with its 90% interval, of no width where it is exact."""
 
     value: float
@@ -45,31 +46,31 @@ class Change:
     high: float
 
     @property
-    def told(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether its sign is told."""
         return self.low > 0 or self.high < 0
 
     @property
-    def at_least(self) -> float:
+    def min_magnitude(self) -> float:
         """How far from 0 it surely is; 0 where its sign is not told."""
         return max(0.0, self.low, -self.high)
 
 
 @dataclass(frozen=True)
-class Switch:
+class GeneChange:
     """One choice in one place, from the usual value to another.
 
     Attributes:
-        place: `images`, `stem`, `stage2`, `head` or `all stages`.
-        kind: `kernel`, `expansion`, `attention`, ...
+        location: `images`, `stem`, `stage2`, `head` or `all stages`.
+        gene_type: `kernel`, `expansion`, `attention`, ...
         step: the number of the other value among those of the place, from 1.
         genes: that are set, all blocks of a stage together.
     """
 
-    place: str
-    kind: str
-    usual: Choice
-    other: Choice
+    location: str
+    gene_type: str
+    baseline: Choice
+    alternative: Choice
     step: int
     genes: tuple[str, ...]
 
@@ -81,135 +82,157 @@ class Effect:
     Attributes:
         networks: of how many.
         changes: by quantity; accuracy in shares of 1, costs relative to the cost before (0.04 is 4% more).
-        beyond: accuracy beyond what the same cost brings along the front; None where that has no slope.
+        delta_vs_front: accuracy beyond what the same cost brings along the front; None where that has no
+            slope.
     """
 
-    switch: Switch
+    gene_change: GeneChange
     networks: int
-    changes: Mapping[Quantity, Change]
-    beyond: Change | None
+    changes: Mapping[Quantity, EffectEstimate]
+    delta_vs_front: EffectEstimate | None
 
     @property
-    def pays(self) -> bool | None:
+    def above_front(self) -> bool | None:
         """None where that is not told."""
-        return self.beyond.value > 0 if self.beyond and self.beyond.told else None
+        return (
+            self.delta_vs_front.value > 0
+            if self.delta_vs_front and self.delta_vs_front.is_significant
+            else None
+        )
 
 
-def place_and_kind(gene: str) -> tuple[str, str]:
+def location_and_gene_type(gene: str) -> tuple[str, str]:
     """`stage2.block1.kernel` is of `stage2` and `kernel`."""
-    place, *_, kind = gene.split(".") if "." in gene else ("images", "resolution")
-    return place, kind
+    location, *_, gene_type = gene.split(".") if "." in gene else ("images", "resolution")
+    return location, gene_type
 
 
-def switches(space: SearchSpace) -> list[Switch]:
+def gene_changes(space: SearchSpace) -> list[GeneChange]:
     """All there are, in the order of the network; then those of block choices in all stages at once."""
     groups: dict[tuple[str, str], list[str]] = {}
     for gene in space.genes:
-        groups.setdefault(place_and_kind(gene.name), []).append(gene.name)
-    found = [
-        Switch(place, kind, usual, other, step, tuple(genes))
-        for (place, kind), genes in groups.items()
-        for usual, *others in [ordered(space.all_choices[genes[0]])]
-        for step, other in enumerate(others, 1)
+        groups.setdefault(location_and_gene_type(gene.name), []).append(gene.name)
+    per_place = [
+        GeneChange(location, gene_type, baseline, alternative, step, tuple(genes))
+        for (location, gene_type), genes in groups.items()
+        for baseline, *others in [baseline_first(space.all_choices[genes[0]])]
+        for step, alternative in enumerate(others, 1)
     ]
-    alike: dict[tuple[str, Choice, Choice], list[Switch]] = {}
-    for each in found:
-        if each.place.startswith("stage") and each.kind in BLOCK_GENES:
-            alike.setdefault((each.kind, each.usual, each.other), []).append(each)
-    together = [
-        Switch(ALL_STAGES, kind, usual, other, same[0].step, tuple(g for each in same for g in each.genes))
-        for (kind, usual, other), same in alike.items()
+    by_choice: dict[tuple[str, Choice, Choice], list[GeneChange]] = {}
+    for each in per_place:
+        if each.location.startswith("stage") and each.gene_type in BLOCK_GENES:
+            by_choice.setdefault((each.gene_type, each.baseline, each.alternative), []).append(each)
+    all_stages_changes = [
+        GeneChange(
+            ALL_STAGES,
+            gene_type,
+            baseline,
+            alternative,
+            same[0].step,
+            tuple(g for each in same for g in each.genes),
+        )
+        for (gene_type, baseline, alternative), same in by_choice.items()
         if len(same) > 1
     ]
-    return [*found, *together]
+    return [*per_place, *all_stages_changes]
 
 
-def ordered(choices: Sequence[Choice]) -> list[Choice]:
+def baseline_first(choices: Sequence[Choice]) -> list[Choice]:
     """The usual one first: the smallest number; `none`, or the space's first word."""
     if isinstance(choices[0], str):
         return sorted(choices, key=lambda choice: choice != "none")
     return sorted(choices)
 
 
-def effects_of(model: ChoiceModel) -> list[Effect]:
+def ablation_effects(model: GeneModel) -> list[Effect]:
     """Of every switch that changes any of the best networks."""
-    best = [filled(model.space, genes) for genes in best_networks(model)]
-    found = (_effect(model, switch, best) for switch in switches(model.space))
-    return [effect for effect in found if effect is not None]
+    best = [fill_inactive_genes(model.space, genes) for genes in best_networks(model)]
+    effects = (_ablation_effect(model, gene_change, best) for gene_change in gene_changes(model.space))
+    return [effect for effect in effects if effect is not None]
 
 
-def best_networks(model: ChoiceModel) -> list[Genes]:
-    """Whole non-dominated ranks by accuracy and `price`, until they are a dozen; of many, some evenly."""
-    objectives = (Objective("accuracy"), Objective(model.price))
-    own = dict(zip((record.trial for record in model.records), model.genes, strict=True))
-    left = [record for record in model.records if model.price != "latency" or record.latency]
+def best_networks(model: GeneModel) -> list[Genes]:
+    """Whole non-dominated ranks by accuracy and `cost_quantity`, until a dozen; of many, some evenly."""
+    objectives = (Objective("accuracy"), Objective(model.cost_quantity))
+    genes_by_trial = dict(zip((record.trial for record in model.records), model.genes, strict=True))
+    remaining = [record for record in model.records if model.cost_quantity != "latency" or record.latency]
     best: list[Record] = []
-    while left and len(best) < LEAST_BEST:
-        rank = pareto_front(left, objectives)
+    while remaining and len(best) < MIN_BEST_NETWORKS:
+        rank = pareto_front(remaining, objectives)
         best += rank
         taken = {record.trial for record in rank}
-        left = [record for record in left if record.trial not in taken]
+        remaining = [record for record in remaining if record.trial not in taken]
     best.sort(key=lambda record: (record.value(objectives[1]), record.trial))
-    places = np.linspace(0, len(best) - 1, min(len(best), MOST_BEST)).round().astype(int)
-    return [own[best[place].trial] for place in places]
+    indices = np.linspace(0, len(best) - 1, min(len(best), MAX_BEST_NETWORKS)).round().astype(int)
+    return [genes_by_trial[best[index].trial] for index in indices]
 
 
-def filled(space: SearchSpace, genes: Genes) -> Genes:
+def fill_inactive_genes(space: SearchSpace, genes: Genes) -> Genes:
     """The same network, whose stages would go on as they end if they were deeper."""
-    found = dict(genes)
+    completed = dict(genes)
     for name in genes:
-        place, *rest = name.split(".")
-        if len(rest) < 2 or space.has_effect(name, genes):
+        location, *rest = name.split(".")
+        if len(rest) < 2 or space.is_active(name, genes):
             continue
-        depth = int(genes.get(f"{place}.depth", space.all_choices[f"{place}.depth"][0]))
-        found[name] = genes.get(f"{place}.block{depth}.{rest[1]}", genes[name])
-    return found
+        depth = int(genes.get(f"{location}.depth", space.all_choices[f"{location}.depth"][0]))
+        completed[name] = genes.get(f"{location}.block{depth}.{rest[1]}", genes[name])
+    return completed
 
 
-def _effect(model: ChoiceModel, switch: Switch, best: Sequence[Genes]) -> Effect | None:
-    pairs = [(_with(genes, switch, switch.usual), _with(genes, switch, switch.other)) for genes in best]
+def _ablation_effect(model: GeneModel, gene_change: GeneChange, best: Sequence[Genes]) -> Effect | None:
+    pairs = [
+        (
+            _with_choice(genes, gene_change, gene_change.baseline),
+            _with_choice(genes, gene_change, gene_change.alternative),
+        )
+        for genes in best
+    ]
     pairs = [pair for pair in pairs if model.network(pair[0]) != model.network(pair[1])]
     if not pairs:
         return None
     before, after = zip(*pairs, strict=True)
-    many, share = [*before, *after, *best], 1 / len(pairs)
+    networks, share = [*before, *after, *best], 1 / len(pairs)
     weights = np.repeat([-share, share, 0.0], [len(pairs), len(pairs), len(best)])
 
-    def told(quantity: Quantity, *rows: Array) -> list[Change]:
-        sums = model.sums(quantity, np.array(rows), many, partial(share_chosen, model.space, switch))
+    def estimate(quantity: Quantity, *rows: Array) -> list[EffectEstimate]:
+        contrasts = model.contrast_posterior(
+            quantity, np.array(rows), networks, partial(alternative_fraction, model.space, gene_change)
+        )
         relative = quantity != "accuracy"
-        found = zip(sums.mean, sums.deviation, strict=True)
-        return [_change(float(mean), float(deviation), relative) for mean, deviation in found]
+        moments = zip(contrasts.mean, contrasts.std, strict=True)
+        return [_change(float(mean), float(std), relative) for mean, std in moments]
 
-    changes: dict[Quantity, Change] = {
-        quantity: told(quantity, weights)[0] for quantity in model.quantities if quantity != "accuracy"
+    changes: dict[Quantity, EffectEstimate] = {
+        quantity: estimate(quantity, weights)[0] for quantity in model.quantities if quantity != "accuracy"
     }
-    slope, rows = _slope_weights(model.means(model.price, best)), [weights]
+    slope, rows = _slope_weights(model.predict_means(model.cost_quantity, best)), [weights]
     if slope is not None:
-        along = slope * math.log1p(changes[model.price].value)
+        along = slope * math.log1p(changes[model.cost_quantity].value)
         rows.append(weights - np.concatenate([np.zeros(2 * len(pairs)), along]))
-    changes["accuracy"], *beyond = told("accuracy", *rows)
-    return Effect(switch, len(pairs), changes, beyond[0] if beyond else None)
+    changes["accuracy"], *delta_vs_front = estimate("accuracy", *rows)
+    return Effect(gene_change, len(pairs), changes, delta_vs_front[0] if delta_vs_front else None)
 
 
-def share_chosen(space: SearchSpace, switch: Switch, genes: Genes) -> float:
+def alternative_fraction(space: SearchSpace, gene_change: GeneChange, genes: Genes) -> float:
     """The share of the switch's blocks that are there that have the other value; 0 where none is."""
-    there = [genes[gene] == switch.other for gene in switch.genes if space.has_effect(gene, genes)]
-    return sum(there) / len(there) if there else 0.0
+    has_alternative = [
+        genes[gene] == gene_change.alternative for gene in gene_change.genes if space.is_active(gene, genes)
+    ]
+    return sum(has_alternative) / len(has_alternative) if has_alternative else 0.0
 
 
-def _with(genes: Genes, switch: Switch, value: Choice) -> Genes:
-    return {**genes, **dict.fromkeys(switch.genes, value)}
+def _with_choice(genes: Genes, gene_change: GeneChange, value: Choice) -> Genes:
+    return {**genes, **dict.fromkeys(gene_change.genes, value)}
 
 
 def _slope_weights(places: Array) -> Array | None:
     """What makes a weighted sum of heights the slope of their least-squares line; None at one place."""
-    apart = places - places.mean()
-    squares = float(apart @ apart)
-    return apart / squares if squares > _LEAST_SPREAD else None
+    centered = places - places.mean()
+    squares = float(centered @ centered)
+    return centered / squares if squares > _MIN_SPREAD else None
 
 
-def _change(mean: float, deviation: float, relative: bool) -> Change:
+def _change(mean: float, std: float, relative: bool) -> EffectEstimate:
     """Of a normal distribution; relative if it is of logarithms."""
-    found = (mean, mean - _DEVIATIONS * deviation, mean + _DEVIATIONS * deviation)
-    return Change(*(math.expm1(each) if relative else each for each in found))
+    bounds = (mean, mean - _Z90 * std, mean + _Z90 * std)
+    return EffectEstimate(*(math.expm1(each) if relative else each for each in bounds))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from ...evaluate import Latency, wilson_margin
-from ...evaluate.statistics.reliability import residual_deviation, student_t, studentized_range
-from ..text.formatting import count_of
+from ...evaluate import Latency, wilson_half_width
+from ...evaluate.statistics.reliability import residual_std, student_t_quantile, studentized_range
+from ..text.formatting import pluralize
 
 _MOST_LISTED = 4
 
@@ -40,7 +40,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Variant:
     """What was trained several times.
 
     Attributes:
@@ -79,25 +79,25 @@ class Contestant:
         return statistics.fmean(result.top1 for result in self.results)
 
     @property
-    def deviation(self) -> float | None:
+    def std(self) -> float | None:
         """Sample standard deviation of the test top-1 over the seeds; None with one."""
-        tops = [result.top1 for result in self.results]
-        return statistics.stdev(tops) if len(tops) > 1 else None
+        top1s = [result.top1 for result in self.results]
+        return statistics.stdev(top1s) if len(top1s) > 1 else None
 
     @property
-    def margin(self) -> float:
-        """Half the 95% interval of `mean`, of what `margin_of` says.
+    def top1_ci95(self) -> float:
+        """Half the 95% interval of `mean`, of what `ci95_source` says.
 
         Over the seeds by Student's t, which leaves out that other test images would give another
         accuracy; with one seed by Wilson's score, which leaves out all that another seed would change.
         """
         count = len(self.results)
-        if self.deviation is None:
-            return wilson_margin(self.mean, self.results[0].images)
-        return student_t(count - 1) * self.deviation / math.sqrt(count)
+        if self.std is None:
+            return wilson_half_width(self.mean, self.results[0].images)
+        return student_t_quantile(count - 1) * self.std / math.sqrt(count)
 
     @property
-    def margin_of(self) -> Literal["seeds", "images"]:
+    def ci95_source(self) -> Literal["seeds", "images"]:
         return "seeds" if len(self.results) > 1 else "images"
 
 
@@ -109,56 +109,56 @@ class Comparison:
         data: name of the data set.
         recipe: how all were trained, in words.
         reference: name of the network for which a latency's ratio is 1; empty if none was measured.
-        what: that differs between the contestants.
+        factor: that differs between the contestants.
     Raises:
         ValueError: no contestant, or two of one name.
     """
 
-    contestants: tuple[Contestant, ...]
+    variants: tuple[Variant, ...]
     data: str
     recipe: str
     reference: str = ""
-    what: Literal["networks", "augmentations"] = "networks"
+    factor: Literal["networks", "augmentations"] = "networks"
 
     def __post_init__(self) -> None:
-        names = [each.name for each in self.contestants]
+        names = [each.name for each in self.variants]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"contestants must have names of their own, got {names}")
 
     @property
     def images(self) -> int:
         """Number of test images."""
-        return self.contestants[0].results[0].images
+        return self.variants[0].results[0].images
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """Those that all contestants were trained with, in order."""
-        return tuple(sorted(set.intersection(*(set(each.seeds) for each in self.contestants))))
+        return tuple(sorted(set.intersection(*(set(each.seeds) for each in self.variants))))
 
     @property
     def complete(self) -> bool:
         """Whether all were trained with the same seeds."""
-        return all(set(each.seeds) == set(self.seeds) for each in self.contestants)
+        return all(set(each.seeds) == set(self.seeds) for each in self.variants)
 
     @property
-    def best(self) -> Contestant:
+    def best(self) -> Variant:
         """The highest mean; the first of equal ones."""
-        return max(self.contestants, key=lambda each: each.mean)
+        return max(self.variants, key=lambda each: each.mean)
 
     @property
-    def level(self) -> list[Contestant]:
+    def indistinguishable_from_best(self) -> list[Variant]:
         """The others that cannot be told apart from the best."""
-        others = (each for each in self.contestants if each is not self.best)
-        return [each for each in others if not self.told_apart(self.best, each)]
+        others = (each for each in self.variants if each is not self.best)
+        return [each for each in others if not self.is_significant(self.best, each)]
 
-    def difference(self, a: Contestant, b: Contestant) -> float:
+    def difference(self, a: Variant, b: Variant) -> float:
         """How much higher the test top-1 of `a` is, over the seeds of all; of the means if there are none."""
         if not self.seeds:
             return a.mean - b.mean
-        tops = [{result.seed: result.top1 for result in each.results} for each in (a, b)]
-        return statistics.fmean(tops[0][seed] - tops[1][seed] for seed in self.seeds)
+        top1s = [{result.seed: result.top1 for result in each.results} for each in (a, b)]
+        return statistics.fmean(top1s[0][seed] - top1s[1][seed] for seed in self.seeds)
 
-    def least_difference(self, a: Contestant, b: Contestant) -> float:
+    def significance_threshold(self, a: Variant, b: Variant) -> float:
         """How large a difference in test top-1 must be to be no accident (95%).
 
         With several seeds it is the same for all pairs: Tukey's honestly significant difference,
@@ -169,65 +169,65 @@ class Comparison:
 
         Source: Montgomery, Design and Analysis of Experiments, sections 3.5 and 4.1.
         """
-        if self.honest_difference is None:
-            return math.hypot(*(wilson_margin(each.mean, self.images) for each in (a, b)))
-        return self.honest_difference
+        if self.least_significant_difference is None:
+            return math.hypot(*(wilson_half_width(each.mean, self.images) for each in (a, b)))
+        return self.least_significant_difference
 
-    def told_apart(self, a: Contestant, b: Contestant) -> bool:
-        """Whether the difference is no accident (95% for all pairs together, see `least_difference`)."""
-        return abs(self.difference(a, b)) > self.least_difference(a, b)
+    def is_significant(self, a: Variant, b: Variant) -> bool:
+        """Whether the difference is no accident (95% for all pairs, see `significance_threshold`)."""
+        return abs(self.difference(a, b)) > self.significance_threshold(a, b)
 
     def verdict(self) -> str:
         """Which is best, which may be as good, and what so few seeds cannot show."""
-        best, others = self.best, len(self.contestants) - 1
+        best, others = self.best, len(self.variants) - 1
         on = f"on {self.images:,} test images"
         if not others:
             return f"{best.name} has {accuracy_text(best)} {on}."
-        level = [each.name for each in self.level]
-        if not level:
+        indistinguishable_from_best = [each.name for each in self.indistinguishable_from_best]
+        if not indistinguishable_from_best:
             rest = f"it can be told apart from {'the other' if others == 1 else f'all {others} others'}"
-        elif len(level) > _MOST_LISTED:
-            rest = f"{len(level)} of {others} others cannot be told apart from it"
+        elif len(indistinguishable_from_best) > _MOST_LISTED:
+            rest = f"{len(indistinguishable_from_best)} of {others} others cannot be told apart from it"
         else:
-            rest = f"{listed_names(level)} cannot be told apart from it"
-        return f"Best {on} is {best.name} with {accuracy_text(best)}; {rest}. {self._power()}"
+            rest = f"{joined_names(indistinguishable_from_best)} cannot be told apart from it"
+        return f"Best {on} is {best.name} with {accuracy_text(best)}; {rest}. {self._power_text()}"
 
-    def _power(self) -> str:
+    def _power_text(self) -> str:
         """What cannot be seen with so many seeds."""
-        others = (each for each in self.contestants if each is not self.best)
-        least = min(self.least_difference(self.best, each) for each in others)
+        others = (each for each in self.variants if each is not self.best)
+        least = min(self.significance_threshold(self.best, each) for each in others)
         whose = "" if self.complete else " that all share"
-        told = (
-            f"With {count_of(len(self.seeds), 'seed')}{whose} "
-            f"a difference under {points(least)} points would not be seen"
+        text = (
+            f"With {pluralize(len(self.seeds), 'seed')}{whose} "
+            f"a difference under {percentage_points(least)} points would not be seen"
         )
-        if self.honest_difference is None:
-            told += ", and what another seed would change is not even in that"
-        return f"{told}."
+        if self.least_significant_difference is None:
+            text += ", and what another seed would change is not even in that"
+        return f"{text}."
 
     @cached_property
-    def honest_difference(self) -> float | None:
+    def least_significant_difference(self) -> float | None:
         """The least difference, for all pairs, over the seeds; None with fewer than two seeds, or alone."""
-        seeds, count = self.seeds, len(self.contestants)
+        seeds, count = self.seeds, len(self.variants)
         if len(seeds) < 2 or count < 2:
             return None
-        tops = [{result.seed: result.top1 for result in each.results} for each in self.contestants]
-        noise = residual_deviation([[top1[seed] for seed in seeds] for top1 in tops])
+        top1s = [{result.seed: result.top1 for result in each.results} for each in self.variants]
+        noise = residual_std([[top1[seed] for seed in seeds] for top1 in top1s])
         # Equal counts of right answers in all seeds are luck: the difference is known to an image at best.
         noise = max(noise, 1 / self.images / math.sqrt(2))
         return studentized_range(count, (count - 1) * (len(seeds) - 1)) * noise / math.sqrt(len(seeds))
 
 
-def accuracy_text(contestant: Contestant) -> str:
+def accuracy_text(variant: Variant) -> str:
     """`93.1 ± 0.4%`."""
-    return f"{100 * contestant.mean:.1f} ± {points(contestant.margin)}%"
+    return f"{100 * variant.mean:.1f} ± {percentage_points(variant.top1_ci95)}%"
 
 
-def points(share: float) -> str:
+def percentage_points(share: float) -> str:
     """Percentage points: one decimal, two below a tenth."""
     return f"{100 * share:.{1 if share >= 0.001 else 2}f}"
 
 
-def listed_names(names: Sequence[str]) -> str:
+def joined_names(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

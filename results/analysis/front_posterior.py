@@ -21,224 +21,242 @@ from numpy.typing import NDArray
 
 from ...evaluate import Goals, Objective
 from ...evaluate.statistics.reliability import Array
-from ...evaluate.statistics.seed_noise import Noise, noise_of
+from ...evaluate.statistics.seed_noise import SeedNoise, estimate_seed_noise
 from ..store.pareto import losses_of
-from ..store.trial import Record, table_of
+from ..store.trial import Record, accuracies_by_seed
 from .seed_noise import Estimate
 
-DRAWS = 2000
-SURE = 0.9
+N_POSTERIOR_DRAWS = 2000
+DECIDED_PROBABILITY = 0.9
 _TAIL = 0.025
-_NOISES, _STRUCTURES = 16, 25
-_STEP = 0.29  # deviation of a value that was rounded to whole steps
+_N_NOISE_GRID, _N_STRUCTURE_GRID = 16, 25
+_ROUNDING_STD = 0.29  # deviation of a value that was rounded to whole steps
 
 
 @dataclass(frozen=True, eq=False)
-class Certainty:
+class FrontPosterior:
     """Draws of what may be true.
 
     Attributes:
         records: `n` judged networks.
         draws: `d x n` true accuracies, each row one way the truth may be.
-        factors: `n`, what an accuracy is multiplied by to be the objective: 1, unless that is the reward.
-        rivals: `n x n`: whether the second would be no worse than the first in every other objective.
-        repeats: trainings that the noise is told from.
+        reward_factors: `n`, what an accuracy is multiplied by to be the objective: 1, unless that is the
+            reward.
+        no_worse_in_costs: `n x n`: whether the second would be no worse than the first in every other
+            objective.
+        replicates: trainings that the noise is told from.
     """
 
-    noise: Noise
+    noise: SeedNoise
     records: tuple[Record, ...]
     draws: Array
-    factors: Array
-    rivals: NDArray[np.bool_]
-    repeats: int
+    reward_factors: Array
+    no_worse_in_costs: NDArray[np.bool_]
+    replicates: int
 
     @cached_property
-    def _merits(self) -> Array:
+    def _merit_draws(self) -> Array:
         """`d x n`: what decides who is better, the accuracy or the reward."""
-        found: Array = self.draws * self.factors
-        return found
+        merits: Array = self.draws * self.reward_factors
+        return merits
 
     @cached_property
-    def probabilities(self) -> Array:
+    def pareto_probabilities(self) -> Array:
         """`n`: that a network is truly on the front of these."""
         best = np.full(self.draws.shape, -np.inf)
-        for place, others in enumerate(self.rivals):
+        for place, others in enumerate(self.no_worse_in_costs):
             if others.any():
-                best[:, place] = self._merits[:, others].max(1)
-        found: Array = (self._merits > best).mean(0)
-        return found
+                best[:, place] = self._merit_draws[:, others].max(1)
+        pareto: Array = (self._merit_draws > best).mean(0)
+        return pareto
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def _index_by_key(self) -> dict[str, int]:
         return {record.key: place for place, record in enumerate(self.records)}
 
     def __contains__(self, record: Record) -> bool:
-        return record.key in self._places
+        return record.key in self._index_by_key
 
-    def on_front_probability(self, record: Record) -> float:
+    def pareto_probability(self, record: Record) -> float:
         """That this network is truly on the front; of a single objective, that it is the best."""
-        return float(self.probabilities[self._places[record.key]])
+        return float(self.pareto_probabilities[self._index_by_key[record.key]])
 
     def mean(self, record: Record) -> float:
         """The accuracy to be expected of it: less than it seems if luck brought it up."""
-        return float(self.draws[:, self._places[record.key]].mean())
+        return float(self.draws[:, self._index_by_key[record.key]].mean())
 
-    def deviation(self, record: Record) -> float:
+    def std(self, record: Record) -> float:
         """How uncertain its true accuracy is."""
-        return float(self.draws[:, self._places[record.key]].std())
+        return float(self.draws[:, self._index_by_key[record.key]].std())
 
     def interval(self, record: Record) -> tuple[float, float]:
         """95%, of its true accuracy."""
-        low, high = np.quantile(self.draws[:, self._places[record.key]], (_TAIL, 1 - _TAIL))
+        low, high = np.quantile(self.draws[:, self._index_by_key[record.key]], (_TAIL, 1 - _TAIL))
         return float(low), float(high)
 
-    def ahead(self, one: Record, other: Record) -> Estimate:
+    def accuracy_advantage(self, one: Record, other: Record) -> Estimate:
         """How far the first is truly ahead of the second in accuracy (or reward), with its 95% interval."""
-        apart = self._merits[:, self._places[one.key]] - self._merits[:, self._places[other.key]]
-        low, high = np.quantile(apart, (_TAIL, 1 - _TAIL))
-        return Estimate(float(apart.mean()), float(low), float(high))
+        differences = (
+            self._merit_draws[:, self._index_by_key[one.key]]
+            - self._merit_draws[:, self._index_by_key[other.key]]
+        )
+        low, high = np.quantile(differences, (_TAIL, 1 - _TAIL))
+        return Estimate(float(differences.mean()), float(low), float(high))
 
-    def alike(self, record: Record, others: Iterable[Record]) -> list[Record]:
+    def indistinguishable(self, record: Record, others: Iterable[Record]) -> list[Record]:
         """Those of the others that are not told apart from it: 0 is within the 95% interval."""
-        apart = ((other, self.ahead(record, other)) for other in others if other.key != record.key)
-        return [other for other, found in apart if found.low <= 0 <= found.high]
+        differences = (
+            (other, self.accuracy_advantage(record, other)) for other in others if other.key != record.key
+        )
+        return [other for other, difference in differences if difference.low <= 0 <= difference.high]
 
     def replacements(self, record: Record) -> list[Record]:
         """Those that are no worse in any other objective, and not told to have less accuracy (or reward)."""
-        rivals = self.rivals[self._places[record.key]]
-        rest = (each for each, may in zip(self.records, rivals, strict=True) if may)
-        return [each for each in rest if self.ahead(record, each).low <= 0]
+        no_worse_in_costs = self.no_worse_in_costs[self._index_by_key[record.key]]
+        rest = (each for each, allowed in zip(self.records, no_worse_in_costs, strict=True) if allowed)
+        return [each for each in rest if self.accuracy_advantage(record, each).low <= 0]
 
     @property
-    def unsettled(self) -> list[Record]:
+    def undecided(self) -> list[Record]:
         """Those of which it is not told with 90% whether they are on the front."""
-        pairs = zip(self.records, self.probabilities, strict=True)
-        return [record for record, chance in pairs if 1 - SURE < chance < SURE]
+        pairs = zip(self.records, self.pareto_probabilities, strict=True)
+        return [
+            record
+            for record, probability in pairs
+            if 1 - DECIDED_PROBABILITY < probability < DECIDED_PROBABILITY
+        ]
 
 
-def certainty_of(records: Iterable[Record], goals: Goals) -> Certainty | None:
+def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterior | None:
     """What the judged of these records let one believe; the same records give the same draws.
 
     None where accuracy decides no objective, or where no network was trained twice, so that the noise is
     not known.
     """
-    judged = tuple(record for record in records if record.state == "judged" and record.trainings)
-    noise = noise_of(table_of(judged))
-    if noise is None or not goals.of_accuracy:
+    completed = tuple(record for record in records if record.state == "complete" and record.trainings)
+    noise = estimate_seed_noise(accuracies_by_seed(completed))
+    if noise is None or not goals.depends_on_accuracy:
         return None
     draws = true_accuracies(
-        means=np.array([record.top1 for record in judged]),
-        trainings=np.array([len(record.trainings) for record in judged]),
-        macs=np.array([record.cost.macs for record in judged], dtype=np.float64),
+        means=np.array([record.top1 for record in completed]),
+        trainings=np.array([len(record.trainings) for record in completed]),
+        macs=np.array([record.cost.macs for record in completed], dtype=np.float64),
         noise=noise,
-        least_deviation=_STEP / max(record.trainings[0].images for record in judged),
+        min_std=_ROUNDING_STD / max(record.trainings[0].images for record in completed),
     )
-    others = tuple(each for each in goals.objectives if not each.of_accuracy)
-    costs = np.array([losses_of(record, others) for record in judged]).reshape(len(judged), len(others))
-    rivals = (costs[None, :, :] <= costs[:, None, :]).all(2) & ~np.eye(len(judged), dtype=np.bool_)
-    factors = np.array(
-        [goals.merit.factor(record.cost, record.latency) for record in judged], dtype=np.float64
+    others = tuple(each for each in goals.objectives if not each.depends_on_accuracy)
+    costs = np.array([losses_of(record, others) for record in completed]).reshape(len(completed), len(others))
+    no_worse_in_costs = (costs[None, :, :] <= costs[:, None, :]).all(2) & ~np.eye(
+        len(completed), dtype=np.bool_
     )
-    repeats = sum(len(record.repeats) for record in judged)
-    return Certainty(noise, judged, draws, factors, rivals, repeats)
+    reward_factors = np.array(
+        [goals.ranking_objective.accuracy_factor(record.cost, record.latency) for record in completed],
+        dtype=np.float64,
+    )
+    replicates = sum(len(record.replicates) for record in completed)
+    return FrontPosterior(noise, completed, draws, reward_factors, no_worse_in_costs, replicates)
 
 
 def true_accuracies(
     means: Array,
     trainings: NDArray[np.int_],
     macs: Array,
-    noise: Noise,
-    least_deviation: float = 1e-9,
-    count: int = DRAWS,
+    noise: SeedNoise,
+    min_std: float = 1e-9,
+    count: int = N_POSTERIOR_DRAWS,
 ) -> Array:
     """Draws of the true accuracies of `n` networks, given the means of their trainings.
 
     Args:
-        least_deviation: of one training; values come in steps, so equal ones do not mean no noise.
+        min_std: of one training; values come in steps, so equal ones do not mean no noise.
     Returns:
         `count x n`.
     """
     rng = np.random.default_rng(0)
     design = trend(macs)
-    noises = np.maximum(_deviations(noise), least_deviation)
+    noise_grid = np.maximum(_deviations(noise), min_std)
     # Midpoints, so that none is 0: networks of one size would be equal then, and none the best.
-    shares = (np.arange(_STRUCTURES) + 0.5) / _STRUCTURES
-    structures = shares * max(float(np.ptp(means)), least_deviation)
-    pairs = np.array([(one, other) for one in noises for other in structures])
-    fits = [Conditional.of(means, trainings, design, one, other) for one, other in pairs]
+    fractions = (np.arange(_N_STRUCTURE_GRID) + 0.5) / _N_STRUCTURE_GRID
+    structure_grid = fractions * max(float(np.ptp(means)), min_std)
+    grid = np.array([(one, other) for one in noise_grid for other in structure_grid])
+    fits = [ConditionalPosterior.of(means, trainings, design, one, other) for one, other in grid]
     logs = np.array([fit.log_likelihood for fit in fits])
-    chances = np.exp(logs - logs.max())
-    numbers = rng.multinomial(count, chances / chances.sum())
+    weights = np.exp(logs - logs.max())
+    numbers = rng.multinomial(count, weights / weights.sum())
     return np.concatenate([fit.draw(rng, number) for fit, number in zip(fits, numbers, strict=True)])
 
 
 @dataclass(frozen=True, eq=False)
-class Conditional:
+class ConditionalPosterior:
     """What is believed if the deviations of noise and structure were known.
 
     Attributes:
-        shares: `n`, how much of what a network lies above the trend is believed to be its own.
-        spread: `n`, deviation of the true accuracy where the trend is known.
-        trend, trend_root: coefficients, and a root of their covariance.
+        shrinkage: `n`, how much of what a network lies above the trend is believed to be its own.
+        conditional_std: `n`, deviation of the true accuracy where the trend is known.
+        trend, trend_cholesky: coefficients, and a root of their covariance.
         log_likelihood: of the means, with the trend integrated out; up to a constant.
     """
 
     means: Array
     design: Array
-    shares: Array
-    spread: Array
+    shrinkage: Array
+    conditional_std: Array
     trend: Array
-    trend_root: Array
+    trend_cholesky: Array
     log_likelihood: float
 
     @classmethod
     def of(
         cls, means: Array, trainings: NDArray[np.int_], design: Array, noise: float, structure: float
-    ) -> "Conditional":
-        chance = noise**2 / trainings
-        whole = structure**2 + chance
-        precision = design.T @ (design / whole[:, None])
+    ) -> "ConditionalPosterior":
+        noise_variance = noise**2 / trainings
+        total_variance = structure**2 + noise_variance
+        precision = design.T @ (design / total_variance[:, None])
         covariance = np.linalg.inv(precision)
-        trend = covariance @ (design.T @ (means / whole))
-        left = means - design @ trend
+        trend = covariance @ (design.T @ (means / total_variance))
+        residuals = means - design @ trend
         log_likelihood = -0.5 * float(
-            np.log(whole).sum() + np.linalg.slogdet(precision)[1] + (left**2 / whole).sum()
+            np.log(total_variance).sum()
+            + np.linalg.slogdet(precision)[1]
+            + (residuals**2 / total_variance).sum()
         )
-        shares = structure**2 / whole
+        shrinkage = structure**2 / total_variance
         root = np.linalg.cholesky(covariance)
-        return cls(means, design, shares, np.sqrt(shares * chance), trend, root, log_likelihood)
+        return cls(means, design, shrinkage, np.sqrt(shrinkage * noise_variance), trend, root, log_likelihood)
 
     @property
     def mean(self) -> Array:
         """`n`, the expected true accuracies."""
         trend = self.design @ self.trend
-        found: Array = trend + self.shares * (self.means - trend)
-        return found
+        expected: Array = trend + self.shrinkage * (self.means - trend)
+        return expected
 
     def draw(self, rng: np.random.Generator, count: int) -> Array:
         """`count x n`."""
         normal = rng.standard_normal((count, len(self.trend)))
-        trends = (self.trend + normal @ self.trend_root.T) @ self.design.T
-        own = self.spread * rng.standard_normal((count, len(self.means)))
-        found: Array = trends + self.shares * (self.means - trends) + own
-        return found
+        trend_draws = (self.trend + normal @ self.trend_cholesky.T) @ self.design.T
+        own = self.conditional_std * rng.standard_normal((count, len(self.means)))
+        samples: Array = trend_draws + self.shrinkage * (self.means - trend_draws) + own
+        return samples
 
 
 def trend(macs: Array) -> Array:
     """`n x p`: powers of log MACs, scaled; a constant alone below 4 networks, a square from 8 on."""
     logs = np.log(macs)
     scaled = (logs - logs.mean()) / (logs.std() or 1.0)
-    most = 0 if len(macs) < 4 else 1 if len(macs) < 8 else 2
-    return np.vander(scaled, min(most, len(np.unique(logs)) - 1) + 1, increasing=True)
+    degree = 0 if len(macs) < 4 else 1 if len(macs) < 8 else 2
+    return np.vander(scaled, min(degree, len(np.unique(logs)) - 1) + 1, increasing=True)
 
 
-def _deviations(noise: Noise) -> Array:
+def _deviations(noise: SeedNoise) -> Array:
     """Equally likely deviations, given what was found with so much freedom (scaled inverse chi-squared)."""
     from scipy.special import chdtri
 
-    chances = (np.arange(_NOISES) + 0.5) / _NOISES
-    found: Array = noise.deviation * np.sqrt(noise.freedom / chdtri(noise.freedom, chances))
-    return found
+    chances = (np.arange(_N_NOISE_GRID) + 0.5) / _N_NOISE_GRID
+    deviations: Array = noise.std * np.sqrt(
+        noise.degrees_of_freedom / chdtri(noise.degrees_of_freedom, chances)
+    )
+    return deviations
 
 
 def most_accurate(records: Sequence[Record]) -> Record | None:
@@ -246,7 +264,7 @@ def most_accurate(records: Sequence[Record]) -> Record | None:
     return best_by(Objective("accuracy"), records)
 
 
-def best_by(merit: Objective, records: Sequence[Record]) -> Record | None:
+def best_by(ranking_objective: Objective, records: Sequence[Record]) -> Record | None:
     """Of the trained ones, that of the highest accuracy or reward."""
     trained = [record for record in records if record.trainings]
-    return max(trained, key=lambda record: record.value(merit), default=None)
+    return max(trained, key=lambda record: record.value(ranking_objective), default=None)

@@ -23,12 +23,12 @@ from ...evaluate import Quantity
 from ...evaluate.statistics.reliability import Array
 from ...search_space import Genes, SearchSpace
 from ...search_space.space import Choice
-from .ablation import place_and_kind
-from .gene_model import ChoiceModel
+from .ablation import location_and_gene_type
+from .gene_model import GeneModel
 
-NETWORKS = 4000  # that the model is asked about, about
-TREES, MOST_TRIALS = 32, 300
-_LEAST_DRAWN, _MOST_DRAWN = 32, 256
+N_NETWORKS = 4000  # that the model is asked about, about
+N_TREES, MAX_TRIALS = 32, 300
+_MIN_SAMPLES, _MAX_SAMPLES = 32, 256
 _ATTEMPTS = 8
 _SWEEPS = 2
 _LEAST_VARIANCE = 1e-24
@@ -40,12 +40,12 @@ class Importance:
 
     Attributes:
         name: of a gene, a place or a kind.
-        model: by quantity.
+        total_effect: by quantity.
         fanova: by quantity, of genes alone; empty where it is not told.
     """
 
     name: str
-    model: Mapping[Quantity, float]
+    total_effect: Mapping[Quantity, float]
     fanova: Mapping[Quantity, float]
 
 
@@ -59,74 +59,82 @@ class Importances:
     """
 
     genes: tuple[Importance, ...]
-    places: tuple[Importance, ...]
-    kinds: tuple[Importance, ...]
+    locations: tuple[Importance, ...]
+    gene_types: tuple[Importance, ...]
     networks: int
     trials: int
 
 
-def importances_of(model: ChoiceModel, seed: int = 0) -> Importances:
+def gene_importances(model: GeneModel, seed: int = 0) -> Importances:
     """Of accuracy, its price and the other objectives; the same model and seed give the same."""
-    wanted = {"accuracy", model.price, *(each.quantity for each in model.goals.objectives)}
-    quantities = [each for each in model.quantities if each in wanted]
+    relevant = {"accuracy", model.cost_quantity, *(each.quantity for each in model.goals.objectives)}
+    quantities = [each for each in model.quantities if each in relevant]
     genes = {gene.name: (gene.name,) for gene in model.space.genes}
-    places, kinds = _groups(model.space)
-    groups = {**genes, **places, **kinds}
-    count = min(_MOST_DRAWN, max(_LEAST_DRAWN, NETWORKS // len(groups)))
+    locations, gene_types = _groups(model.space)
+    groups = {**genes, **locations, **gene_types}
+    count = min(_MAX_SAMPLES, max(_MIN_SAMPLES, N_NETWORKS // len(groups)))
     rng = random.Random(seed)
-    drawn = networks_within(model, count, rng)
+    samples = sample_feasible_networks(model, count, rng)
     shares = total_effects(
-        drawn,
+        samples,
         groups,
-        lambda own, names: redrawn(model, own, names, rng),
-        lambda many: {quantity: model.means(quantity, many) for quantity in quantities},
+        lambda own, names: resample_genes(model, own, names, rng),
+        lambda many: {quantity: model.predict_means(quantity, many) for quantity in quantities},
     )
-    forest = {quantity: fanova(model.space, *model.judged(quantity), seed) for quantity in quantities}
+    fanova_shares = {
+        quantity: fanova(model.space, *model.observations(quantity), seed) for quantity in quantities
+    }
 
-    def told(names: Mapping[str, tuple[str, ...]]) -> tuple[Importance, ...]:
+    def importances(names: Mapping[str, tuple[str, ...]]) -> tuple[Importance, ...]:
         return tuple(
             Importance(
                 name,
-                {quantity: found[name] for quantity, found in shares.items()},
-                {quantity: found[name] for quantity, found in forest.items() if name in found},
+                {quantity: shares_by_name[name] for quantity, shares_by_name in shares.items()},
+                {
+                    quantity: shares_by_name[name]
+                    for quantity, shares_by_name in fanova_shares.items()
+                    if name in shares_by_name
+                },
             )
             for name in names
         )
 
-    trials = min(len(model.records), MOST_TRIALS)
-    return Importances(told(genes), told(places), told(kinds), len(drawn), trials)
+    trials = min(len(model.records), MAX_TRIALS)
+    return Importances(
+        importances(genes), importances(locations), importances(gene_types), len(samples), trials
+    )
 
 
 def total_effects(
     networks: Sequence[Genes],
     groups: Mapping[str, tuple[str, ...]],
-    redraw: Callable[[Genes, tuple[str, ...]], Genes],
+    resample: Callable[[Genes, tuple[str, ...]], Genes],
     values: Callable[[Sequence[Genes]], Mapping[Quantity, Array]],
 ) -> dict[Quantity, dict[str, float]]:
     """The share of variance that is gone where all genes but those of a group are known.
 
     Args:
         groups: genes by a name.
-        redraw: the network with these genes drawn anew.
+        resample: the network with these genes drawn anew.
         values: of networks.
     Returns:
         By quantity and group; 0 where nothing varies.
     """
-    asked = [*networks, *(redraw(own, names) for names in groups.values() for own in networks)]
+    all_networks = [*networks, *(resample(own, names) for names in groups.values() for own in networks)]
     numbers: dict[tuple[Choice, ...], int] = {}
-    where = np.array([numbers.setdefault(tuple(own.values()), len(numbers)) for own in asked])
-    different = [dict(zip(networks[0], choices, strict=True)) for choices in numbers]
-    found: dict[Quantity, dict[str, float]] = {}
-    for quantity, each in values(different).items():
-        table = each[where].reshape(1 + len(groups), len(networks))
+    rows = np.array([numbers.setdefault(tuple(own.values()), len(numbers)) for own in all_networks])
+    unique_networks = [dict(zip(networks[0], choices, strict=True)) for choices in numbers]
+    indices: dict[Quantity, dict[str, float]] = {}
+    for quantity, each in values(unique_networks).items():
+        table = each[rows].reshape(1 + len(groups), len(networks))
         variance = float(table.var())
         squares = ((table[1:] - table[0]) ** 2).mean(1) / 2
         shares = squares / variance if variance > _LEAST_VARIANCE else np.zeros(len(groups))
-        found[quantity] = dict(zip(groups, shares.tolist(), strict=True))
-    return found
+        indices[quantity] = dict(zip(groups, shares.tolist(), strict=True))
+    return indices
 
 
-def networks_within(model: ChoiceModel, count: int, rng: random.Random) -> list[Genes]:
+def sample_feasible_networks(model: GeneModel, count: int, rng: random.Random) -> list[Genes]:
     """Random networks within the limits: judged ones whose genes are all drawn anew, one after the other.
 
     Without limits all genes are independent; with them that is a Markov chain (Gibbs) of a few steps.
@@ -134,27 +142,27 @@ def networks_within(model: ChoiceModel, count: int, rng: random.Random) -> list[
     if not model.goals.constraints:
         return [model.space.sample(rng) for _ in range(count)]
     names = [gene.name for gene in model.space.genes]
-    found = []
+    networks = []
     for number in range(count):
         own = model.genes[number * len(model.genes) // count]
         for _ in range(_SWEEPS):
             rng.shuffle(names)
             for name in names:
-                own = redrawn(model, own, (name,), rng)
-        found.append(own)
-    return found
+                own = resample_genes(model, own, (name,), rng)
+        networks.append(own)
+    return networks
 
 
-def redrawn(model: ChoiceModel, genes: Genes, names: tuple[str, ...], rng: random.Random) -> Genes:
+def resample_genes(model: GeneModel, genes: Genes, names: tuple[str, ...], rng: random.Random) -> Genes:
     """The network with some genes drawn anew, within the limits; itself where none turned up."""
     space = model.space
     choices = {name: space.all_choices[name] for name in names}
     for _ in range(_ATTEMPTS):
-        found = {**genes, **{name: rng.choice(each) for name, each in choices.items()}}
-        if not any(space.has_effect(name, found) for name in names):
+        candidate = {**genes, **{name: rng.choice(each) for name, each in choices.items()}}
+        if not any(space.is_active(name, candidate) for name in names):
             return genes
-        if model.within_limits(found):
-            return found
+        if model.is_feasible(candidate):
+            return candidate
     return genes
 
 
@@ -164,8 +172,8 @@ def fanova(space: SearchSpace, genes: Sequence[Genes], values: Array, seed: int 
     from optuna.distributions import BaseDistribution, CategoricalDistribution
     from optuna.importance import FanovaImportanceEvaluator
 
-    places = np.linspace(0, len(genes) - 1, min(len(genes), MOST_TRIALS)).round().astype(int)
-    if len(places) < 2 or np.ptp(values[places]) == 0:
+    indices = np.linspace(0, len(genes) - 1, min(len(genes), MAX_TRIALS)).round().astype(int)
+    if len(indices) < 2 or np.ptp(values[indices]) == 0:
         return {}
     study = optuna.create_study()
     distributions: dict[str, BaseDistribution] = {
@@ -174,21 +182,21 @@ def fanova(space: SearchSpace, genes: Sequence[Genes], values: Array, seed: int 
     study.add_trials(
         [
             optuna.trial.create_trial(
-                params=genes[place], distributions=distributions, value=float(values[place])
+                params=genes[index], distributions=distributions, value=float(values[index])
             )
-            for place in places
+            for index in indices
         ]
     )
-    found = FanovaImportanceEvaluator(n_trees=TREES, seed=seed).evaluate(study)
-    return {gene.name: float(found.get(gene.name, 0.0)) for gene in space.genes}
+    importances = FanovaImportanceEvaluator(n_trees=N_TREES, seed=seed).evaluate(study)
+    return {gene.name: float(importances.get(gene.name, 0.0)) for gene in space.genes}
 
 
 def _groups(space: SearchSpace) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Genes by place, and by kind; a group of one gene that bears its name is there once."""
-    places: dict[str, tuple[str, ...]] = {}
-    kinds: dict[str, tuple[str, ...]] = {}
+    locations: dict[str, tuple[str, ...]] = {}
+    gene_types: dict[str, tuple[str, ...]] = {}
     for gene in space.genes:
-        place, kind = place_and_kind(gene.name)
-        places[place] = (*places.get(place, ()), gene.name)
-        kinds[kind] = (*kinds.get(kind, ()), gene.name)
-    return places, kinds
+        location, gene_type = location_and_gene_type(gene.name)
+        locations[location] = (*locations.get(location, ()), gene.name)
+        gene_types[gene_type] = (*gene_types.get(gene_type, ()), gene.name)
+    return locations, gene_types

@@ -5,47 +5,52 @@ from dataclasses import asdict
 from typing import Any
 
 from ..analysis.ablation import Effect
-from ..analysis.gene_model import ChoiceModel
+from ..analysis.gene_model import GeneModel
 from ..analysis.importance import Importance, Importances
 
 
-def choices_dict(model: ChoiceModel, effects: Sequence[Effect], found: Importances) -> dict[str, Any]:
+def ablation_dict(model: GeneModel, effects: Sequence[Effect], importances: Importances) -> dict[str, Any]:
     """For programs. Accuracies in shares of 1, costs relative (0.04 is 4% more), intervals of 90%:
 
-    networks, price             judged networks that the model is of; the cost that accuracy is traded for
-    effects: [{place, kind, usual, other, networks, changes: {quantity: {value, low, high}}, beyond, pays}]
-                                beyond: accuracy beyond what the same price brings along the front (null: no
-                                slope); pays: true, false, or null where that is not told
-    importance: {networks, trials, genes, places, kinds}
-                                each of these a list of {name, model, fanova}, shares of variance by quantity
+    networks, cost_quantity     judged networks that the model is of; the cost that accuracy is traded for
+    ablation: [{location, gene_type, baseline, alternative, networks,
+                changes: {quantity: {value, low, high}}, delta_vs_front, above_front}]
+                                delta_vs_front: accuracy beyond what the same cost brings along the front
+                                (null: no slope); above_front: true, false, or null where that is not told
+    importance: {networks, trials, genes, locations, gene_types}
+                                genes, locations and gene_types are lists of {name, total_effect, fanova},
+                                shares of variance by quantity
     """
 
-    def told(many: Iterable[Importance]) -> list[dict[str, Any]]:
-        return [{"name": each.name, "model": dict(each.model), "fanova": dict(each.fanova)} for each in many]
+    def as_rows(many: Iterable[Importance]) -> list[dict[str, Any]]:
+        return [
+            {"name": each.name, "total_effect": dict(each.total_effect), "fanova": dict(each.fanova)}
+            for each in many
+        ]
 
     return {
         "networks": len(model.records),
-        "price": model.price,
-        "effects": [_effect_dict(effect) for effect in effects],
+        "cost_quantity": model.cost_quantity,
+        "ablation": [_effect_dict(effect) for effect in effects],
         "importance": {
-            "networks": found.networks,
-            "trials": found.trials,
-            "genes": told(found.genes),
-            "places": told(found.places),
-            "kinds": told(found.kinds),
+            "networks": importances.networks,
+            "trials": importances.trials,
+            "genes": as_rows(importances.genes),
+            "locations": as_rows(importances.locations),
+            "gene_types": as_rows(importances.gene_types),
         },
     }
 
 
 def _effect_dict(effect: Effect) -> dict[str, Any]:
-    switch = effect.switch
+    gene_change = effect.gene_change
     return {
-        "place": switch.place,
-        "kind": switch.kind,
-        "usual": switch.usual,
-        "other": switch.other,
+        "location": gene_change.location,
+        "gene_type": gene_change.gene_type,
+        "baseline": gene_change.baseline,
+        "alternative": gene_change.alternative,
         "networks": effect.networks,
         "changes": {quantity: asdict(change) for quantity, change in effect.changes.items()},
-        "beyond": asdict(effect.beyond) if effect.beyond else None,
-        "pays": effect.pays,
+        "delta_vs_front": asdict(effect.delta_vs_front) if effect.delta_vs_front else None,
+        "above_front": effect.above_front,
     }

@@ -2,10 +2,10 @@
 
 | column | is |
 | --- | --- |
-| `accuracy` | the mean of the validation accuracies of `trainings` trainings, a share |
-| `accuracy_margin` | half its 95% interval, by the noise of seeds; of the images while that is unknown |
-| `accuracy_low`, `accuracy_high` | 95%, of the true accuracy without luck; empty while the noise is unknown |
-| `on_front_probability` | to be truly on the front of what was judged; empty while unknown |
+| `accuracy` | the mean of the validation accuracies of `n_seeds` trainings, a share |
+| `accuracy_ci95` | half its 95% interval, by the noise of seeds; of the images while that is unknown |
+| `accuracy_posterior_low` | with `accuracy_posterior_high`, 95% of the true accuracy; empty while unknown |
+| `pareto_probability` | to be truly on the front of what was judged; empty while unknown |
 | `reward` | of accuracy and the distance to a target, where that is the objective |
 | `latency_ms`, `latency_ratio` | with `latency_ratio_low` and `latency_ratio_high`, 95% |
 | `macs`, `params` | counts |
@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...evaluate import Objective
-from ..analysis.front_posterior import Certainty
-from ..analysis.macs_baseline import MacsRule
-from ..store.fidelities import Spent
+from ..analysis.front_posterior import FrontPosterior
+from ..analysis.macs_baseline import MacsBaseline
+from ..store.fidelities import EpochsSpent
 from ..store.trial import Record
-from ..text.formatting import noise_margin
+from ..text.formatting import accuracy_ci95
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,11 +29,11 @@ COLUMNS = (
     "trial",
     "key",
     "accuracy",
-    "accuracy_margin",
-    "accuracy_low",
-    "accuracy_high",
-    "trainings",
-    "on_front_probability",
+    "accuracy_ci95",
+    "accuracy_posterior_low",
+    "accuracy_posterior_high",
+    "n_seeds",
+    "pareto_probability",
     "reward",
     "latency_ms",
     "latency_ratio",
@@ -45,21 +45,21 @@ COLUMNS = (
 
 
 def front_row(
-    record: Record, certainty: Certainty | None = None, reward: Objective | None = None
+    record: Record, front_posterior: FrontPosterior | None = None, reward: Objective | None = None
 ) -> dict[str, Any]:
     """One network as plain values; accuracy as a share, latency in milliseconds."""
-    noise = certainty.noise if certainty else None
-    sure = certainty if certainty and record in certainty else None
-    low, high = sure.interval(record) if sure else (None, None)
+    noise = front_posterior.noise if front_posterior else None
+    known_posterior = front_posterior if front_posterior and record in front_posterior else None
+    low, high = known_posterior.interval(record) if known_posterior else (None, None)
     return {
         "trial": record.trial,
         "key": record.key,
         "accuracy": record.top1 if record.trainings else None,
-        "accuracy_margin": noise_margin(record, noise) if record.trainings else None,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "trainings": len(record.trainings),
-        "on_front_probability": sure.on_front_probability(record) if sure else None,
+        "accuracy_ci95": accuracy_ci95(record, noise) if record.trainings else None,
+        "accuracy_posterior_low": low,
+        "accuracy_posterior_high": high,
+        "n_seeds": len(record.trainings),
+        "pareto_probability": known_posterior.pareto_probability(record) if known_posterior else None,
         "reward": record.value(reward) if reward else None,
         "latency_ms": record.latency.latency_ms if record.latency else None,
         "latency_ratio": record.latency.ratio if record.latency else None,
@@ -72,42 +72,42 @@ def front_row(
 
 def front_json(
     records: Sequence[Record],
-    certainty: Certainty | None = None,
-    rule: MacsRule | None = None,
-    spent: Spent | None = None,
+    front_posterior: FrontPosterior | None = None,
+    macs_baseline: MacsBaseline | None = None,
+    epochs_spent: EpochsSpent | None = None,
     reward: Objective | None = None,
 ) -> str:
-    """For programs: the rows as `front`; `noise` (null while it is unknown); `macs_rule`, the baseline;
+    """For programs: the rows as `front`; `seed_variance` (null while it is unknown); `macs_baseline`;
     `early_stopping`, how many networks reached which epochs (null where all are trained in full).
     """
-    noise = certainty and {
-        "deviation": certainty.noise.deviation,
-        "freedom": certainty.noise.freedom,
-        "repeats": certainty.repeats,
-        "tellable_difference": certainty.noise.tellable(),
+    noise = front_posterior and {
+        "std": front_posterior.noise.std,
+        "degrees_of_freedom": front_posterior.noise.degrees_of_freedom,
+        "replicates": front_posterior.replicates,
+        "least_significant_difference": front_posterior.noise.least_significant_difference(),
     }
-    found = {
-        "front": [front_row(record, certainty, reward) for record in records],
-        "noise": noise,
-        "macs_rule": rule and rule.as_dict,
-        "early_stopping": spent and spent.as_dict,
+    document = {
+        "front": [front_row(record, front_posterior, reward) for record in records],
+        "seed_variance": noise,
+        "macs_baseline": macs_baseline and macs_baseline.as_dict,
+        "early_stopping": epochs_spent and epochs_spent.as_dict,
     }
-    return json.dumps(found, indent=2)
+    return json.dumps(document, indent=2)
 
 
-def frame(
-    records: Sequence[Record], certainty: Certainty | None = None, reward: Objective | None = None
+def front_dataframe(
+    records: Sequence[Record], front_posterior: FrontPosterior | None = None, reward: Objective | None = None
 ) -> "DataFrame":
     """A table for pandas: one row a network, columns as in `front_row`."""
     import pandas
 
-    rows = [front_row(record, certainty, reward) for record in records]
+    rows = [front_row(record, front_posterior, reward) for record in records]
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
 def front_csv(
-    records: Sequence[Record], certainty: Certainty | None = None, reward: Objective | None = None
+    records: Sequence[Record], front_posterior: FrontPosterior | None = None, reward: Objective | None = None
 ) -> str:
     """The same columns as comma-separated values, with a heading."""
-    text: str = frame(records, certainty, reward).to_csv(index=False, lineterminator="\n")
+    text: str = front_dataframe(records, front_posterior, reward).to_csv(index=False, lineterminator="\n")
     return text

@@ -13,7 +13,7 @@ from ..store.settings import DataSettings
 from ..store.trial import Record
 
 if TYPE_CHECKING:
-    from ..store.training_run import TrainingFolder
+    from ..store.training_run import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Exportable:
     Attributes:
         stem: of the files' names.
         checkpoint: the file with its weights.
-        about: where it comes from, and what is known of it.
+        metadata: where it comes from, and what is known of it.
     """
 
     stem: str
     architecture: Architecture
     data: DataSettings
     checkpoint: Path
-    about: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
     @property
     def config(self) -> str:
@@ -42,12 +42,12 @@ class Exportable:
             "pixel_mean": data.pixel_mean,
             "pixel_std": data.pixel_std,
         }
-        return architecture_yaml(self.architecture, {**self.about, **images})
+        return architecture_yaml(self.architecture, {**self.metadata, **images})
 
 
-def of_trial(run: Run, record: Record) -> Exportable:
+def exportable_from_trial(run: Run, record: Record) -> Exportable:
     """A network that a search judged."""
-    about: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "run": run.folder.name,
         "trial": record.trial,
         "key": record.key,
@@ -55,25 +55,25 @@ def of_trial(run: Run, record: Record) -> Exportable:
         "params": record.cost.params,
     }
     if record.accuracy:
-        about["validation_accuracy"] = round(record.accuracy.top1, 5)
+        metadata["validation_accuracy"] = round(record.accuracy.top1, 5)
     if record.latency:
-        about["latency_ms"] = float(f"{record.latency.latency_ms:.4g}")
-        about["latency_ratio"] = round(record.latency.ratio, 4)
-        about["latency_reference"] = run.settings.latency.reference
+        metadata["latency_ms"] = float(f"{record.latency.latency_ms:.4g}")
+        metadata["latency_ratio"] = round(record.latency.ratio, 4)
+        metadata["latency_reference"] = run.settings.latency.reference
     return Exportable(
         f"trial{record.trial}-{record.key}",
         record.architecture,
         run.settings.data,
         run.checkpoint(record.architecture),
-        about,
+        metadata,
     )
 
 
-def of_training(training: "TrainingFolder") -> Exportable:
+def exportable_from_training(training: "TrainingRun") -> Exportable:
     """The network that a training keeps."""
     settings, model = training.settings, training.model()
     network_cost = cost(settings.architecture)
-    about = {
+    metadata = {
         "training": training.folder.name,
         "network": settings.name,
         "key": settings.architecture.key,
@@ -82,33 +82,33 @@ def of_training(training: "TrainingFolder") -> Exportable:
         "validation_accuracy": round(model.curve[-1].validation_top1 or 0.0, 5),
     }
     stem = f"{training.folder.resolve().name}-{settings.architecture.key}"
-    return Exportable(stem, settings.architecture, settings.data, training.model_file, about)
+    return Exportable(stem, settings.architecture, settings.data, training.model_file, metadata)
 
 
-def _write_config(what: Exportable, path: Path) -> None:
-    path.write_text(what.config, encoding="utf-8")
+def _write_config(network: Exportable, path: Path) -> None:
+    path.write_text(network.config, encoding="utf-8")
 
 
-def _write_onnx(what: Exportable, path: Path) -> None:
+def _write_onnx(network: Exportable, path: Path) -> None:
     import onnx
 
-    from ...evaluate.training.checkpoint import trained_network
-    from ...search_space.onnx_graph import onnx_model
+    from ...evaluate.training.checkpoint import load_trained_network
+    from ...search_space.onnx_graph import build_onnx_model
 
-    model = onnx_model(trained_network(what.architecture, what.checkpoint))
+    model = build_onnx_model(load_trained_network(network.architecture, network.checkpoint))
     properties = {
-        "architecture": architecture_yaml(what.architecture),
-        "class_names": json.dumps(what.data.class_names),
-        "pixel_mean": json.dumps(what.data.pixel_mean),
-        "pixel_std": json.dumps(what.data.pixel_std),
+        "architecture": architecture_yaml(network.architecture),
+        "class_names": json.dumps(network.data.class_names),
+        "pixel_mean": json.dumps(network.data.pixel_mean),
+        "pixel_std": json.dumps(network.data.pixel_std),
     }
     onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
-def _write_weights(what: Exportable, path: Path) -> None:
-    shutil.copyfile(what.checkpoint, path)
+def _write_weights(network: Exportable, path: Path) -> None:
+    shutil.copyfile(network.checkpoint, path)
 
 
 @dataclass(frozen=True)
@@ -145,31 +145,31 @@ def export(run: Run, record: Record, formats: Sequence[str], folder: Path) -> li
     Raises:
         RunError: the network was not trained, or a file is there already.
     """
-    if record.state != "judged":
+    if record.state != "complete":
         raise RunError(
             f"{run.folder}: trial {record.trial} is {record.state}; only judged networks are exported"
         )
-    return write_files(of_trial(run, record), formats, folder)
+    return write_files(exportable_from_trial(run, record), formats, folder)
 
 
-def write_files(what: Exportable, formats: Sequence[str], folder: Path) -> list[Path]:
+def write_files(network: Exportable, formats: Sequence[str], folder: Path) -> list[Path]:
     """Write a network's files.
 
     Raises:
         RunError: its weights are missing, or a file is there already.
     """
-    paths = {name: folder / f"{what.stem}{FORMATS[name].suffix}" for name in formats}
+    paths = {name: folder / f"{network.stem}{FORMATS[name].suffix}" for name in formats}
     for path in paths.values():
         if path.exists():
             raise RunError(f"{path} exists; choose another folder with -o")
     if set(formats) - {"config"}:
-        from ...evaluate.training.checkpoint import trained_network
+        from ...evaluate.training.checkpoint import load_trained_network
 
-        trained_network(what.architecture, what.checkpoint)
+        load_trained_network(network.architecture, network.checkpoint)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, path in paths.items():
-            FORMATS[name].write(what, path)
+            FORMATS[name].write(network, path)
     except OSError as error:
         raise RunError(f"{folder} cannot be written to: {error.strerror}") from None
     return list(paths.values())

@@ -1,31 +1,33 @@
-"""A study of noise for programs: what `noise.json` holds and `bneck noise --json` prints.
+"""A study of noise for programs: `seed-variance.json`, which `bneck seed-variance --json` prints too.
 
 In shares of 1 where accuracies are meant; all intervals are of 95%:
 
-    space, limits, data, scorer     what was asked for
+    space, limits, data, evaluator  what was asked for
     networks, seeds                 that the statistics are of (the largest table without gaps)
-    trainings, left_out, failed     how many ended; of these are in no table; came to no number
+    n_trainings, excluded, failed   how many ended; of these are in no table; came to no number
     cpu_seconds                     of one training, on the mean
-    main                            the quantity that the verdict is of: accuracy, or score
+    primary                         the metric that the verdict is of: accuracy, or score
     more_reliable                   accuracy or loss; null where that cannot be told
-    quantities: {accuracy, loss}    or {score} for a scorer that tells no accuracy; of each:
-        reliability                 [{trainings, value, low, high}] of the mean of 1, 2, 4 trainings
-        reliability_beyond_macs     the same for what MACs do not explain
-        tellable_difference         [{trainings, value}] of two networks with so many trainings each, at 95%
-        seed_deviation              of one training, what a seed does to all networks taken out
-        true_deviation              of the networks, noise taken out
-        true_deviation_beyond_macs  of the networks of one size, noise taken out
+    metrics: {accuracy, loss}       or {score} for a scorer that tells no accuracy; of each:
+        reliability                 [{n_seeds, value, low, high}] of the mean of 1, 2, 4 trainings
+        reliability_given_macs      the same for what MACs do not explain
+        least_significant_difference
+                                    [{n_seeds, value}] of two networks with so many trainings each, at 95%
+        seed_std                    of one training, what a seed does to all networks taken out
+        true_std                    of the networks, noise taken out
+        true_std_given_macs         of the networks of one size, noise taken out
         explained_by_macs           {value, low, high}: share of the true variance
-        spearman_of_seeds           {value, low, high}, on the mean over pairs of seeds
-        kendall_of_seeds            the same by Kendall's tau-b, without an interval
+        spearman_between_seeds      {value, low, high}, on the mean over pairs of seeds
+        kendall_between_seeds       the same by Kendall's tau-b, without an interval
         spearman_with_macs          {value, low, high} of the mean over the seeds
-    enough: {reliability, trainings, cpu_seconds}   what a trial should cost; null where nothing is enough
-    search: {trials, gain: {value, low, high}, networks, trainings}
+    trainings_for_target: {reliability, n_seeds, cpu_seconds}
+                                    what a trial should cost; null where nothing is enough
+    search: {n_trials, expected_gain: {value, low, high}, networks, n_seeds}
                                     gain of the best of so many networks of one size over their mean, with one
-                                    training each; networks and trainings of each are the better use of the
-                                    same computing
+                                    training each; networks and n_seeds, trainings of each, are the better use
+                                    of the same computing
     verdict                         search, largest, unclear or noise
-    sentence                        the verdict for people
+    verdict_text                    the verdict for people
 """
 
 import math
@@ -33,65 +35,70 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ...evaluate.statistics.rank_correlation import kendall, over_seeds
-from ...evaluate.statistics.reliability import Variances
-from ..analysis.seed_noise import ENOUGH, TOLD, NoiseReport, Quantity
-from ..text.seed_noise import reliabilities, sentence
+from ...evaluate.statistics.rank_correlation import kendall, mean_over_seed_pairs
+from ...evaluate.statistics.reliability import VarianceComponents
+from ..analysis.seed_noise import REPORTED_N_SEEDS, TARGET_RELIABILITY, MetricReliability, SeedVarianceReport
+from ..text.seed_noise import reliability_by_n_seeds, verdict_text
 
 
-def report_dict(report: NoiseReport, about: Mapping[str, str]) -> dict[str, Any]:
-    """What `noise.json` holds; the schema stands at the head of this module.
+def report_dict(report: SeedVarianceReport, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What `seed-variance.json` holds; the schema stands at the head of this module.
 
     Args:
-        about: space, limits, data and scorer.
+        metadata: space, limits, data and evaluator.
     """
-    enough, (networks, trainings) = report.enough, report.main.better_use(report.trials)
-    found: dict[str, Any] = _plain(
+    trainings_for_target, (networks, trainings) = (
+        report.trainings_for_target,
+        report.primary.best_allocation(report.n_trials),
+    )
+    document: dict[str, Any] = _plain(
         {
-            **about,
+            **metadata,
             "networks": report.networks,
             "seeds": report.seeds,
-            "trainings": report.trainings,
-            "left_out": report.left_out,
+            "n_trainings": report.trainings,
+            "excluded": report.excluded,
             "failed": report.failed,
             "cpu_seconds": report.cpu_seconds,
-            "main": report.main.name,
+            "primary": report.primary.name,
             "more_reliable": report.more_reliable,
-            "quantities": {each.name: _quantity_dict(each) for each in report.quantities},
-            "enough": enough
+            "metrics": {each.name: _quantity_dict(each) for each in report.metrics},
+            "trainings_for_target": trainings_for_target
             and {
-                "reliability": ENOUGH,
-                "trainings": enough,
-                "cpu_seconds": enough * report.cpu_seconds,
+                "reliability": TARGET_RELIABILITY,
+                "n_seeds": trainings_for_target,
+                "cpu_seconds": trainings_for_target * report.cpu_seconds,
             },
             "search": {
-                "trials": report.trials,
-                "gain": asdict(report.main.gain(report.trials)),
+                "n_trials": report.n_trials,
+                "expected_gain": asdict(report.primary.expected_gain(report.n_trials)),
                 "networks": networks,
-                "trainings": trainings,
+                "n_seeds": trainings,
             },
             "verdict": report.verdict,
-            "sentence": sentence(report),
+            "verdict_text": verdict_text(report),
         }
     )
-    return found
+    return document
 
 
-def _quantity_dict(quantity: Quantity) -> dict[str, Any]:
-    def told(part: Variances) -> list[dict[str, float]]:
-        return [{"trainings": count, **asdict(each)} for count, each in reliabilities(part).items()]
+def _quantity_dict(metric: MetricReliability) -> dict[str, Any]:
+    def as_rows(part: VarianceComponents) -> list[dict[str, float]]:
+        return [{"n_seeds": count, **asdict(each)} for count, each in reliability_by_n_seeds(part).items()]
 
     return {
-        "reliability": told(quantity.overall),
-        "reliability_beyond_macs": told(quantity.beyond),
-        "tellable_difference": [{"trainings": each, "value": quantity.tellable(each)} for each in TOLD],
-        "seed_deviation": quantity.deviation,
-        "true_deviation": math.sqrt(quantity.overall.true),
-        "true_deviation_beyond_macs": math.sqrt(quantity.beyond.true),
-        "explained_by_macs": asdict(quantity.explained),
-        "spearman_of_seeds": asdict(quantity.seeds_agree),
-        "kendall_of_seeds": over_seeds(quantity.table, kendall),
-        "spearman_with_macs": asdict(quantity.macs_agree),
+        "reliability": as_rows(metric.variances_overall),
+        "reliability_given_macs": as_rows(metric.variances_given_macs),
+        "least_significant_difference": [
+            {"n_seeds": each, "value": metric.least_significant_difference(each)} for each in REPORTED_N_SEEDS
+        ],
+        "seed_std": metric.std,
+        "true_std": math.sqrt(metric.variances_overall.true_variance),
+        "true_std_given_macs": math.sqrt(metric.variances_given_macs.true_variance),
+        "explained_by_macs": asdict(metric.explained_by_macs),
+        "spearman_between_seeds": asdict(metric.spearman_between_seeds),
+        "kendall_between_seeds": mean_over_seed_pairs(metric.table, kendall),
+        "spearman_with_macs": asdict(metric.spearman_with_macs),
     }
 
 

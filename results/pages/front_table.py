@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...evaluate import Accuracy, Goals, Latency, short_count, wilson_margin
-from ..analysis.front_posterior import Certainty
+from ...evaluate import Accuracy, Goals, Latency, format_count, wilson_half_width
+from ..analysis.front_posterior import FrontPosterior
 from ..plots.history import KERNEL_COLOURS, architecture_strip
-from ..store.search_run import Baseline, Check
+from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
 from ..text.formatting import (
     accuracy_text,
-    count_of,
     listed,
     milliseconds,
     network_lines,
+    pluralize,
     ratio_text,
-    same_accuracy,
+    with_overlapping_interval,
 )
 from ..text.front_posterior import percent
 from .html import Html, joined, plot, table_row, tag
@@ -37,27 +37,30 @@ class FrontTable:
     """A row a network, and one to open below it.
 
     Attributes:
-        rivals: the networks that a row's accuracy is held against where the noise is not known.
-        certainty: None where the noise is not known.
+        alternatives: the networks that a row's accuracy is held against where the noise is not known.
+        front_posterior: None where the noise is not known.
         weights: whether those of the networks were kept.
     """
 
     front: Sequence[Record]
-    rivals: Sequence[Record]
+    alternatives: Sequence[Record]
     baselines: Sequence[Baseline]
-    checks: Mapping[str, Check]
+    verifications: Mapping[str, Verification]
     goals: Goals
     folder: Path
-    certainty: Certainty | None = None
+    front_posterior: FrontPosterior | None = None
     weights: bool = True
 
     def html(self) -> Html:
         """The table in a box of its own that scrolls sideways; columns without any value are left out."""
-        parts = [tag("thead", table_row(self._columns, "th")), tag("tbody", *map(self._found, self.front))]
+        parts = [
+            tag("thead", table_row(self._columns, "th")),
+            tag("tbody", *map(self._front_rows, self.front)),
+        ]
         if self.baselines:
             title = "published, trained and measured the same way"
             group = tag("tr", tag("th", title, colspan=str(len(self._columns)), class_="group"))
-            parts.append(tag("tbody", group, *map(self._published, self.baselines)))
+            parts.append(tag("tbody", group, *map(self._baseline_rows, self.baselines)))
         table = tag("table", *parts, class_="wide")
         return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="networks")
 
@@ -67,78 +70,95 @@ class FrontTable:
             "trial, key",
             *(["reward"] if self.goals.reward else []),
             "validation accuracy",
-            *(["truly on the front", "may be replaced by trials"] if self.certainty else []),
-            *([] if self.certainty else ["not told apart from trials"]),
-            *(["test accuracy"] if self._tested else []),
+            *(["P(Pareto)", "possible replacements"] if self.front_posterior else []),
+            *([] if self.front_posterior else ["indistinguishable from trials"]),
+            *(["test accuracy"] if self._has_test_accuracy else []),
             "latency",
-            *(["latency, measured again"] if self.checks else []),
+            *(["latency, verified"] if self.verifications else []),
             "MACs",
             "parameters",
             "blocks",
         ]
 
     @property
-    def _tested(self) -> bool:
-        return bool(self.baselines) or any(check.test_images for check in self.checks.values())
+    def _has_test_accuracy(self) -> bool:
+        return bool(self.baselines) or any(
+            verification.test_images for verification in self.verifications.values()
+        )
 
-    def _found(self, record: Record) -> Html:
-        check = self.checks.get(record.key)
+    def _front_rows(self, record: Record) -> Html:
+        verification = self.verifications.get(record.key)
         source = f", {record.source}" if record.source != "sampler" else ""
         name = joined([tag("strong", record.trial), source])
-        test = _share(check.test_top1, check.test_images) if check else _NOTHING
-        again = _latency(check.latency) if check else _NOTHING
+        test = _accuracy_text(verification.test_top1, verification.test_images) if verification else _NOTHING
+        remeasured = _latency(verification.latency) if verification else _NOTHING
         command = tag("pre", tag("code", export_command(self.folder, record.trial, self.weights)))
-        return self._rows(record, name, test, again, f"trial-{record.trial}", command)
+        return self._rows(record, name, test, remeasured, f"trial-{record.trial}", command)
 
-    def _published(self, baseline: Baseline) -> Html:
-        found = self.goals.violations(baseline.cost, baseline.latency)
-        broken = ", ".join(quantity for quantity, violation in found.items() if violation > 0)
+    def _baseline_rows(self, baseline: Baseline) -> Html:
+        violations = self.goals.violations(baseline.cost, baseline.latency)
+        broken = ", ".join(quantity for quantity, violation in violations.items() if violation > 0)
         name = joined(
             [baseline.name, tag("small", f"over the limit: {broken}", class_="warn") if broken else ""]
         )
         return self._rows(
-            baseline, name, _share(baseline.test_top1, baseline.test_images), _NOTHING, baseline.name, ""
+            baseline,
+            name,
+            _accuracy_text(baseline.test_top1, baseline.test_images),
+            _NOTHING,
+            baseline.name,
+            "",
         )
 
     def _rows(
-        self, known: Record | Baseline, name: Html, test: str, again: object, ident: str, below: object
+        self,
+        known: Record | Baseline,
+        name: Html,
+        test: str,
+        remeasured: object,
+        ident: str,
+        details_content: object,
     ) -> Html:
         cells = [
             joined([name, tag("small", tag("code", known.architecture.key))]),
             *([self._reward(known)] if self.goals.reward else []),
             *self._accuracy(known),
-            *([test] if self._tested else []),
+            *([test] if self._has_test_accuracy else []),
             _latency(known.latency),
-            *([again] if self.checks else []),
-            short_count(known.cost.macs),
-            short_count(known.cost.params),
+            *([remeasured] if self.verifications else []),
+            format_count(known.cost.macs),
+            format_count(known.cost.params),
             len(known.architecture.blocks),
         ]
         stem, *_, head = network_lines(known.architecture)
         strip = plot(architecture_strip(known.architecture), f"{ident}-blocks", 190)
-        details = tag("details", tag("summary", f"{stem}; {head}"), strip, below, id=ident)
+        details = tag("details", tag("summary", f"{stem}; {head}"), strip, details_content, id=ident)
         more = tag("tr", tag("td", details, colspan=str(len(cells))), class_="more")
         return joined([table_row(cells), more])
 
     def _reward(self, known: Record | Baseline) -> str:
         trained = known if isinstance(known, Record) else known.accuracy
-        factor = self.goals.merit.factor(known.cost, known.latency)
-        return _NOTHING if factor is None else f"{trained.top1 * factor:.4f}"
+        accuracy_factor = self.goals.ranking_objective.accuracy_factor(known.cost, known.latency)
+        return _NOTHING if accuracy_factor is None else f"{trained.top1 * accuracy_factor:.4f}"
 
     def _accuracy(self, known: Record | Baseline) -> list[object]:
         """The cells that tell accuracy and how sure it is."""
         trained = known if isinstance(known, Record) else known.accuracy
         if isinstance(trained, Record) and not trained.trainings:
-            return [_NOTHING] * (3 if self.certainty else 2)
-        if self.certainty is None:
-            return [accuracy_text(trained), _listed(same_accuracy(trained, self.rivals))]
-        told = accuracy_text(trained, self.certainty.noise)
-        if isinstance(trained, Accuracy) or trained not in self.certainty:
-            return [told, _NOTHING, _NOTHING]
-        low, high = self.certainty.interval(trained)
-        likely = tag("small", f"likely {100 * low:.1f} to {100 * high:.1f}%")
-        chance = percent(self.certainty.on_front_probability(trained))
-        return [joined([told, likely]), chance, _listed(self.certainty.replacements(trained))]
+            return [_NOTHING] * (3 if self.front_posterior else 2)
+        if self.front_posterior is None:
+            return [accuracy_text(trained), _listed(with_overlapping_interval(trained, self.alternatives))]
+        accuracy_cell = accuracy_text(trained, self.front_posterior.noise)
+        if isinstance(trained, Accuracy) or trained not in self.front_posterior:
+            return [accuracy_cell, _NOTHING, _NOTHING]
+        low, high = self.front_posterior.interval(trained)
+        interval = tag("small", f"likely {100 * low:.1f} to {100 * high:.1f}%")
+        probability = percent(self.front_posterior.pareto_probability(trained))
+        return [
+            joined([accuracy_cell, interval]),
+            probability,
+            _listed(self.front_posterior.replacements(trained)),
+        ]
 
 
 def strip_legend() -> Html:
@@ -160,14 +180,14 @@ def strip_legend() -> Html:
 
 def _listed(records: Sequence[Record]) -> Html:
     trials = [record.trial for record in records]
-    words = count_of(len(trials), "trial") if len(trials) > _MOST_LISTED else listed(trials) or _NOTHING
+    words = pluralize(len(trials), "trial") if len(trials) > _MOST_LISTED else listed(trials) or _NOTHING
     return tag("div", words, class_="list")
 
 
-def _share(top1: float | None, images: int) -> str:
+def _accuracy_text(top1: float | None, images: int) -> str:
     if top1 is None:
         return _NOTHING
-    return f"{100 * top1:.1f} ± {100 * wilson_margin(top1, images):.1f}%"
+    return f"{100 * top1:.1f} ± {100 * wilson_half_width(top1, images):.1f}%"
 
 
 def _latency(latency: Latency | None) -> object:

@@ -8,40 +8,40 @@ from pathlib import Path
 from plotly.graph_objects import Figure
 
 from ...evaluate import Goals
-from ...search_space.serialization.atomic_write import write_whole
-from ..analysis.front_posterior import Certainty, best_by, certainty_of
-from ..analysis.hypervolume import box_of
-from ..analysis.macs_baseline import macs_rule
-from ..plots.history import best_figure, hypervolume_figure
+from ...search_space.serialization.atomic_write import write_atomic
+from ..analysis.front_posterior import FrontPosterior, best_by, front_posterior_of
+from ..analysis.hypervolume import hypervolume_box
+from ..analysis.macs_baseline import macs_baseline
+from ..plots.history import best_value_figure, hypervolume_figure
 from ..plots.pareto import pareto_figure, x_quantity
 from ..store.fidelities import rungs_text
-from ..store.netadapt_run import path_traces
-from ..store.search_run import Baseline, Check, Run
+from ..store.netadapt_run import netadapt_traces
+from ..store.search_run import Baseline, Run, Verification
 from ..store.trial import Record, State
 from ..text.formatting import (
-    count_of,
+    best_label,
+    key_value_text,
     limits_text,
     milliseconds,
-    outcome,
-    pairs,
+    outcome_text,
+    pluralize,
     reward_text,
-    superlative,
     value_text,
 )
-from ..text.front_posterior import certainty_lines
-from ..text.latency import calibration_text, dropped_text, sources_text, times_text
-from ..text.surrogate_quality import foretold_text
-from .ablation import choices_section
+from ..text.front_posterior import front_posterior_lines
+from ..text.latency import calibration_text, sources_text, times_text, verification_text
+from ..text.surrogate_quality import surrogate_quality_text
+from .ablation import ablation_section
 from .front_table import FrontTable, export_command, strip_legend
 from .html import Html, facts, joined, page, plot, tag
 
 _OTHER_STATES: dict[State, str] = {
     "stopped": "stopped early",
-    "repeat": "repeated an earlier network",
+    "duplicate": "duplicates",
     "failed": "failed",
     "interrupted": "interrupted",
     "running": "running",
-    "waiting": "waiting",
+    "enqueued": "enqueued",
 }
 
 
@@ -51,25 +51,25 @@ def write_report(run: Run, path: Path) -> None:
     Raises:
         RunError: it cannot be written there.
     """
-    write_whole(path, report_html(run))
+    write_atomic(path, report_html(run))
 
 
 def report_html(run: Run) -> str:
     """The page, with nothing outside it; the same run gives the same bytes."""
-    found = _Found(run)
+    data = _ReportData(run)
     title = f"{run.settings.space.name} on {run.settings.data.name}"
-    choices = choices_section(run, found.judged)
-    sections = (_head(title, found), _trade(found), _progress(found), _networks(found))
-    return page(title, joined([*sections, choices, _making(found)]))
+    choices = ablation_section(run, data.completed)
+    sections = (_head(title, data), _trade_off(data), _progress(data), _networks(data))
+    return page(title, joined([*sections, choices, _provenance(data)]))
 
 
 def report_figures(run: Run) -> dict[str, Figure]:
     """The page's Pareto plots by file name."""
-    return _pareto_figures(_Found(run))
+    return _pareto_figures(_ReportData(run))
 
 
 @dataclass(frozen=True)
-class _Found:
+class _ReportData:
     """What the sections tell of, read from the study once."""
 
     run: Run
@@ -79,59 +79,59 @@ class _Found:
         return self.run.records()
 
     @cached_property
-    def kept(self) -> list[Record]:
+    def remaining(self) -> list[Record]:
         """Without those that left the front when they were measured again."""
-        dropped = self.run.dropped()
-        return [record for record in self.records if record.key not in dropped]
+        failed_verification = self.run.failed_verification()
+        return [record for record in self.records if record.key not in failed_verification]
 
     @cached_property
-    def judged(self) -> list[Record]:
-        return [record for record in self.kept if record.state == "judged"]
+    def completed(self) -> list[Record]:
+        return [record for record in self.remaining if record.state == "complete"]
 
     @cached_property
     def front(self) -> list[Record]:
         return self.run.front()
 
     @property
-    def rivals(self) -> list[Record]:
+    def alternatives(self) -> list[Record]:
         """Among which a reader chooses: the front, or with a single objective all that were judged."""
-        return self.front if len(self.run.settings.goals.objectives) > 1 else self.judged
+        return self.front if len(self.run.settings.goals.objectives) > 1 else self.completed
 
     @cached_property
-    def certainty(self) -> Certainty | None:
+    def front_posterior(self) -> FrontPosterior | None:
         """None where the noise is not known."""
-        return certainty_of(self.judged, self.run.settings.goals)
+        return front_posterior_of(self.completed, self.run.settings.goals)
 
     @cached_property
     def baselines(self) -> list[Baseline]:
         return self.run.baselines()
 
     @cached_property
-    def checks(self) -> dict[str, Check]:
-        return self.run.checks()
+    def verifications(self) -> dict[str, Verification]:
+        return self.run.verifications()
 
 
-def _head(title: str, found: _Found) -> Html:
-    goals = found.run.settings.goals
-    rule = macs_rule(found.judged, found.front, found.certainty, goals)
-    foretold = foretold_text(found.judged, found.certainty)
+def _head(title: str, data: _ReportData) -> Html:
+    goals = data.run.settings.goals
+    baseline = macs_baseline(data.completed, data.front, data.front_posterior, goals)
+    surrogate_quality = surrogate_quality_text(data.completed, data.front_posterior)
     return joined(
         [
             tag("h1", title),
-            tag("p", outcome(found.records, found.front, goals), class_="lead"),
-            tag("p", " ".join(certainty_lines(found.rivals, goals, found.certainty))),
-            *([tag("p", rule.sentences)] if rule else []),
-            *([tag("p", foretold)] if foretold else []),
-            *([tag("p", f"{spent}.")] if (spent := found.run.spent()) else []),
+            tag("p", outcome_text(data.records, data.front, goals), class_="lead"),
+            tag("p", " ".join(front_posterior_lines(data.alternatives, goals, data.front_posterior))),
+            *([tag("p", baseline.sentences)] if baseline else []),
+            *([tag("p", surrogate_quality)] if surrogate_quality else []),
+            *([tag("p", f"{epochs_spent}.")] if (epochs_spent := data.run.epochs_spent()) else []),
         ]
     )
 
 
-def _trade(found: _Found) -> Html:
-    settings = found.run.settings
+def _trade_off(data: _ReportData) -> Html:
+    settings = data.run.settings
     reference_ms = settings.latency.reference_ms
     quantities = [objective.quantity for objective in settings.goals.objectives]
-    x, drawn = x_quantity(settings.goals), _pareto_figures(found)
+    x, drawn = x_quantity(settings.goals), _pareto_figures(data)
     notes = [f"Limits: {limits_text(settings.goals, reference_ms)}."]
     if len(quantities) > 1 and set(quantities) != {"accuracy", x}:
         notes.append(
@@ -141,16 +141,18 @@ def _trade(found: _Found) -> Html:
         notes.append(
             f"The reward is {reward_text(settings.goals.reward)}; on the dotted curve it is that of the best."
         )
-    if found.front:
-        bars = "95% intervals of the mean of a network's trainings" if found.certainty else "95% intervals"
+    if data.front:
+        bars = (
+            "95% intervals of the mean of a network's trainings" if data.front_posterior else "95% intervals"
+        )
         notes.append(f"Bars are {bars}. Click a diamond for its row in the table.")
-    if any(record.state == "stopped" for record in found.kept):
+    if any(record.state == "stopped" for record in data.remaining):
         notes.append(
             "Networks that were stopped early have accuracies of fewer epochs and are left out: a click on "
             "the legend shows them."
         )
     parts = [
-        tag("h2", "The trade"),
+        tag("h2", "Trade-off"),
         tag("p", " ".join(notes), class_="note"),
         plot(drawn["pareto"], "pareto", 540),
     ]
@@ -160,138 +162,146 @@ def _trade(found: _Found) -> Html:
     return joined(parts)
 
 
-def _pareto_figures(found: _Found) -> dict[str, Figure]:
+def _pareto_figures(data: _ReportData) -> dict[str, Figure]:
     """By name: against the cost that counts, and where that is latency against MACs too."""
-    settings = found.run.settings
+    settings = data.run.settings
     reference_ms = settings.latency.reference_ms
-    shown = (found.kept, found.front, found.baselines, found.checks, settings.goals, reference_ms)
-    drawn = {"pareto": pareto_figure(*shown, certainty=found.certainty)}
+    arguments = (data.remaining, data.front, data.baselines, data.verifications, settings.goals, reference_ms)
+    drawn = {"pareto": pareto_figure(*arguments, front_posterior=data.front_posterior)}
     if x_quantity(settings.goals) == "latency":
-        drawn["pareto-macs"] = pareto_figure(*shown, x="macs", certainty=found.certainty)
+        drawn["pareto-macs"] = pareto_figure(*arguments, x="macs", front_posterior=data.front_posterior)
     for x, figure in zip((x_quantity(settings.goals), "macs"), drawn.values(), strict=False):
-        figure.add_traces(path_traces(found.run.folder, x))
+        figure.add_traces(netadapt_traces(data.run.folder, x))
     return drawn
 
 
-def _progress(found: _Found) -> Html:
-    settings = found.run.settings
-    if len(found.judged) < 2:
+def _progress(data: _ReportData) -> Html:
+    settings = data.run.settings
+    if len(data.completed) < 2:
         return Html("")
-    objectives, last = settings.goals.objectives, found.records[-1].trial
+    objectives, last = settings.goals.objectives, data.records[-1].trial
     if len(objectives) == 1:
-        figure = best_figure(found.judged, objectives[0], last)
+        figure = best_value_figure(data.completed, objectives[0], last)
         text = "The best value so far, from trial to trial."
     else:
-        box = box_of(found.judged, settings.goals, settings.latency.reference_ms)
-        figure = hypervolume_figure(found.judged, box, last)
-        pairs = zip(objectives, box.worst, strict=True)
-        worst = ", ".join(value_text(each.quantity, value) for each, value in pairs)
+        box = hypervolume_box(data.completed, settings.goals, settings.latency.reference_ms)
+        figure = hypervolume_figure(data.completed, box, last)
+        objective_values = zip(objectives, box.reference_point, strict=True)
+        reference_point = ", ".join(value_text(each.quantity, value) for each, value in objective_values)
         text = (
             "The part of the box between perfection at no cost and the reference point that the front takes, "
-            f"from trial to trial. Reference point: {worst}. A line that has been flat for long says that "
-            "more trials of the same kind will bring little."
+            f"from trial to trial. Reference point: {reference_point}. A line that has been flat for long "
+            "says that more trials of the same kind will bring little."
         )
     return joined([tag("h2", "Progress"), tag("p", text, class_="note"), plot(figure, "progress", 320)])
 
 
-def _networks(found: _Found) -> Html:
-    settings = found.run.settings
-    if not found.front and not found.baselines:
+def _networks(data: _ReportData) -> Html:
+    settings = data.run.settings
+    if not data.front and not data.baselines:
         return Html("")
     notes = []
-    if found.front:
+    if data.front:
         notes.append(
             "The search chose these by validation accuracy and first measurement, which flatters them."
         )
-    if found.certainty:
+    if data.front_posterior:
         notes.append(
             "± is the 95% interval of the mean of a network's trainings. What is likely (95%), and the "
             "probability to be truly on the front, take into account that the best of many was lucky too: an "
             "accuracy of few trainings is drawn towards what networks of its size have. A network may be "
-            f"replaced by those that {_replacing(settings.goals)}."
+            f"replaced by those that {_replacement_criterion(settings.goals)}."
         )
-    if any(check.test_images for check in found.checks.values()):
+    if any(verification.test_images for verification in data.verifications.values()):
         notes.append("Test accuracy, of the first training, and the second measurement came afterwards.")
-    if found.checks:
-        notes.append(dropped_text(found.run))
-    folder, goals = found.run.folder, settings.goals
+    if data.verifications:
+        notes.append(verification_text(data.run))
+    folder, goals = data.run.folder, settings.goals
     return joined(
         [
-            tag("h2", "The networks"),
+            tag("h2", "Networks"),
             tag("p", " ".join(notes), class_="note"),
             FrontTable(
-                found.front,
-                found.rivals,
-                found.baselines,
-                found.checks,
+                data.front,
+                data.alternatives,
+                data.baselines,
+                data.verifications,
                 goals,
                 folder,
-                found.certainty,
-                settings.keeps_weights,
+                data.front_posterior,
+                settings.saves_weights,
             ).html(),
             strip_legend(),
         ]
     )
 
 
-def _replacing(goals: Goals) -> str:
+def _replacement_criterion(goals: Goals) -> str:
     if goals.reward:
         return "are not told to have less reward"
     costly = len(goals.objectives) > 1
     return f"{'cost no more and ' if costly else ''}are not told to be less accurate"
 
 
-def _making(found: _Found) -> Html:
-    settings = found.run.settings
-    data, latency, space = settings.data, settings.latency, settings.space
-    limits = {"training": data.train_images, "validation": data.validation_images}
+def _provenance(data: _ReportData) -> Html:
+    settings = data.run.settings
+    data_settings, latency, space = settings.data, settings.latency, settings.space
+    limits = {"training": data_settings.train_images, "validation": data_settings.validation_images}
     images = [f"at most {limit:,} {part} images" for part, limit in limits.items() if limit]
     calibration = f"{milliseconds(latency.reference_ms)} when calibrated ({calibration_text(latency)})"
     rows: list[tuple[str, object]] = [
         ("space", f"{space.name}: {space.size:,} networks, {len(space.genes)} genes"),
-        ("data", ", ".join([data.name, *([data.root] if data.root else []), *images])),
+        (
+            "data",
+            ", ".join([data_settings.name, *([data_settings.root] if data_settings.root else []), *images]),
+        ),
         (
             "objectives",
             ", ".join(f"{each} ({each.direction})" for each in settings.goals.objectives),
         ),
         ("limits", limits_text(settings.goals, latency.reference_ms)),
-        ("training", pairs(asdict(settings.recipe).items())),
+        ("training", key_value_text(asdict(settings.recipe).items())),
         *([("early stopping", rungs_text(settings.rungs))] if settings.rungs else []),
-        ("search", _search_text(found)),
-        ("trials", _states_text(found.records)),
+        ("search", _search_text(data)),
+        ("trials", _states_text(data.records)),
         ("latency", f"{latency.device}; 1x is {latency.reference}, {calibration}"),
-        ("latencies", sources_text(found.records)),
-        ("time", times_text(found.run, found.records)),
-        ("trained on", settings.torch_device),
-        ("searched on", pairs(settings.host.items())),
-        ("versions", pairs(settings.versions.items())),
-        ("begun", settings.created),
+        ("latency sources", sources_text(data.records)),
+        ("time", times_text(data.run, data.records)),
+        ("training device", settings.torch_device),
+        ("search machine", key_value_text(settings.host.items())),
+        ("versions", key_value_text(settings.versions.items())),
+        ("created", settings.created),
     ]
-    errors = sorted({record.error for record in found.records if record.error})
+    errors = sorted({record.error for record in data.records if record.error})
     if errors:
         rows.append(("errors", joined(tag("div", error) for error in errors)))
-    parts = [tag("h2", "How it was made"), facts(rows)]
-    if found.front:
-        trial = (best_by(settings.goals.merit, found.front) or found.front[0]).trial
-        line = export_command(found.run.folder, trial, settings.keeps_weights)
+    parts = [tag("h2", "Provenance"), facts(rows)]
+    if data.front:
+        trial = (best_by(settings.goals.ranking_objective, data.front) or data.front[0]).trial
+        line = export_command(data.run.folder, trial, settings.saves_weights)
         parts += [
-            tag("p", f"To export trial {trial}, the {superlative(settings.goals)}:"),
+            tag("p", f"To export trial {trial}, the {best_label(settings.goals)}:"),
             tag("pre", tag("code", line)),
         ]
     return joined(parts)
 
 
-def _search_text(found: _Found) -> str:
-    settings = found.run.settings
-    warm = ", published networks first" if settings.warm_start else ""
-    wanted = count_of(settings.trials, "network")
-    scorer = "" if settings.scorer == "train" else f" by {settings.scorer}"
-    told = f"{settings.sampler}{warm}, seed {settings.seed}, until {wanted} have been judged{scorer}"
-    again, failed = sum(len(each.repeats) for each in found.records), len(found.run.failed_repeats())
-    if not settings.repeats and not again:
-        return told
-    told += f"; {again} of {count_of(settings.repeats, 'repeat')} trained"
-    return f"{told}, {failed} failed" if failed else told
+def _search_text(data: _ReportData) -> str:
+    settings = data.run.settings
+    enqueued_text = ", published networks first" if settings.enqueue_published else ""
+    target = pluralize(settings.n_trials, "network")
+    evaluator = "" if settings.evaluator == "train" else f" by {settings.evaluator}"
+    text = (
+        f"{settings.sampler}{enqueued_text}, seed {settings.seed}, until {target} have been judged{evaluator}"
+    )
+    n_replicates, n_failed = (
+        sum(len(each.replicates) for each in data.records),
+        len(data.run.failed_replicates()),
+    )
+    if not settings.replicates and not n_replicates:
+        return text
+    text += f"; {n_replicates} of {pluralize(settings.replicates, 'replicate')} trained"
+    return f"{text}, {n_failed} failed" if n_failed else text
 
 
 def _states_text(records: Sequence[Record]) -> str:

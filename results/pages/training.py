@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ...evaluate import Epoch, wilson_margin
-from ...evaluate.training.grad_cam import LEAST_HEAT_PX, BlockView, Example
+from ...evaluate import Epoch, wilson_half_width
+from ...evaluate.training.grad_cam import MIN_HEATMAP_PX, BlockActivations, Example
 from ...evaluate.training.metrics import ClassMetrics, Metrics
 from ..plots.training import confusion_figure, curves_figure, gallery_figure, gates_figure, maps_figure
 from .html import Html, facts, joined, page, plot, table_row, tag
@@ -16,14 +16,14 @@ _MOST_OPEN_CLASSES = 20
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingStory:
+class TrainingReport:
     """What the page tells.
 
     Attributes:
         facts: how it was made, name and value.
         best_epoch: counted from 1, the one whose weights were kept.
         metrics: on the split `metrics_split`, from which `examples` are too.
-        viewed: the image that `views` show; None without views.
+        viewed_example: the image that `views` show; None without views.
         notes: what a reader must know, such as images left out.
     """
 
@@ -34,39 +34,41 @@ class TrainingStory:
     metrics: Metrics
     metrics_split: str
     examples: tuple[Example, ...]
-    views: tuple[BlockView, ...]
-    viewed: Example | None
+    views: tuple[BlockActivations, ...]
+    viewed_example: Example | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
 
-def figures(story: TrainingStory) -> dict[str, go.Figure]:
+def figures(report: TrainingReport) -> dict[str, go.Figure]:
     """The figures by file name; those without anything to show are left out."""
-    spread = [view for view in story.views if view.maps.shape[1] > 1]  # one place alone is no picture
-    found: dict[str, go.Figure | None] = {
-        "curves": curves_figure(story.curve, story.best_epoch) if story.curve else None,
-        "confusion": confusion_figure(story.metrics),
-        "gallery": gallery_figure(story.examples, story.class_names) if story.examples else None,
-        "feature-maps": maps_figure(story.viewed.pixels, spread) if story.viewed and spread else None,
-        "gates": gates_figure(story.views),
+    spatial_views = [view for view in report.views if view.maps.shape[1] > 1]  # one place alone is no picture
+    candidates: dict[str, go.Figure | None] = {
+        "curves": curves_figure(report.curve, report.best_epoch) if report.curve else None,
+        "confusion": confusion_figure(report.metrics),
+        "gallery": gallery_figure(report.examples, report.class_names) if report.examples else None,
+        "feature-maps": maps_figure(report.viewed_example.pixels, spatial_views)
+        if report.viewed_example and spatial_views
+        else None,
+        "gates": gates_figure(report.views),
     }
-    return {name: figure for name, figure in found.items() if figure is not None}
+    return {name: figure for name, figure in candidates.items() if figure is not None}
 
 
-def training_html(story: TrainingStory) -> str:
+def training_html(report: TrainingReport) -> str:
     """The page, with nothing outside it; the same story gives the same bytes."""
-    drawn = {name: _drawn(figure, name) for name, figure in figures(story).items()}
+    drawn = {name: _drawn(figure, name) for name, figure in figures(report).items()}
     sections = (
-        _head(story),
+        _head(report),
         _curves(drawn),
-        _confusion(story, drawn),
-        _classes(story.metrics),
-        _gallery(story, drawn),
-        _inside(story, drawn),
-        tag("h2", "How it was made"),
-        facts(story.facts),
+        _confusion(report, drawn),
+        _classes(report.metrics),
+        _gallery(report, drawn),
+        _inside(report, drawn),
+        tag("h2", "Provenance"),
+        facts(report.facts),
     )
-    return page(story.title, joined(sections))
+    return page(report.title, joined(sections))
 
 
 def _drawn(figure: go.Figure, name: str) -> Html:
@@ -75,22 +77,27 @@ def _drawn(figure: go.Figure, name: str) -> Html:
     return tag("div", place, class_="scroll") if figure.layout.width else place
 
 
-def _head(story: TrainingStory) -> Html:
-    metrics = story.metrics
-    margin = wilson_margin(metrics.top1, metrics.images)
-    told = [
-        f"{100 * metrics.top1:.1f} ± {100 * margin:.1f}% of {metrics.images:,} {story.metrics_split} images "
+def _head(report: TrainingReport) -> Html:
+    metrics = report.metrics
+    margin = wilson_half_width(metrics.top1, metrics.images)
+    phrases = [
+        f"{100 * metrics.top1:.1f} ± {100 * margin:.1f}% of {metrics.images:,} {report.metrics_split} images "
         "get the right answer"
     ]
     if metrics.top5 is not None:
-        told.append(f"{100 * metrics.top5:.1f}% have it among the first five")
-    sure = (
+        phrases.append(f"{100 * metrics.top5:.1f}% have it among the first five")
+    calibration_note = (
         f"Cross-entropy {metrics.loss:.3f}; the confidence is off by {100 * metrics.calibration_error:.1f} "
         "points on average (expected calibration error). The ± is the 95% interval that so many images leave."
     )
-    notes = [tag("p", note, class_="warn") for note in story.notes]
+    notes = [tag("p", note, class_="warn") for note in report.notes]
     return joined(
-        [tag("h1", story.title), tag("p", f"{', '.join(told)}.", class_="lead"), tag("p", sure), *notes]
+        [
+            tag("h1", report.title),
+            tag("p", f"{', '.join(phrases)}.", class_="lead"),
+            tag("p", calibration_note),
+            *notes,
+        ]
     )
 
 
@@ -108,18 +115,18 @@ def _curves(drawn: dict[str, Html]) -> Html:
     return _section("Curves", note, drawn["curves"])
 
 
-def _confusion(story: TrainingStory, drawn: dict[str, Html]) -> Html:
+def _confusion(report: TrainingReport, drawn: dict[str, Html]) -> Html:
     note = (
         "A row is a true class, a cell the share of its images that got an answer: right ones blue, mistakes "
         "orange on a square-root scale, so that rare ones show."
     )
-    pairs = tag("ul", *(tag("li", text) for text in _confused(story.metrics)))
-    told = (
+    pairs = tag("ul", *(tag("li", text) for text in _confused(report.metrics)))
+    content = (
         [tag("p", "Most often confused:"), pairs]
         if pairs != "<ul></ul>"
         else [tag("p", "No image is mistaken.")]
     )
-    return _section("Confusion", note, drawn["confusion"], *told)
+    return _section("Confusion", note, drawn["confusion"], *content)
 
 
 def _confused(metrics: Metrics) -> Iterator[str]:
@@ -164,21 +171,21 @@ def _class_cells(each: ClassMetrics) -> Sequence[object]:
     return [each.name, *shares, f"{each.images:,}"]
 
 
-def _gallery(story: TrainingStory, drawn: dict[str, Html]) -> Html:
+def _gallery(report: TrainingReport, drawn: dict[str, Html]) -> Html:
     if "gallery" not in drawn:
         return Html("")
     note = (
-        f"{story.metrics_split.capitalize()} images as the network takes them, each with what speaks for the "
-        "answer (Grad-CAM): the brighter, the more."
+        f"{report.metrics_split.capitalize()} images as the network takes them, each with what speaks for "
+        "the answer (Grad-CAM): the brighter, the more."
     )
-    if story.views:
-        last = [view for view in story.views if view.maps.shape[1] >= LEAST_HEAT_PX] or story.views
+    if report.views:
+        last = [view for view in report.views if view.maps.shape[1] >= MIN_HEATMAP_PX] or report.views
         height, width = last[-1].maps.shape[1:]
         note += f" They are those of the last maps with {height} × {width} places, and no finer."
     return _section("Gallery", note, drawn["gallery"])
 
 
-def _inside(story: TrainingStory, drawn: dict[str, Html]) -> Html:
+def _inside(report: TrainingReport, drawn: dict[str, Html]) -> Html:
     if "feature-maps" not in drawn:
         return Html("")
     note = (

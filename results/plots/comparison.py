@@ -8,8 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ...evaluate import Epoch, Quantity
-from ..analysis.comparison import Comparison, Contestant, accuracy_text
-from ..text.formatting import AXIS_TITLES, count_of, milliseconds, ratio_text, value_text
+from ..analysis.comparison import Comparison, Variant, accuracy_text
+from ..text.formatting import AXIS_TITLES, milliseconds, pluralize, ratio_text, value_text
 from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
 
 Curves = Mapping[tuple[str, int], tuple[Epoch, ...]]
@@ -26,25 +26,25 @@ _BAND = {"fillcolor": GREY, "opacity": 0.13, "line_width": 0, "layer": "below"}
 def figures(comparison: Comparison, curves: Curves) -> dict[str, go.Figure]:
     """All there are, by the name of their element and file."""
     drawn: dict[str, go.Figure] = {}
-    if comparison.what == "augmentations":
-        drawn["accuracy"] = names_figure(comparison)
+    if comparison.factor == "augmentations":
+        drawn["accuracy"] = accuracy_by_name_figure(comparison)
     else:
-        if any(each.measured for each in comparison.contestants):
-            drawn["accuracy-latency"] = cost_figure(comparison, "latency")
-        drawn["accuracy-macs"] = cost_figure(comparison, "macs")
+        if any(each.measured for each in comparison.variants):
+            drawn["accuracy-latency"] = accuracy_cost_figure(comparison, "latency")
+        drawn["accuracy-macs"] = accuracy_cost_figure(comparison, "macs")
     trainings = curves_figure(comparison, curves)
     if trainings.data:
         drawn["curves"] = trainings
     return drawn
 
 
-def cost_figure(comparison: Comparison, x: Quantity) -> go.Figure:
+def accuracy_cost_figure(comparison: Comparison, x: Quantity) -> go.Figure:
     """Test accuracy against latency or MACs: the mean with its 95% interval, and a circle for each seed.
 
     Contestants that were not measured are left out of the former.
     """
     figure = _figure(height=480)
-    for number, each in enumerate(comparison.contestants):
+    for number, each in enumerate(comparison.variants):
         place = _cost(each, x)
         if place is None:
             continue
@@ -62,16 +62,16 @@ def cost_figure(comparison: Comparison, x: Quantity) -> go.Figure:
     return figure.update_yaxes(title="test accuracy, %")
 
 
-def names_figure(comparison: Comparison) -> go.Figure:
+def accuracy_by_name_figure(comparison: Comparison) -> go.Figure:
     """Test accuracy by name, the best on top: the mean with its 95% interval, and a circle for each seed."""
-    figure = _figure(height=90 + 40 * len(comparison.contestants), showlegend=False)
-    ordered = sorted(enumerate(comparison.contestants), key=lambda pair: pair[1].mean)
+    figure = _figure(height=90 + 40 * len(comparison.variants), showlegend=False)
+    ordered = sorted(enumerate(comparison.variants), key=lambda pair: pair[1].mean)
     for number, each in ordered:
         name = _label(each.name)
         if len(each.results) > 1:
             figure.add_trace(_seeds(each, number, x=_percents(each), y=[name] * len(each.results)))
-        margin = _margin(each, number)
-        figure.add_trace(_mean(comparison, each, number, x=[100 * each.mean], y=[name], error_x=margin))
+        top1_ci95 = _margin(each, number)
+        figure.add_trace(_mean(comparison, each, number, x=[100 * each.mean], y=[name], error_x=top1_ci95))
     if band := _band(comparison):
         figure.add_vrect(x0=band[0], x1=band[1], **_BAND)
     figure.update_xaxes(title="test accuracy, %")
@@ -84,16 +84,19 @@ def curves_figure(comparison: Comparison, curves: Curves) -> go.Figure:
     The steep beginning, where lines lie close, is outside of the view.
     """
     figure = _figure(height=440)
-    for number, each in enumerate(comparison.contestants):
+    for number, each in enumerate(comparison.variants):
         known = {seed: _validated(curves.get((each.name, seed), ())) for seed in each.seeds}
-        own = {seed: points for seed, points in known.items() if points}
+        own = {seed: accuracy_by_epoch for seed, accuracy_by_epoch in known.items() if accuracy_by_epoch}
         if not own:
             continue
-        for seed, points in own.items() if len(own) > 1 else ():
-            thin = _curve(f"{each.name}, seed {seed}", points, number, 1)
+        for seed, accuracy_by_epoch in own.items() if len(own) > 1 else ():
+            thin = _curve(f"{each.name}, seed {seed}", accuracy_by_epoch, number, 1)
             figure.add_trace(thin.update(opacity=0.45, showlegend=False))
         shared = sorted(set.intersection(*map(set, own.values())))
-        mean = {epoch: statistics.fmean(points[epoch] for points in own.values()) for epoch in shared}
+        mean = {
+            epoch: statistics.fmean(accuracy_by_epoch[epoch] for accuracy_by_epoch in own.values())
+            for epoch in shared
+        }
         figure.add_trace(_curve(each.name, mean, number, 2.5))
     lines = [dict(zip(trace.x, trace.y, strict=True)) for trace in figure.data]
     first = first_epoch(curves)
@@ -111,13 +114,15 @@ def first_epoch(curves: Curves) -> int:
     return 1 + longest // 3 if longest > _FEW_EPOCHS else 1
 
 
-def _curve(name: str, points: Mapping[int, float], number: int, width: float) -> go.Scatter:
+def _curve(name: str, accuracy_by_epoch: Mapping[int, float], number: int, width: float) -> go.Scatter:
     return go.Scatter(
-        x=list(points),
-        y=list(points.values()),
-        mode="lines+markers" if len(points) == 1 else "lines",
+        x=list(accuracy_by_epoch),
+        y=list(accuracy_by_epoch.values()),
+        mode="lines+markers" if len(accuracy_by_epoch) == 1 else "lines",
         line={"color": colour(number), "dash": _cycled(_DASHES, number), "width": width},
-        customdata=[f"{escape(name)}<br>epoch {epoch}: {value:.1f}%" for epoch, value in points.items()],
+        customdata=[
+            f"{escape(name)}<br>epoch {epoch}: {value:.1f}%" for epoch, value in accuracy_by_epoch.items()
+        ],
         hovertemplate=HOVER,
         name=_label(name),
         legendgroup=str(number),
@@ -147,26 +152,26 @@ def _validated(epochs: Sequence[Epoch]) -> dict[int, float]:
     }
 
 
-def _cost(contestant: Contestant, x: Quantity) -> float | None:
+def _cost(variant: Variant, x: Quantity) -> float | None:
     if x == "latency":
-        return contestant.measured.latency_ms if contestant.measured else None
-    return float(getattr(contestant, x))
+        return variant.measured.latency_ms if variant.measured else None
+    return float(getattr(variant, x))
 
 
-def _percents(contestant: Contestant) -> list[float]:
-    return [100 * result.top1 for result in contestant.results]
+def _percents(variant: Variant) -> list[float]:
+    return [100 * result.top1 for result in variant.results]
 
 
-def _seeds(contestant: Contestant, number: int, **place: Sequence[float | str]) -> go.Scatter:
-    told = [f"seed {result.seed}: {100 * result.top1:.2f}%" for result in contestant.results]
+def _seeds(variant: Variant, number: int, **place: Sequence[float | str]) -> go.Scatter:
+    hover_texts = [f"seed {result.seed}: {100 * result.top1:.2f}%" for result in variant.results]
     return go.Scatter(
         **place,
         mode="markers",
         marker={"color": colour(number), "symbol": "circle-open", "size": 8},
         opacity=0.6,
-        customdata=[f"{escape(contestant.name)}<br>{each}" for each in told],
+        customdata=[f"{escape(variant.name)}<br>{each}" for each in hover_texts],
         hovertemplate=HOVER,
-        name=f"{_label(contestant.name)}, seeds",
+        name=f"{_label(variant.name)}, seeds",
         legendgroup=str(number),
         showlegend=False,
     )
@@ -174,7 +179,7 @@ def _seeds(contestant: Contestant, number: int, **place: Sequence[float | str]) 
 
 def _mean(
     comparison: Comparison,
-    contestant: Contestant,
+    variant: Variant,
     number: int,
     **place: Sequence[float | str] | dict[str, Any],
 ) -> go.Scatter:
@@ -182,27 +187,27 @@ def _mean(
         **place,
         mode="markers",
         marker={"color": colour(number), "symbol": _cycled(_SYMBOLS, number), "size": 11},
-        customdata=["<br>".join(_hover(comparison, contestant))],
+        customdata=["<br>".join(_hover(comparison, variant))],
         hovertemplate=HOVER,
-        name=_label(contestant.name),
+        name=_label(variant.name),
         legendgroup=str(number),
     )
 
 
-def _hover(comparison: Comparison, contestant: Contestant) -> list[str]:
-    runs = count_of(len(contestant.results), "seed")
-    lines = [f"<b>{escape(contestant.name)}</b>", f"{accuracy_text(contestant)} (test, {runs})"]
-    if comparison.what == "networks":
-        if latency := contestant.measured:
+def _hover(comparison: Comparison, variant: Variant) -> list[str]:
+    runs = pluralize(len(variant.results), "seed")
+    lines = [f"<b>{escape(variant.name)}</b>", f"{accuracy_text(variant)} (test, {runs})"]
+    if comparison.factor == "networks":
+        if latency := variant.measured:
             lines.append(f"{milliseconds(latency.latency_ms)}, {ratio_text(latency)}")
-        lines.append(f"{value_text('macs', contestant.macs)}, {value_text('params', contestant.params)}")
+        lines.append(f"{value_text('macs', variant.macs)}, {value_text('params', variant.params)}")
     return lines
 
 
-def _margin(contestant: Contestant, number: int) -> dict[str, Any]:
+def _margin(variant: Variant, number: int) -> dict[str, Any]:
     """The interval of the mean as far as an accuracy can be."""
-    above = min(contestant.margin, 1 - contestant.mean)
-    return _bars(number, 100 * above, 100 * min(contestant.margin, contestant.mean))
+    above = min(variant.top1_ci95, 1 - variant.mean)
+    return _bars(number, 100 * above, 100 * min(variant.top1_ci95, variant.mean))
 
 
 def _bars(number: int, above: float, below: float) -> dict[str, Any]:
@@ -216,10 +221,10 @@ def _padded(values: Sequence[float]) -> list[float]:
 
 def _band(comparison: Comparison) -> tuple[float, float] | None:
     """The percents that are not told apart from the best; None where that is not one band for all."""
-    if comparison.honest_difference is None or not comparison.complete:
+    if comparison.least_significant_difference is None or not comparison.complete:
         return None
     best = comparison.best.mean
-    return 100 * max(0.0, best - comparison.honest_difference), 100 * best
+    return 100 * max(0.0, best - comparison.least_significant_difference), 100 * best
 
 
 def _label(name: str) -> str:

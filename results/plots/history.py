@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from ...evaluate import Objective
 from ...search_space import Architecture
-from ..analysis.hypervolume import Box, shares_over_trials
+from ..analysis.hypervolume import HypervolumeBox, hypervolume_history
 from ..store.trial import Record
 from ..text.formatting import AXIS_TITLES, block_text, value_text
 from .style import BLUE, HOVER, INK, ORANGE, TEMPLATE, ticks
@@ -15,28 +15,28 @@ KERNEL_COLOURS = {3: "#9ECAE1", 5: "#4292C6", 7: "#084594"}
 ATTENTION_PATTERNS = {"none": "", "se": "/", "eca": "."}
 
 
-def hypervolume_figure(judged: Sequence[Record], box: Box, last_trial: int) -> go.Figure:
+def hypervolume_figure(completed: Sequence[Record], box: HypervolumeBox, last_trial: int) -> go.Figure:
     """The share of the box that the front of the judged networks takes, from trial to trial."""
-    shares = [100 * share for share in shares_over_trials(judged, box)]
-    figure = _over_trials(judged, shares, last_trial, lambda record, share: f"{share:.2f}% of the box")
+    shares = [100 * share for share in hypervolume_history(completed, box)]
+    figure = _step_figure(completed, shares, last_trial, lambda record, share: f"{share:.2f}% of the box")
     return figure.update_yaxes(title="hypervolume, % of the box")
 
 
-def best_figure(judged: Sequence[Record], objective: Objective, last_trial: int) -> go.Figure:
+def best_value_figure(completed: Sequence[Record], objective: Objective, last_trial: int) -> go.Figure:
     """The best value of a single objective, from trial to trial."""
     better = max if objective.direction == "maximize" else min
-    values = [record.value(objective) for record in judged]
+    values = [record.value(objective) for record in completed]
     best = [better(values[: count + 1]) for count in range(len(values))]
     scale = 100 if objective.quantity == "accuracy" else 1
-    figure = _over_trials(
-        judged,
+    figure = _step_figure(
+        completed,
         [scale * value for value in best],
         last_trial,
         lambda record, _: value_text(objective.quantity, record.value(objective)),
     )
     dots = {"color": BLUE, "size": 7, "opacity": 0.55}
-    x, y = [record.trial for record in judged], [scale * value for value in values]
-    figure.add_scatter(x=x, y=y, mode="markers", marker=dots, name="judged", hoverinfo="skip")
+    x, y = [record.trial for record in completed], [scale * value for value in values]
+    figure.add_scatter(x=x, y=y, mode="markers", marker=dots, name="complete", hoverinfo="skip")
     figure.update_layout(showlegend=True)
     return figure.update_yaxes(title=AXIS_TITLES[objective.quantity], **ticks(objective.quantity))
 
@@ -46,7 +46,7 @@ def architecture_strip(architecture: Architecture) -> go.Figure:
 
     Above each bar stands the expansion ratio; below, the number, and `s2` where the map is halved.
     """
-    pairs = list(architecture.blocks_with_inputs())
+    pairs = list(architecture.blocks_with_in_channels())
     blocks = [block for _, block in pairs]
     marker = {
         "color": [KERNEL_COLOURS[block.kernel] for block in blocks],
@@ -80,22 +80,25 @@ def architecture_strip(architecture: Architecture) -> go.Figure:
     return figure.update_layout(margin={"t": 5})
 
 
-def _over_trials(
-    judged: Sequence[Record], values: Sequence[float], last_trial: int, hover: Callable[[Record, float], str]
+def _step_figure(
+    completed: Sequence[Record],
+    values: Sequence[float],
+    last_trial: int,
+    hover: Callable[[Record, float], str],
 ) -> go.Figure:
     """Values that stay until the next judged network, up to the last trial."""
     texts = [
         f"trial {record.trial}<br>{hover(record, value)}"
-        for record, value in zip(judged, values, strict=True)
+        for record, value in zip(completed, values, strict=True)
     ]
     line = go.Scatter(
-        x=[*(record.trial for record in judged), last_trial],
+        x=[*(record.trial for record in completed), last_trial],
         y=[*values, values[-1]],
         customdata=[*texts, texts[-1]],
         hovertemplate=HOVER,
         mode="lines",
         line={"shape": "hv", "color": ORANGE, "width": 2},
-        name="best so far",
+        name="incumbent",
     )
     figure = go.Figure(line, layout={"template": TEMPLATE, "showlegend": False})
     return figure.update_xaxes(title="trial (those that broke a limit count)", rangemode="tozero")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.colors import hex_to_rgb, sequential
 
-from ..text.formatting import cut
+from ..text.formatting import truncate
 from .style import INK, TEMPLATE
 
 Bytes = NDArray[np.uint8]
@@ -23,7 +23,7 @@ _OPACITY = 0.65
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class PlacedImage:
     """A picture and where it stands, in pixels of the page from the upper left.
 
     Attributes:
@@ -49,13 +49,13 @@ class Caption:
     size: int = 12
 
 
-def board(
-    pictures: Sequence[Picture], captions: Sequence[Caption], width_px: int, height_px: int
+def image_grid(
+    images: Sequence[PlacedImage], captions: Sequence[Caption], width_px: int, height_px: int
 ) -> go.Figure:
     """A figure of fixed size; a narrow window scrolls it, so nothing in it takes hold of a finger."""
     axis = {"visible": False, "fixedrange": True, "automargin": False}
     figure = go.Figure(
-        [_trace(picture) for picture in pictures],
+        [_trace(picture) for picture in images],
         layout={
             "template": TEMPLATE,
             "width": width_px,
@@ -70,7 +70,7 @@ def board(
     return figure
 
 
-def _trace(picture: Picture) -> go.Image:
+def _trace(picture: PlacedImage) -> go.Image:
     step = picture.width_px / picture.pixels.shape[1]
     return go.Image(
         source=png_uri(picture.pixels),
@@ -106,16 +106,16 @@ def png_uri(pixels: Bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
-def overlaid(pixels: Bytes, heat: NDArray[np.float32]) -> Bytes:
+def overlay_heatmap(pixels: Bytes, heatmap: NDArray[np.float32]) -> Bytes:
     """A picture in grey, the hotter the more coloured.
 
     Args:
         pixels: `h x w x channels`.
-        heat: `h x w` from 0 to 1.
+        heatmap: `h x w` from 0 to 1.
     """
     grey = pixels.mean(2, keepdims=True)
-    cover = _OPACITY * heat[..., None]
-    return _bytes((1 - cover) * grey + cover * _coloured(heat, _INFERNO))
+    cover = _OPACITY * heatmap[..., None]
+    return _bytes((1 - cover) * grey + cover * _coloured(heatmap, _INFERNO))
 
 
 def viridis(values: NDArray[np.float32]) -> Bytes:
@@ -134,6 +134,6 @@ def _coloured(shares: NDArray[np.float32], scale: NDArray[np.float64]) -> NDArra
     return np.stack([np.interp(shares, places, channel) for channel in scale.T], axis=-1)
 
 
-def shortened(name: str, longest: int) -> str:
+def truncated_label(name: str, longest: int) -> str:
     """A name as a figure's text: cut, and safe from being read as markup or as a template's field."""
-    return escape(cut(name, longest), quote=False).replace("%{", "%&#123;")
+    return escape(truncate(name, longest), quote=False).replace("%{", "%&#123;")

@@ -8,19 +8,19 @@ import plotly.graph_objects as go
 
 from ...evaluate import Accuracy, Goals, Quantity
 from ...evaluate.objectives import REWARD_EXPONENT
-from ...evaluate.statistics.seed_noise import Noise
-from ..analysis.front_posterior import Certainty
-from ..store.search_run import Baseline, Check
+from ...evaluate.statistics.seed_noise import SeedNoise
+from ..analysis.front_posterior import FrontPosterior
+from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
 from ..text.formatting import (
     AXIS_TITLES,
+    absolute_limit,
+    accuracy_ci95,
     accuracy_text,
-    count_of,
-    in_unit,
     limit_on,
     milliseconds,
     network_lines,
-    noise_margin,
+    pluralize,
     ratio_text,
     value_of,
     value_text,
@@ -29,13 +29,13 @@ from ..text.front_posterior import percent
 from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
 
 _ORANGES = [[0, "#FDBE85"], [1, "#8C2D04"]]
-_BEYOND = 1.5
+_INFEASIBLE_CUTOFF = 1.5
 
 
 def x_quantity(goals: Goals) -> Quantity:
     """What accuracy is drawn against: the first other objective or target, else the last limit, else MACs."""
-    looked_at = [each.target or each for each in goals.objectives]
-    others: list[Quantity] = [each.quantity for each in looked_at if each.quantity != "accuracy"]
+    axis_quantities = [each.target or each for each in goals.objectives]
+    others: list[Quantity] = [each.quantity for each in axis_quantities if each.quantity != "accuracy"]
     limited: list[Quantity] = [each.quantity for each in reversed(goals.constraints)]
     return [*others, *limited, "macs"][0]
 
@@ -44,11 +44,11 @@ def pareto_figure(
     records: Sequence[Record],
     front: Sequence[Record],
     baselines: Sequence[Baseline],
-    checks: Mapping[str, Check],
+    verifications: Mapping[str, Verification],
     goals: Goals,
     reference_ms: float,
     x: Quantity | None = None,
-    certainty: Certainty | None = None,
+    front_posterior: FrontPosterior | None = None,
 ) -> go.Figure:
     """Accuracy against the cost that counts (or against `x`), with all that was proposed.
 
@@ -58,55 +58,61 @@ def pareto_figure(
     at 1.5 times the largest cost of the others.
     """
     x = x or x_quantity(goals)
-    several = len(goals.objectives) > 1
+    is_multi_objective = len(goals.objectives) > 1
     placed = [record for record in records if _x(record, x) is not None]
-    judged = [record for record in placed if record.state == "judged"]
+    completed = [record for record in placed if record.state == "complete"]
     on_front = {record.trial for record in front}
-    best = [record for record in judged if record.trial in on_front]
-    rest = [record for record in judged if record.trial not in on_front]
-    refused = [record for record in records if record.state == "infeasible"]
+    pareto_records = [record for record in completed if record.trial in on_front]
+    dominated_records = [record for record in completed if record.trial not in on_front]
+    infeasible = [record for record in records if record.state == "infeasible"]
     stopped = [record for record in placed if record.state == "stopped"]
     limit = limit_on(x, goals, reference_ms)
-    left, right = _x_range(_xs([*judged, *stopped, *baselines], x), limit, _xs(refused, x))
+    left, right = _x_range(_xs([*completed, *stopped, *baselines], x), limit, _xs(infeasible, x))
 
     figure = go.Figure(layout={"template": TEMPLATE, "showlegend": True})
     figure.update_xaxes(title=AXIS_TITLES[x], range=[left, right], **ticks(x))
     figure.update_yaxes(title=AXIS_TITLES["accuracy"])
-    if refused:
-        figure.add_trace(_refused_trace(refused, x, right, goals))
+    if infeasible:
+        figure.add_trace(_infeasible_trace(infeasible, x, right, goals))
         figure.update_layout(
             xaxis={"anchor": "y2"},
             yaxis={"domain": [0.1, 1]},
             yaxis2={"domain": [0, 0.07], "range": [-1, 1], "visible": False, "fixedrange": True},
         )
     if stopped:
-        figure.add_trace(_stopped_trace(stopped, x, checks))
+        figure.add_trace(_stopped_trace(stopped, x, verifications))
     # Always there: without a trace on it plotly would not draw the axis.
-    name = f"{'beaten' if several else 'judged'} ({len(rest)})"
+    name = f"{'beaten' if is_multi_objective else 'complete'} ({len(dominated_records)})"
     dots = {"color": BLUE, "symbol": "circle", "size": 8}
-    figure.add_trace(_judged_trace(rest, x, checks, certainty, name, dots).update(opacity=0.55))
-    if best and {each.quantity for each in goals.objectives} == {"accuracy", x}:
-        figure.add_trace(_step_trace(best, x, right))
+    figure.add_trace(
+        _accuracy_trace(dominated_records, x, verifications, front_posterior, name, dots).update(opacity=0.55)
+    )
+    if pareto_records and {each.quantity for each in goals.objectives} == {"accuracy", x}:
+        figure.add_trace(_step_trace(pareto_records, x, right))
     target = goals.reward.target if goals.reward else None
-    if best and target and target.quantity == x:
-        figure.add_trace(_equal_reward_trace(best[0], x, left, right))
-    if best:
-        name = f"{'front' if several else 'best'} ({len(best)})"
-        figure.add_trace(_front_trace(best, x, checks, certainty, goals, name))
+    if pareto_records and target and target.quantity == x:
+        figure.add_trace(_equal_reward_trace(pareto_records[0], x, left, right))
+    if pareto_records:
+        name = f"{'front' if is_multi_objective else 'best'} ({len(pareto_records)})"
+        figure.add_trace(_front_trace(pareto_records, x, verifications, front_posterior, goals, name))
     if baselines:
-        noise = certainty.noise if certainty else None
+        noise = front_posterior.noise if front_posterior else None
         figure.add_trace(_baseline_trace(baselines, x, left, right, noise))
-    aim = in_unit(target, reference_ms) if target and target.quantity == x else None
+    target_value = absolute_limit(target, reference_ms) if target and target.quantity == x else None
     if limit:
-        roomy = limit < (left + right) / 2
-        figure.add_shape(_limit_line(limit, f"limit {value_text(x, limit)}", "left" if roomy else "right"))
-    if aim and left < aim < right:
-        roomy = aim < (left + right) / 2
-        line = _limit_line(aim, f"target {value_text(x, aim)}", "left" if roomy else "right")
+        space_on_right = limit < (left + right) / 2
+        figure.add_shape(
+            _limit_line(limit, f"limit {value_text(x, limit)}", "left" if space_on_right else "right")
+        )
+    if target_value and left < target_value < right:
+        space_on_right = target_value < (left + right) / 2
+        line = _limit_line(
+            target_value, f"target {value_text(x, target_value)}", "left" if space_on_right else "right"
+        )
         line["line"]["dash"] = "dot"
         line["label"] |= {"textposition": "start", "yanchor": "bottom"}
         figure.add_shape(line)
-    if not judged and not baselines:
+    if not completed and not baselines:
         text = "no network is judged yet"
         place = {"x": 0.5, "y": 0.55, "xref": "paper", "yref": "paper"}
         figure.add_annotation(text=text, showarrow=False, bgcolor="white", **place)
@@ -122,11 +128,11 @@ def _xs(known: Iterable[Record | Baseline], quantity: Quantity) -> list[float]:
     return [value for each in known if (value := _x(each, quantity)) is not None]
 
 
-def _x_range(known: Sequence[float], limit: float | None, refused: Sequence[float]) -> tuple[float, float]:
+def _x_range(known: Sequence[float], limit: float | None, infeasible: Sequence[float]) -> tuple[float, float]:
     """From a little below the least to a little above the most; what was refused stretches it by half."""
     inner = [*known, limit] if limit else [*known]
-    edge = _BEYOND * max(inner) if known else max([*inner, *refused], default=1.0)
-    shown = [*inner, *(value for value in refused if value <= edge)] or [0.0, edge]
+    edge = _INFEASIBLE_CUTOFF * max(inner) if known else max([*inner, *infeasible], default=1.0)
+    shown = [*inner, *(value for value in infeasible if value <= edge)] or [0.0, edge]
     pad = 0.06 * (max(shown) - min(shown)) or 0.1 * edge
     return max(0.0, min(shown) - pad), max(shown) + pad
 
@@ -152,7 +158,7 @@ def _percent(known: Record | Baseline) -> float:
     return 100 * _trained(known).top1
 
 
-def _hover(known: Record | Baseline, title: str, noise: Noise | None, more: Sequence[str] = ()) -> str:
+def _hover(known: Record | Baseline, title: str, noise: SeedNoise | None, more: Sequence[str] = ()) -> str:
     lines = [f"<b>{title}</b>", f"accuracy {accuracy_text(_trained(known), noise)} (validation)", *more]
     if known.latency:
         lines.append(f"{milliseconds(known.latency.latency_ms)}, {ratio_text(known.latency)}")
@@ -160,28 +166,30 @@ def _hover(known: Record | Baseline, title: str, noise: Noise | None, more: Sequ
     return "<br>".join([*lines, "", *network_lines(known.architecture)])
 
 
-def _judged_hover(record: Record, check: Check | None, certainty: Certainty | None) -> str:
+def _trial_hover(
+    record: Record, verification: Verification | None, front_posterior: FrontPosterior | None
+) -> str:
     more: list[str] = []
     if record.state == "stopped":
-        more.append(f"stopped at {count_of(record.epochs, 'epoch')}")
+        more.append(f"stopped at {pluralize(record.epochs, 'epoch')}")
     if len(record.trainings) > 1:
         alone = ", ".join(f"{100 * each.top1:.1f}% (seed {each.seed})" for each in record.trainings)
         more.append(f"its trainings: {alone}")
-    if certainty and record in certainty:
-        low, high = certainty.interval(record)
-        chance = percent(certainty.on_front_probability(record))
-        more.append(f"likely {100 * low:.1f} to {100 * high:.1f}%, on the front with {chance}")
-    if check and check.test_top1 is not None:
-        more.append(f"{100 * check.test_top1:.1f}% on {check.test_images:,} test images")
-    noise = certainty.noise if certainty else None
+    if front_posterior and record in front_posterior:
+        low, high = front_posterior.interval(record)
+        probability = percent(front_posterior.pareto_probability(record))
+        more.append(f"likely {100 * low:.1f} to {100 * high:.1f}%, on the front with {probability}")
+    if verification and verification.test_top1 is not None:
+        more.append(f"{100 * verification.test_top1:.1f}% on {verification.test_images:,} test images")
+    noise = front_posterior.noise if front_posterior else None
     return _hover(record, f"trial {record.trial}, {record.key}", noise, more)
 
 
-def _judged_trace(
+def _accuracy_trace(
     records: Sequence[Record],
     x: Quantity,
-    checks: Mapping[str, Check],
-    certainty: Certainty | None,
+    verifications: Mapping[str, Verification],
+    front_posterior: FrontPosterior | None,
     name: str,
     marker: dict[str, Any],
 ) -> go.Scatter:
@@ -189,7 +197,7 @@ def _judged_trace(
         x=_xs(records, x),
         y=[_percent(record) for record in records],
         ids=[str(record.trial) for record in records],
-        customdata=[_judged_hover(each, checks.get(each.key), certainty) for each in records],
+        customdata=[_trial_hover(each, verifications.get(each.key), front_posterior) for each in records],
         hovertemplate=HOVER,
         mode="markers",
         marker=marker,
@@ -197,27 +205,29 @@ def _judged_trace(
     )
 
 
-def _stopped_trace(stopped: Sequence[Record], x: Quantity, checks: Mapping[str, Check]) -> go.Scatter:
+def _stopped_trace(
+    stopped: Sequence[Record], x: Quantity, verifications: Mapping[str, Verification]
+) -> go.Scatter:
     """Hidden until it is asked for: accuracies of fewer epochs than the others."""
     rings = {"color": GREY, "symbol": "circle-open", "size": 7}
     name = f"stopped early ({len(stopped)})"
-    trace = _judged_trace(stopped, x, checks, None, name, rings)
+    trace = _accuracy_trace(stopped, x, verifications, None, name, rings)
     return trace.update(opacity=0.6, visible="legendonly", legendrank=1500)
 
 
 def _front_trace(
     front: Sequence[Record],
     x: Quantity,
-    checks: Mapping[str, Check],
-    certainty: Certainty | None,
+    verifications: Mapping[str, Verification],
+    front_posterior: FrontPosterior | None,
     goals: Goals,
     name: str,
 ) -> go.Scatter:
     diamonds = {"color": ORANGE, "symbol": "diamond", "size": 12}
-    trace = _judged_trace(front, x, checks, certainty, name, diamonds)
+    trace = _accuracy_trace(front, x, verifications, front_posterior, name, diamonds)
     bars = {"color": ORANGE, "thickness": 1, "width": 4}
-    noise = certainty.noise if certainty else None
-    margins = [100 * noise_margin(record, noise) for record in front]
+    noise = front_posterior.noise if front_posterior else None
+    margins = [100 * accuracy_ci95(record, noise) for record in front]
     above = [min(margin, 100 - _percent(record)) for margin, record in zip(margins, front, strict=True)]
     trace.error_y = {"array": above, "arrayminus": margins, **bars}
     if x == "latency":
@@ -227,7 +237,7 @@ def _front_trace(
             "arrayminus": [(1 - each.ratio_low / each.ratio) * each.latency_ms for each in known],
             **bars,
         }
-    third = [each for each in goals.objectives if not each.of_accuracy and each.quantity != x]
+    third = [each for each in goals.objectives if not each.depends_on_accuracy and each.quantity != x]
     if third:
         bar = {
             "title": third[0].unit,
@@ -260,11 +270,11 @@ def _step_trace(front: Sequence[Record], x: Quantity, right: float) -> go.Scatte
     )
 
 
-def _equal_reward_trace(best: Record, x: Quantity, left: float, right: float) -> go.Scatter:
+def _equal_reward_trace(pareto_records: Record, x: Quantity, left: float, right: float) -> go.Scatter:
     """The accuracy that a network of so much cost needs for the reward of the best one."""
-    [place] = _xs([best], x)
+    [place] = _xs([pareto_records], x)
     values = np.geomspace(max(left, 0.01 * right), right, 101)
-    percents = _percent(best) * (values / place) ** -REWARD_EXPONENT
+    percents = _percent(pareto_records) * (values / place) ** -REWARD_EXPONENT
     possible = percents <= 100
     return go.Scatter(
         x=values[possible].tolist(),
@@ -272,12 +282,12 @@ def _equal_reward_trace(best: Record, x: Quantity, left: float, right: float) ->
         mode="lines",
         line={"dash": "dot", "color": ORANGE, "width": 1.5},
         hoverinfo="skip",
-        name="as high a reward",
+        name="equal reward",
     )
 
 
 def _baseline_trace(
-    baselines: Sequence[Baseline], x: Quantity, left: float, right: float, noise: Noise | None
+    baselines: Sequence[Baseline], x: Quantity, left: float, right: float, noise: SeedNoise | None
 ) -> go.Scatter:
     places = _xs(baselines, x)
     return go.Scatter(
@@ -299,28 +309,28 @@ def _text_side(share: float) -> str:
     return "middle right" if share < 0.25 else "middle left" if share > 0.75 else "bottom center"
 
 
-def _refused_trace(refused: Sequence[Record], x: Quantity, right: float, goals: Goals) -> go.Scatter:
-    placed = [(record, value) for record in refused if (value := _x(record, x)) is not None]
-    beyond = sum(value > right for _, value in placed)
-    notes = [f"{beyond} beyond the right edge"] if beyond else []
-    if len(placed) < len(refused):
-        notes.append(f"{len(refused) - len(placed)} not measured")
+def _infeasible_trace(infeasible: Sequence[Record], x: Quantity, right: float, goals: Goals) -> go.Scatter:
+    placed = [(record, value) for record in infeasible if (value := _x(record, x)) is not None]
+    n_off_axis = sum(value > right for _, value in placed)
+    notes = [f"{n_off_axis} beyond the right edge"] if n_off_axis else []
+    if len(placed) < len(infeasible):
+        notes.append(f"{len(infeasible) - len(placed)} not measured")
     return go.Scatter(
         x=[value for _, value in placed],
         y=[0] * len(placed),
         yaxis="y2",
-        customdata=[_refusal(record, x, value, goals) for record, value in placed],
+        customdata=[_infeasible_hover(record, x, value, goals) for record, value in placed],
         hovertemplate=HOVER,
         mode="markers",
         marker={"color": GREY, "symbol": "x-thin", "size": 9, "line": {"color": GREY, "width": 1.5}},
         opacity=0.35,
-        name="<br>".join([f"broke a limit ({len(refused)})", *notes]),
+        name="<br>".join([f"broke a limit ({len(infeasible)})", *notes]),
         legendrank=2000,
     )
 
 
-def _refusal(record: Record, x: Quantity, value: float, goals: Goals) -> str:
+def _infeasible_hover(record: Record, x: Quantity, value: float, goals: Goals) -> str:
     # The study repeats one violation for limits that were not reached; only those that were are told.
-    found = goals.violations(record.cost, record.latency)
-    broken = ", ".join(name for name, violation in found.items() if violation > 0)
+    violations = goals.violations(record.cost, record.latency)
+    broken = ", ".join(name for name, violation in violations.items() if violation > 0)
     return f"trial {record.trial}, {record.key}<br>{value_text(x, value)}<br>over the limit: {broken}"

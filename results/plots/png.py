@@ -7,7 +7,7 @@ from types import ModuleType
 
 import plotly.graph_objects as go
 
-from ...evaluate.optional_dependencies import needed
+from ...evaluate.optional_dependencies import optional_import
 from ...search_space import RunError
 from ...search_space.errors import first_line
 
@@ -21,7 +21,7 @@ def kaleido() -> ModuleType:
     Raises:
         RunError: it is not installed.
     """
-    with needed("--png (drawn by kaleido and Chrome or chromium)", extra="png", error=RunError):
+    with optional_import("--png (drawn by kaleido and Chrome or chromium)", extra="png", error=RunError):
         import kaleido
 
     module: ModuleType = kaleido
@@ -34,16 +34,16 @@ def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
     Raises:
         RunError: kaleido or a browser is missing, a figure cannot be drawn, or the folder not written.
     """
-    drawing = kaleido()
+    kaleido_module = kaleido()
     from kaleido.errors import ChromeNotFoundError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".png-", dir=folder) as unfinished:
+        with tempfile.TemporaryDirectory(prefix=".png-", dir=folder) as temporary_folder:
             wanted = [
                 {
                     "fig": figure,
-                    "path": Path(unfinished) / f"{name}.png",
+                    "path": Path(temporary_folder) / f"{name}.png",
                     "opts": {
                         "format": "png",
                         "width": figure.layout.width or _WIDTH_PX,
@@ -54,7 +54,7 @@ def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
                 for name, figure in figures.items()
             ]
             # Kaleido itself, since plotly's write_images starts a download of MathJax and hides failures.
-            drawing.write_fig_from_object_sync(wanted, cancel_on_error=True, kopts={"mathjax": False})
+            kaleido_module.write_fig_from_object_sync(wanted, cancel_on_error=True, kopts={"mathjax": False})
             return [each["path"].replace(folder / each["path"].name) for each in wanted]
     except ChromeNotFoundError:
         raise RunError(f"PNG files need a browser, and none was found; get one: {_REMEDY}") from None

@@ -7,14 +7,14 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ...evaluate import Epoch
-from ...evaluate.training.grad_cam import BlockView, Example
+from ...evaluate.training.grad_cam import BlockActivations, Example
 from ...evaluate.training.metrics import Metrics
-from .images import Bytes, Caption, Picture, board, overlaid, shortened, viridis
+from .images import Bytes, Caption, PlacedImage, image_grid, overlay_heatmap, truncated_label, viridis
 from .style import BLUE, HOVER, INK, ORANGE, TEMPLATE
 
 _BLUES = [[0, "#FFFFFF"], [1, "#86B6DA"]]
 _ERRORS = [[0, "#FFFFFF"], [0.25, "#FDD9B5"], [0.6, "#F28E3C"], [1, "#A33B00"]]
-_LEAST_SCALE = 0.1
+_MIN_SCALE_FRACTION = 0.1
 _MOST_NUMBERED, _LONGEST_LABEL = 15, 18
 _FEW_EPOCHS = 30
 _CURVE_NAMES, _CURVE_COLOURS = ("training", "validation"), (BLUE, ORANGE)
@@ -88,7 +88,7 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
     size = len(names)
     diagonal = np.eye(size, dtype=bool)
     hover = [[_cell_hover(names, counts, row, column) for column in range(size)] for row in range(size)]
-    most = float(shares[~diagonal].max(initial=_LEAST_SCALE))
+    most = float(shares[~diagonal].max(initial=_MIN_SCALE_FRACTION))
     cell = int(np.clip(480 / size, 9, 48))
     gap = 1 if size <= 40 else 0
     cells = {"customdata": hover, "hovertemplate": HOVER, "hoverongaps": False, "xgap": gap, "ygap": gap}
@@ -118,7 +118,7 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
     figure.add_heatmap(z=wrong, zmin=0, zmax=most**0.5, colorscale=_ERRORS, name="wrong", **cells)
     figure.data[1].update(colorbar=bar, showscale=not numbered)
     letter = int(np.clip(cell - 2, 9, 12))
-    labels = [shortened(name, _LONGEST_LABEL) for name in names]
+    labels = [truncated_label(name, _LONGEST_LABEL) for name in names]
     room = int(0.6 * letter * min(_LONGEST_LABEL, max(map(len, names)))) + 40
     axis = {"tickvals": list(range(size)), "ticktext": labels, "tickfont": {"size": letter}, "ticks": ""}
     axis |= {"showgrid": False, "fixedrange": True}
@@ -135,7 +135,7 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
 
 def _cell_hover(names: Sequence[str], counts: NDArray[np.int64], row: int, column: int) -> str:
     images = int(counts[row].sum())
-    true, answer = shortened(names[row], 60), shortened(names[column], 60)
+    true, answer = truncated_label(names[row], 60), truncated_label(names[column], 60)
     share = f" ({100 * counts[row, column] / images:.1f}%)" if images else ""
     return f"true: {true}<br>answer: {answer}<br>{counts[row, column]:,} of {images:,} images{share}"
 
@@ -149,12 +149,14 @@ def _numbers(shares: NDArray[np.float64]) -> list[list[str]]:
 
 def gallery_figure(examples: Sequence[Example], class_names: Sequence[str]) -> go.Figure:
     """Each image beside itself with its Grad-CAM: mistakes first, then right answers, four to a row."""
-    pictures: list[Picture] = []
+    pictures: list[PlacedImage] = []
     captions: list[Caption] = []
     top = 0
     groups = {
-        "The worst mistakes": [each for each in examples if each.answers[0][0] != each.label],
-        "The least sure right answers": [each for each in examples if each.answers[0][0] == each.label],
+        "The worst mistakes": [each for each in examples if each.top_predictions[0][0] != each.label],
+        "The least sure right answers": [
+            each for each in examples if each.top_predictions[0][0] == each.label
+        ],
     }
     for title, members in groups.items():
         if not members:
@@ -169,24 +171,27 @@ def gallery_figure(examples: Sequence[Example], class_names: Sequence[str]) -> g
             hover = _example_hover(example, class_names)
             for shift, pixels in (
                 (0, example.pixels),
-                (_SIDE_PX + 4, overlaid(example.pixels, example.heat)),
+                (_SIDE_PX + 4, overlay_heatmap(example.pixels, example.heatmap)),
             ):
-                pictures.append(Picture(pixels, left + shift, above + 36, _SIDE_PX, hover))
+                pictures.append(PlacedImage(pixels, left + shift, above + 36, _SIDE_PX, hover))
         top += -(-len(members) // _COLUMNS) * (_SIDE_PX + 54) + 6
-    return board(pictures, captions, _COLUMNS * (2 * _SIDE_PX + _GAP_PX), top or 1)
+    return image_grid(pictures, captions, _COLUMNS * (2 * _SIDE_PX + _GAP_PX), top or 1)
 
 
 def _answer_caption(example: Example, class_names: Sequence[str], left: int, top: int) -> Caption:
-    answer, chance = example.answers[0]
+    answer, chance = example.top_predictions[0]
     wrong = answer != example.label
-    below = f"(true: {shortened(class_names[example.label], 30)})" if wrong else "right"
-    text = f"<b>{shortened(class_names[answer], 28)} {_chance(chance)}</b><br>{below}"
+    below = f"(true: {truncated_label(class_names[example.label], 30)})" if wrong else "right"
+    text = f"<b>{truncated_label(class_names[answer], 28)} {_chance(chance)}</b><br>{below}"
     return Caption(text, left, top, ORANGE if wrong else BLUE)
 
 
 def _example_hover(example: Example, class_names: Sequence[str]) -> str:
-    lines = [f"{shortened(class_names[answer], 60)} {_chance(chance)}" for answer, chance in example.answers]
-    true = shortened(class_names[example.label], 60)
+    lines = [
+        f"{truncated_label(class_names[answer], 60)} {_chance(chance)}"
+        for answer, chance in example.top_predictions
+    ]
+    true = truncated_label(class_names[example.label], 60)
     return "<br>".join([f"image {example.position:,}, true: {true}", *lines])
 
 
@@ -194,13 +199,13 @@ def _chance(chance: float) -> str:
     return f"{100 * chance:.0f}%" if chance >= 0.01 else "<1%"
 
 
-def maps_figure(pixels: Bytes, views: Sequence[BlockView]) -> go.Figure:
+def maps_figure(pixels: Bytes, views: Sequence[BlockActivations]) -> go.Figure:
     """An image, and beside it the strongest channels of the stem and of each block, each on its own scale."""
     most = max(len(view.channels) for view in views)
     side = min(70, (_PART_PX - _NAME_PX) // most - 3)
     pitch = max(side, 30) + 8
     rows = -(-len(views) // 2)
-    pictures = [Picture(pixels, 0, 20, 120, "the image")]
+    pictures = [PlacedImage(pixels, 0, 20, 120, "the image")]
     captions = [Caption("<b>the image</b>", 0, 0)]
     for number, view in enumerate(views):
         column, row = divmod(number, rows)
@@ -209,11 +214,13 @@ def maps_figure(pixels: Bytes, views: Sequence[BlockView]) -> go.Figure:
         captions.append(Caption(f"<b>{view.name}</b><br>{height} × {width}", left, top + 2, size=11))
         for place, (channel, values) in enumerate(zip(view.channels, view.maps, strict=True)):
             hover = f"{view.name}, channel {channel}<br>from {values.min():.3g} to {values.max():.3g}"
-            pictures.append(Picture(viridis(values), left + _NAME_PX + place * (side + 3), top, side, hover))
-    return board(pictures, captions, 140 + 2 * (_PART_PX + 10), max(20 + rows * pitch, 145))
+            pictures.append(
+                PlacedImage(viridis(values), left + _NAME_PX + place * (side + 3), top, side, hover)
+            )
+    return image_grid(pictures, captions, 140 + 2 * (_PART_PX + 10), max(20 + rows * pitch, 145))
 
 
-def gates_figure(views: Sequence[BlockView]) -> go.Figure | None:
+def gates_figure(views: Sequence[BlockActivations]) -> go.Figure | None:
     """How far attention opened each channel's gate for an image: a strip a block, gates in order.
 
     None if no block has attention.

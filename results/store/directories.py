@@ -12,23 +12,23 @@ def is_training(folder: Path) -> bool:
     return (folder / TRAINING_FILE).is_file()
 
 
-def refuse_existing(folder: Path, go_on: str) -> None:
+def require_absent(folder: Path, resume_command: str) -> None:
     """Raise `RunError` where there is something already.
 
     Args:
-        go_on: the words that go on with what is there.
+        resume_command: the words that go on with what is there.
     """
     if folder.exists():
-        raise RunError(f"{folder} exists; choose another --out, or go on with it: {go_on}")
+        raise RunError(f"{folder} exists; choose another --out, or go on with it: {resume_command}")
 
 
-def make_folder(folder: Path, go_on: str) -> None:
+def create_directory(folder: Path, resume_command: str) -> None:
     """Make a folder that is not there yet.
 
     Raises:
         RunError: it is there, or cannot be made.
     """
-    refuse_existing(folder, go_on)
+    require_absent(folder, resume_command)
     try:
         folder.mkdir(parents=True)
     except OSError as error:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from ...search_space.errors import FieldError
-from ..text.formatting import count_of
+from ..text.formatting import pluralize
 from .trial import Record
 
 
@@ -17,20 +17,20 @@ class Rungs:
 
     Attributes:
         epochs: at which a network is judged, rising; the last are those of the whole training.
-        reduction: one in so many goes on.
+        reduction_factor: one in so many goes on.
     Raises:
         FieldError: they do not rise, or are too few.
     """
 
     epochs: tuple[int, ...]
-    reduction: int = 2
+    reduction_factor: int = 2
 
     def __post_init__(self) -> None:
         rising = all(0 < low < high for low, high in pairwise(self.epochs))
         if len(self.epochs) < 2 or not rising:
             raise FieldError("epochs", f"must be two or more that rise, got {self.epochs}")
-        if self.reduction < 2:
-            raise FieldError("reduction", f"must be at least 2, got {self.reduction}")
+        if self.reduction_factor < 2:
+            raise FieldError("reduction_factor", f"must be at least 2, got {self.reduction_factor}")
 
     @property
     def first(self) -> int:
@@ -47,59 +47,61 @@ class Rungs:
 
 
 @dataclass(frozen=True)
-class Spent:
+class EpochsSpent:
     """The epochs of a search, without those of repeats and published networks.
 
     Attributes:
-        reached: the number of networks trained so many epochs at least, by rung.
+        networks_by_rung: the number of networks trained so many epochs at least, by rung.
     """
 
-    reached: Mapping[int, int]
+    networks_by_rung: Mapping[int, int]
 
     @property
-    def begun(self) -> int:
-        return max(self.reached.values())
+    def networks_started(self) -> int:
+        return max(self.networks_by_rung.values())
 
     @cached_property
     def epochs(self) -> int:
         """Each network counts those to its highest rung."""
-        added = pairwise((0, *self.reached))
-        return sum(self.reached[high] * (high - low) for low, high in added)
+        added = pairwise((0, *self.networks_by_rung))
+        return sum(self.networks_by_rung[high] * (high - low) for low, high in added)
 
     @property
-    def in_full(self) -> int:
+    def epochs_without_stopping(self) -> int:
         """What training every network to the end would have taken."""
-        return self.begun * max(self.reached)
+        return self.networks_started * max(self.networks_by_rung)
 
-    def expected(self, networks: int, reduction: int) -> int:
-        """The epochs in all, once so many networks are begun and one in `reduction` has gone on."""
-        reached: dict[int, int] = {}
-        due = networks
-        for rung, count in self.reached.items():
-            due = reached[rung] = max(count, due)
-            due = max(1, due // reduction)
-        return Spent(reached).epochs
+    def projected_epochs(self, networks: int, reduction_factor: int) -> int:
+        """The epochs in all, once so many networks are begun and one in `reduction_factor` has gone on."""
+        projected: dict[int, int] = {}
+        networks_due = networks
+        for rung, count in self.networks_by_rung.items():
+            networks_due = projected[rung] = max(count, networks_due)
+            networks_due = max(1, networks_due // reduction_factor)
+        return EpochsSpent(projected).epochs
 
     @property
     def counts_text(self) -> str:
         """`60 at 2 epochs, 30 at 4, 15 at 8, 8 at 16`."""
-        first, *others = self.reached.items()
-        words = [f"{first[1]} at {count_of(first[0], 'epoch')}"]
+        first, *others = self.networks_by_rung.items()
+        words = [f"{first[1]} at {pluralize(first[0], 'epoch')}"]
         return ", ".join(words + [f"{count} at {rung}" for rung, count in others])
 
     def __str__(self) -> str:
         return (
-            f"{count_of(self.begun, 'network')} begun: {self.counts_text}; "
-            f"{self.epochs:,} epochs instead of {self.in_full:,}"
+            f"{pluralize(self.networks_started, 'network')} begun: {self.counts_text}; "
+            f"{self.epochs:,} epochs instead of {self.epochs_without_stopping:,}"
         )
 
     @property
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
         return {
-            "reached": [{"epochs": rung, "networks": count} for rung, count in self.reached.items()],
+            "networks_by_rung": [
+                {"epochs": rung, "networks": count} for rung, count in self.networks_by_rung.items()
+            ],
             "epochs": self.epochs,
-            "epochs_in_full": self.in_full,
+            "epochs_without_stopping": self.epochs_without_stopping,
         }
 
 
@@ -107,10 +109,10 @@ def rungs_text(rungs: Rungs) -> str:
     """`1 in 2 goes on after 2, 4 and 8 of 16 epochs`."""
     *others, before = map(str, rungs.epochs[:-1])
     pauses = f"{', '.join(others)} and {before}" if others else before
-    return f"1 in {rungs.reduction} goes on after {pauses} of {count_of(rungs.last, 'epoch')}"
+    return f"1 in {rungs.reduction_factor} goes on after {pauses} of {pluralize(rungs.last, 'epoch')}"
 
 
-def spent_of(records: Iterable[Record], rungs: Rungs) -> Spent:
+def count_epochs_spent(records: Iterable[Record], rungs: Rungs) -> EpochsSpent:
     """What training these took."""
-    reached = [record.epochs for record in records if record.at_rungs]
-    return Spent({rung: sum(epochs >= rung for epochs in reached) for rung in rungs.epochs})
+    networks_by_rung = [record.epochs for record in records if record.rung_accuracies]
+    return EpochsSpent({rung: sum(epochs >= rung for epochs in networks_by_rung) for rung in rungs.epochs})

@@ -7,56 +7,56 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...evaluate import Constraint, Latency, Quantity, wilson_margin
+from ...evaluate import Constraint, Latency, Quantity, wilson_half_width
 from ...search_space import Architecture, Cost, RunError, cost
 from ...search_space.errors import first_line
 from ...search_space.serialization.architecture import read_architecture
-from ...search_space.serialization.atomic_write import write_whole
+from ...search_space.serialization.atomic_write import write_atomic
 from ...search_space.serialization.yaml_nodes import parse
 from ..text.formatting import milliseconds, network_lines, value_of, value_text
-from .directories import make_folder
-from .netadapt_settings import AdaptationSettings, adaptation_yaml, read_adaptation
+from .directories import create_directory
+from .netadapt_settings import NetAdaptSettings, netadapt_yaml, read_netadapt_settings
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from .training_run import TrainingFolder
+    from .training_run import TrainingRun
 
-PATH_FORMAT = "adaptation-path/1"
-SETTINGS_FILE = "adaptation.yaml"
-FOLDER_IN_RUN = "adaptations"
-PURPLE = "#CC79A7"  # of Okabe and Ito's colours, like those in `plot_style`
+PATH_FORMAT = "netadapt-path/1"
+SETTINGS_FILE = "netadapt.yaml"
+NETADAPT_DIRECTORY = "netadapt"
+PURPLE = "#CC79A7"  # of Okabe and Ito's colours, like those in `plots.style`
 
 
 @dataclass(frozen=True)
-class PathRow:
+class NetAdaptRow:
     """A network on the path: the start, or one that a cut left.
 
     Attributes:
         step: 0 for the start.
-        place: that was cut, from so many channels to so many; empty for the start.
+        group: that was cut, from so many channels to so many; empty for the start.
         top1, loss: on the validation images; after a brief tuning, the start's as it was given.
-        uncut_top1, uncut_loss: of the network before the cut, tuned alike; None for the start.
+        unpruned_top1, unpruned_loss: of the network before the cut, tuned alike; None for the start.
         images: number of validation images.
         proposals: that were tuned in this step.
-        level: how many of the others so many images do not tell from this one by top-1.
-        tops: least and greatest top-1 among the proposals; empty for the start.
+        n_indistinguishable: how many of the others so many images do not tell from this one by top-1.
+        top1s: least and greatest top-1 among the proposals; empty for the start.
     """
 
     step: int
-    place: str
-    before: int
-    after: int
+    group: str
+    channels_before: int
+    channels_after: int
     architecture: Architecture
     latency: Latency | None
     top1: float
     loss: float
-    uncut_top1: float | None
-    uncut_loss: float | None
+    unpruned_top1: float | None
+    unpruned_loss: float | None
     images: int
     proposals: int
-    level: int
-    tops: tuple[float, ...]
+    n_indistinguishable: int
+    top1s: tuple[float, ...]
     seconds: float
 
     @cached_property
@@ -64,75 +64,81 @@ class PathRow:
         return cost(self.architecture)
 
     @property
-    def margin(self) -> float:
+    def top1_ci95(self) -> float:
         """Half the 95% interval of `top1` that so many validation images leave."""
-        return wilson_margin(self.top1, self.images)
+        return wilson_half_width(self.top1, self.images)
 
     @property
-    def what(self) -> str:
+    def description(self) -> str:
         """`expansion of block 3: 120 to 96`."""
-        return f"{self.place}: {self.before} to {self.after}" if self.step else "the start"
+        return (
+            f"{self.group}: {self.channels_before} to {self.channels_after}"
+            if self.step
+            else "initial network"
+        )
 
     def value(self, limit: Constraint) -> float:
         """What the limit looks at."""
-        found = limit.value_of(self.cost, self.latency)
-        assert found is not None
-        return found
+        measured = limit.measured_value(self.cost, self.latency)
+        assert measured is not None
+        return measured
 
-    def plain(self) -> dict[str, Any]:
+    def as_row(self) -> dict[str, Any]:
         """The values of a row of a table, without the network itself."""
         latency = self.latency
         return {
             "step": self.step,
-            "place": self.place,
-            "before": self.before,
-            "after": self.after,
+            "group": self.group,
+            "channels_before": self.channels_before,
+            "channels_after": self.channels_after,
             "key": self.architecture.key,
             "macs": self.cost.macs,
             "params": self.cost.params,
             "latency_ms": latency.latency_ms if latency else None,
             "latency_ratio": latency.ratio if latency else None,
             "latency_source": latency.source if latency else None,
-            "uncut_top1": self.uncut_top1,
-            "uncut_loss": self.uncut_loss,
+            "unpruned_top1": self.unpruned_top1,
+            "unpruned_loss": self.unpruned_loss,
             "top1": self.top1,
             "loss": self.loss,
-            "margin": self.margin,
+            "top1_ci95": self.top1_ci95,
             "proposals": self.proposals,
-            "level": self.level,
+            "n_indistinguishable": self.n_indistinguishable,
             "seconds": self.seconds,
         }
 
 
 @dataclass(frozen=True)
-class AdaptationFolder:
+class NetAdaptRun:
     """An opened adaptation."""
 
     folder: Path
-    settings: AdaptationSettings
+    settings: NetAdaptSettings
 
     @classmethod
-    def create(cls, folder: Path, settings: AdaptationSettings) -> "AdaptationFolder":
-        """Make the folder and write `adaptation.yaml`.
+    def create(cls, folder: Path, settings: NetAdaptSettings) -> "NetAdaptRun":
+        """Make the folder and write `netadapt.yaml`.
 
         Raises:
             RunError: the folder exists, or cannot be made.
         """
-        make_folder(folder, f"bneck adapt {folder} --resume")
+        create_directory(folder, f"bneck netadapt {folder} --resume")
         (folder / "steps").mkdir()
-        write_whole(folder / SETTINGS_FILE, adaptation_yaml(settings))
+        write_atomic(folder / SETTINGS_FILE, netadapt_yaml(settings))
         return cls(folder, settings)
 
     @classmethod
-    def open(cls, folder: Path) -> "AdaptationFolder":
-        """Open a folder that `bneck adapt` made.
+    def open(cls, folder: Path) -> "NetAdaptRun":
+        """Open a folder that `bneck netadapt` made.
 
         Raises:
             RunError: it is none.
         """
-        if not is_adaptation(folder):
-            raise RunError(f"{folder} is no adaptation (it has no {SETTINGS_FILE}); `bneck adapt` makes one")
-        return cls(folder, read_adaptation(folder / SETTINGS_FILE))
+        if not is_netadapt_run(folder):
+            raise RunError(
+                f"{folder} is no adaptation (it has no {SETTINGS_FILE}); `bneck netadapt` makes one"
+            )
+        return cls(folder, read_netadapt_settings(folder / SETTINGS_FILE))
 
     def network_file(self, step: int) -> Path:
         """The network after a step; 0 is the start."""
@@ -143,8 +149,8 @@ class AdaptationFolder:
         return self.folder / "steps" / f"{step}-proposals" / f"{architecture.key}.safetensors"
 
     @property
-    def latency_model_file(self) -> Path:
-        return self.folder / "latency-model.json"
+    def latency_predictor_file(self) -> Path:
+        return self.folder / "latency-predictor.json"
 
     @property
     def start_folder(self) -> Path:
@@ -165,19 +171,19 @@ class AdaptationFolder:
         """What came out, for programs; there once all is over."""
         return self.folder / "result.json"
 
-    def final(self) -> "TrainingFolder":
-        from .training_run import TrainingFolder
+    def final(self) -> "TrainingRun":
+        from .training_run import TrainingRun
 
-        return TrainingFolder.open(self.final_folder)
+        return TrainingRun.open(self.final_folder)
 
     def result(self) -> dict[str, Any] | None:
         """What `result.json` holds; None before the end."""
         if not self.result_file.is_file():
             return None
-        found: dict[str, Any] = json.loads(self.result_file.read_text(encoding="utf-8"))
-        return found
+        content: dict[str, Any] = json.loads(self.result_file.read_text(encoding="utf-8"))
+        return content
 
-    def path(self) -> list[PathRow]:
+    def path(self) -> list[NetAdaptRow]:
         """The start and every cut so far.
 
         Raises:
@@ -187,36 +193,36 @@ class AdaptationFolder:
         if not file.is_file():
             return []
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            if found["bneck"] != PATH_FORMAT:
-                raise RunError(f"{file}: must be of form {PATH_FORMAT}, got {found['bneck']}")
-            return [_read_row(row, file) for row in found["rows"]]
+            content = json.loads(file.read_text(encoding="utf-8"))
+            if content["bneck"] != PATH_FORMAT:
+                raise RunError(f"{file}: must be of form {PATH_FORMAT}, got {content['bneck']}")
+            return [_read_row(row, file) for row in content["rows"]]
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{file}: is damaged ({first_line(error)})") from None
 
-    def write_path(self, rows: Sequence[PathRow]) -> None:
+    def write_path(self, rows: Sequence[NetAdaptRow]) -> None:
         """`path.json`, and `path.csv` without the networks themselves."""
         import pandas
 
         form = {"bneck": PATH_FORMAT, "rows": [_row_to_dict(row) for row in rows]}
-        write_whole(self.folder / "path.json", json.dumps(form, indent=1) + "\n")
-        table = pandas.DataFrame([row.plain() for row in rows])
-        write_whole(self.folder / "path.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_atomic(self.folder / "path.json", json.dumps(form, indent=1) + "\n")
+        table = pandas.DataFrame([row.as_row() for row in rows])
+        write_atomic(self.folder / "path.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
-def is_adaptation(folder: Path) -> bool:
-    """Whether `bneck adapt` made it."""
+def is_netadapt_run(folder: Path) -> bool:
+    """Whether `bneck netadapt` made it."""
     return (folder / SETTINGS_FILE).is_file()
 
 
-def adaptations_of(run: Path) -> list[AdaptationFolder]:
+def netadapt_runs_of(run: Path) -> list[NetAdaptRun]:
     """Those that started from networks of a search, in its folder."""
-    found = sorted((run / FOLDER_IN_RUN).glob(f"*/{SETTINGS_FILE}"))
-    return [AdaptationFolder.open(file.parent) for file in found]
+    settings_files = sorted((run / NETADAPT_DIRECTORY).glob(f"*/{SETTINGS_FILE}"))
+    return [NetAdaptRun.open(file.parent) for file in settings_files]
 
 
-def path_trace(
-    rows: Sequence[PathRow], x: Quantity, name: str, result: dict[str, Any] | None = None
+def netadapt_trace(
+    rows: Sequence[NetAdaptRow], x: Quantity, name: str, result: dict[str, Any] | None = None
 ) -> "go.Scatter":
     """The path as a line in a plot of validation accuracy, in percent, against a cost.
 
@@ -230,17 +236,19 @@ def path_trace(
 
     from ..plots.style import HOVER
 
-    placed = [(row, at) for row in rows if (at := value_of(x, row.cost, row.latency)) is not None]
-    xs, tops = [at for _, at in placed], [row.top1 for row, _ in placed]
+    placed = [
+        (row, cost_value) for row in rows if (cost_value := value_of(x, row.cost, row.latency)) is not None
+    ]
+    xs, top1s = [cost_value for _, cost_value in placed], [row.top1 for row, _ in placed]
     texts, symbols = [_hover(row) for row, _ in placed], ["circle-open"] * len(placed)
     if result is not None and placed:
         xs.append(xs[-1])
-        tops.append(result["final"]["validation_top1"])
-        texts.append(_hover(placed[-1][0], tops[-1]))
+        top1s.append(result["final"]["validation_top1"])
+        texts.append(_hover(placed[-1][0], top1s[-1]))
         symbols.append("star")
     return go.Scatter(
         x=xs,
-        y=[100 * top1 for top1 in tops],
+        y=[100 * top1 for top1 in top1s],
         customdata=texts,
         hovertemplate=HOVER,
         mode="lines+markers",
@@ -250,38 +258,38 @@ def path_trace(
     )
 
 
-def path_traces(run: Path, x: Quantity) -> list["go.Scatter"]:
+def netadapt_traces(run: Path, x: Quantity) -> list["go.Scatter"]:
     """The paths of all adaptations in the folder of a search, for its Pareto plot."""
     return [
-        path_trace(rows, x, f"adapted: {each.folder.name}", each.result())
-        for each in adaptations_of(run)
+        netadapt_trace(rows, x, f"adapted: {each.folder.name}", each.result())
+        for each in netadapt_runs_of(run)
         if (rows := each.path())
     ]
 
 
-def _hover(row: PathRow, final_top1: float | None = None) -> str:
-    told = f"{100 * (row.top1 if final_top1 is None else final_top1):.1f}% on validation images"
-    when = "trained to the end" if final_top1 is not None else "tuned briefly" if row.step else "as given"
-    lines = [f"<b>step {row.step}</b>, {row.what}", f"{told}, {when}"]
+def _hover(row: NetAdaptRow, final_top1: float | None = None) -> str:
+    accuracy = f"{100 * (row.top1 if final_top1 is None else final_top1):.1f}% on validation images"
+    stage = "trained to the end" if final_top1 is not None else "tuned briefly" if row.step else "as given"
+    lines = [f"<b>step {row.step}</b>, {row.description}", f"{accuracy}, {stage}"]
     if row.latency:
         lines.append(f"{milliseconds(row.latency.latency_ms)} ({row.latency.source})")
     lines += [value_text("macs", row.cost.macs), value_text("params", row.cost.params)]
     return "<br>".join([*lines, "", *network_lines(row.architecture)])
 
 
-def _row_to_dict(row: PathRow) -> dict[str, Any]:
-    return {**asdict(row), "architecture": row.architecture.to_dict(), **row.plain()}
+def _row_to_dict(row: NetAdaptRow) -> dict[str, Any]:
+    return {**asdict(row), "architecture": row.architecture.to_dict(), **row.as_row()}
 
 
-def _read_row(given: dict[str, Any], file: Path) -> PathRow:
-    values = {field.name: given[field.name] for field in fields(PathRow)}
+def _read_row(stored: dict[str, Any], file: Path) -> NetAdaptRow:
+    values = {field.name: stored[field.name] for field in fields(NetAdaptRow)}
     network = parse(json.dumps(values["architecture"]), f"{file}: step {values['step']}")
     latency = values["latency"]
-    return PathRow(
+    return NetAdaptRow(
         **values
         | {
             "architecture": read_architecture(network),
             "latency": Latency(**latency) if latency else None,
-            "tops": tuple(values["tops"]),
+            "top1s": tuple(values["top1s"]),
         }
     )

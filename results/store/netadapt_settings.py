@@ -6,29 +6,29 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ...evaluate import Constraint, LatencySetup, Recipe
-from ...evaluate.latency.setup import read_setup
+from ...evaluate.latency.setup import read_latency_setup
 from ...search_space import Architecture
 from ...search_space.serialization.architecture import read_architecture
-from ...search_space.serialization.dataclass_reader import read_flat, read_versioned
-from ...search_space.serialization.yaml_nodes import Entry, dump
+from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
+from ...search_space.serialization.yaml_nodes import YamlNode, dump
 from .settings import DataSettings
 
-FORMAT = "adaptation/1"
+FORMAT = "netadapt/1"
 
-Final = Literal["inherit", "scratch"]
+FinalInitialization = Literal["inherit", "scratch"]
 
 
 @dataclass(frozen=True)
-class AdaptationSettings:
+class NetAdaptSettings:
     """One adaptation: enough to repeat it.
 
     Attributes:
         name: of the network, as the user wrote it.
         architecture: that it starts from.
-        begins_from: where the start's weights are from; empty where it is trained first.
+        initial_weights: where the start's weights are from; empty where it is trained first.
         limit: that the network is cut down to.
         step: what a cut saves at least, as a share of what the start costs.
-        tune_images, tune_rate: training images that a cut is tuned on, and the share of the
+        finetune_images, finetune_lr_scale: training images that a cut is tuned on, and the share of the
             recipe's learning rate.
         final: whether the last training begins from the weights of the path, or from random ones.
         device: `cpu` or `cuda`.
@@ -39,15 +39,15 @@ class AdaptationSettings:
     created: str
     name: str
     architecture: Architecture
-    begins_from: str
+    initial_weights: str
     data: DataSettings
     recipe: Recipe
     seed: int
     limit: Constraint
     step: float
-    tune_images: int
-    tune_rate: float
-    final: Final
+    finetune_images: int
+    finetune_lr_scale: float
+    final: FinalInitialization
     device: str
     threads: int
     latency: LatencySetup | None
@@ -59,33 +59,33 @@ class AdaptationSettings:
         return self.latency.reference_ms if self.latency else 0.0
 
 
-def adaptation_yaml(settings: AdaptationSettings) -> str:
-    """The versioned form that `adaptation.yaml` holds."""
+def netadapt_yaml(settings: NetAdaptSettings) -> str:
+    """The versioned form that `netadapt.yaml` holds."""
     latency = settings.latency.to_dict() if settings.latency else None
     form = {"bneck": FORMAT, **asdict(settings), "architecture": settings.architecture.to_dict()}
     return dump(form | {"latency": latency})
 
 
-def read_adaptation(path: Path) -> AdaptationSettings:
-    """Read an `adaptation.yaml`.
+def read_netadapt_settings(path: Path) -> NetAdaptSettings:
+    """Read a `netadapt.yaml`.
 
     Raises:
         FileFormatError: names file, line and key.
     """
     readers: dict[str, Any] = {
         "architecture": read_architecture,
-        "data": lambda entry: read_flat(DataSettings, entry),
-        "recipe": lambda entry: read_flat(Recipe, entry),
-        "limit": lambda entry: read_flat(Constraint, entry),
+        "data": lambda entry: read_dataclass(DataSettings, entry),
+        "recipe": lambda entry: read_dataclass(Recipe, entry),
+        "limit": lambda entry: read_dataclass(Constraint, entry),
         "final": _read_final,
-        "latency": lambda entry: None if entry.value is None else read_setup(entry),
+        "latency": lambda entry: None if entry.value is None else read_latency_setup(entry),
     }
-    return read_versioned(AdaptationSettings, path, FORMAT, readers)
+    return read_versioned_file(NetAdaptSettings, path, FORMAT, readers)
 
 
-def _read_final(entry: Entry) -> Final:
-    for known in get_args(Final):
+def _read_final(entry: YamlNode) -> FinalInitialization:
+    for known in get_args(FinalInitialization):
         if entry.value == known:
-            final: Final = known
+            final: FinalInitialization = known
             return final
-    raise entry.error(f"must be {' or '.join(get_args(Final))}, got {entry.shown}")
+    raise entry.error(f"must be {' or '.join(get_args(FinalInitialization))}, got {entry.value_text}")

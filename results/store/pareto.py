@@ -17,7 +17,9 @@ def losses_of(record: Record, objectives: Sequence[Objective]) -> tuple[float, .
 
 def pareto_front(records: Iterable[Record], objectives: Sequence[Objective]) -> list[Record]:
     """The judged networks that no other beats, the cheapest (by the last objective) first."""
-    judged = [record for record in records if record.state == "judged"]
-    losses = [losses_of(record, objectives) for record in judged]
-    survivors = zip(judged, losses, is_dominated(losses), strict=True)
-    return [record for record, _, beaten in sorted(survivors, key=lambda row: row[1][::-1]) if not beaten]
+    completed = [record for record in records if record.state == "complete"]
+    losses = [losses_of(record, objectives) for record in completed]
+    candidates = zip(completed, losses, is_dominated(losses), strict=True)
+    return [
+        record for record, _, dominated in sorted(candidates, key=lambda row: row[1][::-1]) if not dominated
+    ]

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from ...evaluate import Accuracy, Goals, Latency
 from ...search_space import Architecture, Cost, RunError, cost
 from ...search_space.errors import first_line
-from .directories import make_folder
-from .fidelities import Spent, spent_of
+from .directories import create_directory
+from .fidelities import EpochsSpent, count_epochs_spent
 from .pareto import pareto_front
 from .settings import RunSettings, load_settings, save_settings
-from .trial import Record, accuracy_from, record_of, risen, with_repeats
+from .trial import Record, accuracy_from, record_from_trial, with_replicates, with_rung_result
 
 if TYPE_CHECKING:
     from optuna import Study
 
 
 @dataclass(frozen=True)
-class Check:
+class Verification:
     """A network of the front looked at once more: fresh latency, and the test images.
 
     Attributes:
@@ -36,7 +36,7 @@ class Check:
     test_loss: float | None = None
     test_images: int = 0
 
-    def keeps(self, goals: Goals) -> bool:
+    def satisfies_limits(self, goals: Goals) -> bool:
         """Whether the limit on latency is kept with 95% confidence; so it counts where it is not known."""
         if self.latency is None or self.ratio_upper is None:
             return True
@@ -82,7 +82,7 @@ class Run:
         Raises:
             RunError: the folder exists.
         """
-        make_folder(folder, f"bneck search {folder} --resume")
+        create_directory(folder, f"bneck search {folder} --resume")
         for name in ("checkpoints", "architectures"):
             (folder / name).mkdir()
         save_settings(settings, folder / "run.yaml")
@@ -105,18 +105,18 @@ class Run:
         """Where a network is that was trained."""
         return self.folder / "checkpoints" / f"{architecture.key}.safetensors"
 
-    def paused(self, architecture: Architecture) -> Path:
+    def partial_checkpoint(self, architecture: Architecture) -> Path:
         """Where the training of a network waits at a rung, to go on from."""
         return self.folder / "checkpoints" / f"{architecture.key}.paused.safetensors"
 
-    def paused_files(self) -> list[Path]:
+    def partial_checkpoints(self) -> list[Path]:
         """All of them."""
         return sorted((self.folder / "checkpoints").glob("*.paused.safetensors"))
 
     @property
-    def latency_model_file(self) -> Path:
+    def latency_predictor_file(self) -> Path:
         """Where the model that predicts latencies is, if there is one."""
-        return self.folder / "latency-model.json"
+        return self.folder / "latency-predictor.json"
 
     @property
     def storage_url(self) -> str:
@@ -141,13 +141,13 @@ class Run:
             ) from None
         except Exception as error:
             raise RunError(f"{self.folder}: cannot open {self.storage_url}: {first_line(error)}") from None
-        self.refuse_another_space(study)
+        self.require_same_space(study)
         return study
 
-    def refuse_another_space(self, study: "Study") -> None:
+    def require_same_space(self, study: "Study") -> None:
         known = {gene.name: list(gene.choices) for gene in self.settings.space.genes}
-        searched = study.user_attrs.get("genes", known)
-        if searched != known:
+        study_genes = study.user_attrs.get("genes", known)
+        if study_genes != known:
             name = self.settings.space.name
             raise RunError(
                 f"{self.folder}: the study has searched other genes than space {name} of run.yaml has"
@@ -156,22 +156,30 @@ class Run:
     def records(self) -> list[Record]:
         """All trials in order, each with all trainings of its network."""
         trials = self.study.get_trials(deepcopy=False)
-        found = (record_of(trial, self.settings.space) for trial in trials)
-        known = self._with_rungs([record for record in found if record is not None])
-        return with_repeats(known, self.repeats())
+        parsed = (record_from_trial(trial, self.settings.space) for trial in trials)
+        with_rungs = self._with_rungs([record for record in parsed if record is not None])
+        return with_replicates(with_rungs, self.replicates())
 
-    def kept(self) -> list[Record]:
+    def completed_records(self) -> list[Record]:
         """The judged networks, without those that were dropped."""
-        dropped = self.dropped()
-        return [each for each in self.records() if each.state == "judged" and each.key not in dropped]
+        failed_verification = self.failed_verification()
+        return [
+            each
+            for each in self.records()
+            if each.state == "complete" and each.key not in failed_verification
+        ]
 
     def front(self) -> list[Record]:
         """The judged networks that no other beats, without those that were dropped."""
-        return pareto_front(self.kept(), self.settings.goals.objectives)
+        return pareto_front(self.completed_records(), self.settings.goals.objectives)
 
-    def dropped(self) -> set[str]:
+    def failed_verification(self) -> set[str]:
         """Networks that were on the front until, measured again, they may break the limit on latency."""
-        return {key for key, check in self.checks().items() if not check.keeps(self.settings.goals)}
+        return {
+            key
+            for key, verification in self.verifications().items()
+            if not verification.satisfies_limits(self.settings.goals)
+        }
 
     def record(self, trial: str) -> Record:
         """One trial by its number, or `best`: that of the highest accuracy, or reward, of those judged.
@@ -195,44 +203,48 @@ class Run:
         Raises:
             RunError: none was judged.
         """
-        judged = [record for record in self.kept() if record.trainings]
-        if not judged:
+        completed = [record for record in self.completed_records() if record.trainings]
+        if not completed:
             raise RunError(
                 f"{self.folder}: no network has been judged yet; bneck search {self.folder} --resume"
             )
-        return max(judged, key=lambda record: record.value(self.settings.goals.merit))
+        return max(completed, key=lambda record: record.value(self.settings.goals.ranking_objective))
 
-    def repeats(self) -> dict[str, tuple[Accuracy, ...]]:
+    def replicates(self) -> dict[str, tuple[Accuracy, ...]]:
         """The trainings after the first, by key, in the order of their seeds."""
-        found: dict[str, tuple[Accuracy, ...]] = {}
-        for (key, _), attribute in sorted(self._again().items()):
+        by_key: dict[str, tuple[Accuracy, ...]] = {}
+        for (key, _), attribute in sorted(self._replicate_attributes().items()):
             if "error" not in attribute:
-                found[key] = (*found.get(key, ()), accuracy_from(attribute))
-        return found
+                by_key[key] = (*by_key.get(key, ()), accuracy_from(attribute))
+        return by_key
 
-    def failed_repeats(self) -> dict[tuple[str, int], str]:
+    def failed_replicates(self) -> dict[tuple[str, int], str]:
         """Why a network could not be trained again, by key and seed."""
-        return {place: each["error"] for place, each in self._again().items() if "error" in each}
+        return {
+            place: each["error"] for place, each in self._replicate_attributes().items() if "error" in each
+        }
 
-    def keep_repeat(self, key: str, seed: int, found: Accuracy | str) -> None:
+    def store_replicate(self, key: str, seed: int, outcome: Accuracy | str) -> None:
         """Note a training after the first, or why it failed; a told trial takes no attributes any more."""
-        attribute = {"error": found} if isinstance(found, str) else asdict(found)
-        self.study.set_user_attr(f"again:{key}:{seed}", attribute)
+        attribute = {"error": outcome} if isinstance(outcome, str) else asdict(outcome)
+        self.study.set_user_attr(f"replicate:{key}:{seed}", attribute)
 
-    def keep_rung(self, key: str, epochs: int, found: Accuracy | str) -> None:
+    def store_rung_result(self, key: str, epochs: int, outcome: Accuracy | str) -> None:
         """Note what came of training on to a rung above the lowest; likewise of the study."""
-        attribute = {"error": found} if isinstance(found, str) else asdict(found)
+        attribute = {"error": outcome} if isinstance(outcome, str) else asdict(outcome)
         self.study.set_user_attr(f"rung:{key}:{epochs}", attribute)
 
-    def spent(self) -> Spent | None:
+    def epochs_spent(self) -> EpochsSpent | None:
         """The epochs of trainings that stop early; None where all are trained in full."""
-        return spent_of(self.records(), self.settings.rungs) if self.settings.rungs else None
+        return count_epochs_spent(self.records(), self.settings.rungs) if self.settings.rungs else None
 
-    def checks(self) -> dict[str, Check]:
+    def verifications(self) -> dict[str, Verification]:
         """The second looks at networks of the front, by key."""
         return {
-            name.removeprefix("check:"): Check(**attribute | {"latency": _latency_from(attribute["latency"])})
-            for name, attribute in self._attributes("check:").items()
+            name.removeprefix("verification:"): Verification(
+                **attribute | {"latency": _latency_from(attribute["latency"])}
+            )
+            for name, attribute in self._attributes("verification:").items()
         }
 
     def baselines(self) -> list[Baseline]:
@@ -240,7 +252,7 @@ class Run:
         return [
             Baseline(
                 name=(name := attribute_name.removeprefix("baseline:")),
-                architecture=self.settings.published(name),
+                architecture=self.settings.published_architecture(name),
                 latency=Latency(**attribute["latency"]),
                 accuracy=accuracy_from(attribute["accuracy"]),
                 test_top1=attribute["test_top1"],
@@ -249,24 +261,24 @@ class Run:
             for attribute_name, attribute in self._attributes("baseline:").items()
         ]
 
-    def _again(self) -> dict[tuple[str, int], Mapping[str, Any]]:
-        places = ((name.split(":"), each) for name, each in self._attributes("again:").items())
+    def _replicate_attributes(self) -> dict[tuple[str, int], Mapping[str, Any]]:
+        places = ((name.split(":"), each) for name, each in self._attributes("replicate:").items())
         return {(key, int(seed)): each for (_, key, seed), each in places}
 
     def _with_rungs(self, records: list[Record]) -> list[Record]:
         rungs = self.settings.rungs
         if rungs is None:
             return records
-        attributes, found = self._attributes("rung:"), []
+        attributes, updated = self._attributes("rung:"), []
         for record in records:
             if record.state == "stopped" and record.accuracy:
-                record = risen(record, rungs.first, record.accuracy, rungs.last)
+                record = with_rung_result(record, rungs.first, record.accuracy, rungs.last)
                 for _, epochs in rungs.steps:
                     if each := attributes.get(f"rung:{record.key}:{epochs}"):
-                        what = each["error"] if "error" in each else accuracy_from(each)
-                        record = risen(record, epochs, what, rungs.last)
-            found.append(record)
-        return found
+                        outcome = each["error"] if "error" in each else accuracy_from(each)
+                        record = with_rung_result(record, epochs, outcome, rungs.last)
+            updated.append(record)
+        return updated
 
     def _attributes(self, prefix: str) -> Mapping[str, Any]:
         attributes = self.study.user_attrs

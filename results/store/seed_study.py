@@ -1,6 +1,6 @@
 """A study of noise: networks that are trained again with other seeds, kept in a folder.
 
-`noise.yaml` says what was asked for, `trainings.csv` holds one row a training.
+`seed-variance.yaml` says what was asked for, `trainings.csv` holds one row a training.
 """
 
 import csv
@@ -14,18 +14,18 @@ from typing import Any, get_type_hints
 from ...evaluate import Recipe
 from ...search_space import Architecture, RunError, cost
 from ...search_space.serialization.architecture import read_architecture
-from ...search_space.serialization.atomic_write import write_whole
-from ...search_space.serialization.dataclass_reader import read_flat, read_versioned
+from ...search_space.serialization.atomic_write import write_atomic
+from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
-from .directories import make_folder
+from .directories import create_directory
 from .settings import DataSettings
 
-FORMAT = "noise/1"
-NOISE_FILE = "noise.yaml"
+FORMAT = "seed-variance/1"
+SETTINGS_FILE = "seed-variance.yaml"
 
 
 @dataclass(frozen=True)
-class Trained:
+class SeedTraining:
     """One training, or what another scorer said.
 
     Attributes:
@@ -47,7 +47,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class NoiseSettings:
+class SeedVarianceSettings:
     """What a study trains: enough to repeat it.
 
     Attributes:
@@ -55,8 +55,8 @@ class NoiseSettings:
         limits: on the networks, in words.
         networks: in the order of training.
         seeds: 0, 1, ..., so many.
-        scorer: that judges each, such as `train`.
-        trials: networks that the search would judge that the study is made for.
+        evaluator: that judges each, such as `train`.
+        n_trials: networks that the search would judge that the study is made for.
     """
 
     created: str
@@ -64,30 +64,30 @@ class NoiseSettings:
     limits: str
     networks: tuple[Architecture, ...]
     seeds: int
-    scorer: str
+    evaluator: str
     data: DataSettings
     recipe: Recipe
-    trials: int
+    n_trials: int
     torch_device: str
     host: Mapping[str, str]
     versions: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class NoiseStudy:
+class SeedVarianceStudy:
     """An opened folder."""
 
     folder: Path
-    settings: NoiseSettings
+    settings: SeedVarianceSettings
 
     @classmethod
-    def create(cls, folder: Path, settings: NoiseSettings) -> "NoiseStudy":
-        """Make the folder and write `noise.yaml`.
+    def create(cls, folder: Path, settings: SeedVarianceSettings) -> "SeedVarianceStudy":
+        """Make the folder and write `seed-variance.yaml`.
 
         Raises:
             RunError: the folder exists, or cannot be made.
         """
-        make_folder(folder, f"bneck noise {folder} --resume")
+        create_directory(folder, f"bneck seed-variance {folder} --resume")
         study = cls(folder, settings)
         try:
             study.save_settings()
@@ -97,16 +97,18 @@ class NoiseStudy:
         return study
 
     @classmethod
-    def open(cls, folder: Path) -> "NoiseStudy":
-        """Open a folder that `bneck noise` made.
+    def open(cls, folder: Path) -> "SeedVarianceStudy":
+        """Open a folder that `bneck seed-variance` made.
 
         Raises:
             RunError: it is none.
-            FileFormatError: its `noise.yaml` is damaged; names line and key.
+            FileFormatError: its `seed-variance.yaml` is damaged; names line and key.
         """
-        if not (folder / NOISE_FILE).is_file():
-            raise RunError(f"{folder} is no study of noise (it has no {NOISE_FILE}); `bneck noise` makes one")
-        return cls(folder, _read(folder / NOISE_FILE))
+        if not (folder / SETTINGS_FILE).is_file():
+            raise RunError(
+                f"{folder} is no study of noise (it has no {SETTINGS_FILE}); `bneck seed-variance` makes one"
+            )
+        return cls(folder, _read(folder / SETTINGS_FILE))
 
     @property
     def trainings_file(self) -> Path:
@@ -115,18 +117,18 @@ class NoiseStudy:
     @property
     def result_file(self) -> Path:
         """What came out, for programs."""
-        return self.folder / "noise.json"
+        return self.folder / "seed-variance.json"
 
     @property
     def page_file(self) -> Path:
-        return self.folder / "noise.html"
+        return self.folder / "seed-variance.html"
 
     def save_settings(self) -> None:
         form = {"bneck": FORMAT, **asdict(self.settings)}
         form["networks"] = [network.to_dict() for network in self.settings.networks]
-        write_whole(self.folder / NOISE_FILE, dump(form))
+        write_atomic(self.folder / SETTINGS_FILE, dump(form))
 
-    def with_seeds(self, seeds: int) -> "NoiseStudy":
+    def with_more_seeds(self, seeds: int) -> "SeedVarianceStudy":
         """The same with more seeds, saved.
 
         Raises:
@@ -135,11 +137,11 @@ class NoiseStudy:
         if seeds < self.settings.seeds:
             words = f"has {self.settings.seeds} seeds; --seeds must be as many or more, got {seeds}"
             raise RunError(f"{self.folder} {words}")
-        study = NoiseStudy(self.folder, replace(self.settings, seeds=seeds))
+        study = SeedVarianceStudy(self.folder, replace(self.settings, seeds=seeds))
         study.save_settings()
         return study
 
-    def trainings(self) -> list[Trained]:
+    def trainings(self) -> list[SeedTraining]:
         """Those that are over, in the order they ended.
 
         Raises:
@@ -153,33 +155,33 @@ class NoiseStudy:
             for line, row in enumerate(csv.DictReader(io.StringIO(text)), 2)
         ]
 
-    def keep(self, trainings: Iterable[Trained]) -> None:
+    def save_trainings(self, trainings: Iterable[SeedTraining]) -> None:
         """Write the table of trainings, over the one before; it is never half written."""
         text = io.StringIO()
-        names = [field.name for field in fields(Trained)]
+        names = [field.name for field in fields(SeedTraining)]
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(each) for each in trainings)
-        write_whole(self.trainings_file, text.getvalue())
+        write_atomic(self.trainings_file, text.getvalue())
 
     def macs(self) -> list[int]:
         """Of the networks, in their order."""
         return [cost(network).macs for network in self.settings.networks]
 
 
-def _row(path: Path, line: int, row: Mapping[str, str | None]) -> Trained:
-    hints = get_type_hints(Trained)
+def _row(path: Path, line: int, row: Mapping[str, str | None]) -> SeedTraining:
+    hints = get_type_hints(SeedTraining)
     try:
-        return Trained(**{name: hints[name](row[name]) for name in hints})
+        return SeedTraining(**{name: hints[name](row[name]) for name in hints})
     except (KeyError, TypeError, ValueError):
         columns = ", ".join(hints)
         raise RunError(f"{path}:{line}: is no row of {columns}; remove it, and it is trained again") from None
 
 
-def _read(path: Path) -> NoiseSettings:
+def _read(path: Path) -> SeedVarianceSettings:
     readers: dict[str, Any] = {
         "networks": lambda entry: tuple(read_architecture(item) for item in entry.items()),
-        "data": lambda entry: read_flat(DataSettings, entry),
-        "recipe": lambda entry: read_flat(Recipe, entry),
+        "data": lambda entry: read_dataclass(DataSettings, entry),
+        "recipe": lambda entry: read_dataclass(Recipe, entry),
     }
-    return read_versioned(NoiseSettings, path, FORMAT, readers)
+    return read_versioned_file(SeedVarianceSettings, path, FORMAT, readers)

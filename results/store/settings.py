@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from ...evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
-from ...evaluate.latency.setup import read_setup
+from ...evaluate.latency.setup import read_latency_setup
 from ...evaluate.scorers import scorer_kind
-from ...search_space import Architecture, SearchSpace, published
-from ...search_space.serialization.atomic_write import write_whole
-from ...search_space.serialization.dataclass_reader import read_as, read_flat
+from ...search_space import Architecture, SearchSpace, published_architecture
+from ...search_space.serialization.atomic_write import write_atomic
+from ...search_space.serialization.dataclass_reader import read_dataclass, read_value
 from ...search_space.serialization.space import read_space, space_to_dict
-from ...search_space.serialization.yaml_nodes import Entry, dump, parse_file
+from ...search_space.serialization.yaml_nodes import YamlNode, dump, parse_file
 from .fidelities import Rungs
 
 if TYPE_CHECKING:
     from ...evaluate.data.dataset import Data
 
-FORMAT = "run/2"
-LatencyFrom = Literal["measurements", "model", "both"]
-_LATER = ("repeats", "scorer", "rungs")  # runs that began before they were known lack them
+FORMAT = "run/3"
+LatencyPolicy = Literal["measurements", "model", "both"]
+_OPTIONAL = ("replicates", "evaluator", "rungs")  # runs that began before they were known lack them
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class RunSettings:
 
     Attributes:
         study: the study's name in its storage.
-        latency_from: `both` predicts every latency and measures where it matters.
+        latency_policy: `both` predicts every latency and measures where it matters.
         storage: an Optuna storage URL; empty for `study.db` in the run's folder.
-        trials: networks to judge; those that break a limit or were judged before do not count.
-        repeats: trainings of networks that were judged already, with other seeds, for the whole search.
-        scorer: that judges a network, such as `train` or `supernet:FILE`.
+        n_trials: networks to judge; those that break a limit or were judged before do not count.
+        replicates: trainings of networks that were judged already, with other seeds, for the whole search.
+        evaluator: that judges a network, such as `train` or `supernet:FILE`.
         rungs: where the best networks alone are trained on; None where all are trained in full.
     """
 
@@ -68,31 +68,31 @@ class RunSettings:
     goals: Goals
     recipe: Recipe
     latency: LatencySetup
-    latency_from: LatencyFrom
-    trials: int
+    latency_policy: LatencyPolicy
+    n_trials: int
     seed: int
     sampler: str
-    warm_start: bool
+    enqueue_published: bool
     baselines: tuple[str, ...]
     torch_device: str
     storage: str
     host: Mapping[str, str]
     versions: Mapping[str, str]
-    repeats: int = 0
-    scorer: str = "train"
+    replicates: int = 0
+    evaluator: str = "train"
     rungs: Rungs | None = None
 
     @property
-    def keeps_weights(self) -> bool:
+    def saves_weights(self) -> bool:
         """Whether the networks that are judged have weights worth keeping."""
-        return scorer_kind(self.scorer) != "table"
+        return scorer_kind(self.evaluator) != "table"
 
-    def published(self, name: str) -> Architecture:
+    def published_architecture(self, name: str) -> Architecture:
         """A published network for this run's images, at the highest resolution of its space."""
-        return for_images(published(name), self.space)
+        return fitted_to_space(published_architecture(name), self.space)
 
 
-def for_images(architecture: Architecture, space: SearchSpace) -> Architecture:
+def fitted_to_space(architecture: Architecture, space: SearchSpace) -> Architecture:
     """The same network for the images and classes of a space, at its highest resolution."""
     return replace(
         architecture,
@@ -117,7 +117,10 @@ def settings_to_dict(settings: RunSettings) -> dict[str, Any]:
     form["latency"] = settings.latency.to_dict()
     form["baselines"] = list(settings.baselines)
     if settings.rungs:
-        form["rungs"] = {"epochs": list(settings.rungs.epochs), "reduction": settings.rungs.reduction}
+        form["rungs"] = {
+            "epochs": list(settings.rungs.epochs),
+            "reduction_factor": settings.rungs.reduction_factor,
+        }
     form["host"] = dict(settings.host)
     form["versions"] = dict(settings.versions)
     return form
@@ -125,7 +128,7 @@ def settings_to_dict(settings: RunSettings) -> dict[str, Any]:
 
 def save_settings(settings: RunSettings, path: Path) -> None:
     """Write `run.yaml`."""
-    write_whole(path, dump(settings_to_dict(settings)))
+    write_atomic(path, dump(settings_to_dict(settings)))
 
 
 def load_settings(path: Path) -> RunSettings:
@@ -137,42 +140,51 @@ def load_settings(path: Path) -> RunSettings:
     return read_settings(parse_file(path))
 
 
-def read_settings(entry: Entry) -> RunSettings:
+def read_settings(entry: YamlNode) -> RunSettings:
     """Settings from a parsed file."""
-    names = [field.name for field in fields(RunSettings) if field.name not in _LATER]
-    given = entry.versioned(FORMAT, names, _LATER)
+    names = [field.name for field in fields(RunSettings) if field.name not in _OPTIONAL]
+    given = entry.versioned_mapping(FORMAT, names, _OPTIONAL)
     hints = get_type_hints(RunSettings)
-    plain_names = ("study", "created", "sampler", "warm_start", "torch_device", "storage", "host", "versions")
-    plain = {name: read_as(hints[name], given[name]) for name in plain_names}
-    readers: Mapping[str, Callable[[Entry], Any]] = {
-        "repeats": lambda each: each.integer(least=0),
-        "scorer": _read_scorer,
+    plain_names = (
+        "study",
+        "created",
+        "sampler",
+        "enqueue_published",
+        "torch_device",
+        "storage",
+        "host",
+        "versions",
+    )
+    plain = {name: read_value(hints[name], given[name]) for name in plain_names}
+    readers: Mapping[str, Callable[[YamlNode], Any]] = {
+        "replicates": lambda each: each.integer(minimum=0),
+        "evaluator": _read_scorer,
         "rungs": _read_rungs,
     }
-    recipe = read_flat(Recipe, given["recipe"])
-    later = {name: readers[name](given[name]) for name in _LATER if name in given}
-    if (rungs := later.get("rungs")) and rungs.last != recipe.epochs:
+    recipe = read_dataclass(Recipe, given["recipe"])
+    optional = {name: readers[name](given[name]) for name in _OPTIONAL if name in given}
+    if (rungs := optional.get("rungs")) and rungs.last != recipe.epochs:
         raise given["rungs"].error(f"must end with the recipe's {recipe.epochs} epochs, got {rungs.last}")
     return RunSettings(
         space=read_space(given["space"]),
-        data=read_flat(DataSettings, given["data"]),
+        data=read_dataclass(DataSettings, given["data"]),
         goals=_read_goals(given["goals"]),
         recipe=recipe,
-        latency=read_setup(given["latency"]),
-        latency_from=_read_latency_from(given["latency_from"]),
-        trials=given["trials"].integer(least=1),
-        seed=given["seed"].integer(least=0),
+        latency=read_latency_setup(given["latency"]),
+        latency_policy=_read_latency_policy(given["latency_policy"]),
+        n_trials=given["n_trials"].integer(minimum=1),
+        seed=given["seed"].integer(minimum=0),
         baselines=tuple(_read_published(item) for item in given["baselines"].items()),
         **plain,
-        **later,
+        **optional,
     )
 
 
-def _read_goals(entry: Entry) -> Goals:
+def _read_goals(entry: YamlNode) -> Goals:
     given = entry.mapping(("objectives", "limits"))
     objectives = [_read_objective(item) for item in given["objectives"].items()]
-    limits = [read_flat(Constraint, item) for item in given["limits"].items()]
-    with entry.placed():
+    limits = [read_dataclass(Constraint, item) for item in given["limits"].items()]
+    with entry.error_context():
         return Goals(tuple(objectives), tuple(limits))
 
 
@@ -182,40 +194,40 @@ def _objective_form(objective: Objective) -> str | dict[str, Any]:
     return {"quantity": objective.quantity, "target": asdict(objective.target)}
 
 
-def _read_objective(entry: Entry) -> Objective:
+def _read_objective(entry: YamlNode) -> Objective:
     given = entry.mapping(("quantity", "target")) if isinstance(entry.value, dict) else {"quantity": entry}
     quantity: Any = given["quantity"].text()
-    target = read_flat(Constraint, given["target"]) if "target" in given else None
-    with entry.placed():
+    target = read_dataclass(Constraint, given["target"]) if "target" in given else None
+    with entry.error_context():
         return Objective(quantity, target)
 
 
-def _read_latency_from(entry: Entry) -> LatencyFrom:
-    known: tuple[LatencyFrom, ...] = get_args(LatencyFrom)
-    for each in known:
+def _read_latency_policy(entry: YamlNode) -> LatencyPolicy:
+    policies: tuple[LatencyPolicy, ...] = get_args(LatencyPolicy)
+    for each in policies:
         if entry.value == each:
             return each
-    raise entry.error(f"must be {', '.join(known[:-1])} or {known[-1]}, got {entry.shown}")
+    raise entry.error(f"must be {', '.join(policies[:-1])} or {policies[-1]}, got {entry.value_text}")
 
 
-def _read_scorer(entry: Entry) -> str:
+def _read_scorer(entry: YamlNode) -> str:
     name = entry.text()
-    with entry.placed():
+    with entry.error_context():
         scorer_kind(name)
     return name
 
 
-def _read_rungs(entry: Entry) -> Rungs | None:
+def _read_rungs(entry: YamlNode) -> Rungs | None:
     if entry.value is None:
         return None
-    given = entry.mapping(("epochs", "reduction"))
-    epochs = tuple(item.integer(least=1) for item in given["epochs"].items())
-    with entry.placed():
-        return Rungs(epochs, given["reduction"].integer(least=2))
+    given = entry.mapping(("epochs", "reduction_factor"))
+    epochs = tuple(item.integer(minimum=1) for item in given["epochs"].items())
+    with entry.error_context():
+        return Rungs(epochs, given["reduction_factor"].integer(minimum=2))
 
 
-def _read_published(entry: Entry) -> str:
+def _read_published(entry: YamlNode) -> str:
     name = entry.text()
-    with entry.placed():
-        published(name)
+    with entry.error_context():
+        published_architecture(name)
     return name

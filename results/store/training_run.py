@@ -9,17 +9,17 @@ import pandas as pd
 
 from ...evaluate import Epoch, Recipe
 from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint
-from ...evaluate.training.trainer import Conditions
+from ...evaluate.training.trainer import ComputeConfig
 from ...search_space import Architecture, RunError
 from ...search_space.serialization.architecture import read_architecture
-from ...search_space.serialization.atomic_write import write_whole
-from ...search_space.serialization.dataclass_reader import read_flat, read_versioned
+from ...search_space.serialization.atomic_write import write_atomic
+from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
-from .directories import TRAINING_FILE, is_training, make_folder
+from .directories import TRAINING_FILE, create_directory, is_training
 from .settings import DataSettings
 
 FORMAT = "training/1"
-_UNLIKE = ("created", "host", "versions")
+_NOT_COMPARED = ("created", "host", "versions")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TrainingSettings:
 
     Attributes:
         name: of the network, as the user wrote it.
-        begins_from: `random weights`, `ImageNet weights of torchvision`, or a checkpoint.
+        initial_weights: `random weights`, `ImageNet weights of torchvision`, or a checkpoint.
         threads: that compute, in each process.
         processes: that share every batch.
     """
@@ -36,11 +36,11 @@ class TrainingSettings:
     created: str
     name: str
     architecture: Architecture
-    begins_from: str
+    initial_weights: str
     data: DataSettings
     recipe: Recipe
     seed: int
-    conditions: Conditions
+    compute: ComputeConfig
     threads: int
     processes: int
     host: Mapping[str, str]
@@ -50,7 +50,7 @@ class TrainingSettings:
         """The first field in which the two would train otherwise, in words."""
         for field in fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if mine == theirs or field.name in _UNLIKE:
+            if mine == theirs or field.name in _NOT_COMPARED:
                 continue
             if isinstance(mine, Architecture):
                 return f"the network is {mine.key} at {mine.resolution_px} px, not {theirs.key}"
@@ -62,29 +62,29 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
-class TrainingFolder:
+class TrainingRun:
     """An opened training."""
 
     folder: Path
     settings: TrainingSettings
 
     @classmethod
-    def create(cls, folder: Path, settings: TrainingSettings) -> "TrainingFolder":
+    def create(cls, folder: Path, settings: TrainingSettings) -> "TrainingRun":
         """Make the folder and write `training.yaml`.
 
         Raises:
             RunError: the folder exists, or cannot be made.
         """
-        make_folder(folder, f"bneck train {folder} --resume")
+        create_directory(folder, f"bneck train {folder} --resume")
         try:
-            write_whole(folder / TRAINING_FILE, _to_yaml(settings))
+            write_atomic(folder / TRAINING_FILE, _to_yaml(settings))
         except RunError:
             folder.rmdir()
             raise
         return cls(folder, settings)
 
     @classmethod
-    def open(cls, folder: Path) -> "TrainingFolder":
+    def open(cls, folder: Path) -> "TrainingRun":
         """Open a folder that `bneck train` made.
 
         Raises:
@@ -116,7 +116,7 @@ class TrainingFolder:
     def checkpoint(self) -> Checkpoint:
         return load_checkpoint(self.checkpoint_file)
 
-    def kept_file(self) -> Path:
+    def require_model_file(self) -> Path:
         """`model_file`, which is there.
 
         Raises:
@@ -132,12 +132,12 @@ class TrainingFolder:
         Raises:
             RunError: no epoch is over yet.
         """
-        return load_checkpoint(self.kept_file())
+        return load_checkpoint(self.require_model_file())
 
     def write_curve(self, curve: Sequence[Epoch]) -> None:
         """`curve.csv`, one row an epoch."""
         table = pd.DataFrame([{"epoch": n, **asdict(point)} for n, point in enumerate(curve, 1)])
-        write_whole(self.folder / "curve.csv", table.to_csv(index=False))
+        write_atomic(self.folder / "curve.csv", table.to_csv(index=False))
 
 
 def best_epoch(curve: Sequence[Epoch]) -> int:
@@ -153,8 +153,8 @@ def _to_yaml(settings: TrainingSettings) -> str:
 def _read(path: Path) -> TrainingSettings:
     readers: dict[str, Any] = {
         "architecture": read_architecture,
-        "data": lambda entry: read_flat(DataSettings, entry),
-        "recipe": lambda entry: read_flat(Recipe, entry),
-        "conditions": lambda entry: read_flat(Conditions, entry),
+        "data": lambda entry: read_dataclass(DataSettings, entry),
+        "recipe": lambda entry: read_dataclass(Recipe, entry),
+        "compute": lambda entry: read_dataclass(ComputeConfig, entry),
     }
-    return read_versioned(TrainingSettings, path, FORMAT, readers)
+    return read_versioned_file(TrainingSettings, path, FORMAT, readers)

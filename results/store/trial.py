@@ -5,14 +5,16 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
-from ...evaluate import Accuracy, Epoch, Latency, Objective, wilson_margin
-from ...evaluate.statistics.seed_noise import LEAST_FREEDOM, noise_of, seed_effects
+from ...evaluate import Accuracy, Epoch, Latency, Objective, wilson_half_width
+from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM, estimate_seed_noise, seed_effects
 from ...search_space import Architecture, Cost, SearchSpace, cost
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-State = Literal["judged", "stopped", "infeasible", "repeat", "failed", "interrupted", "running", "waiting"]
+State = Literal[
+    "complete", "stopped", "infeasible", "duplicate", "failed", "interrupted", "running", "enqueued"
+]
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class Record:
             violation that stopped the trial.
         seconds: from the proposal to the verdict.
         accuracy: of the first training, whose weights are kept; of one that was stopped, so far.
-        repeats: trainings of the same network with other seeds.
+        replicates: trainings of the same network with other seeds.
         seed_effects: what seeds do to all networks of the run alike, where that is told.
-        at_rungs: the accuracies of the first training by its epochs, where the best alone go on.
+        rung_accuracies: the accuracies of the first training by its epochs, where the best alone go on.
     """
 
     trial: int
@@ -44,38 +46,38 @@ class Record:
     violations: Mapping[str, float] | None = None
     seconds: float = 0.0
     error: str = ""
-    repeats: tuple[Accuracy, ...] = ()
+    replicates: tuple[Accuracy, ...] = ()
     seed_effects: Mapping[int, float] = field(default_factory=dict)
-    at_rungs: Mapping[int, Accuracy] = field(default_factory=dict)
+    rung_accuracies: Mapping[int, Accuracy] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         return self.architecture.key
 
     @property
-    def counts(self) -> bool:
+    def is_evaluated(self) -> bool:
         """Whether it is one of the networks that a run was to judge: trained, to the end or not."""
-        return self.state in ("judged", "stopped")
+        return self.state in ("complete", "stopped")
 
     @property
     def epochs(self) -> int:
         """The highest rung that it reached; 0 where every network is trained in full."""
-        return max(self.at_rungs, default=0)
+        return max(self.rung_accuracies, default=0)
 
     @property
-    def told(self) -> "Record":
+    def at_lowest_fidelity(self) -> "Record":
         """As the study was told of it: as it was at the lowest rung, where there are rungs."""
-        return self.after(min(self.at_rungs)) if self.at_rungs else self
+        return self.at_fidelity(min(self.rung_accuracies)) if self.rung_accuracies else self
 
-    def after(self, epochs: int) -> "Record":
+    def at_fidelity(self, epochs: int) -> "Record":
         """As if the epochs to a rung that it reached were all."""
-        accuracy = self.at_rungs[epochs]
-        return replace(self, state="judged", accuracy=accuracy, repeats=())
+        accuracy = self.rung_accuracies[epochs]
+        return replace(self, state="complete", accuracy=accuracy, replicates=())
 
     @property
     def trainings(self) -> tuple[Accuracy, ...]:
         """The first, then the repeats; none of a network that was not trained."""
-        return (self.accuracy, *self.repeats) if self.accuracy else ()
+        return (self.accuracy, *self.replicates) if self.accuracy else ()
 
     @property
     def top1(self) -> float:
@@ -89,13 +91,13 @@ class Record:
         return fmean(each.top1 - self.seed_effects.get(each.seed, 0.0) for each in self.trainings)
 
     @property
-    def images_margin(self) -> float:
+    def image_sampling_ci95(self) -> float:
         """Half the 95% interval of `top1` that so many validation images leave; not that of the seeds.
 
         Raises:
             ValueError: it was not trained.
         """
-        return wilson_margin(min(max(self.top1, 0.0), 1.0), self.trainings[0].images)
+        return wilson_half_width(min(max(self.top1, 0.0), 1.0), self.trainings[0].images)
 
     def value(self, objective: Objective) -> float:
         """What an objective looks at.
@@ -103,8 +105,11 @@ class Record:
         Raises:
             ValueError: it was not measured.
         """
-        if objective.of_accuracy and (factor := objective.factor(self.cost, self.latency)) is not None:
-            return self.top1 * factor
+        if (
+            objective.depends_on_accuracy
+            and (accuracy_factor := objective.accuracy_factor(self.cost, self.latency)) is not None
+        ):
+            return self.top1 * accuracy_factor
         if objective.quantity == "latency" and self.latency is not None:
             return self.latency.latency_ms
         if objective.quantity in ("macs", "params"):
@@ -112,18 +117,18 @@ class Record:
         raise ValueError(f"trial {self.trial} has no {objective.quantity}")
 
 
-def record_of(trial: "FrozenTrial", space: SearchSpace) -> Record | None:
+def record_from_trial(trial: "FrozenTrial", space: SearchSpace) -> Record | None:
     """The record of a trial; None for one that waits and has no genes yet."""
     genes = trial.params or trial.system_attrs.get("fixed_params", {})
     if set(genes) != {gene.name for gene in space.genes}:
         return None
     attrs = trial.user_attrs
     architecture = space.decode(genes)
-    untold: dict[str, State] = {"WAITING": "waiting", "RUNNING": "running"}
+    state_names: dict[str, State] = {"WAITING": "enqueued", "RUNNING": "running"}
     return Record(
         trial=trial.number,
         source=attrs.get("source", "sampler"),
-        state=attrs.get("state", untold.get(trial.state.name, "interrupted")),
+        state=attrs.get("state", state_names.get(trial.state.name, "interrupted")),
         architecture=architecture,
         cost=cost(architecture),
         latency=Latency(**attrs["latency"]) if "latency" in attrs else None,
@@ -141,39 +146,43 @@ def accuracy_from(attribute: Mapping[str, Any]) -> Accuracy:
     return Accuracy(**fields)
 
 
-def table_of(records: Iterable[Record]) -> dict[str, dict[int, float]]:
+def accuracies_by_seed(records: Iterable[Record]) -> dict[str, dict[int, float]]:
     """The accuracies of networks by key and seed."""
     trained = (record for record in records if record.trainings)
     return {record.key: {each.seed: each.top1 for each in record.trainings} for record in trained}
 
 
-def noise_known(records: Iterable[Record]) -> float | None:
+def seed_noise_std(records: Iterable[Record]) -> float | None:
     """Deviation of an accuracy of one training; None while too few networks were trained again."""
-    noise = noise_of(table_of(records))
-    return noise.deviation if noise and noise.freedom >= LEAST_FREEDOM else None
+    noise = estimate_seed_noise(accuracies_by_seed(records))
+    return noise.std if noise and noise.degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM else None
 
 
-def with_repeats(records: Iterable[Record], repeats: Mapping[str, tuple[Accuracy, ...]]) -> list[Record]:
+def with_replicates(
+    records: Iterable[Record], replicates: Mapping[str, tuple[Accuracy, ...]]
+) -> list[Record]:
     """The records with all trainings of their networks, told comparable across seeds."""
-    known = list(records)
-    if not repeats:
-        return known
-    again = [
-        replace(record, repeats=repeats.get(record.key, ()) if record.state == "judged" else ())
-        for record in known
+    all_records = list(records)
+    if not replicates:
+        return all_records
+    with_all_seeds = [
+        replace(record, replicates=replicates.get(record.key, ()) if record.state == "complete" else ())
+        for record in all_records
     ]
-    effects = seed_effects(table_of(record for record in again if record.state == "judged"))
-    return [replace(record, seed_effects=effects) for record in again]
+    effects = seed_effects(
+        accuracies_by_seed(record for record in with_all_seeds if record.state == "complete")
+    )
+    return [replace(record, seed_effects=effects) for record in with_all_seeds]
 
 
-def risen(record: Record, epochs: int, found: Accuracy | str, last: int) -> Record:
+def with_rung_result(record: Record, epochs: int, outcome: Accuracy | str, max_epochs: int) -> Record:
     """The record with what came of training on to a rung: an accuracy, or why there is none.
 
     Args:
-        last: the highest rung.
+        max_epochs: the highest rung.
     """
-    if isinstance(found, str):
-        return replace(record, error=found)
-    reached = {**record.at_rungs, epochs: found}
-    state: State = "judged" if epochs == last else "stopped"
-    return replace(record, state=state, accuracy=found, at_rungs=reached)
+    if isinstance(outcome, str):
+        return replace(record, error=outcome)
+    rung_results = {**record.rung_accuracies, epochs: outcome}
+    state: State = "complete" if epochs == max_epochs else "stopped"
+    return replace(record, state=state, accuracy=outcome, rung_accuracies=rung_results)

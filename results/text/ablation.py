@@ -4,68 +4,72 @@ from collections.abc import Iterable, Sequence
 
 from ...evaluate import Quantity
 from ...search_space.space import Choice
-from ..analysis.ablation import Change, Effect, Switch
-from ..analysis.gene_model import LEAST_NETWORKS, MOST_NETWORKS, ChoiceModel
-from ..analysis.importance import MOST_TRIALS, Importance, Importances
-from .formatting import count_of
+from ..analysis.ablation import Effect, EffectEstimate, GeneChange
+from ..analysis.gene_model import MAX_NETWORKS, MIN_NETWORKS, GeneModel
+from ..analysis.importance import MAX_TRIALS, Importance, Importances
+from .formatting import pluralize
 
-MOST_STATEMENTS = 6
-TOO_FEW = f"To tell what the choices do takes {LEAST_NETWORKS} judged networks that were trained"
+MAX_STATEMENTS = 6
+TOO_FEW_NETWORKS = f"To tell what the choices do takes {MIN_NETWORKS} judged networks that were trained"
 EFFECT_COLUMNS = (
-    "where",
-    "choice",
-    "accuracy, points",
+    "location",
+    "change",
+    "accuracy, pp",
     "latency",
     "MACs",
     "params",
-    "beyond the front",
-    "pays",
+    "delta vs front",
+    "above front",
 )
 _VALUES = {"se": "SE", "eca": "ECA", "relu": "ReLU", "relu6": "ReLU6", "hardswish": "h-swish", "silu": "SiLU"}
 _KINDS = {"out": "channels", "hidden": "hidden layer"}
 _COSTS: dict[Quantity, str] = {"latency": "latency", "macs": "MACs", "params": "parameters"}
 _NAMED = ("kernel", "attention", "activation")  # whose values tell of what kind they are
-_PAYS = {True: "yes", False: "no", None: "not told"}
+_ABOVE_FRONT_TEXT = {True: "yes", False: "no", None: "undecided"}
 
 
-def value_name(kind: str, value: Choice) -> str:
+def value_name(gene_type: str, value: Choice) -> str:
     """`5×5`, `SE`, `h-swish`, `24`."""
-    return f"{value}×{value}" if kind == "kernel" else _VALUES.get(str(value), str(value))
+    return f"{value}×{value}" if gene_type == "kernel" else _VALUES.get(str(value), str(value))
 
 
-def kind_name(kind: str) -> str:
-    return _KINDS.get(kind, kind)
+def gene_type_name(gene_type: str) -> str:
+    return _KINDS.get(gene_type, gene_type)
 
 
-def place_name(place: str) -> str:
+def location_name(location: str) -> str:
     """`stage2` is `stage 2`."""
-    return place.replace("stage", "stage ") if place.startswith("stage") else place
+    return location.replace("stage", "stage ") if location.startswith("stage") else location
 
 
-def choice_text(switch: Switch) -> str:
+def choice_text(gene_change: GeneChange) -> str:
     """`kernel 3×3 → 5×5`."""
-    usual, other = (value_name(switch.kind, value) for value in (switch.usual, switch.other))
-    return f"{kind_name(switch.kind)} {usual} → {other}"
+    baseline, alternative = (
+        value_name(gene_change.gene_type, value) for value in (gene_change.baseline, gene_change.alternative)
+    )
+    return f"{gene_type_name(gene_change.gene_type)} {baseline} → {alternative}"
 
 
-def switch_text(switch: Switch) -> str:
+def gene_change_text(gene_change: GeneChange) -> str:
     """`SE in stage 3`, `5×5 for 3×3 in the stem`, `expansion 2 → 6 in all stages`."""
-    usual, other = (value_name(switch.kind, value) for value in (switch.usual, switch.other))
-    if switch.kind in _NAMED:
-        told = other if switch.usual == "none" else f"{other} for {usual}"
+    baseline, alternative = (
+        value_name(gene_change.gene_type, value) for value in (gene_change.baseline, gene_change.alternative)
+    )
+    if gene_change.gene_type in _NAMED:
+        text = alternative if gene_change.baseline == "none" else f"{alternative} for {baseline}"
     else:
-        told = choice_text(switch)
-    return told if switch.place == "images" else f"{told} in {_with_article(switch.place)}"
+        text = choice_text(gene_change)
+    return text if gene_change.location == "images" else f"{text} in {_with_article(gene_change.location)}"
 
 
-def points(change: Change, unit: str = "") -> str:
+def percentage_points_text(change: EffectEstimate, unit: str = "") -> str:
     """`+0.8 (0.3 to 1.3)`, in points of accuracy; two decimals where the interval is narrow."""
     decimals = 2 if change.high - change.low < 0.01 else 1
     value, low, high = (100 * each for each in (change.value, change.low, change.high))
     return f"{value:+.{decimals}f}{unit} ({low:.{decimals}f} to {high:.{decimals}f})"
 
 
-def percents(change: Change) -> str:
+def percents(change: EffectEstimate) -> str:
     """`+4%`, with its interval where it has one."""
     low, high = 100 * change.low, 100 * change.high
     if high - low < 1e-6:
@@ -82,130 +86,165 @@ def effect_cells(effect: Effect) -> list[str]:
     """A row under `EFFECT_COLUMNS`."""
     costs = [percents(effect.changes[cost]) if cost in effect.changes else "" for cost in _COSTS]
     return [
-        place_name(effect.switch.place),
-        choice_text(effect.switch),
-        points(effect.changes["accuracy"]),
+        location_name(effect.gene_change.location),
+        choice_text(effect.gene_change),
+        percentage_points_text(effect.changes["accuracy"]),
         *costs,
-        points(effect.beyond) if effect.beyond else "",
-        _PAYS[effect.pays],
+        percentage_points_text(effect.delta_vs_front) if effect.delta_vs_front else "",
+        _ABOVE_FRONT_TEXT[effect.above_front],
     ]
 
 
-def statements(effects: Iterable[Effect], price: Quantity) -> list[str]:
+def statements(effects: Iterable[Effect], cost_quantity: Quantity) -> list[str]:
     """What surely pays, or surely does not, by the most; one for a kind and place."""
-    told = [(effect, effect.beyond) for effect in effects if effect.beyond and effect.beyond.told]
-    told.sort(key=lambda pair: -pair[1].at_least)
-    first: dict[tuple[str, str], tuple[Effect, Change]] = {}
-    for effect, beyond in told:
-        first.setdefault((effect.switch.place, effect.switch.kind), (effect, beyond))
-    return [_statement(effect, beyond, price) for effect, beyond in list(first.values())[:MOST_STATEMENTS]]
+    significant = [
+        (effect, effect.delta_vs_front)
+        for effect in effects
+        if effect.delta_vs_front and effect.delta_vs_front.is_significant
+    ]
+    significant.sort(key=lambda pair: -pair[1].min_magnitude)
+    first: dict[tuple[str, str], tuple[Effect, EffectEstimate]] = {}
+    for effect, delta_vs_front in significant:
+        first.setdefault(
+            (effect.gene_change.location, effect.gene_change.gene_type), (effect, delta_vs_front)
+        )
+    return [
+        _statement(effect, delta_vs_front, cost_quantity)
+        for effect, delta_vs_front in list(first.values())[:MAX_STATEMENTS]
+    ]
 
 
-def answers(effects: Iterable[Effect]) -> list[tuple[str, str]]:
+def verdicts_by_choice(effects: Iterable[Effect]) -> list[tuple[str, str]]:
     """Where each kernel, attention and activation pays: `("SE", "pays in stage 3; not told in stage 1")`."""
     rows: dict[str, dict[bool | None, list[str]]] = {}
     for effect in effects:
-        switch = effect.switch
-        if switch.kind not in _NAMED or effect.beyond is None:
+        gene_change = effect.gene_change
+        if gene_change.gene_type not in _NAMED or effect.delta_vs_front is None:
             continue
-        usual = "" if switch.usual == "none" else f" for {value_name(switch.kind, switch.usual)}"
-        name = value_name(switch.kind, switch.other) + usual
-        rows.setdefault(name, {}).setdefault(effect.pays, []).append(switch.place)
-    words = {True: "pays in", False: "does not pay in", None: "cannot be told in"}
+        baseline = (
+            ""
+            if gene_change.baseline == "none"
+            else f" for {value_name(gene_change.gene_type, gene_change.baseline)}"
+        )
+        name = value_name(gene_change.gene_type, gene_change.alternative) + baseline
+        rows.setdefault(name, {}).setdefault(effect.above_front, []).append(gene_change.location)
+    verdict_words = {True: "pays in", False: "does not pay in", None: "cannot be told in"}
     return [
-        (name, "; ".join(f"{said} {_places(found[pays])}" for pays, said in words.items() if pays in found))
-        for name, found in rows.items()
+        (
+            name,
+            "; ".join(
+                f"{verdict} {_locations_text(places_by_verdict[above_front])}"
+                for above_front, verdict in verdict_words.items()
+                if above_front in places_by_verdict
+            ),
+        )
+        for name, places_by_verdict in rows.items()
     ]
 
 
-def untold_text(effects: Sequence[Effect]) -> str:
+def undecided_text(effects: Sequence[Effect]) -> str:
     """How much is told of all that was asked."""
-    told = sum(effect.pays is not None for effect in effects)
+    n_decided = sum(effect.above_front is not None for effect in effects)
     return (
-        f"Of {count_of(len(effects), 'change')}, {told or 'none'} can be told to pay or not to; of the "
+        f"Of {pluralize(len(effects), 'change')}, {n_decided or 'none'} can be told to pay or not to; of the "
         "others the 90% interval holds 0. Of changes that do nothing, up to one in ten is told by chance."
     )
 
 
-def method_text(model: ChoiceModel, networks: int) -> str:
+def method_text(model: GeneModel, networks: int) -> str:
     """How it was found, in a sentence or two."""
     source = {
-        "latency": "the run's latency model" if model.latency_model else "what was measured",
-    }.get(model.price, "")
-    by = f" Latency is told by {source}." if source else ""
-    many = f", evenly chosen of more than {MOST_NETWORKS}" if len(model.records) == MOST_NETWORKS else ""
+        "latency": "the run's latency model" if model.latency_predictor else "what was measured",
+    }.get(model.cost_quantity, "")
+    latency_note = f" Latency is told by {source}." if source else ""
+    subset_note = f", evenly chosen of more than {MAX_NETWORKS}" if len(model.records) == MAX_NETWORKS else ""
+    cost_name = _COSTS[model.cost_quantity]
     return (
-        f"A model of size, shape and genes, fitted to {len(model.records)} judged networks{many}, compares "
-        f"the {networks} best by accuracy and {_COSTS[model.price]} with one choice set to one value and to "
-        f"another, all else equal; the mean difference, with 90% intervals.{by} A change pays if it brings "
-        f"more accuracy than the same {_COSTS[model.price]} does along these networks."
+        f"A model of size, shape and genes, fitted to {len(model.records)} judged networks{subset_note}, "
+        f"compares the {networks} best by accuracy and {cost_name} with one choice set to one value and to "
+        f"another, all else equal; the mean difference, with 90% intervals.{latency_note} A change pays if "
+        f"it brings more accuracy than the same {cost_name} does along these networks."
     )
 
 
-def importance_note(found: Importances) -> str:
+def importance_note(importances: Importances) -> str:
     """What the shares are of."""
     trials = (
-        f"{found.trials} of the judged networks" if found.trials == MOST_TRIALS else "the judged networks"
+        f"{importances.trials} of the judged networks"
+        if importances.trials == MAX_TRIALS
+        else "the judged networks"
     )
     return (
-        f"Model: the share of the variance between {found.networks} random networks within the limits that a "
-        "gene leaves open where all others are known; what genes do together counts for each. fANOVA: "
-        f"Optuna's, from {trials} alone, of what a gene does by itself."
+        f"Total effect: the share of the variance between {importances.networks} random networks within the "
+        "limits that a gene leaves open where all others are known; what genes do together counts for each. "
+        f"fANOVA: Optuna's, from {trials} alone, of what a gene does by itself."
     )
 
 
-def importance_columns(found: Importances) -> list[str]:
-    quantities = found.genes[0].model if found.genes else ()
-    return ["gene", *(f"{quantity}, {how}" for quantity in quantities for how in ("model", "fANOVA"))]
+def importance_columns(importances: Importances) -> list[str]:
+    quantities = importances.genes[0].total_effect if importances.genes else ()
+    methods = ("total effect", "fANOVA")
+    return ["gene", *(f"{quantity}, {method}" for quantity in quantities for method in methods)]
 
 
-def importance_rows(found: Importances) -> list[list[str]]:
+def importance_rows(importances: Importances) -> list[list[str]]:
     """Shares with their rank among the genes; then those of places and kinds together."""
     ranks = {
-        (quantity, how): ranked(found.genes, quantity, how)
-        for quantity in (found.genes[0].model if found.genes else ())
-        for how in ("model", "fanova")
+        (quantity, method): ranked(importances.genes, quantity, method)
+        for quantity in (importances.genes[0].total_effect if importances.genes else ())
+        for method in ("total_effect", "fanova")
     }
 
     def cells(each: Importance) -> list[str]:
-        told = []
-        for (quantity, how), order in ranks.items():
-            share = getattr(each, how).get(quantity)
+        texts = []
+        for (quantity, method), order in ranks.items():
+            share = getattr(each, method).get(quantity)
             rank = f" ({order[each.name]})" if each.name in order else ""
-            told.append("" if share is None else f"{100 * share:.0f}%{rank}")
-        return told
+            texts.append("" if share is None else f"{100 * share:.0f}%{rank}")
+        return texts
 
-    groups = [(f"all of {place_name(each.name)}", each) for each in found.places]
-    groups += [(f"every {kind_name(each.name)}", each) for each in found.kinds]
-    return [[name, *cells(each)] for name, each in [*((each.name, each) for each in found.genes), *groups]]
+    groups = [(f"all of {location_name(each.name)}", each) for each in importances.locations]
+    groups += [(f"every {gene_type_name(each.name)}", each) for each in importances.gene_types]
+    return [
+        [name, *cells(each)] for name, each in [*((each.name, each) for each in importances.genes), *groups]
+    ]
 
 
-def ranked(genes: Iterable[Importance], quantity: Quantity, how: str) -> dict[str, int]:
+def ranked(genes: Iterable[Importance], quantity: Quantity, method: str) -> dict[str, int]:
     """The rank of each gene, the most important 1; empty where nothing is told."""
-    shares = {each.name: getattr(each, how)[quantity] for each in genes if quantity in getattr(each, how)}
+    shares = {
+        each.name: getattr(each, method)[quantity] for each in genes if quantity in getattr(each, method)
+    }
     order = sorted(shares, key=lambda name: -shares[name])
     return {name: rank for rank, name in enumerate(order, 1)}
 
 
-def _statement(effect: Effect, beyond: Change, price: Quantity) -> str:
-    more = beyond if effect.pays else Change(-beyond.value, -beyond.high, -beyond.low)
-    how, than = ("pays", "more") if effect.pays else ("does not pay", "less")
-    gain, cost = points(effect.changes["accuracy"], " points"), percents(effect.changes[price])
-    text = switch_text(effect.switch)
+def _statement(effect: Effect, delta_vs_front: EffectEstimate, cost_quantity: Quantity) -> str:
+    advantage = (
+        delta_vs_front
+        if effect.above_front
+        else EffectEstimate(-delta_vs_front.value, -delta_vs_front.high, -delta_vs_front.low)
+    )
+    verdict, than = ("pays", "more") if effect.above_front else ("does not pay", "less")
+    gain, cost = (
+        percentage_points_text(effect.changes["accuracy"], " points"),
+        percents(effect.changes[cost_quantity]),
+    )
+    text = gene_change_text(effect.gene_change)
     return (
-        f"{text[0].upper()}{text[1:]}: {how}; {gain} for {cost} {_COSTS[price]}, "
-        f"{points(more).removeprefix('+')} {than} than the front gives for it."
+        f"{text[0].upper()}{text[1:]}: {verdict}; {gain} for {cost} {_COSTS[cost_quantity]}, "
+        f"{percentage_points_text(advantage).removeprefix('+')} {than} than the front gives for it."
     )
 
 
-def _with_article(place: str) -> str:
-    return f"the {place}" if place in ("stem", "head") else place_name(place)
+def _with_article(location: str) -> str:
+    return f"the {location}" if location in ("stem", "head") else location_name(location)
 
 
-def _places(places: Sequence[str]) -> str:
+def _locations_text(locations: Sequence[str]) -> str:
     """`stages 1 and 3, the stem`."""
-    numbers = [place.removeprefix("stage") for place in places if place.startswith("stage")]
-    rest = [_with_article(place) for place in places if not place.startswith("stage")]
+    numbers = [location.removeprefix("stage") for location in locations if location.startswith("stage")]
+    rest = [_with_article(location) for location in locations if not location.startswith("stage")]
     *others, last = numbers or [""]
     stages = f"stages {', '.join(others)} and {last}" if others else f"stage {last}"
     return ", ".join([*([stages] if numbers else []), *rest])

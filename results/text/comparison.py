@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from ...evaluate import short_count
-from ..analysis.comparison import Comparison, Contestant, Result, points
+from ...evaluate import format_count
+from ..analysis.comparison import Comparison, Result, Variant, percentage_points
 from .formatting import duration, milliseconds
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 COLUMNS = (
     "name",
     "key",
-    "seeds",
+    "n_seeds",
     "test_top1",
-    "test_top1_deviation",
-    "test_top1_margin",
-    "margin_of",
-    "behind_best",
-    "told_apart_from_best",
+    "test_top1_std",
+    "test_top1_ci95",
+    "ci95_source",
+    "gap_to_best",
+    "differs_from_best",
     "validation_top1",
     "test_loss",
     "macs",
@@ -30,39 +30,39 @@ COLUMNS = (
     "latency_ratio",
     "latency_ratio_low",
     "latency_ratio_high",
-    "latency_over_first",
+    "latency_vs_first",
     "seconds",
 )
 _NOTHING = "–"
 
 
-def comparison_row(comparison: Comparison, contestant: Contestant) -> dict[str, Any]:
+def comparison_row(comparison: Comparison, variant: Variant) -> dict[str, Any]:
     """One contestant as plain values: means over its seeds, accuracies as shares, None for unknown.
 
-    `latency_ratio` is over the reference as measured, `latency_over_first` over the first contestant.
+    `latency_ratio` is over the reference as measured, `latency_vs_first` over the first contestant.
     """
-    latency = contestant.measured
-    best, alone = comparison.best, len(comparison.contestants) == 1
+    latency = variant.measured
+    best, alone = comparison.best, len(comparison.variants) == 1
     values = (
-        contestant.name,
-        contestant.key,
-        len(contestant.results),
-        contestant.mean,
-        contestant.deviation,
-        contestant.margin,
-        contestant.margin_of,
-        best.mean - contestant.mean,
-        None if contestant is best or alone else comparison.told_apart(best, contestant),
-        _mean(contestant, "validation_top1"),
-        _mean(contestant, "loss"),
-        contestant.macs,
-        contestant.params,
+        variant.name,
+        variant.key,
+        len(variant.results),
+        variant.mean,
+        variant.std,
+        variant.top1_ci95,
+        variant.ci95_source,
+        best.mean - variant.mean,
+        None if variant is best or alone else comparison.is_significant(best, variant),
+        _mean(variant, "validation_top1"),
+        _mean(variant, "loss"),
+        variant.macs,
+        variant.params,
         latency.latency_ms if latency else None,
         latency.ratio if latency else None,
         latency.ratio_low if latency else None,
         latency.ratio_high if latency else None,
-        latency_over_first(comparison, contestant),
-        _mean(contestant, "seconds"),
+        latency_vs_first(comparison, variant),
+        _mean(variant, "seconds"),
     )
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -71,7 +71,7 @@ def comparison_rows(comparison: Comparison) -> "DataFrame":
     """A table for pandas: one row a contestant, columns as in `comparison_row`."""
     import pandas
 
-    rows = [comparison_row(comparison, each) for each in comparison.contestants]
+    rows = [comparison_row(comparison, each) for each in comparison.variants]
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -94,14 +94,14 @@ def results_csv(comparison: Comparison) -> str:
 def comparison_dict(comparison: Comparison) -> dict[str, Any]:
     """All of it for JSON."""
     return {
-        "what": comparison.what,
+        "factor": comparison.factor,
         "data": comparison.data,
         "recipe": comparison.recipe,
         "reference": comparison.reference,
         "test_images": comparison.images,
-        "seeds": list(comparison.seeds),
+        "seed_list": list(comparison.seeds),
         "verdict": comparison.verdict(),
-        "contestants": [comparison_row(comparison, each) for each in comparison.contestants],
+        "variants": [comparison_row(comparison, each) for each in comparison.variants],
         "trainings": [asdict(result) for result in _results(comparison)],
     }
 
@@ -112,44 +112,46 @@ def table_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     A distance to the best in brackets is one that may be an accident.
     """
     columns: dict[str, list[str]] = {
-        comparison.what[:-1]: [each.name for each in comparison.contestants],
-        "seeds": [str(len(each.results)) for each in comparison.contestants],
+        comparison.factor[:-1]: [each.name for each in comparison.variants],
+        "n_seeds": [str(len(each.results)) for each in comparison.variants],
     }
-    rows = [comparison_row(comparison, each) for each in comparison.contestants]
-    columns["test %"] = [f"{100 * row['test_top1']:.1f} ±{points(row['test_top1_margin'])}" for row in rows]
-    columns["behind"] = [_behind(row) for row in rows]
+    rows = [comparison_row(comparison, each) for each in comparison.variants]
+    columns["test %"] = [
+        f"{100 * row['test_top1']:.1f} ±{percentage_points(row['test_top1_ci95'])}" for row in rows
+    ]
+    columns["gap"] = [_gap_to_best(row) for row in rows]
     columns["validation %"] = [f"{100 * row['validation_top1']:.1f}" for row in rows]
     columns["loss"] = [f"{row['test_loss']:.3f}" for row in rows]
-    if comparison.what == "networks":
-        columns["latency"] = [_or_nothing(row["latency_ms"], milliseconds) for row in rows]
-        columns["of first"] = [_or_nothing(row["latency_over_first"], "{:.2f}x".format) for row in rows]
-        columns["MACs"] = [short_count(row["macs"]) for row in rows]
-        columns["params"] = [short_count(row["params"]) for row in rows]
+    if comparison.factor == "networks":
+        columns["latency"] = [_or_dash(row["latency_ms"], milliseconds) for row in rows]
+        columns["vs first"] = [_or_dash(row["latency_vs_first"], "{:.2f}x".format) for row in rows]
+        columns["MACs"] = [format_count(row["macs"]) for row in rows]
+        columns["params"] = [format_count(row["params"]) for row in rows]
     columns["training"] = [duration(row["seconds"]) for row in rows]
-    told = {name: cells for name, cells in columns.items() if set(cells) != {_NOTHING}}
-    return list(told), [list(cells) for cells in zip(*told.values(), strict=True)]
+    filled_columns = {name: cells for name, cells in columns.items() if set(cells) != {_NOTHING}}
+    return list(filled_columns), [list(cells) for cells in zip(*filled_columns.values(), strict=True)]
 
 
-def latency_over_first(comparison: Comparison, contestant: Contestant) -> float | None:
+def latency_vs_first(comparison: Comparison, variant: Variant) -> float | None:
     """How many times the first contestant's latency; None where one of them was not measured."""
-    first, own = comparison.contestants[0].measured, contestant.measured
+    first, own = comparison.variants[0].measured, variant.measured
     return own.ratio / first.ratio if first and own else None
 
 
 def _results(comparison: Comparison) -> Sequence[Result]:
-    return [result for each in comparison.contestants for result in each.results]
+    return [result for each in comparison.variants for result in each.results]
 
 
-def _mean(contestant: Contestant, field: str) -> float:
-    return statistics.fmean(getattr(result, field) for result in contestant.results)
+def _mean(variant: Variant, field: str) -> float:
+    return statistics.fmean(getattr(result, field) for result in variant.results)
 
 
-def _behind(row: dict[str, Any]) -> str:
-    if row["told_apart_from_best"] is None:
+def _gap_to_best(row: dict[str, Any]) -> str:
+    if row["differs_from_best"] is None:
         return _NOTHING
-    behind = points(row["behind_best"])
-    return behind if row["told_apart_from_best"] else f"({behind})"
+    gap = percentage_points(row["gap_to_best"])
+    return gap if row["differs_from_best"] else f"({gap})"
 
 
-def _or_nothing(value: float | None, words: Callable[[float], str]) -> str:
-    return _NOTHING if value is None else words(value)
+def _or_dash(value: float | None, format_value: Callable[[float], str]) -> str:
+    return _NOTHING if value is None else format_value(value)

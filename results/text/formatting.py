@@ -4,9 +4,9 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
-from ...evaluate import Accuracy, Constraint, Goals, Latency, Objective, Quantity, short_count
+from ...evaluate import Accuracy, Constraint, Goals, Latency, Objective, Quantity, format_count
 from ...evaluate.objectives import REWARD_EXPONENT
-from ...evaluate.statistics.seed_noise import Noise
+from ...evaluate.statistics.seed_noise import SeedNoise
 from ...search_space import Architecture, Block, Cost
 from ..store.trial import Record
 
@@ -34,11 +34,11 @@ def limit_on(quantity: Quantity, goals: Goals, reference_ms: float) -> float | N
     """
     for constraint in goals.constraints:
         if constraint.quantity == quantity:
-            return in_unit(constraint, reference_ms)
+            return absolute_limit(constraint, reference_ms)
     return None
 
 
-def in_unit(constraint: Constraint, reference_ms: float) -> float | None:
+def absolute_limit(constraint: Constraint, reference_ms: float) -> float | None:
     """A limit or target in MACs, parameters or milliseconds; None while the reference is not measured."""
     return constraint.limit * (reference_ms if constraint.unit == "x" else 1) or None
 
@@ -46,7 +46,7 @@ def in_unit(constraint: Constraint, reference_ms: float) -> float | None:
 def limits_text(goals: Goals, reference_ms: float) -> str:
     """All limits: `macs <= 2M, latency <= 0.5x (1.23 ms)`."""
 
-    def told(constraint: Constraint) -> str:
+    def constraint_text(constraint: Constraint) -> str:
         limit_ms = limit_on("latency", goals, reference_ms)
         return (
             f"{constraint} ({milliseconds(limit_ms)})"
@@ -54,10 +54,10 @@ def limits_text(goals: Goals, reference_ms: float) -> str:
             else str(constraint)
         )
 
-    return ", ".join(told(constraint) for constraint in goals.constraints) or "none"
+    return ", ".join(constraint_text(constraint) for constraint in goals.constraints) or "none"
 
 
-def superlative(goals: Goals) -> str:
+def best_label(goals: Goals) -> str:
     """What the best network is called: `the ... , trial 7`."""
     return "best by reward" if goals.reward else "most accurate"
 
@@ -77,7 +77,7 @@ def value_text(quantity: Quantity, value: float) -> str:
         return milliseconds(value)
     if quantity == "reward":
         return f"reward {value:.4f}"
-    return f"{short_count(value)} {AXIS_TITLES[quantity]}"
+    return f"{format_count(value)} {AXIS_TITLES[quantity]}"
 
 
 def milliseconds(value: float) -> str:
@@ -86,18 +86,18 @@ def milliseconds(value: float) -> str:
     return f"{value:.{max(0, decimals)}f} ms"
 
 
-def accuracy_text(known: Accuracy | Record, noise: Noise | None = None) -> str:
+def accuracy_text(known: Accuracy | Record, noise: SeedNoise | None = None) -> str:
     """`93.1 ± 2.6%`: with the 95% interval of the mean of the trainings, or without noise of the images."""
-    told = f"{100 * known.top1:.1f} ± {100 * noise_margin(known, noise):.1f}%"
+    text = f"{100 * known.top1:.1f} ± {100 * accuracy_ci95(known, noise):.1f}%"
     trainings = len(known.trainings) if isinstance(known, Record) else 1
-    return f"{told}, {count_of(trainings, 'training')}" if noise else told
+    return f"{text}, {pluralize(trainings, 'training')}" if noise else text
 
 
-def noise_margin(known: Accuracy | Record, noise: Noise | None) -> float:
+def accuracy_ci95(known: Accuracy | Record, noise: SeedNoise | None) -> float:
     """Half the 95% interval of a mean accuracy: by the noise of seeds; without it, by that of the images."""
     if noise:
-        return noise.margin(len(known.trainings) if isinstance(known, Record) else 1)
-    return known.images_margin if isinstance(known, Record) else known.margin
+        return noise.ci95_half_width(len(known.trainings) if isinstance(known, Record) else 1)
+    return known.image_sampling_ci95 if isinstance(known, Record) else known.ci95_half_width
 
 
 def ratio_text(latency: Latency) -> str:
@@ -136,42 +136,44 @@ def network_lines(architecture: Architecture) -> list[str]:
     ]
 
 
-def same_accuracy(known: Accuracy | Record, others: Iterable[Record]) -> list[Record]:
+def with_overlapping_interval(known: Accuracy | Record, others: Iterable[Record]) -> list[Record]:
     """The records whose 95% interval, as the images leave it, overlaps this one's."""
-    margin = noise_margin(known, None)
+    ci95_half_width = accuracy_ci95(known, None)
     return [
         other
         for other in others
         if other.trainings
         and other is not known
-        and abs(other.top1 - known.top1) <= other.images_margin + margin
+        and abs(other.top1 - known.top1) <= other.image_sampling_ci95 + ci95_half_width
     ]
 
 
-def outcome(records: Sequence[Record], front: Sequence[Record], goals: Goals) -> str:
+def outcome_text(records: Sequence[Record], front: Sequence[Record], goals: Goals) -> str:
     """What came out, in a sentence or two."""
-    judged, infeasible = (sum(each.state == state for each in records) for state in ("judged", "infeasible"))
-    told = f"{count_of(judged, 'network')} judged"
+    completed, infeasible = (
+        sum(each.state == state for each in records) for state in ("complete", "infeasible")
+    )
+    text = f"{pluralize(completed, 'network')} judged"
     if infeasible:
         trained = sum(each.state == "infeasible" and each.accuracy is not None for each in records)
-        were = "was" if infeasible == 1 else "were"
-        how = f", {trained} of them found so after training" if trained else f" and {were} not trained"
-        told += f", {count_of(infeasible, 'proposal')} broke a limit{how}"
+        verb = "was" if infeasible == 1 else "were"
+        clause = f", {trained} of them found so after training" if trained else f" and {verb} not trained"
+        text += f", {pluralize(infeasible, 'proposal')} broke a limit{clause}"
     if not front:
-        return f"{told}."
+        return f"{text}."
     if len(goals.objectives) == 1:
         trials = listed([record.trial for record in front])
-        return f"{told}; best is trial {trials} with {_values(front[0], goals)}."
-    told += f"; {count_of(len(front), 'network')} {'is' if len(front) == 1 else 'are'} on the front."
+        return f"{text}; best is trial {trials} with {_values(front[0], goals)}."
+    text += f"; {pluralize(len(front), 'network')} {'is' if len(front) == 1 else 'are'} on the front."
     if len(front) == 1:
-        return f"{told} It is trial {front[0].trial}: {_values(front[0], goals)}."
+        return f"{text} It is trial {front[0].trial}: {_values(front[0], goals)}."
     if len(goals.objectives) > 2:
-        return told
+        return text
     ends = (f"trial {end.trial} ({_values(end, goals)})" for end in (front[0], front[-1]))
-    return f"{told} It runs from {' to '.join(ends)}."
+    return f"{text} It runs from {' to '.join(ends)}."
 
 
-def count_of(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """`1 network`, `40 networks`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
@@ -193,11 +195,11 @@ def _values(record: Record, goals: Goals) -> str:
     return ", ".join(value_text(each.quantity, record.value(each)) for each in goals.objectives)
 
 
-def pairs(items: Iterable[tuple[str, object]]) -> str:
+def key_value_text(items: Iterable[tuple[str, object]]) -> str:
     """Names and values in a line."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in items)
 
 
-def cut(name: str, longest: int) -> str:
+def truncate(name: str, longest: int) -> str:
     """A name of so many characters at most."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -3,151 +3,170 @@
 import math
 from collections.abc import Iterable
 
-from ...evaluate import short_count
-from ...evaluate.statistics.reliability import Variances
-from ..analysis.comparison import points
-from ..analysis.seed_noise import ENOUGH, TOLD, Estimate, NoiseReport, Quantity
-from .formatting import count_of
+from ...evaluate import format_count
+from ...evaluate.statistics.reliability import VarianceComponents
+from ..analysis.comparison import percentage_points
+from ..analysis.seed_noise import (
+    REPORTED_N_SEEDS,
+    TARGET_RELIABILITY,
+    Estimate,
+    MetricReliability,
+    SeedVarianceReport,
+)
+from .formatting import pluralize
 
 FEW_NETWORKS = 10
 _MANY_TRAININGS = 20
 
 
-def table_rows(report: NoiseReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def table_rows(report: SeedVarianceReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns, and rows for 1, 2 and 4 trainings."""
-    columns = ("", *(count_of(each, "training") for each in TOLD))
+    columns = ("", *(pluralize(each, "training") for each in REPORTED_N_SEEDS))
     rows = []
-    for each in report.quantities:
-        for what, part in (("reliability", each.overall), ("beyond MACs", each.beyond)):
-            cells = (estimate_text(found) for found in reliabilities(part).values())
+    for each in report.metrics:
+        for what, part in (
+            ("reliability", each.variances_overall),
+            ("given MACs", each.variances_given_macs),
+        ):
+            cells = (estimate_text(estimate) for estimate in reliability_by_n_seeds(part).values())
             rows.append((f"{what}, {each.name}", *cells))
-    for each in report.quantities:
+    for each in report.metrics:
         unit = ", points" if each.name == "accuracy" else ""
-        cells = (_amount(each, each.tellable(count)) for count in TOLD)
+        cells = (_amount(each, each.least_significant_difference(count)) for count in REPORTED_N_SEEDS)
         rows.append((f"difference that can be told, {each.name}{unit}", *cells))
     return columns, rows
 
 
-def reliabilities(part: Variances, trainings: Iterable[int] = TOLD) -> dict[int, Estimate]:
+def reliability_by_n_seeds(
+    part: VarianceComponents, trainings: Iterable[int] = REPORTED_N_SEEDS
+) -> dict[int, Estimate]:
     """By the number of trainings."""
-    return {each: Estimate(part.reliability(each), *part.interval(each)) for each in trainings}
+    return {each: Estimate(part.reliability(each), *part.reliability_ci95(each)) for each in trainings}
 
 
-def estimate_text(found: Estimate) -> str:
+def estimate_text(estimate: Estimate) -> str:
     """`0.74 (0.45 to 0.90)`."""
-    if math.isnan(found.value):
+    if math.isnan(estimate.value):
         return "unknown"
-    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
 
 
-def lines(report: NoiseReport) -> list[str]:
+def summary_lines(report: SeedVarianceReport) -> list[str]:
     """What the table does not say, a sentence or two each; the verdict comes last."""
-    main = report.main
-    told = [
+    primary = report.primary
+    sentences = [
         f"Reliability is the share of the variance that is the networks' own; 95% intervals in brackets. "
-        f"Two seeds rank the networks alike by Spearman {estimate_text(main.seeds_agree)}; MACs rank them "
-        f"by {main.name} with {estimate_text(main.macs_agree)}.",
+        f"Two seeds rank the networks alike by Spearman {estimate_text(primary.spearman_between_seeds)}; "
+        f"MACs rank them by {primary.name} with {estimate_text(primary.spearman_with_macs)}.",
         *_more_reliable(report),
         _cost(report),
         _better_use(report),
         "This holds for trainings as short as these; longer ones may rank the networks otherwise.",
-        sentence(report),
+        verdict_text(report),
     ]
-    return [each for each in told if each]
+    return [each for each in sentences if each]
 
 
-def counted(report: NoiseReport) -> str:
+def counts_text(report: SeedVarianceReport) -> str:
     """What the statistics are of."""
-    told = f"{report.networks} networks x {report.seeds} seeds"
-    if report.left_out:
-        told += f"; {count_of(report.left_out, 'training')} more in no table, for seeds or networks lack"
+    text = f"{report.networks} networks x {report.seeds} seeds"
+    if report.excluded:
+        text += f"; {pluralize(report.excluded, 'training')} more in no table, for seeds or networks lack"
     if report.failed:
-        told += f"; {count_of(report.failed, 'training')} failed"
-    return told
+        text += f"; {pluralize(report.failed, 'training')} failed"
+    return text
 
 
-def sentence(report: NoiseReport) -> str:
+def verdict_text(report: SeedVarianceReport) -> str:
     """The verdict for people, with what it rests on and how sure it is."""
-    main, few = report.main, ""
+    primary, caveat = report.primary, ""
     if report.networks < FEW_NETWORKS:
-        few = f" With {report.networks} networks all of this is rough."
-    gain, once, often = main.gain(report.trials), main.tellable(1), main.tellable(TOLD[-1])
-    share = f"MACs explain {_percent(main.explained)} of what the networks truly differ by"
-    gained = (
-        f"the best of {report.trials} networks of one size would be about {_worth(main, gain.value)} "
-        f"({_amount(main, gain.low)} to {_amount(main, gain.high)}) above their mean, where one training of "
-        f"each tells {_worth(main, once)} apart and {TOLD[-1]} tell {_worth(main, often)}"
+        caveat = f" With {report.networks} networks all of this is rough."
+    expected_gain, threshold_1, threshold_4 = (
+        primary.expected_gain(report.n_trials),
+        primary.least_significant_difference(1),
+        primary.least_significant_difference(REPORTED_N_SEEDS[-1]),
+    )
+    share = f"MACs explain {_percent(primary.explained_by_macs)} of what the networks truly differ by"
+    gain_text = (
+        f"the best of {report.n_trials} networks of one size would be about "
+        f"{_amount_with_unit(primary, expected_gain.value)} "
+        f"({_amount(primary, expected_gain.low)} to {_amount(primary, expected_gain.high)}) "
+        f"above their mean, where one training of each tells {_amount_with_unit(primary, threshold_1)} apart "
+        f"and {REPORTED_N_SEEDS[-1]} tell {_amount_with_unit(primary, threshold_4)}"
     )
     if report.verdict == "noise":
-        reliable = estimate_text(Estimate(main.overall.reliability(), *main.overall.interval()))
+        reliable = estimate_text(
+            Estimate(primary.variances_overall.reliability(), *primary.variances_overall.reliability_ci95())
+        )
         return (
             "Whether a search is worth its time cannot be told: the networks do not differ by more than the "
-            f"seeds make them (reliability {reliable}). {_remedy(main)}{few}"
+            f"seeds make them (reliability {reliable}). {_remedy(primary)}{caveat}"
         )
     if report.verdict == "search":
-        return f"A search is worth its time: {share}, and {gained}.{few}"
+        return f"A search is worth its time: {share}, and {gain_text}.{caveat}"
     if report.verdict == "unclear":
         remedy = "More networks, or longer trainings, would show it."
-        return f"Whether a search is worth its time is not clear: {share}, and {gained}. {remedy}{few}"
-    return f"A search is hardly worth its time; choose {_choice(main)}: {share}, and {gained}.{few}"
+        return f"Whether a search is worth its time is not clear: {share}, and {gain_text}. {remedy}{caveat}"
+    return f"A search is hardly worth its time; choose {_choice(primary)}: {share}, and {gain_text}.{caveat}"
 
 
-def _choice(quantity: Quantity) -> str:
-    if quantity.best_macs == quantity.macs.max():
+def _choice(metric: MetricReliability) -> str:
+    if metric.best_macs == metric.macs.max():
         return "the largest network within the limits"
-    return f"a network of about {short_count(float(f'{quantity.best_macs:.2g}'))} MACs"
+    return f"a network of about {format_count(float(f'{metric.best_macs:.2g}'))} MACs"
 
 
-def _more_reliable(report: NoiseReport) -> list[str]:
-    if len(report.quantities) < 2:
+def _more_reliable(report: SeedVarianceReport) -> list[str]:
+    if len(report.metrics) < 2:
         return []
-    found = [f"{each.name} {each.overall.reliability():.2f}" for each in report.quantities]
+    parts = [f"{each.name} {each.variances_overall.reliability():.2f}" for each in report.metrics]
     if report.more_reliable is None:
-        return [f"Which is the more reliable here, {' or '.join(found)}, so few trainings cannot tell."]
-    return [f"The {report.more_reliable} is the more reliable here: {', '.join(found)}."]
+        return [f"Which is the more reliable here, {' or '.join(parts)}, so few trainings cannot tell."]
+    return [f"The {report.more_reliable} is the more reliable here: {', '.join(parts)}."]
 
 
-def _cost(report: NoiseReport) -> str:
+def _cost(report: SeedVarianceReport) -> str:
     """What a training costs and what a judgement should."""
-    one, enough = report.cpu_seconds, report.enough
-    told = f"One training costs {_seconds(one)}"
-    if enough is None:
-        return f"{told}; no number of them would do for a reliability of {ENOUGH:g}, as far as is seen."
-    if enough == 1:
-        return f"{told}, and one is enough for a reliability of {ENOUGH:g}."
-    told += f"; a reliability of {ENOUGH:g} takes {enough}, {_seconds(enough * one)} a network"
-    return f"{told}: train longer instead." if enough > _MANY_TRAININGS else f"{told}."
+    one, needed = report.cpu_seconds, report.trainings_for_target
+    text, target = f"One training costs {_seconds(one)}", f"a reliability of {TARGET_RELIABILITY:g}"
+    if needed is None:
+        return f"{text}; no number of them would do for {target}, as far as is seen."
+    if needed == 1:
+        return f"{text}, and one is enough for {target}."
+    text += f"; {target} takes {needed}, {_seconds(needed * one)} a network"
+    return f"{text}: train longer instead." if needed > _MANY_TRAININGS else f"{text}."
 
 
-def _better_use(report: NoiseReport) -> str:
+def _better_use(report: SeedVarianceReport) -> str:
     """More networks, or more trainings of each."""
-    part, name = report.main.beyond, " of one size"
-    if part.true <= 0:
-        part, name = report.main.overall, ""
-    if part.true <= 0:
+    part, name = report.primary.variances_given_macs, " of one size"
+    if part.true_variance <= 0:
+        part, name = report.primary.variances_overall, ""
+    if part.true_variance <= 0:
         return ""
-    networks, trainings = report.main.better_use(report.trials)
-    how = (
-        f"{networks} networks{name} with {count_of(trainings, 'training')} each are the best use"
+    networks, trainings = report.primary.best_allocation(report.n_trials)
+    advice = (
+        f"{networks} networks{name} with {pluralize(trainings, 'training')} each are the best use"
         f": more {'networks' if trainings == 1 else 'seeds'} rather than more "
         f"{'seeds' if trainings == 1 else 'networks'}"
     )
-    return f"Of the computing of {report.trials} trainings, {how}."
+    return f"Of the computing of {report.n_trials} trainings, {advice}."
 
 
-def _remedy(quantity: Quantity) -> str:
-    if quantity.name == "score":
+def _remedy(metric: MetricReliability) -> str:
+    if metric.name == "score":
         return "Look at more networks or more seeds, or take another scorer."
     return "Train longer: more --epochs or --train-images."
 
 
-def _amount(quantity: Quantity, value: float) -> str:
+def _amount(metric: MetricReliability, value: float) -> str:
     """Accuracies in percentage points."""
-    return points(value) if quantity.name == "accuracy" else f"{value:.3g}"
+    return percentage_points(value) if metric.name == "accuracy" else f"{value:.3g}"
 
 
-def _worth(quantity: Quantity, value: float) -> str:
-    return f"{_amount(quantity, value)} points" if quantity.name == "accuracy" else _amount(quantity, value)
+def _amount_with_unit(metric: MetricReliability, value: float) -> str:
+    return f"{_amount(metric, value)} points" if metric.name == "accuracy" else _amount(metric, value)
 
 
 def _percent(share: Estimate) -> str:

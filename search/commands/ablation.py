@@ -1,4 +1,4 @@
-"""The command line of what the choices do: `bneck effects`."""
+"""The command line of what the choices do: `bneck ablation`."""
 
 import json
 from pathlib import Path
@@ -11,63 +11,66 @@ from .options import JsonOption
 
 if TYPE_CHECKING:
     from ...results.analysis.ablation import Effect
-    from ...results.analysis.gene_model import ChoiceModel
+    from ...results.analysis.gene_model import GeneModel
     from ...results.analysis.importance import Importances
 
 
-def effects(
+def ablation(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` made")],
     as_json: JsonOption = False,
 ) -> None:
     """Tell what each choice does in each place, whether it pays, and which genes matter.
 
-    bneck effects runs/tiny-digits-1 --json
+    bneck ablation runs/tiny-digits-1 --json
     """
     from ...results import Run
-    from ...results.analysis.ablation import effects_of
-    from ...results.analysis.gene_model import ChoiceModel
-    from ...results.analysis.importance import importances_of
-    from ...results.export.ablation import choices_dict
-    from ...results.text.ablation import TOO_FEW
+    from ...results.analysis.ablation import ablation_effects
+    from ...results.analysis.gene_model import GeneModel
+    from ...results.analysis.importance import gene_importances
+    from ...results.export.ablation import ablation_dict
+    from ...results.text.ablation import TOO_FEW_NETWORKS
 
     opened = Run.open(run)
-    judged = opened.kept()
-    model = ChoiceModel.of(opened, judged)
+    completed = opened.completed_records()
+    model = GeneModel.of(opened, completed)
     if model is None:
-        trained = sum(bool(record.trainings) for record in judged)
+        trained = sum(bool(record.trainings) for record in completed)
         raise RunError(
-            f"{run}: {TOO_FEW[0].lower()}{TOO_FEW[1:]}, got {trained}; bneck search {run} --resume"
+            f"{run}: {TOO_FEW_NETWORKS[0].lower()}{TOO_FEW_NETWORKS[1:]}, got {trained}; "
+            f"bneck search {run} --resume"
         )
-    found, importances = effects_of(model), importances_of(model)
+    ablation, importances = ablation_effects(model), gene_importances(model)
     if as_json:
-        typer.echo(json.dumps(choices_dict(model, found, importances), indent=2))
+        typer.echo(json.dumps(ablation_dict(model, ablation, importances), indent=2))
     else:
-        _print(model, found, importances)
+        _print(model, ablation, importances)
 
 
-def _print(model: "ChoiceModel", found: "list[Effect]", importances: "Importances") -> None:
+def _print(model: "GeneModel", ablation: "list[Effect]", importances: "Importances") -> None:
     """What is told, the tables of effects and of importance, and how they were found."""
-    from ...results.text import ablation as told
+    from ...results.text import ablation as ablation_text
     from .front import plain_table, wide_console
 
     console = wide_console()
 
-    def say(line: str) -> None:
+    def print_line(line: str) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def table(columns: list[str], rows: list[list[str]], left: tuple[str, ...]) -> None:
-        drawn = plain_table(*columns, left=left)
+        rich_table = plain_table(*columns, left=left)
         for row in rows:
-            drawn.add_row(*row)
-        console.print(drawn, markup=False)
+            rich_table.add_row(*row)
+        console.print(rich_table, markup=False)
 
-    columns = list(told.EFFECT_COLUMNS)
-    table(columns, [told.effect_cells(effect) for effect in found], tuple(columns[:2]))
-    table(told.importance_columns(importances), told.importance_rows(importances), ("gene",))
-    for line in told.statements(found, model.price):
-        say(line)
-    for name, where in told.answers(found):
-        say(f"{name} {where}.")
-    say(told.untold_text(found))
-    say(told.method_text(model, max((effect.networks for effect in found), default=0)))
-    say(told.importance_note(importances))
+    columns = list(ablation_text.EFFECT_COLUMNS)
+    table(columns, [ablation_text.effect_cells(effect) for effect in ablation], tuple(columns[:2]))
+    table(
+        ablation_text.importance_columns(importances), ablation_text.importance_rows(importances), ("gene",)
+    )
+    for line in ablation_text.statements(ablation, model.cost_quantity):
+        print_line(line)
+    for name, where in ablation_text.verdicts_by_choice(ablation):
+        print_line(f"{name} {where}.")
+    print_line(ablation_text.undecided_text(ablation))
+    print_line(ablation_text.method_text(model, max((effect.networks for effect in ablation), default=0)))
+    print_line(ablation_text.importance_note(importances))

@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from ...evaluate.data.dataset import SPLITS, Data, unreadable
+from ...evaluate.data.dataset import SPLITS, Data, find_unreadable_images
 from ..console.progress import Status, progress
 from .front import plain_table, wide_console
 
@@ -27,7 +27,7 @@ def as_dict(data: Data, *, check: bool) -> dict[str, Any]:
     return {
         "name": data.name,
         "image_channels": data.image_channels,
-        "side_px": data.side_px,
+        "image_size_px": data.image_size_px,
         "pixel_mean": list(data.pixel_mean),
         "pixel_std": list(data.pixel_std),
         "images": {split: data.count(split) for split in SPLITS},
@@ -35,37 +35,37 @@ def as_dict(data: Data, *, check: bool) -> dict[str, Any]:
             name: {split: counts[split][label] for split in SPLITS}
             for label, name in enumerate(data.class_names)
         },
-        "unreadable": _checked(data) if check else None,
+        "unreadable_images": _find_unreadable(data) if check else None,
     }
 
 
-def print_data(found: dict[str, Any]) -> None:
+def print_data(summary: dict[str, Any]) -> None:
     """A row for each class, then what cannot be read."""
     console = wide_console()
     table = plain_table("class", *SPLITS, left=("class",))
-    for name, counts in list(found["classes"].items())[:_MOST_CLASSES]:
+    for name, counts in list(summary["classes"].items())[:_MOST_CLASSES]:
         table.add_row(escape(name), *(f"{counts[split]:,}" for split in SPLITS))
-    if len(found["classes"]) > _MOST_CLASSES:
-        table.add_row(f"and {len(found['classes']) - _MOST_CLASSES} more")
-    table.add_row("all", *(f"{found['images'][split]:,}" for split in SPLITS))
+    if len(summary["classes"]) > _MOST_CLASSES:
+        table.add_row(f"and {len(summary['classes']) - _MOST_CLASSES} more")
+    table.add_row("all", *(f"{summary['images'][split]:,}" for split in SPLITS))
     console.print(table)
-    colours = "grey" if found["image_channels"] == 1 else "colour"
-    side = f"{found['side_px']} px, in memory" if found["side_px"] else "read from files"
-    lines = [f"{found['name']}: {len(found['classes'])} classes, {colours} images, {side}"]
-    if found["unreadable"] is not None:
-        lines += [f"{path}: {reason}" for path, reason in found["unreadable"].items()]
-        total = sum(found["images"].values())
-        lines.append(f"{len(found['unreadable']):,} of {total:,} images cannot be read")
+    colours = "grey" if summary["image_channels"] == 1 else "colour"
+    side = f"{summary['image_size_px']} px, in memory" if summary["image_size_px"] else "read from files"
+    lines = [f"{summary['name']}: {len(summary['classes'])} classes, {colours} images, {side}"]
+    if summary["unreadable_images"] is not None:
+        lines += [f"{path}: {reason}" for path, reason in summary["unreadable_images"].items()]
+        total = sum(summary["images"].values())
+        lines.append(f"{len(summary['unreadable_images']):,} of {total:,} images cannot be read")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _checked(data: Data) -> dict[str, str]:
-    with progress(Console(stderr=True)) as shown:
+def _find_unreadable(data: Data) -> dict[str, str]:
+    with progress(Console(stderr=True)) as display:
 
         def on_image(done: int, total: int) -> None:
             if done % _STEP == 0 or done == total:
-                shown.show(Status("reading images", done, total))
+                display.update_status(Status("reading images", done, total))
 
-        broken: dict[Path, str] = unreadable(data, on_image)
-    return {str(path): reason for path, reason in broken.items()}
+        unreadable_images: dict[Path, str] = find_unreadable_images(data, on_image)
+    return {str(path): reason for path, reason in unreadable_images.items()}

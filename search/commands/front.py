@@ -3,14 +3,14 @@
 from rich.console import Console
 from rich.table import Table
 
-from ...evaluate import short_count
+from ...evaluate import format_count
 from ...results import Record, Run
-from ...results.analysis.front_posterior import Certainty, certainty_of
-from ...results.analysis.macs_baseline import MacsRule, macs_rule
+from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
+from ...results.analysis.macs_baseline import MacsBaseline, macs_baseline
 from ...results.store.fidelities import rungs_text
-from ...results.text.formatting import count_of, noise_margin
-from ...results.text.front_posterior import certainty_lines, percent
-from ...results.text.latency import dropped_text, sources_text, times_text
+from ...results.text.formatting import accuracy_ci95, pluralize
+from ...results.text.front_posterior import front_posterior_lines, percent
+from ...results.text.latency import sources_text, times_text, verification_text
 
 
 def wide_console() -> Console:
@@ -26,113 +26,136 @@ def plain_table(*columns: str, left: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def opening(run: Run) -> str:
+def start_message(run: Run) -> str:
     """What a search is about to do, in a line."""
     settings = run.settings
     limits = ", ".join(str(constraint) for constraint in settings.goals.constraints) or "no limits"
     return (
-        f"{run.folder}: {settings.trials} networks of space {settings.space.name} on {settings.data.name}"
+        f"{run.folder}: {settings.n_trials} networks of space {settings.space.name} on {settings.data.name}"
         + (f" for the best {settings.goals.reward}" if settings.goals.reward else "")
         + f"; {limits}; {settings.latency.reference} takes {settings.latency.reference_ms:.3g} ms here "
         f"({settings.latency.backend})"
-        + (f"; {count_of(settings.repeats, 'repeat')} where the front is unsure" if settings.repeats else "")
-        + (f"; judged by {settings.scorer}" if settings.scorer != "train" else "")
+        + (
+            f"; {pluralize(settings.replicates, 'replicate')} where the front is unsure"
+            if settings.replicates
+            else ""
+        )
+        + (f"; judged by {settings.evaluator}" if settings.evaluator != "train" else "")
         + (f"; {rungs_text(settings.rungs)}" if settings.rungs else "")
     )
 
 
-def proposed_first(run: Run) -> str:
+def enqueued_message(run: Run) -> str:
     """The published networks that a warm start has put before the sampler's."""
-    names = [record.source for record in run.records() if record.state == "waiting"]
+    names = [record.source for record in run.records() if record.state == "enqueued"]
     if names:
         return f"proposed first: {', '.join(names)}"
-    return f"--warm-start: no published network lies in space {run.settings.space.name} and keeps the limits"
+    space = run.settings.space.name
+    return f"--enqueue-published: no published network lies in space {space} and keeps the limits"
 
 
 def print_front(run: Run) -> None:
     """The front as a table, how sure it is, and what the rule of MACs would have given."""
-    records, checks, dropped = run.front(), run.checks(), len(run.dropped())
+    records, verifications, failed_verification = (
+        run.front(),
+        run.verifications(),
+        len(run.failed_verification()),
+    )
     console = wide_console()
     if not records:
-        why = f"all of the front may break the limit on latency ({dropped} dropped)" if dropped else ""
-        words = why or "no network has been judged yet"
-        told = "; ".join([words, *filter(None, [spent_line(run)])])
-        console.print(f"{run.folder}: {told}", highlight=False, markup=False)
+        reason = (
+            f"all of the front may break the limit on latency ({failed_verification} dropped)"
+            if failed_verification
+            else ""
+        )
+        words = reason or "no network has been judged yet"
+        text = "; ".join([words, *filter(None, [epochs_spent_message(run)])])
+        console.print(f"{run.folder}: {text}", highlight=False, markup=False)
         return
-    certainty, rule = front_certainty(run)
-    sure = ("trainings", "likely %", "on front") if certainty else ()
+    front_posterior, baseline = front_posterior_and_baseline(run)
+    posterior_columns = ("n_seeds", "95% CI", "P(Pareto)") if front_posterior else ()
     costs = ("latency ms", "ratio", "MACs", "params", "blocks")
     goals = run.settings.goals
     reward = ("reward",) if goals.reward else ()
-    table = plain_table("trial", "key", *reward, "accuracy %", *sure, "test %", *costs, left=("key",))
+    table = plain_table(
+        "trial", "key", *reward, "accuracy %", *posterior_columns, "test %", *costs, left=("key",)
+    )
     for record in records:
-        check, latency = checks.get(record.key), record.latency
+        verification, latency = verifications.get(record.key), record.latency
         table.add_row(
             str(record.trial),
             record.key,
             *([f"{record.value(goals.reward):.4f}"] if goals.reward else []),
-            *_accuracy_cells(record, certainty),
-            f"{100 * check.test_top1:.1f}" if check and check.test_top1 is not None else "",
+            *_accuracy_cells(record, front_posterior),
+            f"{100 * verification.test_top1:.1f}"
+            if verification and verification.test_top1 is not None
+            else "",
             f"{latency.latency_ms:.4f}" if latency else "",
             f"{latency.ratio:.3f}" if latency else "",
-            short_count(record.cost.macs),
-            short_count(record.cost.params),
+            format_count(record.cost.macs),
+            format_count(record.cost.params),
             str(len(record.architecture.blocks)),
         )
     console.print(table)
-    several = len(run.settings.goals.objectives) > 1
-    rivals = records if several else run.kept()
-    lines = certainty_lines(rivals, run.settings.goals, certainty)
-    rule_line = rule.sentences if rule else ""
-    for line in (*lines, rule_line, dropped_text(run), spent_line(run), time_line(run)):
+    is_multi_objective = len(run.settings.goals.objectives) > 1
+    alternatives = records if is_multi_objective else run.completed_records()
+    lines = front_posterior_lines(alternatives, run.settings.goals, front_posterior)
+    baseline_line = baseline.sentences if baseline else ""
+    for line in (
+        *lines,
+        baseline_line,
+        verification_text(run),
+        epochs_spent_message(run),
+        timing_message(run),
+    ):
         if line:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def front_certainty(run: Run) -> tuple[Certainty | None, MacsRule | None]:
+def front_posterior_and_baseline(run: Run) -> tuple[FrontPosterior | None, MacsBaseline | None]:
     """How sure the front of a run is, and the baseline that it must beat."""
-    kept, goals = run.kept(), run.settings.goals
-    certainty = certainty_of(kept, goals)
-    return certainty, macs_rule(kept, run.front(), certainty, goals)
+    completed_records, goals = run.completed_records(), run.settings.goals
+    front_posterior = front_posterior_of(completed_records, goals)
+    return front_posterior, macs_baseline(completed_records, run.front(), front_posterior, goals)
 
 
-def time_is_up_line(run: Run, minutes: float) -> str:
+def timeout_message(run: Run, timeout_minutes: float) -> str:
     """What was left undone when the minutes were gone, and the command that goes on."""
     settings = run.settings
-    judged = sum(record.counts for record in run.records())
-    again = sum(map(len, run.repeats().values()))
-    told = f"{judged} of {count_of(settings.trials, 'network')} judged"
-    if settings.repeats:
-        told += f", {again} of {count_of(settings.repeats, 'repeat')} trained"
-    return f"the {minutes:g} minutes are gone: {told}; go on with: bneck search {run.folder} --resume"
+    n_evaluated = sum(record.is_evaluated for record in run.records())
+    again = sum(map(len, run.replicates().values()))
+    text = f"{n_evaluated} of {pluralize(settings.n_trials, 'network')} judged"
+    if settings.replicates:
+        text += f", {again} of {pluralize(settings.replicates, 'replicate')} trained"
+    return f"the {timeout_minutes:g} minutes are gone: {text}; go on with: bneck search {run.folder} --resume"
 
 
-def _accuracy_cells(record: Record, certainty: Certainty | None) -> list[str]:
+def _accuracy_cells(record: Record, front_posterior: FrontPosterior | None) -> list[str]:
     if not record.trainings:
-        return [""] * (4 if certainty else 1)
-    noise = certainty.noise if certainty else None
-    told = f"{100 * record.top1:.1f} ±{100 * noise_margin(record, noise):.1f}"
-    if certainty is None:
-        return [told]
-    low, high = certainty.interval(record)
-    chance = percent(certainty.on_front_probability(record))
-    return [told, str(len(record.trainings)), f"{100 * low:.1f} to {100 * high:.1f}", chance]
+        return [""] * (4 if front_posterior else 1)
+    noise = front_posterior.noise if front_posterior else None
+    accuracy = f"{100 * record.top1:.1f} ±{100 * accuracy_ci95(record, noise):.1f}"
+    if front_posterior is None:
+        return [accuracy]
+    low, high = front_posterior.interval(record)
+    probability = percent(front_posterior.pareto_probability(record))
+    return [accuracy, str(len(record.trainings)), f"{100 * low:.1f} to {100 * high:.1f}", probability]
 
 
-def spent_line(run: Run) -> str:
+def epochs_spent_message(run: Run) -> str:
     """How many trainings stopped where, if any stop early, and what waits to be trained on."""
-    spent = run.spent()
-    if spent is None or not spent.begun:
+    epochs_spent = run.epochs_spent()
+    if epochs_spent is None or not epochs_spent.networks_started:
         return ""
-    size = sum(path.stat().st_size for path in run.paused_files())
-    waiting = (
-        f" Those that were stopped wait in {run.folder / 'checkpoints'} ({short_count(size)}B) for --resume "
-        "--trials; their .paused files may be deleted."
+    size = sum(path.stat().st_size for path in run.partial_checkpoints())
+    partial_text = (
+        f" Those that were stopped wait in {run.folder / 'checkpoints'} ({format_count(size)}B) for --resume "
+        "--n-trials; their .paused files may be deleted."
     )
-    return f"{spent}.{waiting if size else ''}"
+    return f"{epochs_spent}.{partial_text if size else ''}"
 
 
-def time_line(run: Run) -> str:
+def timing_message(run: Run) -> str:
     """Where the time went."""
     records = run.records()
     return f"Latencies: {sources_text(records)}. Time of all workers: {times_text(run, records)}."

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...evaluate import short_count
+from ...evaluate import format_count
 from ...results.store.directories import is_training
 from ...search_space import (
     PUBLISHED_NAMES,
@@ -12,10 +12,10 @@ from ...search_space import (
     BneckError,
     UnknownNameError,
     cost,
-    cost_by_part,
+    cost_breakdown,
     load_architecture,
     operators,
-    published,
+    published_architecture,
 )
 from .front import plain_table, wide_console
 
@@ -29,32 +29,32 @@ class NamedArchitecture:
     architecture: Architecture
 
 
-def find(words: str) -> NamedArchitecture:
+def resolve_network(name_or_path: str) -> NamedArchitecture:
     """A published name, a YAML or JSON file, `RUN#TRIAL`, or a folder of `bneck train`.
 
     Raises:
         BneckError: none of these, with what would work.
     """
-    if trial := trial_of(words):
+    if trial := resolve_trial(name_or_path):
         run, number = trial
-        return NamedArchitecture(words, run.record(number).architecture)
-    path = Path(words)
+        return NamedArchitecture(name_or_path, run.record(number).architecture)
+    path = Path(name_or_path)
     if is_training(path):
-        from ...results.store.training_run import TrainingFolder
+        from ...results.store.training_run import TrainingRun
 
-        return NamedArchitecture(words, TrainingFolder.open(path).settings.architecture)
+        return NamedArchitecture(name_or_path, TrainingRun.open(path).settings.architecture)
     if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
-        return NamedArchitecture(words, load_architecture(path))
+        return NamedArchitecture(name_or_path, load_architecture(path))
     try:
-        return NamedArchitecture(words, published(words))
+        return NamedArchitecture(name_or_path, published_architecture(name_or_path))
     except UnknownNameError:
-        raise UnknownNameError("network", words, PUBLISHED_NAMES) from None
+        raise UnknownNameError("network", name_or_path, PUBLISHED_NAMES) from None
 
 
-def trial_of(words: str) -> tuple["Run", str] | None:
+def resolve_trial(name_or_path: str) -> tuple["Run", str] | None:
     """The run and the trial that `RUN#TRIAL` names; None for words without `#`, or the name of a file."""
-    folder, mark, trial = words.rpartition("#")
-    if not mark or Path(words).exists():
+    folder, mark, trial = name_or_path.rpartition("#")
+    if not mark or Path(name_or_path).exists():
         return None
     from ...results import Run
 
@@ -64,7 +64,7 @@ def trial_of(words: str) -> tuple["Run", str] | None:
 def as_dict(named: NamedArchitecture) -> dict[str, Any]:
     """What `--json` prints."""
     total = asdict(cost(named.architecture))
-    parts = {part: asdict(each) for part, each in cost_by_part(named.architecture).items()}
+    parts = {part: asdict(each) for part, each in cost_breakdown(named.architecture).items()}
     return {
         "name": named.name,
         "key": named.architecture.key,
@@ -75,33 +75,33 @@ def as_dict(named: NamedArchitecture) -> dict[str, Any]:
     }
 
 
-def part_descriptions(architecture: Architecture) -> dict[str, str]:
+def layers_by_part(architecture: Architecture) -> dict[str, str]:
     """The layers of each part, in a few words."""
     stem, head = architecture.stem, architecture.head
-    what = {"stem": f"conv {stem.kernel}x{stem.kernel} s{stem.stride}  {stem.out}  {stem.activation}"}
+    layers = {"stem": f"conv {stem.kernel}x{stem.kernel} s{stem.stride}  {stem.out}  {stem.activation}"}
     for number, block in enumerate(architecture.blocks, start=1):
         attention = f"{block.attention} {block.squeeze}" if block.squeeze else block.attention
-        what[f"block {number}"] = (
+        layers[f"block {number}"] = (
             f"k{block.kernel} s{block.stride}  {block.expanded} -> {block.out}  {block.activation}"
             + (f"  {attention}" if block.attention != "none" else "")
         )
     hidden = f" -> {head.hidden}" if head.hidden else ""
-    what["head"] = f"{head.features}{hidden} -> {architecture.classes}  {head.activation}"
-    return what
+    layers["head"] = f"{head.features}{hidden} -> {architecture.classes}  {head.activation}"
+    return layers
 
 
 def print_cost(named: NamedArchitecture) -> None:
     """A table: one row a block, then the total."""
     architecture = named.architecture
-    what = part_descriptions(architecture)
+    layers = layers_by_part(architecture)
     table = plain_table(
         "part", "layers", "MACs", "params", "activations KB", "depth", left=("part", "layers")
     )
-    parts = cost_by_part(architecture)
+    parts = cost_breakdown(architecture)
     for part, each in [*parts.items(), ("total", cost(architecture))]:
         table.add_row(
             part,
-            what.get(part, ""),
+            layers.get(part, ""),
             f"{each.macs:,}",
             f"{each.params:,}",
             f"{each.activation_bytes / 1000:,.1f}",
@@ -118,7 +118,7 @@ def print_cost(named: NamedArchitecture) -> None:
     )
     console.print(table)
     console.print(
-        f"{short_count(total.macs)} MACs (papers call them FLOPs), {short_count(total.params)} parameters, "
+        f"{format_count(total.macs)} MACs (papers call them FLOPs), {format_count(total.params)} parameters, "
         f"at most {total.peak_activation_bytes / 1000:,.1f} KB of activations alive at once",
         highlight=False,
     )
@@ -137,19 +137,19 @@ def print_audit(named: NamedArchitecture) -> None:
     differing: list[str] = []
     macs = params = fvcore_macs = torch_params = 0
     for operator in operators(named.architecture):
-        theirs = counted[operator.name]
-        if (operator.macs, operator.params) != (theirs.macs, theirs.params):
+        fvcore_count = counted[operator.name]
+        if (operator.macs, operator.params) != (fvcore_count.macs, fvcore_count.params):
             differing.append(operator.name)
         table.add_row(
             operator.name,
             f"{operator.macs:,}",
-            f"{theirs.macs:,}",
+            f"{fvcore_count.macs:,}",
             f"{operator.params:,}",
-            f"{theirs.params:,}",
+            f"{fvcore_count.params:,}",
             style="red" if operator.name in differing else None,
         )
         macs, params = macs + operator.macs, params + operator.params
-        fvcore_macs, torch_params = fvcore_macs + theirs.macs, torch_params + theirs.params
+        fvcore_macs, torch_params = fvcore_macs + fvcore_count.macs, torch_params + fvcore_count.params
     table.add_row("total", f"{macs:,}", f"{fvcore_macs:,}", f"{params:,}", f"{torch_params:,}", style="bold")
     wide_console().print(table)
     if differing:

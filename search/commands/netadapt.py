@@ -1,4 +1,4 @@
-"""The command line of adaptation: `bneck adapt`."""
+"""The command line of adaptation: `bneck netadapt`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,13 +28,13 @@ from .train import (
     OptimizerOption,
     RecipeOption,
     ResolutionOption,
-    changes_of,
+    recipe_overrides,
 )
 
 RESUMABLE = ("network", "resume", "workers", "as_json")
 
 
-def adapt(
+def netadapt(
     context: typer.Context,
     network: Annotated[
         str,
@@ -60,28 +60,28 @@ def adapt(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="the adaptation's folder; by default RUN/adaptations/trial-N-1 or runs/adapt-NETWORK-DATA-N",
+            help="the adaptation's folder; by default RUN/netadapt/trial-N-1 or runs/netadapt-NETWORK-DATA-N",
         ),
     ] = None,
     step: Annotated[
         float,
         typer.Option(min=0.001, max=0.5, help="what a cut saves at least, as a share of the start's cost"),
     ] = 0.025,
-    tune_images: Annotated[
+    finetune_images: Annotated[
         int, typer.Option(min=16, help="training images that each cut is tuned on")
     ] = 2000,
     final: Annotated[
         str, typer.Option(help="weights that the last training begins from: inherit or scratch")
     ] = "inherit",
-    latency_model: Annotated[
+    latency_predictor: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="predict latency by a file of `bneck latency-model build`"),
     ] = None,
-    backend: Annotated[
+    latency_backend: Annotated[
         str, typer.Option(metavar="BACKEND", help=f"for latency: none, {BACKENDS_HELP}")
     ] = "onnxruntime",
     latency_threads: ThreadsOption = 1,
-    reference: ReferenceOption = "mobilenet_v3_small",
+    reference_model: ReferenceOption = "mobilenet_v3_small",
     recipe: RecipeOption = None,
     epochs: EpochsOption = None,
     batch_size: BatchSizeOption = None,
@@ -110,12 +110,12 @@ def adapt(
 ) -> None:
     """Cut a trained network down to a limit, where it loses least (NetAdapt).
 
-    bneck adapt runs/mobile-photos-1#best --max-latency 5ms
+    bneck netadapt runs/mobile-photos-1#best --max-latency 5ms
 
     The recipe is by default that of the network's own training.
     """
-    from ..jobs.netadapt_request import AdaptationRequest, final_of
-    from ..jobs.netadapt_session import adapt_and_report
+    from ..jobs.netadapt_request import NetAdaptRequest, parse_final_initialization
+    from ..jobs.netadapt_session import netadapt_and_report
     from ..jobs.training_request import TrainingRequest
 
     if resume:
@@ -123,19 +123,19 @@ def adapt(
         if given:
             names = ", ".join("--" + name.replace("_", "-") for name in given)
             raise GoalError(f"{names} cannot change with --resume; the adaptation keeps what it began with")
-    if latency_model:
-        for name in ("backend", "latency_threads", "reference"):
+    if latency_predictor:
+        for name in ("latency_backend", "latency_threads", "reference_model"):
             if was_given(context, name):
                 option = "--" + name.replace("_", "-")
                 raise GoalError(
-                    f"{option} and --latency-model exclude each other; the file says where it is from"
+                    f"{option} and --latency-predictor exclude each other; the file says where it is from"
                 )
     training = TrainingRequest(
         arch=network,
         data=data or "",
         out=out,
         recipe=recipe,
-        changes=changes_of(context),
+        overrides=recipe_overrides(context),
         seed=seed,
         resolution_px=resolution,
         data_root=data_root,
@@ -145,17 +145,17 @@ def adapt(
         device=device,
         threads=threads,
     )
-    request = AdaptationRequest(
+    request = NetAdaptRequest(
         training=training,
         max_latency=max_latency,
         max_macs=max_macs,
         share=to,
         step=step,
-        tune_images=tune_images,
-        final=final_of(final),
-        model=latency_model,
-        backend=backend,
+        finetune_images=finetune_images,
+        final=parse_final_initialization(final),
+        model=latency_predictor,
+        latency_backend=latency_backend,
         threads=latency_threads,
-        reference=reference,
+        reference_model=reference_model,
     )
-    adapt_and_report(request, workers=workers, resume=resume, as_json=as_json)
+    netadapt_and_report(request, workers=workers, resume=resume, as_json=as_json)

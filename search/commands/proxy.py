@@ -1,4 +1,4 @@
-"""The command line of scorers: `bneck score`."""
+"""The command line of scorers: `bneck proxy`."""
 
 from typing import Annotated
 
@@ -23,11 +23,11 @@ SCORER_HELP = (
 _TRAINING = ("train", "inherit")
 
 
-def score(
+def proxy(
     arch: Annotated[
         list[str], typer.Argument(metavar="ARCH...", help="published names, files, or RUN#TRIAL")
     ],
-    scorer: Annotated[str, typer.Option(metavar="NAME", help=SCORER_HELP)] = "naswot",
+    evaluator: Annotated[str, typer.Option(metavar="NAME", help=SCORER_HELP)] = "naswot",
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "digits",
     seeds: Annotated[int, typer.Option(min=1, help="judgements of each, with seeds 0, 1, ...")] = 1,
     recipe: RecipeOption = None,
@@ -43,18 +43,18 @@ def score(
 ) -> None:
     """Judge networks without a search, best first.
 
-    bneck score mobilenet_v3_small mobilenet_v2 --scorer naswot --seeds 3
+    bneck proxy mobilenet_v3_small mobilenet_v2 --evaluator naswot --seeds 3
     """
     from ...evaluate.scorers import scorer_kind
-    from ..jobs.proxy_scores import ScoreRequest, score_and_report
+    from ..jobs.proxy_scores import ProxyRequest, proxy_and_report
 
-    kind = scorer_kind(scorer)
+    kind = scorer_kind(evaluator)
     for option, value in (("--recipe", recipe), ("--epochs", epochs)):
         if value is not None and kind not in _TRAINING:
             raise GoalError(f"{option} is for the scorers {' and '.join(_TRAINING)}; {kind} trains nothing")
-    request = ScoreRequest(
+    request = ProxyRequest(
         archs=tuple(arch),
-        scorer=scorer,
+        evaluator=evaluator,
         data=data,
         seeds=seeds,
         recipe=recipe,
@@ -67,4 +67,4 @@ def score(
         device=device,
         threads=threads,
     )
-    score_and_report(request, as_json=as_json)
+    proxy_and_report(request, as_json=as_json)

@@ -3,32 +3,32 @@
 from pathlib import Path
 
 from ...results import Run
-from ...results.export.models import export, of_training, parse_formats, write_files
+from ...results.export.models import export, exportable_from_training, parse_formats, write_files
 from ...results.export.training import write_training_results
 from ...results.pages.search import report_figures, write_report
 from ...results.plots.png import write_pngs
 from ...results.store.directories import is_training
-from ...results.store.training_run import TrainingFolder
+from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError
 from ..runner.create import torch_device
 from ..runner.worker import load_run_data
 
 
-def write_page(folder: Path, page: Path, pictures: Path | None = None) -> None:
+def write_page(folder: Path, page: Path, png_folder: Path | None = None) -> None:
     """Write the page, and its figures as PNG if there is a folder for them.
 
     Raises:
         BneckError: the folder is neither, or something cannot be written.
     """
     if is_training(folder):
-        training = TrainingFolder.open(folder)
+        training = TrainingRun.open(folder)
         data = load_run_data(training.settings.data)
-        write_training_results(training, data, device=torch_device("auto"), page=page, pictures=pictures)
+        write_training_results(training, data, device=torch_device("auto"), page=page, png_folder=png_folder)
     else:
         run = Run.open(folder)
         write_report(run, page)
-        if pictures:
-            write_pngs(report_figures(run), pictures)
+        if png_folder:
+            write_pngs(report_figures(run), png_folder)
 
 
 def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list[Path]:
@@ -41,7 +41,7 @@ def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> l
     if is_training(folder):
         if trial is not None:
             raise GoalError(f"{folder} is a training, which has one network; leave --trial out")
-        return write_files(of_training(TrainingFolder.open(folder)), names, out)
+        return write_files(exportable_from_training(TrainingRun.open(folder)), names, out)
     run = Run.open(folder)
     if trial is None:
         raise GoalError(f"{folder} is a search; choose a network of it: --trial best")

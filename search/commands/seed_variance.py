@@ -1,4 +1,4 @@
-"""The command line of noise: `bneck noise`."""
+"""The command line of noise: `bneck seed-variance`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,22 +17,25 @@ from .options import (
     was_given,
 )
 
-RESUMABLE = ("space", "resume", "minutes", "seeds", "trials", "workers", "as_json")
+RESUMABLE = ("space", "resume", "timeout_minutes", "seeds", "n_trials", "workers", "as_json")
 
 
-def noise(
+def seed_variance(
     context: typer.Context,
     space: Annotated[
         str,
         typer.Argument(metavar="SPACE", help="a preset, a YAML file, or with --resume the study's folder"),
     ],
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "digits",
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="stop after so many, and tell from what there is")
+    timeout_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", metavar="MIN", min=0.01, help="stop after so many, and tell from what there is"
+        ),
     ] = None,
     networks: Annotated[int, typer.Option(min=6, help="spread evenly by the logarithm of MACs")] = 12,
     seeds: Annotated[int, typer.Option(min=2, help="trainings of each network, with seeds 0, 1, ...")] = 3,
-    scorer: Annotated[
+    evaluator: Annotated[
         str, typer.Option(help="that judges a network: train, or any other that a search may use")
     ] = "train",
     epochs: Annotated[int, typer.Option(min=1, help="times that a network sees the training images")] = 20,
@@ -44,13 +47,19 @@ def noise(
     max_params: Annotated[
         str | None, typer.Option(metavar="LIMIT", help="limit on parameters, like 3M")
     ] = None,
-    trials: Annotated[
-        int, typer.Option(min=2, help="networks that the search would judge that this is made for")
+    n_trials: Annotated[
+        int,
+        typer.Option(
+            "--n-trials",
+            "--trials",
+            min=2,
+            help="networks that the search would judge that this is made for",
+        ),
     ] = 60,
     seed: Annotated[int, typer.Option(min=0, help="of the choice of networks")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="the study's folder; by default runs/noise-SPACE-DATA-N"),
+        typer.Option(metavar="DIR", help="the study's folder; by default runs/seed-variance-SPACE-DATA-N"),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes; by default one a core, one on a GPU")
@@ -65,29 +74,29 @@ def noise(
 ) -> None:
     """Tell how noisy trainings are, and whether a search is worth its time.
 
-    bneck noise tiny --data fashion-mnist --train-images 10000 --epochs 2 --minutes 30
+    bneck seed-variance tiny --data fashion-mnist --train-images 10000 --epochs 2 --timeout 30
     """
-    from ..jobs import seed_study as study_of
+    from ..jobs import seed_study as seed_variance_job
 
     if resume:
         given = [name for name in context.params if was_given(context, name) and name not in RESUMABLE]
         if given:
             names = ", ".join("--" + name.replace("_", "-") for name in given)
             raise GoalError(f"{names} cannot change with --resume; the study keeps what it began with")
-        study = study_of.resume(
+        study = seed_variance_job.resume(
             Path(space),
             seeds if was_given(context, "seeds") else None,
-            trials if was_given(context, "trials") else None,
+            n_trials if was_given(context, "n_trials") else None,
         )
     else:
-        study = study_of.begin(
-            study_of.NoiseRequest(
+        study = seed_variance_job.create(
+            seed_variance_job.NoiseRequest(
                 space=space,
                 data=data,
                 out=out,
                 networks=networks,
                 seeds=seeds,
-                scorer=scorer,
+                evaluator=evaluator,
                 epochs=epochs,
                 seed=seed,
                 max_macs=max_macs,
@@ -97,7 +106,9 @@ def noise(
                 data_root=data_root,
                 download=download,
                 device=device,
-                trials=trials,
+                n_trials=n_trials,
             )
         )
-    study_of.train_and_report(study, workers=workers, minutes=minutes, as_json=as_json)
+    seed_variance_job.train_and_report(
+        study, workers=workers, timeout_minutes=timeout_minutes, as_json=as_json
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from ...evaluate import short_count
-from ...search_space import PRESETS, PUBLISHED_NAMES, SearchSpace, cost, load_space, published
+from ...evaluate import format_count
+from ...search_space import PRESETS, PUBLISHED_NAMES, SearchSpace, cost, load_space, published_architecture
 from .front import plain_table, wide_console
 
 SAMPLES = 1000
@@ -20,12 +20,12 @@ def as_dict(space: SearchSpace) -> dict[str, Any]:
         "name": space.name,
         "size": space.size,
         "genes": {gene.name: list(gene.choices) for gene in space.genes},
-        "contains": contained(space),
+        "contains": published_in_space(space),
         "macs_quantiles": macs_quantiles(space),
     }
 
 
-def contained(space: SearchSpace) -> list[str]:
+def published_in_space(space: SearchSpace) -> list[str]:
     """The published networks that are exact points of the space, at one of its resolutions."""
     return [
         name
@@ -33,7 +33,7 @@ def contained(space: SearchSpace) -> list[str]:
         if any(
             space.contains(
                 replace(
-                    published(name),
+                    published_architecture(name),
                     resolution_px=side,
                     image_channels=space.image_channels,
                     classes=space.classes,
@@ -78,8 +78,8 @@ def print_space(space: SearchSpace) -> None:
     for gene in space.genes:
         table.add_row(gene.name, ", ".join(str(choice) for choice in gene.choices))
     console.print(table, highlight=False)
-    quantiles = ", ".join(f"{name} {short_count(value)}" for name, value in macs_quantiles(space).items())
-    inside = ", ".join(contained(space)) or "none"
+    quantiles = ", ".join(f"{name} {format_count(value)}" for name, value in macs_quantiles(space).items())
+    inside = ", ".join(published_in_space(space)) or "none"
     for line in (
         f"space {space.name}: {space.size:,} different networks from {len(space.genes)} genes",
         f"published networks in it: {inside}",

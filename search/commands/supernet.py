@@ -24,7 +24,7 @@ from .train import (
     LearningRateOption,
     OptimizerOption,
     RecipeOption,
-    changes_of,
+    recipe_overrides,
 )
 
 RESUMABLE = ("out", "resume", "data_root", "download", "device", "as_json")
@@ -75,7 +75,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a supernet; `--scorer supernet:FILE` judges networks with it.
+    """Train a supernet; `--evaluator supernet:FILE` judges networks with it.
 
     bneck supernet train tiny --data digits --minutes 3 --max-macs 2M --out tiny.safetensors
     """
@@ -95,7 +95,7 @@ def train(
         data=data,
         out=out,
         recipe=recipe,
-        changes=changes_of(context),
+        overrides=recipe_overrides(context),
         minutes=minutes,
         strategy=strategy,
         max_macs=max_macs,
@@ -118,11 +118,11 @@ def show(
     bneck supernet show tiny.safetensors
     """
     from ...evaluate.supernet.checkpoint import load_supernet
-    from ..jobs.supernet import as_dict, in_lines
+    from ..jobs.supernet import as_dict, summary_lines
 
-    found = load_supernet(file)
+    trained = load_supernet(file)
     if as_json:
-        typer.echo(json.dumps(as_dict(found, file), indent=2))
+        typer.echo(json.dumps(as_dict(trained, file), indent=2))
     else:
-        for line in in_lines(found, file):
+        for line in summary_lines(trained, file):
             typer.echo(line)

@@ -60,7 +60,8 @@ def train(
     arch: Annotated[
         str,
         typer.Argument(
-            metavar="ARCH", help="a published name, a file, RUN#TRIAL, or with --resume a training"
+            metavar="ARCH",
+            help="a published name, a file, RUN#TRIAL, or with --resume a training",
         ),
     ],
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "digits",
@@ -122,7 +123,7 @@ def train(
         data=data,
         out=out,
         recipe=recipe,
-        changes=changes_of(context),
+        overrides=recipe_overrides(context),
         seed=seed,
         resolution_px=resolution,
         pretrained=pretrained,
@@ -146,11 +147,11 @@ def evaluate(
     ],
     data: Annotated[str | None, typer.Option(help=f"{DATA_HELP}; by default what it was trained on")] = None,
     split: Annotated[str, typer.Option(help="test, validation or train")] = "test",
-    backend: Annotated[
+    latency_backend: Annotated[
         str, typer.Option(metavar="BACKEND", help=f"for latency: none, {BACKENDS_HELP}")
     ] = "onnxruntime",
     latency_threads: ThreadsOption = 1,
-    reference: ReferenceOption = "mobilenet_v3_small",
+    reference_model: ReferenceOption = "mobilenet_v3_small",
     data_root: DataRootOption = None,
     download: DownloadOption = False,
     device: DeviceOption = "auto",
@@ -160,23 +161,23 @@ def evaluate(
 
     bneck evaluate runs/photos --data folder:photos --json
     """
-    from .evaluate import evaluate_checkpoint, print_evaluation
+    from .evaluate import evaluate_and_measure, print_evaluation
 
-    found = evaluate_checkpoint(
+    result = evaluate_and_measure(
         checkpoint,
         data=data,
         split=split,
-        backend=backend,
+        backend=latency_backend,
         threads=latency_threads,
-        reference=reference,
+        reference_model=reference_model,
         data_root=data_root,
         download=download,
         device=device,
     )
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(result, indent=2))
     else:
-        print_evaluation(found)
+        print_evaluation(result)
 
 
 def compare(
@@ -190,7 +191,8 @@ def compare(
     augment: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B,C", help="compare these augmentations on one network; one alone is for all networks"
+            metavar="A,B,C",
+            help="compare these augmentations on one network; one alone is for all networks",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="by default runs/compare-DATA-N")] = None,
@@ -210,10 +212,10 @@ def compare(
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes; by default one a core, one on a GPU")
     ] = None,
-    backend: Annotated[
+    latency_backend: Annotated[
         str, typer.Option(metavar="BACKEND", help=f"for latency: none, {BACKENDS_HELP}")
     ] = "onnxruntime",
-    reference: ReferenceOption = "mobilenet_v3_small",
+    reference_model: ReferenceOption = "mobilenet_v3_small",
     png: PngOption = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with a comparison of the same words in --out DIR")
@@ -224,7 +226,7 @@ def compare(
 
     bneck compare mobilenet_v3_small mobilenet_v2 --data fashion-mnist --seeds 3
     """
-    from ..jobs.comparison import THREADS, ComparisonRequest, compare_and_report
+    from ..jobs.comparison import THREADS_PER_TRAINING, ComparisonRequest, compare_and_report
     from ..jobs.training_request import TrainingRequest
 
     if resume and out is None:
@@ -233,11 +235,11 @@ def compare(
     compared = augments if len(augments) > 1 else ()
     if compared and len(arch) > 1:
         raise GoalError("augmentations are compared on one network; give one ARCH, or one --augment")
-    one = TrainingRequest(
+    template = TrainingRequest(
         arch=arch[0],
         data=data,
         recipe=recipe,
-        changes=changes_of(context, without="augment" if compared else ""),
+        overrides=recipe_overrides(context, without="augment" if compared else ""),
         resolution_px=resolution,
         pretrained=pretrained,
         data_root=data_root,
@@ -245,9 +247,9 @@ def compare(
         train_images=train_images,
         validation_images=validation_images,
         device=device,
-        threads=THREADS,
+        threads=THREADS_PER_TRAINING,
     )
-    request = ComparisonRequest(one, tuple(arch), compared, seeds, out, backend, reference)
+    request = ComparisonRequest(template, tuple(arch), compared, seeds, out, latency_backend, reference_model)
     compare_and_report(request, workers=workers, resume=resume, png=png, as_json=as_json)
 
 
@@ -262,7 +264,7 @@ def recipe(
 
     bneck recipe small-images --yaml > mine.yaml
     """
-    from ...evaluate.training.recipe import RECIPES, load_recipe, recipe_text, recipe_yaml
+    from ...evaluate.training.recipe import RECIPES, load_recipe, preset_recipe_yaml, recipe_yaml
     from ...search_space import UnknownNameError
 
     if name is None:
@@ -270,7 +272,7 @@ def recipe(
     elif as_yaml:
         if name not in RECIPES:
             raise UnknownNameError("recipe", name, RECIPES)
-        typer.echo(recipe_text(name), nl=False)
+        typer.echo(preset_recipe_yaml(name), nl=False)
     elif as_json:
         typer.echo(json.dumps(asdict(load_recipe(name)), indent=2))
     else:
@@ -288,17 +290,17 @@ def data(
 
     bneck data folder:photos --check
     """
-    from ...evaluate.data.dataset import load_data
+    from ...evaluate.data.dataset import load_dataset
     from .data import as_dict, print_data
 
-    found = as_dict(load_data(name, root=data_root, download=download), check=check)
+    result = as_dict(load_dataset(name, root=data_root, download=download), check=check)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(result, indent=2))
     else:
-        print_data(found)
+        print_data(result)
 
 
-def changes_of(context: typer.Context, without: str = "") -> tuple[tuple[str, Any], ...]:
+def recipe_overrides(context: typer.Context, without: str = "") -> tuple[tuple[str, Any], ...]:
     """The fields of the recipe that the command line sets otherwise."""
     given = [name for name in RECIPE_FIELDS if name in context.params and name != without]
     return tuple((name, context.params[name]) for name in given if context.params[name] is not None)

@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ...evaluate import short_count
+from ...evaluate import format_count
 from ...results import Record
-from ...results.text.formatting import count_of
+from ...results.text.formatting import pluralize
 
 Clock = Callable[[], float]
 
@@ -24,11 +24,11 @@ class Status:
     """How far a search is.
 
     Attributes:
-        phase: `judging`, `training again`, `baselines` or `checking the front`.
+        phase: `evaluating`, `replicates`, `baselines` or `verifying the front`.
         done, total: of this phase.
-        doing: what each busy worker does.
+        active_jobs: what each busy worker does.
         latest: the trial judged last.
-        best: the most accurate one so far, or that of the highest reward; `best_is` says which.
+        best: the most accurate one so far, or that of the highest reward; `best_label` says which.
         front: the number of networks on the front.
         epochs: spent and expected, where only the best networks are trained on.
         rungs: how many networks reached which rung, in words.
@@ -38,12 +38,12 @@ class Status:
     done: int
     total: int
     infeasible: int = 0
-    repeats: int = 0
+    duplicates: int = 0
     failed: int = 0
-    doing: tuple[str, ...] = ()
+    active_jobs: tuple[str, ...] = ()
     latest: Record | None = None
     best: Record | None = None
-    best_is: str = "most accurate"
+    best_label: str = "most accurate"
     front: int = 0
     epochs: tuple[int, int] | None = None
     rungs: str = ""
@@ -55,24 +55,24 @@ class Status:
 
 
 @dataclass
-class Pace:
+class TimeEstimator:
     """The time left, from the pace of this session alone."""
 
     clock: Clock = time.monotonic
     phase: str = ""
-    began: float = 0.0
+    start_time: float = 0.0
     first: int = 0
 
     def seconds_left(self, status: Status) -> float | None:
         """None as long as nothing of the phase is done."""
         done, total = status.work
         if status.phase != self.phase:
-            self.phase, self.began, self.first = status.phase, self.clock(), done
+            self.phase, self.start_time, self.first = status.phase, self.clock(), done
         if done >= total:
             return 0.0
         if done <= self.first:
             return None
-        return (self.clock() - self.began) / (done - self.first) * (total - done)
+        return (self.clock() - self.start_time) / (done - self.first) * (total - done)
 
 
 class Progress(Protocol):
@@ -84,10 +84,10 @@ class Progress(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, status: Status) -> None:
+    def update_status(self, status: Status) -> None:
         """Called after every change, and twice a second."""
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """A line that stays."""
 
 
@@ -96,8 +96,8 @@ class PlainProgress:
     """A line for every network judged."""
 
     console: Console
-    pace: Pace = field(default_factory=Pace)
-    shown: tuple[str, int, int] = ("", 0, 0)
+    time_estimator: TimeEstimator = field(default_factory=TimeEstimator)
+    last_status: tuple[str, int, int] = ("", 0, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -106,20 +106,20 @@ class PlainProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, status: Status) -> None:
-        left = left_in_words(self.pace.seconds_left(status))
+    def update_status(self, status: Status) -> None:
+        left = format_time_left(self.time_estimator.seconds_left(status))
         now = (status.phase, status.done, status.work[0])
-        if now == self.shown:
+        if now == self.last_status:
             return
-        self.shown = now
+        self.last_status = now
         line = f"{status.phase} {status.done}/{status.total}"
         if status.latest:
-            line += f": {in_words(status.latest)}; {status.infeasible} infeasible"
+            line += f": {trial_summary(status.latest)}; {status.infeasible} infeasible"
         if status.rungs:
             line += f"; {status.rungs}"
-        self.say(f"{line}; {left}")
+        self.print_line(f"{line}; {left}")
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -128,7 +128,7 @@ class LiveProgress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.pace = Pace()
+        self.time_estimator = TimeEstimator()
         self.live = Live(console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Self:
@@ -140,26 +140,28 @@ class LiveProgress:
     ) -> None:
         self.live.stop()
 
-    def show(self, status: Status) -> None:
+    def update_status(self, status: Status) -> None:
         table = Table.grid(padding=(0, 2))
         table.add_row(status.phase, f"{status.done} of {status.total}")
-        table.add_row("time left", left_in_words(self.pace.seconds_left(status)).removesuffix(" left"))
+        table.add_row(
+            "time left", format_time_left(self.time_estimator.seconds_left(status)).removesuffix(" left")
+        )
         if status.rungs:
             table.add_row("trained", status.rungs)
-        if status.phase == "judging":
-            table.add_row("not trained", f"{status.infeasible} infeasible, {status.repeats} repeats")
+        if status.phase == "evaluating":
+            table.add_row("not trained", f"{status.infeasible} infeasible, {status.duplicates} duplicates")
             if status.failed:
                 table.add_row("failed", str(status.failed))
             table.add_row("on the front", str(status.front))
-            table.add_row(status.best_is, in_words(status.best) if status.best else "none yet")
-            table.add_row("latest", in_words(status.latest) if status.latest else "none yet")
-        for number, job in enumerate(status.doing, start=1):
+            table.add_row(status.best_label, trial_summary(status.best) if status.best else "none yet")
+            table.add_row("latest", trial_summary(status.latest) if status.latest else "none yet")
+        for number, job in enumerate(status.active_jobs, start=1):
             table.add_row(f"worker {number}", job)
         bar = Table.grid()
         bar.add_row(ProgressBar(total=max(1, status.total), completed=status.done, width=60))
         self.live.update(Group(Text(), bar, table))
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False)
 
 
@@ -168,20 +170,20 @@ def progress(console: Console) -> Progress:
     return LiveProgress(console) if console.is_terminal else PlainProgress(console)
 
 
-def in_words(record: Record) -> str:
+def trial_summary(record: Record) -> str:
     """One judged network in a line."""
     words = [f"trial {record.trial}"]
     if record.epochs:
-        words.append(count_of(record.epochs, "epoch"))
+        words.append(pluralize(record.epochs, "epoch"))
     if record.trainings:
-        words.append(f"{100 * record.top1:.1f}% ±{100 * record.images_margin:.1f}")
+        words.append(f"{100 * record.top1:.1f}% ±{100 * record.image_sampling_ci95:.1f}")
     if record.latency:
         words.append(f"{record.latency.latency_ms:.3g} ms ({record.latency.ratio:.2f}x)")
-    words.append(f"{short_count(record.cost.macs)} MACs")
+    words.append(f"{format_count(record.cost.macs)} MACs")
     return ", ".join(words)
 
 
-def left_in_words(seconds: float | None) -> str:
+def format_time_left(seconds: float | None) -> str:
     """`3 min 20 s left` and the like."""
     if seconds is None:
         return "estimating the time left"

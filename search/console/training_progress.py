@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ...evaluate import Epoch
-from .progress import left_in_words
+from .progress import format_time_left
 
-MUCH_WAITING = 0.1
+DATA_WAIT_WARNING = 0.1
 
 
 class TrainingProgress:
@@ -40,19 +40,21 @@ class TrainingProgress:
             TextColumn("{task.description}"),
             BarColumn(40),
             MofNCompleteColumn(),
-            TextColumn("images, {task.fields[pace]:,.0f}/s,"),
+            TextColumn("images, {task.fields[images_per_second]:,.0f}/s,"),
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
             console=console,
             transient=True,
             disable=quiet or not console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=images * epochs, completed=images * done, pace=0.0)
+        self.task = self.bar.add_task(
+            "", total=images * epochs, completed=images * done, images_per_second=0.0
+        )
         self.images = images
 
     def __enter__(self) -> Self:
         self.bar.start()
-        self.began = self.clock()
+        self.start_time = self.clock()
         self.begin_epoch(self.first + 1)
         return self
 
@@ -62,38 +64,38 @@ class TrainingProgress:
         self.bar.stop()
 
     def begin_epoch(self, epoch: int) -> None:
-        self.epoch, self.shown, self.epoch_began = epoch, 0, self.clock()
+        self.epoch, self.images_done, self.epoch_start_time = epoch, 0, self.clock()
         self.bar.update(self.task, description=f"epoch {epoch}/{self.epochs}")
 
     def batch(self, images: int) -> None:
         """So many images more were shown."""
-        self.shown += images
-        self.pace = self.shown / max(self.clock() - self.epoch_began, 1e-9)
-        self.bar.update(self.task, advance=images, pace=self.pace)
+        self.images_done += images
+        self.images_per_second = self.images_done / max(self.clock() - self.epoch_start_time, 1e-9)
+        self.bar.update(self.task, advance=images, images_per_second=self.images_per_second)
 
-    def end_epoch(self, point: Epoch, waited: float = 0.0) -> None:
+    def end_epoch(self, point: Epoch, data_wait_fraction: float = 0.0) -> None:
         """A line that stays, and the next epoch.
 
         Args:
-            waited: share of the time that was spent waiting for images; told where it is much.
+            data_wait_fraction: share of the time that was spent waiting for images; told where it is much.
         """
         self.bar.update(self.task, completed=self.images * self.epoch)
-        left = (self.clock() - self.began) / (self.epoch - self.first) * (self.epochs - self.epoch)
-        told = f"epoch {self.epoch}/{self.epochs}: {in_words(point)}"
-        pace = f"{self.pace:,.0f} images/s"
-        if waited >= MUCH_WAITING:
-            pace += f", {waited:.0%} of the time waiting for images"
-        remaining = f"; {left_in_words(left)}" if self.epoch < self.epochs else ""
-        self.say(f"{told}; {pace}{remaining}")
+        left = (self.clock() - self.start_time) / (self.epoch - self.first) * (self.epochs - self.epoch)
+        text = f"epoch {self.epoch}/{self.epochs}: {epoch_summary(point)}"
+        images_per_second = f"{self.images_per_second:,.0f} images/s"
+        if data_wait_fraction >= DATA_WAIT_WARNING:
+            images_per_second += f", {data_wait_fraction:.0%} of the time waiting for images"
+        remaining = f"; {format_time_left(left)}" if self.epoch < self.epochs else ""
+        self.print_line(f"{text}; {images_per_second}{remaining}")
         if self.epoch < self.epochs:
             self.begin_epoch(self.epoch + 1)
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         if not self.quiet:
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def in_words(point: Epoch) -> str:
+def epoch_summary(point: Epoch) -> str:
     """One epoch in a line."""
     words = f"train loss {point.train_loss:.3f}"
     if point.train_top1 is not None:

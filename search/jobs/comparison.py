@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from ...evaluate import Latency, usable_cores
-from ...results.analysis.comparison import Comparison, Contestant, Result
-from ...results.export.training import judge_on, write_result
+from ...results.analysis.comparison import Comparison, Result, Variant
+from ...results.export.training import metrics_on_split, write_result
 from ...results.pages.comparison import comparison_html, figures
 from ...results.plots.png import kaleido, write_pngs
-from ...results.store.directories import is_training, refuse_existing
-from ...results.store.training_run import TrainingFolder, TrainingSettings
+from ...results.store.directories import is_training, require_absent
+from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...results.text.comparison import comparison_dict, results_csv, table_rows, to_csv
-from ...results.text.formatting import pairs
+from ...results.text.formatting import key_value_text
 from ...search_space import GoalError, RunError, cost
 from ...search_space.errors import DivergedError
-from ...search_space.serialization.atomic_write import write_whole
+from ...search_space.serialization.atomic_write import write_atomic
 from ..commands.front import plain_table, wide_console
 from ..commands.inspect import NamedArchitecture
 from ..commands.options import INTERRUPTED
@@ -30,12 +30,12 @@ from ..console.progress import Progress, Status, progress
 from ..console.training_progress import TrainingProgress
 from ..parallel.pool import Pool, result_of
 from ..runner import worker
-from ..runner.create import free_folder, torch_device
-from .latency import measure_all, meter_for
+from ..runner.create import torch_device, unused_run_directory
+from .latency import make_meter, measure_all
 from .training_loop import run_epochs
-from .training_request import TrainingRequest, begin, plan, reopen
+from .training_request import TrainingRequest, create_training_run, plan, resume_training_run
 
-THREADS = 1  # of each training: as many trainings at once as there are cores
+THREADS_PER_TRAINING = 1  # of each training: as many trainings at once as there are cores
 _TRAININGS = "trainings"
 
 
@@ -44,11 +44,11 @@ class ComparisonRequest:
     """What a person asked for, in words; see `bneck compare --help`.
 
     Attributes:
-        one: how each is trained; its network, augmentation and seed are replaced.
+        template: how each is trained; its network, augmentation and seed are replaced.
         augments: compared on the one network of `archs`; empty to compare the networks.
     """
 
-    one: TrainingRequest
+    template: TrainingRequest
     archs: tuple[str, ...]
     augments: tuple[str, ...]
     seeds: int
@@ -63,9 +63,9 @@ class ComparisonRequest:
     def training(self, name: str, seed: int, out: Path) -> TrainingRequest:
         """One training of it all."""
         folder = out / _TRAININGS / f"{_file_name(name)}-seed{seed}"
-        request = replace(self.one, seed=seed, out=folder)
+        request = replace(self.template, seed=seed, out=folder)
         if self.augments:
-            return replace(request, changes=(*self.one.changes, ("augment", name)))
+            return replace(request, overrides=(*self.template.overrides, ("augment", name)))
         return replace(request, arch=name)
 
 
@@ -81,11 +81,11 @@ def compare_and_report(
         raise GoalError(f"each must have a name of its own, got {', '.join(request.names)}")
     if png:
         kaleido()
-    out = request.out or free_folder("compare", request.one.data)
+    out = request.out or unused_run_directory("compare", request.template.data)
     if resume and not (out / _TRAININGS).is_dir():
         raise RunError(f"{out} is no comparison to go on with; leave --resume out to begin one")
     if not resume:
-        refuse_existing(out, f"--out {out} --resume")
+        require_absent(out, f"--out {out} --resume")
     settings = {name: plan(request.training(name, 0, out))[0] for name in request.names}
     latencies = {} if request.augments else _latencies(request, settings)
     trainings = {
@@ -93,20 +93,20 @@ def compare_and_report(
         for seed in range(request.seeds)
         for name in request.names
     }
-    device = torch_device(request.one.device)
+    device = torch_device(request.template.device)
     workers = workers or (1 if device == "cuda" else min(usable_cores(), len(trainings)))
     epochs = sum(settings[name].recipe.epochs for name, _ in trainings)
     try:
-        with progress(Console(stderr=as_json)) as shown:
-            results = _train_all(trainings, epochs, workers, shown)
+        with progress(Console(stderr=as_json)) as display:
+            results = _train_all(trainings, epochs, workers, display)
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on with the same words and --out {out} --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     comparison = _comparison(request, settings, latencies, results)
     curves = {key: _folder(trainings[key]).checkpoint().curve for key in results}
-    write_whole(out / "comparison.csv", to_csv(comparison))
-    write_whole(out / "trainings.csv", results_csv(comparison))
-    write_whole(out / "comparison.html", comparison_html(comparison, curves, _facts(settings, out)))
+    write_atomic(out / "comparison.csv", to_csv(comparison))
+    write_atomic(out / "trainings.csv", results_csv(comparison))
+    write_atomic(out / "comparison.html", comparison_html(comparison, curves, _provenance(settings, out)))
     if png:
         write_pngs(figures(comparison, curves), out / "pictures")
     if as_json:
@@ -119,39 +119,41 @@ def train_one(request: TrainingRequest) -> dict[str, Any]:
     """In a worker: train to the end, from where it stopped, and judge on the test images."""
     assert request.out
     if is_training(request.out):
-        folder, data = reopen(request, same_words=True)
+        folder, data = resume_training_run(request, same_request=True)
     else:
         settings, data = plan(request)
-        folder = begin(request, settings, data)
+        folder = create_training_run(request, settings, data)
     if folder.result_file.is_file():
         known: dict[str, Any] = json.loads(folder.result_file.read_text(encoding="utf-8"))
         return known
     epochs = folder.settings.recipe.epochs
     run_epochs(folder, data, TrainingProgress(Console(), epochs=epochs, images=0, quiet=True))
-    return write_result(folder, judge_on(folder.model(), data, "test", folder.settings.conditions.device))
+    return write_result(
+        folder, metrics_on_split(folder.model(), data, "test", folder.settings.compute.device)
+    )
 
 
 def _train_all(
-    trainings: Mapping[tuple[str, int], TrainingRequest], epochs: int, workers: int, shown: Progress
+    trainings: Mapping[tuple[str, int], TrainingRequest], epochs: int, workers: int, display: Progress
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """Train in worker processes; the progress counts epochs."""
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    with Pool(THREADS, workers, worker.alone) as pool:
+    outcomes: dict[tuple[str, int], dict[str, Any]] = {}
+    with Pool(THREADS_PER_TRAINING, workers, worker.init_worker_process) as pool:
         pending = {pool.submit(train_one, training): key for key, training in trainings.items()}
         while pending:
             done = sum(_epochs_done(training) for training in trainings.values())
-            shown.show(Status("epochs", done, epochs))
+            display.update_status(Status("epochs", done, epochs))
             for future in pool.wait(pending):
                 key = pending.pop(future)
                 try:
-                    found[key] = result_of(future)
+                    outcomes[key] = result_of(future)
                 except DivergedError as error:
-                    shown.say(f"left out: {error}")
+                    display.print_line(f"left out: {error}")
                     continue
-                top1 = 100 * found[key]["test"]["top1"]
-                shown.say(f"{key[0]}, seed {key[1]}: {top1:.2f}% on the test images")
-        shown.show(Status("epochs", epochs, epochs))
-    return found
+                top1 = 100 * outcomes[key]["test"]["top1"]
+                display.print_line(f"{key[0]}, seed {key[1]}: {top1:.2f}% on the test images")
+        display.update_status(Status("epochs", epochs, epochs))
+    return outcomes
 
 
 def _epochs_done(training: TrainingRequest) -> int:
@@ -160,9 +162,9 @@ def _epochs_done(training: TrainingRequest) -> int:
     return curve.read_bytes().count(b"\n") - 1 if curve.is_file() else 0
 
 
-def _folder(training: TrainingRequest) -> TrainingFolder:
+def _folder(training: TrainingRequest) -> TrainingRun:
     assert training.out
-    return TrainingFolder.open(training.out)
+    return TrainingRun.open(training.out)
 
 
 def _latencies(request: ComparisonRequest, settings: Mapping[str, TrainingSettings]) -> dict[str, Latency]:
@@ -170,7 +172,7 @@ def _latencies(request: ComparisonRequest, settings: Mapping[str, TrainingSettin
     if request.backend == "none":
         return {}
     networks = [NamedArchitecture(name, each.architecture) for name, each in settings.items()]
-    meter = meter_for(networks[0].architecture, request.backend, 1, 1, request.reference)
+    meter = make_meter(networks[0].architecture, request.backend, 1, 1, request.reference)
     return {each.name: each.latency for each in measure_all(meter, networks, fresh=False)}
 
 
@@ -180,14 +182,14 @@ def _comparison(
     latencies: Mapping[str, Latency],
     results: Mapping[tuple[str, int], dict[str, Any]],
 ) -> Comparison:
-    contestants = []
+    variants = []
     for name, each in settings.items():
         network_cost = cost(each.architecture)
-        own = [_result(*key, result) for key, result in sorted(results.items()) if key[0] == name]
+        own = [_seed_result(*key, result) for key, result in sorted(results.items()) if key[0] == name]
         if not own:
             continue
-        contestants.append(
-            Contestant(
+        variants.append(
+            Variant(
                 name,
                 each.architecture.key,
                 network_cost.macs,
@@ -196,43 +198,43 @@ def _comparison(
                 tuple(own),
             )
         )
-    if not contestants:
+    if not variants:
         raise RunError("no training came to its end, so there is nothing to compare")
     first = next(iter(settings.values()))
     recipe = asdict(first.recipe)
     if request.augments:
         del recipe["augment"]
     return Comparison(
-        tuple(contestants),
+        tuple(variants),
         data=first.data.name,
-        recipe=pairs(recipe.items()),
+        recipe=key_value_text(recipe.items()),
         reference=request.reference if latencies else "",
-        what="augmentations" if request.augments else "networks",
+        factor="augmentations" if request.augments else "networks",
     )
 
 
-def _result(name: str, seed: int, found: Mapping[str, Any]) -> Result:
-    test = found["test"]
+def _seed_result(name: str, seed: int, outcomes: Mapping[str, Any]) -> Result:
+    test = outcomes["test"]
     return Result(
         name,
         seed,
         test["top1"],
         test["loss"],
-        found["validation_top1"],
+        outcomes["validation_top1"],
         test["images"],
-        found["seconds"],
-        found["epochs"],
+        outcomes["seconds"],
+        outcomes["epochs"],
     )
 
 
-def _facts(settings: Mapping[str, TrainingSettings], out: Path) -> list[tuple[str, object]]:
+def _provenance(settings: Mapping[str, TrainingSettings], out: Path) -> list[tuple[str, object]]:
     first = next(iter(settings.values()))
     return [
         ("images", f"{first.architecture.resolution_px} px, {first.architecture.classes} classes"),
-        ("began from", first.begins_from),
+        ("began from", first.initial_weights),
         ("trainings", str(out / _TRAININGS)),
-        ("machine", pairs(first.host.items())),
-        ("versions", pairs(first.versions.items())),
+        ("machine", key_value_text(first.host.items())),
+        ("versions", key_value_text(first.versions.items())),
     ]
 
 

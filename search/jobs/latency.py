@@ -6,15 +6,15 @@ from typing import Any
 
 from rich.console import Console
 
-from ...evaluate import Latency, panel_of
+from ...evaluate import Latency, build_reference_panel
 from ...evaluate.latency.backends import latency_backend
-from ...evaluate.latency.layerwise import PartTable, measure_parts
+from ...evaluate.latency.layerwise import LayerwiseLatency, measure_layerwise
 from ...evaluate.latency.meter import LatencyMeter
 from ...results.text.formatting import milliseconds
 from ...results.text.latency import setup_lines
-from ...search_space import Architecture, cost_by_part
+from ...search_space import Architecture, cost_breakdown
 from ..commands.front import plain_table, wide_console
-from ..commands.inspect import NamedArchitecture, part_descriptions
+from ..commands.inspect import NamedArchitecture, layers_by_part
 from ..console.progress import Progress, Status, progress
 
 
@@ -24,8 +24,8 @@ class NamedLatency:
     latency: Latency
 
 
-def meter_for(
-    images_of: Architecture, backend_name: str, threads: int, batch: int, reference: str
+def make_meter(
+    like: Architecture, backend_name: str, threads: int, batch_size: int, reference: str
 ) -> LatencyMeter:
     """A meter whose panel takes the same images as a network.
 
@@ -33,17 +33,17 @@ def meter_for(
         BackendError: the device does not work here.
         UnknownNameError: no such backend or reference.
     """
-    backend = latency_backend(backend_name, threads=threads, batch=batch)
+    backend = latency_backend(backend_name, threads=threads, batch_size=batch_size)
 
     def fit(network: Architecture) -> Architecture:
         return replace(
             network,
-            resolution_px=images_of.resolution_px,
-            image_channels=images_of.image_channels,
-            classes=images_of.classes,
+            resolution_px=like.resolution_px,
+            image_channels=like.image_channels,
+            classes=like.classes,
         )
 
-    return LatencyMeter.on(backend, panel_of(reference, fit))
+    return LatencyMeter.with_cache(backend, build_reference_panel(reference, fit))
 
 
 def measure_all(
@@ -54,41 +54,43 @@ def measure_all(
     Raises:
         BackendError: the device cannot run the panel.
     """
-    with progress(Console(stderr=True)) as shown:
-        calibrate(meter, shown, fresh=fresh)
-        found: list[NamedLatency] = []
+    with progress(Console(stderr=True)) as display:
+        calibrate(meter, display, fresh=fresh)
+        measured: list[NamedLatency] = []
         for named in networks:
-            shown.show(Status("measuring", len(found), len(networks)))
-            found.append(NamedLatency(named.name, meter.measure(named.architecture, fresh=fresh)))
-        shown.show(Status("measuring", len(found), len(networks)))
-    return found
+            display.update_status(Status("measuring", len(measured), len(networks)))
+            measured.append(NamedLatency(named.name, meter.measure(named.architecture, fresh=fresh)))
+        display.update_status(Status("measuring", len(measured), len(networks)))
+    return measured
 
 
-def calibrate(meter: LatencyMeter, shown: Progress, *, fresh: bool = False) -> None:
+def calibrate(meter: LatencyMeter, display: Progress, *, fresh: bool = False) -> None:
     """Measure the panel, if it is not known.
 
     Raises:
         BackendError: the device cannot run it.
     """
-    if fresh or not meter.calibrated:
-        shown.show(Status("calibrating", 0, 1))
+    if fresh or not meter.is_calibrated:
+        display.update_status(Status("calibrating", 0, 1))
         meter.calibrate()
 
 
-def parts_of(meter: LatencyMeter, named: NamedArchitecture) -> PartTable:
+def measure_layers(meter: LatencyMeter, named: NamedArchitecture) -> LayerwiseLatency:
     """Where the time goes, with progress on stderr."""
-    with progress(Console(stderr=True)) as shown:
-        return measure_parts(
-            meter, named.architecture, lambda done, total: shown.show(Status("measuring blocks", done, total))
+    with progress(Console(stderr=True)) as display:
+        return measure_layerwise(
+            meter,
+            named.architecture,
+            lambda done, total: display.update_status(Status("measuring blocks", done, total)),
         )
 
 
-def as_dict(found: NamedLatency, meter: LatencyMeter) -> dict[str, Any]:
+def as_dict(measured: NamedLatency, meter: LatencyMeter) -> dict[str, Any]:
     """What `--json` prints of a network; no figures where measuring failed."""
-    latency = found.latency
+    latency = measured.latency
     known = latency.status != "failed"
     return {
-        "name": found.name,
+        "name": measured.name,
         "backend": meter.backend.name,
         "ratio": latency.ratio if known else None,
         "ratio_lo": latency.ratio_low if known else None,
@@ -101,20 +103,25 @@ def as_dict(found: NamedLatency, meter: LatencyMeter) -> dict[str, Any]:
     }
 
 
-def parts_as_dicts(table: PartTable) -> list[dict[str, Any]]:
+def parts_as_dicts(table: LayerwiseLatency) -> list[dict[str, Any]]:
     """What `--json --blocks` adds."""
     return [
-        {"name": part.name, "share": part.share, "ms": part.latency_ms, "alone_ms": part.alone.latency_ms}
+        {
+            "name": part.name,
+            "fraction": part.fraction,
+            "ms": part.latency_ms,
+            "isolated_ms": part.isolated.latency_ms,
+        }
         for part in table.parts
     ]
 
 
-def print_latencies(found: Sequence[NamedLatency], meter: LatencyMeter) -> None:
+def print_latencies(measured: Sequence[NamedLatency], meter: LatencyMeter) -> None:
     """A table, and what it is told by."""
     table = plain_table(
         "network", "ratio", "95% interval", "ms", "pairs", "seconds", "status", left=("network", "status")
     )
-    for each in found:
+    for each in measured:
         latency = each.latency
         if latency.status == "failed":
             table.add_row(each.name, "", "", "", "", f"{latency.seconds:.1f}", "failed")
@@ -134,25 +141,25 @@ def print_latencies(found: Sequence[NamedLatency], meter: LatencyMeter) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_parts(table: PartTable, named: NamedArchitecture) -> None:
+def print_parts(table: LayerwiseLatency, named: NamedArchitecture) -> None:
     """A row a part, its milliseconds scaled to the whole network's."""
     rows = plain_table("part", "layers", "ms", "share %", "MACs %", left=("part", "layers"))
-    costs = cost_by_part(named.architecture)
+    costs = cost_breakdown(named.architecture)
     macs = sum(each.macs for each in costs.values())
-    what = part_descriptions(named.architecture)
+    layers = layers_by_part(named.architecture)
     for part in table.parts:
         rows.add_row(
             part.name,
-            what[part.name],
+            layers[part.name],
             milliseconds(part.latency_ms).removesuffix(" ms"),
-            f"{100 * part.share:.1f}",
+            f"{100 * part.fraction:.1f}",
             f"{100 * costs[part.name].macs / macs:.1f}",
         )
     console = wide_console()
     console.print()
     console.print(rows)
     console.print(
-        f"Measured alone the parts add up to {100 * table.alone_over_whole:.0f}% of the network's time; "
+        f"Measured alone the parts add up to {100 * table.isolated_sum_ratio:.0f}% of the network's time; "
         "they are scaled to it here.",
         highlight=False,
         soft_wrap=True,

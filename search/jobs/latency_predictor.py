@@ -6,11 +6,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ...evaluate import Goals, Objective, panel_of
+from ...evaluate import Goals, Objective, build_reference_panel
 from ...evaluate.latency.backends import latency_backend
 from ...evaluate.latency.meter import LatencyMeter
-from ...evaluate.latency.predictor import LEAST_NETWORKS, LatencyModel, Scores, fit, score
-from ...results.store.settings import for_images
+from ...evaluate.latency.predictor import (
+    MIN_NETWORKS,
+    LatencyPredictor,
+    PredictionMetrics,
+    evaluate_predictor,
+    fit,
+)
+from ...results.store.settings import fitted_to_space
 from ...results.text.latency import setup_lines
 from ...search_space import Architecture, BackendError, RunError, SpaceError, load_space
 from ..commands.front import plain_table, wide_console
@@ -21,7 +27,7 @@ from .latency import calibrate
 NO_LIMITS = Goals((Objective("latency"),))
 
 
-def refuse_existing(path: Path) -> None:
+def require_absent(path: Path) -> None:
     """Make sure that a model can be written.
 
     Raises:
@@ -35,7 +41,7 @@ def refuse_existing(path: Path) -> None:
 
 def build(
     space_name: str, backend_name: str, networks: int, held_out: int, threads: int, reference: str, seed: int
-) -> LatencyModel:
+) -> LatencyPredictor:
     """A model fitted to some networks of a space, and judged by others; with progress on stderr.
 
     What was measured stays in the cache, so that a build that was stopped goes on.
@@ -46,44 +52,46 @@ def build(
     """
     space = load_space(space_name)
     backend = latency_backend(backend_name, threads=threads)
-    panel = panel_of(reference, lambda network: for_images(network, space))
-    meter = LatencyMeter.on(backend, panel)
+    panel = build_reference_panel(reference, lambda network: fitted_to_space(network, space))
+    meter = LatencyMeter.with_cache(backend, panel)
     rng = random.Random(seed)
     drawn = stratified(space, NO_LIMITS, networks + held_out, rng)
-    if len(drawn) < LEAST_NETWORKS + 1:
-        raise SpaceError(f"space {space.name} has {len(drawn)} networks; a model needs {LEAST_NETWORKS + 1}")
+    if len(drawn) < MIN_NETWORKS + 1:
+        raise SpaceError(f"space {space.name} has {len(drawn)} networks; a model needs {MIN_NETWORKS + 1}")
     ratios = _measured(meter, drawn)
     known = [network for network in drawn if network in ratios]
-    fitted, others = known[held_out:], known[:held_out]
-    model = fit(space.name, meter.setup, fitted, [ratios[network] for network in fitted])
-    return replace(model, held_out=score(model, others, [ratios[network] for network in others]))
+    training_networks, others = known[held_out:], known[:held_out]
+    model = fit(
+        space.name, meter.setup, training_networks, [ratios[network] for network in training_networks]
+    )
+    return replace(model, held_out=evaluate_predictor(model, others, [ratios[network] for network in others]))
 
 
 def _measured(meter: LatencyMeter, networks: list[Architecture]) -> dict[Architecture, float]:
     ratios: dict[Architecture, float] = {}
     failures: list[str] = []
-    with progress(Console(stderr=True)) as shown:
-        calibrate(meter, shown)
+    with progress(Console(stderr=True)) as display:
+        calibrate(meter, display)
         for number, network in enumerate(networks):
-            shown.show(Status("measuring", number, len(networks)))
-            found = meter.measure(network)
-            if found.status == "failed":
-                failures.append(f"{network.key}: {found.error}")
-                shown.say(failures[-1])
+            display.update_status(Status("measuring", number, len(networks)))
+            latency = meter.measure(network)
+            if latency.status == "failed":
+                failures.append(f"{network.key}: {latency.error}")
+                display.print_line(failures[-1])
             else:
-                ratios[network] = found.ratio
+                ratios[network] = latency.ratio
             if 2 * len(failures) > len(networks):
                 raise BackendError(f"most networks failed on this device; the last: {failures[-1]}")
-        shown.show(Status("measuring", len(networks), len(networks)))
+        display.update_status(Status("measuring", len(networks), len(networks)))
     return ratios
 
 
-def print_model(model: LatencyModel) -> None:
+def print_model(model: LatencyPredictor) -> None:
     """What it costs, where, and how well it predicts."""
     setup = model.setup
     console = wide_console()
     lines = [
-        f"latency of space {model.space}, from {len(model.fitted)} networks",
+        f"latency of space {model.space}, from {len(model.training_networks)} networks",
         *setup_lines(setup),
     ]
     for line in lines:
@@ -94,7 +102,7 @@ def print_model(model: LatencyModel) -> None:
     console.print(table)
     console.print(
         f"channels are counted in steps of {model.vector_width}; "
-        f"9 of 10 networks left out of the fit are within {100 * model.margin:.1f}%",
+        f"9 of 10 networks left out of the fit are within {100 * model.conformal_margin:.1f}%",
         highlight=False,
         soft_wrap=True,
     )
@@ -102,7 +110,7 @@ def print_model(model: LatencyModel) -> None:
         print_scores(model.held_out)
 
 
-def print_scores(scores: Scores) -> None:
+def print_scores(scores: PredictionMetrics) -> None:
     """How well a model does on networks that it was not fitted to."""
     table = plain_table("held out", "Spearman", "MAPE %", "within 5%", "within 10%", "in the 90% interval")
     table.add_row(

@@ -7,17 +7,17 @@ from pathlib import Path
 from rich.console import Console
 
 from ...evaluate import Latency, LatencySetup
-from ...evaluate.latency.meter import LatencyMeter, unmeasurable
-from ...evaluate.latency.predictor import LEAST_NETWORKS, LatencyModel, fit
-from ...evaluate.latency.predictor_file import load_model
-from ...evaluate.netadapt.channel_groups import random_narrowing
+from ...evaluate.latency.meter import LatencyMeter, unavailable_reason
+from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor, fit
+from ...evaluate.latency.predictor_file import load_latency_predictor
+from ...evaluate.netadapt.channel_groups import sample_narrower_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
 from ..commands.inspect import NamedArchitecture
-from .latency import measure_all, meter_for
+from .latency import make_meter, measure_all
 
 MODEL_NETWORKS = 64
-_DRAWS = 20 * MODEL_NETWORKS
+MAX_DRAWS = 20 * MODEL_NETWORKS
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class LatencyRequest:
 
     Attributes:
         name: of the network.
-        predicted: whether cuts must be predicted, for there is a limit on latency.
+        needs_predictor: whether cuts must be predicted, for there is a limit on latency.
         model: a file of `bneck latency-model build`.
         backend: that measures, or `none`.
     """
 
     name: str
-    predicted: bool
+    needs_predictor: bool
     model: Path | None
     backend: str
     threads: int
@@ -40,29 +40,29 @@ class LatencyRequest:
     seed: int
 
 
-def latencies(
+def resolve_latency_source(
     request: LatencyRequest, architecture: Architecture, console: Console
-) -> tuple[LatencySetup | None, LatencyModel | None, LatencyMeter | None]:
+) -> tuple[LatencySetup | None, LatencyPredictor | None, LatencyMeter | None]:
     """The setup, what predicts, and what measures: from a model's file, or from this device.
 
     Raises:
         BneckError: the device does not work, the model cannot be read, or none can be learned.
     """
     if request.model:
-        model = load_model(request.model)
-        return model.setup, model, device_of(model.setup)[0]
+        model = load_latency_predictor(request.model)
+        return model.setup, model, meter_or_problem(model.setup)[0]
     if request.backend == "none":
         return None, None, None
-    meter = meter_for(architecture, request.backend, request.threads, 1, request.reference)
-    if not request.predicted:
+    meter = make_meter(architecture, request.backend, request.threads, 1, request.reference)
+    if not request.needs_predictor:
         return meter.setup, None, meter
-    model = local_model(request.name, architecture, meter, request.seed, console)
+    model = fit_local_predictor(request.name, architecture, meter, request.seed, console)
     return meter.setup, model, meter
 
 
-def local_model(
+def fit_local_predictor(
     name: str, architecture: Architecture, meter: LatencyMeter, seed: int, console: Console
-) -> LatencyModel:
+) -> LatencyPredictor:
     """A latency model fitted to narrower forms of one network, measured now.
 
     A cut saves about as much as a measurement is uncertain by, so cuts are not measured one by one:
@@ -74,29 +74,30 @@ def local_model(
     """
     rng = random.Random(seed)
     networks = [architecture]
-    for _ in range(_DRAWS):
-        drawn = random_narrowing(architecture, rng)
+    for _ in range(MAX_DRAWS):
+        drawn = sample_narrower_network(architecture, rng)
         if drawn not in networks and len(networks) < MODEL_NETWORKS:
             networks.append(drawn)
-    if len(networks) < LEAST_NETWORKS:
+    if len(networks) < MIN_NETWORKS:
         raise GoalError(
             f"{name} has too few narrower forms ({len(networks)}) to learn its latency from; "
-            "give --max-macs, or a --latency-model FILE"
+            "give --max-macs, or a --latency-predictor FILE"
         )
     named = [NamedArchitecture(each.key, each) for each in networks]
-    found = [each.latency for each in measure_all(meter, named, fresh=False)]
+    measured = [each.latency for each in measure_all(meter, named, fresh=False)]
     known = {
         network: latency.ratio
-        for network, latency in zip(networks, found, strict=True)
+        for network, latency in zip(networks, measured, strict=True)
         if latency.status != "failed"
     }
-    if len(known) < LEAST_NETWORKS:
-        failure = next(each.error for each in found if each.status == "failed")
+    if len(known) < MIN_NETWORKS:
+        failure = next(each.error for each in measured if each.status == "failed")
         raise BackendError(f"too few narrower forms of {name} could be measured; one of them: {failure}")
     model = fit(f"narrower forms of {name}", meter.setup, list(known), list(known.values()))
     console.print(
-        f"latency: {milliseconds(found[0].latency_ms)}, predicted within {100 * model.margin:.0f}% for 9 of "
-        f"10 narrower forms (from {len(known)} measured ones); networks that are kept are measured",
+        f"latency: {milliseconds(measured[0].latency_ms)}, predicted within "
+        f"{100 * model.conformal_margin:.0f}% for 9 of 10 narrower forms (from {len(known)} measured ones); "
+        "networks that are kept are measured",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -104,18 +105,18 @@ def local_model(
     return model
 
 
-def device_of(setup: LatencySetup | None) -> tuple[LatencyMeter | None, str]:
+def meter_or_problem(setup: LatencySetup | None) -> tuple[LatencyMeter | None, str]:
     """What measures here as in a setup, or why nothing can."""
     if setup is None:
         return None, ""
-    problem = unmeasurable(setup)
-    return (None if problem else LatencyMeter.of(setup)), problem
+    problem = unavailable_reason(setup)
+    return (None if problem else LatencyMeter.from_setup(setup)), problem
 
 
-def latency_of(
-    architecture: Architecture, model: LatencyModel | None, meter: LatencyMeter | None
+def measure_or_predict(
+    architecture: Architecture, model: LatencyPredictor | None, meter: LatencyMeter | None
 ) -> Latency | None:
     """Measured where that can be, else predicted; None without either."""
     if meter is not None:
-        return meter.measured(architecture)
+        return meter.measure_or_raise(architecture)
     return model.predict(architecture) if model else None

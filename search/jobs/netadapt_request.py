@@ -1,4 +1,4 @@
-"""What `bneck adapt` is asked for: everything is checked before a folder is made."""
+"""What `bneck netadapt` is asked for: everything is checked before a folder is made."""
 
 import shutil
 from collections.abc import Mapping
@@ -12,43 +12,43 @@ from rich.console import Console
 from ...evaluate import (
     Constraint,
     Latency,
+    format_count,
     host,
     package_versions,
     parse_count,
     parse_latency,
-    short_count,
     usable_cores,
 )
 from ...evaluate.latency.meter import LatencyMeter
-from ...evaluate.latency.predictor import LatencyModel
-from ...evaluate.latency.predictor_file import save_model
-from ...evaluate.netadapt.netadapt import TUNE_RATE, Goal, require_reachable
+from ...evaluate.latency.predictor import LatencyPredictor
+from ...evaluate.latency.predictor_file import save_latency_predictor
+from ...evaluate.netadapt.netadapt import TUNE_LEARNING_RATE_FACTOR, ResourceBudget, require_reachable
 from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ...evaluate.training.recipe import load_recipe
 from ...results import DataSettings
-from ...results.store.directories import is_training, refuse_existing
-from ...results.store.netadapt_run import FOLDER_IN_RUN, AdaptationFolder
-from ...results.store.netadapt_settings import AdaptationSettings, Final
+from ...results.store.directories import is_training, require_absent
+from ...results.store.netadapt_run import NETADAPT_DIRECTORY, NetAdaptRun
+from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSettings
 from ...search_space import Architecture, GoalError, cost
-from ..commands.inspect import trial_of
-from ..resolve.trained_networks import TrainedFile, trained_file
-from ..runner.create import free_folder, torch_device
+from ..commands.inspect import resolve_trial
+from ..resolve.trained_networks import ResolvedCheckpoint, resolve_checkpoint
+from ..runner.create import torch_device, unused_run_directory
 from ..runner.worker import load_run_data
-from .netadapt_latency import LatencyRequest, latencies, latency_of
+from .netadapt_latency import LatencyRequest, measure_or_predict, resolve_latency_source
 from .training_request import TrainingRequest
 from .training_request import plan as plan_training
 
 
 @dataclass(frozen=True)
-class AdaptationRequest:
-    """What a person asked for, in words; see `bneck adapt --help`.
+class NetAdaptRequest:
+    """What a person asked for, in words; see `bneck netadapt --help`.
 
     Attributes:
         training: the network, the images and the recipe; its `data` is empty for those that the
             network was trained on, or the digits.
         share: of the start's own latency.
         model: a file of `bneck latency-model build`.
-        backend: that measures, or `none`.
+        latency_backend: that measures, or `none`.
     """
 
     training: TrainingRequest
@@ -56,12 +56,12 @@ class AdaptationRequest:
     max_macs: str | None
     share: float | None
     step: float
-    tune_images: int
-    final: Final
+    finetune_images: int
+    final: FinalInitialization
     model: Path | None
-    backend: str
+    latency_backend: str
     threads: int
-    reference: str
+    reference_model: str
 
     @property
     def latency(self) -> LatencyRequest:
@@ -69,9 +69,9 @@ class AdaptationRequest:
             self.words,
             self.max_macs is None,
             self.model,
-            self.backend,
+            self.latency_backend,
             self.threads,
-            self.reference,
+            self.reference_model,
             self.training.seed,
         )
 
@@ -81,7 +81,7 @@ class AdaptationRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class AdaptationPlan:
+class NetAdaptPlan:
     """What can begin.
 
     Attributes:
@@ -90,12 +90,12 @@ class AdaptationPlan:
     """
 
     out: Path
-    settings: AdaptationSettings
+    settings: NetAdaptSettings
     start: Checkpoint | None
-    model: LatencyModel | None
+    model: LatencyPredictor | None
 
 
-def plan(request: AdaptationRequest, console: Console) -> AdaptationPlan:
+def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
     """Check what was asked for, open the images, learn the latencies; nothing is made.
 
     Raises:
@@ -103,83 +103,85 @@ def plan(request: AdaptationRequest, console: Console) -> AdaptationPlan:
     """
     _require_one_limit(request)
     out = request.training.out or _folder(request)
-    refuse_existing(out, f"bneck adapt {out} --resume")
+    require_absent(out, f"bneck netadapt {out} --resume")
     start, base = _start(request)
     architecture = base.architecture
-    setup, model, meter = latencies(request.latency, architecture, console)
-    latency = latency_of(architecture, model, meter)
+    setup, model, meter = resolve_latency_source(request.latency, architecture, console)
+    latency = measure_or_predict(architecture, model, meter)
     limit = _limit(request, latency)
     settings = replace(base, latency=setup, limit=limit)
-    value = limit.value_of(cost(architecture), latency)
+    value = limit.measured_value(cost(architecture), latency)
     if value is not None and limit.violation(value) <= 0:
         raise GoalError(f"{request.words} keeps {limit} already; choose a lower limit")
-    require_reachable(architecture, goal_of(settings, model, meter))
-    return AdaptationPlan(out, settings, start, model)
+    require_reachable(architecture, make_goal(settings, model, meter))
+    return NetAdaptPlan(out, settings, start, model)
 
 
-def begin(planned: AdaptationPlan) -> AdaptationFolder:
+def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
     """Make the folder, with the start's weights if there are any.
 
     Raises:
         RunError: it cannot be made; then nothing has been made.
     """
-    folder = AdaptationFolder.create(planned.out, planned.settings)
+    folder = NetAdaptRun.create(netadapt_plan.out, netadapt_plan.settings)
     try:
-        if planned.model:
-            save_model(planned.model, folder.latency_model_file)
-        if planned.start:
-            save_checkpoint(replace(planned.start, state={}), folder.network_file(0))
+        if netadapt_plan.model:
+            save_latency_predictor(netadapt_plan.model, folder.latency_predictor_file)
+        if netadapt_plan.start:
+            save_checkpoint(replace(netadapt_plan.start, state={}), folder.network_file(0))
     except BaseException:
-        shutil.rmtree(planned.out)
+        shutil.rmtree(netadapt_plan.out)
         raise
     return folder
 
 
-def goal_of(settings: AdaptationSettings, model: LatencyModel | None, meter: LatencyMeter | None) -> Goal:
+def make_goal(
+    settings: NetAdaptSettings, model: LatencyPredictor | None, meter: LatencyMeter | None
+) -> ResourceBudget:
     """The limit as the engine takes it; what is kept is measured where the device is at hand."""
     limit = settings.limit
 
     def value(architecture: Architecture, latency: Latency | None) -> float:
-        found = limit.value_of(cost(architecture), latency)
-        assert found is not None
-        return found
+        quantity_value = limit.measured_value(cost(architecture), latency)
+        assert quantity_value is not None
+        return quantity_value
 
     def estimated(architecture: Architecture) -> float:
         return value(architecture, model.predict(architecture) if model else None)
 
     def measured(architecture: Architecture) -> float:
-        return value(architecture, latency_of(architecture, model, meter))
+        return value(architecture, measure_or_predict(architecture, model, meter))
 
-    of_latency = limit.quantity == "latency"
-    start = (measured if of_latency else estimated)(settings.architecture)
-    return Goal(
+    depends_on_latency = limit.quantity == "latency"
+    start = (measured if depends_on_latency else estimated)(settings.architecture)
+    return ResourceBudget(
         cost_of=estimated,
         limit=limit.limit,
-        least_saving=settings.step * start,
-        measure=measured if of_latency else None,
-        words=lambda cost: f"{cost:.4g}{limit.unit}" if limit.unit else short_count(cost),
+        min_reduction=settings.step * start,
+        measure=measured if depends_on_latency else None,
+        format_cost=lambda cost: f"{cost:.4g}{limit.unit}" if limit.unit else format_count(cost),
     )
 
 
-def final_of(words: str) -> Final:
+def parse_final_initialization(words: str) -> FinalInitialization:
     """Which weights the last training begins from.
 
     Raises:
         GoalError: no such word.
     """
-    for known in get_args(Final):
+    for known in get_args(FinalInitialization):
         if words == known:
-            final: Final = known
+            final: FinalInitialization = known
             return final
-    raise GoalError(f"--final must be {' or '.join(get_args(Final))}, got '{words}'")
+    raise GoalError(f"--final must be {' or '.join(get_args(FinalInitialization))}, got '{words}'")
 
 
-def _require_one_limit(request: AdaptationRequest) -> None:
+def _require_one_limit(request: NetAdaptRequest) -> None:
     limits = {"--max-latency": request.max_latency, "--max-macs": request.max_macs, "--to": request.share}
     given = [name for name, value in limits.items() if value is not None]
     if len(given) != 1:
-        told = ", ".join(given) if given else "none"
-        raise GoalError(f"one limit is needed of {', '.join(limits)}, got {told}")
+        given_text = ", ".join(given) if given else "none"
+        raise GoalError(f"one limit is needed of {', '.join(limits)}, got {given_text}")
     if request.max_latency is not None:
         parse_latency(request.max_latency)
     if request.max_macs is not None:
@@ -189,12 +191,12 @@ def _require_one_limit(request: AdaptationRequest) -> None:
             f"--to is a share of the start's own latency, above 0 and below 1, got {request.share:g}"
         )
     if request.max_macs is not None and request.model:
-        raise GoalError("--max-macs and --latency-model exclude each other; MACs need no model")
-    if request.max_macs is None and request.backend == "none" and not request.model:
-        raise GoalError("a limit on latency needs a --backend, or a --latency-model FILE")
+        raise GoalError("--max-macs and --latency-predictor exclude each other; MACs need no model")
+    if request.max_macs is None and request.latency_backend == "none" and not request.model:
+        raise GoalError("a limit on latency needs a --latency-backend, or a --latency-predictor FILE")
 
 
-def _limit(request: AdaptationRequest, start: Latency | None) -> Constraint:
+def _limit(request: NetAdaptRequest, start: Latency | None) -> Constraint:
     if request.max_macs is not None:
         return Constraint("macs", parse_count(request.max_macs))
     if request.max_latency is not None:
@@ -203,56 +205,56 @@ def _limit(request: AdaptationRequest, start: Latency | None) -> Constraint:
     return Constraint("latency", float(f"{request.share * start.ratio:.4g}"), "x")
 
 
-def _folder(request: AdaptationRequest) -> Path:
+def _folder(request: NetAdaptRequest) -> Path:
     """In the run's folder for a network of a search, else among the runs."""
-    if trial := trial_of(request.words):
+    if trial := resolve_trial(request.words):
         run, number = trial
-        parent = run.folder / FOLDER_IN_RUN
+        parent = run.folder / NETADAPT_DIRECTORY
         stem, count = f"trial-{run.record(number).trial}", 1
         while (folder := parent / f"{stem}-{count}").exists():
             count += 1
         return folder
-    return free_folder(f"adapt-{Path(request.words).name}", request.training.data or "digits")
+    return unused_run_directory(f"netadapt-{Path(request.words).name}", request.training.data or "digits")
 
 
-def _start(request: AdaptationRequest) -> tuple[Checkpoint | None, AdaptationSettings]:
+def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSettings]:
     """The trained network, if the words name one, and the settings; the limit is not known yet."""
     training, device = request.training, torch_device(request.training.device)
     path = Path(request.words)
-    trained = is_training(path) or path.suffix == ".safetensors" or trial_of(request.words)
+    trained = is_training(path) or path.suffix == ".safetensors" or resolve_trial(request.words)
     if not trained:
         own, _ = plan_training(replace(training, data=training.data or "digits"))
         known: Mapping[str, Any] = {
             "architecture": own.architecture,
-            "begins_from": "",
+            "initial_weights": "",
             "data": own.data,
             "recipe": own.recipe,
         }
         return None, _settings(request, device, known)
-    file = trained_file(request.words)
+    file = resolve_checkpoint(request.words)
     start = load_checkpoint(file.path)
     images = _images(training, file, start)
     data = load_run_data(images, download=training.download)
-    start.normalised(data)
+    start.normalise_data(data)
     recipe = load_recipe(training.recipe) if training.recipe else start.recipe
     known = {
         "architecture": start.architecture,
-        "begins_from": str(file.path),
+        "initial_weights": str(file.path),
         "data": images.of(data),
-        "recipe": replace(recipe, **dict(training.changes)),
+        "recipe": replace(recipe, **dict(training.overrides)),
     }
     return start, _settings(request, device, known)
 
 
-def _settings(request: AdaptationRequest, device: str, known: Mapping[str, Any]) -> AdaptationSettings:
-    return AdaptationSettings(
+def _settings(request: NetAdaptRequest, device: str, known: Mapping[str, Any]) -> NetAdaptSettings:
+    return NetAdaptSettings(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         name=request.words,
         seed=request.training.seed,
         limit=Constraint("macs", 1),
         step=request.step,
-        tune_images=request.tune_images,
-        tune_rate=TUNE_RATE,
+        finetune_images=request.finetune_images,
+        finetune_lr_scale=TUNE_LEARNING_RATE_FACTOR,
         final=request.final,
         device=device,
         threads=request.training.threads or usable_cores(),
@@ -263,12 +265,12 @@ def _settings(request: AdaptationRequest, device: str, known: Mapping[str, Any])
     )
 
 
-def _images(training: TrainingRequest, file: TrainedFile, start: Checkpoint) -> DataSettings:
+def _images(training: TrainingRequest, file: ResolvedCheckpoint, start: Checkpoint) -> DataSettings:
     """Those asked for, else those that the network was trained on."""
     known = DataSettings(training.data) if training.data else file.data or DataSettings(start.data)
-    changes: dict[str, Any] = {
+    overrides: dict[str, Any] = {
         "root": str(training.data_root) if training.data_root else None,
         "train_images": training.train_images,
         "validation_images": training.validation_images,
     }
-    return replace(known, **{name: value for name, value in changes.items() if value is not None})
+    return replace(known, **{name: value for name, value in overrides.items() if value is not None})

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...evaluate.data.dataset import Data
-from ...evaluate.netadapt.netadapt import Goal, Judgement, Tuner
-from ...evaluate.training.checkpoint import checkpoint_of, load_checkpoint, save_checkpoint
-from ...results.store.netadapt_run import AdaptationFolder
+from ...evaluate.netadapt.netadapt import ResourceBudget, Tuner, TuningResult
+from ...evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
+from ...results.store.netadapt_run import NetAdaptRun
 from ...search_space import Architecture
 from ..console.progress import Progress, Status
 from ..parallel.pool import Pool, result_of
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from ...search_space.network import Network
 
-PHASE = "tuning cuts"
+PHASE = "fine-tuning proposals"
 
 
 @dataclass(frozen=True)
 class TuningWorker:
     """What a worker process knows."""
 
-    folder: AdaptationFolder
+    folder: NetAdaptRun
 
     @cached_property
     def data(self) -> Data:
@@ -39,29 +39,29 @@ class TuningWorker:
             self.data,
             settings.recipe,
             settings.seed,
-            settings.tune_images,
-            settings.tune_rate,
+            settings.finetune_images,
+            settings.finetune_lr_scale,
             settings.device,
         )
 
     def tune(self, number: int, architecture: Architecture) -> None:
         """Cut the network that the last step left, tune it, judge it, and keep it with its judgement."""
         parent = load_checkpoint(self.folder.network_file(number - 1)).network()
-        found = self.tuner.judge(number, parent, architecture)
-        settings, network = self.folder.settings, found.network()
-        kept = checkpoint_of(network, self.data, self.tuner.tuning, settings.seed, found.curve)
+        tuned = self.tuner.tune(number, parent, architecture)
+        settings, network = self.folder.settings, tuned.network()
+        checkpoint = make_checkpoint(network, self.data, self.tuner.tuning_recipe, settings.seed, tuned.curve)
         file = self.folder.proposal_file(number, architecture)
         file.parent.mkdir(exist_ok=True)
-        save_checkpoint(kept, file)
+        save_checkpoint(checkpoint, file)
 
 
 _worker: TuningWorker
 
 
-def start(folder: AdaptationFolder) -> None:
+def start(folder: NetAdaptRun) -> None:
     """Make this process a worker with one thread, which ends with its parent."""
     global _worker
-    worker.alone()
+    worker.init_worker_process()
     _worker = TuningWorker(folder)
 
 
@@ -77,38 +77,38 @@ class PooledTuner:
         done: tunings of this adaptation so far.
     """
 
-    folder: AdaptationFolder
-    goal: Goal
+    folder: NetAdaptRun
+    goal: ResourceBudget
     pool: Pool
-    shown: Progress
+    display: Progress
     done: int = 0
 
     def __call__(
         self, number: int, network: "Network", architectures: "Sequence[Architecture]"
-    ) -> list[Judgement]:
+    ) -> list[TuningResult]:
         files = {each: self.folder.proposal_file(number, each) for each in architectures}
-        todo = [each for each in architectures if not files[each].is_file()]
-        self.done += len(architectures) - len(todo)
-        later = (self.steps_left(network.architecture) - 1) * len(architectures)
-        pending = {self.pool.submit(tune, number, each) for each in todo}
+        remaining = [each for each in architectures if not files[each].is_file()]
+        self.done += len(architectures) - len(remaining)
+        n_later = (self.steps_left(network.architecture) - 1) * len(architectures)
+        pending = {self.pool.submit(tune, number, each) for each in remaining}
         while pending:
-            self.shown.show(Status(PHASE, self.done, self.done + len(pending) + later))
+            self.display.update_status(Status(PHASE, self.done, self.done + len(pending) + n_later))
             for future in self.pool.wait(pending):
                 pending.remove(future)
                 result_of(future)
                 self.done += 1
-                self.shown.show(Status(PHASE, self.done, self.done + len(pending) + later))
-        return [self.judgement(number, each) for each in architectures]
+                self.display.update_status(Status(PHASE, self.done, self.done + len(pending) + n_later))
+        return [self.load_tuning_result(number, each) for each in architectures]
 
-    def judgement(self, number: int, architecture: Architecture) -> Judgement:
+    def load_tuning_result(self, number: int, architecture: Architecture) -> TuningResult:
         """What a worker has kept."""
         file = self.folder.proposal_file(number, architecture)
         curve = load_checkpoint(file).curve
         top1, loss = curve[-1].validation_top1, curve[-1].validation_loss
         assert top1 is not None and loss is not None
-        return Judgement(top1, loss, lambda: load_checkpoint(file).network(), curve)
+        return TuningResult(top1, loss, lambda: load_checkpoint(file).network(), curve)
 
     def steps_left(self, architecture: Architecture) -> int:
         """If each saves the least that it must."""
         goal = self.goal
-        return max(1, math.ceil((goal.real_cost(architecture) - goal.limit) / goal.least_saving))
+        return max(1, math.ceil((goal.measured_cost(architecture) - goal.limit) / goal.min_reduction))

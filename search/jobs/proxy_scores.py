@@ -1,4 +1,4 @@
-"""`bneck score`: networks judged by one scorer, with several seeds each."""
+"""`bneck proxy`: networks judged by one scorer, with several seeds each."""
 
 import json
 import statistics
@@ -12,12 +12,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ...evaluate import short_count
-from ...evaluate.scorers import Means, Score, Scorer, scorer
-from ...evaluate.training.trainer import TrainingFailedError
+from ...evaluate import format_count
+from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
+from ...evaluate.training.trainer import NonFiniteLossError
 from ...search_space import ScorerError, cost
 from ..commands.front import plain_table, wide_console
-from ..commands.inspect import NamedArchitecture, find
+from ..commands.inspect import NamedArchitecture, resolve_network
 from ..commands.options import INTERRUPTED
 from ..console.progress import Progress, Status, progress
 from ..runner.create import torch_device
@@ -26,11 +26,11 @@ from .training_request import for_data, recipe_for
 
 
 @dataclass(frozen=True)
-class ScoreRequest:
-    """What a person asked for, in words; see `bneck score --help`."""
+class ProxyRequest:
+    """What a person asked for, in words; see `bneck proxy --help`."""
 
     archs: tuple[str, ...]
-    scorer: str
+    evaluator: str
     data: str
     seeds: int = 1
     recipe: str | None = None
@@ -45,7 +45,7 @@ class ScoreRequest:
 
 
 @dataclass(frozen=True)
-class Judged:
+class NetworkScores:
     """What a scorer says of a network.
 
     Attributes:
@@ -63,7 +63,7 @@ class Judged:
         return statistics.fmean(score.value for score in self.scores)
 
     @property
-    def deviation(self) -> float | None:
+    def std(self) -> float | None:
         """Between the seeds; None of a single one."""
         values = [score.value for score in self.scores]
         return statistics.stdev(values) if len(values) > 1 else None
@@ -74,66 +74,66 @@ class Judged:
         return sum(score.cpu_seconds for score in self.scores)
 
 
-def score_and_report(request: ScoreRequest, *, as_json: bool) -> None:
+def proxy_and_report(request: ProxyRequest, *, as_json: bool) -> None:
     """Judge all and print them best first.
 
     Raises:
         BneckError: it cannot begin, or not one network can be judged.
     """
-    judge, networks = prepared(request)
-    found: list[Judged] = []
+    proxy, networks = prepare(request)
+    scored: list[NetworkScores] = []
     stopped = False
     try:
-        with progress(Console(stderr=True)) as shown:
-            judge_all(judge, networks, request.seeds, shown, found)
+        with progress(Console(stderr=True)) as display:
+            score_all(proxy, networks, request.seeds, display, scored)
     except KeyboardInterrupt:
         stopped = True
-    if not stopped and not any(_ranked(found)):
-        raise ScorerError("; ".join(dict.fromkeys(each.problem for each in found)))
-    for each in found:
+    if not stopped and not any(_ranked(scored)):
+        raise ScorerError("; ".join(dict.fromkeys(each.problem for each in scored)))
+    for each in scored:
         if each.problem:
             typer.echo(f"left out: {each.named.name}: {each.problem}", err=True)
-    caveat: str = getattr(judge, "caveat", "")
+    caveat: str = getattr(proxy, "caveat", "")
     if as_json:
-        typer.echo(json.dumps(as_dict(found, request, caveat), indent=2))
+        typer.echo(json.dumps(as_dict(scored, request, caveat), indent=2))
     else:
-        _print(found, request, caveat)
+        _print(scored, request, caveat)
     if stopped:
-        typer.echo(f"stopped with {len(found)} of {len(networks)} networks judged", err=True)
+        typer.echo(f"stopped with {len(scored)} of {len(networks)} networks judged", err=True)
         raise typer.Exit(INTERRUPTED)
 
 
-def prepared(request: ScoreRequest) -> tuple[Scorer, list[NamedArchitecture]]:
+def prepare(request: ProxyRequest) -> tuple[Scorer, list[NamedArchitecture]]:
     """The scorer, and the networks for its images, each once.
 
     Raises:
         BneckError: whatever cannot be met.
     """
-    named = [find(words) for words in dict.fromkeys(request.archs)]
+    named = [resolve_network(words) for words in dict.fromkeys(request.archs)]
     device = torch_device(request.device)
     _, data = open_images(request)
     recipe = recipe_for(request.recipe, data)
     recipe = replace(recipe, epochs=request.epochs or recipe.epochs)
-    judge = scorer(request.scorer, Means(data, recipe, device))
+    proxy = evaluator(request.evaluator, EvaluationContext(data, recipe, device))
     torch.set_num_threads(request.threads)
     fitted = [
         NamedArchitecture(each.name, for_data(each.architecture, data, request.resolution_px))
         for each in named
     ]
-    return judge, fitted
+    return proxy, fitted
 
 
-def judge_all(
-    judge: Scorer,
+def score_all(
+    proxy: Scorer,
     networks: Sequence[NamedArchitecture],
     seeds: int,
-    shown: Progress,
-    found: list[Judged],
+    display: Progress,
+    scored: list[NetworkScores],
 ) -> None:
     """Judge one after the other.
 
     Args:
-        found: what is known so far, added to, so that it outlives an interruption.
+        scored: what is known so far, added to, so that it outlives an interruption.
     """
     total = len(networks) * seeds
     for number, named in enumerate(networks):
@@ -141,19 +141,19 @@ def judge_all(
         problem = ""
         try:
             for seed in range(seeds):
-                shown.show(Status("judging", number * seeds + seed, total))
+                display.update_status(Status("evaluating", number * seeds + seed, total))
                 # Weights of networks that were judged would add up.
-                scores.append(replace(judge.score(named.architecture, seed), network=None))
-        except (ScorerError, TrainingFailedError) as error:
+                scores.append(replace(proxy.score(named.architecture, seed), network=None))
+        except (ScorerError, NonFiniteLossError) as error:
             problem = str(error)
-        found.append(Judged(named, tuple(scores), problem))
-    shown.show(Status("judging", total, total))
+        scored.append(NetworkScores(named, tuple(scores), problem))
+    display.update_status(Status("evaluating", total, total))
 
 
-def as_dict(found: Sequence[Judged], request: ScoreRequest, caveat: str) -> dict[str, Any]:
+def as_dict(scored: Sequence[NetworkScores], request: ProxyRequest, caveat: str) -> dict[str, Any]:
     """What `--json` prints."""
     return {
-        "scorer": request.scorer,
+        "evaluator": request.evaluator,
         "data": request.data,
         "seeds": request.seeds,
         "caveat": caveat,
@@ -164,36 +164,36 @@ def as_dict(found: Sequence[Judged], request: ScoreRequest, caveat: str) -> dict
                 "resolution_px": each.named.architecture.resolution_px,
                 "macs": cost(each.named.architecture).macs,
                 "value": each.value,
-                "deviation": each.deviation,
+                "std": each.std,
                 "values": [score.value for score in each.scores],
                 "cpu_seconds": each.cpu_seconds,
             }
-            for each in _ranked(found)
+            for each in _ranked(scored)
         ],
-        "left_out": {each.named.name: each.problem for each in found if each.problem},
+        "left_out": {each.named.name: each.problem for each in scored if each.problem},
     }
 
 
-def _ranked(found: Sequence[Judged]) -> list[Judged]:
+def _ranked(scored: Sequence[NetworkScores]) -> list[NetworkScores]:
     """Those with a value, the best first; equal ones in the order they were asked for."""
-    whole = [each for each in found if not each.problem]
-    return sorted(whole, key=lambda each: each.value, reverse=True)
+    valid = [each for each in scored if not each.problem]
+    return sorted(valid, key=lambda each: each.value, reverse=True)
 
 
-def _print(found: Sequence[Judged], request: ScoreRequest, caveat: str) -> None:
+def _print(scored: Sequence[NetworkScores], request: ProxyRequest, caveat: str) -> None:
     console = wide_console()
-    table = plain_table("network", "MACs", request.scorer, "CPU s", left=("network",))
-    for each in _ranked(found):
-        macs = short_count(cost(each.named.architecture).macs)
+    table = plain_table("network", "MACs", request.evaluator, "CPU s", left=("network",))
+    for each in _ranked(scored):
+        macs = format_count(cost(each.named.architecture).macs)
         table.add_row(escape(each.named.name), macs, value_text(each), f"{each.cpu_seconds:.2f}")
     console.print(table)
     if caveat:
-        console.print(f"{request.scorer}: {caveat}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{request.evaluator}: {caveat}", highlight=False, markup=False, soft_wrap=True)
 
 
-def value_text(judged: Judged) -> str:
+def value_text(network_scores: NetworkScores) -> str:
     """`0.8412 ± 0.0031`: five digits or all before the point, and as many decimals for the deviation."""
-    value, deviation = judged.value, judged.deviation
+    value, std = network_scores.value, network_scores.std
     decimals = max(0, 5 - len(str(int(abs(value)))))
     text = f"{value:,.{decimals}f}"
-    return text if deviation is None else f"{text} ± {deviation:,.{decimals}f}"
+    return text if std is None else f"{text} ± {std:,.{decimals}f}"

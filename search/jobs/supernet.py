@@ -12,22 +12,22 @@ import torch
 import typer
 from rich.console import Console
 
-from ...evaluate import parse_count, short_count
+from ...evaluate import format_count, parse_count
 from ...evaluate.data.dataset import Data
-from ...evaluate.supernet.checkpoint import TrainedSupernet, load_supernet
-from ...evaluate.supernet.config import SupernetSettings
-from ...evaluate.supernet.trainer import SupernetTraining, run_to_end
-from ...evaluate.training.trainer import TrainingFailedError
+from ...evaluate.supernet.checkpoint import SupernetCheckpoint, load_supernet
+from ...evaluate.supernet.config import SupernetConfig
+from ...evaluate.supernet.trainer import SupernetTrainer, train_to_end
+from ...evaluate.training.trainer import NonFiniteLossError
 from ...results import DataSettings
 from ...search_space import GoalError, RunError, load_space
 from ...search_space.errors import DivergedError
 from ..commands.options import INTERRUPTED
-from ..console.progress import left_in_words
-from ..console.training_progress import in_words
+from ..console.progress import format_time_left
+from ..console.training_progress import epoch_summary
 from ..runner.create import torch_device
 from ..runner.worker import load_run_data
-from .latency_predictor import refuse_existing
-from .training_request import recipe_for, refuse_steps_of_one
+from .latency_predictor import require_absent
+from .training_request import recipe_for, require_two_images_per_step
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class SupernetRequest:
 
     Attributes:
         space: None where the file of a training that was stopped knows it.
-        changes: fields of the recipe that are set otherwise.
+        overrides: fields of the recipe that are set otherwise.
     """
 
     space: str | None
     data: str
     out: Path
     recipe: str | None = None
-    changes: tuple[tuple[str, Any], ...] = ()
+    overrides: tuple[tuple[str, Any], ...] = ()
     minutes: float | None = None
     strategy: str = "uniform"
     max_macs: str | None = None
@@ -60,198 +60,201 @@ def train_and_report(request: SupernetRequest, *, resume: bool, as_json: bool) -
     Raises:
         BneckError: it cannot begin, or cannot go on; what was trained is kept.
     """
-    training = _reopened(request) if resume else _begun(request)
+    training = _resume(request) if resume else _create(request)
     if training.device == "cpu":
         torch.set_num_threads(1)
     out, console = request.out, Console(stderr=as_json)
-    told = Told(training, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
-    told.say(opening(training, out))
+    reporter = CheckpointReporter(
+        training, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)
+    )
+    reporter.print_line(start_message(training, out))
     try:
-        run_to_end(training, out, told)
+        train_to_end(training, out, reporter)
     except KeyboardInterrupt:
-        share = load_supernet(out).share if out.is_file() else 0.0
-        typer.echo(f"stopped; {out} has {share:.0%} of the training; go on with:", err=True)
-        typer.echo(f"  {going_on(out)}", err=True)
+        fraction_done = load_supernet(out).fraction_done if out.is_file() else 0.0
+        typer.echo(f"stopped; {out} has {fraction_done:.0%} of the training; go on with:", err=True)
+        typer.echo(f"  {resume_command(out)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    except TrainingFailedError as error:
+    except NonFiniteLossError as error:
         words = f"{out}: {error}; the file is from before. Try a lower --learning-rate, or another recipe"
         raise DivergedError(words) from None
-    trained = training.trained()
+    checkpoint = training.checkpoint()
     if as_json:
-        typer.echo(json.dumps(as_dict(trained, out), indent=2))
+        typer.echo(json.dumps(as_dict(checkpoint, out), indent=2))
     else:
-        for line in in_lines(trained, out):
+        for line in summary_lines(checkpoint, out):
             typer.echo(line)
 
 
-class Told:
+class CheckpointReporter:
     """A line for every file that is written, with the time left by the pace of this session."""
 
     def __init__(
         self,
-        training: SupernetTraining,
-        say: Callable[[str], None],
+        training: SupernetTrainer,
+        print_line: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.say, self.clock = say, clock
-        self.began, self.share_before = clock(), training.share
-        self.last, self.seen = self.began, training.seen
+        self.print_line, self.clock = print_line, clock
+        self.start_time, self.fraction_done_before = clock(), training.fraction_done
+        self.last, self.images_seen = self.start_time, training.images_seen
 
-    def __call__(self, training: SupernetTraining) -> None:
-        now, share = self.clock(), training.share
-        pace = (training.seen - self.seen) / max(now - self.last, 1e-9)
-        self.last, self.seen = now, training.seen
-        words = in_words(training.latest) if training.latest else "no step yet"
-        line = f"{share:.0%}: epoch {max(1, training.epoch + (training.in_epoch > 0))}, {words}"
-        line += f"; {pace:,.0f} images/s"
-        if not training.done and share > self.share_before:
-            left = (now - self.began) / (share - self.share_before) * (1 - share)
-            line += f"; {left_in_words(left)}"
-        self.say(line)
+    def __call__(self, training: SupernetTrainer) -> None:
+        now, fraction_done = self.clock(), training.fraction_done
+        images_per_second = (training.images_seen - self.images_seen) / max(now - self.last, 1e-9)
+        self.last, self.images_seen = now, training.images_seen
+        words = epoch_summary(training.latest) if training.latest else "no step yet"
+        line = f"{fraction_done:.0%}: epoch {max(1, training.epoch + (training.steps_in_epoch > 0))}, {words}"
+        line += f"; {images_per_second:,.0f} images/s"
+        if not training.done and fraction_done > self.fraction_done_before:
+            left = (now - self.start_time) / (fraction_done - self.fraction_done_before) * (1 - fraction_done)
+            line += f"; {format_time_left(left)}"
+        self.print_line(line)
 
 
-def opening(training: SupernetTraining, out: Path) -> str:
+def start_message(training: SupernetTrainer, out: Path) -> str:
     """What is about to be done, in a line."""
     settings = training.settings
-    begun = f" from {training.share:.0%} on" if training.steps else ""
+    resumed_text = f" from {training.fraction_done:.0%} on" if training.steps else ""
     return (
         f"{out}: supernet of space {training.space.name} on {training.data.name} "
         f"({training.data.count('train'):,} images, {training.space.classes} classes), "
-        f"{_budget(settings)}{begun}: {_drawn(settings)}; {settings.recipe.optimizer}, "
+        f"{_budget(settings)}{resumed_text}: {_sampling_text(settings)}; {settings.recipe.optimizer}, "
         f"{settings.recipe.augment}, {settings.recipe.batch_size} images a step; {training.device}"
     )
 
 
-def as_dict(found: TrainedSupernet, file: Path) -> dict[str, Any]:
+def as_dict(trained: SupernetCheckpoint, file: Path) -> dict[str, Any]:
     """What `--json` prints."""
-    settings = found.settings
+    settings = trained.settings
     return {
         "file": str(file),
-        "space": found.space.name,
-        "genes": {gene.name: list(gene.choices) for gene in found.space.genes},
-        "params": _params(found),
-        "data": found.data,
-        "image_channels": found.space.image_channels,
-        "class_names": list(found.class_names),
-        "train_images": found.train_images,
+        "space": trained.space.name,
+        "genes": {gene.name: list(gene.choices) for gene in trained.space.genes},
+        "params": _params(trained),
+        "data": trained.data,
+        "image_channels": trained.space.image_channels,
+        "class_names": list(trained.class_names),
+        "train_images": trained.train_images,
         "strategy": settings.strategy,
-        "max_macs": settings.most_macs,
+        "max_macs": settings.max_macs,
         "minutes": settings.minutes,
         "seed": settings.seed,
         "recipe": asdict(settings.recipe),
-        "finished": found.finished,
-        "share": found.share,
-        "steps": found.steps,
-        "images_seen": found.seen,
-        "seconds": found.seconds,
-        "curve": [asdict(point) for point in found.curve],
+        "finished": trained.finished,
+        "fraction_done": trained.fraction_done,
+        "steps": trained.steps,
+        "images_seen": trained.images_seen,
+        "seconds": trained.seconds,
+        "curve": [asdict(point) for point in trained.curve],
     }
 
 
-def in_lines(found: TrainedSupernet, file: Path) -> list[str]:
+def summary_lines(trained: SupernetCheckpoint, file: Path) -> list[str]:
     """What a supernet is, and what can be done with it."""
-    settings = found.settings
+    settings = trained.settings
     lines = [
-        f"{file}: supernet of space {found.space.name}, {short_count(_params(found))} parameters, on "
-        f"{found.data} ({found.train_images:,} images, {len(found.class_names)} classes)",
-        f"trained: {_budget(settings)}, {_drawn(settings)}, seed {settings.seed}; {found.steps:,} steps, "
-        f"{found.seen:,} images shown, {found.seconds:,.0f} s of computing",
+        f"{file}: supernet of space {trained.space.name}, {format_count(_params(trained))} parameters, on "
+        f"{trained.data} ({trained.train_images:,} images, {len(trained.class_names)} classes)",
+        f"trained: {_budget(settings)}, {_sampling_text(settings)}, seed {settings.seed}; "
+        f"{trained.steps:,} steps, {trained.images_seen:,} images shown, "
+        f"{trained.seconds:,.0f} s of computing",
     ]
-    if found.curve:
-        lines.append(f"last epoch: {in_words(found.curve[-1])}")
-    if not found.finished:
-        return [*lines, f"stopped at {found.share:.0%}; go on with: {going_on(file)}"]
-    return [*lines, f"judge with it: bneck score ARCH --scorer {shlex.quote(f'supernet:{file}')}"]
+    if trained.curve:
+        lines.append(f"last epoch: {epoch_summary(trained.curve[-1])}")
+    if not trained.finished:
+        return [*lines, f"stopped at {trained.fraction_done:.0%}; go on with: {resume_command(file)}"]
+    return [*lines, f"judge with it: bneck proxy ARCH --evaluator {shlex.quote(f'supernet:{file}')}"]
 
 
-def going_on(out: Path) -> str:
+def resume_command(out: Path) -> str:
     """The words that go on with a training that was stopped."""
     return f"bneck supernet train --out {shlex.quote(str(out))} --resume"
 
 
-def _begun(request: SupernetRequest) -> SupernetTraining:
+def _create(request: SupernetRequest) -> SupernetTrainer:
     """A new training; everything is checked, and nothing is made.
 
     Raises:
         BneckError: whatever cannot be met.
     """
     if request.out.exists():
-        words = f"choose another --out, or go on with it: {going_on(request.out)}"
+        words = f"choose another --out, or go on with it: {resume_command(request.out)}"
         raise RunError(f"{request.out} exists; {words}")
-    refuse_existing(request.out)
-    return _planned(request)
+    require_absent(request.out)
+    return _prepare(request)
 
 
-def _reopened(request: SupernetRequest) -> SupernetTraining:
+def _resume(request: SupernetRequest) -> SupernetTrainer:
     """A training that was stopped, where it stood.
 
     Raises:
         BneckError: there is none, it is finished, or something else is asked for.
     """
-    found = load_supernet(request.out)
-    if found.finished:
+    trained = load_supernet(request.out)
+    if trained.finished:
         raise RunError(f"{request.out} is finished; show it: bneck supernet show {request.out}")
     if request.space is None:
-        settings = DataSettings(found.data, _text(request.data_root), found.train_images)
+        settings = DataSettings(trained.data, _text(request.data_root), trained.train_images)
         data = load_run_data(settings, download=request.download)
         device = torch_device(request.device)
-        training = SupernetTraining(found.space, data, found.settings, device=device)
+        training = SupernetTrainer(trained.space, data, trained.settings, device=device)
     else:
-        training = _planned(request)
-    if difference := _difference(found, training):
+        training = _prepare(request)
+    if difference := _difference(trained, training):
         raise GoalError(f"{request.out}: {difference}; --resume changes nothing")
-    training.restore(found)
+    training.restore(trained)
     return training
 
 
-def _planned(request: SupernetRequest) -> SupernetTraining:
+def _prepare(request: SupernetRequest) -> SupernetTrainer:
     assert request.space is not None
     space = load_space(request.space)
     images = DataSettings(request.data, _text(request.data_root), request.train_images)
     data: Data = load_run_data(images, download=request.download)
     recipe = recipe_for(request.recipe, data)
-    settings = SupernetSettings(
-        recipe=replace(recipe, **dict(request.changes)),
+    settings = SupernetConfig(
+        recipe=replace(recipe, **dict(request.overrides)),
         strategy=request.strategy,  # type: ignore[arg-type]
-        most_macs=parse_count(request.max_macs) if request.max_macs else None,
+        max_macs=parse_count(request.max_macs) if request.max_macs else None,
         minutes=request.minutes,
         seed=request.seed,
     )
-    refuse_steps_of_one(settings.recipe.batch_size, data.count("train"))
-    return SupernetTraining(space, data, settings, device=torch_device(request.device))
+    require_two_images_per_step(settings.recipe.batch_size, data.count("train"))
+    return SupernetTrainer(space, data, settings, device=torch_device(request.device))
 
 
-def _difference(found: TrainedSupernet, training: SupernetTraining) -> str | None:
+def _difference(trained: SupernetCheckpoint, training: SupernetTrainer) -> str | None:
     """What is not as it was when the training began."""
-    now = training.trained()
-    if now.space != found.space:
-        return f"its space {found.space.name} was another one"
-    before, after = _compared(found), _compared(now)
+    now = training.checkpoint()
+    if now.space != trained.space:
+        return f"its space {trained.space.name} was another one"
+    before, after = _comparable(trained), _comparable(now)
     for name, value in before.items():
         if after[name] != value:
             return f"{name.replace('_', ' ')} was {value}, and is now {after[name]}"
     return None
 
 
-def _compared(trained: TrainedSupernet) -> dict[str, Any]:
+def _comparable(checkpoint: SupernetCheckpoint) -> dict[str, Any]:
     images = ("data", "train_images", "class_names", "pixel_mean", "pixel_std")
-    own = asdict(trained.settings)
-    return {**own.pop("recipe"), **own, **{name: getattr(trained, name) for name in images}}
+    own = asdict(checkpoint.settings)
+    return {**own.pop("recipe"), **own, **{name: getattr(checkpoint, name) for name in images}}
 
 
-def _budget(settings: SupernetSettings) -> str:
+def _budget(settings: SupernetConfig) -> str:
     if settings.minutes is not None:
         return f"{settings.minutes:g} minutes of computing"
     return f"{settings.recipe.epochs} epochs"
 
 
-def _drawn(settings: SupernetSettings) -> str:
-    limit = f" up to {short_count(settings.most_macs)} MACs" if settings.most_macs else ""
+def _sampling_text(settings: SupernetConfig) -> str:
+    limit = f" up to {format_count(settings.max_macs)} MACs" if settings.max_macs else ""
     return f"{settings.strategy} networks{limit}"
 
 
-def _params(found: TrainedSupernet) -> int:
-    return sum(parameter.numel() for parameter in found.supernet().parameters())
+def _params(trained: SupernetCheckpoint) -> int:
+    return sum(parameter.numel() for parameter in trained.supernet().parameters())
 
 
 def _text(path: Path | None) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...evaluate import Epoch
-from ...evaluate.optional_dependencies import needed
+from ...evaluate.optional_dependencies import optional_import
 from ...search_space import RunError
 from .training_loop import OnEpoch
 
@@ -29,7 +29,7 @@ def summary_writer() -> "type[SummaryWriter]":
     Raises:
         RunError: TensorBoard is not installed.
     """
-    with needed("--tensorboard", extra="tensorboard", error=RunError):
+    with optional_import("--tensorboard", extra="tensorboard", error=RunError):
         from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from ...evaluate import Epoch
 from ...evaluate.data.dataset import Data
-from ...evaluate.training.checkpoint import checkpoint_of, save_checkpoint
-from ...evaluate.training.trainer import Training, TrainingFailedError
-from ...results.store.training_run import TrainingFolder, best_epoch
+from ...evaluate.training.checkpoint import make_checkpoint, save_checkpoint
+from ...evaluate.training.trainer import NonFiniteLossError, Trainer
+from ...results.store.training_run import TrainingRun, best_epoch
 from ...search_space.errors import DivergedError
 from ..console.training_progress import TrainingProgress
-from ..parallel.distributed import is_first, wait_for_all
+from ..parallel.distributed import barrier, is_main_process
 
 OnEpoch = Callable[[int, Epoch], None]
 
 
 def run_epochs(
-    folder: TrainingFolder, data: Data, shown: TrainingProgress, on_epoch: OnEpoch | None = None
+    folder: TrainingRun, data: Data, display: TrainingProgress, on_epoch: OnEpoch | None = None
 ) -> None:
     """Train from the last checkpoint to the end, with a checkpoint after every epoch.
 
@@ -28,42 +28,49 @@ def run_epochs(
         DivergedError: the loss is no longer a number; likewise.
     """
     settings, checkpoint = folder.settings, folder.checkpoint()
-    training = Training(
-        checkpoint.network(), data, settings.recipe, seed=settings.seed, conditions=settings.conditions
+    training = Trainer(
+        checkpoint.network(), data, settings.recipe, seed=settings.seed, compute=settings.compute
     )
     training.restore(checkpoint.state)
     curve = list(checkpoint.curve)
-    with shown:
+    with display:
         while not training.done:
             start = time.perf_counter()
             try:
-                point = training.run_epoch(shown.batch)
-                top1, loss = training.judge()
-            except TrainingFailedError as error:
+                point = training.run_epoch(display.batch)
+                top1, loss = training.evaluate()
+            except NonFiniteLossError as error:
                 raise DivergedError(_failure(folder, error, len(curve))) from None
             seconds = time.perf_counter() - start
             curve.append(replace(point, validation_loss=loss, validation_top1=top1, seconds=seconds))
-            if is_first():
+            if is_main_process():
                 if best_epoch(curve) == training.epoch:
-                    kept = checkpoint_of(training.judged, data, settings.recipe, settings.seed, curve)
+                    kept = make_checkpoint(training.eval_network, data, settings.recipe, settings.seed, curve)
                     save_checkpoint(kept, folder.model_file)
                 save_progress(folder, training, curve)
                 folder.write_curve(curve)
                 if on_epoch is not None:
                     on_epoch(training.epoch, curve[-1])
-            shown.end_epoch(curve[-1], training.waited)
-    wait_for_all()
+            display.end_epoch(curve[-1], training.data_wait_fraction)
+    barrier()
 
 
-def save_progress(folder: TrainingFolder, training: Training, curve: Sequence[Epoch]) -> None:
+def save_progress(folder: TrainingRun, training: Trainer, curve: Sequence[Epoch]) -> None:
     """Write the checkpoint that the next epoch follows from."""
     settings = folder.settings
-    checkpoint = checkpoint_of(
+    checkpoint = make_checkpoint(
         training.network, training.data, settings.recipe, settings.seed, curve, training.state()
     )
     save_checkpoint(checkpoint, folder.checkpoint_file)
 
 
-def _failure(folder: TrainingFolder, error: TrainingFailedError, good: int) -> str:
-    kept = f"{folder.checkpoint_file} is that of epoch {good}" if good else "no epoch was finished"
-    return f"{folder.folder}: {error}; {kept}. Try a lower --learning-rate, or the recipe's clip or warmup"
+def _failure(folder: TrainingRun, error: NonFiniteLossError, n_finished_epochs: int) -> str:
+    kept = (
+        f"{folder.checkpoint_file} is that of epoch {n_finished_epochs}"
+        if n_finished_epochs
+        else "no epoch was finished"
+    )
+    return (
+        f"{folder.folder}: {error}; {kept}. Try a lower --learning-rate, or the recipe's max_grad_norm or "
+        "warmup_fraction"
+    )

@@ -11,18 +11,18 @@ import torch
 from ...evaluate import host, package_versions, usable_cores
 from ...evaluate.data.dataset import Data
 from ...evaluate.training.checkpoint import load_checkpoint
-from ...evaluate.training.pretrained import pretrained_network, transfer
+from ...evaluate.training.pretrained import pretrained_network, transfer_weights
 from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
-from ...evaluate.training.trainer import Conditions, Precision, Training
-from ...results.store.directories import refuse_existing
-from ...results.store.training_run import TrainingFolder, TrainingSettings
+from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
+from ...results.store.directories import require_absent
+from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...search_space import Architecture, GoalError, RunError
 from ...search_space.network import Network
-from ..commands.inspect import find
-from ..parallel.distributed import is_first, process_count, wait_for_all
-from ..resolve.trained_networks import trained_file
-from ..runner.create import free_folder, torch_device
+from ..commands.inspect import resolve_network
+from ..parallel.distributed import barrier, is_main_process, world_size
+from ..resolve.trained_networks import resolve_checkpoint
+from ..runner.create import torch_device, unused_run_directory
 from ..runner.worker import load_run_data, open_images
 from .training_loop import save_progress
 
@@ -35,7 +35,7 @@ class TrainingRequest:
     """What a person asked for, in words; see `bneck train --help`.
 
     Attributes:
-        changes: fields of the recipe that are set otherwise.
+        overrides: fields of the recipe that are set otherwise.
         weights: a file with ImageNet weights of torchvision, instead of torch's cache.
         init: a trained network to begin from.
     """
@@ -44,7 +44,7 @@ class TrainingRequest:
     data: str
     out: Path | None = None
     recipe: str | None = None
-    changes: tuple[tuple[str, Any], ...] = ()
+    overrides: tuple[tuple[str, Any], ...] = ()
     seed: int = 0
     resolution_px: int | None = None
     pretrained: bool = False
@@ -66,29 +66,29 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
     Raises:
         BneckError: whatever cannot be met.
     """
-    named = find(request.arch)
+    named = resolve_network(request.arch)
     images, data = open_images(request)
     recipe = recipe_for(request.recipe, data)
-    recipe = replace(recipe, **dict(request.changes))
-    begins_from = _begins_from(request)
-    if recipe.freeze == "backbone" and begins_from == RANDOM_WEIGHTS:
+    recipe = replace(recipe, **dict(request.overrides))
+    initial_weights = _begins_from(request)
+    if recipe.freeze == "backbone" and initial_weights == RANDOM_WEIGHTS:
         raise GoalError("--freeze backbone keeps the weights it begins from: add --pretrained or --init")
-    processes = process_count()
+    processes = world_size()
     if recipe.batch_size % processes:
         raise GoalError(
             f"the batch size must be a multiple of {processes} processes, got {recipe.batch_size}"
         )
-    refuse_steps_of_one(recipe.batch_size // processes, -(-data.count("train") // processes))
+    require_two_images_per_step(recipe.batch_size // processes, -(-data.count("train") // processes))
     device = torch_device(request.device)
     settings = TrainingSettings(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         name=named.name,
         architecture=for_data(named.architecture, data, request.resolution_px),
-        begins_from=begins_from,
+        initial_weights=initial_weights,
         data=images,
         recipe=recipe,
         seed=request.seed,
-        conditions=Conditions(device, _precision(request.precision, device), request.compiled),
+        compute=ComputeConfig(device, _precision(request.precision, device), request.compiled),
         threads=request.threads or max(1, usable_cores() // processes),
         processes=processes,
         host=host(),
@@ -105,56 +105,54 @@ def for_data(architecture: Architecture, data: Data, resolution_px: int | None =
             in steps of 32.
     """
     side = resolution_px or architecture.resolution_px
-    if resolution_px is None and data.side_px is not None:
-        side = min(side, -(-data.side_px // _STEP_PX) * _STEP_PX)
+    if resolution_px is None and data.image_size_px is not None:
+        side = min(side, -(-data.image_size_px // _STEP_PX) * _STEP_PX)
     return replace(
         architecture, resolution_px=side, image_channels=data.image_channels, classes=len(data.class_names)
     )
 
 
-def begin(request: TrainingRequest, settings: TrainingSettings, data: Data) -> TrainingFolder:
+def create_training_run(request: TrainingRequest, settings: TrainingSettings, data: Data) -> TrainingRun:
     """Make the training's folder, with a checkpoint from before the first epoch; all processes together.
 
     Raises:
         BneckError: the weights cannot be had, or the folder exists; then nothing has been made.
     """
-    out = request.out or free_folder(settings.name, settings.data.name)
-    refuse_existing(out, f"bneck train {out} --resume")
+    out = request.out or unused_run_directory(settings.name, settings.data.name)
+    require_absent(out, f"bneck train {out} --resume")
     network = _first_network(request, settings)
-    training = Training(network, data, settings.recipe, seed=settings.seed, conditions=settings.conditions)
-    if is_first():
-        folder = TrainingFolder.create(out, settings)
+    training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
+    if is_main_process():
+        folder = TrainingRun.create(out, settings)
         try:
             save_progress(folder, training, [])
         except RunError:
             shutil.rmtree(out)
             raise
-    wait_for_all()
-    return TrainingFolder(out, settings)
+    barrier()
+    return TrainingRun(out, settings)
 
 
-def reopen(request: TrainingRequest, *, same_words: bool) -> tuple[TrainingFolder, Data]:
+def resume_training_run(request: TrainingRequest, *, same_request: bool) -> tuple[TrainingRun, Data]:
     """A training that was stopped, and its images.
 
     Args:
-        same_words: the request is that which the training began with; otherwise it names the
+        same_request: the request is that which the training began with; otherwise it names the
             folder alone.
     Raises:
         BneckError: it is none, cannot go on here, or something else is asked for.
     """
-    folder = TrainingFolder.open(request.out or Path(request.arch))
+    folder = TrainingRun.open(request.out or Path(request.arch))
     settings = folder.settings
-    if same_words:
-        asked, data = plan(request)
-        if difference := settings.difference(asked):
+    if same_request:
+        requested, data = plan(request)
+        if difference := settings.difference(requested):
             raise GoalError(f"{folder.folder}: {difference}; --resume changes nothing")
         return folder, data
-    if settings.processes != process_count():
-        words = (
-            f"was begun with {settings.processes} processes; {process_count()} would come to other weights"
-        )
+    if settings.processes != world_size():
+        words = f"was begun with {settings.processes} processes; {world_size()} would come to other weights"
         raise GoalError(f"{folder.folder} {words}")
-    if settings.conditions.device == "cuda" and not torch.cuda.is_available():
+    if settings.compute.device == "cuda" and not torch.cuda.is_available():
         raise RunError(f"{folder.folder} was begun on a GPU, and torch finds none here")
     data = load_run_data(settings.data, download=request.download)
     if difference := settings.difference(replace(settings, data=settings.data.of(data))):
@@ -165,22 +163,22 @@ def reopen(request: TrainingRequest, *, same_words: bool) -> tuple[TrainingFolde
 def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Network:
     """The network with the weights that it begins from."""
     network = seeded_network(settings.architecture, settings.seed)
-    if settings.begins_from == IMAGENET_WEIGHTS:
-        transfer(network, pretrained_network(request.arch, request.weights))
+    if settings.initial_weights == IMAGENET_WEIGHTS:
+        transfer_weights(network, pretrained_network(request.arch, request.weights))
     elif request.init:
-        transfer(network, load_checkpoint(trained_file(request.init).path).network())
+        transfer_weights(network, load_checkpoint(resolve_checkpoint(request.init).path).network())
     return network
 
 
 def recipe_for(name: str | None, data: Data) -> Recipe:
     """A recipe by its name or file; without one, what suits images in memory or in folders."""
-    return load_recipe(name or ("guide" if data.side_px is None else "small-images"))
+    return load_recipe(name or ("guide" if data.image_size_px is None else "small-images"))
 
 
-def refuse_steps_of_one(batch_size: int, images: int) -> None:
+def require_two_images_per_step(batch_size: int, images: int) -> None:
     """Raise `GoalError` where a process would train on a single image: it has no deviation to divide by."""
-    rest = images % batch_size
-    if min(batch_size, images) == 1 or (batch_size == 2 and rest == 1):
+    remainder = images % batch_size
+    if min(batch_size, images) == 1 or (batch_size == 2 and remainder == 1):
         raise GoalError(
             f"batch normalisation needs two images or more in each step; the batch size is {batch_size} "
             f"for {images:,} images a process: choose another --batch-size, or more images"

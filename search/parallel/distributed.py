@@ -8,20 +8,20 @@ import torch
 import torch.distributed as dist
 
 
-def process_count() -> int:
+def world_size() -> int:
     """How many there are; 1 without `torchrun`."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes and prints."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 @contextmanager
-def joined(device: str) -> Iterator[None]:
+def process_group(device: str) -> Iterator[None]:
     """Have this process take part, each on a GPU of its own; on the CPU they talk by gloo."""
-    if process_count() == 1:
+    if world_size() == 1:
         yield
         return
     if device == "cuda":
@@ -33,7 +33,7 @@ def joined(device: str) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def wait_for_all() -> None:
+def barrier() -> None:
     """Go on when all have come here."""
     if dist.is_initialized():
         dist.barrier()

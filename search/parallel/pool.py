@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...evaluate.training.trainer import TrainingFailedError
+from ...evaluate.training.trainer import NonFiniteLossError
 from ...search_space import RunError, ScorerError
 from ..console.progress import Progress, Status
 from ..runner import worker
@@ -36,11 +36,11 @@ class Pool:
         self.executor = ProcessPoolExecutor(
             self.workers, multiprocessing.get_context("spawn"), self.start, (self.subject,)
         )
-        self.handler_before = signal.signal(signal.SIGINT, self._note_interrupt)
+        self.previous_handler = signal.signal(signal.SIGINT, self._note_interrupt)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        signal.signal(signal.SIGINT, self.handler_before)
+        signal.signal(signal.SIGINT, self.previous_handler)
         self.executor.shutdown(wait=kind is None, cancel_futures=True)
         if kind is not None:
             for child in multiprocessing.active_children():
@@ -70,9 +70,9 @@ class Pool:
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
-        around = getattr(self.handler_before, "__self__", None)
-        if isinstance(around, Pool):
-            around._note_interrupt()
+        outer_pool = getattr(self.previous_handler, "__self__", None)
+        if isinstance(outer_pool, Pool):
+            outer_pool._note_interrupt()
 
 
 def result_of(future: Future[Any]) -> Any:
@@ -96,10 +96,10 @@ class Job:
     pool: Pool
     step: Callable[[Any], Any]
     item: Any
-    keep: Callable[[Any], None]
+    on_result: Callable[[Any], None]
 
 
-def do_all(jobs: Sequence[Job], pool: Pool, progress: Progress, phase: str) -> None:
+def run_jobs(jobs: Sequence[Job], pool: Pool, progress: Progress, phase: str) -> None:
     """Do all jobs.
 
     Args:
@@ -107,11 +107,11 @@ def do_all(jobs: Sequence[Job], pool: Pool, progress: Progress, phase: str) -> N
     """
     pending = {job.pool.submit(job.step, job.item): job for job in jobs}
     while pending:
-        progress.show(Status(phase, len(jobs) - len(pending), len(jobs)))
+        progress.update_status(Status(phase, len(jobs) - len(pending), len(jobs)))
         for future in pool.wait(pending):
             job = pending.pop(future)
             try:
-                job.keep(result_of(future))
-            except (TrainingFailedError, ScorerError) as error:
-                progress.say(f"{job.item}: {error}")
-            progress.show(Status(phase, len(jobs) - len(pending), len(jobs)))
+                job.on_result(result_of(future))
+            except (NonFiniteLossError, ScorerError) as error:
+                progress.print_line(f"{job.item}: {error}")
+            progress.update_status(Status(phase, len(jobs) - len(pending), len(jobs)))

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ...results import DataSettings
 from ...results.store.directories import is_training
-from ...results.store.training_run import TrainingFolder
+from ...results.store.training_run import TrainingRun
 from ...search_space import RunError
-from ..commands.inspect import trial_of
+from ..commands.inspect import resolve_trial
 
 
 @dataclass(frozen=True)
-class TrainedFile:
+class ResolvedCheckpoint:
     """A file with a trained network.
 
     Attributes:
@@ -22,19 +22,19 @@ class TrainedFile:
     data: DataSettings | None = None
 
 
-def trained_file(words: str) -> TrainedFile:
+def resolve_checkpoint(name_or_path: str) -> ResolvedCheckpoint:
     """`RUN#TRIAL`, a folder of `bneck train`, or a `.safetensors` file of bneck.
 
     Raises:
         BneckError: none of these.
     """
-    path = Path(words)
+    path = Path(name_or_path)
     if is_training(path):
-        training = TrainingFolder.open(path)
-        return TrainedFile(training.kept_file(), training.settings.data)
+        training = TrainingRun.open(path)
+        return ResolvedCheckpoint(training.require_model_file(), training.settings.data)
     if path.is_dir():
-        raise RunError(f"{words} is no training; give a folder of `bneck train`, a file or RUN#TRIAL")
-    if trial := trial_of(words):
+        raise RunError(f"{name_or_path} is no training; give a folder of `bneck train`, a file or RUN#TRIAL")
+    if trial := resolve_trial(name_or_path):
         run, number = trial
-        return TrainedFile(run.checkpoint(run.record(number).architecture), run.settings.data)
-    return TrainedFile(path)
+        return ResolvedCheckpoint(run.checkpoint(run.record(number).architecture), run.settings.data)
+    return ResolvedCheckpoint(path)

@@ -9,33 +9,41 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...evaluate import Latency, LatencySetup, Recipe, host, package_versions, panel_of, parse_goals
-from ...evaluate.latency.backends import COMMAND, latency_backend
-from ...evaluate.latency.predictor_file import load_model
-from ...evaluate.scorers import SCORER_NAMES, Means, scorer, scorer_kind, seed_matters
-from ...results import LatencyFrom, Run, RunSettings
-from ...results.store.directories import refuse_existing
-from ...results.store.settings import for_images
-from ...search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published
+from ...evaluate import (
+    Latency,
+    LatencySetup,
+    Recipe,
+    build_reference_panel,
+    host,
+    package_versions,
+    parse_goals,
+)
+from ...evaluate.latency.backends import COMMAND_PREFIX, latency_backend
+from ...evaluate.latency.predictor_file import load_latency_predictor
+from ...evaluate.scorers import SCORER_NAMES, EvaluationContext, depends_on_seed, evaluator, scorer_kind
+from ...results import LatencyPolicy, Run, RunSettings
+from ...results.store.directories import require_absent
+from ...results.store.settings import fitted_to_space
+from ...search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published_architecture
 from ...search_space.errors import first_line
-from ..samplers.feasibility import cheapest, require_fast_enough, require_feasible
+from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.registry import check_sampler
-from ..samplers.surrogate import EARLIER
-from ..samplers.transfer import Finding, findings, first_networks
+from ..samplers.surrogate import TRANSFER_KEY
+from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
 from .successive_halving import parse_epochs
-from .trials import published_within
+from .trials import feasible_published
 
-TELL_ACCURACY = ("train", "supernet", "inherit", "table")
+ACCURACY_EVALUATORS = ("train", "supernet", "inherit", "table")
 
 
 @dataclass(frozen=True)
-class Request:
+class SearchRequest:
     """What a person asked for, in words; see `bneck search --help`."""
 
     space: str
     data: str
     out: Path | None
-    trials: int
+    n_trials: int
     epochs: str
     seed: int
     objectives: str
@@ -43,13 +51,13 @@ class Request:
     max_params: str | None
     max_latency: str | None
     sampler: str
-    warm_start: bool
+    enqueue_published: bool
     baselines: tuple[str, ...]
     latency_backend: str
     latency_threads: int
-    latency_model: Path | None
-    measure_all: bool
-    reference: str
+    latency_predictor: Path | None
+    no_latency_predictor: bool
+    reference_model: str
     batch_size: int
     learning_rate: float
     train_images: int | None
@@ -58,47 +66,51 @@ class Request:
     download: bool
     device: str
     storage: str
-    scorer: str = "train"
-    repeats: int | None = None
-    earlier: Path | None = None
+    evaluator: str = "train"
+    replicates: int | None = None
+    transfer_from: Path | None = None
 
 
-def new_run(request: Request) -> Run:
+def create_run(request: SearchRequest) -> Run:
     """Check everything, then make the run's folder and study.
 
     Raises:
         BneckError: whatever cannot be met; then nothing has been made.
     """
-    from .worker import as_seen_by, open_images
+    from .worker import normalized_for_evaluator, open_images
 
-    judge = judging_scorer(request.scorer)
+    evaluator_name = resolve_evaluator(request.evaluator)
     epochs, rungs = parse_epochs(request.epochs)
-    if rungs and judge != "train":
+    if rungs and evaluator_name != "train":
         raise GoalError(
-            f"--epochs {request.epochs} stops trainings early; --scorer {request.scorer} does not train by "
-            f"epochs: give --epochs {epochs}, or --scorer train"
+            f"--epochs {request.epochs} stops trainings early; --evaluator {request.evaluator} does not "
+            f"train by epochs: give --epochs {epochs}, or --evaluator train"
         )
-    out = request.out or free_folder(request.space, request.data)
-    refuse_existing(out, f"bneck search {out} --resume")
+    out = request.out or unused_run_directory(request.space, request.data)
+    require_absent(out, f"bneck search {out} --resume")
     limits = {"macs": request.max_macs, "params": request.max_params, "latency": request.max_latency}
     goals = parse_goals(request.objectives, limits)
     check_sampler(request.sampler)
     for name in request.baselines:
-        published(name)
+        published_architecture(name)
     space = load_space(request.space)
     images, data = open_images(request)
     device = torch_device(request.device)
     recipe = Recipe(epochs=epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
-    scorer(judge, Means(data, recipe, device))
-    data = as_seen_by(judge, data)
+    evaluator(evaluator_name, EvaluationContext(data, recipe, device))
+    data = normalized_for_evaluator(evaluator_name, data)
     images = images.of(data)
     space = space.for_data(data.image_channels, len(data.class_names))
-    found = findings(Run.open(request.earlier), space) if request.earlier else []
+    transferred = (
+        load_transferred_trials(Run.open(request.transfer_from), space) if request.transfer_from else []
+    )
     rng = random.Random(request.seed)
     require_feasible(space, goals, rng)
     setup, latency_of = _latencies(request, space)
     if request.max_latency:
-        require_fast_enough(space, goals, [(each, latency_of(each)) for each in cheapest(space, rng)])
+        require_feasible_latency(
+            space, goals, [(each, latency_of(each)) for each in smallest_networks(space, rng)]
+        )
     settings = RunSettings(
         study=f"bneck-{uuid.uuid4().hex[:12]}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -107,32 +119,34 @@ def new_run(request: Request) -> Run:
         goals=goals,
         recipe=recipe,
         latency=setup,
-        latency_from=_latency_from(request, setup),
-        trials=request.trials,
+        latency_policy=_latency_from(request, setup),
+        n_trials=request.n_trials,
         seed=request.seed,
         sampler=request.sampler,
-        warm_start=request.warm_start,
+        enqueue_published=request.enqueue_published,
         baselines=request.baselines,
         torch_device=device,
         storage=request.storage,
         host=host(),
         versions=package_versions(),
-        repeats=usual_repeats(request.trials, judge) if request.repeats is None else request.repeats,
-        scorer=judge,
+        replicates=default_replicates(request.n_trials, evaluator_name)
+        if request.replicates is None
+        else request.replicates,
+        evaluator=evaluator_name,
         rungs=rungs,
     )
     run = Run(out, settings)
     if settings.storage:
-        _create_study(run, found)
+        _create_study(run, transferred)
     run = Run.create(out, settings)
-    if request.latency_model:
-        shutil.copyfile(request.latency_model, run.latency_model_file)
+    if request.latency_predictor:
+        shutil.copyfile(request.latency_predictor, run.latency_predictor_file)
     if not settings.storage:
-        _create_study(run, found)
+        _create_study(run, transferred)
     return run
 
 
-def judging_scorer(name: str) -> str:
+def resolve_evaluator(name: str) -> str:
     """A scorer that a search may judge by, its files with their whole paths.
 
     Raises:
@@ -140,21 +154,21 @@ def judging_scorer(name: str) -> str:
         GoalError: it tells no accuracy.
     """
     kind, files = scorer_kind(name), name.partition(":")[2]
-    if kind not in TELL_ACCURACY:
-        known = ", ".join(each for each in SCORER_NAMES if each.partition(":")[0] in TELL_ACCURACY)
-        raise GoalError(f"--scorer {name} tells no accuracy, which a search needs; those that do: {known}")
+    if kind not in ACCURACY_EVALUATORS:
+        known = ", ".join(each for each in SCORER_NAMES if each.partition(":")[0] in ACCURACY_EVALUATORS)
+        raise GoalError(f"--evaluator {name} tells no accuracy, which a search needs; those that do: {known}")
     return f"{kind}:{','.join(str(Path(file).resolve()) for file in files.split(','))}" if files else kind
 
 
-def usual_repeats(trials: int, scorer_name: str) -> int:
+def default_replicates(n_trials: int, scorer_name: str) -> int:
     """A fifth of the trials, 6 at least of 20 trials or more; none where a seed changes nothing."""
-    if not seed_matters(scorer_name):
+    if not depends_on_seed(scorer_name):
         return 0
-    return max(trials // 5, 6) if trials >= 20 else trials // 5
+    return max(n_trials // 5, 6) if n_trials >= 20 else n_trials // 5
 
 
 def _latencies(
-    request: Request, space: SearchSpace
+    request: SearchRequest, space: SearchSpace
 ) -> tuple[LatencySetup, Callable[[Architecture], Latency]]:
     """What latencies are held against, and where they come from: a model's file, or this device.
 
@@ -164,32 +178,32 @@ def _latencies(
     """
     from ...evaluate.latency.meter import LatencyMeter
 
-    if request.latency_model:
-        model = load_model(request.latency_model)
+    if request.latency_predictor:
+        model = load_latency_predictor(request.latency_predictor)
         if model.space != space.name:
-            words = (
+            message = (
                 f"is of space {model.space}; build one: bneck latency-model build {request.space} --out FILE"
             )
-            raise GoalError(f"--latency-model {request.latency_model} {words}")
+            raise GoalError(f"--latency-predictor {request.latency_predictor} {message}")
         return model.setup, model.predict
     backend = latency_backend(request.latency_backend, threads=request.latency_threads)
-    panel = panel_of(request.reference, lambda network: for_images(network, space))
-    meter = LatencyMeter.on(backend, panel)
-    return meter.setup, meter.measured
+    panel = build_reference_panel(request.reference_model, lambda network: fitted_to_space(network, space))
+    meter = LatencyMeter.with_cache(backend, panel)
+    return meter.setup, meter.measure_or_raise
 
 
-def _latency_from(request: Request, setup: LatencySetup) -> LatencyFrom:
+def _latency_from(request: SearchRequest, setup: LatencySetup) -> LatencyPolicy:
     """A model given by its file stands alone where measuring is slow or the device is another one."""
-    from ...evaluate.latency.meter import unmeasurable
+    from ...evaluate.latency.meter import unavailable_reason
 
-    if request.measure_all:
+    if request.no_latency_predictor:
         return "measurements"
-    if request.latency_model and (setup.backend.startswith(COMMAND) or unmeasurable(setup)):
+    if request.latency_predictor and (setup.backend.startswith(COMMAND_PREFIX) or unavailable_reason(setup)):
         return "model"
     return "both"
 
 
-def _create_study(run: Run, found: Sequence[Finding]) -> None:
+def _create_study(run: Run, transferred: Sequence[TransferredTrial]) -> None:
     """Make the study, with published and earlier networks that fit proposed first where that is wanted.
 
     Raises:
@@ -210,19 +224,19 @@ def _create_study(run: Run, found: Sequence[Finding]) -> None:
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names([objective.quantity for objective in settings.goals.objectives])
         study.set_user_attr("genes", {gene.name: list(gene.choices) for gene in settings.space.genes})
-        if settings.warm_start:
-            for source, genes in published_within(run):
+        if settings.enqueue_published:
+            for source, genes in feasible_published(run):
                 study.enqueue_trial(genes, user_attrs={"source": source})
-        if found:
-            study.set_user_attr(EARLIER, [astuple(each) for each in found])
-        for genes in first_networks(found, run):
-            study.enqueue_trial(genes, user_attrs={"source": "earlier"}, skip_if_exists=True)
+        if transferred:
+            study.set_user_attr(TRANSFER_KEY, [astuple(each) for each in transferred])
+        for genes in select_transferred_genes(transferred, run):
+            study.enqueue_trial(genes, user_attrs={"source": "transfer"}, skip_if_exists=True)
     except Exception as error:
-        words = f"no study can be kept in {run.storage_url}: {first_line(error)}"
-        raise RunError(f"{run.folder}: {words}") from None
+        message = f"no study can be kept in {run.storage_url}: {first_line(error)}"
+        raise RunError(f"{run.folder}: {message}") from None
 
 
-def free_folder(what: str, data: str) -> Path:
+def unused_run_directory(what: str, data: str) -> Path:
     """`runs/WHAT-DATA-N` with the first number that is free, for a space or a network by name or file."""
     kind, _, path = data.partition(":")
     file = Path(what)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ...evaluate import Goals, Latency
-from ...evaluate.latency.predictor import LEAST_NETWORKS, LatencyModel, fit
-from ...evaluate.latency.predictor_file import load_model, save_model
-from ...results import LatencyFrom, Record, Run, pareto_front
+from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor, fit
+from ...evaluate.latency.predictor_file import load_latency_predictor, save_latency_predictor
+from ...results import LatencyPolicy, Record, Run, pareto_front
 from ...search_space import Architecture, RunError, cost
 from ..console.progress import Progress
-from ..parallel.pool import Job, Pool, do_all
+from ..parallel.pool import Job, Pool, run_jobs
 from ..samplers.initial_design import stratified
 from . import worker
 
@@ -18,7 +18,7 @@ MODEL_NETWORKS = 30
 
 
 @dataclass(frozen=True)
-class Latencies:
+class LatencyStrategy:
     """A prediction for every network, and a measurement where it matters.
 
     It matters where a prediction is too near to the limit to be trusted, and for networks that would
@@ -29,42 +29,48 @@ class Latencies:
     """
 
     goals: Goals
-    latency_from: LatencyFrom
-    model: LatencyModel | None
+    latency_policy: LatencyPolicy
+    model: LatencyPredictor | None
 
     @classmethod
-    def of(cls, run: Run) -> "Latencies":
+    def of(cls, run: Run) -> "LatencyStrategy":
         """The run's model, if it has one by now.
 
         Raises:
             FileFormatError: the model stands alone, and its file is gone or broken.
         """
-        source = run.settings.latency_from
-        wanted = source == "model" or (source == "both" and run.latency_model_file.is_file())
-        return cls(run.settings.goals, source, load_model(run.latency_model_file) if wanted else None)
+        source = run.settings.latency_policy
+        has_model = source == "model" or (source == "both" and run.latency_predictor_file.is_file())
+        return cls(
+            run.settings.goals,
+            source,
+            load_latency_predictor(run.latency_predictor_file) if has_model else None,
+        )
 
-    def before_training(self, architecture: Architecture) -> Latency | None:
+    def predict_before_training(self, architecture: Architecture) -> Latency | None:
         """The prediction; None where the network must be measured."""
         if self.model is None:
             return None
         predicted = self.model.predict(architecture)
-        if self.latency_from == "both":
+        if self.latency_policy == "both":
             violation = self.goals.violations(cost(architecture), predicted).get("latency")
-            if violation is not None and self.model.within_two_deviations(1 + violation, 1):
+            if violation is not None and self.model.within_two_std(1 + violation, 1):
                 return None
         return predicted
 
-    def worth_measuring(self, record: Record, judged: list[Record]) -> bool:
+    def needs_measurement(self, record: Record, completed: list[Record]) -> bool:
         """Whether a trained network would enter the front if it were as fast as it may be."""
         latency = record.latency
-        if self.model is None or self.latency_from == "model" or latency is None:
+        if self.model is None or self.latency_policy == "model" or latency is None:
             return False
         if latency.source == "measured":
             return False
-        share = 1 - 2 * self.model.spread
-        quickest = replace(latency, latency_ms=latency.latency_ms * share, ratio=latency.ratio * share)
-        hopeful = replace(record, latency=quickest)
-        return hopeful in pareto_front([*judged, hopeful], self.goals.objectives)
+        share = 1 - 2 * self.model.relative_error_std
+        fastest_plausible = replace(
+            latency, latency_ms=latency.latency_ms * share, ratio=latency.ratio * share
+        )
+        optimistic_record = replace(record, latency=fastest_plausible)
+        return optimistic_record in pareto_front([*completed, optimistic_record], self.goals.objectives)
 
 
 def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
@@ -74,25 +80,27 @@ def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
     would spare none, or where the limits leave too few networks.
     """
     settings = run.settings
-    if settings.latency_from != "both" or run.latency_model_file.is_file():
+    if settings.latency_policy != "both" or run.latency_predictor_file.is_file():
         return
-    if settings.trials <= MODEL_NETWORKS:
+    if settings.n_trials <= MODEL_NETWORKS:
         return
     rng = random.Random(settings.seed)
     networks = stratified(settings.space, settings.goals, MODEL_NETWORKS, rng)
-    if len(networks) < LEAST_NETWORKS:
+    if len(networks) < MIN_NETWORKS:
         return
-    found: dict[Architecture, Latency] = {}
-    jobs = [Job(pool, worker.measure, network, partial(found.__setitem__, network)) for network in networks]
-    do_all(jobs, pool, progress, "measuring for the latency model")
-    known = {network: found[network] for network in networks if found[network].status != "failed"}
-    if len(known) < LEAST_NETWORKS:
-        failed = next(each.error for each in found.values() if each.status == "failed")
+    measured: dict[Architecture, Latency] = {}
+    jobs = [
+        Job(pool, worker.measure, network, partial(measured.__setitem__, network)) for network in networks
+    ]
+    run_jobs(jobs, pool, progress, "fitting the latency predictor")
+    known = {network: measured[network] for network in networks if measured[network].status != "failed"}
+    if len(known) < MIN_NETWORKS:
+        failed = next(each.error for each in measured.values() if each.status == "failed")
         raise RunError(f"{run.folder}: too few networks could be measured; one of them: {failed}")
     model = fit(settings.space.name, settings.latency, list(known), [each.ratio for each in known.values()])
-    run.study.set_user_attr("model_seconds", sum(each.seconds for each in found.values()))
-    save_model(model, run.latency_model_file)
-    progress.say(
-        f"latency is predicted within {100 * model.margin:.0f}% for 9 of 10 networks "
+    run.study.set_user_attr("latency_predictor_seconds", sum(each.seconds for each in measured.values()))
+    save_latency_predictor(model, run.latency_predictor_file)
+    progress.print_line(
+        f"latency is predicted within {100 * model.conformal_margin:.0f}% for 9 of 10 networks "
         f"(from {len(known)} measured ones), and measured near the limit and for the front"
     )

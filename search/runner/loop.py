@@ -12,29 +12,29 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...evaluate import Accuracy, Latency
-from ...evaluate.training.trainer import TrainingFailedError
+from ...evaluate.training.trainer import NonFiniteLossError
 from ...results import Record, Run, pareto_front
 from ...results.analysis.front_posterior import best_by
-from ...results.store.fidelities import spent_of
-from ...results.text.formatting import superlative
+from ...results.store.fidelities import count_epochs_spent
+from ...results.text.formatting import best_label
 from ...search_space import Architecture, NoFeasibleNetworkError, RunError, ScorerError
 from ..console.progress import Progress, Status
-from ..parallel.deadline import TimeLimit
+from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool, result_of
 from . import worker
-from .latency_policy import Latencies
-from .replication import Repeat, Repeats
+from .latency_policy import LatencyStrategy
+from .replication import Replicate, ReplicationScheduler
 from .successive_halving import Promotion, last_promotion, next_promotion
-from .trials import Proposal, Proposals, SpaceExhaustedError
+from .trials import Proposal, SpaceExhaustedError, TrialManager
 
-Work = Proposal | Repeat | Promotion
+Work = Proposal | Replicate | Promotion
 
 
-class SearchOverError(Exception):
+class SearchFinishedError(Exception):
     """Nothing new is left to begin; says why."""
 
 
-def judge_trials(run: Run, pool: Pool, progress: Progress, limit: TimeLimit | None = None) -> None:
+def run_trials(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> None:
     """Propose, measure and train until the run's number of networks is judged.
 
     Fewer are judged where nothing new keeps the limits any more, or where the time is up. With rungs it
@@ -44,17 +44,17 @@ def judge_trials(run: Run, pool: Pool, progress: Progress, limit: TimeLimit | No
         NoFeasibleNetworkError: nothing at all keeps them.
         RunError: one training after another fails, or the time is up before one network is judged.
     """
-    limit = limit or TimeLimit()
-    judging = _Judging(run, pool, progress, limit)
-    judging.go()
-    proposals = judging.proposals
-    if not proposals.begun and limit.held_back:
-        gone = f"the {limit.minutes:g} minutes were gone before a network was judged"
-        raise RunError(f"{gone}; go on with: bneck search {run.folder} --resume")
-    if not proposals.begun:
-        proposals.refuse_to_go_on()
-    if not proposals.judged:
-        why = next((record.error for record in proposals.begun if record.error), "")
+    deadline = deadline or Deadline()
+    trial_loop = _TrialLoop(run, pool, progress, deadline)
+    trial_loop.run_loop()
+    trial_manager = trial_loop.trial_manager
+    if not trial_manager.evaluated and deadline.work_was_skipped:
+        message = f"the {deadline.minutes:g} minutes were gone before a network was judged"
+        raise RunError(f"{message}; go on with: bneck search {run.folder} --resume")
+    if not trial_manager.evaluated:
+        trial_manager.raise_no_feasible_network()
+    if not trial_manager.completed:
+        why = next((record.error for record in trial_manager.evaluated if record.error), "")
         raise RunError(
             f"no network could be trained to {run.settings.recipe.epochs} epochs, one because {why}; "
             "begin a new run with a lower --learning-rate"
@@ -62,191 +62,206 @@ def judge_trials(run: Run, pool: Pool, progress: Progress, limit: TimeLimit | No
 
 
 @dataclass
-class _Judging:
+class _TrialLoop:
     """The state of a search.
 
     Attributes:
         running: what the workers do.
-        over: whether no new network is to begin.
+        finished: whether no new network is to begin.
         latest: the network judged last.
     """
 
     run: Run
     pool: Pool
     progress: Progress
-    limit: TimeLimit
+    deadline: Deadline
     running: dict[Future[Any], Work] = field(default_factory=dict)
-    over: bool = False
+    finished: bool = False
     latest: Record | None = None
 
     def __post_init__(self) -> None:
-        self.latencies = Latencies.of(self.run)
-        self.proposals = Proposals(self.run, self.latencies.model)
-        self.repeats = Repeats(self.run)
+        self.latency_strategy = LatencyStrategy.of(self.run)
+        self.trial_manager = TrialManager(self.run, self.latency_strategy.model)
+        self.replicates = ReplicationScheduler(self.run)
 
-    def go(self) -> None:
+    def run_loop(self) -> None:
         """Keep the workers busy until there is nothing to do."""
         while True:
-            while len(self.running) < self.pool.workers and self._begin():
+            while len(self.running) < self.pool.workers and self._start_next():
                 pass
-            if not self.running and (promotion := self._promotion(at_last=True)):
-                self._train_on(promotion)
-            self._show()
+            if not self.running and (promotion := self._promotion(final=True)):
+                self._submit_promotion(promotion)
+            self._update_status()
             if not self.running:
                 return
             for future in self.pool.wait(self.running):
-                self._end(future)
+                self._finish(future)
 
-    def _begin(self) -> bool:
+    def _start_next(self) -> bool:
         """Give a free worker something; False where it must wait."""
         promotion = self._promotion()
-        proposed = sum(isinstance(work, Proposal) for work in self.running.values())
-        wanted = self.run.settings.trials - len(self.proposals.begun) - proposed
-        if promotion is None and (self.over or wanted <= 0):
+        n_proposed = sum(isinstance(work, Proposal) for work in self.running.values())
+        n_remaining = self.run.settings.n_trials - len(self.trial_manager.evaluated) - n_proposed
+        if promotion is None and (self.finished or n_remaining <= 0):
             return False
-        if self.limit.forbids():
-            self.over = True
+        if self.deadline.blocks_new_work():
+            self.finished = True
             return False
         if promotion:
-            self._train_on(promotion)
+            self._submit_promotion(promotion)
             return True
         try:
-            work = _next_work(self.proposals, self.repeats, bool(self.running))
-        except SearchOverError as why:
-            self.over = True
-            self.progress.say(str(why))
+            work = _next_work(self.trial_manager, self.replicates, bool(self.running))
+        except SearchFinishedError as why:
+            self.finished = True
+            self.progress.print_line(str(why))
             return False
-        if isinstance(work, Repeat):
-            self._submit(work, worker.train_again, work.record.architecture, work.seed)
+        if isinstance(work, Replicate):
+            self._submit(work, worker.train_replicate, work.record.architecture, work.seed)
         else:
-            predicted = self.latencies.before_training(work.architecture)
-            step = self._step_after(work, predicted) if predicted else worker.measure
+            predicted = self.latency_strategy.predict_before_training(work.architecture)
+            step = self._next_step(work, predicted) if predicted else worker.measure
             if step is not None:
                 self._submit(work, step, work.architecture)
         return True
 
-    def _end(self, future: Future[Any]) -> None:
+    def _finish(self, future: Future[Any]) -> None:
         """Note what a worker has found, and have it go on with the same network where that is next."""
         work = self.running.pop(future)
-        if isinstance(work, Repeat):
-            self.repeats.end(work, future, self.progress)
-            self.proposals.note_repeats()
+        if isinstance(work, Replicate):
+            self.replicates.finish(work, future, self.progress)
+            self.trial_manager.update_replicates()
         elif isinstance(work, Promotion):
-            self._end_promotion(work, future)
+            self._finish_promotion(work, future)
         else:
             try:
-                found: Latency | Accuracy = result_of(future)
-            except (TrainingFailedError, ScorerError) as error:
-                self.proposals.tell_failed(work, str(error))
+                measurement: Latency | Accuracy = result_of(future)
+            except (NonFiniteLossError, ScorerError) as error:
+                self.trial_manager.record_failed(work, str(error))
                 return
-            step = self._step_after(work, found)
+            step = self._next_step(work, measurement)
             if step is not None:
                 self._submit(work, step, work.architecture)
             elif work.record:
                 self.latest = work.record
-                self._show()
+                self._update_status()
 
-    def _end_promotion(self, promotion: Promotion, future: Future[Any]) -> None:
+    def _finish_promotion(self, promotion: Promotion, future: Future[Any]) -> None:
         trial = f"trial {promotion.record.trial}"
         try:
             reached = result_of(future)
-        except TrainingFailedError as error:
-            self.progress.say(f"{trial} on to {promotion.epochs} epochs: {error}")
-            self.proposals.keep_promoted(promotion, str(error))
+        except NonFiniteLossError as error:
+            self.progress.print_line(f"{trial} on to {promotion.epochs} epochs: {error}")
+            self.trial_manager.record_promotion(promotion, str(error))
             return
-        if reached.from_start:
-            self.progress.say(f"{trial} was trained from the start again: {reached.from_start}")
-        self.latest = self.proposals.keep_promoted(promotion, reached.accuracy)
-        if self.latest.state == "judged":
-            self.run.paused(self.latest.architecture).unlink(missing_ok=True)
-        self._show()
+        if reached.restart_reason:
+            self.progress.print_line(f"{trial} was trained from the start again: {reached.restart_reason}")
+        self.latest = self.trial_manager.record_promotion(promotion, reached.accuracy)
+        if self.latest.state == "complete":
+            self.run.partial_checkpoint(self.latest.architecture).unlink(missing_ok=True)
+        self._update_status()
 
-    def _step_after(
-        self, proposal: Proposal, found: Latency | Accuracy
+    def _next_step(
+        self, proposal: Proposal, measurement: Latency | Accuracy
     ) -> Callable[[Architecture], Any] | None:
         """What a worker is to do next with a network; None where the study has been told of it."""
-        proposals, latencies, settings = self.proposals, self.latencies, self.run.settings
-        if isinstance(found, Accuracy):
-            proposal.accuracy = found
-            if latencies.worth_measuring(proposals.record_of(proposal), proposals.judged):
+        trial_manager, latency_strategy, settings = (
+            self.trial_manager,
+            self.latency_strategy,
+            self.run.settings,
+        )
+        if isinstance(measurement, Accuracy):
+            proposal.accuracy = measurement
+            if latency_strategy.needs_measurement(
+                trial_manager.make_record(proposal), trial_manager.completed
+            ):
                 return worker.measure
-            proposals.tell_judged(proposal)
-        elif found.status == "failed":
-            proposals.tell_failed(proposal, found.error)
-        elif not proposals.keeps_latency_limit(proposal, found):
-            proposals.tell_infeasible(proposal.trial, proposal.architecture, found, proposal.accuracy)
+            trial_manager.record_completed(proposal)
+        elif measurement.status == "failed":
+            trial_manager.record_failed(proposal, measurement.error)
+        elif not trial_manager.satisfies_latency_limit(proposal, measurement):
+            trial_manager.record_infeasible(
+                proposal.trial, proposal.architecture, measurement, proposal.accuracy
+            )
         elif proposal.accuracy is None:
             # A told trial takes no latency any more, and any network may come to the front later.
-            unsure = found.source == "predicted" and settings.latency_from == "both"
+            unsure = measurement.source == "predicted" and settings.latency_policy == "both"
             return worker.measure if settings.rungs and unsure else worker.train_network
         else:
-            proposals.tell_judged(proposal)
+            trial_manager.record_completed(proposal)
         return None
 
-    def _promotion(self, *, at_last: bool = False) -> Promotion | None:
+    def _promotion(self, *, final: bool = False) -> Promotion | None:
         """The network to train on next, if the run has rungs and one is due."""
         rungs, objectives = self.run.settings.rungs, self.run.settings.goals.objectives
         if rungs is None:
             return None
-        if at_last:
-            return last_promotion(self.proposals.begun, rungs, objectives)
+        if final:
+            return last_promotion(self.trial_manager.evaluated, rungs, objectives)
         busy = {work.record.key for work in self.running.values() if isinstance(work, Promotion)}
-        return next_promotion(self.proposals.begun, rungs, objectives, busy)
+        return next_promotion(self.trial_manager.evaluated, rungs, objectives, busy)
 
-    def _train_on(self, promotion: Promotion) -> None:
+    def _submit_promotion(self, promotion: Promotion) -> None:
         self._submit(promotion, worker.train_to_rung, promotion.record.architecture, promotion.epochs)
 
     def _submit(self, work: Work, step: Callable[..., Any], *arguments: Any) -> None:
         self.running[self.pool.submit(step, *arguments)] = work
 
-    def _show(self) -> None:
-        self.progress.show(_status(self.run, self.proposals, list(self.running.values()), self.latest))
+    def _update_status(self) -> None:
+        self.progress.update_status(
+            _status(self.run, self.trial_manager, list(self.running.values()), self.latest)
+        )
 
 
-def _next_work(proposals: Proposals, repeats: Repeats, running: bool) -> Proposal | Repeat:
+def _next_work(
+    trial_manager: TrialManager, replicates: ReplicationScheduler, running: bool
+) -> Proposal | Replicate:
     """What a free worker begins.
 
     Raises:
-        SearchOverError: there is nothing any more.
+        SearchFinishedError: there is nothing any more.
         NoFeasibleNetworkError: nothing at all keeps the limits.
     """
-    if repeat := repeats.during(proposals.judged):
-        return repeat
+    if replicate := replicates.next_during_search(trial_manager.completed):
+        return replicate
     try:
-        return proposals.next()
+        return trial_manager.next()
     except SpaceExhaustedError:
-        name = proposals.settings.space.name
-        raise SearchOverError(f"every network of space {name} has been proposed") from None
+        name = trial_manager.settings.space.name
+        raise SearchFinishedError(f"every network of space {name} has been proposed") from None
     except NoFeasibleNetworkError as error:
-        if not proposals.begun and not running:
+        if not trial_manager.evaluated and not running:
             raise
-        raise SearchOverError(f"no more networks: {error}") from None
+        raise SearchFinishedError(f"no more networks: {error}") from None
 
 
-def _status(run: Run, proposals: Proposals, busy: Sequence[Work], latest: Record | None) -> Status:
-    settings, judged = run.settings, proposals.judged
+def _status(run: Run, trial_manager: TrialManager, busy: Sequence[Work], latest: Record | None) -> Status:
+    settings, completed = run.settings, trial_manager.completed
     status = Status(
-        phase="judging",
-        done=len(proposals.begun),
-        total=settings.trials,
-        infeasible=proposals.infeasible,
-        repeats=proposals.repeats,
-        failed=proposals.failed,
-        doing=tuple(map(_doing, busy)),
+        phase="evaluating",
+        done=len(trial_manager.evaluated),
+        total=settings.n_trials,
+        infeasible=trial_manager.infeasible,
+        duplicates=trial_manager.duplicates,
+        failed=trial_manager.failed,
+        active_jobs=tuple(map(_work_text, busy)),
         latest=latest,
-        best=best_by(settings.goals.merit, judged),
-        best_is=superlative(settings.goals),
-        front=len(pareto_front(judged, settings.goals.objectives)),
+        best=best_by(settings.goals.ranking_objective, completed),
+        best_label=best_label(settings.goals),
+        front=len(pareto_front(completed, settings.goals.objectives)),
     )
     if settings.rungs is None:
         return status
-    spent = spent_of(proposals.begun, settings.rungs)
-    rising = sum(each.epochs - each.record.epochs for each in busy if isinstance(each, Promotion))
-    expected = max(spent.expected(settings.trials, settings.rungs.reduction), spent.epochs + rising)
-    return replace(status, epochs=(spent.epochs, expected), rungs=spent.counts_text)
+    epochs_spent = count_epochs_spent(trial_manager.evaluated, settings.rungs)
+    running_epochs = sum(each.epochs - each.record.epochs for each in busy if isinstance(each, Promotion))
+    projected_epochs = max(
+        epochs_spent.projected_epochs(settings.n_trials, settings.rungs.reduction_factor),
+        epochs_spent.epochs + running_epochs,
+    )
+    return replace(status, epochs=(epochs_spent.epochs, projected_epochs), rungs=epochs_spent.counts_text)
 
 
-def _doing(work: Work) -> str:
+def _work_text(work: Work) -> str:
     if not isinstance(work, Proposal):
         return str(work)
     return f"{'trains' if work.latency and not work.accuracy else 'measures'} trial {work.trial.number}"

@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...evaluate import Accuracy, Goals
-from ...evaluate.statistics.seed_noise import LEAST_FREEDOM
-from ...evaluate.training.trainer import TrainingFailedError
+from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM
+from ...evaluate.training.trainer import NonFiniteLossError
 from ...results import Record, Run, pareto_front
-from ...results.analysis.front_posterior import Certainty, certainty_of
+from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
 from ...search_space import ScorerError
 from ..console.progress import Progress, Status
-from ..parallel.deadline import TimeLimit
+from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool, result_of
 from . import worker
 
-EVERY = 8
+REPLICATE_EVERY = 8
 
 
 @dataclass(frozen=True)
-class Repeat:
+class Replicate:
     """One more training of a network."""
 
     record: Record
@@ -36,73 +36,73 @@ class Repeat:
 
 
 @dataclass
-class Repeats:
+class ReplicationScheduler:
     """The repeats of a run: which are next, and which are over.
 
     Attributes:
-        over: keys and seeds of those that ended, well or not; each counts against the run's number.
+        finished: keys and seeds of those that ended, well or not; each counts against the run's number.
         running: those under way.
     """
 
     run: Run
-    over: set[tuple[str, int]] = field(init=False)
-    running: list[Repeat] = field(default_factory=list)
+    finished: set[tuple[str, int]] = field(init=False)
+    running: list[Replicate] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        found = self.run.repeats()
-        self.over = {(key, each.seed) for key, again in found.items() for each in again}
-        self.over |= set(self.run.failed_repeats())
+        replicates = self.run.replicates()
+        self.finished = {(key, each.seed) for key, again in replicates.items() for each in again}
+        self.finished |= set(self.run.failed_replicates())
 
     @property
-    def begun(self) -> int:
-        return len(self.over) + len(self.running)
+    def n_started(self) -> int:
+        return len(self.finished) + len(self.running)
 
-    def during(self, judged: Sequence[Record]) -> Repeat | None:
+    def next_during_search(self, completed: Sequence[Record]) -> Replicate | None:
         """One for every 8 networks judged, half of all at most: so the noise is known early."""
         settings = self.run.settings
-        if self.begun >= min(settings.repeats // 2, len(judged) // EVERY):
+        if self.n_started >= min(settings.replicates // 2, len(completed) // REPLICATE_EVERY):
             return None
-        front = pareto_front(judged, settings.goals.objectives)
-        return self._begin(least_sure(judged, front, settings.goals, self._busy))
+        front = pareto_front(completed, settings.goals.objectives)
+        return self._start(least_certain(completed, front, settings.goals, self._busy))
 
-    def after(self) -> Repeat | None:
+    def next_after_search(self) -> Replicate | None:
         """Where another training matters most; None where the front is settled or all are begun."""
         settings = self.run.settings
-        if self.begun >= settings.repeats:
+        if self.n_started >= settings.replicates:
             return None
-        return self._begin(most_telling(self.run.kept(), settings.goals, self._busy))
+        return self._start(most_informative(self.run.completed_records(), settings.goals, self._busy))
 
-    def end(self, repeat: Repeat, future: Future[Any], progress: Progress) -> None:
+    def finish(self, replicate: Replicate, future: Future[Any], progress: Progress) -> None:
         """Note what came of it."""
-        found: Accuracy | str
+        outcome: Accuracy | str
         try:
-            found = result_of(future)
-        except (TrainingFailedError, ScorerError) as error:
-            found = str(error)
-            progress.say(f"trial {repeat.record.trial} again, seed {repeat.seed}: {found}")
-        self.run.keep_repeat(repeat.record.key, repeat.seed, found)
-        self.running.remove(repeat)
-        self.over.add((repeat.record.key, repeat.seed))
+            outcome = result_of(future)
+        except (NonFiniteLossError, ScorerError) as error:
+            outcome = str(error)
+            progress.print_line(f"trial {replicate.record.trial} again, seed {replicate.seed}: {outcome}")
+        self.run.store_replicate(replicate.record.key, replicate.seed, outcome)
+        self.running.remove(replicate)
+        self.finished.add((replicate.record.key, replicate.seed))
 
     @property
     def _busy(self) -> Counter[str]:
-        return Counter(repeat.record.key for repeat in self.running)
+        return Counter(replicate.record.key for replicate in self.running)
 
-    def _begin(self, record: Record | None) -> Repeat | None:
+    def _start(self, record: Record | None) -> Replicate | None:
         return None if record is None else self._next(record)
 
-    def _next(self, record: Record) -> Repeat:
-        taken = {seed for key, seed in self.over if key == record.key}
-        taken |= {repeat.seed for repeat in self.running if repeat.record.key == record.key}
+    def _next(self, record: Record) -> Replicate:
+        used_seeds = {seed for key, seed in self.finished if key == record.key}
+        used_seeds |= {replicate.seed for replicate in self.running if replicate.record.key == record.key}
         seed = self.run.settings.seed + 1
-        while seed in taken:
+        while seed in used_seeds:
             seed += 1
-        repeat = Repeat(record, seed)
-        self.running.append(repeat)
-        return repeat
+        replicate = Replicate(record, seed)
+        self.running.append(replicate)
+        return replicate
 
 
-def most_telling(records: Sequence[Record], goals: Goals, busy: Mapping[str, int]) -> Record | None:
+def most_informative(records: Sequence[Record], goals: Goals, busy: Mapping[str, int]) -> Record | None:
     """The network of which another training tells most about the front; None where the front is settled.
 
     Of those not told with 90% to be on the front or not, the one of greatest `p (1 - p)` x variance of
@@ -111,42 +111,46 @@ def most_telling(records: Sequence[Record], goals: Goals, busy: Mapping[str, int
     Args:
         busy: number of repeats under way, by key.
     """
-    if not goals.of_accuracy:
+    if not goals.depends_on_accuracy:
         return None
-    certainty = _certainty(records, goals)
-    if certainty is None:
-        return _to_begin_with(records, pareto_front(records, goals.objectives), busy)
-    return _unsurest(certainty.unsettled, certainty, busy)
+    front_posterior = _certainty(records, goals)
+    if front_posterior is None:
+        return _least_replicated(records, pareto_front(records, goals.objectives), busy)
+    return _most_uncertain(front_posterior.undecided, front_posterior, busy)
 
 
-def least_sure(
-    judged: Sequence[Record], front: Sequence[Record], goals: Goals, busy: Mapping[str, int]
+def least_certain(
+    completed: Sequence[Record], front: Sequence[Record], goals: Goals, busy: Mapping[str, int]
 ) -> Record | None:
     """The network of the front whose membership is least sure; None where accuracy decides no objective."""
-    if not goals.of_accuracy:
+    if not goals.depends_on_accuracy:
         return None
-    certainty = _certainty(judged, goals)
-    if certainty is None:
-        return _to_begin_with(judged, front, busy)
-    return _unsurest(front, certainty, busy)
+    front_posterior = _certainty(completed, goals)
+    if front_posterior is None:
+        return _least_replicated(completed, front, busy)
+    return _most_uncertain(front, front_posterior, busy)
 
 
-def _certainty(records: Sequence[Record], goals: Goals) -> Certainty | None:
+def _certainty(records: Sequence[Record], goals: Goals) -> FrontPosterior | None:
     """None while the noise is told by too few repeats to choose by it."""
-    found = certainty_of(records, goals)
-    return found if found and found.noise.freedom >= LEAST_FREEDOM else None
+    posterior = front_posterior_of(records, goals)
+    return posterior if posterior and posterior.noise.degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM else None
 
 
-def _unsurest(records: Sequence[Record], certainty: Certainty, busy: Mapping[str, int]) -> Record | None:
-    def promise(record: Record) -> tuple[float, int]:
-        chance = certainty.on_front_probability(record)
-        told = chance * (1 - chance) * certainty.deviation(record) ** 2 / 2 ** busy.get(record.key, 0)
-        return told, -len(record.trainings)
+def _most_uncertain(
+    records: Sequence[Record], front_posterior: FrontPosterior, busy: Mapping[str, int]
+) -> Record | None:
+    def priority(record: Record) -> tuple[float, int]:
+        probability = front_posterior.pareto_probability(record)
+        expected_information = (
+            probability * (1 - probability) * front_posterior.std(record) ** 2 / 2 ** busy.get(record.key, 0)
+        )
+        return expected_information, -len(record.trainings)
 
-    return max(records, key=promise, default=None)
+    return max(records, key=priority, default=None)
 
 
-def _to_begin_with(
+def _least_replicated(
     records: Sequence[Record], front: Sequence[Record], busy: Mapping[str, int]
 ) -> Record | None:
     """While the noise is hardly known: the fewest trainings, then the front, then the most accurate.
@@ -154,7 +158,7 @@ def _to_begin_with(
     Different networks with the same seed tell noise from what the seed does to all of them.
     """
     on_front = {record.key for record in front}
-    trained = [record for record in records if record.state == "judged" and record.trainings]
+    trained = [record for record in records if record.state == "complete" and record.trainings]
 
     def order(record: Record) -> tuple[int, bool, float]:
         trainings = len(record.trainings) + busy.get(record.key, 0)
@@ -163,26 +167,28 @@ def _to_begin_with(
     return max(trained, key=order, default=None)
 
 
-def repeat_front(run: Run, pool: Pool, progress: Progress, limit: TimeLimit | None = None) -> int:
+def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> int:
     """Train again where it matters, until the front is settled or the run's repeats are used up.
 
     Returns:
         How many were trained.
     """
-    limit = limit or TimeLimit()
-    repeats = Repeats(run)
-    before, total = len(repeats.over), run.settings.repeats
-    pending: dict[Future[Any], Repeat] = {}
+    deadline = deadline or Deadline()
+    replicates = ReplicationScheduler(run)
+    before, total = len(replicates.finished), run.settings.replicates
+    pending: dict[Future[Any], Replicate] = {}
     while True:
-        while len(pending) < pool.workers and (repeat := repeats.after()):
-            if limit.forbids():
-                repeats.running.remove(repeat)
+        while len(pending) < pool.workers and (replicate := replicates.next_after_search()):
+            if deadline.blocks_new_work():
+                replicates.running.remove(replicate)
                 break
-            pending[pool.submit(worker.train_again, repeat.record.architecture, repeat.seed)] = repeat
+            pending[pool.submit(worker.train_replicate, replicate.record.architecture, replicate.seed)] = (
+                replicate
+            )
         if not pending:
-            return len(repeats.over) - before
-        doing = tuple(map(str, pending.values()))
-        progress.show(Status("training again", len(repeats.over), total, doing=doing))
+            return len(replicates.finished) - before
+        active_jobs = tuple(map(str, pending.values()))
+        progress.update_status(Status("replicates", len(replicates.finished), total, active_jobs=active_jobs))
         for future in pool.wait(pending):
-            repeats.end(pending.pop(future), future, progress)
-            progress.show(Status("training again", len(repeats.over), total))
+            replicates.finish(pending.pop(future), future, progress)
+            progress.update_status(Status("replicates", len(replicates.finished), total))

@@ -1,7 +1,7 @@
 """Which networks are trained on: asynchronous successive halving on the non-dominated rank.
 
-Every network is trained to the lowest rung, and one in `reduction` of those that reached a rung goes on to
-the next, without waiting for the others (Li et al. 2020, arXiv 1810.05934). With several objectives the
+Every network is trained to the lowest rung, and one in `reduction_factor` of those that reached a rung goes
+on to the next, without waiting for the others (Li et al. 2020, arXiv 1810.05934). With several objectives the
 best are told by non-dominated sorting; inside a front an epsilon-net orders them, so that wherever it is
 cut those that go on lie all along it (MO-ASHA: Schmucker et al. 2021, arXiv 2106.12639). Crowding
 distance does not do that: of two neighbours it drops both or none.
@@ -51,15 +51,15 @@ def parse_epochs(text: str) -> tuple[int, Rungs | None]:
         raise _epochs_error("be at least 1", text)
     if not others:
         return first, None
-    last, reduction = others[0], others[1] if len(others) > 1 else 2
+    last, reduction_factor = others[0], others[1] if len(others) > 1 else 2
     if last <= first:
         raise _epochs_error("rise, like 2:16", text)
-    if reduction < 2:
+    if reduction_factor < 2:
         raise _epochs_error("let one in 2 or more go on, like 2:16:2", text)
     rungs = [first]
-    while 2 * rungs[-1] * reduction <= last:
-        rungs.append(rungs[-1] * reduction)
-    return last, Rungs((*rungs, last), reduction)
+    while 2 * rungs[-1] * reduction_factor <= last:
+        rungs.append(rungs[-1] * reduction_factor)
+    return last, Rungs((*rungs, last), reduction_factor)
 
 
 def _epochs_error(wanted: str, text: str) -> GoalError:
@@ -78,12 +78,12 @@ def next_promotion(
         records: all that reached a rung.
         busy: keys of those that are being trained on.
     """
-    for rung, above in reversed(rungs.steps):
-        reached = [record for record in records if rung in record.at_rungs]
-        best = _ranked(reached, rung, objectives)[: len(reached) // rungs.reduction]
+    for rung, next_rung in reversed(rungs.steps):
+        reached = [record for record in records if rung in record.rung_accuracies]
+        best = _ranked(reached, rung, objectives)[: len(reached) // rungs.reduction_factor]
         for record in best:
-            if _may_go_on(record, rung, busy):
-                return Promotion(record, above)
+            if _is_promotable(record, rung, busy):
+                return Promotion(record, next_rung)
     return None
 
 
@@ -91,17 +91,17 @@ def last_promotion(
     records: Sequence[Record], rungs: Rungs, objectives: Sequence[Objective]
 ) -> Promotion | None:
     """The best of the highest rung, due or not, as long as no network was trained to the end."""
-    if any(rungs.last in record.at_rungs for record in records):
+    if any(rungs.last in record.rung_accuracies for record in records):
         return None
-    for rung, above in reversed(rungs.steps):
-        reached = [record for record in records if rung in record.at_rungs]
+    for rung, next_rung in reversed(rungs.steps):
+        reached = [record for record in records if rung in record.rung_accuracies]
         for record in _ranked(reached, rung, objectives):
-            if _may_go_on(record, rung):
-                return Promotion(record, above)
+            if _is_promotable(record, rung):
+                return Promotion(record, next_rung)
     return None
 
 
-def by_rank(losses: Array) -> list[int]:
+def nondominated_order(losses: Array) -> list[int]:
     """The places of the rows from the best to the worst.
 
     Front by front; inside a front the best in the first column, then each time the one farthest from all
@@ -114,30 +114,30 @@ def by_rank(losses: Array) -> list[int]:
     while left.any():
         front = left.copy()
         front[left] = ~is_dominated(losses[left])
-        order += _spread(losses, np.flatnonzero(front))
+        order += _epsilon_net_order(losses, np.flatnonzero(front))
         left &= ~front
     return order
 
 
-def _spread(losses: Array, places: NDArray[np.intp]) -> list[int]:
+def _epsilon_net_order(losses: Array, places: NDArray[np.intp]) -> list[int]:
     rows = losses[places]
     span = np.ptp(rows, axis=0)
     scaled = (rows - rows.min(0)) / np.where(span > 0, span, 1.0)
     chosen = [int(np.lexsort(rows.T[::-1])[0])]
-    apart = np.linalg.norm(scaled - scaled[chosen[0]], axis=1)
+    min_distance = np.linalg.norm(scaled - scaled[chosen[0]], axis=1)
     while len(chosen) < len(rows):
-        apart[chosen[-1]] = -1.0
-        chosen.append(int(apart.argmax()))
-        apart = np.minimum(apart, np.linalg.norm(scaled - scaled[chosen[-1]], axis=1))
+        min_distance[chosen[-1]] = -1.0
+        chosen.append(int(min_distance.argmax()))
+        min_distance = np.minimum(min_distance, np.linalg.norm(scaled - scaled[chosen[-1]], axis=1))
     return [int(places[each]) for each in chosen]
 
 
 def _ranked(reached: Sequence[Record], rung: int, objectives: Sequence[Objective]) -> list[Record]:
     if not reached:
         return []
-    losses = np.array([losses_of(record.after(rung), objectives) for record in reached])
-    return [reached[place] for place in by_rank(losses)]
+    losses = np.array([losses_of(record.at_fidelity(rung), objectives) for record in reached])
+    return [reached[place] for place in nondominated_order(losses)]
 
 
-def _may_go_on(record: Record, rung: int, busy: Collection[str] = ()) -> bool:
+def _is_promotable(record: Record, rung: int, busy: Collection[str] = ()) -> bool:
     return record.epochs == rung and record.key not in busy and not record.error

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from ...evaluate import Accuracy, Latency, Objective
-from ...evaluate.scorers import seed_matters
+from ...evaluate.scorers import depends_on_seed
 from ...results import Record, Run
-from ...results.store.trial import noise_known, risen, with_repeats
+from ...results.store.trial import seed_noise_std, with_replicates, with_rung_result
 from ...search_space import (
     PUBLISHED_NAMES,
     Architecture,
@@ -17,23 +17,23 @@ from ...search_space import (
     NoFeasibleNetworkError,
     RunError,
     cost,
-    published,
+    published_architecture,
 )
-from ..samplers.feasibility import excess_over, unseen_within_limits
-from ..samplers.registry import Quest, sampler
-from ..samplers.transfer import earlier_of
+from ..samplers.feasibility import constraint_violation, sample_unseen_feasible
+from ..samplers.registry import SamplerContext, sampler
+from ..samplers.transfer import transfer_prior_of
 from .successive_halving import Promotion
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
 
-    from ...evaluate.latency.predictor import LatencyModel
-    from ..samplers.surrogate import Found
+    from ...evaluate.latency.predictor import LatencyPredictor
+    from ..samplers.surrogate import AccuracyByTrial
 
-HELP_EVERY = 20
-GIVE_UP_AFTER = 400
-FAILURES_IN_A_ROW = 10
+ENQUEUE_UNSEEN_EVERY = 20
+MAX_CONSECUTIVE_REJECTIONS = 400
+MAX_CONSECUTIVE_FAILURES = 10
 
 
 @dataclass
@@ -55,43 +55,43 @@ class SpaceExhaustedError(Exception):
     """Every network of the space has been proposed."""
 
 
-class Proposals:
+class TrialManager:
     """The study seen as a source of new networks.
 
     A trial is told `infeasible` when a limit breaks, with the worst values seen so far in place of
-    those it does not have, and `repeat` when its network was judged before or is being judged.
+    those it does not have, and `duplicate` when its network was judged before or is being judged.
 
     Attributes:
-        begun: the networks that the study was told of with an accuracy of their own.
+        evaluated: the networks that the study was told of with an accuracy of their own.
     """
 
-    def __init__(self, run: Run, latency_model: "LatencyModel | None" = None) -> None:
+    def __init__(self, run: Run, latency_predictor: "LatencyPredictor | None" = None) -> None:
         self.run = run
         self.settings = run.settings
         self.study: Study = run.study
         records = run.records()
-        quest = Quest(
+        context = SamplerContext(
             self.settings.space,
             self.settings.goals,
             self.settings.seed,
-            begun=len(records),
-            found=self._found,
-            noise=self._noise,
-            latency_model=latency_model,
+            n_previous_trials=len(records),
+            observed_accuracies=self._observed_accuracies,
+            noise=self._seed_noise_std,
+            latency_predictor=latency_predictor,
             reference_ms=self.settings.latency.reference_ms,
-            earlier=earlier_of(run),
+            transfer_prior=transfer_prior_of(run),
         )
-        self.study.sampler = sampler(self.settings.sampler, quest)
-        self.rng = random.Random(quest.fresh_seed)
-        self.begun = [record for record in records if record.counts]
-        self.seen = {record.key for record in records if record.counts or record.state == "failed"}
+        self.study.sampler = sampler(self.settings.sampler, context)
+        self.rng = random.Random(context.session_seed)
+        self.evaluated = [record for record in records if record.is_evaluated]
+        self.seen = {record.key for record in records if record.is_evaluated or record.state == "failed"}
         self.seen |= {record.key for record in records if record.state == "infeasible" and record.latency}
-        self.known = {record.key for record in records}
+        self.proposed_keys = {record.key for record in records}
         self.infeasible = sum(record.state == "infeasible" for record in records)
-        self.repeats = sum(record.state == "repeat" for record in records)
+        self.duplicates = sum(record.state == "duplicate" for record in records)
         self.failed = sum(record.state == "failed" for record in records)
-        self.rejected_in_a_row = 0
-        self.failed_in_a_row = 0
+        self.consecutive_rejections = 0
+        self.consecutive_failures = 0
 
     def next(self) -> Proposal:
         """A network that has not been judged and keeps the limits that its cost tells.
@@ -101,31 +101,31 @@ class Proposals:
             SpaceExhaustedError: nothing new is left.
         """
         while True:
-            if self.rejected_in_a_row >= GIVE_UP_AFTER:
-                self.refuse_to_go_on()
-            if self.rejected_in_a_row % HELP_EVERY == HELP_EVERY - 1:
-                if len(self.known) >= self.settings.space.size:
+            if self.consecutive_rejections >= MAX_CONSECUTIVE_REJECTIONS:
+                self.raise_no_feasible_network()
+            if self.consecutive_rejections % ENQUEUE_UNSEEN_EVERY == ENQUEUE_UNSEEN_EVERY - 1:
+                if len(self.proposed_keys) >= self.settings.space.size:
                     raise SpaceExhaustedError
-                self._suggest_unseen()
+                self._enqueue_unseen()
             trial = self.study.ask(self._distributions())
             _ = trial.relative_params  # NSGA-II learns only from trials that have looked at it
             architecture = self.settings.space.decode(trial.params)
             trial.set_user_attr("key", architecture.key)
-            self.known.add(architecture.key)
+            self.proposed_keys.add(architecture.key)
             if architecture.key in self.seen:
-                self._tell_repeat(trial)
+                self._record_duplicate(trial)
             elif not self._within_cost_limits(trial, architecture):
-                self.tell_infeasible(trial, architecture)
+                self.record_infeasible(trial, architecture)
             else:
                 self.seen.add(architecture.key)
                 return Proposal(trial, architecture)
 
     @property
-    def judged(self) -> list[Record]:
+    def completed(self) -> list[Record]:
         """The networks that were trained to the end."""
-        return [record for record in self.begun if record.state == "judged"]
+        return [record for record in self.evaluated if record.state == "complete"]
 
-    def keeps_latency_limit(self, proposal: Proposal, latency: Latency) -> bool:
+    def satisfies_latency_limit(self, proposal: Proposal, latency: Latency) -> bool:
         """Note the latency on the trial, and whether it keeps the limit.
 
         Optuna takes one value for a constraint, so that of a prediction waits for a measurement.
@@ -133,63 +133,63 @@ class Proposals:
         proposal.latency = latency
         proposal.trial.set_user_attr("latency", asdict(latency))
         violations = self.settings.goals.violations(cost(proposal.architecture), latency)
-        kept = violations.get("latency", 0.0) <= 0
-        if "latency" in violations and not (kept and latency.source == "predicted"):
+        satisfied = violations.get("latency", 0.0) <= 0
+        if "latency" in violations and not (satisfied and latency.source == "predicted"):
             proposal.trial.set_constraint("latency", violations["latency"])
-        return kept
+        return satisfied
 
-    def record_of(self, proposal: Proposal) -> Record:
+    def make_record(self, proposal: Proposal) -> Record:
         """A trained network as a record."""
         return Record(
             trial=proposal.trial.number,
             source=proposal.trial.user_attrs.get("source", "sampler"),
-            state="judged",
+            state="complete",
             architecture=proposal.architecture,
             cost=cost(proposal.architecture),
             latency=proposal.latency,
             accuracy=proposal.accuracy,
         )
 
-    def tell_judged(self, proposal: Proposal) -> None:
+    def record_completed(self, proposal: Proposal) -> None:
         """Tell a trained network."""
         trial = proposal.trial
         assert proposal.accuracy is not None
         trial.set_user_attr("accuracy", asdict(proposal.accuracy))
         rungs = self.settings.rungs
-        trial.set_user_attr("state", "stopped" if rungs else "judged")
+        trial.set_user_attr("state", "stopped" if rungs else "complete")
         if proposal.latency and proposal.latency.source == "predicted":
             violations = self.settings.goals.violations(cost(proposal.architecture), proposal.latency)
             if "latency" in violations:
                 trial.set_constraint("latency", violations["latency"])
-        proposal.record = self.record_of(proposal)
+        proposal.record = self.make_record(proposal)
         if rungs:
-            proposal.record = risen(proposal.record, rungs.first, proposal.accuracy, rungs.last)
+            proposal.record = with_rung_result(proposal.record, rungs.first, proposal.accuracy, rungs.last)
         self.study.tell(trial, [proposal.record.value(objective) for objective in self._objectives])
-        self.begun.append(proposal.record)
-        self.rejected_in_a_row = self.failed_in_a_row = 0
+        self.evaluated.append(proposal.record)
+        self.consecutive_rejections = self.consecutive_failures = 0
 
-    def keep_promoted(self, promotion: Promotion, found: Accuracy | str) -> Record:
+    def record_promotion(self, promotion: Promotion, outcome: Accuracy | str) -> Record:
         """Note what came of training a network on; the study keeps what it was told.
 
         Args:
-            found: an accuracy whose seconds are those of this part of the training, or why there is none.
+            outcome: an accuracy whose seconds are those of this part of the training, or why there is none.
         Returns:
             What is known of the network now.
         """
         before = promotion.record
-        if isinstance(found, Accuracy) and before.accuracy:
-            found = replace(found, seconds=before.accuracy.seconds + found.seconds)
-        self.run.keep_rung(before.key, promotion.epochs, found)
+        if isinstance(outcome, Accuracy) and before.accuracy:
+            outcome = replace(outcome, seconds=before.accuracy.seconds + outcome.seconds)
+        self.run.store_rung_result(before.key, promotion.epochs, outcome)
         assert self.settings.rungs
-        after = risen(before, promotion.epochs, found, self.settings.rungs.last)
-        self.begun = [after if record.key == before.key else record for record in self.begun]
+        after = with_rung_result(before, promotion.epochs, outcome, self.settings.rungs.last)
+        self.evaluated = [after if record.key == before.key else record for record in self.evaluated]
         return after
 
-    def note_repeats(self) -> None:
+    def update_replicates(self) -> None:
         """Have the judged networks know all their trainings; the study keeps what it was told."""
-        self.begun = with_repeats(self.begun, self.run.repeats())
+        self.evaluated = with_replicates(self.evaluated, self.run.replicates())
 
-    def tell_infeasible(
+    def record_infeasible(
         self,
         trial: "Trial",
         architecture: Architecture,
@@ -204,14 +204,18 @@ class Proposals:
         trial.set_user_attr("state", "infeasible")
         if accuracy is not None:
             trial.set_user_attr("accuracy", asdict(accuracy))
-        found = cost(architecture)
+        network_cost = cost(architecture)
         self.study.tell(
-            trial, [self._told(objective, found, latency, accuracy) for objective in self._objectives]
+            trial,
+            [
+                self._objective_value(objective, network_cost, latency, accuracy)
+                for objective in self._objectives
+            ],
         )
         self.infeasible += 1
-        self.rejected_in_a_row += 1
+        self.consecutive_rejections += 1
 
-    def tell_failed(self, proposal: Proposal, error: str) -> None:
+    def record_failed(self, proposal: Proposal, error: str) -> None:
         """Tell a network that could not be measured or trained.
 
         Raises:
@@ -223,17 +227,17 @@ class Proposals:
         proposal.trial.set_user_attr("error", error)
         self.study.tell(proposal.trial, state=TrialState.FAIL)
         self.failed += 1
-        self.failed_in_a_row += 1
-        if self.failed_in_a_row >= FAILURES_IN_A_ROW:
+        self.consecutive_failures += 1
+        if self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
             if proposal.latency is None or proposal.accuracy is not None:
-                raise RunError(f"{FAILURES_IN_A_ROW} networks in a row could not be measured: {error}")
-            if self.settings.scorer != "train":
-                judge = self.settings.scorer
+                raise RunError(f"{MAX_CONSECUTIVE_FAILURES} networks in a row could not be measured: {error}")
+            if self.settings.evaluator != "train":
                 raise RunError(
-                    f"{FAILURES_IN_A_ROW} networks in a row could not be judged by {judge}: {error}"
+                    f"{MAX_CONSECUTIVE_FAILURES} networks in a row could not be judged by "
+                    f"{self.settings.evaluator}: {error}"
                 )
             raise RunError(
-                f"{FAILURES_IN_A_ROW} trainings in a row failed, the last because {error}; "
+                f"{MAX_CONSECUTIVE_FAILURES} trainings in a row failed, the last because {error}; "
                 "begin a new run with a lower --learning-rate"
             )
 
@@ -241,18 +245,18 @@ class Proposals:
         """Have a network proposed next."""
         self.study.enqueue_trial(genes, user_attrs={"source": source})
 
-    def _found(self) -> "Found":
+    def _observed_accuracies(self) -> "AccuracyByTrial":
         """All trainings of a network, or with early stopping what all networks have: the lowest rung."""
         if self.settings.rungs:
-            return {each.trial: (each.told.top1, 1) for each in self.begun}
-        return {each.trial: (each.top1, len(each.trainings)) for each in self.begun}
+            return {each.trial: (each.at_lowest_fidelity.top1, 1) for each in self.evaluated}
+        return {each.trial: (each.top1, len(each.trainings)) for each in self.evaluated}
 
-    def _noise(self) -> float | None:
-        if not seed_matters(self.settings.scorer):
+    def _seed_noise_std(self) -> float | None:
+        if not depends_on_seed(self.settings.evaluator):
             return 0.0
-        return None if self.settings.rungs else noise_known(self.begun)
+        return None if self.settings.rungs else seed_noise_std(self.evaluated)
 
-    def refuse_to_go_on(self) -> NoReturn:
+    def raise_no_feasible_network(self) -> NoReturn:
         """End the search.
 
         Raises:
@@ -260,8 +264,8 @@ class Proposals:
         """
         limits = ", ".join(str(constraint) for constraint in self.settings.goals.constraints) or "none"
         raise NoFeasibleNetworkError(
-            f"{self.rejected_in_a_row} proposals in a row broke a limit or had been judged before "
-            f"(limits: {limits}; {len(self.begun)} networks judged); "
+            f"{self.consecutive_rejections} proposals in a row broke a limit or had been judged before "
+            f"(limits: {limits}; {len(self.evaluated)} networks judged); "
             f"relax a limit or widen space {self.settings.space.name}"
         )
 
@@ -285,45 +289,47 @@ class Proposals:
                 trial.set_constraint(name, worst)
         return worst <= 0
 
-    def _tell_repeat(self, trial: "Trial") -> None:
+    def _record_duplicate(self, trial: "Trial") -> None:
         from optuna.trial import TrialState
 
-        trial.set_user_attr("state", "repeat")
+        trial.set_user_attr("state", "duplicate")
         self.study.tell(trial, state=TrialState.FAIL)
-        self.repeats += 1
-        self.rejected_in_a_row += 1
+        self.duplicates += 1
+        self.consecutive_rejections += 1
 
-    def _told(
-        self, objective: Objective, found: Cost, latency: Latency | None, accuracy: Accuracy | None
+    def _objective_value(
+        self, objective: Objective, network_cost: Cost, latency: Latency | None, accuracy: Accuracy | None
     ) -> float:
         if objective.quantity in ("macs", "params"):
-            return float(getattr(found, objective.quantity))
+            return float(getattr(network_cost, objective.quantity))
         if objective.quantity == "latency" and latency is not None:
             return latency.latency_ms
-        factor = objective.factor(found, latency)
-        if objective.of_accuracy and accuracy is not None and factor is not None:
-            return accuracy.top1 * factor
-        values = [record.told.value(objective) for record in self.begun]
-        if objective.of_accuracy:
+        accuracy_factor = objective.accuracy_factor(network_cost, latency)
+        if objective.depends_on_accuracy and accuracy is not None and accuracy_factor is not None:
+            return accuracy.top1 * accuracy_factor
+        values = [record.at_lowest_fidelity.value(objective) for record in self.evaluated]
+        if objective.depends_on_accuracy:
             return min(values, default=1 / self.settings.space.classes)
         return max(values, default=self.settings.latency.reference_ms)
 
-    def _suggest_unseen(self) -> None:
-        genes = unseen_within_limits(self.settings.space, self.settings.goals, self.seen, self.rng)
+    def _enqueue_unseen(self) -> None:
+        genes = sample_unseen_feasible(self.settings.space, self.settings.goals, self.seen, self.rng)
         if genes is not None:
-            self.enqueue(genes, "within limits")
+            self.enqueue(genes, "random feasible")
 
 
-def published_within(run: Run) -> Iterator[tuple[str, Genes]]:
+def feasible_published(run: Run) -> Iterator[tuple[str, Genes]]:
     """The published networks that lie in the run's space and keep its limits, with their genes."""
     space = run.settings.space
-    excess = excess_over(run.settings.goals)
-    given: set[str] = set()
+    violation_of = constraint_violation(run.settings.goals)
+    yielded_keys: set[str] = set()
     for name in PUBLISHED_NAMES:
-        fitted = replace(published(name), image_channels=space.image_channels, classes=space.classes)
+        fitted = replace(
+            published_architecture(name), image_channels=space.image_channels, classes=space.classes
+        )
         for side in space.resolution_px:
             architecture = replace(fitted, resolution_px=side)
-            inside = architecture.key not in given and space.contains(architecture)
-            if inside and excess(cost(architecture)) == 0:
-                given.add(architecture.key)
+            inside = architecture.key not in yielded_keys and space.contains(architecture)
+            if inside and violation_of(cost(architecture)) == 0:
+                yielded_keys.add(architecture.key)
                 yield f"{name} at {side} px", space.encode(architecture)

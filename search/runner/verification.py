@@ -5,58 +5,58 @@ from dataclasses import asdict
 from functools import partial
 
 from ...evaluate import Latency
-from ...evaluate.latency.meter import unmeasurable
-from ...evaluate.latency.verification import recheck
-from ...results import Baseline, Check, Run
+from ...evaluate.latency.meter import unavailable_reason
+from ...evaluate.latency.verification import verify_latencies
+from ...results import Baseline, Run, Verification
 from ..console.progress import Progress
-from ..parallel.pool import Job, Pool, do_all
+from ..parallel.pool import Job, Pool, run_jobs
 from . import worker
 
 
-def judge_baselines(run: Run, pool: Pool, progress: Progress) -> None:
+def evaluate_baselines(run: Run, pool: Pool, progress: Progress) -> None:
     """Train and measure the published networks that the plot shows for comparison.
 
     There are none where the scorer trains nothing.
     """
-    if not run.settings.keeps_weights:
+    if not run.settings.saves_weights:
         return
     done = {baseline.name for baseline in run.baselines()}
 
-    def keep(name: str, found: Baseline) -> None:
-        if found.latency.status == "failed":
-            progress.say(f"{name}: {found.latency.error}")
+    def store(name: str, result: Baseline) -> None:
+        if result.latency.status == "failed":
+            progress.print_line(f"{name}: {result.latency.error}")
             return
         attribute = {
-            "latency": asdict(found.latency),
-            "accuracy": asdict(found.accuracy),
-            "test_top1": found.test_top1,
-            "test_images": found.test_images,
+            "latency": asdict(result.latency),
+            "accuracy": asdict(result.accuracy),
+            "test_top1": result.test_top1,
+            "test_images": result.test_images,
         }
         run.study.set_user_attr(f"baseline:{name}", attribute)
 
     todo = [name for name in run.settings.baselines if name not in done]
-    jobs = [Job(pool, worker.baseline, name, partial(keep, name)) for name in todo]
-    do_all(jobs, pool, progress, "baselines")
+    jobs = [Job(pool, worker.baseline, name, partial(store, name)) for name in todo]
+    run_jobs(jobs, pool, progress, "baselines")
 
 
-def check_front(run: Run, pool: Pool, progress: Progress) -> None:
+def verify_front(run: Run, pool: Pool, progress: Progress) -> None:
     """Measure the front's networks afresh, and judge them on the test images where there are weights.
 
     The best of many measurements is a lucky one, so the front is not told by those alone: a
     network that may break the limit on latency is dropped, and those that step forward are checked too.
     """
-    problem = unmeasurable(run.settings.latency)
+    problem = unavailable_reason(run.settings.latency)
     if problem:
-        progress.say(f"latencies stay as predicted, the device is not measured: {problem}")
+        progress.print_line(f"latencies stay as predicted, the device is not measured: {problem}")
     while True:
-        done = run.checks()
+        done = run.verifications()
         todo = {record.key: record.architecture for record in run.front() if record.key not in done}
         if not todo:
             return
-        tested: dict[str, tuple[float, float, int]] = {}
+        test_results: dict[str, tuple[float, float, int]] = {}
         jobs = [
-            Job(pool, worker.judge_on_test_images, network, partial(tested.__setitem__, key))
-            for key, network in (todo if run.settings.keeps_weights else {}).items()
+            Job(pool, worker.evaluate_on_test_set, network, partial(test_results.__setitem__, key))
+            for key, network in (todo if run.settings.saves_weights else {}).items()
         ]
         measured: dict[str, list[Latency]] = {}
         with ExitStack() as fresh:
@@ -64,14 +64,14 @@ def check_front(run: Run, pool: Pool, progress: Progress) -> None:
                 panel = {network.key: network for network in run.settings.latency.panel.networks.values()}
                 for each in (fresh.enter_context(Pool(run, 1)) for _ in range(2)):
                     for key, network in (todo | panel).items():
-                        keep = measured.setdefault(key, []).append
-                        jobs.append(Job(each, worker.measure_afresh, network, keep))
-            do_all(jobs, pool, progress, "checking the front")
-        again = recheck({key: (first, second) for key, (first, second) in measured.items()})
+                        store = measured.setdefault(key, []).append
+                        jobs.append(Job(each, worker.remeasure, network, store))
+            run_jobs(jobs, pool, progress, "verifying the front")
+        remeasured = verify_latencies({key: (first, second) for key, (first, second) in measured.items()})
         for key in todo:
-            found = again.get(key)
-            latency, upper = (found.latency, found.ratio_upper) if found else (None, None)
-            check = Check(latency, upper, *tested.get(key, ()))
-            run.study.set_user_attr(f"check:{key}", asdict(check))
-            if not check.keeps(run.settings.goals):
-                progress.say(f"dropped from the front: {key} may break the limit, measured again")
+            result = remeasured.get(key)
+            latency, upper = (result.latency, result.ratio_upper) if result else (None, None)
+            verification = Verification(latency, upper, *test_results.get(key, ()))
+            run.study.set_user_attr(f"verification:{key}", asdict(verification))
+            if not verification.satisfies_limits(run.settings.goals):
+                progress.print_line(f"dropped from the front: {key} may break the limit, measured again")

@@ -11,22 +11,22 @@ from typing import Protocol
 import torch
 
 from ...evaluate import Accuracy, Latency
-from ...evaluate.data.dataset import Data, broken_text, limited, load_data
+from ...evaluate.data.dataset import Data, load_dataset, subsample, unreadable_images_text
 from ...evaluate.latency.meter import LatencyMeter
-from ...evaluate.latency.predictor_file import load_model
-from ...evaluate.scorers import Means, Score, Scorer, scorer, scorer_kind
-from ...evaluate.training.checkpoint import checkpoint_of, save_checkpoint, trained_network
-from ...evaluate.training.evaluation import judge
+from ...evaluate.latency.predictor_file import load_latency_predictor
+from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator, scorer_kind
+from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
+from ...evaluate.training.evaluation import evaluate
 from ...results import Baseline, DataSettings, Run, RunSettings
 from ...search_space import Architecture, GoalError
-from .partial_training import Reached, train_to
+from .partial_training import PartialTrainingResult, train_to_epoch
 
 
 def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
     """The images of a run."""
     root = Path(settings.root) if settings.root else None
-    data = load_data(settings.name, root=root, download=download)
-    return limited(data, train=settings.train_images, validation=settings.validation_images)
+    data = load_dataset(settings.name, root=root, download=download)
+    return subsample(data, train=settings.train_images, validation=settings.validation_images)
 
 
 class ImagesRequest(Protocol):
@@ -55,12 +55,12 @@ def open_images(request: ImagesRequest) -> tuple[DataSettings, Data]:
         BneckError: they are missing or broken.
     """
     root = str(request.data_root) if request.data_root else None
-    asked = DataSettings(request.data, root, request.train_images, request.validation_images)
-    data = load_run_data(asked, download=request.download)
-    return asked.of(data), data
+    requested = DataSettings(request.data, root, request.train_images, request.validation_images)
+    data = load_run_data(requested, download=request.download)
+    return requested.of(data), data
 
 
-def as_seen_by(name: str, data: Data) -> Data:
+def normalized_for_evaluator(name: str, data: Data) -> Data:
     """The images normalised as the weights that a scorer begins with were trained to see them.
 
     Raises:
@@ -70,10 +70,10 @@ def as_seen_by(name: str, data: Data) -> Data:
         return data
     from ...evaluate.supernet.checkpoint import load_supernet
 
-    return load_supernet(Path(name.partition(":")[2].split(",")[0])).normalised(data)
+    return load_supernet(Path(name.partition(":")[2].split(",")[0])).normalise_data(data)
 
 
-def accuracy_of(score: Score, name: str) -> Accuracy:
+def require_accuracy(score: Score, name: str) -> Accuracy:
     """What a scorer says of accuracy.
 
     Raises:
@@ -96,85 +96,95 @@ class Worker:
 
     @cached_property
     def data(self) -> Data:
-        return as_seen_by(self.settings.scorer, load_run_data(self.settings.data))
+        return normalized_for_evaluator(self.settings.evaluator, load_run_data(self.settings.data))
 
     @cached_property
-    def scorer(self) -> Scorer:
+    def evaluator(self) -> Scorer:
         settings = self.settings
-        return scorer(settings.scorer, Means(self.data, settings.recipe, settings.torch_device))
+        return evaluator(
+            settings.evaluator, EvaluationContext(self.data, settings.recipe, settings.torch_device)
+        )
 
     @cached_property
     def meter(self) -> LatencyMeter:
-        return LatencyMeter.of(self.settings.latency)
+        return LatencyMeter.from_setup(self.settings.latency)
 
     def measure(self, architecture: Architecture) -> Latency:
         return self.meter.measure(architecture)
 
-    def measure_afresh(self, architecture: Architecture) -> Latency:
+    def remeasure(self, architecture: Architecture) -> Latency:
         return self.meter.measure(architecture, fresh=True)
 
     def train(self, architecture: Architecture) -> Accuracy:
         """Judge by the run's scorer and seed, the same for all networks, and keep the weights if it has any.
 
         Raises:
-            TrainingFailedError: the loss is no longer a number.
+            NonFiniteLossError: the loss is no longer a number.
             ScorerError: the scorer cannot judge this network.
         """
         settings = self.settings
-        score = self.scorer.score(architecture, settings.seed)
-        accuracy = accuracy_of(score, settings.scorer)
+        score = self.evaluator.score(architecture, settings.seed)
+        accuracy = require_accuracy(score, settings.evaluator)
         if score.network is not None:
-            trained = checkpoint_of(score.network, self.data, settings.recipe, settings.seed, accuracy.curve)
+            trained = make_checkpoint(
+                score.network, self.data, settings.recipe, settings.seed, accuracy.curve
+            )
             save_checkpoint(trained, self.run.checkpoint(architecture))
         return accuracy
 
-    def train_to(self, architecture: Architecture, epochs: int) -> Reached:
+    def train_to_epoch(self, architecture: Architecture, epochs: int) -> PartialTrainingResult:
         """Train to a rung, from where the network was left if it was; with the run's seed.
 
         Raises:
-            TrainingFailedError: the loss is no longer a number.
+            NonFiniteLossError: the loss is no longer a number.
         """
         settings, run = self.settings, self.run
-        means = Means(self.data, settings.recipe, settings.torch_device)
-        files = run.paused(architecture), run.checkpoint(architecture)
-        return train_to(epochs, architecture, means, settings.seed, *files)
+        context = EvaluationContext(self.data, settings.recipe, settings.torch_device)
+        files = run.partial_checkpoint(architecture), run.checkpoint(architecture)
+        return train_to_epoch(epochs, architecture, context, settings.seed, *files)
 
-    def train_again(self, architecture: Architecture, seed: int) -> Accuracy:
+    def train_replicate(self, architecture: Architecture, seed: int) -> Accuracy:
         """In full with another seed; the weights kept stay, for the best draw would be a lucky one."""
-        return replace(accuracy_of(self.scorer.score(architecture, seed), self.settings.scorer), seed=seed)
+        return replace(
+            require_accuracy(self.evaluator.score(architecture, seed), self.settings.evaluator), seed=seed
+        )
 
-    def judge_on_test_images(self, architecture: Architecture) -> tuple[float, float, int]:
+    def evaluate_on_test_set(self, architecture: Architecture) -> tuple[float, float, int]:
         """Accuracy and loss on the test images, and how many they are."""
-        network = trained_network(architecture, self.run.checkpoint(architecture))
-        top1, loss = judge(network, self.data, "test")
+        network = load_trained_network(architecture, self.run.checkpoint(architecture))
+        top1, loss = evaluate(network, self.data, "test")
         return top1, loss, self.data.count("test")
 
     def baseline(self, name: str) -> Baseline:
         """A published network, treated like those of the search."""
-        architecture = self.settings.published(name)
-        model = load_model(self.run.latency_model_file) if self.settings.latency_from == "model" else None
+        architecture = self.settings.published_architecture(name)
+        model = (
+            load_latency_predictor(self.run.latency_predictor_file)
+            if self.settings.latency_policy == "model"
+            else None
+        )
         latency = model.predict(architecture) if model else self.measure(architecture)
         accuracy = self.train(architecture)
-        top1, _, images = self.judge_on_test_images(architecture)
+        top1, _, images = self.evaluate_on_test_set(architecture)
         return Baseline(name, architecture, latency, accuracy, top1, images)
 
 
 _worker: Worker
 
 
-def left_out() -> str | None:
+def skipped_images_text() -> str | None:
     """The images that this worker could not read, in a line."""
-    return broken_text(_worker.data)
+    return unreadable_images_text(_worker.data)
 
 
 def start(run: Run) -> None:
     """Make this process a worker, which ends with its parent."""
     global _worker
-    alone()
+    init_worker_process()
     _worker = Worker(run)
 
 
-def alone(threads: int = 1) -> None:
+def init_worker_process(threads: int = 1) -> None:
     """Compute with so many threads, and end with the parent process."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
@@ -193,23 +203,25 @@ def measure(architecture: Architecture) -> Latency:
 
 def train_network(architecture: Architecture) -> Accuracy:
     rungs = _worker.settings.rungs
-    return _worker.train_to(architecture, rungs.first).accuracy if rungs else _worker.train(architecture)
+    return (
+        _worker.train_to_epoch(architecture, rungs.first).accuracy if rungs else _worker.train(architecture)
+    )
 
 
-def train_to_rung(architecture: Architecture, epochs: int) -> Reached:
-    return _worker.train_to(architecture, epochs)
+def train_to_rung(architecture: Architecture, epochs: int) -> PartialTrainingResult:
+    return _worker.train_to_epoch(architecture, epochs)
 
 
-def train_again(architecture: Architecture, seed: int) -> Accuracy:
-    return _worker.train_again(architecture, seed)
+def train_replicate(architecture: Architecture, seed: int) -> Accuracy:
+    return _worker.train_replicate(architecture, seed)
 
 
-def measure_afresh(architecture: Architecture) -> Latency:
-    return _worker.measure_afresh(architecture)
+def remeasure(architecture: Architecture) -> Latency:
+    return _worker.remeasure(architecture)
 
 
-def judge_on_test_images(architecture: Architecture) -> tuple[float, float, int]:
-    return _worker.judge_on_test_images(architecture)
+def evaluate_on_test_set(architecture: Architecture) -> tuple[float, float, int]:
+    return _worker.evaluate_on_test_set(architecture)
 
 
 def baseline(name: str) -> Baseline:

@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evaluate.surrogate.architecture_features import (
-    Terms,
+    PartSums,
     analytic_features,
-    block_terms,
-    end_terms,
-    features_of,
-    together,
+    block_sums,
+    features_from_sums,
+    stem_or_head_sums,
+    sum_parts,
 )
-from ...evaluate.surrogate.gene_features import GENE, GeneFeatures
+from ...evaluate.surrogate.gene_features import GENE_PREFIX, GeneFeatures
 from ...search_space import Architecture, Choice, Genes, Head, SearchSpace, Stem
-from ...search_space.cost import REMEMBERED, head_cost, side_after, stem_cost
+from ...search_space.cost import COST_CACHE_SIZE, conv_output_size, head_cost, stem_cost
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Candidate:
     """A network of a space.
 
     Attributes:
@@ -35,7 +35,7 @@ class Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class Observation:
     """A network of which something was found.
 
     Attributes:
@@ -44,34 +44,34 @@ class Known:
         latency_ms: None where it was not asked for.
     """
 
-    seen: Seen
+    candidate: Candidate
     accuracy: float | None = None
     trainings: int = 1
     latency_ms: float | None = None
 
     @property
     def key(self) -> str:
-        return self.seen.architecture.key
+        return self.candidate.architecture.key
 
 
-class _Part(NamedTuple):
+class _EncodedPart(NamedTuple):
     """Stem, a stage or head, as some choices make it.
 
     Attributes:
-        made: the stem after the resolution, blocks, or the head.
+        layers: the stem after the resolution, blocks, or the head.
         channels, side: of the maps behind it.
         terms: what it adds to the network's.
         columns: of its genes.
     """
 
-    made: tuple[Any, ...]
+    layers: tuple[Any, ...]
     channels: int
     side: int
-    terms: Terms
+    terms: PartSums
     columns: list[float]
 
 
-class Sight:
+class Encoder:
     """From genes to networks as they are seen: part by part, for networks of a search share most of theirs.
 
     Attributes:
@@ -83,64 +83,68 @@ class Sight:
         self._genes = GeneFeatures(space)
         self._fixed = {name: choices[0] for name, choices in space.all_choices.items()}
         stages = [f"stage{number}" for number in range(1, len(space.stages) + 1)]
-        self._names = [
+        self._gene_names = [
             _genes_of(space, *part) for part in (("resolution_px", "stem"), *zip(stages), ("head",))
         ]
-        self._begin = lru_cache(REMEMBERED)(self._begin_of)
-        self._stage = lru_cache(REMEMBERED)(self._stage_of)
-        self._end = lru_cache(REMEMBERED)(self._end_of)
+        self._stem = lru_cache(COST_CACHE_SIZE)(self._encode_stem)
+        self._stage = lru_cache(COST_CACHE_SIZE)(self._encode_stage)
+        self._head = lru_cache(COST_CACHE_SIZE)(self._encode_head)
         first = space.decode({gene.name: gene.choices[0] for gene in space.genes})
-        macs = (f"{GENE}{stage}.log_macs" for stage in stages)
+        macs = (f"{GENE_PREFIX}{stage}.log_macs" for stage in stages)
         self.names = (*analytic_features(first), *self._genes.names, *macs)
 
-    def see(self, genes: Genes) -> Seen:
+    def encode(self, genes: Genes) -> Candidate:
         """The network of genes that are all the space's own."""
-        first, *middle, last = (tuple([genes[name] for name in names]) for names in self._names)
-        parts = [self._begin(first)]
+        first, *middle, last = (tuple([genes[name] for name in names]) for names in self._gene_names)
+        parts = [self._stem(first)]
         for number, chosen in enumerate(middle, start=1):
             parts.append(self._stage(number, parts[-1].channels, parts[-1].side, chosen))
         width, side = parts[-1].channels, parts[-1].side
-        parts.append(self._end(width, side, last))
-        begin, *stages, end = parts
-        (resolution_px, stem), (head,) = begin.made, end.made
-        blocks = tuple([block for stage in stages for block in stage.made])
+        parts.append(self._head(width, side, last))
+        stem_part, *stages, head_part = parts
+        (resolution_px, stem), (head,) = stem_part.layers, head_part.layers
+        blocks = tuple([block for stage in stages for block in stage.layers])
         network = Architecture(
             resolution_px, stem, blocks, head, self.space.image_channels, self.space.classes
         )
-        whole = features_of([part.terms for part in parts], resolution_px, width, side)
+        whole = features_from_sums([part.terms for part in parts], resolution_px, width, side)
         columns = [column for part in parts for column in part.columns]
         macs = [math.log1p(stage.terms.macs) for stage in stages]
-        return Seen(genes, network, np.array([*whole.values(), *columns, *macs]))
+        return Candidate(genes, network, np.array([*whole.values(), *columns, *macs]))
 
-    def _begin_of(self, chosen: tuple[Choice, ...]) -> _Part:
+    def _encode_stem(self, chosen: tuple[Choice, ...]) -> _EncodedPart:
         genes, choices = self._choices(0, chosen)
         side = choices["resolution_px"]
         stem = Stem(*(choices[f"stem.{field.name}"] for field in fields(Stem)))
-        terms = end_terms(stem_cost(stem, self.space.image_channels, side))
-        return _Part((side, stem), stem.out, side_after(side, stem.stride), terms, self._columns(0, genes))
+        terms = stem_or_head_sums(stem_cost(stem, self.space.image_channels, side))
+        return _EncodedPart(
+            (side, stem), stem.out, conv_output_size(side, stem.stride), terms, self._columns(0, genes)
+        )
 
-    def _stage_of(self, number: int, channels: int, side: int, chosen: tuple[Choice, ...]) -> _Part:
+    def _encode_stage(
+        self, number: int, channels: int, side: int, chosen: tuple[Choice, ...]
+    ) -> _EncodedPart:
         genes, choices = self._choices(number, chosen)
         blocks = self.space.stage_blocks(number, channels, choices)
         terms = []
         for block in blocks:
-            terms.append(block_terms(block, channels, side))
-            channels, side = block.out, side_after(side, block.stride)
-        return _Part(tuple(blocks), channels, side, together(terms), self._columns(number, genes))
+            terms.append(block_sums(block, channels, side))
+            channels, side = block.out, conv_output_size(side, block.stride)
+        return _EncodedPart(tuple(blocks), channels, side, sum_parts(terms), self._columns(number, genes))
 
-    def _end_of(self, channels: int, side: int, chosen: tuple[Choice, ...]) -> _Part:
+    def _encode_head(self, channels: int, side: int, chosen: tuple[Choice, ...]) -> _EncodedPart:
         genes, choices = self._choices(-1, chosen)
         head = Head(*(choices[f"head.{field.name}"] for field in fields(Head)))
-        terms = end_terms(head_cost(head, channels, side, self.space.classes))
-        return _Part((head,), channels, side, terms, self._columns(-1, genes))
+        terms = stem_or_head_sums(head_cost(head, channels, side, self.space.classes))
+        return _EncodedPart((head,), channels, side, terms, self._columns(-1, genes))
 
     def _choices(self, place: int, chosen: tuple[Choice, ...]) -> tuple[Genes, dict[str, Any]]:
         """The genes of a part by name, and all choices with what is fixed."""
-        genes = dict(zip(self._names[place], chosen, strict=True))
+        genes = dict(zip(self._gene_names[place], chosen, strict=True))
         return genes, {**self._fixed, **genes}
 
     def _columns(self, place: int, genes: Genes) -> list[float]:
-        return self._genes.columns(self._names[place], genes)
+        return self._genes.columns(self._gene_names[place], genes)
 
 
 def _genes_of(space: SearchSpace, *parts: str) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from ...evaluate import Goals
 from ...search_space import Architecture, Genes, SearchSpace, cost
-from .feasibility import excess_over, unseen_within_limits
+from .feasibility import constraint_violation, sample_unseen_feasible
 
-DRAWS_A_NETWORK = 20
+DRAWS_PER_NETWORK = 20
 
 
 def stratified(space: SearchSpace, goals: Goals, count: int, rng: random.Random) -> list[Architecture]:
@@ -17,8 +17,8 @@ def stratified(space: SearchSpace, goals: Goals, count: int, rng: random.Random)
 
     Fewer where the space or the limits leave no more.
     """
-    found = _draw_within(space, goals, count, rng)
-    ordered = sorted(found, key=lambda network: cost(network).macs)
+    feasible = _draw_within(space, goals, count, rng)
+    ordered = sorted(feasible, key=lambda network: cost(network).macs)
     count = min(count, len(ordered))
     shares = [len(ordered) * number // count for number in range(count + 1)] if count else []
     chosen = [rng.choice(ordered[low:high]) for low, high in pairwise(shares)]
@@ -34,37 +34,37 @@ def spread_by_macs(
     They come in such an order that those before any point are spread too. Fewer where the space or the
     limits leave no more.
     """
-    found = _draw_within(space, goals, count, rng)
-    left = sorted((math.log(cost(network).macs), network.key, network) for network in found)
+    feasible = _draw_within(space, goals, count, rng)
+    left = sorted((math.log(cost(network).macs), network.key, network) for network in feasible)
     count = min(count, len(left))
     if not count:
         return {}
     least, most = left[0][0], left[-1][0]
     chosen = []
     for number in range(count):
-        wanted = least + (most - least) * number / max(1, count - 1)
-        place = min(bisect_left(left, (wanted,)), len(left) - 1)
-        if place and wanted - left[place - 1][0] < left[place][0] - wanted:
+        target_log_macs = least + (most - least) * number / max(1, count - 1)
+        place = min(bisect_left(left, (target_log_macs,)), len(left) - 1)
+        if place and target_log_macs - left[place - 1][0] < left[place][0] - target_log_macs:
             place -= 1
         chosen.append(left.pop(place)[2])
     digits = (count - 1).bit_length()
     order = sorted(range(count), key=lambda number: f"{number:0{digits}b}"[::-1])
-    return {chosen[number]: found[chosen[number]] for number in order}
+    return {chosen[number]: feasible[chosen[number]] for number in order}
 
 
 def _draw_within(
     space: SearchSpace, goals: Goals, count: int, rng: random.Random
 ) -> dict[Architecture, Genes]:
     """Different networks within the limits on cost: `count`, unless the space or the limits leave fewer."""
-    excess = excess_over(goals)
+    violation_of = constraint_violation(goals)
     drawn: dict[Architecture, Genes] = {}
-    for _ in range(DRAWS_A_NETWORK * count):
+    for _ in range(DRAWS_PER_NETWORK * count):
         genes = space.sample(rng)
         network = space.decode(genes)
-        if excess(cost(network)) == 0:
+        if violation_of(cost(network)) == 0:
             drawn[network] = genes
     while len(drawn) < count:
-        unseen = unseen_within_limits(space, goals, (network.key for network in drawn), rng)
+        unseen = sample_unseen_feasible(space, goals, (network.key for network in drawn), rng)
         if unseen is None:
             break
         drawn[space.decode(unseen)] = unseen

@@ -15,85 +15,86 @@ from ...search_space import SearchSpace, UnknownNameError
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from ...evaluate.latency.predictor import LatencyModel
-    from .surrogate import Earlier, Found
+    from ...evaluate.latency.predictor import LatencyPredictor
+    from .surrogate import AccuracyByTrial, TransferPrior
 
 
 @dataclass(frozen=True)
-class Quest:
+class SamplerContext:
     """What a sampler may know of a search.
 
     Attributes:
-        begun: trials so far; Optuna's samplers would propose the same again if they began by the seed alone.
-        found: accuracy and number of trainings by trial.
+        n_previous_trials: trials so far; Optuna's samplers would propose the same again if they began by the
+            seed alone.
+        observed_accuracies: accuracy and number of trainings by trial.
         noise: deviation of an accuracy of one training; None where it is not known.
-        latency_model: None where latencies are known of judged networks alone.
+        latency_predictor: None where latencies are known of judged networks alone.
         reference_ms: latency of the reference.
-        earlier: what another search of the space has learned.
+        transfer_prior: what another search of the space has learned.
     """
 
     space: SearchSpace
     goals: Goals
     seed: int
-    begun: int = 0
-    found: "Callable[[], Found]" = dict
+    n_previous_trials: int = 0
+    observed_accuracies: "Callable[[], AccuracyByTrial]" = dict
     noise: Callable[[], float | None] = lambda: None
-    latency_model: "LatencyModel | None" = None
+    latency_predictor: "LatencyPredictor | None" = None
     reference_ms: float = 1.0
-    earlier: "Earlier | None" = None
+    transfer_prior: "TransferPrior | None" = None
 
     @property
-    def fresh_seed(self) -> int:
+    def session_seed(self) -> int:
         """One that differs when a search goes on."""
-        return self.seed + 1000 * self.begun
+        return self.seed + 1000 * self.n_previous_trials
 
 
-def _ehvi(quest: Quest) -> "BaseSampler":
+def _ehvi(context: SamplerContext) -> "BaseSampler":
     from .ehvi import EhviSampler
 
     return EhviSampler(
-        quest.space,
-        quest.goals,
-        quest.seed,
-        found=quest.found,
-        noise=quest.noise,
-        latency_model=quest.latency_model,
-        reference_ms=quest.reference_ms,
-        earlier=quest.earlier,
+        context.space,
+        context.goals,
+        context.seed,
+        observed_accuracies=context.observed_accuracies,
+        noise=context.noise,
+        latency_predictor=context.latency_predictor,
+        reference_ms=context.reference_ms,
+        transfer_prior=context.transfer_prior,
     )
 
 
-def _random(quest: Quest) -> "BaseSampler":
+def _random(context: SamplerContext) -> "BaseSampler":
     from .uniform import UniformSampler
 
-    return UniformSampler(quest.space, quest.goals, quest.seed)
+    return UniformSampler(context.space, context.goals, context.seed)
 
 
-def _tpe(quest: Quest) -> "BaseSampler":
+def _tpe(context: SamplerContext) -> "BaseSampler":
     import optuna
 
     return optuna.samplers.TPESampler(
-        seed=quest.fresh_seed, multivariate=True, n_ei_candidates=96, constant_liar=True
+        seed=context.session_seed, multivariate=True, n_ei_candidates=96, constant_liar=True
     )
 
 
-def _nsga2(quest: Quest) -> "BaseSampler":
+def _nsga2(context: SamplerContext) -> "BaseSampler":
     import optuna
 
-    return optuna.samplers.NSGAIISampler(seed=quest.fresh_seed, population_size=20)
+    return optuna.samplers.NSGAIISampler(seed=context.session_seed, population_size=20)
 
 
-def _gp(quest: Quest) -> "BaseSampler":
+def _gp(context: SamplerContext) -> "BaseSampler":
     import optuna
     import torch
 
     torch.set_num_threads(1)
-    return optuna.samplers.GPSampler(seed=quest.fresh_seed)
+    return optuna.samplers.GPSampler(seed=context.session_seed)
 
 
-OWN = "ehvi"
-SAMPLERS: dict[str, Callable[[Quest], "BaseSampler"]] = {
-    OWN: _ehvi,
+DEFAULT_SAMPLER = "ehvi"
+SAMPLERS: dict[str, Callable[[SamplerContext], "BaseSampler"]] = {
+    DEFAULT_SAMPLER: _ehvi,
     "random": _random,
     "tpe": _tpe,
     "nsga2": _nsga2,
@@ -107,7 +108,7 @@ def check_sampler(name: str) -> None:
         raise UnknownNameError("sampler", name, SAMPLERS)
 
 
-def sampler(name: str, quest: Quest) -> "BaseSampler":
+def sampler(name: str, context: SamplerContext) -> "BaseSampler":
     """A sampler by its name.
 
     Raises:
@@ -119,4 +120,4 @@ def sampler(name: str, quest: Quest) -> "BaseSampler":
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return SAMPLERS[name](quest)
+        return SAMPLERS[name](context)

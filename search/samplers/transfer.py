@@ -12,15 +12,15 @@ import numpy as np
 from ...evaluate.surrogate.gaussian_process import fit
 from ...results import Run
 from ...search_space import Genes, GoalError, SearchSpace, cost
-from .encoding import Sight
-from .feasibility import excess_over
-from .surrogate import EARLIER, MOST_FITTED, Earlier
+from .encoding import Encoder
+from .feasibility import constraint_violation
+from .surrogate import MAX_FITTED, TRANSFER_KEY, TransferPrior
 
-FIRST = 6
+MAX_ENQUEUED = 6
 
 
 @dataclass(frozen=True)
-class Finding:
+class TransferredTrial:
     """A network that an earlier search judged.
 
     Attributes:
@@ -33,58 +33,58 @@ class Finding:
     best: bool
 
 
-def findings(earlier: Run, space: SearchSpace) -> list[Finding]:
+def load_transferred_trials(source_run: Run, space: SearchSpace) -> list[TransferredTrial]:
     """What an earlier run found, in the order of its trials.
 
     Raises:
         GoalError: it searched another space, or judged nothing.
     """
-    before = earlier.settings.space
-    if before.genes != space.genes:
+    source_space = source_run.settings.space
+    if source_space.genes != space.genes:
         raise GoalError(
-            f"--from {earlier.folder} searched space {before.name}, whose genes are not those of "
-            f"{space.name}; search that space, or leave --from out"
+            f"--transfer-from {source_run.folder} searched space {source_space.name}, whose genes are not "
+            f"those of {space.name}; search that space, or leave --transfer-from out"
         )
-    trials = earlier.study.get_trials(deepcopy=False)
-    front = {record.key for record in earlier.front()}
-    found = [
-        Finding(dict(trials[each.trial].params), each.top1, len(each.trainings), each.key in front)
-        for each in earlier.kept()
+    trials = source_run.study.get_trials(deepcopy=False)
+    front = {record.key for record in source_run.front()}
+    transferred = [
+        TransferredTrial(dict(trials[each.trial].params), each.top1, len(each.trainings), each.key in front)
+        for each in source_run.completed_records()
     ]
-    if not found:
-        raise GoalError(f"--from {earlier.folder}: no network has been judged there yet")
-    return found
+    if not transferred:
+        raise GoalError(f"--transfer-from {source_run.folder}: no network has been judged there yet")
+    return transferred
 
 
-def first_networks(found: Sequence[Finding], run: Run) -> list[Genes]:
+def select_transferred_genes(transferred: Sequence[TransferredTrial], run: Run) -> list[Genes]:
     """Genes of networks spread evenly over the earlier front, within the run's limits on cost."""
-    space, excess = run.settings.space, excess_over(run.settings.goals)
-    best = [(cost(space.decode(each.genes)), each.genes) for each in found if each.best]
-    left = sorted((pair for pair in best if excess(pair[0]) == 0), key=lambda pair: pair[0].macs)
-    places = np.linspace(0, len(left) - 1, min(FIRST, len(left))).round().astype(int)
+    space, violation_of = run.settings.space, constraint_violation(run.settings.goals)
+    best = [(cost(space.decode(each.genes)), each.genes) for each in transferred if each.best]
+    left = sorted((pair for pair in best if violation_of(pair[0]) == 0), key=lambda pair: pair[0].macs)
+    places = np.linspace(0, len(left) - 1, min(MAX_ENQUEUED, len(left))).round().astype(int)
     return [left[place][1] for place in places]
 
 
-def earlier_of(run: Run) -> Earlier | None:
+def transfer_prior_of(run: Run) -> TransferPrior | None:
     """What a run began from; None where it began from nothing."""
-    rows = run.study.user_attrs.get(EARLIER)
-    return learned([Finding(*row) for row in rows], run.settings.space) if rows else None
+    rows = run.study.user_attrs.get(TRANSFER_KEY)
+    return fit_transfer_prior([TransferredTrial(*row) for row in rows], run.settings.space) if rows else None
 
 
-def learned(found: list[Finding], space: SearchSpace) -> Earlier:
+def fit_transfer_prior(transferred: list[TransferredTrial], space: SearchSpace) -> TransferPrior:
     """A model of what was found."""
-    sight = Sight(space)
+    encoder = Encoder(space)
     seen = {}
-    for each in found[-MOST_FITTED:]:
-        own = sight.see(each.genes)
+    for each in transferred[-MAX_FITTED:]:
+        own = encoder.encode(each.genes)
         seen[own.architecture] = own, each
     networks = [own for own, _ in seen.values()]
     model = fit(
         [own.architecture.key for own in networks],
         np.array([own.features for own in networks]),
-        sight.names,
+        encoder.names,
         [each.accuracy for _, each in seen.values()],
         [each.trainings for _, each in seen.values()],
         None,
     )
-    return Earlier(model)
+    return TransferPrior(model)

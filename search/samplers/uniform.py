@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 from ...evaluate import Goals
 from ...search_space import Genes, SearchSpace
 from .base import GenesSampler, proposed_keys
-from .feasibility import draws_within, unseen_within_limits
+from .feasibility import sample_unseen_feasible, sampler_within
 
 
 class UniformSampler(GenesSampler):
@@ -27,9 +27,9 @@ class UniformSampler(GenesSampler):
         super().__init__(space)
         self.goals = goals
         self.seed = seed
-        self.draws = draws_within(space, goals)
+        self.network_sampler = sampler_within(space, goals)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Genes:
         rng = random.Random(f"{self.seed}/{trial.number}")
         seen = proposed_keys(study, trial, self.space)
-        return unseen_within_limits(self.space, self.goals, seen, rng) or self.draws.draw(rng)
+        return sample_unseen_feasible(self.space, self.goals, seen, rng) or self.network_sampler.sample(rng)

@@ -15,18 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..architecture import Architecture, Attention, Block, Head, Stem
-from ..cost import Cost, block_cost, head_cost, side_after, stem_cost
+from ..cost import Cost, block_cost, conv_output_size, head_cost, stem_cost
 from ..space import SearchSpace
-from .automaton import Positions, automaton_of
+from .automaton import StateSet, automaton_of
 
-ADDITIVE = ("macs", "params", "activation_bytes", "depth")
+ADDITIVE_COSTS = ("macs", "params", "activation_bytes", "depth")
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Choose = Callable[[Sequence[Any]], Any]
-Shape = Block  # with any activation
-_Costs = tuple[int, ...]  # by `ADDITIVE`
-_Step = tuple[Any, int, _Costs, int]  # part, node after it, costs, count
+BlockShape = Block  # with any activation
+_CostVector = tuple[int, ...]  # by `ADDITIVE_COSTS`
+_Edge = tuple[Any, int, _CostVector, int]  # part, node after it, costs, count
 
 
 class Node(NamedTuple):
@@ -35,23 +35,23 @@ class Node(NamedTuple):
     Attributes:
         parts: what each step adds to the network, its activation left open: the side of the image and
             the stem from the root, then shapes of blocks, and at last a head.
-        after: `n` numbers of nodes, lower than the node's own.
-        costs: `n x 4`, by `ADDITIVE`.
-        counts: `n`, in how many activations each step comes.
+        successors: `n` numbers of nodes, lower than the node's own.
+        costs: `n x 4`, by `ADDITIVE_COSTS`.
+        multiplicities: `n`, in how many activations each step comes.
     """
 
     parts: list[Any]
-    after: Integers
+    successors: Integers
     costs: Integers
-    counts: Floats
+    multiplicities: Floats
 
 
-class _Kind(NamedTuple):
+class _StateClass(NamedTuple):
     """What can follow some positions: shapes of blocks with the kind after them, and maybe a head."""
 
     channels: int
     may_end: bool
-    counts: dict[tuple[int, Shape], int]
+    multiplicities: dict[tuple[int, BlockShape], int]
 
 
 class CostGraph:
@@ -64,30 +64,30 @@ class CostGraph:
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
         self._automaton = automaton_of(space)
-        self._kinds: list[_Kind] = []
-        self._numbers: dict[object, int] = {}
+        self._state_classes: list[_StateClass] = []
+        self._class_ids: dict[object, int] = {}
         self._shape = cache(_shape)
-        self._moves = cache(self._moves_from)
-        self._kind = cache(self._kind_of)
-        self._node = cache(self._node_at)
+        self._transitions = cache(self._compute_transitions)
+        self._state_class = cache(self._compute_state_class)
+        self._node = cache(self._add_node)
         self.nodes = [_node([])]
-        self.nodes.append(_node(list(self._starts())))
+        self.nodes.append(_node(list(self._root_edges())))
 
-    def least(self, weights: Integers) -> tuple[Integers, list[Integers]]:
+    def min_cost_to_go(self, weights: Integers) -> tuple[Integers, list[Integers]]:
         """The least that is still to come at every node, and by how much each of its steps misses it.
 
         Args:
-            weights: of the quantities of `ADDITIVE`; whole numbers, so that sums are exact.
+            weights: of the quantities of `ADDITIVE_COSTS`; whole numbers, so that sums are exact.
         """
-        least = np.zeros(len(self.nodes), np.int64)
-        excess = [np.zeros(0, np.int64)]
+        min_cost_to_go = np.zeros(len(self.nodes), np.int64)
+        reduced_costs = [np.zeros(0, np.int64)]
         for number, node in enumerate(self.nodes[1:], start=1):
-            totals = node.costs @ weights + least[node.after]
-            least[number] = totals.min()
-            excess.append(totals - least[number])
-        return least, excess
+            totals = node.costs @ weights + min_cost_to_go[node.successors]
+            min_cost_to_go[number] = totals.min()
+            reduced_costs.append(totals - min_cost_to_go[number])
+        return min_cost_to_go, reduced_costs
 
-    def spell(self, steps: Sequence[int], choose: Choose) -> Architecture:
+    def decode_path(self, steps: Sequence[int], choose: Choose) -> Architecture:
         """A network of a path.
 
         Args:
@@ -96,77 +96,81 @@ class CostGraph:
         """
         space = self.space
         node = self.nodes[-1]
-        side, open_stem = node.parts[steps[0]]
+        map_size, open_stem = node.parts[steps[0]]
         stem = Stem(open_stem.out, choose(space.stem.activation), open_stem.kernel, open_stem.stride)
-        resolution_px, side = side, side_after(side, stem.stride)
-        positions = self._first(stem.out)
-        node = self.nodes[node.after[steps[0]]]
+        resolution_px, map_size = map_size, conv_output_size(map_size, stem.stride)
+        states = self._initial_states(stem.out)
+        node = self.nodes[node.successors[steps[0]]]
         blocks: list[Block] = []
         for step in steps[1:-1]:
-            shape, goal = node.parts[step], node.after[step]
-            side = side_after(side, shape.stride)
-            following = [
-                (block, after)
-                for after, alike in self._moves(positions)[shape].items()
-                if self._node(self._kind(after, shape.out), side) == goal
-                for block in alike
+            shape, target = node.parts[step], node.successors[step]
+            map_size = conv_output_size(map_size, shape.stride)
+            candidates = [
+                (block, successors)
+                for successors, blocks_by_states in self._transitions(states)[shape].items()
+                if self._node(self._state_class(successors, shape.out), map_size) == target
+                for block in blocks_by_states
             ]
-            block, positions = choose(following)
+            block, states = choose(candidates)
             blocks.append(block)
-            node = self.nodes[goal]
+            node = self.nodes[target]
         last = node.parts[steps[-1]]
         head = Head(last.features, last.hidden, choose(space.head.activation))
         return Architecture(resolution_px, stem, tuple(blocks), head, space.image_channels, space.classes)
 
-    def _starts(self) -> Iterator[_Step]:
+    def _root_edges(self) -> Iterator[_Edge]:
         stem = self.space.stem
-        for side, out, kernel, stride in product(
+        for map_size, out, kernel, stride in product(
             self.space.resolution_px, stem.out, stem.kernel, stem.stride
         ):
             part = Stem(out, kernel=kernel, stride=stride)
-            after = self._node(self._kind(self._first(out), out), side_after(side, stride))
-            costs = _costs(stem_cost(part, self.space.image_channels, side))
-            yield (side, part), after, costs, len(stem.activation)
+            successors = self._node(
+                self._state_class(self._initial_states(out), out), conv_output_size(map_size, stride)
+            )
+            costs = _costs(stem_cost(part, self.space.image_channels, map_size))
+            yield (map_size, part), successors, costs, len(stem.activation)
 
-    def _first(self, channels: int) -> Positions:
+    def _initial_states(self, channels: int) -> StateSet:
         """The positions behind a stem."""
-        return frozenset(self._automaton.entries(0, channels))
+        return frozenset(self._automaton.entry_states(0, channels))
 
-    def _moves_from(self, positions: Positions) -> dict[Shape, dict[Positions, list[Block]]]:
+    def _compute_transitions(self, states: StateSet) -> dict[BlockShape, dict[StateSet, list[Block]]]:
         """The blocks that can follow, by their shape and the positions after them."""
-        moves: dict[Shape, dict[Positions, list[Block]]] = {}
-        for after, blocks in self._automaton.moves(positions).items():
+        transitions: dict[BlockShape, dict[StateSet, list[Block]]] = {}
+        for successors, blocks in self._automaton.transitions(states).items():
             for block in blocks:
                 shape = self._shape(
                     block.kernel, block.expanded, block.out, block.attention, block.stride, block.squeeze
                 )
-                moves.setdefault(shape, {}).setdefault(after, []).append(block)
-        return moves
+                transitions.setdefault(shape, {}).setdefault(successors, []).append(block)
+        return transitions
 
-    def _kind_of(self, positions: Positions, channels: int) -> int:
-        counts: Counter[tuple[int, Shape]] = Counter()
-        for shape, alike in self._moves(positions).items():
-            for after, blocks in alike.items():
-                counts[self._kind(after, shape.out), shape] += len(blocks)
-        may_end = self._automaton.end in positions
-        number = self._numbers.setdefault((channels, may_end, frozenset(counts.items())), len(self._kinds))
-        if number == len(self._kinds):
-            self._kinds.append(_Kind(channels, may_end, counts))
+    def _compute_state_class(self, states: StateSet, channels: int) -> int:
+        multiplicities: Counter[tuple[int, BlockShape]] = Counter()
+        for shape, blocks_by_states in self._transitions(states).items():
+            for successors, blocks in blocks_by_states.items():
+                multiplicities[self._state_class(successors, shape.out), shape] += len(blocks)
+        may_end = self._automaton.accepting_state in states
+        number = self._class_ids.setdefault(
+            (channels, may_end, frozenset(multiplicities.items())), len(self._state_classes)
+        )
+        if number == len(self._state_classes):
+            self._state_classes.append(_StateClass(channels, may_end, multiplicities))
         return number
 
-    def _node_at(self, kind: int, side: int) -> int:
-        self.nodes.append(_node(list(self._steps(self._kinds[kind], side))))
+    def _add_node(self, state_class: int, map_size: int) -> int:
+        self.nodes.append(_node(list(self._edges(self._state_classes[state_class], map_size))))
         return len(self.nodes) - 1
 
-    def _steps(self, kind: _Kind, side: int) -> Iterator[_Step]:
-        for (after, shape), count in kind.counts.items():
-            node = self._node(after, side_after(side, shape.stride))
-            yield shape, node, _costs(block_cost(shape, kind.channels, side)), count
-        if kind.may_end:
+    def _edges(self, state_class: _StateClass, map_size: int) -> Iterator[_Edge]:
+        for (successors, shape), count in state_class.multiplicities.items():
+            node = self._node(successors, conv_output_size(map_size, shape.stride))
+            yield shape, node, _costs(block_cost(shape, state_class.channels, map_size)), count
+        if state_class.may_end:
             head = self.space.head
             for features, hidden in product(head.features, head.hidden):
                 part = Head(features, hidden)
-                costs = _costs(head_cost(part, kind.channels, side, self.space.classes))
+                costs = _costs(head_cost(part, state_class.channels, map_size, self.space.classes))
                 yield part, 0, costs, len(head.activation)
 
 
@@ -176,18 +180,20 @@ def cost_graph(space: SearchSpace) -> CostGraph:
     return CostGraph(space)
 
 
-def _node(steps: list[_Step]) -> Node:
+def _node(steps: list[_Edge]) -> Node:
     return Node(
         parts=[part for part, *_ in steps],
-        after=np.array([after for _, after, _, _ in steps], np.int64),
-        costs=np.array([costs for _, _, costs, _ in steps], np.int64).reshape(-1, len(ADDITIVE)),
-        counts=np.array([count for *_, count in steps], np.float64),
+        successors=np.array([successors for _, successors, _, _ in steps], np.int64),
+        costs=np.array([costs for _, _, costs, _ in steps], np.int64).reshape(-1, len(ADDITIVE_COSTS)),
+        multiplicities=np.array([count for *_, count in steps], np.float64),
     )
 
 
-def _shape(kernel: int, expanded: int, out: int, attention: Attention, stride: int, squeeze: int) -> Shape:
+def _shape(
+    kernel: int, expanded: int, out: int, attention: Attention, stride: int, squeeze: int
+) -> BlockShape:
     return Block(kernel, expanded, out, attention, "relu", stride, squeeze)
 
 
-def _costs(cost: Cost) -> _Costs:
-    return tuple(getattr(cost, name) for name in ADDITIVE)
+def _costs(cost: Cost) -> _CostVector:
+    return tuple(getattr(cost, name) for name in ADDITIVE_COSTS)

@@ -23,35 +23,35 @@ from ..architecture import Architecture
 from ..errors import NoFeasibleNetworkError, SpaceError
 from ..space import Genes, SearchSpace
 from .cost_graph import CostGraph, Integers, cost_graph
-from .dynamic_program import Bound, mixtures, weights
+from .dynamic_program import CountUpperBound, aggregated_limits, weight_vector
 
-Additive = Literal["macs", "params", "activation_bytes", "depth"]
+AdditiveCost = Literal["macs", "params", "activation_bytes", "depth"]
 
 # In the presets a tenth of the attempts or more gave a network, under all limits that were tried;
 # where one in a hundred does, all of these fail with a chance of 0.99 ** 10_000 = 2e-44.
-ATTEMPTS = 10_000
-WORDS = {"macs": "MACs", "params": "parameters"}
+MAX_ATTEMPTS = 10_000
+QUANTITY_NAMES = {"macs": "MACs", "params": "parameters"}
 
 
 @dataclass(frozen=True, eq=False)
-class UniformDraws:
+class UniformArchitectureSampler:
     """The networks of a space within limits, to be drawn from.
 
     Attributes:
-        at_most: a bound of their number; without limits the number itself.
+        count_upper_bound: a bound of their number; without limits the number itself.
     """
 
     space: SearchSpace
     limits: Mapping[str, float]
-    at_most: float
+    count_upper_bound: float
     _graph: CostGraph = field(repr=False)
-    _bounds: tuple[Bound, ...] = field(repr=False)
+    _bounds: tuple[CountUpperBound, ...] = field(repr=False)
 
     @classmethod
     @lru_cache(maxsize=8)
     def of(
         cls, space: SearchSpace, max_macs: float | None = None, max_params: float | None = None
-    ) -> "UniformDraws":
+    ) -> "UniformArchitectureSampler":
         """Made once for each space and limits, in some seconds for the largest preset.
 
         Raises:
@@ -59,107 +59,115 @@ class UniformDraws:
                 limit cannot be kept alone.
             SpaceError: the networks are more than floating point can count, 1e308.
         """
-        given = {"macs": max_macs, "params": max_params}
-        limits = {name: limit for name, limit in given.items() if limit is not None}
+        requested = {"macs": max_macs, "params": max_params}
+        limits = {name: limit for name, limit in requested.items() if limit is not None}
         graph = cost_graph(space)
-        binding: dict[str, int] = {}
+        binding_limits: dict[str, int] = {}
         for name, limit in limits.items():
-            smallest, largest = _range(graph, name)
+            smallest, largest = _cost_range(graph, name)
             if limit < smallest:
                 raise NoFeasibleNetworkError(
-                    f"no network of space {space.name} stays under {_worded({name: limit})}; "
+                    f"no network of space {space.name} stays under {_limits_text({name: limit})}; "
                     f"the smallest has {smallest:,}"
                 )
             if limit < largest:
-                binding[name] = math.floor(limit)
-        bounds: list[Bound] = []
+                binding_limits[name] = math.floor(limit)
+        bounds: list[CountUpperBound] = []
         with np.errstate(over="ignore"):
-            for mixed, limit in mixtures(binding):
-                bound = Bound.of(graph, mixed, limit)
+            for mixed_weights, limit in aggregated_limits(binding_limits):
+                bound = CountUpperBound.of(graph, mixed_weights, limit)
                 if bound is None:
                     raise NoFeasibleNetworkError(
-                        f"no network of space {space.name} stays under {_worded(limits)} together"
+                        f"no network of space {space.name} stays under {_limits_text(limits)} together"
                     )
                 bounds.append(bound)
         tightest = min(bounds, key=lambda bound: bound.total)
         if math.isinf(tightest.total):
             raise SpaceError(f"space {space.name} has more than 1e308 networks: too many to draw from evenly")
         # the first and the last are the limits themselves
-        kept = tuple(dict.fromkeys((bounds[0], bounds[-1], tightest)))
-        return cls(space, limits, tightest.total, graph, kept)
+        cumulative = tuple(dict.fromkeys((bounds[0], bounds[-1], tightest)))
+        return cls(space, limits, tightest.total, graph, cumulative)
 
-    def draw(self, rng: random.Random) -> Genes:
+    def sample(self, rng: random.Random) -> Genes:
         """Genes of a network; those without effect have their first choice.
 
         Raises:
             NoFeasibleNetworkError: as good as no network keeps both limits.
         """
-        return self.space.encode(self.draw_network(rng))
+        return self.space.encode(self.sample_architecture(rng))
 
-    def draw_network(self, rng: random.Random) -> Architecture:
+    def sample_architecture(self, rng: random.Random) -> Architecture:
         """A network; ten times as quick as its genes.
 
         Raises:
             NoFeasibleNetworkError: as good as no network keeps both limits.
         """
-        for _ in range(ATTEMPTS):
-            steps = self._attempt(rng)
+        for _ in range(MAX_ATTEMPTS):
+            steps = self._sample_path(rng)
             if steps is not None:
-                return self._graph.spell(steps, rng.choice)
+                return self._graph.decode_path(steps, rng.choice)
         raise NoFeasibleNetworkError(
-            f"no network of space {self.space.name} was found under {_worded(self.limits)} together, "
-            f"in {ATTEMPTS:,} attempts"
+            f"no network of space {self.space.name} was found under {_limits_text(self.limits)} together, "
+            f"in {MAX_ATTEMPTS:,} attempts"
         )
 
-    def _attempt(self, rng: random.Random) -> list[int] | None:
+    def _sample_path(self, rng: random.Random) -> list[int] | None:
         """The steps of a path; None where it left the limits."""
         nodes = self._graph.nodes
-        number, promised = len(nodes) - 1, self.at_most
-        left = [bound.slack for bound in self._bounds]
+        number, current_bound = len(nodes) - 1, self.count_upper_bound
+        slack_left = [bound.slack for bound in self._bounds]
         steps: list[int] = []
         while number:
-            after = nodes[number].after
-            beyond = [
-                bound.beyond(number, after, slack) for bound, slack in zip(self._bounds, left, strict=True)
+            successors = nodes[number].successors
+            successor_bounds = [
+                bound.successor_bounds(number, successors, slack)
+                for bound, slack in zip(self._bounds, slack_left, strict=True)
             ]
-            ways = np.minimum.reduce([most for _, most in beyond])
-            kept = np.cumsum(nodes[number].counts * ways)
-            step = int(np.searchsorted(kept, rng.random() * promised, side="right"))
-            if step == len(after):
+            completions = np.minimum.reduce([upper_bounds for _, upper_bounds in successor_bounds])
+            cumulative = np.cumsum(nodes[number].multiplicities * completions)
+            step = int(np.searchsorted(cumulative, rng.random() * current_bound, side="right"))
+            if step == len(successors):
                 return None
             steps.append(step)
-            left = [int(rest[step]) for rest, _ in beyond]
-            number, promised = int(after[step]), float(ways[step])
+            slack_left = [int(remaining_slack[step]) for remaining_slack, _ in successor_bounds]
+            number, current_bound = int(successors[step]), float(completions[step])
         return steps
 
 
-def least(space: SearchSpace, quantity: Additive) -> Architecture:
+def smallest_architecture(space: SearchSpace, quantity: AdditiveCost) -> Architecture:
     """The network of a space with the least of a quantity, exactly; the first one of several."""
-    return _least(cost_graph(space), weights({quantity: 1}))
+    return _min_cost_architecture(cost_graph(space), weight_vector({quantity: 1}))
 
 
-def nearest(space: SearchSpace, limits: Mapping[str, float]) -> list[Architecture]:
+def smallest_architectures(space: SearchSpace, limits: Mapping[str, float]) -> list[Architecture]:
     """The networks that are least by the limited quantities, alone and mixed as their limits are."""
     graph = cost_graph(space)
-    wholes = {name: max(1, math.floor(min(limit, _range(graph, name)[1]))) for name, limit in limits.items()}
-    return list(dict.fromkeys(_least(graph, mixed) for mixed, _ in mixtures(wholes)))
+    integer_limits = {
+        name: max(1, math.floor(min(limit, _cost_range(graph, name)[1]))) for name, limit in limits.items()
+    }
+    return list(
+        dict.fromkeys(
+            _min_cost_architecture(graph, mixed_weights)
+            for mixed_weights, _ in aggregated_limits(integer_limits)
+        )
+    )
 
 
-def _least(graph: CostGraph, weights: Integers) -> Architecture:
-    _, excess = graph.least(weights)
+def _min_cost_architecture(graph: CostGraph, weight_vector: Integers) -> Architecture:
+    _, reduced_costs = graph.min_cost_to_go(weight_vector)
     steps: list[int] = []
     number = len(graph.nodes) - 1
     while number:
-        steps.append(int(excess[number].argmin()))
-        number = int(graph.nodes[number].after[steps[-1]])
-    return graph.spell(steps, lambda choices: choices[0])
+        steps.append(int(reduced_costs[number].argmin()))
+        number = int(graph.nodes[number].successors[steps[-1]])
+    return graph.decode_path(steps, lambda choices: choices[0])
 
 
-def _range(graph: CostGraph, quantity: str) -> tuple[int, int]:
+def _cost_range(graph: CostGraph, quantity: str) -> tuple[int, int]:
     """The least and the most of a quantity in the space."""
-    alone = weights({quantity: 1})
-    return int(graph.least(alone)[0][-1]), -int(graph.least(-alone)[0][-1])
+    unit_weights = weight_vector({quantity: 1})
+    return int(graph.min_cost_to_go(unit_weights)[0][-1]), -int(graph.min_cost_to_go(-unit_weights)[0][-1])
 
 
-def _worded(limits: Mapping[str, float]) -> str:
-    return " and ".join(f"{limit:,.0f} {WORDS[name]}" for name, limit in limits.items())
+def _limits_text(limits: Mapping[str, float]) -> str:
+    return " and ".join(f"{limit:,.0f} {QUANTITY_NAMES[name]}" for name, limit in limits.items())

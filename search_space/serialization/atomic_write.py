@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import RunError
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_atomic(path: Path, content: str | bytes) -> None:
     """Put a file in place of the old one in one step: a reader finds the old one or the new one.
 
     Args:
@@ -15,16 +15,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Raises:
         RunError: it cannot be written; the old file stays.
     """
-    unfinished = path.parent / f".{path.name}.{os.getpid()}.part"
+    temporary = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
         if path.is_dir():
             raise IsADirectoryError(21, "Is a directory")
-        with unfinished.open("wb") as file:
+        with temporary.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
-            unfinished.unlink()
+            temporary.unlink()
         raise RunError(f"{path} cannot be written: {error.strerror}") from None

@@ -6,12 +6,12 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from .yaml_nodes import Entry, parse_file
+from .yaml_nodes import YamlNode, parse_file
 
 T = TypeVar("T")
 
 
-def read_flat(kind: type[T], entry: Entry, optional: Collection[str] = ()) -> T:
+def read_dataclass(kind: type[T], entry: YamlNode, optional: Collection[str] = ()) -> T:
     """A dataclass whose fields are the keys of the mapping.
 
     Args:
@@ -21,13 +21,15 @@ def read_flat(kind: type[T], entry: Entry, optional: Collection[str] = ()) -> T:
     """
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     hints = get_type_hints(kind)
-    given = entry.mapping([name for name in names if name not in optional], optional)
-    values = {name: read_as(hints[name], item) for name, item in given.items()}
-    with entry.placed():
+    nodes = entry.mapping([name for name in names if name not in optional], optional)
+    values = {name: read_value(hints[name], item) for name, item in nodes.items()}
+    with entry.error_context():
         return kind(**values)
 
 
-def read_versioned(kind: type[T], path: Path, form: str, readers: Mapping[str, Callable[[Entry], Any]]) -> T:
+def read_versioned_file(
+    kind: type[T], path: Path, schema: str, readers: Mapping[str, Callable[[YamlNode], Any]]
+) -> T:
     """A dataclass from a file of its own: fields that are dataclasses by a reader, the others by their type.
 
     Raises:
@@ -35,15 +37,15 @@ def read_versioned(kind: type[T], path: Path, form: str, readers: Mapping[str, C
     """
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     hints = get_type_hints(kind)
-    given = parse_file(path).versioned(form, names)
+    nodes = parse_file(path).versioned_mapping(schema, names)
     values = {
-        name: readers[name](given[name]) if name in readers else read_as(hints[name], given[name])
+        name: readers[name](nodes[name]) if name in readers else read_value(hints[name], nodes[name])
         for name in names
     }
     return kind(**values)
 
 
-def read_as(hint: Any, entry: Entry) -> Any:
+def read_value(hint: Any, entry: YamlNode) -> Any:
     """One value of a type: int, float, str, bool, or a union, tuple, mapping or literal of them.
 
     What a literal allows is left to the dataclass, whose message names the field.
@@ -52,12 +54,12 @@ def read_as(hint: Any, entry: Entry) -> Any:
     origin = get_origin(hint)
     if NoneType in arguments:
         (other,) = (argument for argument in arguments if argument is not NoneType)
-        return None if entry.value is None else read_as(other, entry)
+        return None if entry.value is None else read_value(other, entry)
     if origin is tuple:
-        return tuple(read_as(arguments[0], item) for item in entry.items())
+        return tuple(read_value(arguments[0], item) for item in entry.items())
     if origin is Mapping:
         items = entry.mapping((), entry.value if isinstance(entry.value, dict) else ())
-        return {key: read_as(arguments[1], item) for key, item in items.items()}
+        return {key: read_value(arguments[1], item) for key, item in items.items()}
     if origin is Literal:
         return entry.text()
-    return {int: entry.integer, float: entry.number, str: entry.text, bool: entry.flag}[hint]()
+    return {int: entry.integer, float: entry.number, str: entry.text, bool: entry.boolean}[hint]()

@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..space import BLOCK_GENES, HeadChoices, SearchSpace, StageChoices, StemChoices
-from .yaml_nodes import Entry, parse_named
+from .yaml_nodes import YamlNode, parse_named
 
 FORMAT = "space/1"
 PRESETS = ("tiny", "mobile", "mobile-small", "mobile-32")
@@ -26,65 +26,65 @@ def preset_yaml(name: str) -> str:
     return files(__package__).joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def read_space(entry: Entry) -> SearchSpace:
+def read_space(entry: YamlNode) -> SearchSpace:
     """A space from a parsed file."""
     required = ("name", "resolution_px", "stem", "stages", "head")
-    given = entry.versioned(FORMAT, required, ("image_channels", "classes"))
-    with entry.placed():
+    nodes = entry.versioned_mapping(FORMAT, required, ("image_channels", "classes"))
+    with entry.error_context():
         return SearchSpace(
-            name=given["name"].text(),
-            resolution_px=given["resolution_px"].choices(Entry.integer),
-            stem=_read_stem(given["stem"]),
-            stages=tuple(_read_stage(item) for item in given["stages"].items()),
-            head=_read_head(given["head"]),
-            image_channels=given["image_channels"].integer() if "image_channels" in given else 3,
-            classes=given["classes"].integer() if "classes" in given else 1000,
+            name=nodes["name"].text(),
+            resolution_px=nodes["resolution_px"].choices(YamlNode.integer),
+            stem=_read_stem(nodes["stem"]),
+            stages=tuple(_read_stage(item) for item in nodes["stages"].items()),
+            head=_read_head(nodes["head"]),
+            image_channels=nodes["image_channels"].integer() if "image_channels" in nodes else 3,
+            classes=nodes["classes"].integer() if "classes" in nodes else 1000,
         )
 
 
 _READERS: dict[str, Any] = {
-    "activation": Entry.text,
-    "attention": Entry.text,
-    "squeeze": Entry.text,
-    "expansion": Entry.number,
+    "activation": YamlNode.text,
+    "attention": YamlNode.text,
+    "squeeze": YamlNode.text,
+    "expansion": YamlNode.number,
 }
 
 
-def _read_choices(entry: Entry, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
-    given = entry.mapping(required, optional)
+def _read_choices(entry: YamlNode, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
+    nodes = entry.mapping(required, optional)
     return {
-        name: item.choices(_READERS.get(name, Entry.integer))
-        for name, item in given.items()
+        name: item.choices(_READERS.get(name, YamlNode.integer))
+        for name, item in nodes.items()
         if name != "shared"
     }
 
 
-def _read_stem(entry: Entry) -> StemChoices:
-    with entry.placed():
+def _read_stem(entry: YamlNode) -> StemChoices:
+    with entry.error_context():
         return StemChoices(**_read_choices(entry, ("out",), ("activation", "kernel", "stride")))
 
 
-def _read_head(entry: Entry) -> HeadChoices:
-    with entry.placed():
+def _read_head(entry: YamlNode) -> HeadChoices:
+    with entry.error_context():
         return HeadChoices(**_read_choices(entry, ("features",), ("hidden", "activation")))
 
 
-def _read_stage(entry: Entry) -> StageChoices:
+def _read_stage(entry: YamlNode) -> StageChoices:
     required = ("out", "kernel", "expansion")
     optional = tuple(field.name for field in fields(StageChoices) if field.name not in required)
     choices = _read_choices(entry, required, optional)
     shared = entry.value.get("shared")
     if shared is not None:
-        everything = shared.value == "all"
-        choices["shared"] = BLOCK_GENES if everything else tuple(item.text() for item in shared.items())
-    with entry.placed():
+        all_shared = shared.value == "all"
+        choices["shared"] = BLOCK_GENES if all_shared else tuple(item.text() for item in shared.items())
+    with entry.error_context():
         return StageChoices(**choices)
 
 
 def space_to_dict(space: SearchSpace) -> dict[str, Any]:
     """The versioned form that files hold; `read_space` turns it back."""
 
-    def table(choices: Any) -> dict[str, list[Any]]:
+    def choice_lists(choices: Any) -> dict[str, list[Any]]:
         return {field.name: list(getattr(choices, field.name)) for field in fields(choices)}
 
     return {
@@ -93,7 +93,7 @@ def space_to_dict(space: SearchSpace) -> dict[str, Any]:
         "resolution_px": list(space.resolution_px),
         "image_channels": space.image_channels,
         "classes": space.classes,
-        "stem": table(space.stem),
-        "stages": [table(stage) for stage in space.stages],
-        "head": table(space.head),
+        "stem": choice_lists(space.stem),
+        "stages": [choice_lists(stage) for stage in space.stages],
+        "head": choice_lists(space.head),
     }

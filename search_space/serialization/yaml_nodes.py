@@ -17,11 +17,11 @@ from ..errors import BneckError, FieldError, FileFormatError, UnknownNameError
 T = TypeVar("T")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
 @dataclass(frozen=True)
-class Entry:
+class YamlNode:
     """One value of a file.
 
     Attributes:
@@ -37,13 +37,13 @@ class Entry:
     path: str
 
     def error(self, problem: str) -> FileFormatError:
-        place = f"{self.source}:{self.line}: " + (f"{self.path}: " if self.path else "")
-        return FileFormatError(place + problem)
+        prefix = f"{self.source}:{self.line}: " + (f"{self.path}: " if self.path else "")
+        return FileFormatError(prefix + problem)
 
-    def mapping(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "Entry"]:
+    def mapping(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "YamlNode"]:
         """The entries of a mapping; a missing or an unknown key is an error."""
         if not isinstance(self.value, dict):
-            raise self.error(f"must be a mapping with {', '.join(required)}, got {self.shown}")
+            raise self.error(f"must be a mapping with {', '.join(required)}, got {self.value_text}")
         known = [*required, *optional]
         for key, entry in self.value.items():
             if key not in known:
@@ -53,80 +53,80 @@ class Entry:
                 raise self.error(f"'{key}' is missing")
         return dict(self.value)
 
-    def versioned(
-        self, form: str, required: Collection[str], optional: Collection[str] = ()
-    ) -> dict[str, "Entry"]:
+    def versioned_mapping(
+        self, schema: str, required: Collection[str], optional: Collection[str] = ()
+    ) -> dict[str, "YamlNode"]:
         """The entries of a mapping whose key `bneck` names this form; that is looked at first."""
-        found = self.value.get("bneck") if isinstance(self.value, dict) else None
-        if found is not None and found.value != form:
-            raise found.error(f"must be {form}, got {found.shown}")
+        version = self.value.get("bneck") if isinstance(self.value, dict) else None
+        if version is not None and version.value != schema:
+            raise version.error(f"must be {schema}, got {version.value_text}")
         return self.mapping(("bneck", *required), optional)
 
-    def items(self) -> list["Entry"]:
+    def items(self) -> list["YamlNode"]:
         """The entries of a list."""
         if not isinstance(self.value, list):
-            raise self.error(f"must be a list, got {self.shown}")
+            raise self.error(f"must be a list, got {self.value_text}")
         return self.value
 
-    def integer(self, least: int | None = None) -> int:
+    def integer(self, minimum: int | None = None) -> int:
         if not isinstance(self.value, int) or isinstance(self.value, bool):
-            raise self.error(f"must be a whole number, got {self.shown}")
-        if least is not None and self.value < least:
-            raise self.error(f"must be at least {least}, got {self.shown}")
+            raise self.error(f"must be a whole number, got {self.value_text}")
+        if minimum is not None and self.value < minimum:
+            raise self.error(f"must be at least {minimum}, got {self.value_text}")
         return self.value
 
     def number(self) -> float:
         if not isinstance(self.value, int | float) or isinstance(self.value, bool):
-            raise self.error(f"must be a number, got {self.shown}")
+            raise self.error(f"must be a number, got {self.value_text}")
         return self.value
 
     def text(self) -> str:
         if not isinstance(self.value, str):
-            raise self.error(f"must be text, got {self.shown}")
+            raise self.error(f"must be text, got {self.value_text}")
         return self.value
 
-    def flag(self) -> bool:
+    def boolean(self) -> bool:
         if not isinstance(self.value, bool):
-            raise self.error(f"must be true or false, got {self.shown}")
+            raise self.error(f"must be true or false, got {self.value_text}")
         return self.value
 
-    def choices(self, read: Callable[["Entry"], T]) -> tuple[T, ...]:
+    def choices(self, read: Callable[["YamlNode"], T]) -> tuple[T, ...]:
         """A list of different values, or one value alone."""
         entries = self.items() if isinstance(self.value, list) else [self]
         values = tuple(read(entry) for entry in entries)
         if not values:
             raise self.error("must hold at least one choice")
         if len(set(values)) < len(values):
-            raise self.error(f"holds a choice twice: {self.shown}")
+            raise self.error(f"holds a choice twice: {self.value_text}")
         return values
 
     @property
-    def shown(self) -> str:
-        return str(self.plain())
+    def value_text(self) -> str:
+        return str(self.to_python())
 
-    def plain(self) -> Any:
+    def to_python(self) -> Any:
         """The value without its places."""
         if isinstance(self.value, dict):
-            return {key: entry.plain() for key, entry in self.value.items()}
+            return {key: entry.to_python() for key, entry in self.value.items()}
         if isinstance(self.value, list):
-            return [entry.plain() for entry in self.value]
+            return [entry.to_python() for entry in self.value]
         return self.value
 
     @contextmanager
-    def placed(self) -> Iterator[None]:
+    def error_context(self) -> Iterator[None]:
         """Turn errors of a value's constructor into errors of this place."""
         try:
             yield
         except FileFormatError:
             raise
         except FieldError as error:
-            at = self.value.get(error.field, self) if isinstance(self.value, dict) else self
-            raise Entry(None, self.source, at.line, self.path).error(str(error)) from None
+            location = self.value.get(error.field, self) if isinstance(self.value, dict) else self
+            raise YamlNode(None, self.source, location.line, self.path).error(str(error)) from None
         except BneckError as error:
             raise self.error(str(error)) from None
 
 
-def parse(text: str, source: str) -> Entry:
+def parse(text: str, source: str) -> YamlNode:
     """Read YAML (JSON is a part of it).
 
     Raises:
@@ -143,10 +143,10 @@ def parse(text: str, source: str) -> Entry:
         raise FileFormatError(f"{source}: no valid YAML: {error}") from None
     if node is None:
         raise FileFormatError(f"{source}: is empty")
-    return _entry(node, source, "", node.start_mark.line + 1, ())
+    return _build_node(node, source, "", node.start_mark.line + 1, ())
 
 
-def parse_file(path: Path) -> Entry:
+def parse_file(path: Path) -> YamlNode:
     """Read a YAML or JSON file.
 
     Raises:
@@ -160,21 +160,23 @@ def parse_file(path: Path) -> Entry:
     return parse(text, str(path))
 
 
-def parse_named(kind: str, words: str, presets: Collection[str], text_of: Callable[[str], str]) -> Entry:
+def parse_named(
+    kind: str, name_or_path: str, presets: Collection[str], load_text: Callable[[str], str]
+) -> YamlNode:
     """Read a preset by its name, or a file.
 
     Args:
         kind: what it is, for the message.
-        text_of: the file behind a preset.
+        load_text: the file behind a preset.
     Raises:
         UnknownNameError: neither a preset nor a file.
         FileFormatError: the file is missing, unreadable or broken.
     """
-    if words in presets:
-        return parse(text_of(words), f"{words}.yaml")
-    path = Path(words)
+    if name_or_path in presets:
+        return parse(load_text(name_or_path), f"{name_or_path}.yaml")
+    path = Path(name_or_path)
     if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json"):
-        raise UnknownNameError(kind, words, presets)
+        raise UnknownNameError(kind, name_or_path, presets)
     return parse_file(path)
 
 
@@ -195,34 +197,36 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _entry(node: yaml.Node, source: str, path: str, line: int, around: tuple[yaml.Node, ...]) -> Entry:
-    if node in around:
-        raise Entry(None, source, line, path).error("refers to what it is part of")
-    around = (*around, node)
+def _build_node(
+    node: yaml.Node, source: str, path: str, line: int, ancestors: tuple[yaml.Node, ...]
+) -> YamlNode:
+    if node in ancestors:
+        raise YamlNode(None, source, line, path).error("refers to what it is part of")
+    ancestors = (*ancestors, node)
     value: Any
     if isinstance(node, yaml.MappingNode):
         value = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
-            below = f"{path}.{key}" if path else key
+            child_path = f"{path}.{key}" if path else key
             key_line = key_node.start_mark.line + 1
             if key in value:
-                raise Entry(None, source, key_line, below).error("stands here twice")
-            value[key] = _entry(value_node, source, below, key_line, around)
+                raise YamlNode(None, source, key_line, child_path).error("stands here twice")
+            value[key] = _build_node(value_node, source, child_path, key_line, ancestors)
     elif isinstance(node, yaml.SequenceNode):
         value = [
-            _entry(item, source, f"{path}[{number}]", item.start_mark.line + 1, around)
+            _build_node(item, source, f"{path}[{number}]", item.start_mark.line + 1, ancestors)
             for number, item in enumerate(node.value, start=1)
         ]
     else:
         quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
         value = node.value if quoted else _scalar(node.value)
-    return Entry(value, source, line, path)
+    return YamlNode(value, source, line, path)
 
 
 def _scalar(text: str) -> Any:
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
     if _INTEGER.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text):

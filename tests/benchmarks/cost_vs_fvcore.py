@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from fvcore.nn import FlopCountAnalysis
 
-from bneck.search_space import PUBLISHED_NAMES, Architecture, cost, published
+from bneck.search_space import PUBLISHED_NAMES, Architecture, cost, published_architecture
 from bneck.search_space.cost import block_cost, head_cost, stem_cost
 from bneck.search_space.network import build_network, example_images
 
@@ -39,7 +39,7 @@ def afresh(architecture: Architecture) -> None:
 
 
 def compare(name: str) -> float:
-    architecture = published(name)
+    architecture = published_architecture(name)
     network, images = build_network(architecture).eval(), example_images(architecture)
     closed_form = median_ms(lambda: afresh(architecture), 200)
     traced = median_ms(lambda: FlopCountAnalysis(network, images).total(), 7)

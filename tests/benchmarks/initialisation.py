@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.data.dataset import limited, load_data
+from bneck.evaluate.data.dataset import load_dataset, subsample
 from bneck.evaluate.training.train import train
-from bneck.search_space import Architecture, cost, load_space, published
+from bneck.search_space import Architecture, cost, load_space, published_architecture
 from bneck.search_space.network import build_network
 
 SEEDS = (0, 1)
@@ -82,14 +82,14 @@ def networks(classes: int, channels: int) -> dict[str, Architecture]:
         architecture = space.decode(space.sample(rng))
         if 300_000 < cost(architecture).macs < 1_200_000:
             drawn[architecture.key] = architecture
-    small = published("mobilenet_v3_small")
+    small = published_architecture("mobilenet_v3_small")
     drawn["v3-small@32px"] = replace(small, resolution_px=32, image_channels=channels, classes=classes)
     return drawn
 
 
 def main(name: str) -> None:
     torch.set_num_threads(1)
-    data = limited(load_data(name), train=5000, validation=5000)
+    data = subsample(load_dataset(name), train=5000, validation=5000)
     recipe = Recipe(epochs=15 if name == "digits" else 3)
     top1: dict[str, list[float]] = {rule: [] for rule in RULES}
     loss: dict[str, list[float]] = {rule: [] for rule in RULES}

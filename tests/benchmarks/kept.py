@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bneck.search.console.progress import left_in_words
-from bneck.search.runner.worker import alone
+from bneck.search.console.progress import format_time_left
+from bneck.search.runner.worker import init_worker_process
 
 Result = Mapping[str, Any]
 
@@ -56,7 +56,7 @@ def run_all(jobs: Sequence[Job], path: Path, workers: int, console: Console) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     total, done, start = sum(job.weight for job in todo.values()), 0.0, time.monotonic()
     with (
-        ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), alone) as pool,
+        ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), init_worker_process) as pool,
         path.open("a", encoding="utf-8") as file,
     ):
         futures = {pool.submit(job.step, *job.arguments): job for job in todo.values()}
@@ -67,5 +67,5 @@ def run_all(jobs: Sequence[Job], path: Path, workers: int, console: Console) -> 
             file.flush()
             done += job.weight
             left = (time.monotonic() - start) / done * (total - done)
-            console.print(f"{job.key}; {left_in_words(left)}", highlight=False, markup=False)
+            console.print(f"{job.key}; {format_time_left(left)}", highlight=False, markup=False)
     return {job.key: found[job.key] for job in jobs}

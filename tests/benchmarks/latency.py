@@ -29,14 +29,14 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import spearmanr
 
-from bneck.evaluate import Calibration, Latency, Panel, panel_of, usable_cores
+from bneck.evaluate import Calibration, Latency, ReferencePanel, build_reference_panel, usable_cores
 from bneck.evaluate.latency.backends import latency_backend
-from bneck.evaluate.latency.meter import LatencyMeter, ready_network
-from bneck.evaluate.latency.predictor import fit, score
-from bneck.evaluate.latency.verification import recheck
+from bneck.evaluate.latency.meter import LatencyMeter, build_network_for_timing
+from bneck.evaluate.latency.predictor import evaluate_predictor, fit
+from bneck.evaluate.latency.verification import verify_latencies
 from bneck.search.jobs.latency_predictor import NO_LIMITS
 from bneck.search.samplers.initial_design import stratified
-from bneck.search_space import Architecture, cost, load_space, published
+from bneck.search_space import Architecture, cost, load_space, published_architecture
 
 TESTED, FITTED, SPLITS = 60, 100, 20
 SELF_NETWORKS = (
@@ -51,19 +51,21 @@ THREE_MS, COST_TIMES = "mobilenet_v3_large", 6
 USUAL_RUNS = 50
 
 
-def meter_of(panel: Panel, calibration: Calibration | None = None) -> LatencyMeter:
+def meter_of(panel: ReferencePanel, calibration: Calibration | None = None) -> LatencyMeter:
     torch.set_num_threads(1)
     return LatencyMeter(latency_backend("onnxruntime"), panel, calibration)
 
 
-def measure_all(panel: Panel, calibration: Calibration, networks: Sequence[Architecture]) -> list[Latency]:
+def measure_all(
+    panel: ReferencePanel, calibration: Calibration, networks: Sequence[Architecture]
+) -> list[Latency]:
     meter = meter_of(panel, calibration)
     return [meter.measure(network) for network in networks]
 
 
 def usual_seconds(meter: LatencyMeter, network: Architecture) -> float:
     """What most tools report: the median of wall times."""
-    runner = meter.backend.prepare(ready_network(network))
+    runner = meter.backend.prepare(build_network_for_timing(network))
     runner(3)
     times = []
     for _ in range(USUAL_RUNS):
@@ -95,7 +97,7 @@ def busy_machine() -> Iterator[None]:
 
 
 def fresh_processes(
-    count: int, panel: Panel, calibration: Calibration, networks: Sequence[Architecture]
+    count: int, panel: ReferencePanel, calibration: Calibration, networks: Sequence[Architecture]
 ) -> list[list[Latency]]:
     """The networks measured by so many new processes at once."""
     context = multiprocessing.get_context("spawn")
@@ -108,13 +110,13 @@ def fresh_processes(
             pool.shutdown()
 
 
-def against_itself(panel: Panel, calibration: Calibration) -> dict[str, float]:
+def against_itself(panel: ReferencePanel, calibration: Calibration) -> dict[str, float]:
     """Ratios of two measurements of one network, and of the usual estimator, on busy cores."""
     meter = meter_of(panel, calibration)
     gaps, usual = [], []
     with busy_machine():
         for name in SELF_NETWORKS:
-            network = replace(published(name), resolution_px=224)
+            network = replace(published_architecture(name), resolution_px=224)
             for _ in range(SELF_TIMES):
                 first, second = (meter.measure(network).ratio for _ in range(2))
                 gaps.append(abs(first / second - 1))
@@ -162,9 +164,9 @@ def predictions(
         model = fit(
             space, setup, [fitted[number] for number in chosen], [ratios[number] for number in chosen]
         )
-        scores["30"].append(asdict(score(model, tested, true)))
+        scores["30"].append(asdict(evaluate_predictor(model, tested, true)))
     model = fit(space, setup, fitted, ratios)
-    scores[str(len(fitted))].append(asdict(score(model, tested, true)))
+    scores[str(len(fitted))].append(asdict(evaluate_predictor(model, tested, true)))
     return {
         count: {name: float(np.mean([each[name] for each in found])) for name in found[0]}
         for count, found in scores.items()
@@ -183,7 +185,7 @@ def broken_limits(
     accepted as in a search, by the upper bound from two fresh processes, and measured once more.
     """
     keys = [network.key for network in networks]
-    checks = recheck({key: (a, b) for key, a, b in zip(keys, *again, strict=True)})
+    checks = verify_latencies({key: (a, b) for key, a, b in zip(keys, *again, strict=True)})
     ratios = {key: latency.ratio for key, latency in zip(keys, first, strict=True)}
     finally_ = {key: latency.ratio for key, latency in zip(keys, last, strict=True)}
     macs = {network.key: cost(network).macs for network in networks}
@@ -218,7 +220,7 @@ def cpu_seconds(meter: LatencyMeter) -> list[float]:
     found = []
     for _ in range(COST_TIMES):
         began = time.process_time()
-        meter.measure(published(THREE_MS))
+        meter.measure(published_architecture(THREE_MS))
         found.append(time.process_time() - began)
     return found
 
@@ -234,7 +236,7 @@ def run(space_name: str) -> dict[str, Any]:
     rng = random.Random(0)
     tested = stratified(space, NO_LIMITS, TESTED, rng)
     fitted = stratified(space, NO_LIMITS, FITTED, rng)
-    panel = panel_of("mobilenet_v3_small")
+    panel = build_reference_panel("mobilenet_v3_small")
     meter = meter_of(panel)
     calibration = meter.calibrate()
 
@@ -280,7 +282,7 @@ def run(space_name: str) -> dict[str, Any]:
         ),
         "front": broken_limits(tested, first, again, last),
         "cost": {
-            "network_ms": meter.measure(published(THREE_MS)).latency_ms,
+            "network_ms": meter.measure(published_architecture(THREE_MS)).latency_ms,
             "mean_cpu_seconds": statistics.fmean(costs),
             "most_cpu_seconds": max(costs),
         },

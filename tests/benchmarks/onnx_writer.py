@@ -14,11 +14,11 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from bneck.evaluate.latency.backends.stopwatch import CPU_TIME, stopwatch
-from bneck.evaluate.latency.measurement import Plan, References, measure, turn
-from bneck.search_space import published
+from bneck.evaluate.latency.backends.stopwatch import CPU_TIME, make_runner
+from bneck.evaluate.latency.measurement import MeasurementPlan, ReferenceRunners, measure, min_time
+from bneck.search_space import published_architecture
 from bneck.search_space.network import Network, build_network, example_images
-from bneck.search_space.onnx_graph import onnx_model
+from bneck.search_space.onnx_graph import build_onnx_model
 
 NAMES = ("mobilenet_v3_small", "mobilenet_v3_large", "mobilenet_v2", "mnasnet_a1")
 REPEATS = 3
@@ -44,16 +44,16 @@ def exported(network: Network, path: Path) -> str:
 
 
 def compare(name: str, path: Path) -> str:
-    network = build_network(published(name)).eval()
-    ours = statistics.median(seconds(lambda: onnx_model(network)) for _ in range(REPEATS))
+    network = build_network(published_architecture(name)).eval()
+    ours = statistics.median(seconds(lambda: build_onnx_model(network)) for _ in range(REPEATS))
     theirs = statistics.median(seconds(lambda: exported(network, path)) for _ in range(REPEATS))
-    mine, other = session(onnx_model(network).SerializeToString()), session(str(path))
+    mine, other = session(build_onnx_model(network).SerializeToString()), session(str(path))
     images = example_images(network.architecture).numpy()
     feed = {other.get_inputs()[0].name: images}
-    reference = stopwatch(lambda: other.run(None, feed), CPU_TIME)
-    unit_ms = 1000 * turn(reference, 1, Plan())
-    runner = stopwatch(lambda: mine.run(None, {"images": images}), CPU_TIME)
-    latency = measure(runner, References([reference], [1.0], unit_ms))
+    reference = make_runner(lambda: other.run(None, feed), CPU_TIME)
+    reference_ms = 1000 * min_time(reference, 1, MeasurementPlan())
+    runner = make_runner(lambda: mine.run(None, {"images": images}), CPU_TIME)
+    latency = measure(runner, ReferenceRunners([reference], [1.0], reference_ms))
     return f"{name:>20} {ours:9.3f} {theirs:9.3f} {theirs / ours:6.0f}x {latency.ratio:21.3f}"
 
 

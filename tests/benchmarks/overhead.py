@@ -23,8 +23,8 @@ from threadpoolctl import threadpool_limits
 
 from bneck.evaluate import Goals, Objective
 from bneck.search.commands.front import plain_table
-from bneck.search.samplers.registry import SAMPLERS, Quest, sampler
-from bneck.search.samplers.surrogate import GROWTH
+from bneck.search.samplers.registry import SAMPLERS, SamplerContext, sampler
+from bneck.search.samplers.surrogate import REFIT_GROWTH
 from bneck.search_space import SearchSpace, cost, load_space
 
 FINISHED = (250, 500, 1000, 2000)
@@ -52,7 +52,9 @@ def seconds_a_proposal(name: str, space: SearchSpace, count: int, folder: Path) 
     made = optuna.create_study(storage=url, study_name="study", directions=("maximize", "minimize"))
     made.add_trials(list(finished_trials(space, count)))
     study = optuna.load_study(
-        study_name="study", storage=url, sampler=sampler(name, Quest(space, GOALS, 0, begun=count))
+        study_name="study",
+        storage=url,
+        sampler=sampler(name, SamplerContext(space, GOALS, 0, n_previous_trials=count)),
     )
     study.get_trials(deepcopy=False)
     choices = {gene.name: optuna.distributions.CategoricalDistribution(gene.choices) for gene in space.genes}
@@ -80,7 +82,7 @@ def main() -> None:
             assert name in SAMPLERS, name
             for count in FINISHED:
                 first, later = seconds_a_proposal(name, space, count, Path(folder))
-                fits = max(first - later, 0.0) / (count * (GROWTH - 1)) if name == "ehvi" else 0.0
+                fits = max(first - later, 0.0) / (count * (REFIT_GROWTH - 1)) if name == "ehvi" else 0.0
                 rows.append({"sampler": name, "finished": count, "cpu_seconds": later, "fits_seconds": fits})
                 table.add_row(name, f"{count:,}", f"{later:.3f}", f"{fits:.3f}")
     if arguments.json:

@@ -24,7 +24,7 @@ from sklearn.linear_model import RidgeCV
 from bneck.evaluate.statistics.rank_correlation import spearman
 from bneck.evaluate.statistics.reliability import Array
 from bneck.evaluate.surrogate.architecture_features import MACS
-from bneck.evaluate.surrogate.gaussian_process import Judge, fit
+from bneck.evaluate.surrogate.gaussian_process import ProxyScores, fit
 from bneck.search.commands.front import plain_table
 
 SIZES, NOISES, SAMPLES, OTHERS = (12, 30, 60, 100), (0.0, 1.0), 10, 500
@@ -77,9 +77,9 @@ def results(networks: Networks, size: int, noise: float, seed: int) -> Iterator[
     truth = networks.accuracy[others]
     given, asked = networks.features[seen], networks.features[others]
 
-    def judged(told: Array, start: float, deviation: Array | None = None) -> Result:
+    def judged(told: Array, start: float, std: Array | None = None) -> Result:
         best = np.argsort(-told, kind="stable")[:TOP]
-        inside = None if deviation is None else float(np.mean(abs(told - truth) <= INSIDE * deviation))
+        inside = None if std is None else float(np.mean(abs(told - truth) <= INSIDE * std))
         spent = time.process_time() - start
         return Result(spearman(told, truth), float(truth.max() - truth[best].max()), spent, inside)
 
@@ -101,12 +101,12 @@ def results(networks: Networks, size: int, noise: float, seed: int) -> Iterator[
         "judge": every + JUDGE_NOISE * rng.standard_normal(len(keys)),
     }
     for judge in ("", "random", "judge"):
-        judges = {judge: Judge(dict(zip(keys, scores[judge].tolist(), strict=True)))} if judge else {}
+        judges = {judge: ProxyScores(dict(zip(keys, scores[judge].tolist(), strict=True)))} if judge else {}
         start = time.process_time()
         counts = np.ones(size, dtype=np.int64)
         found = fit(keys[:size], given, networks.names, values, counts, noise or None, judges)
         believed = found.posterior(keys[size:], asked)
-        yield " + ".join(["predictor", *judges]), judged(believed.mean, start, believed.deviation)
+        yield " + ".join(["predictor", *judges]), judged(believed.mean, start, believed.std)
 
 
 def mean_of(found: list[Result]) -> Mapping[str, float | None]:

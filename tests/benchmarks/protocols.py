@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bneck.evaluate.statistics.rank_correlation import spearman
-from bneck.evaluate.statistics.reliability import Rows, variances, variances_beyond
+from bneck.evaluate.statistics.reliability import Indices, variance_components, variance_components_given_macs
 from bneck.search.commands.front import plain_table
 
 from .kept import Result, run_all
@@ -36,7 +36,11 @@ PROTOCOLS = (
     ),
     replace(SHORT, name="average 0.98", recipe=replace(SHORT.recipe, ema=0.98)),
     replace(SHORT, name="own seeds", same_seed=False),
-    replace(SHORT, name="no clipping, no warm-up", recipe=replace(SHORT.recipe, clip=0.0, warmup=0.0)),
+    replace(
+        SHORT,
+        name="no clipping, no warm-up",
+        recipe=replace(SHORT.recipe, max_grad_norm=0.0, warmup_fraction=0.0),
+    ),
     replace(SHORT, name="adamw 0.003", recipe=replace(SHORT.recipe, optimizer="adamw", learning_rate=0.003)),
     Protocol("5,000 x 4", 5_000, replace(CALM, epochs=4)),
     replace(SHORT, name="16 px for all", resolution_px=16),
@@ -76,9 +80,9 @@ def rows_of(protocol: Protocol, found: Mapping[str, Result], true: Truth) -> lis
             continue
         for place, by in enumerate(("accuracy", "loss")):
             values = table_of(found, protocol, reading, place)
-            whole, beyond = variances(values), variances_beyond(values, true.macs)
+            whole, beyond = variance_components(values), variance_components_given_macs(values, true.macs)
 
-            def agreed(chosen: Rows, values: Array = values) -> float:
+            def agreed(chosen: Indices, values: Array = values) -> float:
                 return float(np.mean([spearman(each[chosen], true.value[chosen]) for each in values.T]))
 
             rows.append(
@@ -87,10 +91,10 @@ def rows_of(protocol: Protocol, found: Mapping[str, Result], true: Truth) -> lis
                     MEANINGS[reading],
                     by,
                     f"{seconds:.1f}",
-                    f"{whole.reliability():.2f} {interval(*whole.interval())}",
+                    f"{whole.reliability():.2f} {interval(*whole.reliability_ci95())}",
                     f"{beyond.reliability():.2f}",
-                    f"{100 * whole.error**0.5:.2f}",
-                    f"{100 * whole.true**0.5:.2f}",
+                    f"{100 * whole.error_mean_square**0.5:.2f}",
+                    f"{100 * whole.true_variance**0.5:.2f}",
                     with_interval(agreed, len(values)),
                     f"{spearman(values.mean(1), true.value):.2f}",
                 ]

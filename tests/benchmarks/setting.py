@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from bneck.evaluate.data.dataset import Data, limited, load_data
-from bneck.evaluate.training.evaluation import judge, settle_norms
+from bneck.evaluate.data.dataset import Data, load_dataset, subsample
+from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
 from bneck.evaluate.training.recipe import Recipe
 from bneck.evaluate.training.train import seeded_network
-from bneck.evaluate.training.trainer import Training
+from bneck.evaluate.training.trainer import Trainer
 from bneck.search_space import Architecture, SearchSpace, cost, load_space
 
 DATA = "fashion-mnist"
@@ -31,7 +31,7 @@ def space() -> SearchSpace:
 
 @cache
 def images(train: int | None) -> Data:
-    return limited(load_data(DATA), train=train)
+    return subsample(load_dataset(DATA), train=train)
 
 
 def networks(count: int, seed: int) -> list[Architecture]:
@@ -85,7 +85,7 @@ def trained(
     data = images(protocol.train_images)
     seed = protocol.seed(architecture, replicate)
     start = time.process_time()
-    training = Training(seeded_network(architecture, seed), data, protocol.recipe, seed=seed)
+    training = Trainer(seeded_network(architecture, seed), data, protocol.recipe, seed=seed)
     readings: dict[str, tuple[float, float]] = {}
     train_loss = 0.0
     beside = 0.0  # CPU-seconds of readings that the protocol itself has no need of
@@ -93,21 +93,21 @@ def trained(
         train_loss = training.run_epoch().train_loss
         if training.epoch == protocol.recipe.epochs - 1:
             before = time.process_time()
-            settle_norms(training.network, data, protocol.recipe)
-            readings["before/settled"] = judge(training.network, data, "validation")
+            recalibrate_batchnorm(training.network, data, protocol.recipe)
+            readings["before/settled"] = evaluate(training.network, data, "validation")
             beside += time.process_time() - before
     before = time.process_time()
-    readings["last/running"] = judge(training.network, data, "validation")
-    if training.judged is not training.network:
-        settle_norms(training.judged, data, protocol.recipe)
-        readings["ema/settled"] = judge(training.judged, data, "validation")
+    readings["last/running"] = evaluate(training.network, data, "validation")
+    if training.eval_network is not training.network:
+        recalibrate_batchnorm(training.eval_network, data, protocol.recipe)
+        readings["ema/settled"] = evaluate(training.eval_network, data, "validation")
     beside += time.process_time() - before
-    settle_norms(training.network, data, protocol.recipe)
-    readings["last/settled"] = judge(training.network, data, "validation")
+    recalibrate_batchnorm(training.network, data, protocol.recipe)
+    readings["last/settled"] = evaluate(training.network, data, "validation")
     spent = time.process_time() - start - beside
     return {
         "readings": readings,
-        "test": judge(training.network, data, "test") if tested else None,
+        "test": evaluate(training.network, data, "test") if tested else None,
         "train_loss": train_loss,
         "cpu_seconds": spent,
         "macs": cost(architecture).macs,

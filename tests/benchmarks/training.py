@@ -36,13 +36,13 @@ from torchvision import models, transforms
 from torchvision.datasets import ImageFolder
 
 from bneck.evaluate import Recipe, usable_cores
-from bneck.evaluate.data.dataset import Data, limited, load_data
-from bneck.evaluate.data.in_memory import TensorData
-from bneck.evaluate.training.evaluation import judge
+from bneck.evaluate.data.dataset import Data, load_dataset, subsample
+from bneck.evaluate.data.in_memory import InMemoryData
+from bneck.evaluate.training.evaluation import evaluate
 from bneck.evaluate.training.recipe import load_recipe
 from bneck.evaluate.training.train import seeded_network
-from bneck.evaluate.training.trainer import Conditions, Precision, Training
-from bneck.search_space import published
+from bneck.evaluate.training.trainer import ComputeConfig, Precision, Trainer
+from bneck.search_space import published_architecture
 
 GUIDE_BATCH, GUIDE_RATE = 32, 1e-3
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -77,15 +77,15 @@ SETTINGS = (
 
 def data_of(setting: Setting, folder: Path) -> Data:
     if setting.jpeg:
-        return load_data(f"folder:{folder}")
-    return limited(load_data("fashion-mnist"), train=setting.train_images)
+        return load_dataset(f"folder:{folder}")
+    return subsample(load_dataset("fashion-mnist"), train=setting.train_images)
 
 
 def make_photographs(folder: Path, count: int) -> None:
     """`count` training and 200 validation and 500 test images as JPEG files by class."""
-    source = limited(load_data("fashion-mnist"), train=count, validation=200)
-    assert isinstance(source, TensorData)
-    source = source.keep("test", torch.arange(500))
+    source = subsample(load_dataset("fashion-mnist"), train=count, validation=200)
+    assert isinstance(source, InMemoryData)
+    source = source.subset("test", torch.arange(500))
     for split, images in source.splits.items():
         for place, (pixels, label) in enumerate(zip(images.pixels, images.labels.tolist(), strict=True)):
             size = (320, 256) if place % 2 else (256, 320)
@@ -99,7 +99,7 @@ class Pictures(Dataset[tuple[Any, int]]):
     """Images in memory as torchvision's own data sets give them: one PIL image after another."""
 
     def __init__(self, data: Data, split: Any, transform: Any) -> None:
-        assert isinstance(data, TensorData)
+        assert isinstance(data, InMemoryData)
         self.images, self.transform = data.splits[split], transform
 
     def __len__(self) -> int:
@@ -161,12 +161,12 @@ def plain(setting: Setting, folder: Path, seed: int, workers: int) -> dict[str, 
     return {"images_per_s": shown / seconds, "peak_mb": peak, "top1": right / data.count("test")}
 
 
-def ours(setting: Setting, folder: Path, seed: int, conditions: Conditions) -> dict[str, float]:
+def ours(setting: Setting, folder: Path, seed: int, compute: ComputeConfig) -> dict[str, float]:
     """What `bneck train` does, without its validation, as the plain loop has none."""
     torch.set_num_threads(usable_cores())
     data = data_of(setting, folder)
     architecture = replace(
-        published("mobilenet_v3_small"),
+        published_architecture("mobilenet_v3_small"),
         resolution_px=setting.resolution_px,
         image_channels=data.image_channels,
         classes=len(data.class_names),
@@ -174,14 +174,14 @@ def ours(setting: Setting, folder: Path, seed: int, conditions: Conditions) -> d
     network = seeded_network(architecture, seed)
     recipe = replace(setting.recipe, epochs=setting.epochs)
     start = time.perf_counter()
-    training = Training(network, data, recipe, seed=seed, conditions=conditions)
+    training = Trainer(network, data, recipe, seed=seed, compute=compute)
     while not training.done:
         training.run_epoch()
     seconds = time.perf_counter() - start
     peak = peak_mb()
-    training.judge()
-    top1, _ = judge(training.judged, data, "test")
-    return {"images_per_s": training.seen / seconds, "peak_mb": peak, "top1": top1}
+    training.evaluate()
+    top1, _ = evaluate(training.eval_network, data, "test")
+    return {"images_per_s": training.images_seen / seconds, "peak_mb": peak, "top1": top1}
 
 
 def peak_mb() -> float:
@@ -190,9 +190,9 @@ def peak_mb() -> float:
     return sum(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
 
 
-def one(way: str, setting: Setting, folder: Path, seed: int, conditions: Conditions) -> dict[str, float]:
+def one(way: str, setting: Setting, folder: Path, seed: int, compute: ComputeConfig) -> dict[str, float]:
     if way == "bneck":
-        return ours(setting, folder, seed, conditions)
+        return ours(setting, folder, seed, compute)
     return plain(setting, folder, seed, workers=2 if way.endswith("workers") else 0)
 
 
@@ -312,10 +312,10 @@ def main() -> None:
     given, more = parser.parse_known_args()
     if given.one:
         precision: Precision = "bf16" if given.bf16 else "fp32"
-        conditions = Conditions(precision=precision)
+        compute = ComputeConfig(precision=precision)
         setting = SETTINGS[int(given.setting)]
         setting = replace(setting, epochs=given.epochs or setting.epochs)
-        print(json.dumps(one(given.one, setting, Path(given.folder), int(given.seed), conditions)))
+        print(json.dumps(one(given.one, setting, Path(given.folder), int(given.seed), compute)))
         return
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory() as place:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from statistics import fmean
 from typing import get_args
 
-from bneck.evaluate import Calibration, Device, LatencySetup, Panel
+from bneck.evaluate import Calibration, Device, LatencySetup, ReferencePanel
 from bneck.evaluate.latency.predictor_features import TERMS, features
 from bneck.search_space import Activation, Architecture, Attention, Block, Head, Stem
 
 from ..search_space.helpers import TOY
 
-PANEL = Panel(
+PANEL = ReferencePanel(
     "medium",
     {"small": TOY, "medium": replace(TOY, resolution_px=32), "large": replace(TOY, resolution_px=64)},
 )

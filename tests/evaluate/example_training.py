@@ -9,9 +9,9 @@ from torch import Tensor
 
 from bneck.evaluate import Epoch, Recipe
 from bneck.evaluate.data.dataset import Split
-from bneck.evaluate.data.in_memory import LabelledImages, TensorData, tensor_data
-from bneck.evaluate.training.checkpoint import checkpoint_of, load_checkpoint, save_checkpoint
-from bneck.evaluate.training.trainer import Conditions, Training
+from bneck.evaluate.data.in_memory import InMemoryData, LabelledImages, in_memory_data
+from bneck.evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
+from bneck.evaluate.training.trainer import ComputeConfig, Trainer
 from bneck.search_space import Architecture, Block, Head, Stem
 from bneck.search_space.network import Network, build_network
 
@@ -31,19 +31,19 @@ PLAIN = Recipe(
     epochs=3,
     batch_size=8,
     learning_rate=0.05,
-    warmup=0.0,
+    warmup_fraction=0.0,
     dropout=0.0,
-    clip=0.0,
+    max_grad_norm=0.0,
     label_smoothing=0.0,
     weight_decay=0.0,
     augment="none",
-    norm_images=0,
+    bn_recalibration_images=0,
 )
 
 
 def noise_data(
     *, train: int = 20, validation: int = 9, channels: int = 3, names: tuple[str, ...] = ("a", "b")
-) -> TensorData:
+) -> InMemoryData:
     """Bytes at random, 8x8, with the classes in turn; the same ones each time."""
     source = torch.Generator().manual_seed(1)
 
@@ -56,7 +56,7 @@ def noise_data(
         "validation": images(validation),
         "test": images(4),
     }
-    return tensor_data("noise", names, parts, flips=True)
+    return in_memory_data("noise", names, parts, horizontal_flip=True)
 
 
 def toy(architecture: Architecture = SMALL, seed: int = 0) -> Network:
@@ -66,37 +66,35 @@ def toy(architecture: Architecture = SMALL, seed: int = 0) -> Network:
         return build_network(architecture)
 
 
-def training_of(recipe: Recipe, *, seed: int = 3, conditions: Conditions | None = None) -> Training:
-    return Training(toy(), noise_data(), recipe, seed=seed, conditions=conditions)
+def training_of(recipe: Recipe, *, seed: int = 3, compute: ComputeConfig | None = None) -> Trainer:
+    return Trainer(toy(), noise_data(), recipe, seed=seed, compute=compute)
 
 
-def gone_on(path: Path, conditions: Conditions | None = None) -> tuple[Training, list[Epoch]]:
+def gone_on(path: Path, compute: ComputeConfig | None = None) -> tuple[Trainer, list[Epoch]]:
     """A training that goes on from a file, with torch's own random numbers somewhere else."""
     torch.manual_seed(99)
     found = load_checkpoint(path)
-    training = Training(
-        found.network(), noise_data(), found.recipe, seed=found.seed + 1, conditions=conditions
-    )
+    training = Trainer(found.network(), noise_data(), found.recipe, seed=found.seed + 1, compute=compute)
     training.restore(found.state)
     return training, list(found.curve)
 
 
-def keep(training: Training, curve: list[Epoch], path: Path) -> None:
+def keep(training: Trainer, curve: list[Epoch], path: Path) -> None:
     save_checkpoint(
-        checkpoint_of(training.network, training.data, training.recipe, 3, curve, training.state()), path
+        make_checkpoint(training.network, training.data, training.recipe, 3, curve, training.state()), path
     )
 
 
-def one_epoch(training: Training) -> Epoch:
+def one_epoch(training: Trainer) -> Epoch:
     point = training.run_epoch()
-    top1, loss = training.judge()
+    top1, loss = training.evaluate()
     return replace(point, validation_loss=loss, validation_top1=top1)
 
 
-def everything(training: Training) -> dict[str, Tensor]:
+def everything(training: Trainer) -> dict[str, Tensor]:
     """Copies of all tensors that the next epoch and the judgement follow from."""
     found = {f"weights.{name}": value for name, value in training.network.state_dict().items()}
-    found |= {f"judged.{name}": value for name, value in training.judged.state_dict().items()}
+    found |= {f"judged.{name}": value for name, value in training.eval_network.state_dict().items()}
     return {name: value.detach().clone() for name, value in (found | training.state()).items()}
 
 

@@ -10,11 +10,11 @@ from bneck.evaluate import (
     Latency,
     Objective,
     Quantity,
+    format_count,
     parse_count,
     parse_goals,
     parse_latency,
     parse_objectives,
-    short_count,
 )
 from bneck.search_space import Cost, GoalError, UnknownNameError
 from bneck.search_space.errors import FieldError
@@ -129,10 +129,10 @@ def test_a_violation_is_the_excess_as_a_share_of_the_limit(value: float, violati
 
 
 def test_a_limit_looks_at_its_own_quantity_and_unit() -> None:
-    assert Constraint("macs", 1).value_of(COST, MEASURED) == 60_000_000
-    assert Constraint("params", 1).value_of(COST, MEASURED) == 500_000
-    assert Constraint("latency", 1, "ms").value_of(COST, MEASURED) == 3.0
-    assert Constraint("latency", 1, "x").value_of(COST, MEASURED) == 1.5
+    assert Constraint("macs", 1).measured_value(COST, MEASURED) == 60_000_000
+    assert Constraint("params", 1).measured_value(COST, MEASURED) == 500_000
+    assert Constraint("latency", 1, "ms").measured_value(COST, MEASURED) == 3.0
+    assert Constraint("latency", 1, "x").measured_value(COST, MEASURED) == 1.5
 
 
 def test_what_is_not_measured_is_not_checked() -> None:
@@ -140,7 +140,7 @@ def test_what_is_not_measured_is_not_checked() -> None:
     # 60M of 50M, and 3 ms of 4 ms
     assert goals.violations(COST) == pytest.approx({"macs": 0.2})
     assert goals.violations(COST, MEASURED) == pytest.approx({"macs": 0.2, "latency": -0.25})
-    assert LATENCY.value_of(COST, None) is None
+    assert LATENCY.measured_value(COST, None) is None
 
 
 def test_no_limit_is_never_violated() -> None:
@@ -210,7 +210,7 @@ def test_a_limit_is_written_as_one_would_type_it(limit: Constraint, text: str) -
     ],
 )
 def test_counts_are_short_for_people(value: float, text: str) -> None:
-    assert short_count(value) == text
+    assert format_count(value) == text
 
 
 @pytest.mark.parametrize(
@@ -230,12 +230,12 @@ def test_a_reward_has_a_target_on_latency_or_macs(text: str, target: Constraint)
 def test_twice_the_target_is_worth_5_percent_of_the_accuracy() -> None:
     [reward] = parse_objectives("reward:0.75x")
     # MEASURED is 1.5 references: 2 ** -0.07 = exp(-0.07 * 0.693147) = exp(-0.0485203) = 0.952638
-    assert reward.factor(COST, MEASURED) == pytest.approx(0.952638, abs=1e-6)
+    assert reward.accuracy_factor(COST, MEASURED) == pytest.approx(0.952638, abs=1e-6)
     # 3 ms of 3 ms; 60M MACs of 120M, the inverse of 0.952638
-    assert Objective("reward", Constraint("latency", 3, "ms")).factor(COST, MEASURED) == 1
-    assert parse_objectives("reward:120M")[0].factor(COST, None) == pytest.approx(1.049717, abs=1e-6)
-    assert reward.factor(COST, None) is None
-    assert Objective("accuracy").factor(COST, None) == 1
+    assert Objective("reward", Constraint("latency", 3, "ms")).accuracy_factor(COST, MEASURED) == 1
+    assert parse_objectives("reward:120M")[0].accuracy_factor(COST, None) == pytest.approx(1.049717, abs=1e-6)
+    assert reward.accuracy_factor(COST, None) is None
+    assert Objective("accuracy").accuracy_factor(COST, None) == 1
 
 
 @pytest.mark.parametrize("text", ["reward", "reward:", "reward:5", "reward:0x", "reward:60m", "reward:3G1"])
@@ -270,9 +270,11 @@ def test_a_reward_stands_alone_but_takes_limits() -> None:
 
 def test_the_best_network_has_most_reward_where_that_is_the_objective() -> None:
     reward = parse_goals("reward:5ms", {})
-    assert reward.merit == reward.reward == Objective("reward", Constraint("latency", 5, "ms"))
+    assert reward.ranking_objective == reward.reward == Objective("reward", Constraint("latency", 5, "ms"))
     for objectives in ("accuracy", "latency", "accuracy,macs"):
         goals = parse_goals(objectives, {})
-        assert (goals.merit, goals.reward) == (Objective("accuracy"), None)
-    told = {text: parse_goals(text, {}).of_accuracy for text in ("reward:5ms", "accuracy,macs", "latency")}
+        assert (goals.ranking_objective, goals.reward) == (Objective("accuracy"), None)
+    told = {
+        text: parse_goals(text, {}).depends_on_accuracy for text in ("reward:5ms", "accuracy,macs", "latency")
+    }
     assert told == {"reward:5ms": True, "accuracy,macs": True, "latency": False}

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bneck.evaluate import Constraint, Recipe
-from bneck.evaluate.netadapt.channel_groups import Place, with_widths
+from bneck.evaluate.netadapt.channel_groups import ChannelGroup, with_widths
 from bneck.results import DataSettings
-from bneck.results.store.netadapt_run import AdaptationFolder, PathRow
-from bneck.results.store.netadapt_settings import AdaptationSettings
+from bneck.results.store.netadapt_run import NetAdaptRow, NetAdaptRun
+from bneck.results.store.netadapt_settings import NetAdaptSettings
 from bneck.search_space import Architecture, Block, Head, Stem
 
 from .example_run import latency, latency_setup
@@ -25,21 +25,21 @@ START = Architecture(
     classes=10,
 )
 CUTS = (
-    ("expansion of block 2", 64, 40, Place("expansion", 2)),
-    ("features of the head", 40, 32, Place("features")),
+    ("expansion of block 2", 64, 40, ChannelGroup("expansion", 2)),
+    ("features of the head", 40, 32, ChannelGroup("features")),
 )
-SETTINGS = AdaptationSettings(
+SETTINGS = NetAdaptSettings(
     created="2026-01-02T03:04:05",
     name="runs/one#3",
     architecture=START,
-    begins_from="runs/one/checkpoints/abc.safetensors",
+    initial_weights="runs/one/checkpoints/abc.safetensors",
     data=DataSettings("digits", validation_images=400, class_names=("no", "1")),
     recipe=Recipe(epochs=2),
     seed=7,
     limit=Constraint("latency", 0.3, "x"),
     step=0.05,
-    tune_images=64,
-    tune_rate=0.1,
+    finetune_images=64,
+    finetune_lr_scale=0.1,
     final="scratch",
     device="cpu",
     threads=1,
@@ -49,30 +49,30 @@ SETTINGS = AdaptationSettings(
 )
 
 
-def path_rows(*, measured: bool = True) -> list[PathRow]:
+def path_rows(*, measured: bool = True) -> list[NetAdaptRow]:
     """The start at 0.5x (1 ms), and two cuts to 0.4x and 0.25x."""
-    network, rows = START, list[PathRow]()
+    network, rows = START, list[NetAdaptRow]()
     for step, ratio in enumerate((0.5, 0.4, 0.25)):
-        place, before, after = "", 0, 0
+        group, before, after = "", 0, 0
         if step:
-            place, before, after, where = CUTS[step - 1]
+            group, before, after, where = CUTS[step - 1]
             network = with_widths(network, {where: after})
         rows.append(
-            PathRow(
+            NetAdaptRow(
                 step,
-                place,
+                group,
                 before,
                 after,
                 network,
                 latency(ratio) if measured else None,
                 top1=0.9 - 0.05 * step,
                 loss=0.3 + 0.1 * step,
-                uncut_top1=0.91 - 0.05 * step if step else None,
-                uncut_loss=0.25 + 0.1 * step if step else None,
+                unpruned_top1=0.91 - 0.05 * step if step else None,
+                unpruned_loss=0.25 + 0.1 * step if step else None,
                 images=400,
                 proposals=5 if step else 0,
-                level=3 if step else 0,
-                tops=(0.7, 0.9) if step else (),
+                n_indistinguishable=3 if step else 0,
+                top1s=(0.7, 0.9) if step else (),
                 seconds=30.0 * step,
             )
         )
@@ -82,18 +82,18 @@ def path_rows(*, measured: bool = True) -> list[PathRow]:
 def result() -> dict[str, Any]:
     ends = {"start": (path_rows()[0], 0.9, 0.89), "final": (path_rows()[-1], 0.88, 0.87)}
     return {
-        "cuts": 2,
+        "n_steps": 2,
         "test_images": 400,
         **{
-            name: {**row.plain(), "validation_top1": top1, "test_top1": test, "test_loss": 0.4}
+            name: {**row.as_row(), "validation_top1": top1, "test_top1": test, "test_loss": 0.4}
             for name, (row, top1, test) in ends.items()
         },
     }
 
 
-def example_adaptation(folder: Path, *, measured: bool = True) -> AdaptationFolder:
+def example_adaptation(folder: Path, *, measured: bool = True) -> NetAdaptRun:
     limit = SETTINGS.limit if measured else Constraint("macs", 60_000)
     settings = replace(SETTINGS, limit=limit, latency=SETTINGS.latency if measured else None)
-    made = AdaptationFolder.create(folder, settings)
+    made = NetAdaptRun.create(folder, settings)
     made.write_path(path_rows(measured=measured))
     return made

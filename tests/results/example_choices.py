@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bneck.evaluate import Accuracy, Latency, parse_goals
-from bneck.evaluate.latency.predictor import LatencyModel
+from bneck.evaluate.latency.predictor import LatencyPredictor
 from bneck.results import Record
-from bneck.results.analysis.gene_model import ChoiceModel
+from bneck.results.analysis.gene_model import GeneModel
 from bneck.search_space import Genes, cost, load_space
 
 SPACE = load_space("tiny")
@@ -22,9 +22,9 @@ def made_up(
     *,
     networks: int = 60,
     limits: dict[str, str | None] | None = None,
-    model: LatencyModel | None = None,
+    model: LatencyPredictor | None = None,
     seed: int = 3,
-) -> ChoiceModel:
+) -> GeneModel:
     """Random networks, a third of them trained twice, with `NOISE` in each training.
 
     Args:
@@ -44,15 +44,15 @@ def made_up(
         record = Record(
             trial=trial,
             source="sampler",
-            state="judged",
+            state="complete",
             architecture=network,
             cost=cost(network),
             latency=Latency(took, took, took, took, "ok"),
             accuracy=trained(genes, 0),
         )
-        records.append(replace(record, repeats=(trained(genes, 1),)) if trial % 3 == 0 else record)
+        records.append(replace(record, replicates=(trained(genes, 1),)) if trial % 3 == 0 else record)
     goals = parse_goals("accuracy,latency", limits or {})
-    return ChoiceModel(SPACE, goals, tuple(records), tuple(many), model)
+    return GeneModel(SPACE, goals, tuple(records), tuple(many), model)
 
 
 def se_in_stage2(genes: Genes) -> float:

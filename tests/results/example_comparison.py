@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from bneck.evaluate import Latency
-from bneck.results.analysis.comparison import Comparison, Contestant, Result
+from bneck.results.analysis.comparison import Comparison, Result, Variant
 
 IMAGES = 1000
 
 
-def latency(ratio: float, unit_ms: float = 2.0) -> Latency:
+def latency(ratio: float, reference_ms: float = 2.0) -> Latency:
     """Its interval is from 10% below to 20% above."""
-    return Latency(ratio, 0.9 * ratio, 1.2 * ratio, ratio * unit_ms, "ok")
+    return Latency(ratio, 0.9 * ratio, 1.2 * ratio, ratio * reference_ms, "ok")
 
 
 def results(name: str, percents: Mapping[int, float], images: int = IMAGES) -> tuple[Result, ...]:
@@ -20,19 +20,19 @@ def results(name: str, percents: Mapping[int, float], images: int = IMAGES) -> t
     )
 
 
-def contestant(
+def variant(
     name: str,
     percents: Sequence[float] | Mapping[int, float],
     ratio: float | None = None,
     *,
     macs: int = 2_000_000,
     images: int = IMAGES,
-) -> Contestant:
+) -> Variant:
     """The seeds are 0, 1, ... if they are not given."""
     by_seed = percents if isinstance(percents, Mapping) else dict(enumerate(percents))
     measured = None if ratio is None else latency(ratio)
-    return Contestant(name, f"key-{name}", macs, 50_000, measured, results(name, by_seed, images))
+    return Variant(name, f"key-{name}", macs, 50_000, measured, results(name, by_seed, images))
 
 
-def comparison(*contestants: Contestant) -> Comparison:
-    return Comparison(contestants, "digits", "4 epochs", "mobilenet_v2")
+def comparison(*variants: Variant) -> Comparison:
+    return Comparison(variants, "digits", "4 epochs", "mobilenet_v2")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bneck.results.store.seed_study import Trained
+from bneck.results.store.seed_study import SeedTraining
 
 TRIALS = 60
 
@@ -16,7 +16,7 @@ def trainings(
     noise: float = 0.005,
     loss_noise: float | None = None,
     seed: int = 0,
-) -> list[Trained]:
+) -> list[SeedTraining]:
     """From 0.1M to 2.4M MACs; accuracies from 0.8 on, losses are 2 less the accuracy.
 
     Args:
@@ -35,5 +35,7 @@ def trainings(
             loss = 2 - top1
             if loss_noise is not None:
                 loss = float(2 - true[place] - shared[number] + loss_noise * rng.standard_normal())
-            rows.append(Trained(f"net{place:02}", int(macs[place]), number, top1, top1, loss, 2.0 + number))
+            rows.append(
+                SeedTraining(f"net{place:02}", int(macs[place]), number, top1, top1, loss, 2.0 + number)
+            )
     return rows

@@ -10,10 +10,19 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bneck.evaluate import Accuracy, Calibration, Device, Latency, LatencySetup, Panel, Recipe, parse_goals
-from bneck.results import Baseline, Check, DataSettings, Record, Run, RunSettings
+from bneck.evaluate import (
+    Accuracy,
+    Calibration,
+    Device,
+    Latency,
+    LatencySetup,
+    Recipe,
+    ReferencePanel,
+    parse_goals,
+)
+from bneck.results import Baseline, DataSettings, Record, Run, RunSettings, Verification
 from bneck.results.store.trial import State
-from bneck.search_space import Architecture, cost, load_space, published
+from bneck.search_space import Architecture, cost, load_space, published_architecture
 
 REFERENCE_MS = 2.0
 IMAGES = 400
@@ -31,12 +40,12 @@ class Row:
 
 # With latency <= 0.5x of 2 ms: trials 2, 0 and 5 are the front, 0 beats 4, and 6 is far to the right.
 ROWS = (
-    Row("judged", 0.90, 0.30),  # 0.6 ms
+    Row("complete", 0.90, 0.30),  # 0.6 ms
     Row("infeasible", None, 0.90),  # 1.8 ms
-    Row("judged", 0.80, 0.20),  # 0.4 ms
+    Row("complete", 0.80, 0.20),  # 0.4 ms
     Row("infeasible"),  # not measured
-    Row("judged", 0.85, 0.35),  # 0.7 ms
-    Row("judged", 0.95, 0.45),  # 0.9 ms
+    Row("complete", 0.85, 0.35),  # 0.7 ms
+    Row("complete", 0.95, 0.45),  # 0.9 ms
     Row("infeasible", None, 4.00),  # 8 ms
 )
 BASELINE = "mobilenet_v3_small@0.35"  # told as 88% at 0.7x, 1.4 ms
@@ -77,10 +86,10 @@ def baseline(name: str = BASELINE) -> Baseline:
     return Baseline(name, _for_digits(name), latency(0.7), accuracy(0.88), test_top1=0.87, test_images=IMAGES)
 
 
-def check(ratio: float, test_top1: float, ratio_upper: float | None = None) -> Check:
+def check(ratio: float, test_top1: float, ratio_upper: float | None = None) -> Verification:
     """A second look; without an upper bound of one's own it is the measured ratio."""
     upper = ratio if ratio_upper is None else ratio_upper
-    return Check(latency(ratio), upper, test_top1, test_loss=0.4, test_images=IMAGES)
+    return Verification(latency(ratio), upper, test_top1, test_loss=0.4, test_images=IMAGES)
 
 
 def latency_setup() -> LatencySetup:
@@ -89,12 +98,12 @@ def latency_setup() -> LatencySetup:
     return LatencySetup(
         backend="onnxruntime",
         device=Device("onnxruntime", "onnxruntime 1.2.3", "an example", "avx2 fma", system="Linux x86_64"),
-        panel=Panel("mobilenet_v2", {name: _for_digits(name) for name in names}),
+        panel=ReferencePanel("mobilenet_v2", {name: _for_digits(name) for name in names}),
         calibration=Calibration(
             {"mobilenet_v3_small@0.5": 0.25, "mobilenet_v2": 1.0},
-            unit_ms=REFERENCE_MS,
+            reference_ms=REFERENCE_MS,
             clock="CPU time of the thread",
-            measured="2026-01-02T03:04:00+00:00",
+            measured_at="2026-01-02T03:04:00+00:00",
             load=0.5,
         ),
     )
@@ -111,11 +120,11 @@ def run_settings(
         goals=parse_goals(objectives, {"latency": "0.5x"} if limits is None else limits),
         recipe=Recipe(),
         latency=latency_setup(),
-        latency_from="both",
-        trials=40,
+        latency_policy="both",
+        n_trials=40,
         seed=7,
         sampler="tpe",
-        warm_start=False,
+        enqueue_published=False,
         baselines=(BASELINE,),
         torch_device="cpu",
         storage="",
@@ -130,7 +139,7 @@ def example_run(
     *,
     settings: RunSettings | None = None,
     baselines: Iterable[Baseline] = (),
-    checks: Mapping[str, Check] | None = None,
+    verifications: Mapping[str, Verification] | None = None,
     again: Mapping[int, Iterable[float]] | None = None,
 ) -> Run:
     """A run folder with its study, as a search would have left it.
@@ -152,11 +161,11 @@ def example_run(
             "test_images": each.test_images,
         }
         study.set_user_attr(f"baseline:{each.name}", found)
-    for key, found_again in (checks or {}).items():
-        study.set_user_attr(f"check:{key}", asdict(found_again))
-    for number, repeats in (again or {}).items():
-        for seed, top1 in enumerate(repeats, run.settings.seed + 1):
-            run.keep_repeat(SPACE.decode(genes(number)).key, seed, replace(accuracy(top1), seed=seed))
+    for key, found_again in (verifications or {}).items():
+        study.set_user_attr(f"verification:{key}", asdict(found_again))
+    for number, replicates in (again or {}).items():
+        for seed, top1 in enumerate(replicates, run.settings.seed + 1):
+            run.store_replicate(SPACE.decode(genes(number)).key, seed, replace(accuracy(top1), seed=seed))
     return run
 
 
@@ -188,10 +197,10 @@ def _trial(number: int, row: Row, settings: RunSettings) -> FrozenTrial:
 
 def _values(known: Record, settings: RunSettings) -> list[float]:
     """A network that was not trained is told with bad values, as the search does."""
-    if known.state == "judged":
+    if known.state == "complete":
         return [known.value(objective) for objective in settings.goals.objectives]
     return [0.0 if objective.direction == "maximize" else 1e9 for objective in settings.goals.objectives]
 
 
 def _for_digits(name: str) -> Architecture:
-    return replace(published(name), resolution_px=24, image_channels=1, classes=10)
+    return replace(published_architecture(name), resolution_px=24, image_channels=1, classes=10)

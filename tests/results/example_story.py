@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bneck.evaluate import Epoch
-from bneck.evaluate.training.grad_cam import BlockView, Example
+from bneck.evaluate.training.grad_cam import BlockActivations, Example
 from bneck.evaluate.training.metrics import ClassMetrics, Metrics
-from bneck.results.pages.training import TrainingStory
+from bneck.results.pages.training import TrainingReport
 
 NAMES = ("shirt", "shoe", "bag")
 CURVE = (Epoch(1.5, 1.25, 0.5, 0.375), Epoch(1.0, 0.75, 0.75, 0.625), Epoch(0.5, 1.0, 0.625, 0.875))
@@ -38,12 +38,12 @@ def metrics(confusion: Sequence[Sequence[int]] = CONFUSION, names: Sequence[str]
     )
 
 
-def example(position: int, label: int, *answers: tuple[int, float], channels: int = 1) -> Example:
+def example(position: int, label: int, *top_predictions: tuple[int, float], channels: int = 1) -> Example:
     """Four by four pixels, each different, hot in the upper left."""
     pixels = (position + np.arange(16 * channels, dtype=np.uint8)).reshape(4, 4, channels)
-    heat = np.zeros((4, 4), np.float32)
-    heat[0, 0] = 1
-    return Example(position, pixels, label, answers, heat)
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[0, 0] = 1
+    return Example(position, pixels, label, top_predictions, heatmap)
 
 
 EXAMPLES = (
@@ -52,9 +52,9 @@ EXAMPLES = (
     example(40, 1, (1, 0.41), (0, 0.4)),
 )
 VIEWS = (
-    BlockView("stem", np.arange(32, dtype=np.float32).reshape(2, 4, 4), (3, 1), None),
+    BlockActivations("stem", np.arange(32, dtype=np.float32).reshape(2, 4, 4), (3, 1), None),
     # Two of the eight are shut and one is open.
-    BlockView(
+    BlockActivations(
         "block 1",
         np.zeros((2, 2, 2), np.float32),
         (0, 7),
@@ -63,17 +63,17 @@ VIEWS = (
 )
 
 
-def story(
+def report(
     names: tuple[str, ...] = NAMES,
     confusion: Sequence[Sequence[int]] = CONFUSION,
     curve: tuple[Epoch, ...] = CURVE,
     examples: tuple[Example, ...] = EXAMPLES,
-    views: tuple[BlockView, ...] = VIEWS,
+    views: tuple[BlockActivations, ...] = VIEWS,
     facts: tuple[tuple[str, object], ...] = (("data", "clothes"), ("seed", 7)),
     notes: tuple[str, ...] = ("2 images could not be read.",),
     title: str = "small on clothes",
-) -> TrainingStory:
-    return TrainingStory(
+) -> TrainingReport:
+    return TrainingReport(
         title=title,
         facts=facts,
         curve=curve,
@@ -82,7 +82,7 @@ def story(
         metrics_split="test",
         examples=examples,
         views=views,
-        viewed=examples[0] if examples else None,
+        viewed_example=examples[0] if examples else None,
         class_names=names,
         notes=notes,
     )

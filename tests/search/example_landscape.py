@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from bneck.evaluate import Goals
-from bneck.search.samplers.encoding import Known, Seen, Sight
+from bneck.search.samplers.encoding import Candidate, Encoder, Observation
 from bneck.search_space import Architecture, Genes, SearchSpace, cost
 
 from ..results.example_run import REFERENCE_MS, latency
@@ -29,24 +29,26 @@ def latency_ms(network: Architecture) -> float:
     return cost(network).macs / 1e5 + 0.1 * len(network.blocks)
 
 
-def see(space: SearchSpace, genes: Genes) -> Seen:
-    return Sight(space).see(genes)
+def encode(space: SearchSpace, genes: Genes) -> Candidate:
+    return Encoder(space).encode(genes)
 
 
-def some(space: SearchSpace, count: int, seed: int = 0) -> list[Seen]:
+def some(space: SearchSpace, count: int, seed: int = 0) -> list[Candidate]:
     """Different networks at random."""
-    rng, sight = random.Random(seed), Sight(space)
-    found: dict[Architecture, Seen] = {}
+    rng, encoder = random.Random(seed), Encoder(space)
+    found: dict[Architecture, Candidate] = {}
     while len(found) < count:
-        seen = sight.see(space.sample(rng))
+        seen = encoder.encode(space.sample(rng))
         found.setdefault(seen.architecture, seen)
     return list(found.values())
 
 
-def known_of(networks: Sequence[Seen], trainings: int = 1, timed: bool = True) -> list[Known]:
+def known_of(networks: Sequence[Candidate], trainings: int = 1, timed: bool = True) -> list[Observation]:
     """As the landscape has them."""
     return [
-        Known(each, truth(each.architecture), trainings, latency_ms(each.architecture) if timed else None)
+        Observation(
+            each, truth(each.architecture), trainings, latency_ms(each.architecture) if timed else None
+        )
         for each in networks
     ]
 
@@ -83,10 +85,10 @@ def tell(
         trial.set_constraint(quantity, violation)
     values = []
     for objective in goals.objectives:
-        if objective.of_accuracy:
-            factor = objective.factor(found, measured)
-            assert factor is not None
-            values.append(accuracy(network) * factor)
+        if objective.depends_on_accuracy:
+            accuracy_factor = objective.accuracy_factor(found, measured)
+            assert accuracy_factor is not None
+            values.append(accuracy(network) * accuracy_factor)
         elif objective.quantity == "latency":
             values.append(measured.latency_ms)
         else:

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from bneck.evaluate import Epoch, Recipe
 from bneck.evaluate.data.dataset import Data
-from bneck.evaluate.training.trainer import Conditions, Training
+from bneck.evaluate.training.trainer import ComputeConfig, Trainer
 from bneck.results import DataSettings
-from bneck.results.store.training_run import TrainingFolder, TrainingSettings
+from bneck.results.store.training_run import TrainingRun, TrainingSettings
 from bneck.search.console.training_progress import TrainingProgress
 from bneck.search.jobs.training_loop import run_epochs, save_progress
 from bneck.search_space.network import Network
@@ -18,24 +18,24 @@ from bneck.search_space.network import Network
 from ..evaluate.example_training import SMALL, noise_data, toy
 
 
-def begun(path: Path, recipe: Recipe, network: Network | None = None) -> TrainingFolder:
+def begun(path: Path, recipe: Recipe, network: Network | None = None) -> TrainingRun:
     """A folder with a checkpoint from before the first epoch."""
     settings = TrainingSettings(
         created="now",
         name="toy",
         architecture=SMALL,
-        begins_from="random weights",
+        initial_weights="random weights",
         data=DataSettings("noise"),
         recipe=recipe,
         seed=3,
-        conditions=Conditions(),
+        compute=ComputeConfig(),
         threads=1,
         processes=1,
         host={},
         versions={},
     )
-    folder = TrainingFolder.create(path, settings)
-    save_progress(folder, Training(network or toy(), noise_data(), recipe, seed=3), [])
+    folder = TrainingRun.create(path, settings)
+    save_progress(folder, Trainer(network or toy(), noise_data(), recipe, seed=3), [])
     return folder
 
 
@@ -51,12 +51,12 @@ class Watched(TrainingProgress):
         self.on_step(self.steps)
         super().batch(images)
 
-    def end_epoch(self, point: Epoch, waited: float = 0.0) -> None:
+    def end_epoch(self, point: Epoch, data_wait_fraction: float = 0.0) -> None:
         self.points.append(point)
-        super().end_epoch(point, waited)
+        super().end_epoch(point, data_wait_fraction)
 
 
-def run(folder: TrainingFolder, data: Data | None = None, shown: Watched | None = None) -> Watched:
+def run(folder: TrainingRun, data: Data | None = None, shown: Watched | None = None) -> Watched:
     shown = shown or Watched(folder.settings.recipe.epochs)
-    run_epochs(TrainingFolder.open(folder.folder), data or noise_data(), shown)
+    run_epochs(TrainingRun.open(folder.folder), data or noise_data(), shown)
     return shown

@@ -13,13 +13,13 @@ import optuna
 import pytest
 
 from bneck.evaluate import Accuracy, Device, Latency, LatencySetup
-from bneck.evaluate.latency.predictor import LatencyModel, Measured
-from bneck.evaluate.latency.predictor_file import save_model
+from bneck.evaluate.latency.predictor import LatencyPredictor, MeasuredRatio
+from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.results import Baseline, Run, RunSettings
 from bneck.search.console.progress import Progress, Status
 from bneck.search.parallel.pool import Pool
 from bneck.search.runner import worker
-from bneck.search.runner.partial_training import Reached
+from bneck.search.runner.partial_training import PartialTrainingResult
 from bneck.search_space import Architecture, SearchSpace
 
 from ..results import example_run
@@ -63,9 +63,9 @@ def fake_repeat(architecture: Architecture, seed: int) -> Accuracy:
     return replace(fake_accuracy(architecture), seed=seed)
 
 
-def fake_rung(architecture: Architecture, epochs: int) -> Reached:
+def fake_rung(architecture: Architecture, epochs: int) -> PartialTrainingResult:
     """The same after every epoch."""
-    return Reached(fake_accuracy(architecture))
+    return PartialTrainingResult(fake_accuracy(architecture))
 
 
 def fake_device(**changes: Any) -> LatencySetup:
@@ -74,27 +74,27 @@ def fake_device(**changes: Any) -> LatencySetup:
     return replace(latency_setup(), backend="fake", device=device)
 
 
-def fake_model(terms: Mapping[str, float], setup: LatencySetup | None = None) -> LatencyModel:
+def fake_model(terms: Mapping[str, float], setup: LatencySetup | None = None) -> LatencyPredictor:
     """A model whose terms one chose, with two standard deviations of 10%.
 
     sqrt((0.01^2 + 0.07^2) / 2) = sqrt(0.0025) = 0.05; the term `network` is 1 for every network.
     """
-    return LatencyModel(
+    return LatencyPredictor(
         space="small",
         setup=setup or fake_device(),
         vector_width=1,
         ridge=0.1,
         terms=terms,
         errors=(0.01, 0.07),
-        fitted=(Measured("0" * 12, 0.01),),
+        training_networks=(MeasuredRatio("0" * 12, 0.01),),
     )
 
 
-def give_model(run: Run, ratio: float) -> LatencyModel:
+def give_model(run: Run, ratio: float) -> LatencyPredictor:
     """Have a run predict the same ratio for every network."""
     model = fake_model({"network": ratio})
     run.folder.mkdir(parents=True, exist_ok=True)
-    save_model(model, run.latency_model_file)
+    save_latency_predictor(model, run.latency_predictor_file)
     return model
 
 
@@ -153,7 +153,7 @@ class FakePool(Pool):
     accuracy_of: Callable[[Architecture], Accuracy] = fake_accuracy
     afresh_of: Callable[[Architecture], Latency] = fake_latency
     again_of: Callable[[Architecture, int], Accuracy] = fake_repeat
-    rung_of: Callable[[Architecture, int], Reached] = fake_rung
+    rung_of: Callable[[Architecture, int], PartialTrainingResult] = fake_rung
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     closed: bool = False
 
@@ -168,12 +168,12 @@ class FakePool(Pool):
         answers: dict[Callable[..., Any], Callable[..., Any]] = {
             worker.measure: self.latency_of,
             worker.train_network: self.accuracy_of,
-            worker.train_again: self.again_of,
+            worker.train_replicate: self.again_of,
             worker.train_to_rung: self.rung_of,
             worker.baseline: self.baseline_of,
-            worker.measure_afresh: self.afresh_of,
-            worker.judge_on_test_images: on_test_images,
-            worker.left_out: lambda: None,
+            worker.remeasure: self.afresh_of,
+            worker.evaluate_on_test_set: on_test_images,
+            worker.skipped_images_text: lambda: None,
         }
         future: Future[Any] = Future()
         try:
@@ -183,7 +183,7 @@ class FakePool(Pool):
         return future
 
     def baseline_of(self, name: str) -> Baseline:
-        architecture = self.subject.settings.published(name)
+        architecture = self.subject.settings.published_architecture(name)
         return replace(example_run.baseline(name), architecture=architecture)
 
     def asked_for(self, step: Callable[..., Any]) -> list[Any]:
@@ -228,10 +228,10 @@ class Shown(Progress):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def show(self, status: Status) -> None:
+    def update_status(self, status: Status) -> None:
         self.statuses.append(status)
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self.lines.append(line)
 
 

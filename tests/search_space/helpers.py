@@ -49,7 +49,7 @@ def write(folder: Path, text: str, name: str = "net.yaml") -> Path:
 
 
 @dataclass(frozen=True)
-class Counted:
+class OperatorCounts:
     """What fvcore and torch say of a network.
 
     Attributes:
@@ -63,10 +63,10 @@ class Counted:
 
 
 @cache
-def counted(architecture: Architecture) -> Counted:
+def counted(architecture: Architecture) -> OperatorCounts:
     network = build_network(architecture).eval()
     images = example_images(architecture)
-    return Counted(
+    return OperatorCounts(
         fvcore_macs(network, images), sum(p.numel() for p in network.parameters()), _outputs(network, images)
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bneck.search_space import Architecture, ArchitectureError, Block, Head, Stem, published
+from bneck.search_space import Architecture, ArchitectureError, Block, Head, Stem, published_architecture
 from bneck.search_space.architecture import make_divisible
 
 BLOCK = Block(3, 64, 24, "none", "relu", 2)
@@ -141,11 +141,13 @@ def test_the_key_starts_the_hash_of_the_canonical_json() -> None:
 
 
 def test_the_key_of_mobilenet_v3_large_stays_what_it_was_in_earlier_studies() -> None:
-    assert published("mobilenet_v3_large").key == "db1321c545d9"
+    assert published_architecture("mobilenet_v3_large").key == "db1321c545d9"
 
 
 def test_a_block_gets_the_channels_that_the_one_before_gives() -> None:
-    inputs = [channels for channels, _ in published("mobilenet_v3_large").blocks_with_inputs()]
+    inputs = [
+        channels for channels, _ in published_architecture("mobilenet_v3_large").blocks_with_in_channels()
+    ]
     # the "out" column of table 1 of arXiv 1905.02244, moved down by a row
     assert inputs == [16, 16, 24, 24, 40, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160]
 

@@ -11,17 +11,17 @@ from bneck.search_space import (
     Head,
     Stem,
     cost,
-    cost_by_part,
+    cost_breakdown,
     operators,
-    published,
+    published_architecture,
 )
-from bneck.search_space.network import build_network, parameters_of
+from bneck.search_space.network import build_network, count_parameters
 
 from .helpers import TOY, counted, random_networks
 
 FAST, ALL = 5, 200
 NETWORKS = {
-    **{name: published(name) for name in PUBLISHED_NAMES},
+    **{name: published_architecture(name) for name in PUBLISHED_NAMES},
     **{
         f"{preset} {number}": network
         for preset in PRESETS
@@ -58,10 +58,10 @@ def test_every_operator_is_a_module_with_the_same_macs_params_and_output(name: s
     architecture = NETWORKS[name]
     by_others, network = counted(architecture), build_network(architecture)
     found = list(operators(architecture))
-    assert [o.elements for o in found] == list(by_others.outputs)
+    assert [o.output_elements for o in found] == list(by_others.outputs)
     for operator in found:
         assert operator.macs == by_others.macs[operator.name], operator.name
-        assert operator.params == parameters_of(network.get_submodule(operator.name)), operator.name
+        assert operator.params == count_parameters(network.get_submodule(operator.name)), operator.name
 
 
 @pytest.mark.parametrize("side", [8, 9, 11, 15, 17, 33, 45])
@@ -78,11 +78,11 @@ def macs_of(architecture: Architecture, name: str) -> int:
 
 def test_depthwise_macs_do_not_multiply_by_channels() -> None:
     # block 4 of MobileNetV3-Large: 5x5 at stride 2, from 56 to 28 px, 72 channels
-    assert macs_of(published("mobilenet_v3_large"), "blocks.3.depthwise") == 25 * 72 * 28 * 28
+    assert macs_of(published_architecture("mobilenet_v3_large"), "blocks.3.depthwise") == 25 * 72 * 28 * 28
 
 
 def test_the_stem_multiplies_by_the_channels_of_the_image() -> None:
-    large = published("mobilenet_v3_large")
+    large = published_architecture("mobilenet_v3_large")
     assert macs_of(large, "stem") == 9 * 3 * 16 * 112 * 112
     assert macs_of(replace(large, image_channels=1), "stem") == 9 * 16 * 112 * 112
 
@@ -137,7 +137,7 @@ def test_a_residual_around_a_block_without_expansion_is_its_input_and_counted_on
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_parts_add_up_to_the_network(name: str) -> None:
     architecture = NETWORKS[name]
-    whole, parts = cost(architecture), cost_by_part(architecture)
+    whole, parts = cost(architecture), cost_breakdown(architecture)
     blocks = [f"block {number}" for number in range(1, len(architecture.blocks) + 1)]
     assert list(parts) == ["stem", *blocks, "head"]
     for field in fields(Cost):
@@ -148,7 +148,7 @@ def test_the_parts_add_up_to_the_network(name: str) -> None:
 
 def test_the_head_is_what_follows_the_blocks() -> None:
     # MobileNetV3-Large: 1x1 convolution 160 -> 960 at 7 px with normalisation, 960 -> 1280, 1280 -> 1000
-    head = cost_by_part(published("mobilenet_v3_large"))["head"]
+    head = cost_breakdown(published_architecture("mobilenet_v3_large"))["head"]
     assert head.macs == 160 * 960 * 49 + 960 * 1280 + 1280 * 1000
     assert head.params == 160 * 960 + 2 * 960 + 960 * 1280 + 1280 + 1280 * 1000 + 1000
     assert head.depth == 3

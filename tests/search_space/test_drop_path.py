@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bneck.search_space import Architecture, Block, published
+from bneck.search_space import Architecture, Block, published_architecture
 from bneck.search_space.network import Bneck, DropPath, Network, build_network
 
 from .helpers import TOY
@@ -34,7 +34,7 @@ def test_the_probability_grows_by_the_same_step_from_block_to_block() -> None:
 
 
 def test_the_last_residual_block_has_the_recipes_probability() -> None:
-    network = build_network(published("mobilenet_v2"))
+    network = build_network(published_architecture("mobilenet_v2"))
     network.set_drop_path(0.2)
     residual = [block.drop_path.p for block in blocks_of(network) if block.residual]
     assert residual[-1] == pytest.approx(0.2)
@@ -102,7 +102,7 @@ def test_the_backbone_is_all_that_comes_before_the_pooling() -> None:
     for part in network.backbone:
         maps = part(maps)
     assert maps.shape[:2] == (2, 10)
-    assert network.answer(maps).equal(network(images))
+    assert network.forward_classifier(maps).equal(network(images))
     inside = {id(p) for part in network.backbone for p in part.parameters()}
     outside = [name for name, p in network.named_parameters() if id(p) not in inside]
     assert outside == ["classifier.weight", "classifier.bias"]

@@ -17,8 +17,8 @@ from bneck.search_space import (
     Head,
     Stem,
     UnknownNameError,
-    cost_by_part,
-    published,
+    cost_breakdown,
+    published_architecture,
 )
 from bneck.search_space.cost import eca_kernel
 from bneck.search_space.network import (
@@ -26,14 +26,14 @@ from bneck.search_space.network import (
     ConvNorm,
     EfficientChannelAttention,
     Network,
-    Part,
+    NetworkPart,
     SqueezeExcite,
     build_network,
+    count_parameters,
     example_images,
     example_input,
     from_torchvision,
-    parameters_of,
-    pretrained,
+    load_torchvision_weights,
 )
 
 from .helpers import TOY
@@ -153,14 +153,14 @@ def test_pretrained_weights_are_torchvisions_newest(monkeypatch: pytest.MonkeyPa
         return state
 
     monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", download)
-    network = pretrained("mobilenet_v3_small")
+    network = load_torchvision_weights("mobilenet_v3_small")
     assert asked == [(tv.MobileNet_V3_Small_Weights.DEFAULT.url, True)]
     assert torch.equal(network.classifier.weight, state["classifier.3.weight"])
 
 
 def test_pretrained_weights_exist_for_whole_networks_only() -> None:
     with pytest.raises(ArchitectureError, match=r"must be mobilenet_v3_large, .* got mobilenet_v2@0\.5"):
-        pretrained("mobilenet_v2@0.5")
+        load_torchvision_weights("mobilenet_v2@0.5")
 
 
 def test_images_of_any_count_and_depth_become_logits() -> None:
@@ -175,7 +175,7 @@ def test_example_images_are_what_the_network_takes() -> None:
 
 def test_parameters_are_counted() -> None:
     # weights 3 * 4 and bias 4, and two a channel for the normalisation
-    assert parameters_of(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))) == 16 + 8
+    assert count_parameters(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))) == 16 + 8
 
 
 def test_the_residual_is_there_where_stride_is_1_and_channels_agree() -> None:
@@ -296,7 +296,7 @@ def test_dropout_acts_before_the_classifier_while_training_alone() -> None:
 
 def test_weights_start_as_torch_draws_them() -> None:
     torch.manual_seed(0)
-    network = build_network(published("mobilenet_v3_large"))
+    network = build_network(published_architecture("mobilenet_v3_large"))
     # evenly from -1 / sqrt(fan in) to 1 / sqrt(fan in), so with a standard deviation of 1 / sqrt(3 fan in);
     # the filters of block 14 have 5 * 5 inputs of their own, the 1x1 filters of its expansion 160
     for name, fan_in in (
@@ -323,9 +323,9 @@ def test_the_eps_and_momentum_asked_for_reach_every_normalisation() -> None:
 SIDES = (8, 9, 11, 15, 17, 33)
 
 
-def parts_of(network: Network) -> list[Part]:
+def measure_layers(network: Network) -> list[NetworkPart]:
     """In the order they run."""
-    return [Part(network, name) for name in cost_by_part(network.architecture)]
+    return [NetworkPart(network, name) for name in cost_breakdown(network.architecture)]
 
 
 def odd(side: int, stem_stride: int) -> Architecture:
@@ -347,7 +347,7 @@ def test_the_parts_of_a_network_one_after_another_give_its_logits(side: int, ste
     with torch.inference_mode():
         expected = network(images)
         maps = images
-        for part in parts_of(network):
+        for part in measure_layers(network):
             # a part says which maps it takes
             assert maps.shape == (3, *part.input_shape), part.name
             maps = part(maps)
@@ -358,12 +358,12 @@ def test_the_parts_of_a_network_one_after_another_give_its_logits(side: int, ste
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small@0.5", "mnasnet_a1"])
 def test_the_parts_of_published_networks_give_their_logits(name: str) -> None:
-    network = build_network(replace(published(name), resolution_px=45))
+    network = build_network(replace(published_architecture(name), resolution_px=45))
     lively(network)
     images = torch.randn(2, 3, 45, 45, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         maps = images
-        for part in parts_of(network):
+        for part in measure_layers(network):
             assert maps.shape == (2, *part.input_shape), part.name
             maps = part(maps)
         assert maps.equal(network(images))
@@ -372,7 +372,8 @@ def test_the_parts_of_published_networks_give_their_logits(name: str) -> None:
 def test_the_maps_between_the_parts_of_mobilenet_v3_small_are_those_of_the_paper() -> None:
     # Howard et al. 2019, table 2: input of each row
     shapes = {
-        part.name: part.input_shape for part in parts_of(build_network(published("mobilenet_v3_small")))
+        part.name: part.input_shape
+        for part in measure_layers(build_network(published_architecture("mobilenet_v3_small")))
     }
     assert shapes == {
         "stem": (3, 224, 224),
@@ -394,7 +395,7 @@ def test_the_maps_between_the_parts_of_mobilenet_v3_small_are_those_of_the_paper
 def test_a_part_has_the_networks_own_weights_and_mode() -> None:
     network = build_network(TOY)
     lively(network)
-    part = Part(network, "block 2")
+    part = NetworkPart(network, "block 2")
     maps = example_input(part)
     with torch.inference_mode():
         before = part(maps)
@@ -411,7 +412,7 @@ def test_a_part_has_the_networks_own_weights_and_mode() -> None:
 
 @pytest.mark.parametrize("name", ["stem", "block 1", "block 2", "head"])
 def test_the_example_of_a_part_is_noise_of_its_shape_and_always_the_same(name: str) -> None:
-    part = Part(build_network(TOY), name)
+    part = NetworkPart(build_network(TOY), name)
     one, three = example_input(part), example_input(part, 3)
     assert one.shape == (1, *part.input_shape)
     assert three.shape == (3, *part.input_shape)

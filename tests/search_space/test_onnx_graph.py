@@ -24,12 +24,12 @@ from bneck.search_space import (
     Head,
     Stem,
     cost,
-    cost_by_part,
-    published,
+    cost_breakdown,
+    published_architecture,
 )
 from bneck.search_space.architecture import ACTIVATIONS, ATTENTIONS
-from bneck.search_space.network import Network, Part, build_network, parameters_of
-from bneck.search_space.onnx_graph import onnx_model
+from bneck.search_space.network import Network, NetworkPart, build_network, count_parameters
+from bneck.search_space.onnx_graph import build_onnx_model
 
 from .helpers import TOY, random_networks
 
@@ -79,7 +79,7 @@ def assert_the_model_is_the_network(architecture: Architecture) -> None:
     assert scale > 0.1
     # the images show in the logits, so that what mixes them up does too
     assert (expected[0] - expected[1]).abs().max() > 0.1 * scale
-    model = onnx_model(network)
+    model = build_onnx_model(network)
     onnx.checker.check_model(model, full_check=True)
     torch.testing.assert_close(logits_of(model, images), expected, rtol=0, atol=1e-4 * scale)
 
@@ -87,7 +87,7 @@ def assert_the_model_is_the_network(architecture: Architecture) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*PUBLISHED_NAMES, "mobilenet_v3_large_paper@0.75"])
 def test_published_networks_give_torchs_logits(name: str) -> None:
-    assert_the_model_is_the_network(replace(published(name), resolution_px=64, classes=10))
+    assert_the_model_is_the_network(replace(published_architecture(name), resolution_px=64, classes=10))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -119,14 +119,14 @@ def test_every_attention_and_activation_gives_torchs_logits(
 
 def test_any_number_of_images_gives_the_logits_of_each_alone() -> None:
     architecture = replace(TOY, blocks=(TOY.blocks[0], Block(3, 8, 4, "eca", "silu", 1)))
-    model, images = onnx_model(lively(architecture)), images_for(architecture, count=7)
+    model, images = build_onnx_model(lively(architecture)), images_for(architecture, count=7)
     one_by_one = torch.cat([logits_of(model, image[None]) for image in images])
     assert logits_of(model, images).shape == (7, 2)
     torch.testing.assert_close(logits_of(model, images), one_by_one, rtol=0, atol=1e-5)
 
 
 def test_the_inputs_outputs_and_versions_are_the_same_for_ever() -> None:
-    model = onnx_model(build_network(replace(TOY, classes=7)))
+    model = build_onnx_model(build_network(replace(TOY, classes=7)))
 
     def shape(value: onnx.ValueInfoProto) -> tuple[str, list[str | int]]:
         assert value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
@@ -146,7 +146,8 @@ def test_the_operators_of_mobilenet_v3_large_are_those_of_the_paper() -> None:
     # relu: twice a block in blocks 2 to 6, once in block 1, and once in each attention; hard swish:
     # stem, twice a block in 9 blocks, features, hidden. Pools: one an attention and one at the end.
     operators = Counter(
-        node.op_type for node in onnx_model(build_network(published("mobilenet_v3_large"))).graph.node
+        node.op_type
+        for node in build_onnx_model(build_network(published_architecture("mobilenet_v3_large"))).graph.node
     )
     assert operators == {
         "Conv": 1 + 14 + 15 + 16 + 15 + 1,
@@ -163,13 +164,13 @@ def test_the_operators_of_mobilenet_v3_large_are_those_of_the_paper() -> None:
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "mnasnet_a1"])
 def test_the_weights_are_the_parameters_with_one_a_channel_for_the_normalisation(name: str) -> None:
-    network = build_network(published(name))
-    weights = onnx_model(network).graph.initializer
+    network = build_network(published_architecture(name))
+    weights = build_onnx_model(network).graph.initializer
     channels = sum(m.num_features for m in network.modules() if isinstance(m, nn.BatchNorm2d))
-    assert sum(math.prod(weight.dims) for weight in weights) == parameters_of(network) - channels
+    assert sum(math.prod(weight.dims) for weight in weights) == count_parameters(network) - channels
     assert {weight.data_type for weight in weights} == {onnx.TensorProto.FLOAT}
     # weight and bias of each convolution and linear layer
-    assert len(weights) == 2 * cost(published(name)).depth
+    assert len(weights) == 2 * cost(published_architecture(name)).depth
 
 
 def test_a_folded_convolution_is_the_one_worked_out_by_hand() -> None:
@@ -180,7 +181,7 @@ def test_a_folded_convolution_is_the_one_worked_out_by_hand() -> None:
         network.stem.get_parameter("norm.bias").fill_(7)
         network.stem.get_buffer("norm.running_mean").fill_(2)
         network.stem.get_buffer("norm.running_var").fill_(6)
-    weights = {w.name: numpy_helper.to_array(w) for w in onnx_model(network).graph.initializer}
+    weights = {w.name: numpy_helper.to_array(w) for w in build_onnx_model(network).graph.initializer}
     # 5 / sqrt(6 + 0.25) = 2: weights 3 * 2, bias 7 - 2 * 2
     np.testing.assert_allclose(weights["stem.weight"], np.full((4, 3, 3, 3), 6), rtol=1e-6)
     np.testing.assert_allclose(weights["stem.bias"], np.full(4, 3), rtol=1e-6)
@@ -189,16 +190,16 @@ def test_a_folded_convolution_is_the_one_worked_out_by_hand() -> None:
 def test_writing_leaves_the_network_as_it_was() -> None:
     network = lively(TOY).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    onnx_model(network)
+    build_onnx_model(network)
     assert network.training
     assert all(value.equal(before[name]) for name, value in network.state_dict().items())
 
 
 def test_a_network_in_channels_last_is_written_to_the_same_bytes() -> None:
     network = lively(TOY)
-    plain = onnx_model(network).SerializeToString(deterministic=True)
+    plain = build_onnx_model(network).SerializeToString(deterministic=True)
     turned = network.to(memory_format=torch.channels_last)
-    assert onnx_model(turned).SerializeToString(deterministic=True) == plain
+    assert build_onnx_model(turned).SerializeToString(deterministic=True) == plain
 
 
 def test_an_activation_without_an_onnx_form_is_named() -> None:
@@ -206,7 +207,7 @@ def test_an_activation_without_an_onnx_form_is_named() -> None:
     assert network.hidden is not None
     network.hidden[1] = nn.Tanh()
     with pytest.raises(TypeError, match=r"^hidden\.activation: no ONNX form of Tanh$"):
-        onnx_model(network)
+        build_onnx_model(network)
 
 
 # Parts
@@ -234,14 +235,14 @@ PARTED = {
         5,
     ),
     "toy": TOY,
-    "mobilenet_v3_small": replace(published("mobilenet_v3_small"), resolution_px=45, classes=10),
+    "mobilenet_v3_small": replace(published_architecture("mobilenet_v3_small"), resolution_px=45, classes=10),
 }
-PARTS = [(name, part) for name, architecture in PARTED.items() for part in cost_by_part(architecture)]
+PARTS = [(name, part) for name, architecture in PARTED.items() for part in cost_breakdown(architecture)]
 
 
 @pytest.mark.parametrize(("name", "part"), PARTS)
 def test_a_part_of_a_network_gives_torchs_maps(name: str, part: str) -> None:
-    alone = Part(lively(PARTED[name]), part)
+    alone = NetworkPart(lively(PARTED[name]), part)
     # each image on another level, so that pooling does not make them alike
     levels = torch.arange(3).reshape(3, 1, 1, 1)
     maps = levels + torch.randn(3, *alone.input_shape, generator=torch.Generator().manual_seed(1))
@@ -250,26 +251,26 @@ def test_a_part_of_a_network_gives_torchs_maps(name: str, part: str) -> None:
     scale = expected.std().item()
     assert scale > 0.05
     assert (expected[0] - expected[1]).abs().max() > 0.1 * scale
-    torch.testing.assert_close(answer_of(onnx_model(alone), maps), expected, rtol=0, atol=1e-4 * scale)
+    torch.testing.assert_close(answer_of(build_onnx_model(alone), maps), expected, rtol=0, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("part", ["stem", "block 1", "head"])
 def test_a_part_is_a_valid_model(part: str) -> None:
-    onnx.checker.check_model(onnx_model(Part(build_network(TOY), part)), full_check=True)
+    onnx.checker.check_model(build_onnx_model(NetworkPart(build_network(TOY), part)), full_check=True)
 
 
 def test_the_parts_of_a_model_one_after_another_give_its_logits() -> None:
     network = lively(PARTED["odd"])
     images = images_for(network.architecture)
     maps = images
-    for part in cost_by_part(network.architecture):
-        maps = answer_of(onnx_model(Part(network, part)), maps)
-    torch.testing.assert_close(maps, logits_of(onnx_model(network), images), rtol=0, atol=1e-4)
+    for part in cost_breakdown(network.architecture):
+        maps = answer_of(build_onnx_model(NetworkPart(network, part)), maps)
+    torch.testing.assert_close(maps, logits_of(build_onnx_model(network), images), rtol=0, atol=1e-4)
 
 
 def test_a_part_holds_its_own_layers_alone() -> None:
     # block 2 of the toy: depthwise convolution, hard swish and projection
-    model = onnx_model(Part(build_network(TOY), "block 2"))
+    model = build_onnx_model(NetworkPart(build_network(TOY), "block 2"))
     assert [node.op_type for node in model.graph.node] == ["Conv", "HardSwish", "Conv"]
     assert [tuple(weight.dims) for weight in model.graph.initializer if len(weight.dims) > 1] == [
         (4, 1, 5, 5),

@@ -6,7 +6,13 @@ import torchvision.models as tv
 from torch import nn
 from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
 
-from bneck.search_space import PUBLISHED_NAMES, ArchitectureError, UnknownNameError, cost, published
+from bneck.search_space import (
+    PUBLISHED_NAMES,
+    ArchitectureError,
+    UnknownNameError,
+    cost,
+    published_architecture,
+)
 from bneck.search_space.network import build_network
 
 from .helpers import fvcore_macs
@@ -35,13 +41,16 @@ WIDTHS: dict[str, tuple[Callable[[float], nn.Module], tuple[float, ...]]] = {
     ],
 )
 def test_parameters_and_macs_are_those_published(name: str, params: int, macs: int) -> None:
-    assert (cost(published(name)).params, cost(published(name)).macs) == (params, macs)
+    assert (cost(published_architecture(name)).params, cost(published_architecture(name)).macs) == (
+        params,
+        macs,
+    )
 
 
 def test_mnasnet_a1_has_the_size_of_timms_semnasnet() -> None:
-    assert cost(published("mnasnet_a1")).params == 3_887_038
-    assert round(cost(published("mnasnet_a1")).macs / 1e6, 1) == 311.6
-    assert cost(published("mnasnet_a1@0.75")).params == 2_912_278
+    assert cost(published_architecture("mnasnet_a1")).params == 3_887_038
+    assert round(cost(published_architecture("mnasnet_a1")).macs / 1e6, 1) == 311.6
+    assert cost(published_architecture("mnasnet_a1@0.75")).params == 2_912_278
 
 
 @pytest.mark.parametrize(
@@ -53,19 +62,19 @@ def test_mnasnet_a1_has_the_size_of_timms_semnasnet() -> None:
     ],
 )
 def test_the_papers_own_scaling_keeps_the_hidden_layer(name: str, params_m: float, macs_m: float) -> None:
-    scaled = cost(published(name))
+    scaled = cost(published_architecture(name))
     assert (round(scaled.params / 1e6, 3), round(scaled.macs / 1e6, 1)) == (params_m, macs_m)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small"])
 def test_both_scalings_of_mobilenet_v3_agree_at_width_1(name: str) -> None:
-    assert published(name) == published(f"{name}_paper")
+    assert published_architecture(name) == published_architecture(f"{name}_paper")
 
 
 def test_the_papers_scaling_keeps_a_narrow_stem_at_16() -> None:
     # timm's `fix_stem` below width 0.75; torchvision has make_divisible(16 * 0.5) = 8
-    assert published("mobilenet_v3_large_paper@0.5").stem.out == 16
-    assert published("mobilenet_v3_large@0.5").stem.out == 8
+    assert published_architecture("mobilenet_v3_large_paper@0.5").stem.out == 16
+    assert published_architecture("mobilenet_v3_large@0.5").stem.out == 8
 
 
 @pytest.mark.slow
@@ -73,7 +82,7 @@ def test_the_papers_scaling_keeps_a_narrow_stem_at_16() -> None:
     ("name", "width"), [(name, width) for name, (_, widths) in WIDTHS.items() for width in widths]
 )
 def test_every_tensor_has_torchvisions_shape_at_every_width(name: str, width: float) -> None:
-    architecture = published(f"{name}@{width}")
+    architecture = published_architecture(f"{name}@{width}")
     with torch.device("meta"):
         theirs = WIDTHS[name][0](width)
         ours = build_network(architecture)
@@ -86,10 +95,10 @@ def test_every_tensor_has_torchvisions_shape_at_every_width(name: str, width: fl
 @pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small"])
 def test_mobilenet_v3_has_torchvisions_rows(name: str, width: float) -> None:
     rows, hidden = _mobilenet_v3_conf(name, width_mult=width)
-    architecture = published(f"{name}@{width}")
+    architecture = published_architecture(f"{name}@{width}")
     assert [
         (channels, b.kernel, b.expanded, b.out, b.attention == "se", b.activation == "hardswish", b.stride)
-        for channels, b in architecture.blocks_with_inputs()
+        for channels, b in architecture.blocks_with_in_channels()
     ] == [
         (r.input_channels, r.kernel, r.expanded_channels, r.out_channels, r.use_se, r.use_hs, r.stride)
         for r in rows
@@ -108,48 +117,50 @@ def test_mobilenet_v3_has_torchvisions_rows(name: str, width: float) -> None:
     ],
 )
 def test_squeeze_widths_are_those_published(name: str, squeezes: list[int]) -> None:
-    assert [b.squeeze for b in published(name).blocks if b.attention == "se"] == squeezes
+    assert [b.squeeze for b in published_architecture(name).blocks if b.attention == "se"] == squeezes
 
 
 def test_mnasnet_b1_has_torchvisions_macs() -> None:
     with_strides_and_resolution = fvcore_macs(tv.mnasnet1_0().eval(), torch.zeros(1, 3, 224, 224))[""]
-    assert cost(published("mnasnet_b1")).macs == with_strides_and_resolution
+    assert cost(published_architecture("mnasnet_b1")).macs == with_strides_and_resolution
 
 
 @pytest.mark.parametrize(
     ("name", "activation"), [("mobilenet_v2", "relu6"), ("mnasnet_a1", "relu"), ("mnasnet_b1", "relu")]
 )
 def test_the_networks_by_ratio_have_one_activation_throughout(name: str, activation: str) -> None:
-    network = published(name)
+    network = published_architecture(name)
     assert {network.stem.activation, network.head.activation} == {activation}
     assert {block.activation for block in network.blocks} == {activation}
 
 
 def test_every_published_network_takes_224_px_colour_images_of_1000_classes() -> None:
-    shapes = {(n.resolution_px, n.image_channels, n.classes) for n in map(published, PUBLISHED_NAMES)}
+    shapes = {
+        (n.resolution_px, n.image_channels, n.classes) for n in map(published_architecture, PUBLISHED_NAMES)
+    }
     assert shapes == {(224, 3, 1000)}
 
 
 def test_an_unknown_name_lists_the_nearest_first() -> None:
     with pytest.raises(UnknownNameError) as refusal:
-        published("mobilenet_v3_larg")
+        published_architecture("mobilenet_v3_larg")
     assert str(refusal.value).startswith("unknown network 'mobilenet_v3_larg'; nearest: mobilenet_v3_large, ")
 
 
 def test_a_name_like_no_other_lists_all() -> None:
     with pytest.raises(UnknownNameError) as refusal:
-        published("zzz")
+        published_architecture("zzz")
     assert str(refusal.value) == "unknown network 'zzz'; nearest: " + ", ".join(PUBLISHED_NAMES)
 
 
 @pytest.mark.parametrize("width", ["", "wide", "0", "-1", "0.09", "11", "nan", "inf", "0.5@2"])
 def test_an_impossible_width_is_refused(width: str) -> None:
     with pytest.raises(ArchitectureError) as refusal:
-        published(f"mobilenet_v2@{width}")
+        published_architecture(f"mobilenet_v2@{width}")
     wanted = f"width must be a number from 0.1 to 10, got '{width}' in 'mobilenet_v2@{width}'"
     assert str(refusal.value) == wanted
 
 
 def test_width_1_is_the_network_itself() -> None:
     for name in PUBLISHED_NAMES:
-        assert published(f"{name}@1.0") == published(name)
+        assert published_architecture(f"{name}@1.0") == published_architecture(name)

@@ -18,7 +18,7 @@ from bneck.search_space import (
     Genes,
     SearchSpace,
     SpaceError,
-    published,
+    published_architecture,
 )
 from bneck.search_space.space import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
 
@@ -278,12 +278,12 @@ def test_genes_without_effect_change_neither_the_network_nor_its_encoding() -> N
     )
     first: Genes = {gene.name: gene.choices[0] for gene in space.genes}
     # depth 0 leaves the whole first stage without effect, depth 1 its second block
-    for depth, without_effect in ((0, "stage1."), (1, "stage1.block2.")):
+    for depth, inactive_genes in ((0, "stage1."), (1, "stage1.block2.")):
         genes = {**first, "stage1.depth": depth}
         other = {
             gene.name: gene.choices[-1]
             for gene in space.genes
-            if gene.name.startswith(without_effect) and gene.name != "stage1.depth"
+            if gene.name.startswith(inactive_genes) and gene.name != "stage1.depth"
         }
         assert len(other) >= 4
         assert space.decode({**genes, **other}) == space.decode(genes)
@@ -303,7 +303,7 @@ def test_a_gene_has_an_effect_where_its_stage_and_its_block_are_there() -> None:
     first = always | {"stage1.out", "stage1.expansion", "stage1.block1.kernel"}
     genes: Genes = {gene.name: gene.choices[0] for gene in space.genes}
     found = [
-        {gene.name for gene in space.genes if space.has_effect(gene.name, {**genes, "stage1.depth": depth})}
+        {gene.name for gene in space.genes if space.is_active(gene.name, {**genes, "stage1.depth": depth})}
         for depth in (0, 1, 2)
     ]
     assert found == [always, first, first | {"stage1.block2.kernel"}]
@@ -315,7 +315,7 @@ def test_a_gene_without_its_block_never_changes_the_network(name: str) -> None:
     idle = 0
     for _ in range(20):
         genes, others = space.sample(rng), space.sample(rng)
-        changed = {key: others[key] for key in genes if not space.has_effect(key, genes)}
+        changed = {key: others[key] for key in genes if not space.is_active(key, genes)}
         idle += len(changed)
         assert space.decode({**genes, **changed}) == space.decode(genes)
     assert idle > 0
@@ -355,11 +355,11 @@ def test_a_child_takes_each_gene_from_one_parent_and_some_from_both() -> None:
     space, rng = preset("mobile"), random.Random(4)
     mother: Genes = {gene.name: gene.choices[0] for gene in space.genes}
     father: Genes = {gene.name: gene.choices[-1] for gene in space.genes}
-    children = [space.crossover(mother, father, rng) for _ in range(20)]
-    assert all(set(child) == set(mother) for child in children)
+    mutated_offspring = [space.crossover(mother, father, rng) for _ in range(20)]
+    assert all(set(child) == set(mother) for child in mutated_offspring)
     taken = Counter(
         "mother" if value == mother[name] else "father" if value == father[name] else "neither"
-        for child in children
+        for child in mutated_offspring
         for name, value in child.items()
     )
     assert taken["neither"] == 0
@@ -412,7 +412,7 @@ def test_a_gene_that_equals_a_choice_but_is_no_whole_number_is_refused(value: fl
 
 
 def test_a_network_outside_the_space_is_not_encoded() -> None:
-    large = published("mobilenet_v3_large")
+    large = published_architecture("mobilenet_v3_large")
     with pytest.raises(SpaceError, match=f"space tiny does not contain network {large.key}"):
         preset("tiny").encode(large)
 
@@ -503,8 +503,10 @@ def test_a_space_takes_the_channels_and_classes_of_the_data() -> None:
     ],
 )
 def test_the_published_networks_are_points_of_the_presets(space: str, network: str) -> None:
-    assert preset(space).contains(published(network))
-    assert preset(space).decode(preset(space).encode(published(network))) == published(network)
+    assert preset(space).contains(published_architecture(network))
+    assert preset(space).decode(
+        preset(space).encode(published_architecture(network))
+    ) == published_architecture(network)
 
 
 @pytest.mark.parametrize(
@@ -520,11 +522,11 @@ def test_the_published_networks_are_points_of_the_presets(space: str, network: s
     ],
 )
 def test_other_networks_are_no_points_of_the_presets(space: str, network: str) -> None:
-    assert not preset(space).contains(published(network))
+    assert not preset(space).contains(published_architecture(network))
 
 
 def test_one_width_off_is_no_point_of_the_space() -> None:
-    large = published("mobilenet_v3_large")
+    large = published_architecture("mobilenet_v3_large")
     # block 8 expands 80 channels; the ratios 2, 2.3, 2.5, 3, 4 and 6 give 160, 184, 200, 240, 320 and 480
     for expanded, inside in ((184, True), (192, False), (200, True), (208, False), (240, True)):
         blocks = (*large.blocks[:7], replace(large.blocks[7], expanded=expanded), *large.blocks[8:])

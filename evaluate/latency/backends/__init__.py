@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from ....search_space import UnknownNameError
 from ..device import Device
-from ..measurement import Plan, Runner
+from ..measurement import MeasurementPlan, Runner
 
 if TYPE_CHECKING:
-    from ....search_space.network import Network, Part
+    from ....search_space.network import Network, NetworkPart
 
 
 class LatencyBackend(Protocol):
@@ -27,9 +27,9 @@ class LatencyBackend(Protocol):
     name: str
     clock: str
     device: Device
-    plan: Plan
+    plan: MeasurementPlan
 
-    def prepare(self, network: "Network | Part") -> Runner:
+    def prepare(self, network: "Network | NetworkPart") -> Runner:
         """Make a settled network ready to run noise images.
 
         Raises:
@@ -49,21 +49,21 @@ _MODULES = {
     "fake": "fake",
 }
 BACKEND_NAMES = tuple(name for name in _MODULES if name != "fake")
-COMMAND = "command:"
+COMMAND_PREFIX = "command:"
 
 
-def latency_backend(name: str, *, threads: int = 1, batch: int = 1) -> LatencyBackend:
+def latency_backend(name: str, *, threads: int = 1, batch_size: int = 1) -> LatencyBackend:
     """A backend by its name, or `command:TEMPLATE`.
 
     Raises:
         UnknownNameError: no such backend.
         BackendError: its runtime is not installed or does not run here; says how to get it.
     """
-    if name.startswith(COMMAND):
+    if name.startswith(COMMAND_PREFIX):
         from .command import CommandBackend
 
-        return CommandBackend(name.removeprefix(COMMAND), threads=threads, batch=batch)
+        return CommandBackend(name.removeprefix(COMMAND_PREFIX), threads=threads, batch_size=batch_size)
     if name not in _MODULES:
-        raise UnknownNameError("latency backend", name, [*BACKEND_NAMES, f"{COMMAND}TEMPLATE"])
+        raise UnknownNameError("latency backend", name, [*BACKEND_NAMES, f"{COMMAND_PREFIX}TEMPLATE"])
     make: Callable[..., LatencyBackend] = import_module(f".{_MODULES[name]}", __name__).backend
-    return make(name, threads=threads, batch=batch)
+    return make(name, threads=threads, batch_size=batch_size)

@@ -18,21 +18,23 @@ import torch
 
 from ....search_space import BackendError
 from ....search_space.errors import first_line
-from ....search_space.network import Network, Part, example_input
-from ....search_space.onnx_graph import onnx_model
+from ....search_space.network import Network, NetworkPart, example_input
+from ....search_space.onnx_graph import build_onnx_model
 from ..device import Device
-from ..measurement import Plan, Runner
-from . import COMMAND
+from ..measurement import MeasurementPlan, Runner
+from . import COMMAND_PREFIX
 
-Writer = Callable[[Network | Part, int, Path], object]
+ModelWriter = Callable[[Network | NetworkPart, int, Path], object]
 """Writes a settled network for so many images a run to a file."""
 
 FORMATS = ("onnx", "pte", "pt2", "tflite")
-SETTINGS = ("threads", "batch")
-LONGEST_RUN_SECONDS = 600.0
+PARAMETERS = ("threads", "batch")
+TIMEOUT_SECONDS = 600.0
 
 # a command takes seconds and times many runs by itself: nothing is repeated but the palindromes
-PLAN = Plan(most_palindromes=14, most_seconds=300.0, timing_seconds=0.0, most_timings=1, warm_runs=0)
+PLAN = MeasurementPlan(
+    max_abba_blocks=14, max_seconds=300.0, min_timing_seconds=0.0, max_timings=1, warmup_runs=0
+)
 
 UNITS_MS = {"s": 1e3, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ns": 1e-6}
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
@@ -48,75 +50,79 @@ class CommandBackend:
         template: the command, with `{onnx}`, `{pte}`, `{pt2}` or `{tflite}` where the model's file
             belongs, and `{threads}` and `{batch}` where it asks for them. It is cut into words as a
             shell does, and run without one.
-        longest_run_seconds: after which the command is taken for hung.
+        timeout_seconds: after which the command is taken for hung.
     Raises:
         BackendError: the template is not of that form, or the format's writer is not installed.
     """
 
     def __init__(
-        self, template: str, threads: int, batch: int, *, longest_run_seconds: float = LONGEST_RUN_SECONDS
+        self, template: str, threads: int, batch_size: int, *, timeout_seconds: float = TIMEOUT_SECONDS
     ) -> None:
-        self.name = f"{COMMAND}{template}"
+        self.name = f"{COMMAND_PREFIX}{template}"
         self.clock = "milliseconds that the command prints"
-        self.device = Device("command", template, "the device it reaches", threads=threads, batch=batch)
+        self.device = Device(
+            "command", template, "the device it reaches", threads=threads, batch_size=batch_size
+        )
         self.plan = PLAN
-        self.longest_run_seconds = longest_run_seconds
-        self.words = _words(template)
-        self.format = _format(template, threads, batch)
-        self.write = _writer(self.format)
+        self.timeout_seconds = timeout_seconds
+        self.arguments = _split_arguments(template)
+        self.format = _format(template, threads, batch_size)
+        self.write = _model_writer(self.format)
 
-    def prepare(self, network: Network | Part) -> Runner:
+    def prepare(self, network: Network | NetworkPart) -> Runner:
         folder = Path(tempfile.mkdtemp(prefix="bneck-"))
         file = folder / f"model.{self.format}"
         values = {
             self.format: str(file),
             "threads": str(self.device.threads),
-            "batch": str(self.device.batch),
+            "batch": str(self.device.batch_size),
         }
-        words = [_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in self.words]
+        arguments = [
+            _PLACEHOLDER.sub(lambda matched: values[matched[1]], argument) for argument in self.arguments
+        ]
 
         def run(count: int) -> float:
-            return count * self._milliseconds(words) / 1000
+            return count * self._run_command(arguments) / 1000
 
         # TemporaryDirectory would warn of being left to the garbage collector, which is the plan here
         weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
         try:
-            self.write(network.eval(), self.device.batch, file)
+            self.write(network.eval(), self.device.batch_size, file)
         except Exception as error:
             raise BackendError(f"cannot write the network as .{self.format}: {first_line(error)}") from None
         return run
 
-    def _milliseconds(self, words: list[str]) -> float:
+    def _run_command(self, arguments: list[str]) -> float:
         """What one run of the command prints."""
         command = f"command '{self.device.runtime}'"
         try:
-            with self._alone():
-                done = subprocess.run(
-                    words,
+            with self._exclusive_access():
+                completed = subprocess.run(
+                    arguments,
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     encoding="utf-8",
                     errors="replace",
-                    timeout=self.longest_run_seconds,
+                    timeout=self.timeout_seconds,
                     check=False,
                 )
         except subprocess.TimeoutExpired:
-            raise BackendError(f"{command} did not end within {self.longest_run_seconds:g} s") from None
+            raise BackendError(f"{command} did not end within {self.timeout_seconds:g} s") from None
         except OSError as error:
             raise BackendError(f"{command} cannot be started: {error.strerror}") from None
-        said = _last_line(done.stderr)
-        if done.returncode:
-            reason = said or _last_line(done.stdout) or "it printed nothing"
-            raise BackendError(f"{command} ended with exit code {done.returncode}: {reason}")
+        message = _last_line(completed.stderr)
+        if completed.returncode:
+            reason = message or _last_line(completed.stdout) or "it printed nothing"
+            raise BackendError(f"{command} ended with exit code {completed.returncode}: {reason}")
         try:
-            return printed_milliseconds(done.stdout)
+            return parse_milliseconds(completed.stdout)
         except ValueError as error:
             raise BackendError(
-                f"{command} {error}{f'; its errors end with: {said}' if said else ''}"
+                f"{command} {error}{f'; its errors end with: {message}' if message else ''}"
             ) from None
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusive_access(self) -> Iterator[None]:
         """Workers of a search are processes; two of them must not use the device at once."""
         lock = Path(tempfile.gettempdir()) / f"bneck-{os.getuid()}-{self.device.key}.lock"
         with lock.open("w") as file:
@@ -124,7 +130,7 @@ class CommandBackend:
             yield
 
 
-def printed_milliseconds(output: str) -> float:
+def parse_milliseconds(output: str) -> float:
     """The time on the last line: the last number with a unit, or a number alone, which is milliseconds.
 
     Raises:
@@ -151,7 +157,7 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1].strip()
 
 
-def _words(template: str) -> list[str]:
+def _split_arguments(template: str) -> list[str]:
     try:
         return shlex.split(template)
     except ValueError as error:
@@ -159,22 +165,22 @@ def _words(template: str) -> list[str]:
         raise BackendError(f"command '{template}' cannot be cut into words: {problem}") from None
 
 
-def _format(template: str, threads: int, batch: int) -> str:
+def _format(template: str, threads: int, batch_size: int) -> str:
     """The one format that a template asks for."""
     command = f"command '{template}'"
-    asked: list[str] = list(dict.fromkeys(_PLACEHOLDER.findall(template)))
-    unknown = [name for name in asked if name not in FORMATS + SETTINGS]
+    placeholders: list[str] = list(dict.fromkeys(_PLACEHOLDER.findall(template)))
+    unknown = [name for name in placeholders if name not in FORMATS + PARAMETERS]
     if unknown:
-        raise BackendError(f"{command}: no {{{unknown[0]}}}, only {_braced(FORMATS + SETTINGS)}")
-    formats = [name for name in asked if name in FORMATS]
+        raise BackendError(f"{command}: no {{{unknown[0]}}}, only {_braced(FORMATS + PARAMETERS)}")
+    formats = [name for name in placeholders if name in FORMATS]
     if len(formats) != 1:
         got = "none" if not formats else " and ".join(f"{{{name}}}" for name in formats)
         raise BackendError(f"{command} must hold one of {_braced(FORMATS)} for the model's file, got {got}")
-    if threads != 1 and "threads" not in asked:
+    if threads != 1 and "threads" not in placeholders:
         raise BackendError(f"{command} must hold {{threads}} to be run with {threads} threads")
-    if batch != 1 and "batch" not in asked and formats == ["onnx"]:
+    if batch_size != 1 and "batch" not in placeholders and formats == ["onnx"]:
         raise BackendError(
-            f"{command} must hold {{batch}} to be run with batch {batch}: .onnx leaves it open"
+            f"{command} must hold {{batch}} to be run with batch {batch_size}: .onnx leaves it open"
         )
     return formats[0]
 
@@ -183,33 +189,33 @@ def _braced(names: tuple[str, ...]) -> str:
     return ", ".join(f"{{{name}}}" for name in names)
 
 
-def _writer(name: str) -> Writer:
+def _model_writer(name: str) -> ModelWriter:
     """How a format is written. Imports what it needs, so that what is missing is told at once."""
     match name:
         case "pte":
-            from .executorch import executorch_program
+            from .executorch import export_executorch
 
-            return lambda network, batch, file: file.write_bytes(executorch_program(network, batch))
+            return lambda network, batch_size, file: file.write_bytes(export_executorch(network, batch_size))
         case "tflite":
             return _litert_writer()
         case "pt2":
             return _write_exported
-    return lambda network, batch, file: file.write_bytes(onnx_model(network).SerializeToString())
+    return lambda network, batch_size, file: file.write_bytes(build_onnx_model(network).SerializeToString())
 
 
-def _write_exported(network: Network | Part, batch: int, file: Path) -> None:
-    torch.export.save(torch.export.export(network, (example_input(network, batch),)), file)
+def _write_exported(network: Network | NetworkPart, batch_size: int, file: Path) -> None:
+    torch.export.save(torch.export.export(network, (example_input(network, batch_size),)), file)
 
 
-def _litert_writer() -> Writer:
+def _litert_writer() -> ModelWriter:
     try:
         litert_torch = import_module("litert_torch")
     except ImportError as error:
         missing = f"{{tflite}} needs the package litert_torch: {first_line(error)}"
         raise BackendError(f"{missing}; get it: pip install litert-torch") from None
 
-    def write(network: Network | Part, batch: int, file: Path) -> None:
+    def write(network: Network | NetworkPart, batch_size: int, file: Path) -> None:
         with redirect_stdout(io.StringIO()):  # it tells of every step, in the middle of our table
-            litert_torch.convert(network, (example_input(network, batch),)).export(str(file))
+            litert_torch.convert(network, (example_input(network, batch_size),)).export(str(file))
 
     return write

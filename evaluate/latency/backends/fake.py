@@ -4,12 +4,12 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from ....search_space import cost, cost_by_part
+from ....search_space import cost, cost_breakdown
 from ..device import Device
-from ..measurement import Plan, Runner
+from ..measurement import MeasurementPlan, Runner
 
 if TYPE_CHECKING:
-    from ....search_space.network import Network, Part
+    from ....search_space.network import Network, NetworkPart
 
 
 class FakeMachine:
@@ -47,38 +47,38 @@ class FakeMachine:
         """A network that takes so long on the quiet machine."""
 
         def run(count: int) -> float:
-            began = self.now
+            start = self.now
             for _ in range(count):
-                self.now += self._one(seconds)
-            return self.now - began
+                self.now += self._run_seconds(seconds)
+            return self.now - start
 
         return run
 
-    def _one(self, seconds: float) -> float:
+    def _run_seconds(self, seconds: float) -> float:
         wave = math.sin(math.pi * (self.now / self.drift_seconds + self.phase))
-        taken = seconds * (1 + self.drift * wave * wave) * math.exp(self.rng.gauss(0, self.jitter))
+        duration = seconds * (1 + self.drift * wave * wave) * math.exp(self.rng.gauss(0, self.jitter))
         if self.rng.random() < self.spikes:
-            taken += self.rng.expovariate(1 / 0.0001)
+            duration += self.rng.expovariate(1 / 0.0001)
         if self.rng.random() < self.preemption:
-            taken += self.rng.expovariate(1 / 0.004)
-        return taken
+            duration += self.rng.expovariate(1 / 0.004)
+        return duration
 
 
 class FakeBackend:
     """A quiet machine that does a MAC in a tenth of a nanosecond and begins a layer in a microsecond."""
 
-    def __init__(self, name: str, threads: int, batch: int) -> None:
+    def __init__(self, name: str, threads: int, batch_size: int) -> None:
         self.name = name
         self.clock = "a made-up clock"
-        self.device = Device(name, "none", "a made-up machine", threads=threads, batch=batch)
-        self.plan = Plan()
+        self.device = Device(name, "none", "a made-up machine", threads=threads, batch_size=batch_size)
+        self.plan = MeasurementPlan()
         self.machine = FakeMachine()
 
-    def prepare(self, network: "Network | Part") -> Runner:
-        parts = cost_by_part(network.architecture)
+    def prepare(self, network: "Network | NetworkPart") -> Runner:
+        parts = cost_breakdown(network.architecture)
         name = getattr(network, "name", None)
-        known = parts[name] if name else cost(network.architecture)
-        seconds = self.device.batch * known.macs * 1e-10 + known.depth * 1e-6
+        network_cost = parts[name] if name else cost(network.architecture)
+        seconds = self.device.batch_size * network_cost.macs * 1e-10 + network_cost.depth * 1e-6
         return self.machine.runner(seconds / self.device.threads)
 
 

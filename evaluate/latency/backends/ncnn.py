@@ -7,14 +7,14 @@ from typing import Any
 
 from ....search_space import BackendError
 from ....search_space.errors import first_line
-from ....search_space.network import Network, Part, example_input
-from ....search_space.onnx_graph import onnx_model
-from ...optional_dependencies import needed
-from ..device import this_cpu
-from ..measurement import Plan, Runner
-from .stopwatch import clock_for, stopwatch
+from ....search_space.network import Network, NetworkPart, example_input
+from ....search_space.onnx_graph import build_onnx_model
+from ...optional_dependencies import optional_import
+from ..device import cpu_device
+from ..measurement import MeasurementPlan, Runner
+from .stopwatch import make_runner, select_clock
 
-with needed("latency backend ncnn", extra="ncnn"):
+with optional_import("latency backend ncnn", extra="ncnn"):
     import ncnn
     import pnnx
 
@@ -22,31 +22,31 @@ with needed("latency backend ncnn", extra="ncnn"):
 class NcnnBackend:
     """Nets in fp32. ncnn takes one image at a time: those of a batch run one after another."""
 
-    def __init__(self, name: str, threads: int, batch: int) -> None:
+    def __init__(self, name: str, threads: int, batch_size: int) -> None:
         self.name = name
-        self.clock = clock_for(threads)
+        self.clock = select_clock(threads)
         runtime = f"ncnn {ncnn.__version__}, pnnx {pnnx.__version__}"
-        self.device = this_cpu(name, runtime, threads=threads, batch=batch)
-        self.plan = Plan()
+        self.device = cpu_device(name, runtime, threads=threads, batch_size=batch_size)
+        self.plan = MeasurementPlan()
 
-    def prepare(self, network: Network | Part) -> Runner:
-        net = _net(network, self.device.threads)
-        images = [ncnn.Mat(image).clone() for image in example_input(network, self.device.batch).numpy()]
+    def prepare(self, network: Network | NetworkPart) -> Runner:
+        net = _load_net(network, self.device.threads)
+        images = [ncnn.Mat(image).clone() for image in example_input(network, self.device.batch_size).numpy()]
 
         def run() -> list[Any]:
-            answers = []
+            outputs = []
             for image in images:
                 extractor = net.create_extractor()
                 extractor.input("in0", image)
-                answers.append(extractor.extract("out0")[1])
-            return answers
+                outputs.append(extractor.extract("out0")[1])
+            return outputs
 
-        if any(answer.empty() for answer in run()):
+        if any(output.empty() for output in run()):
             raise BackendError("ncnn cannot run the network: it has no output")
-        return stopwatch(run, self.clock)
+        return make_runner(run, self.clock)
 
 
-def _net(network: Network | Part, threads: int) -> Any:
+def _load_net(network: Network | NetworkPart, threads: int) -> Any:
     """The network, converted and loaded, with the layout of ncnn's own choice."""
     net = ncnn.Net()
     net.opt.num_threads = threads
@@ -55,25 +55,25 @@ def _net(network: Network | Part, threads: int) -> Any:
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     net.opt.use_bf16_storage = False
     with tempfile.TemporaryDirectory() as folder:
-        param, weights = _converted(network, Path(folder))
+        param, weights = _convert(network, Path(folder))
         if net.load_param(str(param)) or net.load_model(str(weights)):
             raise BackendError("ncnn cannot load the network that pnnx made: an operator is unknown to it")
     return net
 
 
-def _converted(network: Network | Part, folder: Path) -> tuple[Path, Path]:
+def _convert(network: Network | NetworkPart, folder: Path) -> tuple[Path, Path]:
     """ncnn's two files, for one image a run, with the weights in fp32."""
-    (folder / "model.onnx").write_bytes(onnx_model(network.eval()).SerializeToString())
+    (folder / "model.onnx").write_bytes(build_onnx_model(network.eval()).SerializeToString())
     shape = ",".join(str(size) for size in (1, *network.input_shape))
     command = [pnnx.EXEC_PATH, "model.onnx", f"inputshape=[{shape}]", "fp16=0"]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     except OSError as error:
         raise BackendError(f"ncnn: pnnx does not run on this machine: {first_line(error)}") from None
     param, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
-    if done.returncode or not (param.is_file() and weights.is_file()):
-        said = (done.stderr or done.stdout).strip().splitlines() or [""]
-        raise BackendError(f"ncnn: pnnx exits with code {done.returncode}: {said[-1]}")
+    if completed.returncode or not (param.is_file() and weights.is_file()):
+        message = (completed.stderr or completed.stdout).strip().splitlines() or [""]
+        raise BackendError(f"ncnn: pnnx exits with code {completed.returncode}: {message[-1]}")
     return param, weights
 
 

@@ -4,37 +4,37 @@ import onnxruntime
 
 from ....search_space import BackendError
 from ....search_space.errors import first_line
-from ....search_space.network import Network, Part, example_input
-from ....search_space.onnx_graph import onnx_model
-from ..device import this_cpu
-from ..measurement import Plan, Runner
-from .stopwatch import clock_for, stopwatch
+from ....search_space.network import Network, NetworkPart, example_input
+from ....search_space.onnx_graph import build_onnx_model
+from ..device import cpu_device
+from ..measurement import MeasurementPlan, Runner
+from .stopwatch import make_runner, select_clock
 
 
 class OnnxRuntimeBackend:
     """Sessions of their own for every network; more threads than one do not spin."""
 
-    def __init__(self, name: str, threads: int, batch: int) -> None:
+    def __init__(self, name: str, threads: int, batch_size: int) -> None:
         self.name = name
-        self.clock = clock_for(threads)
+        self.clock = select_clock(threads)
         runtime = f"onnxruntime {onnxruntime.__version__}"
-        self.device = this_cpu(name, runtime, threads=threads, batch=batch)
-        self.plan = Plan()
+        self.device = cpu_device(name, runtime, threads=threads, batch_size=batch_size)
+        self.plan = MeasurementPlan()
 
-    def prepare(self, network: Network | Part) -> Runner:
+    def prepare(self, network: Network | NetworkPart) -> Runner:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.device.threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        model = onnx_model(network.eval()).SerializeToString()
+        model = build_onnx_model(network.eval()).SerializeToString()
         try:
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise BackendError(f"onnxruntime cannot load the network: {first_line(error)}") from None
-        images = {"images": example_input(network, self.device.batch).numpy()}
-        return stopwatch(lambda: session.run(None, images), self.clock)
+        images = {"images": example_input(network, self.device.batch_size).numpy()}
+        return make_runner(lambda: session.run(None, images), self.clock)
 
 
 backend = OnnxRuntimeBackend

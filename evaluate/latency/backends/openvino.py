@@ -1,31 +1,31 @@
 """OpenVINO on the CPU, by its latency hint."""
 
 from ....search_space import BackendError
-from ....search_space.network import Network, Part, example_input
-from ....search_space.onnx_graph import onnx_model
-from ...optional_dependencies import needed
-from ..device import this_cpu
-from ..measurement import Plan, Runner
-from .stopwatch import clock_for, stopwatch
+from ....search_space.network import Network, NetworkPart, example_input
+from ....search_space.onnx_graph import build_onnx_model
+from ...optional_dependencies import optional_import
+from ..device import cpu_device
+from ..measurement import MeasurementPlan, Runner
+from .stopwatch import make_runner, select_clock
 
-with needed("latency backend openvino", extra="openvino"):
+with optional_import("latency backend openvino", extra="openvino"):
     import openvino
 
 
 class OpenVinoBackend:
     """Compiled models in fp32, one stream. One thread is the calling one; more are bound to no core."""
 
-    def __init__(self, name: str, threads: int, batch: int) -> None:
+    def __init__(self, name: str, threads: int, batch_size: int) -> None:
         self.name = name
-        self.clock = clock_for(threads)
+        self.clock = select_clock(threads)
         runtime = f"openvino {openvino.__version__.partition('-')[0]}"
-        self.device = this_cpu(name, runtime, threads=threads, batch=batch)
-        self.plan = Plan()
+        self.device = cpu_device(name, runtime, threads=threads, batch_size=batch_size)
+        self.plan = MeasurementPlan()
         self.core = openvino.Core()
         if "CPU" not in self.core.available_devices:
             raise BackendError("latency backend openvino: this openvino has no plugin for the CPU")
 
-    def prepare(self, network: Network | Part) -> Runner:
+    def prepare(self, network: Network | NetworkPart) -> Runner:
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
@@ -33,15 +33,15 @@ class OpenVinoBackend:
             "INFERENCE_PRECISION_HINT": "f32",  # otherwise bf16 where the processor has it
             "ENABLE_CPU_PINNING": False,  # a bound thread waits for a busy core while another is free
         }
-        images = example_input(network, self.device.batch).numpy()
+        images = example_input(network, self.device.batch_size).numpy()
         try:
-            model = self.core.read_model(onnx_model(network.eval()).SerializeToString())
+            model = self.core.read_model(build_onnx_model(network.eval()).SerializeToString())
             model.reshape(list(images.shape))
             request = self.core.compile_model(model, "CPU", settings).create_infer_request()
             request.set_input_tensor(openvino.Tensor(images))
         except RuntimeError as error:
             raise BackendError(f"openvino cannot load the network: {_reason(error)}") from None
-        return stopwatch(lambda: request.infer(share_outputs=True)[0], self.clock)
+        return make_runner(lambda: request.infer(share_outputs=True)[0], self.clock)
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ CLOCKS: dict[str, Callable[[], float]] = {
 }
 
 
-def stopwatch(run: Callable[[], object], clock: str) -> Runner:
+def make_runner(run: Callable[[], object], clock: str) -> Runner:
     """A runner that times a call which comes back when the device is done.
 
     Args:
@@ -25,14 +25,14 @@ def stopwatch(run: Callable[[], object], clock: str) -> Runner:
     read = CLOCKS[clock]
 
     def runner(count: int) -> float:
-        began = read()
+        start = read()
         for _ in range(count):
             run()
-        return read() - began
+        return read() - start
 
     return runner
 
 
-def clock_for(threads: int) -> str:
+def select_clock(threads: int) -> str:
     """CPU time, which a busy machine moves least, tells latency only where one thread runs."""
     return CPU_TIME if threads == 1 else WALL_TIME

@@ -7,10 +7,10 @@ import torch
 
 from ....search_space import BackendError
 from ....search_space.errors import first_line
-from ....search_space.network import Network, Part, example_input
-from ..device import this_cpu
-from ..measurement import Plan, Runner
-from .stopwatch import clock_for, stopwatch
+from ....search_space.network import Network, NetworkPart, example_input
+from ..device import cpu_device
+from ..measurement import MeasurementPlan, Runner
+from .stopwatch import make_runner, select_clock
 
 
 class TorchCompileBackend:
@@ -19,21 +19,23 @@ class TorchCompileBackend:
     A network takes tens of seconds, or seconds where torch's cache on disk knows its architecture.
     """
 
-    def __init__(self, name: str, threads: int, batch: int) -> None:
+    def __init__(self, name: str, threads: int, batch_size: int) -> None:
         self.name = name
-        self.clock = clock_for(threads)
+        self.clock = select_clock(threads)
         runtime = f"torch {torch.__version__}, inductor with {_compiler()}"
-        self.device = this_cpu(name, runtime, threads=threads, batch=batch, layout="channels_last")
-        self.plan = Plan()
+        self.device = cpu_device(
+            name, runtime, threads=threads, batch_size=batch_size, layout="channels_last"
+        )
+        self.plan = MeasurementPlan()
 
-    def prepare(self, network: Network | Part) -> Runner:
+    def prepare(self, network: Network | NetworkPart) -> Runner:
         torch.set_num_threads(self.device.threads)
-        images = example_input(network, self.device.batch).contiguous(memory_format=torch.channels_last)
-        ready = network.eval().to(memory_format=torch.channels_last)
+        images = example_input(network, self.device.batch_size).contiguous(memory_format=torch.channels_last)
+        model = network.eval().to(memory_format=torch.channels_last)
         try:
             # Traced, every network has a `forward` of its own. What is compiled is kept by function: with
             # one for all, each run looks through all networks so far, and at a limit torch gives up.
-            compiled = torch.compile(torch.fx.symbolic_trace(ready), fullgraph=True, dynamic=False)
+            compiled = torch.compile(torch.fx.symbolic_trace(model), fullgraph=True, dynamic=False)
 
             def run() -> object:
                 with torch.inference_mode():
@@ -42,7 +44,7 @@ class TorchCompileBackend:
             run()
         except Exception as error:
             raise BackendError(f"torch.compile cannot compile the network: {first_line(error)}") from None
-        return stopwatch(run, self.clock)
+        return make_runner(run, self.clock)
 
 
 def _compiler() -> str:
@@ -50,14 +52,14 @@ def _compiler() -> str:
     from torch._inductor import config
 
     names = [name for name in config.cpp.cxx if name]
-    found = next((name for name in names if shutil.which(name)), None)
-    if found is None:
+    compiler = next((name for name in names if shutil.which(name)), None)
+    if compiler is None:
         raise BackendError(
             f"latency backend torch-compile needs a C++ compiler, and there is no {' or '.join(names)}; "
             "get one: apt install g++ on Debian, xcode-select --install on macOS, or name yours in CXX"
         )
-    told = subprocess.run([found, "-dumpversion"], capture_output=True, text=True)
-    return f"{found} {told.stdout.strip()}".strip()
+    completed = subprocess.run([compiler, "-dumpversion"], capture_output=True, text=True)
+    return f"{compiler} {completed.stdout.strip()}".strip()
 
 
 backend = TorchCompileBackend

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ....search_space import BackendError
 from ....search_space.errors import first_line
-from ....search_space.network import Network, Part, example_input
+from ....search_space.network import Network, NetworkPart, example_input
 from ..device import Device, host
-from ..measurement import Plan, Runner
+from ..measurement import MeasurementPlan, Runner
 
-WARM_RUNS = 3
+WARMUP_RUNS = 3
 
 
 class TorchCudaBackend:
@@ -23,7 +23,7 @@ class TorchCudaBackend:
     the quickest algorithms are as the process has set them, and are told in the device's features.
     """
 
-    def __init__(self, name: str, threads: int, batch: int) -> None:
+    def __init__(self, name: str, threads: int, batch_size: int) -> None:
         if not torch.cuda.is_available():
             built = torch.version.cuda or torch.version.hip
             remedy = (
@@ -42,38 +42,40 @@ class TorchCudaBackend:
             processor=torch.cuda.get_device_name(),
             features=_settings(),
             layout="channels_last",
-            batch=batch,
+            batch_size=batch_size,
             system=host()["system"],
         )
-        self.plan = Plan()
+        self.plan = MeasurementPlan()
 
-    def prepare(self, network: Network | Part) -> Runner:
+    def prepare(self, network: Network | NetworkPart) -> Runner:
         try:
-            ready = copy.deepcopy(network).eval().to("cuda").to(memory_format=torch.channels_last)
-            images = example_input(network, self.device.batch).to("cuda", memory_format=torch.channels_last)
-            run: Callable[[], Tensor] = partial(_forward, ready, images)
+            model = copy.deepcopy(network).eval().to("cuda").to(memory_format=torch.channels_last)
+            images = example_input(network, self.device.batch_size).to(
+                "cuda", memory_format=torch.channels_last
+            )
+            run: Callable[[], Tensor] = partial(_forward, model, images)
             if self.name == "torch-cuda-graph":
-                run = _Replay(ready, images)
-            for _ in range(WARM_RUNS):
+                run = _CudaGraph(model, images)
+            for _ in range(WARMUP_RUNS):
                 run()
             torch.cuda.synchronize()
         except RuntimeError as error:
             raise BackendError(f"{self.name} cannot run the network: {first_line(error)}") from None
-        return event_stopwatch(run)
+        return cuda_event_runner(run)
 
 
-def event_stopwatch(run: Callable[[], object]) -> Runner:
+def cuda_event_runner(run: Callable[[], object]) -> Runner:
     """A runner that times calls which put work on the current stream."""
-    began, ended = _event(), _event()
+    start, end = _event(), _event()
 
     def runner(count: int) -> float:
         torch.cuda.synchronize()  # behind work that still waits, launching would cost nothing
-        began.record()
+        start.record()
         for _ in range(count):
             run()
-        ended.record()
-        ended.synchronize()
-        return float(began.elapsed_time(ended)) / 1000
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end)) / 1000
 
     return runner
 
@@ -82,27 +84,27 @@ def _event() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
-def _forward(ready: Network | Part, images: Tensor) -> Tensor:
+def _forward(model: Network | NetworkPart, images: Tensor) -> Tensor:
     with torch.inference_mode():
-        logits: Tensor = ready(images)
+        logits: Tensor = model(images)
         return logits
 
 
-class _Replay:
+class _CudaGraph:
     """One forward pass as a graph. The graph knows only addresses: what lies there is kept here."""
 
-    def __init__(self, ready: Network | Part, images: Tensor) -> None:
-        self.ready, self.images = ready, images
+    def __init__(self, model: Network | NetworkPart, images: Tensor) -> None:
+        self.model, self.images = model, images
         # What is made on first use may not be captured, and a capture is not on the default stream.
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_RUNS):
-                _forward(ready, images)
-        torch.cuda.current_stream().wait_stream(side)
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARMUP_RUNS):
+                _forward(model, images)
+        torch.cuda.current_stream().wait_stream(stream)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
-            self.logits = _forward(ready, images)
+            self.logits = _forward(model, images)
 
     def __call__(self) -> Tensor:
         self.graph.replay()

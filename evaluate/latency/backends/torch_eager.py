@@ -2,32 +2,34 @@
 
 import torch
 
-from ....search_space.network import Network, Part, example_input
-from ..device import this_cpu
-from ..measurement import Plan, Runner
-from .stopwatch import clock_for, stopwatch
+from ....search_space.network import Network, NetworkPart, example_input
+from ..device import cpu_device
+from ..measurement import MeasurementPlan, Runner
+from .stopwatch import make_runner, select_clock
 
 
 class TorchBackend:
     """The modules as they are. Preparing sets the number of threads of the whole process."""
 
-    def __init__(self, name: str, threads: int, batch: int) -> None:
+    def __init__(self, name: str, threads: int, batch_size: int) -> None:
         self.name = name
-        self.clock = clock_for(threads)
+        self.clock = select_clock(threads)
         runtime = f"torch {torch.__version__}"
-        self.device = this_cpu(name, runtime, threads=threads, batch=batch, layout="channels_last")
-        self.plan = Plan()
+        self.device = cpu_device(
+            name, runtime, threads=threads, batch_size=batch_size, layout="channels_last"
+        )
+        self.plan = MeasurementPlan()
 
-    def prepare(self, network: Network | Part) -> Runner:
+    def prepare(self, network: Network | NetworkPart) -> Runner:
         torch.set_num_threads(self.device.threads)
-        images = example_input(network, self.device.batch).contiguous(memory_format=torch.channels_last)
-        ready = network.eval().to(memory_format=torch.channels_last)
+        images = example_input(network, self.device.batch_size).contiguous(memory_format=torch.channels_last)
+        model = network.eval().to(memory_format=torch.channels_last)
 
         def run() -> object:
             with torch.inference_mode():
-                return ready(images)
+                return model(images)
 
-        return stopwatch(run, self.clock)
+        return make_runner(run, self.clock)
 
 
 backend = TorchBackend

@@ -13,14 +13,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bneck.evaluate.statistics.reliability import student_t
+from bneck.evaluate.statistics.reliability import student_t_quantile
 from bneck.results import Run
 from bneck.search.commands.front import plain_table
 from bneck.search_space import Architecture, cost
 
 from ..kept import Job, Result, run_all
 from ..setting import DATA, LEAST_MACS, MOST_MACS, SPACE, space, trained
-from .narrower import latency_model
+from .narrower import latency_predictor
 from .truth import SHORT
 
 MINUTES = 4.0
@@ -30,8 +30,8 @@ DRAWS = 2000
 FRESH_SEEDS = (1000,)
 AS_SEARCHED = replace(SHORT, name="flip-crop", recipe=replace(SHORT.recipe, augment="flip-crop"))
 WAYS = {
-    "tpe, one training each": ("--sampler", "tpe", "--repeats", "0"),
-    "random": ("--sampler", "random", "--repeats", "0"),
+    "tpe, one training each": ("--sampler", "tpe", "--replicates", "0"),
+    "random": ("--sampler", "random", "--replicates", "0"),
 }
 LARGEST = "largest within each limit, untrained"
 
@@ -41,14 +41,23 @@ def searched(out: Path, way: str, seed: int, minutes: float, model: Path) -> Res
     command = [str(Path(sys.executable).with_name("bneck")), "search", SPACE, "--data", DATA]
     command += ["--train-images", str(SHORT.train_images), "--epochs", str(SHORT.recipe.epochs)]
     command += ["--objectives", "accuracy,macs", "--max-macs", str(int(MOST_MACS)), *WAYS[way]]
-    command += ["--latency-model", str(model), "--baseline", "none", "--trials", "1000", "--workers", "1"]
-    command += ["--minutes", str(minutes), "--seed", str(seed), "--out", str(out)]
+    command += [
+        "--latency-predictor",
+        str(model),
+        "--baseline",
+        "none",
+        "--n-trials",
+        "1000",
+        "--workers",
+        "1",
+    ]
+    command += ["--timeout", str(minutes), "--seed", str(seed), "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
     run = Run.open(out)
-    judged = run.kept()
+    judged = run.completed_records()
     return {
         "trials": [record.trial for record in run.front()],
-        "judged": len(judged),
+        "complete": len(judged),
         "trainings": sum(len(record.trainings) for record in judged),
     }
 
@@ -76,8 +85,8 @@ def fresh(architecture: Architecture, seed: int) -> Result:
 
 def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MINUTES) -> Table:
     """The test accuracy that each way offers, averaged over the limits."""
-    model = kept.with_name("latency-model.json")
-    latency_model(model)
+    model = kept.with_name("latency-predictor.json")
+    latency_predictor(model)
     jobs = []
     for seed in range(SEEDS):
         for way in WAYS:
@@ -89,7 +98,9 @@ def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MI
     offers: dict[tuple[str, int], list[Architecture | None]] = {}
     for job in jobs:
         out, way, seed, *_ = job.arguments
-        records = [each for each in Run.open(out).kept() if each.trial in results[job.key]["trials"]]
+        records = [
+            each for each in Run.open(out).completed_records() if each.trial in results[job.key]["trials"]
+        ]
         chosen, believed = [each.architecture for each in records], [each.top1 for each in records]
         offers[way, seed] = [offered(chosen, believed, limit) for limit in LIMITS]
     for seed in range(SEEDS):
@@ -110,7 +121,7 @@ def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MI
         for key in asked
     }
     table = plain_table(
-        "way", "judged", "trainings", "offered", "sd", "ahead of largest", "ahead of random", left=("way",)
+        "way", "complete", "trainings", "offered", "sd", "ahead of largest", "ahead of random", left=("way",)
     )
     worth = {
         way: np.array(
@@ -125,7 +136,7 @@ def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MI
         found = [result for key, result in results.items() if key.startswith(f"{way}/")]
         table.add_row(
             way,
-            f"{np.mean([each['judged'] for each in found]):.0f}" if found else "",
+            f"{np.mean([each['complete'] for each in found]):.0f}" if found else "",
             f"{np.mean([each['trainings'] for each in found]):.0f}" if found else "",
             f"{100 * values.mean():.2f}",
             f"{100 * values.std(ddof=1):.2f}",
@@ -137,7 +148,7 @@ def fronts_table(kept: Path, workers: int, console: Console, minutes: float = MI
 def _ahead(values: np.ndarray, rival: np.ndarray) -> str:
     """By Welch's interval."""
     shares = values.var(ddof=1) / len(values), rival.var(ddof=1) / len(rival)
-    freedom = sum(shares) ** 2 / sum(share**2 / (len(values) - 1) for share in shares)
-    margin = student_t(max(1, math.floor(freedom))) * sum(shares) ** 0.5
+    degrees_of_freedom = sum(shares) ** 2 / sum(share**2 / (len(values) - 1) for share in shares)
+    margin = student_t_quantile(max(1, math.floor(degrees_of_freedom))) * sum(shares) ** 0.5
     apart = values.mean() - rival.mean()
     return f"{100 * apart:+.2f} [{100 * (apart - margin):.2f}, {100 * (apart + margin):.2f}]"

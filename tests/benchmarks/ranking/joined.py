@@ -7,7 +7,7 @@ from rich.table import Table
 
 from bneck.evaluate.statistics.rank_correlation import spearman
 from bneck.evaluate.surrogate.architecture_features import feature_matrix
-from bneck.evaluate.surrogate.gaussian_process import Judge, fit
+from bneck.evaluate.surrogate.gaussian_process import ProxyScores, fit
 from bneck.search.commands.front import plain_table
 
 from .judges import Scores
@@ -58,11 +58,11 @@ def spread_choice(count: int, rng: np.random.Generator) -> Array:
     return np.array([rng.choice(share) for share in shares])
 
 
-def _judge(truth: Truth, scores: Scores) -> Judge:
-    return Judge(dict(zip(truth.keys, scores.mean.tolist(), strict=True)))
+def _judge(truth: Truth, scores: Scores) -> ProxyScores:
+    return ProxyScores(dict(zip(truth.keys, scores.mean.tolist(), strict=True)))
 
 
-def _foretold(truth: Truth, chosen: Array, rest: Array, judges: Mapping[str, Judge]) -> float:
+def _foretold(truth: Truth, chosen: Array, rest: Array, judges: Mapping[str, ProxyScores]) -> float:
     names, features = feature_matrix(truth.networks)
     keys = np.array(truth.keys)
     model = fit(

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from bneck.evaluate.data.dataset import limited
-from bneck.evaluate.scorers import COSTS, ZERO_COST, Means, Scorer, scorer
+from bneck.evaluate.data.dataset import subsample
+from bneck.evaluate.scorers import COSTS, ZERO_COST, EvaluationContext, Scorer, evaluator
 from bneck.evaluate.supernet.trainer import train_supernet
 from bneck.search_space import Architecture, cost
 
@@ -29,7 +29,7 @@ class Judge:
     """A scorer with its means.
 
     Attributes:
-        words: as `scorer` takes it; `FILES` stands for the supernets.
+        words: as `evaluator` takes it; `FILES` stands for the supernets.
         seeds: scores of so many are averaged.
     """
 
@@ -75,8 +75,8 @@ class Scores:
 
 @cache
 def _scorer(judge: Judge, words: str) -> Scorer:
-    data = limited(images(judge.train_images), validation=judge.validation_images)
-    return scorer(words, Means(data, replace(CALM, epochs=judge.epochs)))
+    data = subsample(images(judge.train_images), validation=judge.validation_images)
+    return evaluator(words, EvaluationContext(data, replace(CALM, epochs=judge.epochs)))
 
 
 def scored(judge: Judge, words: str, architecture: Architecture, seed: int) -> Result:
@@ -89,7 +89,7 @@ def supernet_trained(path: Path, seed: int) -> Result:
     torch.set_num_threads(1)
     start = time.process_time()
     steps = train_supernet(
-        space(), images(None), path, minutes=SUPERNET_MINUTES, seed=seed, most_macs=MOST_MACS
+        space(), images(None), path, minutes=SUPERNET_MINUTES, seed=seed, max_macs=MOST_MACS
     )
     return {"cpu_seconds": time.process_time() - start, "steps": steps, "data": DATA}
 

@@ -13,14 +13,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bneck.evaluate.data.dataset import limited
-from bneck.evaluate.latency.predictor import LatencyModel
-from bneck.evaluate.latency.predictor_file import load_model
-from bneck.evaluate.netadapt.channel_groups import scaled_to
-from bneck.evaluate.netadapt.channel_selection import inherited
-from bneck.evaluate.netadapt.netadapt import Goal, adapt
-from bneck.evaluate.statistics.reliability import student_t
-from bneck.evaluate.training.evaluation import judge
+from bneck.evaluate.data.dataset import subsample
+from bneck.evaluate.latency.predictor import LatencyPredictor
+from bneck.evaluate.latency.predictor_file import load_latency_predictor
+from bneck.evaluate.netadapt.channel_groups import scale_width_to_limit
+from bneck.evaluate.netadapt.channel_selection import inherit_weights
+from bneck.evaluate.netadapt.netadapt import ResourceBudget, run_netadapt
+from bneck.evaluate.statistics.reliability import student_t_quantile
+from bneck.evaluate.training.evaluation import evaluate
 from bneck.evaluate.training.train import seeded_network, train
 from bneck.search.commands.front import plain_table
 from bneck.search_space import Architecture, cost
@@ -44,7 +44,7 @@ def start() -> Architecture:
     return min(few(), key=lambda network: abs(cost(network).macs - START_MACS))
 
 
-def latency_model(path: Path) -> LatencyModel:
+def latency_predictor(path: Path) -> LatencyPredictor:
     """Of this machine and the space; measured where the file is not there yet."""
     if not path.exists():
         command = [
@@ -56,12 +56,12 @@ def latency_model(path: Path) -> LatencyModel:
             str(path),
         ]
         subprocess.run(command, check=True)
-    return load_model(path)
+    return load_latency_predictor(path)
 
 
 @cache
-def _model(path: Path) -> LatencyModel:
-    return load_model(path)
+def _model(path: Path) -> LatencyPredictor:
+    return load_latency_predictor(path)
 
 
 def narrowed(path: Path, step: float, seed: int) -> Result:
@@ -77,17 +77,17 @@ def narrowed(path: Path, step: float, seed: int) -> Result:
     train(network, data, TRAINED, seed=seed)
     trained_at = time.process_time()
     whole = latency_of(start())
-    goal = Goal(latency_of, SHARE * whole, step * whole)
-    judged = limited(data, validation=FEW_VALIDATION)
-    found = adapt(network, judged, TRAINED, goal, seed=seed, tune_images=STEPS[step])
+    goal = ResourceBudget(latency_of, SHARE * whole, step * whole)
+    judged = subsample(data, validation=FEW_VALIDATION)
+    found = run_netadapt(network, judged, TRAINED, goal, seed=seed, finetune_images=STEPS[step])
     adapted_at = time.process_time()
-    scaled = scaled_to(start(), latency_of, SHARE * whole)
+    scaled = scale_width_to_limit(start(), latency_of, SHARE * whole)
     ways = dict(
         zip(
             WAYS,
             (
                 found.network,
-                inherited(network, scaled),
+                inherit_weights(network, scaled),
                 seeded_network(found.network.architecture, seed),
                 seeded_network(scaled, seed),
             ),
@@ -97,10 +97,10 @@ def narrowed(path: Path, step: float, seed: int) -> Result:
 
     def tested(each: Network) -> float:
         train(each, data, TRAINED, seed=seed)
-        return judge(each, data, "test")[0]
+        return evaluate(each, data, "test")[0]
 
     return {
-        "start": judge(network, data, "test")[0],
+        "start": evaluate(network, data, "test")[0],
         "top1": {name: tested(each) for name, each in ways.items()},
         "latency": {name: latency_of(each.architecture) / whole for name, each in ways.items()},
         "macs": {name: cost(each.architecture).macs for name, each in ways.items()},
@@ -111,8 +111,8 @@ def narrowed(path: Path, step: float, seed: int) -> Result:
 
 def narrower_table(kept: Path, workers: int, console: Console) -> Table:
     """Test accuracy after both, and the difference within seeds with its 95% interval."""
-    path = kept.with_name("latency-model.json")
-    latency_model(path)
+    path = kept.with_name("latency-predictor.json")
+    latency_predictor(path)
     jobs = {
         step: [Job(f"narrowed/{step}/{seed}", narrowed, (path, step, seed)) for seed in range(SEEDS)]
         for step in STEPS
@@ -139,7 +139,7 @@ def _row(name: str, results: Sequence[Result]) -> list[str]:
     if name.startswith("NetAdapt"):
         rival = WAYS[WAYS.index(name) + 1]
         apart = 100 * (tops - np.array([result["top1"][rival] for result in results]))
-        margin = student_t(len(apart) - 1) * apart.std(ddof=1) / len(apart) ** 0.5
+        margin = student_t_quantile(len(apart) - 1) * apart.std(ddof=1) / len(apart) ** 0.5
         ahead = f"{apart.mean():+.2f} [{apart.mean() - margin:.2f}, {apart.mean() + margin:.2f}]"
     return [
         f"{100 * tops.mean():.2f}",

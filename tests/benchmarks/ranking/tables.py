@@ -7,22 +7,22 @@ from rich.console import Console
 from rich.table import Table
 
 from bneck.evaluate.statistics.rank_correlation import (
-    bootstrap,
-    judges_apart,
+    bootstrap_ci95,
     kendall,
+    mean_over_seed_pairs,
     middle_third,
-    over_seeds,
     partial_spearman,
     regret,
     spearman,
-    top_overlap,
+    spearman_difference,
+    top_k_overlap,
 )
 from bneck.evaluate.statistics.reliability import (
-    Rows,
+    Indices,
     Values,
-    reliability_of_mean,
-    variances,
-    variances_beyond,
+    spearman_brown,
+    variance_components,
+    variance_components_given_macs,
 )
 from bneck.search.commands.front import plain_table
 
@@ -36,9 +36,9 @@ def interval(low: float, high: float) -> str:
     return f"[{low:.2f}, {high:.2f}]"
 
 
-def with_interval(statistic: Callable[[Rows], float], count: int) -> str:
+def with_interval(statistic: Callable[[Indices], float], count: int) -> str:
     """A statistic of networks by position, with its 95% interval."""
-    low, high = bootstrap(statistic, count, np.random.default_rng(0), BOOTSTRAPS)
+    low, high = bootstrap_ci95(statistic, count, np.random.default_rng(0), BOOTSTRAPS)
     return f"{statistic(np.arange(count)):.2f} {interval(low, high)}"
 
 
@@ -65,17 +65,17 @@ def reliability_table(truths: dict[str, Truth]) -> Table:
 
 
 def _reliability(values: Array, macs: Array) -> list[str]:
-    whole, beyond = variances(values), variances_beyond(values, macs)
-    agreed = over_seeds(values)
+    whole, beyond = variance_components(values), variance_components_given_macs(values, macs)
+    agreed = mean_over_seed_pairs(values)
     return [
-        f"{whole.reliability():.2f} {interval(*whole.interval())}",
+        f"{whole.reliability():.2f} {interval(*whole.reliability_ci95())}",
         f"{whole.reliability(REPLICATES):.2f}",
-        f"{beyond.reliability():.2f} {interval(*beyond.interval())}",
-        f"{beyond.reliability(REPLICATES):.2f} {interval(*beyond.interval(REPLICATES))}",
-        with_interval(lambda rows: over_seeds(values[rows]), len(values)),
-        f"{reliability_of_mean(agreed, REPLICATES):.2f}",
-        f"{100 * whole.error**0.5:.2f}",
-        f"{100 * whole.true**0.5:.2f}",
+        f"{beyond.reliability():.2f} {interval(*beyond.reliability_ci95())}",
+        f"{beyond.reliability(REPLICATES):.2f} {interval(*beyond.reliability_ci95(REPLICATES))}",
+        with_interval(lambda rows: mean_over_seed_pairs(values[rows]), len(values)),
+        f"{spearman_brown(agreed, REPLICATES):.2f}",
+        f"{100 * whole.error_mean_square**0.5:.2f}",
+        f"{100 * whole.true_variance**0.5:.2f}",
     ]
 
 
@@ -102,9 +102,9 @@ def judges_table(judges: Sequence[tuple[str, Values, float, float]], truth: Valu
     middle = middle_third(macs)
     for name, scores, once, each in judges:
         values = np.asarray(scores, dtype=np.float64)
-        apart, low, high = judges_apart(values, macs, true, np.random.default_rng(0), BOOTSTRAPS)
+        apart, low, high = spearman_difference(values, macs, true, np.random.default_rng(0), BOOTSTRAPS)
 
-        def agreed(rows: Rows, values: Array = values) -> float:
+        def agreed(rows: Indices, values: Array = values) -> float:
             return spearman(values[rows], true[rows])
 
         table.add_row(
@@ -114,7 +114,7 @@ def judges_table(judges: Sequence[tuple[str, Values, float, float]], truth: Valu
             f"{kendall(values, true):.2f}",
             f"{partial_spearman(values, true, macs):.2f}",
             f"{spearman(values[middle], true[middle]):.2f}",
-            f"{top_overlap(values, true):.1f}",
+            f"{top_k_overlap(values, true):.1f}",
             f"{100 * regret(values, true):.2f}",
             f"{once:.0f}",
             f"{each:.2f}",

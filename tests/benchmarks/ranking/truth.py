@@ -16,7 +16,7 @@ from ..kept import Job, Result, run_all
 from ..setting import Protocol, networks, trained
 
 REPLICATES = 3
-SHARES, EVERY, NOT_EVERY = 144, 4, 24
+SHARES, REPLICATE_EVERY, NOT_EVERY = 144, 4, 24
 SEED = 2
 CALM = Recipe(augment="none")
 LONG = Protocol("long", 54_000, replace(CALM, epochs=4))
@@ -29,7 +29,9 @@ Array = NDArray[np.float64]
 def few() -> list[Architecture]:
     """Networks spread by the logarithm of MACs, least first; the protocol was chosen on others."""
     spread = networks(SHARES, SEED)
-    return [each for place, each in enumerate(spread) if place % EVERY == 2 and place % NOT_EVERY != 22]
+    return [
+        each for place, each in enumerate(spread) if place % REPLICATE_EVERY == 2 and place % NOT_EVERY != 22
+    ]
 
 
 def jobs(protocol: Protocol, chosen: Sequence[Architecture]) -> list[Job]:

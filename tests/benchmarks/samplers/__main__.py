@@ -72,8 +72,8 @@ def best_known(runs: Runs, worst: tuple[float, float]) -> tuple[float, float]:
     return max(hypervolumes(found, worst)[-1] for found in every), together
 
 
-def spread(mean: float, deviation: float | None) -> str:
-    return f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
+def spread(mean: float, std: float | None) -> str:
+    return f"{mean:.2f}" if std is None else f"{mean:.2f} ± {std:.2f}"
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:

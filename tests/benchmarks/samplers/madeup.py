@@ -51,7 +51,7 @@ def traits(architecture: Architecture) -> dict[Trait, float]:
 def parts(architecture: Architecture) -> list[list[tuple[int, Block]]]:
     """The blocks with their input channels: the first alone, then those at each resolution."""
     found: list[list[tuple[int, Block]]] = []
-    for number, (channels, block) in enumerate(architecture.blocks_with_inputs()):
+    for number, (channels, block) in enumerate(architecture.blocks_with_in_channels()):
         if number < 2 or block.stride == 2:
             found.append([])
         found[-1].append((channels, block))

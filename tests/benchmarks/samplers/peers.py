@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-from bneck.search.samplers.registry import Quest, sampler
+from bneck.search.samplers.registry import SamplerContext, sampler
 from bneck.search_space import Genes
 
 from .landscapes import Evaluation, Landscape
 
-Proposals = Callable[[Landscape, int, int], list[Evaluation]]
+TrialManager = Callable[[Landscape, int, int], list[Evaluation]]
 POPULATION = 20
 ATTEMPTS = 100  # as many as pyglove's own Deduping, which takes one objective alone
 
@@ -37,7 +37,7 @@ class Timer:
         return seconds
 
 
-def optuna(name: str) -> Proposals:
+def optuna(name: str) -> TrialManager:
     """A sampler of Optuna, set as `bneck search --sampler` sets it; random as it comes."""
 
     def proposals(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
@@ -46,8 +46,8 @@ def optuna(name: str) -> Proposals:
         from optuna.samplers import RandomSampler
 
         logging.set_verbosity(logging.WARNING)
-        quest = Quest(landscape.space, landscape.goals, seed)
-        chosen = RandomSampler(seed) if name == "random" else sampler(name, quest)
+        context = SamplerContext(landscape.space, landscape.goals, seed)
+        chosen = RandomSampler(seed) if name == "random" else sampler(name, context)
         study = create_study(sampler=chosen, directions=("maximize", "minimize"))
         choices: dict[str, BaseDistribution] = {
             gene.name: CategoricalDistribution(gene.choices) for gene in landscape.space.genes
@@ -155,7 +155,7 @@ def own(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
 
 
 GP = "gp"
-SAMPLERS: dict[str, Proposals] = {  # the quick ones first
+SAMPLERS: dict[str, TrialManager] = {  # the quick ones first
     "random": optuna("random"),
     "nsga2": optuna("nsga2"),
     "pymoo": pymoo,

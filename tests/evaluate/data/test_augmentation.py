@@ -13,11 +13,11 @@ from bneck.evaluate.data.augmentation import (
     Augmentation,
     Mix,
     Policy,
-    draw_seeds,
-    mixed,
+    apply_policy,
+    apply_random_erasing,
+    mix_batch,
     parse_augmentation,
-    with_erasing,
-    with_policy,
+    sample_seeds,
 )
 from bneck.search_space.errors import GoalError, UnknownNameError
 
@@ -29,7 +29,7 @@ def noise(*shape: int) -> Tensor:
 
 
 def seeds_of(count: int, augmentation: Augmentation, seed: int = 0) -> Tensor:
-    return draw_seeds(count, augmentation, torch.Generator().manual_seed(seed))
+    return sample_seeds(count, augmentation, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_recipe_is_read_without_torch() -> None:
 def test_policies_change_images_but_neither_kind_nor_size(policy: Policy, side: int, channels: int) -> None:
     # 60 images meet nearly every operation, also those of colour on a grey one.
     augmentation, pixels = Augmentation(policy=policy), noise(60, side, side, channels)
-    changed = with_policy(pixels, augmentation, seeds_of(60, augmentation))
+    changed = apply_policy(pixels, augmentation, seeds_of(60, augmentation))
     assert (changed.shape, changed.dtype) == (pixels.shape, torch.uint8)
     different = (changed != pixels).flatten(1).any(1).sum()
     assert different > 20
@@ -113,46 +113,46 @@ def test_autoaugment_has_a_policy_for_small_and_one_for_large_images() -> None:
             for image, seed in zip(pixels, seeds[:, 0].tolist(), strict=True):
                 torch.manual_seed(seed)
                 expected.append(v2.AutoAugment(learnt_on)(image.permute(2, 0, 1)).permute(1, 2, 0))
-        assert with_policy(pixels, augmentation, seeds).equal(torch.stack(expected))
+        assert apply_policy(pixels, augmentation, seeds).equal(torch.stack(expected))
 
 
 def test_images_follow_from_their_own_seeds_and_torch_does_not_notice() -> None:
     augmentation = Augmentation(policy="trivialaugment", random_erase=True)
     pixels, seeds = noise(12, 16, 16, 3), seeds_of(12, augmentation)
     before = torch.get_rng_state()
-    changed = with_policy(pixels, augmentation, seeds)
-    erased = with_erasing(pixels.float(), augmentation, seeds)
+    changed = apply_policy(pixels, augmentation, seeds)
+    erased = apply_random_erasing(pixels.float(), augmentation, seeds)
     assert torch.get_rng_state().equal(before)
     torch.rand(1)
     odd = slice(1, None, 2)
-    assert with_policy(pixels[odd], augmentation, seeds[odd]).equal(changed[odd])
-    assert with_erasing(pixels[odd].float(), augmentation, seeds[odd]).equal(erased[odd])
+    assert apply_policy(pixels[odd], augmentation, seeds[odd]).equal(changed[odd])
+    assert apply_random_erasing(pixels[odd].float(), augmentation, seeds[odd]).equal(erased[odd])
 
 
 def test_policy_and_erasing_have_seeds_of_their_own() -> None:
     augmentation = Augmentation(policy="randaugment", random_erase=True)
     pixels, seeds = noise(20, 16, 16, 3), seeds_of(20, augmentation)
-    for column, stays in ((0, with_erasing), (1, with_policy)):
+    for column, stays in ((0, apply_random_erasing), (1, apply_policy)):
         others = seeds.clone()
         others[:, column] = 0
-        images = pixels.float() if stays is with_erasing else pixels
+        images = pixels.float() if stays is apply_random_erasing else pixels
         assert stays(images, augmentation, others).equal(stays(images, augmentation, seeds))
     assert not seeds[:, 0].equal(seeds[:, 1])
 
 
 def test_seeds_are_only_drawn_where_they_are_needed() -> None:
-    source = torch.Generator().manual_seed(0)
-    before = source.get_state()
-    draw_seeds(4, Augmentation(flip_crop=True, mixes=("mixup",)), source)
-    assert source.get_state().equal(before)
-    draw_seeds(4, Augmentation(random_erase=True), source)
-    assert not source.get_state().equal(before)
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    sample_seeds(4, Augmentation(flip_crop=True, mixes=("mixup",)), generator)
+    assert generator.get_state().equal(before)
+    sample_seeds(4, Augmentation(random_erase=True), generator)
+    assert not generator.get_state().equal(before)
 
 
 def test_one_of_five_images_loses_a_rectangle() -> None:
     augmentation = Augmentation(random_erase=True)
     images = torch.ones(500, 3, 20, 20).contiguous(memory_format=torch.channels_last)
-    erased = with_erasing(images, augmentation, seeds_of(500, augmentation))
+    erased = apply_random_erasing(images, augmentation, seeds_of(500, augmentation))
     assert images.min() == 1, "the images handed in stay"
     assert erased.is_contiguous(memory_format=torch.channels_last)
     gone = erased[:, 0] == 0
@@ -171,7 +171,7 @@ def blended(augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
     images = torch.arange(4.0)[:, None, None, None].expand(4, 3, 8, 8)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return mixed(images, torch.arange(4), 5, augmentation)
+        return mix_batch(images, torch.arange(4), 5, augmentation)
 
 
 @pytest.mark.parametrize("mixes", [("mixup",), ("cutmix",), ("mixup", "cutmix")])
@@ -205,6 +205,6 @@ def test_of_two_mixes_now_one_and_now_the_other_is_taken() -> None:
 
 def test_without_mixes_images_and_labels_are_handed_back() -> None:
     images, labels = torch.ones(2, 3, 4, 4), torch.tensor([0, 1])
-    same_images, same_labels = mixed(images, labels, 2, Augmentation(flip_crop=True))
+    same_images, same_labels = mix_batch(images, labels, 2, Augmentation(flip_crop=True))
     assert same_images is images
     assert same_labels is labels

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
-from bneck.evaluate.data.crops import crop, crop_box, middle
-from bneck.evaluate.data.decode import Picture, Shrink, read_picture, whole
+from bneck.evaluate.data.crops import center_crop, random_resized_crop, sample_crop_box
+from bneck.evaluate.data.decode import DecodedImage, DownscaleFn, decode_image, full_resolution
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -29,8 +29,8 @@ def photo(width: int, height: int, path: Path) -> Path:
     return path
 
 
-def as_it_is(image: Image.Image) -> Callable[[Shrink], Picture]:
-    return lambda shrink: Picture(image, *image.size, times=1)
+def as_it_is(image: Image.Image) -> Callable[[DownscaleFn], DecodedImage]:
+    return lambda downscale_fn: DecodedImage(image, *image.size, downscale=1)
 
 
 def middle_of_torchvision(image: Image.Image, resolution_px: int) -> NDArray[np.uint8]:
@@ -49,7 +49,7 @@ def test_the_middle_of_a_wide_image_is_its_middle_square() -> None:
     # 448 x 256 at resolution 224: not resized, columns 112 to 335 and rows 16 to 239 are taken.
     image = Image.new("RGB", (448, 256), RED)
     image.paste(BLUE, (112, 16, 336, 240))
-    square = middle(as_it_is(image), 224)
+    square = center_crop(as_it_is(image), 224)
     assert square.shape == (224, 224, 3)
     assert np.unique(square.reshape(-1, 3), axis=0).tolist() == [list(BLUE)]
 
@@ -58,7 +58,7 @@ def test_the_middle_of_a_wide_image_is_its_middle_square() -> None:
 @pytest.mark.parametrize("resolution_px", [15, 224])
 def test_the_middle_is_that_of_torchvision(size: tuple[int, int], resolution_px: int) -> None:
     image = noise(*size)
-    ours = middle(as_it_is(image), resolution_px)
+    ours = center_crop(as_it_is(image), resolution_px)
     # Both round between the two passes over an image, whose order PIL chooses.
     assert distance(ours, middle_of_torchvision(image, resolution_px))[1] <= 1
 
@@ -69,8 +69,10 @@ def test_the_middle_of_a_large_jpeg_is_nearly_that_of_torchvision(
     size: tuple[int, int], resolution_px: int, tmp_path: Path
 ) -> None:
     path = photo(*size, tmp_path / "image.jpg")
-    ours = middle(partial(read_picture, path), resolution_px)
-    mean, largest = distance(ours, middle_of_torchvision(read_picture(path, whole).image, resolution_px))
+    ours = center_crop(partial(decode_image, path), resolution_px)
+    mean, largest = distance(
+        ours, middle_of_torchvision(decode_image(path, full_resolution).image, resolution_px)
+    )
     assert mean < 1
     assert largest < 16
 
@@ -84,43 +86,47 @@ def test_a_jpeg_is_read_with_at_least_twice_the_pixels_needed(
     # Of 1281 rows the middle needs twice 256/224 of the resolution: a 17th, 6.2th, 2.5th and 1.9th;
     # a crop of all rows needs twice the resolution: a 20th, 7.1th, 2.9th and 2.1th.
     path = photo(1920, 1281, tmp_path / "image.jpg")
-    pictures = []
+    decoded_images = []
 
-    def read(shrink: Shrink) -> Picture:
-        pictures.append(read_picture(path, shrink))
-        return pictures[-1]
+    def read(downscale_fn: DownscaleFn) -> DecodedImage:
+        decoded_images.append(decode_image(path, downscale_fn))
+        return decoded_images[-1]
 
-    middle(read, resolution_px)
-    crop(read, resolution_px, (1, 0.5, 0, 0), False)
-    assert [picture.times for picture in pictures] == [middle_times, crop_times]
+    center_crop(read, resolution_px)
+    random_resized_crop(read, resolution_px, (1, 0.5, 0, 0), False)
+    assert [decoded.downscale for decoded in decoded_images] == [middle_times, crop_times]
 
 
 def test_a_crop_of_everything_is_the_image_and_may_be_mirrored() -> None:
     image = Image.new("RGB", (8, 8), RED)
     image.paste(BLUE, (4, 0, 8, 8))
     # Half of the ratios' logarithms is a square; area 1 is everything.
-    straight, mirrored = (crop(as_it_is(image), 8, (1, 0.5, 0, 0), flip) for flip in (False, True))
+    straight, mirrored = (
+        random_resized_crop(as_it_is(image), 8, (1, 0.5, 0, 0), flip) for flip in (False, True)
+    )
     assert straight[0, 0].tolist() == list(RED)
     assert straight[0, 7].tolist() == list(BLUE)
     assert (mirrored == straight[:, ::-1]).all()
 
 
 def test_a_crop_is_that_of_torchvision() -> None:
-    image, chance = noise(90, 70), (0.3, 0.8, 0.4, 0.9)
-    ours = crop(as_it_is(image), 32, chance, False)
-    expected = functional.resized_crop(image, *crop_box(70, 90, chance), [32, 32])
+    image, uniforms = noise(90, 70), (0.3, 0.8, 0.4, 0.9)
+    ours = random_resized_crop(as_it_is(image), 32, uniforms, False)
+    expected = functional.resized_crop(image, *sample_crop_box(70, 90, uniforms), [32, 32])
     assert np.array_equal(ours, np.asarray(expected))
 
 
-@pytest.mark.parametrize("chance", [(0.0, 0.5, 1.0, 1.0), (1.0, 0.2, 0.3, 0.6), (0.5, 1.0, 0.0, 0.9)])
+@pytest.mark.parametrize("uniforms", [(0.0, 0.5, 1.0, 1.0), (1.0, 0.2, 0.3, 0.6), (0.5, 1.0, 0.0, 0.9)])
 @pytest.mark.parametrize("resolution_px", [40, 96])
 def test_a_crop_of_a_large_jpeg_is_nearly_that_of_torchvision(
-    chance: tuple[float, ...], resolution_px: int, tmp_path: Path
+    uniforms: tuple[float, ...], resolution_px: int, tmp_path: Path
 ) -> None:
     path = photo(1501, 999, tmp_path / "image.jpg")
-    ours = crop(partial(read_picture, path), resolution_px, chance, False)
-    box = crop_box(999, 1501, chance)
-    expected = functional.resized_crop(read_picture(path, whole).image, *box, [resolution_px, resolution_px])
+    ours = random_resized_crop(partial(decode_image, path), resolution_px, uniforms, False)
+    box = sample_crop_box(999, 1501, uniforms)
+    expected = functional.resized_crop(
+        decode_image(path, full_resolution).image, *box, [resolution_px, resolution_px]
+    )
     mean, largest = distance(ours, np.asarray(expected))
     assert mean < 1
     assert largest < 30  # the filter takes a little from outside of the crop
@@ -128,7 +134,7 @@ def test_a_crop_of_a_large_jpeg_is_nearly_that_of_torchvision(
 
 def test_crops_keep_to_their_limits() -> None:
     for chances in torch.rand(500, 4, generator=torch.Generator().manual_seed(0)).tolist():
-        top, left, height, width = crop_box(300, 400, chances)
+        top, left, height, width = sample_crop_box(300, 400, chances)
         assert 0 <= top <= 300 - height
         assert 0 <= left <= 400 - width
         assert 0.34 < height * width / (300 * 400) <= 1
@@ -137,8 +143,8 @@ def test_crops_keep_to_their_limits() -> None:
 
 def test_the_smallest_square_crop_is_59_pixels_of_100() -> None:
     # The square root of 0.35 is 0.5916; chances of 1 put it into the far corner.
-    assert crop_box(100, 100, (0, 0.5, 1, 1)) == (41, 41, 59, 59)
+    assert sample_crop_box(100, 100, (0, 0.5, 1, 1)) == (41, 41, 59, 59)
 
 
 def test_a_crop_never_leaves_a_narrow_image() -> None:
-    assert crop_box(10, 1000, (1, 1, 1, 1)) == (0, 885, 10, 115)
+    assert sample_crop_box(10, 1000, (1, 1, 1, 1)) == (0, 885, 10, 115)

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation, parse_augmentation
 from bneck.evaluate.data.builtin import SYSTEM_FASHION_FOLDER
-from bneck.evaluate.data.dataset import SPLITS, Data, limited, load_data
-from bneck.evaluate.data.streaming import FolderData, LabelledFiles
+from bneck.evaluate.data.dataset import SPLITS, Data, load_dataset, subsample
+from bneck.evaluate.data.streaming import LabelledFiles, StreamingData
 from bneck.search_space.errors import DataError, UnknownNameError
 
 Bytes = NDArray[np.uint8]
@@ -95,13 +95,13 @@ def write_folder(root: Path) -> Path:
 
 
 DATA: dict[str, Callable[[Path], Data]] = {
-    "digits": lambda root: load_data("digits"),
-    "fashion-mnist": lambda root: load_data("fashion-mnist", root=write_fashion(root)),
-    "cifar10": lambda root: load_data("cifar10", root=write_cifar(root)),
-    "cifar100": lambda root: load_data("cifar100", root=write_cifar100(root)),
-    "folder": lambda root: load_data(f"folder:{write_folder(root)}"),
-    "digits, limited": lambda root: limited(load_data("digits"), 200, 50),
-    "folder, limited": lambda root: limited(load_data(f"folder:{write_folder(root)}"), 10, 2),
+    "digits": lambda root: load_dataset("digits"),
+    "fashion-mnist": lambda root: load_dataset("fashion-mnist", root=write_fashion(root)),
+    "cifar10": lambda root: load_dataset("cifar10", root=write_cifar(root)),
+    "cifar100": lambda root: load_dataset("cifar100", root=write_cifar100(root)),
+    "folder": lambda root: load_dataset(f"folder:{write_folder(root)}"),
+    "digits, limited": lambda root: subsample(load_dataset("digits"), 200, 50),
+    "folder, limited": lambda root: subsample(load_dataset(f"folder:{write_folder(root)}"), 10, 2),
 }
 
 
@@ -217,8 +217,8 @@ def test_the_shards_of_every_data_set_are_the_batches_dealt_out(data: Data) -> N
 
 def test_every_data_set_takes_the_statistics_of_another(data: Data) -> None:
     channels = data.image_channels
-    raw = data.normalised_by((0.0,) * channels, (1.0,) * channels)
-    other = raw.normalised_by((10.0,) * channels, (4.0,) * channels)
+    raw = data.with_normalization((0.0,) * channels, (1.0,) * channels)
+    other = raw.with_normalization((10.0,) * channels, (4.0,) * channels)
     assert (other.pixel_mean, other.pixel_std) == ((10.0,) * channels, (4.0,) * channels)
     (pixels, _), (images, _) = (next(some.batches("test", 12, 8)) for some in (raw, other))
     assert pixels.equal(pixels.round()), "the bytes themselves"
@@ -227,24 +227,24 @@ def test_every_data_set_takes_the_statistics_of_another(data: Data) -> None:
     mean, std = (torch.tensor(values)[:, None, None] for values in (data.pixel_mean, data.pixel_std))
     torch.testing.assert_close(own, (pixels - mean) / std)
     with pytest.raises(DataError, match="colour channel"):
-        data.normalised_by((0.0,) * (channels + 1), (1.0,) * (channels + 1))
+        data.with_normalization((0.0,) * (channels + 1), (1.0,) * (channels + 1))
 
 
-@pytest.mark.parametrize(("name", "side_px"), [("digits", 8), ("cifar10", 32), ("folder", None)])
-def test_images_in_memory_have_a_side(name: str, side_px: int | None, tmp_path: Path) -> None:
-    assert DATA[name](tmp_path).side_px == side_px
+@pytest.mark.parametrize(("name", "image_size_px"), [("digits", 8), ("cifar10", 32), ("folder", None)])
+def test_images_in_memory_have_a_side(name: str, image_size_px: int | None, tmp_path: Path) -> None:
+    assert DATA[name](tmp_path).image_size_px == image_size_px
 
 
 def test_every_data_set_can_be_limited(data: Data) -> None:
     classes = len(data.class_names)
-    some = limited(data, classes, None)
+    some = subsample(data, classes, None)
     assert sorted(some.labels("train").tolist()) == list(range(classes))
     assert [some.count(split) for split in SPLITS[1:]] == [data.count(split) for split in SPLITS[1:]]
     assert (some.name, some.class_names) == (data.name, data.class_names)
 
 
 def test_the_digits_are_1797_images_in_disjoint_splits() -> None:
-    digits = load_data("digits")
+    digits = load_dataset("digits")
     counts = [digits.count(split) for split in SPLITS]
     assert sum(counts) == 1797
     # 60/20/20, each class rounded by itself.
@@ -256,7 +256,7 @@ def test_digits_at_their_own_size_are_scikit_learns_pixels() -> None:
     from sklearn.datasets import load_digits
 
     pictures = load_digits().images
-    batches = [batch for split in SPLITS for batch in load_data("digits").batches(split, 8, 500)]
+    batches = [batch for split in SPLITS for batch in load_dataset("digits").batches(split, 8, 500)]
     images = torch.cat([images for images, _ in batches])[:, 0]
     # 0 and 16 are the least and the most in the set; bytes are off by half a step at most.
     values = (images - images.min()) / (images.max() - images.min()) * 16
@@ -283,7 +283,7 @@ def test_fashion_mnist_is_read_from_idx_files(tmp_path: Path, place: str, suffix
     folder = tmp_path / place
     folder.mkdir(parents=True, exist_ok=True)
     write_fashion(folder, suffix)
-    data = load_data("fashion-mnist", root=tmp_path)
+    data = load_dataset("fashion-mnist", root=tmp_path)
     # Of four images of each class one validates; the 20 of t10k are the test.
     assert [data.count(split) for split in SPLITS] == [30, 10, 20]
     assert data.class_names[9] == "Ankle boot"
@@ -298,13 +298,13 @@ def test_fashion_mnist_is_read_from_idx_files(tmp_path: Path, place: str, suffix
 @pytest.mark.skipif(not SYSTEM_FASHION_FOLDER.is_dir(), reason="dataset-fashion-mnist is not installed")
 @pytest.mark.slow
 def test_the_installed_fashion_mnist_validates_with_600_of_each_class() -> None:
-    data = load_data("fashion-mnist")
+    data = load_dataset("fashion-mnist")
     assert [data.count(split) for split in SPLITS] == [54_000, 6_000, 10_000]
     assert torch.bincount(data.labels("validation")).tolist() == [600] * 10
 
 
 def test_cifar10_is_read_from_python_2_pickles(tmp_path: Path) -> None:
-    data = load_data("cifar10", root=write_cifar(tmp_path))
+    data = load_dataset("cifar10", root=write_cifar(tmp_path))
     # Of ten images of each class one validates.
     assert [data.count(split) for split in SPLITS] == [90, 10, 20]
     assert data.class_names[3] == "cat"
@@ -317,12 +317,12 @@ def test_cifar10_is_read_from_python_2_pickles(tmp_path: Path) -> None:
 
 
 def test_cifar100_is_read_with_its_fine_labels(tmp_path: Path) -> None:
-    data = load_data("cifar100", root=write_cifar100(tmp_path))
+    data = load_dataset("cifar100", root=write_cifar100(tmp_path))
     # Of two images of each class one validates.
     assert [data.count(split) for split in SPLITS] == [100, 100, 100]
     assert [data.class_names[number] for number in (0, 47, 99)] == ["apple", "maple_tree", "worm"]
     assert len(set(data.class_names)) == 100
-    images, labels = next(data.normalised_by((0.0,) * 3, (1.0,) * 3).batches("test", 32, 100))
+    images, labels = next(data.with_normalization((0.0,) * 3, (1.0,) * 3).batches("test", 32, 100))
     assert labels.tolist() == list(range(100))
     assert images.contiguous().equal(torch.from_numpy(noise(1, 100, 3072)).reshape(100, 3, 32, 32).float())
 
@@ -330,14 +330,14 @@ def test_cifar100_is_read_with_its_fine_labels(tmp_path: Path) -> None:
 def test_the_names_of_cifar100_come_from_its_meta_file(tmp_path: Path) -> None:
     meta = write_cifar100(tmp_path) / "cifar-100-python" / "meta"
     meta.write_bytes(python2_names(b"fine_label_names", [f"thing {number}" for number in range(100)]))
-    assert load_data("cifar100", root=tmp_path).class_names[41] == "thing 41"
+    assert load_dataset("cifar100", root=tmp_path).class_names[41] == "thing 41"
     meta.write_bytes(b"<html>")
     assert error_of("cifar100", tmp_path).startswith("ROOT/cifar-100-python/meta: no names of classes (")
 
 
 def error_of(name: str, root: Path, download: bool = False) -> str:
     with pytest.raises(DataError) as caught:
-        load_data(name, root=root, download=download)
+        load_dataset(name, root=root, download=download)
     message = str(caught.value)
     assert "\n" not in message
     return message.replace(str(root), "ROOT")
@@ -426,7 +426,7 @@ def test_files_are_fetched_only_when_asked(tmp_path: Path, monkeypatch: pytest.M
     error_of("cifar10", tmp_path)
     assert fetched == []
     for _ in range(2):  # the second time they are there
-        assert load_data("cifar10", root=tmp_path, download=True).count("test") == 20
+        assert load_dataset("cifar10", root=tmp_path, download=True).count("test") == 20
     assert fetched == [tmp_path]
 
 
@@ -450,31 +450,31 @@ def test_a_failed_download_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_an_unknown_name_gets_the_nearest_ones(name: str, nearest: str) -> None:
     with pytest.raises(UnknownNameError, match=f"^unknown data set '{name}'; nearest: {nearest}"):
-        load_data(name)
+        load_dataset(name)
 
 
 def test_a_limit_keeps_the_classes_in_proportion_and_the_test_split_whole() -> None:
-    digits = load_data("digits")
-    some = limited(digits, train=100, validation=10)
+    digits = load_dataset("digits")
+    some = subsample(digits, train=100, validation=10)
     assert [some.count(split) for split in SPLITS] == [100, 10, 359]
     # The digits are nearly balanced: 104 to 110 images of each class train.
     assert set(torch.bincount(some.labels("train")).tolist()) <= {9, 10, 11}
 
 
 def test_a_limit_above_what_there_is_takes_all() -> None:
-    some = limited(load_data("digits"), train=5000)
+    some = subsample(load_dataset("digits"), train=5000)
     assert some.count("train") == 1079
 
 
 def test_a_limit_of_no_images_is_refused() -> None:
     with pytest.raises(DataError, match=r"^digits: the limit of train images must be at least 1, got 0$"):
-        limited(load_data("digits"), train=0)
+        subsample(load_dataset("digits"), train=0)
 
 
 def test_images_beyond_the_limit_are_never_read(tmp_path: Path) -> None:
-    data = load_data(f"folder:{write_folder(tmp_path)}")
-    some = limited(data, train=4, validation=2)
-    assert isinstance(some, FolderData)
+    data = load_dataset(f"folder:{write_folder(tmp_path)}")
+    some = subsample(data, train=4, validation=2)
+    assert isinstance(some, StreamingData)
     kept: set[str] = set()
     for files in some.splits.values():
         assert isinstance(files, LabelledFiles)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bneck.evaluate.data.decode import UnreadableImageError, read_picture, whole
+from bneck.evaluate.data.decode import UnreadableImageError, decode_image, full_resolution
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
@@ -18,7 +18,7 @@ def saved(image: Image.Image, path: Path, **options: object) -> Path:
 
 
 def pixel(path: Path, place: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
-    image = read_picture(path, whole).image
+    image = decode_image(path, full_resolution).image
     assert image.mode == "RGB"
     found = image.getpixel(place)
     assert isinstance(found, tuple)
@@ -27,7 +27,7 @@ def pixel(path: Path, place: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
 
 def reason_of(path: Path) -> str:
     with pytest.raises(UnreadableImageError) as caught:
-        read_picture(path, whole)
+        decode_image(path, full_resolution)
     assert str(caught.value) == f"{path}: {caught.value.reason}; remove or replace it"
     assert caught.value.path == path
     return caught.value.reason
@@ -101,7 +101,7 @@ def test_images_are_turned_as_the_camera_was_held(orientation: int, tmp_path: Pa
     path = saved(Image.fromarray(pixels), tmp_path / "image.png", exif=exif)
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
-    assert np.array_equal(np.asarray(read_picture(path, whole).image), expected)
+    assert np.array_equal(np.asarray(decode_image(path, full_resolution).image), expected)
     assert (orientation == 1) == np.array_equal(expected, pixels)
 
 
@@ -138,7 +138,7 @@ def test_broken_bytes_in_a_png_are_unreadable(tmp_path: Path) -> None:
         broken[offset] ^= 0xFF
         path.write_bytes(bytes(broken))
         try:
-            read_picture(path, whole)  # some bytes do not matter
+            decode_image(path, full_resolution)  # some bytes do not matter
         except UnreadableImageError as error:
             assert "\n" not in error.reason
 
@@ -156,30 +156,30 @@ def test_an_image_that_would_fill_the_memory_is_refused(
         if refused:
             assert reason_of(path) == "too many pixels"
         else:
-            read_picture(path, whole)
+            decode_image(path, full_resolution)
 
 
-@pytest.mark.parametrize(("allowed", "times"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (20, 8)])
-def test_a_jpeg_is_read_smaller_where_that_is_enough(allowed: int, times: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("allowed", "downscale"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (20, 8)])
+def test_a_jpeg_is_read_smaller_where_that_is_enough(allowed: int, downscale: int, tmp_path: Path) -> None:
     path = saved(Image.new("RGB", (403, 240), RED), tmp_path / "image.jpg")
-    picture = read_picture(path, lambda height, width: allowed if (height, width) == (240, 403) else 1)
-    assert (picture.width, picture.height, picture.times) == (403, 240, times)
+    decoded = decode_image(path, lambda height, width: allowed if (height, width) == (240, 403) else 1)
+    assert (decoded.width, decoded.height, decoded.downscale) == (403, 240, downscale)
     # The last column is whole even where it covers less: 403 / 8 = 50.4.
-    assert picture.image.size == (ceil(403 / times), 240 / times)
+    assert decoded.image.size == (ceil(403 / downscale), 240 / downscale)
 
 
-@pytest.mark.parametrize(("width", "times"), [(400, 2), (403, 1)])
+@pytest.mark.parametrize(("width", "downscale"), [(400, 2), (403, 1)])
 def test_a_jpeg_on_its_side_is_read_smaller_where_its_blocks_are_full(
-    width: int, times: int, tmp_path: Path
+    width: int, downscale: int, tmp_path: Path
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(Image.new("RGB", (width, 240), RED), tmp_path / "image.jpg", exif=exif)
-    picture = read_picture(path, lambda height, of_upright: 2 if (height, of_upright) == (width, 240) else 1)
-    assert (picture.width, picture.height, picture.times) == (240, width, times)
-    assert picture.image.size == (240 // times, width // times)
+    decoded = decode_image(path, lambda height, of_upright: 2 if (height, of_upright) == (width, 240) else 1)
+    assert (decoded.width, decoded.height, decoded.downscale) == (240, width, downscale)
+    assert decoded.image.size == (240 // downscale, width // downscale)
 
 
 def test_other_formats_are_read_whole(tmp_path: Path) -> None:
-    picture = read_picture(saved(Image.new("RGB", (80, 80)), tmp_path / "image.png"), lambda *size: 8)
-    assert (picture.image.size, picture.times) == ((80, 80), 1)
+    decoded = decode_image(saved(Image.new("RGB", (80, 80)), tmp_path / "image.png"), lambda *size: 8)
+    assert (decoded.image.size, decoded.downscale) == ((80, 80), 1)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bneck.evaluate.data.image_folder import _images, load_folder
-from bneck.evaluate.data.streaming import FolderData
+from bneck.evaluate.data.image_folder import _image_paths, load_folder
+from bneck.evaluate.data.streaming import StreamingData
 from bneck.search_space.errors import DataError
 
 RED = (255, 0, 0)
@@ -28,11 +28,11 @@ def paint_classes(folder: Path, **counts: int) -> Path:
     return folder
 
 
-def load(folder: Path) -> FolderData:
+def load(folder: Path) -> StreamingData:
     return load_folder(f"folder:{folder}", folder)
 
 
-def counts(data: FolderData) -> list[list[int]]:
+def counts(data: StreamingData) -> list[list[int]]:
     """Images of each class in train, validation and test."""
     return [torch.bincount(data.labels(split)).tolist() for split in ("train", "validation", "test")]
 
@@ -151,7 +151,7 @@ def test_files_are_in_order_of_the_names_along_their_paths(tmp_path: Path) -> No
     for path in ("a-b/1.png", "a/2.png", "a/b/0.png", "b.png"):
         paint(tmp_path / "cat" / path)
     expected = [f"00{number}.png" for number in range(3)] + ["a/2.png", "a/b/0.png", "a-b/1.png", "b.png"]
-    (cats,) = [list(_images(str(tmp_path / "cat")))]
+    (cats,) = [list(_image_paths(str(tmp_path / "cat")))]
     assert cats == [str(tmp_path / "cat" / path) for path in expected]
     assert cats == [str(path) for path in sorted((tmp_path / "cat").rglob("*.png"))]
 

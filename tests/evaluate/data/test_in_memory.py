@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from bneck.evaluate.data import in_memory as image_tensors
+from bneck.evaluate.data import in_memory
 from bneck.evaluate.data.augmentation import Augmentation
 from bneck.evaluate.data.in_memory import (
+    InMemoryData,
     LabelledImages,
-    TensorData,
+    apply_shifts_and_flips,
     channel_statistics,
-    draw_moves,
-    moved,
-    normalised,
+    in_memory_data,
+    normalize,
     resize,
-    tensor_data,
+    sample_shifts_and_flips,
 )
 
 FLIP_CROP = Augmentation(flip_crop=True)
@@ -34,15 +34,21 @@ def pictures(pixels: Tensor) -> set[tuple[tuple[int, ...], ...]]:
     return {tuple(tuple(row) for row in picture) for picture in pixels[..., 0].tolist()}
 
 
-def data(train: Tensor) -> TensorData:
+def data(train: Tensor) -> InMemoryData:
     images = LabelledImages(train, torch.arange(len(train)) % 2)
-    return tensor_data(
-        "toy", ("a", "b"), {"train": images, "validation": images, "test": images}, flips=False
+    return in_memory_data(
+        "toy", ("a", "b"), {"train": images, "validation": images, "test": images}, horizontal_flip=False
     )
 
 
-def shift_and_flip(pixels: Tensor, most_px: int, flips: bool, source: torch.Generator) -> Tensor:
-    return moved(pixels, draw_moves(len(pixels), pixels.shape[1], most_px, flips, source), most_px)
+def shift_and_flip(
+    pixels: Tensor, max_shift_px: int, horizontal_flip: bool, generator: torch.Generator
+) -> Tensor:
+    return apply_shifts_and_flips(
+        pixels,
+        sample_shifts_and_flips(len(pixels), pixels.shape[1], max_shift_px, horizontal_flip, generator),
+        max_shift_px,
+    )
 
 
 def test_shifts_by_one_pixel_are_the_nine_made_by_hand() -> None:
@@ -92,7 +98,7 @@ def test_statistics_of_many_images_agree_with_torch() -> None:
 
 def test_normalisation_moves_the_channels_to_the_front_but_not_in_memory() -> None:
     pixels = torch.tensor([[[[10, 20], [30, 40]]]], dtype=torch.uint8)
-    images = normalised(pixels, torch.tensor([10.0, 20.0]), torch.tensor([2.0, 4.0]))
+    images = normalize(pixels, torch.tensor([10.0, 20.0]), torch.tensor([2.0, 4.0]))
     assert images.tolist() == [[[[0, 10]], [[0, 5]]]]
     assert images.stride() == (4, 1, 4, 2)
 
@@ -109,13 +115,13 @@ def test_halving_averages_and_its_own_size_changes_nothing() -> None:
 def resizes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Number of images and resolution of every resize asked for."""
     asked: list[tuple[int, int]] = []
-    original: Callable[[Tensor, int], Tensor] = image_tensors.resize
+    original: Callable[[Tensor, int], Tensor] = in_memory.resize
 
     def counted(pixels: Tensor, resolution_px: int) -> Tensor:
         asked.append((len(pixels), resolution_px))
         return original(pixels, resolution_px)
 
-    monkeypatch.setattr(image_tensors, "resize", counted)
+    monkeypatch.setattr(in_memory, "resize", counted)
     return asked
 
 
@@ -130,7 +136,7 @@ def test_the_resolution_used_longest_ago_makes_room(
     resizes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = data(torch.randint(0, 256, (10, 8, 8, 1), dtype=torch.uint8))
-    monkeypatch.setattr(image_tensors, "CACHE_BYTES", 10 * (16 * 16 + 12 * 12))
+    monkeypatch.setattr(in_memory, "CACHE_BYTES", 10 * (16 * 16 + 12 * 12))
     for resolution_px in (16, 12, 16, 10, 16, 12):
         list(toy.batches("train", resolution_px, 4))
     assert resizes == [(10, 16), (10, 12), (10, 10), (10, 12)]
@@ -141,14 +147,14 @@ def test_a_split_too_large_to_keep_is_resized_batch_by_batch_to_the_same_pixels(
 ) -> None:
     toy = data(torch.randint(0, 256, (10, 8, 8, 1), dtype=torch.uint8))
     kept = torch.cat([images for images, _ in toy.batches("train", 16, 4)])
-    monkeypatch.setattr(image_tensors, "CACHE_BYTES", 1000)
+    monkeypatch.setattr(in_memory, "CACHE_BYTES", 1000)
     assert torch.cat([images for images, _ in toy.batches("train", 16, 4)]).equal(kept)
     assert resizes == [(10, 16), (4, 16), (4, 16), (2, 16)]
 
 
 def test_a_subset_resizes_no_image_it_leaves_out(resizes: list[tuple[int, int]]) -> None:
     toy = data(torch.randint(0, 256, (10, 8, 8, 1), dtype=torch.uint8))
-    list(toy.keep("train", torch.tensor([1, 4])).batches("train", 16, 4))
+    list(toy.subset("train", torch.tensor([1, 4])).batches("train", 16, 4))
     assert resizes == [(2, 16)]
 
 
@@ -163,7 +169,7 @@ def test_the_shift_is_an_eighth_of_the_resolution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flips", "resolution_px", "digest", "drawn_next"),
+    ("horizontal_flip", "resolution_px", "digest", "drawn_next"),
     [
         (True, 10, "0b9c92a69edd70cc", 1745989749),
         (True, 16, "469edc3414002833", 1745989749),
@@ -172,19 +178,24 @@ def test_the_shift_is_an_eighth_of_the_resolution() -> None:
     ],
 )
 def test_what_a_seed_gives_stays_as_it_was_first_released(
-    flips: bool, resolution_px: int, digest: str, drawn_next: int
+    horizontal_flip: bool, resolution_px: int, digest: str, drawn_next: int
 ) -> None:
     pixels = (torch.arange(20 * 10 * 10 * 3) * 7 % 256).to(torch.uint8).reshape(20, 10, 10, 3)
     images = LabelledImages(pixels, torch.arange(20) % 2)
-    toy = tensor_data("toy", ("a", "b"), {"train": images, "validation": images, "test": images}, flips=flips)
-    source = torch.Generator().manual_seed(3)
+    toy = in_memory_data(
+        "toy",
+        ("a", "b"),
+        {"train": images, "validation": images, "test": images},
+        horizontal_flip=horizontal_flip,
+    )
+    generator = torch.Generator().manual_seed(3)
     content = hashlib.sha256()
-    for batch in toy.batches("train", resolution_px, 8, shuffle=source, augment=FLIP_CROP):
+    for batch in toy.batches("train", resolution_px, 8, shuffle=generator, augment=FLIP_CROP):
         for tensor in batch:
             content.update(tensor.contiguous().numpy().tobytes())
     assert content.hexdigest()[:16] == digest
-    assert int(torch.randint(0, 2**31, (), generator=source)) == drawn_next
+    assert int(torch.randint(0, 2**31, (), generator=generator)) == drawn_next
 
 
 def test_the_side_of_oblong_images_is_the_longer_one() -> None:
-    assert data(torch.zeros((2, 6, 9, 1), dtype=torch.uint8)).side_px == 9
+    assert data(torch.zeros((2, 6, 9, 1), dtype=torch.uint8)).image_size_px == 9

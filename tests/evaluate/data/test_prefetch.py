@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bneck.evaluate.data.prefetch import BATCHES_AHEAD, read_ahead
+from bneck.evaluate.data.prefetch import PREFETCH_BATCHES, prefetch
 
 Batch = tuple[int, list[Callable[[], int]]]
 
@@ -21,22 +21,22 @@ def squares(batches: int, of_each: int, taken: list[int] | None = None) -> Itera
 @pytest.mark.parametrize("workers", [1, 4])
 def test_batches_and_results_come_in_order(workers: int) -> None:
     expected = [(number, [value**2 for value in range(number, number + 3)]) for number in range(10)]
-    assert list(read_ahead(squares(10, 3), workers)) == expected
+    assert list(prefetch(squares(10, 3), workers)) == expected
 
 
 @pytest.mark.parametrize("batches", [0, 1, 2, 3])
 def test_few_batches_are_all_handed_out(batches: int) -> None:
-    assert [told for told, _ in read_ahead(squares(batches, 2), 2)] == list(range(batches))
+    assert [told for told, _ in prefetch(squares(batches, 2), 2)] == list(range(batches))
 
 
 def test_an_empty_batch_is_a_batch() -> None:
-    assert list(read_ahead(iter([(7, [])]), 1)) == [(7, [])]
+    assert list(prefetch(iter([(7, [])]), 1)) == [(7, [])]
 
 
 def test_no_more_than_two_batches_are_ahead() -> None:
     taken: list[int] = []
-    for told, _ in read_ahead(squares(10, 2, taken), 2):
-        assert taken[-1] == min(9, told + BATCHES_AHEAD)
+    for told, _ in prefetch(squares(10, 2, taken), 2):
+        assert taken[-1] == min(9, told + PREFETCH_BATCHES)
 
 
 def test_threads_work_while_the_caller_does_something_else() -> None:
@@ -47,7 +47,7 @@ def test_threads_work_while_the_caller_does_something_else() -> None:
         return 1
 
     later: list[Batch] = [(0, [lambda: 0]), (1, [finish])]
-    results = read_ahead(later, 1)
+    results = prefetch(later, 1)
     next(results)
     assert done.wait(5), "the second batch is read though nobody asked for it"
     assert list(results) == [(1, [1])]
@@ -58,7 +58,7 @@ def test_an_error_in_a_thread_is_raised_where_the_results_are_used() -> None:
         raise OSError("disk on fire")
 
     before = threading.active_count()
-    results = read_ahead(iter([(0, [lambda: 0]), (1, [fails]), (2, [lambda: 2])]), 2)
+    results = prefetch(iter([(0, [lambda: 0]), (1, [fails]), (2, [lambda: 2])]), 2)
     assert next(results) == (0, [0])
     with pytest.raises(OSError, match="disk on fire"):
         next(results)
@@ -72,7 +72,7 @@ def test_an_error_in_what_makes_the_batches_ends_the_threads_too() -> None:
 
     before = threading.active_count()
     with pytest.raises(ValueError, match="no more"):
-        list(read_ahead(batches(), 2))
+        list(prefetch(batches(), 2))
     assert threading.active_count() == before
 
 
@@ -85,7 +85,7 @@ def test_closing_early_ends_the_threads_and_drops_what_waits() -> None:
         return value
 
     before = threading.active_count()
-    results = read_ahead(((number, [lambda: slow(0)] * 50) for number in range(3)), 2)
+    results = prefetch(((number, [lambda: slow(0)] * 50) for number in range(3)), 2)
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before

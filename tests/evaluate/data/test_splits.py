@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from bneck.evaluate.data.splits import (
-    augmentation_source,
-    batch_positions,
+    augmentation_generator,
+    batch_indices,
     check_classes,
     check_statistics,
-    stratified_parts,
+    stratified_split,
     stratified_subset,
 )
 from bneck.search_space.errors import DataError
@@ -16,26 +16,26 @@ from bneck.search_space.errors import DataError
 
 def test_a_tenth_of_50000_images_in_ten_classes_is_500_of_each() -> None:
     labels = torch.arange(50_000) % 10
-    rest, part = stratified_parts(labels, (0.1,))
+    rest, part = stratified_split(labels, (0.1,))
     assert torch.bincount(labels[part]).tolist() == [500] * 10
     assert torch.cat([rest, part]).sort().values.equal(torch.arange(50_000))
 
 
 def test_the_division_is_the_one_of_seed_0_for_ever() -> None:
     # numpy.random.RandomState(0).permutation(4) is 2, 3, 1, 0: the last one is the quarter.
-    rest, part = stratified_parts(torch.zeros(4, dtype=torch.int64), (0.25,))
+    rest, part = stratified_split(torch.zeros(4, dtype=torch.int64), (0.25,))
     assert rest.tolist() == [1, 2, 3]
     assert part.tolist() == [0]
 
 
 def test_every_part_has_every_class_even_of_three_images() -> None:
     labels = torch.tensor([0] * 3 + [1] * 100)
-    sizes = [torch.bincount(labels[part]).tolist() for part in stratified_parts(labels, (0.15, 0.15))]
+    sizes = [torch.bincount(labels[part]).tolist() for part in stratified_split(labels, (0.15, 0.15))]
     assert sizes == [[1, 70], [1, 15], [1, 15]]
 
 
 def test_a_label_that_no_image_has_is_passed_over() -> None:
-    rest, part = stratified_parts(torch.tensor([0, 2, 2, 0]), (0.5,))
+    rest, part = stratified_split(torch.tensor([0, 2, 2, 0]), (0.5,))
     assert [sorted(torch.tensor([0, 2, 2, 0])[places].tolist()) for places in (rest, part)] == [[0, 2]] * 2
 
 
@@ -65,17 +65,17 @@ def test_a_subset_larger_than_the_whole_is_the_whole() -> None:
     ids=["even", "half a batch left stays", "less than half goes", "the only batch stays"],
 )
 def test_a_shuffled_last_batch_below_half_is_dropped(count: int, sizes: list[int]) -> None:
-    batches = batch_positions(count, 4, torch.Generator().manual_seed(0))
+    batches = batch_indices(count, 4, torch.Generator().manual_seed(0))
     assert [len(batch) for batch in batches] == sizes
 
 
 def test_an_unshuffled_pass_is_whole_and_in_order() -> None:
-    assert [batch.tolist() for batch in batch_positions(5, 4, None)] == [[0, 1, 2, 3], [4]]
+    assert [batch.tolist() for batch in batch_indices(5, 4, None)] == [[0, 1, 2, 3], [4]]
 
 
 def test_augmentation_without_a_generator_is_refused() -> None:
     with pytest.raises(ValueError, match="pass a generator as shuffle"):
-        augmentation_source(None, augment=True)
+        augmentation_generator(None, augment=True)
 
 
 def test_a_class_with_too_few_images_is_named() -> None:

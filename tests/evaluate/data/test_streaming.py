@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from bneck.evaluate.data.augmentation import Augmentation, parse_augmentation
-from bneck.evaluate.data.dataset import load_data, unreadable
+from bneck.evaluate.data.dataset import find_unreadable_images, load_dataset
 from bneck.evaluate.data.image_folder import load_folder
-from bneck.evaluate.data.streaming import FolderData, broken_text, default_workers
+from bneck.evaluate.data.streaming import StreamingData, default_workers, unreadable_images_text
 from bneck.search_space.errors import DataError
 
 FLIP_CROP = Augmentation(flip_crop=True)
@@ -32,11 +32,11 @@ def pictures(root: Path, count: int = 12) -> Path:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> FolderData:
+def data(tmp_path: Path) -> StreamingData:
     return load_folder("folder:photos", pictures(tmp_path))
 
 
-def paths(data: FolderData, split: str) -> Iterator[Path]:
+def paths(data: StreamingData, split: str) -> Iterator[Path]:
     for place in range(data.count(split)):  # type: ignore[arg-type]
         yield data.splits[split].path(place)  # type: ignore[index]
 
@@ -48,15 +48,15 @@ def spoil(path: Path) -> Path:
 
 @pytest.mark.parametrize(("resolution_px", "digest"), [(8, "738298db417b9c20"), (16, "d05dd546cb2e5790")])
 def test_what_a_seed_gives_stays_as_it_was_first_released(
-    data: FolderData, resolution_px: int, digest: str
+    data: StreamingData, resolution_px: int, digest: str
 ) -> None:
-    source = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(3)
     content = hashlib.sha256()
-    for batch in data.batches("train", resolution_px, 5, shuffle=source, augment=FLIP_CROP):
+    for batch in data.batches("train", resolution_px, 5, shuffle=generator, augment=FLIP_CROP):
         for tensor in batch:
             content.update(tensor.contiguous().numpy().tobytes())
     assert content.hexdigest()[:16] == digest
-    assert int(torch.randint(0, 2**31, (), generator=source)) == 698732192
+    assert int(torch.randint(0, 2**31, (), generator=generator)) == 698732192
 
 
 def test_a_red_image_is_normalised_as_for_imagenet(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_red_image_is_normalised_as_for_imagenet(tmp_path: Path) -> None:
     torch.testing.assert_close(images[0, :, 3, 3], expected)
 
 
-def test_threads_do_not_change_what_a_seed_gives(data: FolderData) -> None:
+def test_threads_do_not_change_what_a_seed_gives(data: StreamingData) -> None:
     results = [
         list(
             replace(data, workers=workers).batches(
@@ -84,18 +84,18 @@ def test_threads_do_not_change_what_a_seed_gives(data: FolderData) -> None:
         assert labels.equal(same_labels)
 
 
-def test_a_pass_that_ends_early_leaves_no_thread_behind(data: FolderData) -> None:
+def test_a_pass_that_ends_early_leaves_no_thread_behind(data: StreamingData) -> None:
     before = threading.active_count()
     for _ in zip(range(1), replace(data, workers=3).batches("train", 8, 4), strict=False):
         assert threading.active_count() > before
     assert threading.active_count() == before
 
 
-def test_mirroring_can_be_left_out(data: FolderData) -> None:
-    def batch(flips: bool) -> torch.Tensor:
-        source = torch.Generator().manual_seed(3)
-        some = replace(data, flips=flips)
-        return next(some.batches("train", 8, 16, shuffle=source, augment=FLIP_CROP))[0]
+def test_mirroring_can_be_left_out(data: StreamingData) -> None:
+    def batch(horizontal_flip: bool) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(3)
+        some = replace(data, horizontal_flip=horizontal_flip)
+        return next(some.batches("train", 8, 16, shuffle=generator, augment=FLIP_CROP))[0]
 
     both, straight = batch(True), batch(False)
     same = [bool(first.equal(second)) for first, second in zip(both, straight, strict=True)]
@@ -111,20 +111,20 @@ def test_a_network_that_computes_on_one_thread_gets_one_reader(monkeypatch: pyte
         assert default_workers() == readers
 
 
-def test_an_unreadable_image_is_left_out_with_its_label_and_noted(data: FolderData) -> None:
+def test_an_unreadable_image_is_left_out_with_its_label_and_noted(data: StreamingData) -> None:
     whole, labels = next(data.batches("train", 8, 16))
-    broken = spoil(list(paths(data, "train"))[2])
+    unreadable_images = spoil(list(paths(data, "train"))[2])
     rest, rest_labels = next(data.batches("train", 8, 16))
     others = [place for place in range(16) if place != 2]
     assert rest.equal(whole[others])
     assert rest_labels.equal(labels[others])
-    assert data.broken == {broken: "truncated"}
+    assert data.unreadable_images == {unreadable_images: "truncated"}
 
 
-def test_the_others_are_augmented_as_if_the_unreadable_one_were_there(data: FolderData) -> None:
+def test_the_others_are_augmented_as_if_the_unreadable_one_were_there(data: StreamingData) -> None:
     def batch() -> tuple[torch.Tensor, torch.Tensor]:
-        source = torch.Generator().manual_seed(5)
-        return next(data.batches("test", 16, 8, shuffle=source, augment=EVERYTHING))
+        generator = torch.Generator().manual_seed(5)
+        return next(data.batches("test", 16, 8, shuffle=generator, augment=EVERYTHING))
 
     whole, labels = batch()
     spoil(next(paths(data, "test")))
@@ -136,13 +136,13 @@ def test_the_others_are_augmented_as_if_the_unreadable_one_were_there(data: Fold
     assert rest_labels.equal(labels[others])
 
 
-def test_a_batch_without_a_readable_image_is_skipped(data: FolderData) -> None:
+def test_a_batch_without_a_readable_image_is_skipped(data: StreamingData) -> None:
     for path in list(paths(data, "test"))[:2]:
         spoil(path)
     assert [labels.tolist() for _, labels in data.batches("test", 8, 2)] == [[1, 1]]
 
 
-def test_shards_stay_in_step_where_one_has_nothing_to_read(data: FolderData) -> None:
+def test_shards_stay_in_step_where_one_has_nothing_to_read(data: StreamingData) -> None:
     files = list(paths(data, "test"))
     assert len(files) == 4
     spoil(files[1])
@@ -152,7 +152,7 @@ def test_shards_stay_in_step_where_one_has_nothing_to_read(data: FolderData) -> 
         assert [images.shape[1:] for images, _ in batches] == [(3, 8, 8)] * 2
 
 
-def test_a_split_of_unreadable_images_is_refused(data: FolderData) -> None:
+def test_a_split_of_unreadable_images_is_refused(data: StreamingData) -> None:
     for path in paths(data, "validation"):
         path.write_bytes(b"<html>")
     names = ", ".join(f"{path.parent.name}/{path.name} (not an image)" for path in paths(data, "validation"))
@@ -164,44 +164,44 @@ def test_a_split_of_unreadable_images_is_refused(data: FolderData) -> None:
     assert str(caught.value) == message
 
 
-def test_an_empty_split_is_no_error(data: FolderData) -> None:
-    nothing = data.keep("test", torch.zeros(0, dtype=torch.int64))
+def test_an_empty_split_is_no_error(data: StreamingData) -> None:
+    nothing = data.subset("test", torch.zeros(0, dtype=torch.int64))
     assert [len(labels) for _, labels in nothing.batches("test", 8, 2)] == []
 
 
 def test_a_bug_in_a_reading_thread_is_not_taken_for_a_broken_file(
-    data: FolderData, monkeypatch: pytest.MonkeyPatch
+    data: StreamingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def out_of_memory(*of_picture: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("bneck.evaluate.data.streaming.read_picture", out_of_memory)
+    monkeypatch.setattr("bneck.evaluate.data.streaming.decode_image", out_of_memory)
     with pytest.raises(MemoryError):
         next(data.batches("train", 8, 4))
-    assert data.broken == {}
+    assert data.unreadable_images == {}
 
 
-def test_what_was_left_out_is_told_in_a_line(data: FolderData) -> None:
-    assert broken_text(data) is None
+def test_what_was_left_out_is_told_in_a_line(data: StreamingData) -> None:
+    assert unreadable_images_text(data) is None
     first, second = list(paths(data, "train"))[:2]
     spoil(first)
     list(data.batches("train", 8, 16))
-    assert broken_text(data) == (
+    assert unreadable_images_text(data) == (
         "1 of 24 images could not be read and was left out: cat/" + first.name + " (truncated)"
     )
     second.unlink()
     # What is made from data tells of the same record.
-    other = data.normalised_by((0.0,) * 3, (1.0,) * 3).keep("test", torch.arange(2))
+    other = data.with_normalization((0.0,) * 3, (1.0,) * 3).subset("test", torch.arange(2))
     list(other.batches("train", 8, 16))
-    assert broken_text(other) == (
+    assert unreadable_images_text(other) == (
         f"2 of 22 images could not be read and were left out: cat/{first.name} (truncated), "
         f"cat/{second.name} (no such file or directory)"
     )
-    assert broken_text(data) is not None
-    assert data.broken == other.broken
+    assert unreadable_images_text(data) is not None
+    assert data.unreadable_images == other.unreadable_images
 
 
-def test_of_many_left_out_five_are_told(data: FolderData) -> None:
+def test_of_many_left_out_five_are_told(data: StreamingData) -> None:
     for path in paths(data, "train"):
         spoil(path)
     with pytest.raises(DataError, match=r"none of the 16 images of the train split.*\) and 11 more; replace"):
@@ -209,12 +209,15 @@ def test_of_many_left_out_five_are_told(data: FolderData) -> None:
 
 
 def test_data_in_memory_has_nothing_to_leave_out() -> None:
-    assert broken_text(load_data("digits")) is None
+    assert unreadable_images_text(load_dataset("digits")) is None
 
 
-def test_every_image_can_be_checked_beforehand(data: FolderData) -> None:
-    broken = {spoil(next(paths(data, "train"))): "truncated", next(paths(data, "test")): "not an image"}
+def test_every_image_can_be_checked_beforehand(data: StreamingData) -> None:
+    unreadable_images = {
+        spoil(next(paths(data, "train"))): "truncated",
+        next(paths(data, "test")): "not an image",
+    }
     next(paths(data, "test")).write_bytes(b"")
     steps: list[tuple[int, int]] = []
-    assert unreadable(data, lambda done, total: steps.append((done, total))) == broken
+    assert find_unreadable_images(data, lambda done, total: steps.append((done, total))) == unreadable_images
     assert steps == [(done, 24) for done in range(1, 25)]

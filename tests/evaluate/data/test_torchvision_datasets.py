@@ -12,11 +12,11 @@ import torchvision.datasets
 from PIL import Image
 from torchvision.datasets.utils import verify_str_arg
 
-from bneck.evaluate.data import torchvision_adapter as torchvision_items
+from bneck.evaluate.data import torchvision_adapter
 from bneck.evaluate.data.augmentation import Augmentation
-from bneck.evaluate.data.dataset import SPLITS, Data, load_data
-from bneck.evaluate.data.in_memory import TensorData
-from bneck.evaluate.data.streaming import FolderData, broken_text
+from bneck.evaluate.data.dataset import SPLITS, Data, load_dataset
+from bneck.evaluate.data.in_memory import InMemoryData
+from bneck.evaluate.data.streaming import StreamingData, unreadable_images_text
 from bneck.search_space.errors import DataError, UnknownNameError
 
 
@@ -62,7 +62,7 @@ def counts(data: Data) -> list[int]:
 
 def error_of(name: str, root: Path, download: bool = False) -> str:
     with pytest.raises(DataError) as caught:
-        load_data(name, root=root, download=download)
+        load_dataset(name, root=root, download=download)
     message = str(caught.value)
     assert "\n" not in message
     return message.replace(str(root), "ROOT")
@@ -75,18 +75,18 @@ def test_fake_data_is_divided_70_15_15(monkeypatch: pytest.MonkeyPatch, tmp_path
     fake = torchvision.datasets.FakeData
     monkeypatch.setattr(torchvision.datasets, "FakeData", type("Small", (fake,), {"__init__": make}))
     before = torch.get_rng_state()
-    data = load_data("torchvision:FakeData", root=tmp_path)
-    assert isinstance(data, TensorData)
+    data = load_dataset("torchvision:FakeData", root=tmp_path)
+    assert isinstance(data, InMemoryData)
     assert sum(counts(data)) == 200
     assert abs(data.count("test") - 30) <= 2
-    assert (data.name, data.class_names, data.side_px) == ("torchvision:FakeData", tuple("0123"), 12)
+    assert (data.name, data.class_names, data.image_size_px) == ("torchvision:FakeData", tuple("0123"), 12)
     assert torch.get_rng_state().equal(before)
 
 
 @pytest.mark.slow
 def test_fake_data_as_torchvision_has_it(tmp_path: Path) -> None:
-    data = load_data("torchvision:FakeData", root=tmp_path)
-    assert (sum(counts(data)), len(data.class_names), data.side_px) == (1000, 10, 224)
+    data = load_dataset("torchvision:FakeData", root=tmp_path)
+    assert (sum(counts(data)), len(data.class_names), data.image_size_px) == (1000, 10, 224)
     images, labels = next(data.batches("test", 32, 8))
     assert images.shape == (8, 3, 32, 32)
     assert labels.equal(data.labels("test")[:8])
@@ -103,16 +103,16 @@ def test_kmnist_is_read_from_its_own_files(tmp_path: Path) -> None:
     for prefix, part in (("train", written[:40]), ("t10k", written[40:])):
         write_idx(folder / f"{prefix}-images-idx3-ubyte", part)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", np.arange(len(part), dtype=np.uint8) % 10)
-    data = load_data("torchvision:KMNIST", root=tmp_path)
+    data = load_dataset("torchvision:KMNIST", root=tmp_path)
     # Of four images of each class one validates, for one is the least.
     assert counts(data) == [30, 10, 20]
     assert data.class_names[:3] == ("o", "ki", "su")
-    assert (data.image_channels, data.side_px) == (1, 28)
-    images, labels = next(data.normalised_by((0.0,), (1.0,)).batches("test", 28, 20))
+    assert (data.image_channels, data.image_size_px) == (1, 28)
+    images, labels = next(data.with_normalization((0.0,), (1.0,)).batches("test", 28, 20))
     assert images[:, 0].equal(torch.from_numpy(written[40:]).float())
     assert labels.tolist() == [*range(10), *range(10)]
-    assert isinstance(data, TensorData)
-    assert not data.flips, "a mirrored character is nothing"
+    assert isinstance(data, InMemoryData)
+    assert not data.horizontal_flip, "a mirrored character is nothing"
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_splits_by_word(
         self.pictures = Pictures(words[verify_str_arg(split, "split", list(words))], classes=["a", "b", "c"])
 
     known(monkeypatch, make)
-    data = load_data("torchvision:Toy", root=tmp_path)
+    data = load_dataset("torchvision:Toy", root=tmp_path)
     assert counts(data) == expected
     assert data.class_names == ("a", "b", "c")
-    images, labels = next(data.normalised_by((0.0,) * 3, (1.0,) * 3).batches("test", 6, 30))
+    images, labels = next(data.with_normalization((0.0,) * 3, (1.0,) * 3).batches("test", 6, 30))
     assert images[:, :, 0, 0].tolist() == [[place, 30, 7] for place in range(30)]
     assert labels.tolist() == [place % 3 for place in range(30)]
 
@@ -156,7 +156,7 @@ def test_a_switch_for_training_is_found_in_a_parent_too(
     known(monkeypatch, of_parent)
     toy = type("Toy", (torchvision.datasets.Toy,), {"__init__": make})
     monkeypatch.setattr(torchvision.datasets, "Toy", toy)
-    data = load_data("torchvision:Toy", root=tmp_path)
+    data = load_dataset("torchvision:Toy", root=tmp_path)
     assert counts(data) == [27, 3, 9]
     assert (data.image_channels, data.class_names) == (1, ("0", "1", "2"))
 
@@ -166,7 +166,7 @@ def test_what_does_not_fit_in_one_tensor_is_read_as_it_is_used(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if kind == "large":
-        monkeypatch.setattr(torchvision_items, "MEMORY_BYTES", 60 * 6 * 6 * 3 - 1)
+        monkeypatch.setattr(torchvision_adapter, "MAX_IN_MEMORY_BYTES", 60 * 6 * 6 * 3 - 1)
     labels = [place % 3 for place in range(60)]
 
     def make(self: Any, root: Path) -> None:
@@ -184,10 +184,10 @@ def test_what_does_not_fit_in_one_tensor_is_read_as_it_is_used(
 
     made: list[Pictures] = []
     known(monkeypatch, make)
-    data = load_data("torchvision:Toy", root=tmp_path)
-    assert isinstance(data, FolderData)
+    data = load_dataset("torchvision:Toy", root=tmp_path)
+    assert isinstance(data, StreamingData)
     assert counts(data) == [42, 9, 9]
-    assert (data.class_names, data.image_channels, data.side_px) == (("a", "b", "c"), 3, None)
+    assert (data.class_names, data.image_channels, data.image_size_px) == (("a", "b", "c"), 3, None)
     assert made[0].read < 8, "labels are listed, no need to decode"
     source = torch.Generator().manual_seed(0)
     seen: Counter[int] = Counter()
@@ -208,7 +208,7 @@ def test_a_list_that_is_not_of_the_classes_is_not_believed(
         )
 
     known(monkeypatch, make)
-    data = load_data("torchvision:Toy", root=tmp_path)
+    data = load_dataset("torchvision:Toy", root=tmp_path)
     assert torch.bincount(torch.cat([data.labels(split) for split in SPLITS])).tolist() == [10, 10, 10]
 
 
@@ -226,9 +226,9 @@ def test_an_item_that_cannot_be_read_is_left_out_by_its_number(
         self.pictures = Holey(30, y=[place % 3 for place in range(30)])
 
     known(monkeypatch, make)
-    data = load_data("torchvision:Toy", root=tmp_path)
+    data = load_dataset("torchvision:Toy", root=tmp_path)
     assert [len(labels) for _, labels in data.batches("test", 8, 30)] == [29]
-    assert broken_text(data) == "1 of 60 images could not be read and was left out: " + (
+    assert unreadable_images_text(data) == "1 of 60 images could not be read and was left out: " + (
         f"test/{unreadable[0]} (truncated)"
     )
 
@@ -296,7 +296,7 @@ def test_other_tasks_are_refused_before_anything_is_fetched(tmp_path: Path) -> N
 )
 def test_an_unknown_name_gets_the_nearest_ones(name: str, near: str, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=f"^unknown torchvision data set '{name}'; nearest: .*{near}"):
-        load_data(f"torchvision:{name}", root=tmp_path)
+        load_dataset(f"torchvision:{name}", root=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["SVHN", "EMNIST", "EuroSAT", "OxfordIIITPet", "QMNIST", "SEMEION", "USPS"])

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bneck.evaluate import Calibration, Device, Latency, Panel
-from bneck.evaluate.latency.cache import LatencyCache, cache_folder
+from bneck.evaluate import Calibration, Device, Latency, ReferencePanel
+from bneck.evaluate.latency.cache import LatencyCache, cache_directory
 
 from ...search_space.helpers import TOY
 from ..example_setup import CALIBRATION, DEVICE, PANEL
@@ -22,7 +22,7 @@ OTHER_DEVICES: dict[str, Any] = {
     "threads": 2,
     "dtype": "fp16",
     "layout": "NHWC",
-    "batch": 8,
+    "batch_size": 8,
     "system": "Linux arm64",
 }
 
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cache(folder: Path) -> LatencyCache:
-    return LatencyCache.at(DEVICE, PANEL)
+    return LatencyCache.for_device(DEVICE, PANEL)
 
 
 def changed(file: Path, **changes: Any) -> None:
@@ -49,42 +49,42 @@ def changed(file: Path, **changes: Any) -> None:
 
 def test_a_latency_comes_back_as_it_was_kept(cache: LatencyCache) -> None:
     assert cache.latency(TOY.key, CALIBRATION) is None
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     assert cache.latency(TOY.key, CALIBRATION) == LATENCY
     assert cache.latency(replace(TOY, classes=3).key, CALIBRATION) is None
 
 
 def test_a_calibration_comes_back_as_it_was_kept(cache: LatencyCache) -> None:
     assert cache.calibration() is None
-    cache.keep_calibration(CALIBRATION)
+    cache.store_calibration(CALIBRATION)
     assert cache.calibration() == CALIBRATION
 
 
 def test_every_number_comes_back_to_the_bit(cache: LatencyCache) -> None:
     numbers = replace(LATENCY, ratio=1 / 3, ratio_low=1e-22, ratio_high=0.1 + 0.2, latency_ms=1e300)
-    cache.keep(TOY.key, numbers, CALIBRATION)
+    cache.store(TOY.key, numbers, CALIBRATION)
     assert cache.latency(TOY.key, CALIBRATION) == numbers
 
 
 def test_another_process_finds_what_was_kept(cache: LatencyCache) -> None:
-    cache.keep_calibration(CALIBRATION)
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
-    again = LatencyCache.at(replace(DEVICE), Panel(PANEL.unit, dict(PANEL.networks)))
+    cache.store_calibration(CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
+    again = LatencyCache.for_device(replace(DEVICE), ReferencePanel(PANEL.reference, dict(PANEL.networks)))
     assert again.calibration() == CALIBRATION
     assert again.latency(TOY.key, CALIBRATION) == LATENCY
 
 
 def test_what_is_kept_again_takes_the_place_of_what_was(cache: LatencyCache) -> None:
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
-    cache.keep(TOY.key, replace(LATENCY, ratio=9.0), CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
+    cache.store(TOY.key, replace(LATENCY, ratio=9.0), CALIBRATION)
     found = cache.latency(TOY.key, CALIBRATION)
     assert found is not None
     assert found.ratio == 9
 
 
 def test_a_latency_of_another_calibration_is_not_known(cache: LatencyCache) -> None:
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
-    assert cache.latency(TOY.key, replace(CALIBRATION, measured="2026-01-03")) is None
+    cache.store(TOY.key, LATENCY, CALIBRATION)
+    assert cache.latency(TOY.key, replace(CALIBRATION, measured_at="2026-01-03")) is None
     assert cache.latency(TOY.key, CALIBRATION) == LATENCY
 
 
@@ -92,20 +92,20 @@ def test_a_latency_of_another_calibration_is_not_known(cache: LatencyCache) -> N
 
 
 def test_the_files_are_plain_json_of_a_version(cache: LatencyCache) -> None:
-    cache.keep_calibration(CALIBRATION)
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store_calibration(CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     found = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in cache.folder.iterdir()}
     assert found == {
         "device.json": {
             "bneck": "latency/1",
             "device": asdict(DEVICE),
-            "unit": "medium",
+            "reference": "medium",
             "panel": {name: network.key for name, network in PANEL.networks.items()},
         },
         "calibration.json": {"bneck": "latency/1", "calibration": asdict(CALIBRATION)},
         f"{TOY.key}.json": {
             "bneck": "latency/1",
-            "calibrated": "2026-01-02",
+            "calibrated_at": "2026-01-02",
             "latency": asdict(LATENCY),
         },
     }
@@ -115,11 +115,12 @@ def test_the_files_are_plain_json_of_a_version(cache: LatencyCache) -> None:
 
 def test_no_two_devices_share_a_file() -> None:
     assert list(OTHER_DEVICES) == [field.name for field in fields(Device)]
-    cache = LatencyCache.at(DEVICE, PANEL)
-    cache.keep_calibration(CALIBRATION)
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache = LatencyCache.for_device(DEVICE, PANEL)
+    cache.store_calibration(CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     others = [
-        LatencyCache.at(replace(DEVICE, **{name: value}), PANEL) for name, value in OTHER_DEVICES.items()
+        LatencyCache.for_device(replace(DEVICE, **{name: value}), PANEL)
+        for name, value in OTHER_DEVICES.items()
     ]
     assert len({cache.folder, *(other.folder for other in others)}) == 1 + len(OTHER_DEVICES)
     for other in others:
@@ -130,14 +131,14 @@ def test_no_two_devices_share_a_file() -> None:
 @pytest.mark.parametrize(
     "panel",
     [
-        Panel("small", PANEL.networks),
-        Panel("medium", dict(PANEL.networks) | {"large": replace(TOY, classes=3)}),
+        ReferencePanel("small", PANEL.networks),
+        ReferencePanel("medium", dict(PANEL.networks) | {"large": replace(TOY, classes=3)}),
     ],
     ids=["another unit", "another network"],
 )
-def test_no_two_panels_share_a_file(panel: Panel, cache: LatencyCache) -> None:
-    cache.keep_calibration(CALIBRATION)
-    assert LatencyCache.at(DEVICE, panel).calibration() is None
+def test_no_two_panels_share_a_file(panel: ReferencePanel, cache: LatencyCache) -> None:
+    cache.store_calibration(CALIBRATION)
+    assert LatencyCache.for_device(DEVICE, panel).calibration() is None
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_the_folder_is_bnecks_or_in_the_users_cache(
     monkeypatch.setenv("HOME", "/the/home")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert cache_folder() == Path(expected)
+    assert cache_directory() == Path(expected)
 
 
 def test_latencies_are_in_a_folder_of_their_own(cache: LatencyCache, folder: Path) -> None:
@@ -186,14 +187,14 @@ def test_a_file_that_is_no_text_counts_as_missing(cache: LatencyCache) -> None:
 def test_a_folder_in_place_of_a_file_counts_as_missing(cache: LatencyCache) -> None:
     (cache.folder / f"{TOY.key}.json").mkdir()
     assert cache.latency(TOY.key, CALIBRATION) is None
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     assert cache.latency(TOY.key, CALIBRATION) is None
 
 
 @pytest.mark.parametrize("version", ["latency/2", "architecture/1", 1, None])
 def test_another_version_counts_as_missing(version: Any, cache: LatencyCache) -> None:
-    cache.keep_calibration(CALIBRATION)
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store_calibration(CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     changed(cache.folder / "calibration.json", bneck=version)
     changed(cache.folder / f"{TOY.key}.json", bneck=version)
     assert cache.calibration() is None
@@ -220,7 +221,7 @@ def without(known: dict[str, Any], name: str) -> dict[str, Any]:
 def test_a_latency_with_surplus_or_missing_fields_is_measured_again(
     latency: Any, cache: LatencyCache
 ) -> None:
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     changed(cache.folder / f"{TOY.key}.json", latency=latency)
     assert cache.latency(TOY.key, CALIBRATION) is None
 
@@ -239,15 +240,15 @@ def test_a_latency_with_surplus_or_missing_fields_is_measured_again(
 def test_a_calibration_with_surplus_or_missing_fields_is_measured_again(
     calibration: Any, cache: LatencyCache
 ) -> None:
-    cache.keep_calibration(CALIBRATION)
+    cache.store_calibration(CALIBRATION)
     changed(cache.folder / "calibration.json", calibration=calibration)
     assert cache.calibration() is None
 
 
 @pytest.mark.parametrize("name", ["calibration", "latency"])
 def test_a_file_without_what_it_should_hold_counts_as_missing(name: str, cache: LatencyCache) -> None:
-    cache.keep_calibration(CALIBRATION)
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store_calibration(CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     if name == "calibration":
         changed(cache.folder / "calibration.json", calibration=None)
         assert cache.calibration() is None
@@ -257,13 +258,13 @@ def test_a_file_without_what_it_should_hold_counts_as_missing(name: str, cache: 
 
 
 def test_a_file_that_does_not_tell_its_calibration_counts_as_missing(cache: LatencyCache) -> None:
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
-    changed(cache.folder / f"{TOY.key}.json", calibrated=None)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
+    changed(cache.folder / f"{TOY.key}.json", calibrated_at=None)
     assert cache.latency(TOY.key, CALIBRATION) is None
 
 
 def test_a_field_that_an_older_bneck_did_not_know_has_its_default(cache: LatencyCache) -> None:
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     for name in ("clock", "pairs", "seconds", "load", "device", "source", "error"):
         changed(cache.folder / f"{TOY.key}.json", latency=without(asdict(LATENCY), name))
         default: dict[str, Any] = {f.name: f.default for f in fields(Latency) if f.name == name}
@@ -271,8 +272,8 @@ def test_a_field_that_an_older_bneck_did_not_know_has_its_default(cache: Latency
 
 
 def test_what_a_newer_bneck_tells_besides_does_not_matter(cache: LatencyCache) -> None:
-    cache.keep_calibration(CALIBRATION)
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store_calibration(CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     for file in cache.folder.iterdir():
         changed(file, host="a laptop")
     assert cache.calibration() == CALIBRATION
@@ -287,9 +288,9 @@ def test_a_folder_that_cannot_be_made_keeps_nothing_and_is_no_error(
 ) -> None:
     (tmp_path / "a file").write_text("")
     monkeypatch.setenv("BNECK_CACHE", str(tmp_path / "a file"))
-    cache = LatencyCache.at(DEVICE, PANEL)
-    cache.keep_calibration(CALIBRATION)
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache = LatencyCache.for_device(DEVICE, PANEL)
+    cache.store_calibration(CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     assert cache.calibration() is None
     assert cache.latency(TOY.key, CALIBRATION) is None
 
@@ -298,7 +299,7 @@ def test_a_folder_that_cannot_be_made_keeps_nothing_and_is_no_error(
 def test_a_disk_that_is_full_leaves_what_was_there(
     broken: str, cache: LatencyCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
 
     def full(path: Path, *given: Any, **more: Any) -> None:
         if broken == "write_text":
@@ -306,12 +307,12 @@ def test_a_disk_that_is_full_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, broken, full)
-    cache.keep(TOY.key, replace(LATENCY, ratio=9.0), CALIBRATION)
+    cache.store(TOY.key, replace(LATENCY, ratio=9.0), CALIBRATION)
     assert cache.latency(TOY.key, CALIBRATION) == LATENCY
 
 
 def test_a_folder_that_was_cleared_meanwhile_is_made_again(cache: LatencyCache) -> None:
     (cache.folder / "device.json").unlink()
     cache.folder.rmdir()
-    cache.keep(TOY.key, LATENCY, CALIBRATION)
+    cache.store(TOY.key, LATENCY, CALIBRATION)
     assert cache.latency(TOY.key, CALIBRATION) == LATENCY

@@ -14,7 +14,7 @@ import torch
 
 from bneck.evaluate import host, package_versions, usable_cores
 from bneck.evaluate.latency import device
-from bneck.evaluate.latency.device import Device, this_cpu
+from bneck.evaluate.latency.device import Device, cpu_device
 
 PHONE = Device(
     backend="ncnn",
@@ -24,7 +24,7 @@ PHONE = Device(
     threads=4,
     dtype="fp16",
     layout="NC4HW4",
-    batch=2,
+    batch_size=2,
     system="Linux aarch64",
 )
 OTHER: dict[str, Any] = {
@@ -35,7 +35,7 @@ OTHER: dict[str, Any] = {
     "threads": 1,
     "dtype": "fp32",
     "layout": "NCHW",
-    "batch": 1,
+    "batch_size": 1,
     "system": "Linux armv7l",
 }
 
@@ -98,7 +98,7 @@ def test_the_processor_is_named_as_linux_names_it_or_as_python_does(
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "an arm")
     assert host()["processor"] == processor
-    assert this_cpu("torch", "torch 2.9").processor == processor
+    assert cpu_device("torch", "torch 2.9").processor == processor
 
 
 def test_where_linux_has_no_name_that_of_python_counts(
@@ -159,9 +159,9 @@ def test_a_difference_names_the_field_and_both_sides(name: str, value: Any) -> N
 
 def test_all_differences_are_told_in_the_order_of_the_fields() -> None:
     assert (
-        PHONE.differences(replace(PHONE, batch=1, runtime="ncnn 1.0.3", features=""))
+        PHONE.differences(replace(PHONE, batch_size=1, runtime="ncnn 1.0.3", features=""))
         == "runtime ncnn 1.0.2 here, ncnn 1.0.3 there; features asimd asimdhp here, none there; "
-        "batch 2 here, 1 there"
+        "batch_size 2 here, 1 there"
     )
     assert PHONE.differences(replace(PHONE)) == ""
 
@@ -178,7 +178,7 @@ def test_the_features_of_an_x86_processor_are_its_vector_instructions(cpuinfo: S
         " avx2 avx512f avx512_bf16 amx_tile rdrand\nbugs\t\t: spectre_v1\n\n"
         "processor\t: 1\nmodel name\t: other\nflags\t\t: avx10\n"
     )
-    cpu = this_cpu("onnxruntime", "onnxruntime 1.32")
+    cpu = cpu_device("onnxruntime", "onnxruntime 1.32")
     assert cpu.features == "amx_tile avx avx2 avx512_bf16 avx512f f16c fma sse4_1 sse4_2"
     assert cpu.processor == "Xeon"
 
@@ -186,7 +186,7 @@ def test_the_features_of_an_x86_processor_are_its_vector_instructions(cpuinfo: S
 def test_security_flags_of_x86_are_no_vector_instructions(cpuinfo: SetCpuinfo) -> None:
     # smep guards the kernel, and a virtual machine may hide it; AMD's sme encrypts the memory
     cpuinfo("processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 smep smap sme sev\n")
-    assert this_cpu("onnxruntime", "onnxruntime 1.32").features == "avx2"
+    assert cpu_device("onnxruntime", "onnxruntime 1.32").features == "avx2"
 
 
 def test_the_features_of_an_arm_processor_are_its_vector_instructions(cpuinfo: SetCpuinfo) -> None:
@@ -194,20 +194,20 @@ def test_the_features_of_an_arm_processor_are_its_vector_instructions(cpuinfo: S
         "processor\t: 0\nBogoMIPS\t: 243.75\n"
         "Features\t: fp asimd evtstrm aes asimdhp cpuid asimddp sve sve2 i8mm bf16\nCPU part\t: 0xd40\n"
     )
-    assert this_cpu("torch", "torch 2.9").features == "asimd asimddp asimdhp bf16 i8mm sve sve2"
+    assert cpu_device("torch", "torch 2.9").features == "asimd asimddp asimdhp bf16 i8mm sve sve2"
 
 
 def test_where_nothing_tells_the_features_they_are_empty_as_on_macos(cpuinfo: SetCpuinfo) -> None:
     cpuinfo(None)
-    cpu = this_cpu("torch", "torch 2.9")
+    cpu = cpu_device("torch", "torch 2.9")
     assert cpu.features == ""
     assert cpu.processor == (platform.processor() or platform.machine())
 
 
 def test_a_runtime_says_what_else_matters_on_this_cpu() -> None:
-    cpu = this_cpu("torch", "torch 2.9", threads=3, batch=8, layout="channels_last")
-    assert (cpu.backend, cpu.runtime, cpu.threads, cpu.batch) == ("torch", "torch 2.9", 3, 8)
+    cpu = cpu_device("torch", "torch 2.9", threads=3, batch_size=8, layout="channels_last")
+    assert (cpu.backend, cpu.runtime, cpu.threads, cpu.batch_size) == ("torch", "torch 2.9", 3, 8)
     assert (cpu.layout, cpu.dtype) == ("channels_last", "fp32")
     assert cpu.system == f"{os.uname().sysname} {os.uname().machine}"
-    plain = this_cpu("torch", "torch 2.9")
-    assert (plain.threads, plain.batch, plain.layout) == (1, 1, "NCHW")
+    plain = cpu_device("torch", "torch 2.9")
+    assert (plain.threads, plain.batch_size, plain.layout) == (1, 1, "NCHW")

@@ -9,7 +9,7 @@ from itertools import combinations_with_replacement, product
 import pytest
 from scipy import stats
 
-from bneck.evaluate.latency.hodges_lehmann import LEAST_VALUES, centre, interval
+from bneck.evaluate.latency.hodges_lehmann import MIN_VALUES, confidence_interval, pseudomedian
 
 SEVEN = [3.0, -1.0, 4.0, 10.0, 5.0, 9.0, 2.5]
 
@@ -43,48 +43,48 @@ def cut_off(count: int, tail: float) -> int:
 
 def upper_bound(values: Sequence[float], confidence: float = 0.95) -> float:
     """A bound of one side is an end of two whose confidence leaves twice as much out."""
-    return interval(values, 2 * confidence - 1)[1]
+    return confidence_interval(values, 2 * confidence - 1)[1]
 
 
 def test_the_centre_is_the_median_of_all_pair_means_and_neither_median_nor_mean() -> None:
     # of 1, 2 and 6: 1, 1.5, 2, 3.5, 4 and 6
-    assert centre([6, 1, 2]) == (2 + 3.5) / 2
+    assert pseudomedian([6, 1, 2]) == (2 + 3.5) / 2
     # of 1 and 4: 1, 2.5 and 4
-    assert centre([4, 1]) == 2.5
-    assert centre([7]) == 7
+    assert pseudomedian([4, 1]) == 2.5
+    assert pseudomedian([7]) == 7
 
 
 def test_the_order_of_the_values_does_not_matter() -> None:
     backwards, mixed = SEVEN[::-1], random.Random(1).sample(SEVEN, len(SEVEN))
-    assert centre(SEVEN) == centre(backwards) == centre(mixed)
-    assert interval(SEVEN) == interval(backwards) == interval(mixed)
+    assert pseudomedian(SEVEN) == pseudomedian(backwards) == pseudomedian(mixed)
+    assert confidence_interval(SEVEN) == confidence_interval(backwards) == confidence_interval(mixed)
     assert upper_bound(SEVEN) == upper_bound(backwards) == upper_bound(mixed)
 
 
 def test_values_that_occur_twice_count_twice() -> None:
     # of 0, 0 and 3: 0, 0, 0, 1.5, 1.5 and 3
-    assert centre([0, 3, 0]) == 0.75
+    assert pseudomedian([0, 3, 0]) == 0.75
     # of 0 once: 0, 1.5 and 3
-    assert centre([0, 3]) == 1.5
+    assert pseudomedian([0, 3]) == 1.5
     # 11 ones and a nine: 12 of 78 means are above 1, and 13 may be cut off at each end
-    assert interval([1.0] * 11 + [9.0]) == (1, 1)
-    assert interval([1.0] * 8 + [9.0]) == (1, 5)  # 9 are above 1, and only 5 may be cut off
-    assert interval([2.5] * 9) == (2.5, 2.5)
+    assert confidence_interval([1.0] * 11 + [9.0]) == (1, 1)
+    assert confidence_interval([1.0] * 8 + [9.0]) == (1, 5)  # 9 are above 1, and only 5 may be cut off
+    assert confidence_interval([2.5] * 9) == (2.5, 2.5)
 
 
 def test_a_shift_and_a_scale_pass_through() -> None:
     moved = [8 - 2 * value for value in SEVEN]
-    assert centre(moved) == 8 - 2 * centre(SEVEN)
-    low, high = interval(SEVEN)
-    assert interval(moved) == (8 - 2 * high, 8 - 2 * low)
+    assert pseudomedian(moved) == 8 - 2 * pseudomedian(SEVEN)
+    low, high = confidence_interval(SEVEN)
+    assert confidence_interval(moved) == (8 - 2 * high, 8 - 2 * low)
 
 
 def test_a_quarter_of_the_values_may_be_anything_but_not_30_percent() -> None:
     # 15 of 20 make 15 * 16 / 2 = 120 of 210 pairs, more than half; 14 make 105, and half is not enough
     near = [float(value) for value in range(15)]
-    assert 0 <= centre([*near, *[1e9] * 5]) <= 14
-    assert 0 <= centre([*near, *[-1e9] * 5]) <= 14
-    assert centre([*near[:14], *[1e9] * 6]) > 1e8
+    assert 0 <= pseudomedian([*near, *[1e9] * 5]) <= 14
+    assert 0 <= pseudomedian([*near, *[-1e9] * 5]) <= 14
+    assert pseudomedian([*near[:14], *[1e9] * 6]) > 1e8
 
 
 def test_at_normal_noise_the_centre_is_nearly_as_sure_as_the_mean() -> None:
@@ -92,7 +92,7 @@ def test_at_normal_noise_the_centre_is_nearly_as_sure_as_the_mean() -> None:
     samples = [[rng.gauss(0, 1) for _ in range(20)] for _ in range(2000)]
     of_centre, of_mean, of_median = (
         statistics.pvariance([estimate(sample) for sample in samples])
-        for estimate in (centre, statistics.fmean, statistics.median)
+        for estimate in (pseudomedian, statistics.fmean, statistics.median)
     )
     # 3 / pi = 0.955 and 2 / pi = 0.637 of infinitely many values; three standard deviations are 0.02 and 0.05
     assert of_mean / of_centre == pytest.approx(0.955, abs=0.03)
@@ -105,7 +105,7 @@ def test_the_ends_are_the_pair_means_that_all_signs_leave(count: int, confidence
     values, means = apart(count), pair_means(apart(count))
     assert len(set(means)) == count * (count + 1) / 2
     two_sided = max(0, cut_off(count, (1 - confidence) / 2))
-    assert interval(values, confidence) == (means[two_sided], means[-1 - two_sided])
+    assert confidence_interval(values, confidence) == (means[two_sided], means[-1 - two_sided])
     assert upper_bound(values, confidence) == means[-1 - max(0, cut_off(count, 1 - confidence))]
 
 
@@ -132,7 +132,7 @@ TABLE = {
 def test_the_ends_are_those_of_the_published_tables(count: int) -> None:
     both, one = TABLE[count]
     means = pair_means(apart(count))
-    assert interval(apart(count)) == (means[both], means[-1 - both])
+    assert confidence_interval(apart(count)) == (means[both], means[-1 - both])
     assert upper_bound(apart(count)) == means[-1 - one]
 
 
@@ -145,30 +145,30 @@ def test_the_ends_are_where_scipys_signed_rank_test_turns(count: int) -> None:
         shifted = [value - shift for value in values]
         return float(stats.wilcoxon(shifted, alternative=alternative, method="exact").pvalue)
 
-    low, high = interval(values)
+    low, high = confidence_interval(values)
     for end, inwards in ((low, 1e-6), (high, -1e-6)):
         assert p_value(end + inwards, "two-sided") > 0.05 >= p_value(end - inwards, "two-sided")
     bound = upper_bound(values)
     assert p_value(bound - 1e-6, "less") > 0.05 >= p_value(bound + 1e-6, "less")
 
 
-@pytest.mark.parametrize("count", range(1, LEAST_VALUES + 1))
+@pytest.mark.parametrize("count", range(1, MIN_VALUES + 1))
 def test_few_values_leave_an_interval_from_the_least_to_the_greatest(count: int) -> None:
-    assert interval(apart(count)) == (1, 2 ** (count - 1))
+    assert confidence_interval(apart(count)) == (1, 2 ** (count - 1))
     # of 6 values the sum is at most 0 with 1/64, of 5 with 1/32 = 3.1%, which is more than 2.5%
-    assert (cut_off(count, 0.025) >= 0) == (count == LEAST_VALUES)
+    assert (cut_off(count, 0.025) >= 0) == (count == MIN_VALUES)
 
 
 def test_six_values_are_the_fewest_of_which_one_more_gives_an_end_within_the_sample() -> None:
     # of 7 values 2 means at an end may go, sums 0, 1 and 2 have 3/128 = 2.3%: 1 and 1.5, 64 and 48
-    assert interval(apart(7)) == (2, (64 + 16) / 2)
+    assert confidence_interval(apart(7)) == (2, (64 + 16) / 2)
 
 
 def test_a_bound_of_one_side_is_lower_than_the_end_of_two() -> None:
     # of 10 values 10 and not 8 means go
     means = pair_means(apart(10))
-    assert upper_bound(apart(10)) == means[-11] < means[-9] == interval(apart(10))[1]
-    assert upper_bound(apart(10), 0.975) == interval(apart(10), 0.95)[1]
+    assert upper_bound(apart(10)) == means[-11] < means[-9] == confidence_interval(apart(10))[1]
+    assert upper_bound(apart(10), 0.975) == confidence_interval(apart(10), 0.95)[1]
 
 
 def test_a_tail_that_is_met_exactly_is_allowed() -> None:
@@ -200,7 +200,7 @@ def test_the_interval_holds_the_centre_of_a_symmetric_distribution_as_often_as_i
     held = bounded = 0
     for _ in range(2000):
         values = [3 + DRAWS[name](rng) for _ in range(count)]
-        low, high = interval(values)
+        low, high = confidence_interval(values)
         held += low <= 3 <= high
         bounded += upper_bound(values) >= 3
     # three standard deviations

@@ -8,25 +8,25 @@ from dataclasses import replace
 import pytest
 
 from bneck.evaluate.latency.measurement import (
-    LEAST_WEIGHT,
+    MIN_REFERENCE_WEIGHT,
+    AbbaBlock,
     Latency,
-    Palindromes,
-    Plan,
-    References,
+    MeasurementPlan,
+    ReferenceRunners,
     Runner,
-    Stop,
-    failed,
+    StoppingRule,
+    estimate_latency,
+    failed_latency,
     load_per_core,
     measure,
-    repeats_of,
-    summarise,
-    turn,
+    min_time,
+    runs_per_timing,
 )
 
 Seconds = Callable[[int], float] | float
 
 TURN = 3  # runs of a second or so: one that warms up, and two timings that agree
-PATIENT = Plan(most_seconds=math.inf)
+PATIENT = MeasurementPlan(max_seconds=math.inf)
 
 
 class Machine:
@@ -81,16 +81,20 @@ def by_turn(seconds: Callable[[int], float], before_them: int = 2) -> Callable[[
 
 
 def held_against_one(
-    machine: Machine, network: Seconds, reference: Seconds = 0.25, plan: Plan = PATIENT, unit_ms: float = 250
+    machine: Machine,
+    network: Seconds,
+    reference: Seconds = 0.25,
+    plan: MeasurementPlan = PATIENT,
+    reference_ms: float = 250,
 ) -> Latency:
     """Network `A` against the unit `B`."""
-    references = References([machine.runner("B", reference)], [1.0], unit_ms)
+    references = ReferenceRunners([machine.runner("B", reference)], [1.0], reference_ms)
     return measure(machine.runner("A", network), references, plan, now=machine.clock)
 
 
 def held_against_two(machine: Machine, network: Seconds, quick: Seconds = 0.25, slow: Seconds = 1) -> Latency:
     """Network `A` against the unit `B` and `C`, which took 1 s, 4 times as long, when all was calibrated."""
-    references = References([machine.runner("B", quick), machine.runner("C", slow)], [1.0, 4.0], 250)
+    references = ReferenceRunners([machine.runner("B", quick), machine.runner("C", slow)], [1.0, 4.0], 250)
     return measure(machine.runner("A", network), references, PATIENT, now=machine.clock)
 
 
@@ -99,7 +103,7 @@ def held_against_two(machine: Machine, network: Seconds, quick: Seconds = 0.25, 
 
 def test_the_ratio_is_that_of_the_seconds_and_the_milliseconds_are_the_calibrated_ones() -> None:
     machine = Machine()
-    latency = held_against_one(machine, 0.5, unit_ms=8)
+    latency = held_against_one(machine, 0.5, reference_ms=8)
     assert (latency.ratio_low, latency.ratio, latency.ratio_high) == pytest.approx((2, 2, 2), rel=1e-12)
     assert latency.latency_ms == pytest.approx(16, rel=1e-12)
     assert (latency.status, latency.source, latency.error) == ("ok", "measured", "")
@@ -113,7 +117,7 @@ def test_the_network_is_faster_than_the_unit_where_the_ratio_is_below_one() -> N
 def test_the_ratio_and_its_interval_are_those_of_the_palindromes() -> None:
     # ratios 2, 4, 8, 16, 32 and 64: symmetric on the log scale around 2^3.5; of six values the
     # interval is all of them
-    plan = replace(PATIENT, most_palindromes=6)
+    plan = replace(PATIENT, max_abba_blocks=6)
     latency = held_against_one(Machine(), by_palindrome(lambda number: 0.5 * 2.0**number), plan=plan)
     assert (latency.ratio_low, latency.ratio, latency.ratio_high) == pytest.approx((2, 2**3.5, 64), rel=1e-12)
     assert latency.latency_ms == pytest.approx(250 * 2**3.5, rel=1e-12)
@@ -131,7 +135,7 @@ def test_a_palindrome_tells_the_geometric_mean_of_its_turns() -> None:
 def test_a_summary_worked_out_by_hand() -> None:
     # pair means of 0, 1, 1, 2, 2 and 6: 21, of which the 11th is 1.5
     # 0 .5 .5 1 1 3 / 1 1 1.5 1.5 3.5 / 1 1.5 1.5 3.5 / 2 2 4 / 2 4 / 6
-    latency = summarise([2.0, 0.0, 1.0, 6.0, 1.0, 2.0], unit_ms=8, seconds=5)
+    latency = estimate_latency([2.0, 0.0, 1.0, 6.0, 1.0, 2.0], reference_ms=8, seconds=5)
     assert (latency.ratio_low, latency.ratio, latency.ratio_high) == pytest.approx(
         (1, math.exp(1.5), math.exp(6))
     )
@@ -146,20 +150,20 @@ def test_an_interval_of_which_half_is_wider_than_the_plan_lets_it_be_is_noisy(
 ) -> None:
     # of six values the interval is from the least to the greatest: 1, of which half is 0.5
     logs = [level, level, level, level + 1, level + 1, level + 1]
-    assert summarise(logs, 1, Plan(noisy=noisy)).status == status
+    assert estimate_latency(logs, 1, MeasurementPlan(noisy=noisy)).status == status
     # the target is for stopping only
-    assert summarise(logs, 1, Plan(noisy=noisy, target=9)).status == status
+    assert estimate_latency(logs, 1, MeasurementPlan(noisy=noisy, target_half_width=9)).status == status
 
 
 @pytest.mark.parametrize(("half_width", "status"), [(0.0499, "ok"), (0.0501, "noisy")])
 def test_unless_told_otherwise_five_percent_to_each_side_are_noisy(half_width: float, status: str) -> None:
     # of six values the interval is from the least to the greatest
     logs = [0.0, *[half_width] * 4, 2 * half_width]
-    assert summarise(logs, 1).status == status
+    assert estimate_latency(logs, 1).status == status
 
 
 def test_a_device_that_gave_no_time_has_no_figures_but_a_reason() -> None:
-    latency = failed("the phone was unplugged")
+    latency = failed_latency("the phone was unplugged")
     assert (latency.status, latency.error, latency.pairs) == ("failed", "the phone was unplugged", 0)
     figures = (latency.ratio, latency.ratio_low, latency.ratio_high, latency.latency_ms)
     assert all(math.isnan(figure) for figure in figures)
@@ -189,15 +193,15 @@ def timings(*seconds: float) -> tuple[Machine, Runner]:
 
 def test_the_first_run_of_a_turn_is_not_timed() -> None:
     machine, runner = timings(0.125, 1, 1)
-    assert turn(runner, 1, Plan()) == 1
+    assert min_time(runner, 1, MeasurementPlan()) == 1
     assert len(machine.log) == 3
 
 
-@pytest.mark.parametrize(("warm_runs", "seconds"), [(0, 1), (1, 4), (2, 16)])
-def test_a_plan_may_warm_up_longer_or_not_at_all(warm_runs: int, seconds: float) -> None:
+@pytest.mark.parametrize(("warmup_runs", "seconds"), [(0, 1), (1, 4), (2, 16)])
+def test_a_plan_may_warm_up_longer_or_not_at_all(warmup_runs: int, seconds: float) -> None:
     machine, runner = timings(1, 4, 16, 1, 4, 16)
-    assert turn(runner, 1, Plan(warm_runs=warm_runs, most_timings=1)) == seconds
-    assert len(machine.log) == warm_runs + 1
+    assert min_time(runner, 1, MeasurementPlan(warmup_runs=warmup_runs, max_timings=1)) == seconds
+    assert len(machine.log) == warmup_runs + 1
 
 
 def test_cold_caches_after_another_network_do_not_count() -> None:
@@ -221,26 +225,26 @@ def test_a_turn_ends_when_its_two_quickest_timings_agree(
     seconds: tuple[float, ...], count: int, quickest: float
 ) -> None:
     machine, runner = timings(100, *seconds)
-    assert turn(runner, 1, Plan(agree=0.25)) == quickest
+    assert min_time(runner, 1, MeasurementPlan(timing_tolerance=0.25)) == quickest
     assert len(machine.log) == 1 + count
 
 
 def test_unless_told_otherwise_timings_agree_that_are_one_percent_apart() -> None:
     machine, runner = timings(100, 1, 1.011, 1.0099, 1)
-    assert turn(runner, 1, Plan()) == pytest.approx(1)
+    assert min_time(runner, 1, MeasurementPlan()) == pytest.approx(1)
     assert len(machine.log) == 1 + 3
 
 
 def test_a_turn_without_agreement_ends_after_twelve_timings_with_the_quickest() -> None:
     machine, runner = timings(1, *(2.0 ** abs(number - 7) for number in range(20)))
     # the smallest exponents are those of 6, 7 and 8: 2, 1 and 2
-    assert turn(runner, 1, Plan()) == 1
+    assert min_time(runner, 1, MeasurementPlan()) == 1
     assert len(machine.log) == 1 + 12
 
 
 def test_the_seconds_of_a_turn_are_those_of_one_run() -> None:
     machine = Machine()
-    assert turn(machine.runner("A", 1 / 4096), 3, Plan()) == 1 / 4096
+    assert min_time(machine.runner("A", 1 / 4096), 3, MeasurementPlan()) == 1 / 4096
     assert len(machine.log) == 1 + 2 * 3
 
 
@@ -248,16 +252,16 @@ def test_a_timing_of_short_runs_lasts_a_fifth_of_a_millisecond() -> None:
     machine = Machine()
     short = machine.runner("A", 1 / 16384)
     # 1/16384 s is 0.061 ms: 4 runs pass 0.2 ms, 3 do not
-    assert repeats_of(short, Plan()) == 4
-    assert repeats_of(short, Plan(timing_seconds=4 / 16384)) == 4
-    assert repeats_of(short, Plan(timing_seconds=5 / 16384)) == 5
-    assert repeats_of(machine.runner("B", 1 / 4096), Plan()) == 1
-    assert repeats_of(machine.runner("C", 3), Plan()) == 1
+    assert runs_per_timing(short, MeasurementPlan()) == 4
+    assert runs_per_timing(short, MeasurementPlan(min_timing_seconds=4 / 16384)) == 4
+    assert runs_per_timing(short, MeasurementPlan(min_timing_seconds=5 / 16384)) == 5
+    assert runs_per_timing(machine.runner("B", 1 / 4096), MeasurementPlan()) == 1
+    assert runs_per_timing(machine.runner("C", 3), MeasurementPlan()) == 1
 
 
 def test_where_timings_may_be_of_any_length_a_timing_is_one_run_and_none_is_needed_to_know() -> None:
     machine = Machine()
-    assert repeats_of(machine.runner("A", 1e-6), Plan(timing_seconds=0)) == 1
+    assert runs_per_timing(machine.runner("A", 1e-6), MeasurementPlan(min_timing_seconds=0)) == 1
     assert machine.log == ""
 
 
@@ -265,14 +269,14 @@ def test_every_network_has_the_repeats_that_it_needs() -> None:
     machine = Machine()
     # 4 runs of the network make a timing, 2 of the reference (1/8192 s is 0.122 ms)
     network, reference = machine.runner("A", 1 / 16384), machine.runner("B", 1 / 8192)
-    palindromes = Palindromes([(network, 1.0), (reference, -1.0)], Plan())
+    palindromes = AbbaBlock([(network, 1.0), (reference, -1.0)], MeasurementPlan())
     machine.log = ""
-    assert palindromes.log() == pytest.approx(math.log(0.5))
+    assert palindromes.log_ratio() == pytest.approx(math.log(0.5))
     assert machine.log == "A" * 9 + "B" * 5 + "B" * 5 + "A" * 9
 
 
 def test_runs_too_short_for_the_clock_give_a_ratio_and_no_exception() -> None:
-    latency = held_against_one(Machine(), 0.0, 0.25, Plan(timing_seconds=1e-8))
+    latency = held_against_one(Machine(), 0.0, 0.25, MeasurementPlan(min_timing_seconds=1e-8))
     # 64 runs read as the least that is told, a nanosecond; ten times as many would last the 10 ns
     assert latency.ratio == pytest.approx(1e-9 / 640 / 0.25)
 
@@ -288,7 +292,7 @@ def test_on_a_clock_that_ticks_slowly_a_network_is_not_run_for_minutes() -> None
         exact(count)
         return (machine.now // (1 / 64) - began) / 64
 
-    assert repeats_of(ticking, Plan()) * 0.003 < Plan().most_seconds
+    assert runs_per_timing(ticking, MeasurementPlan()) * 0.003 < MeasurementPlan().max_seconds
 
 
 # Palindromes
@@ -378,14 +382,19 @@ def test_a_palindrome_in_which_all_of_a_network_is_slow_costs_time_but_does_not_
 )
 def test_references_weigh_by_their_nearness_on_the_log_scale(ratio: float, weights: dict[int, float]) -> None:
     machine = Machine()
-    references = References([machine.runner(name, 1) for name in "BCD"], [1.0, 4.0, 32.0], 250)
-    assert LEAST_WEIGHT == 0.15
-    assert references.around(ratio) == pytest.approx(weights)
+    references = ReferenceRunners([machine.runner(name, 1) for name in "BCD"], [1.0, 4.0, 32.0], 250)
+    assert MIN_REFERENCE_WEIGHT == 0.15
+    assert references.interpolation_weights(ratio) == pytest.approx(weights)
 
 
 def test_a_single_reference_is_the_nearest_to_all() -> None:
-    references = References([Machine().runner("B", 1)], [1.0], 250)
-    assert references.around(0.01) == references.around(1) == references.around(100) == {0: 1.0}
+    references = ReferenceRunners([Machine().runner("B", 1)], [1.0], 250)
+    assert (
+        references.interpolation_weights(0.01)
+        == references.interpolation_weights(1)
+        == references.interpolation_weights(100)
+        == {0: 1.0}
+    )
 
 
 def test_a_reference_that_is_slower_today_moves_the_ratio_by_its_weight() -> None:
@@ -425,9 +434,9 @@ WIDE = [float(value * 7 % 41) for value in range(41)]  # 0 to 40, mixed
 
 def stops_when_narrow_at_last(count: int) -> bool:
     """Whether that many logs, narrow all of a sudden after wide ones, are enough."""
-    stop = Stop(Plan(most_palindromes=40))
-    assert not any(stop(WIDE[:number]) for number in range(count))
-    return stop([0.0] * count)
+    should_stop = StoppingRule(MeasurementPlan(max_abba_blocks=40))
+    assert not any(should_stop(WIDE[:number]) for number in range(count))
+    return should_stop([0.0] * count)
 
 
 def test_only_at_6_9_14_21_and_32_palindromes_the_interval_is_looked_at() -> None:
@@ -438,16 +447,16 @@ def test_only_at_6_9_14_21_and_32_palindromes_the_interval_is_looked_at() -> Non
 @pytest.mark.parametrize(("half_width", "enough"), [(0.0199, True), (0.0201, False)])
 def test_unless_told_otherwise_two_percent_to_each_side_are_enough(half_width: float, enough: bool) -> None:
     # of six values the interval is from the least to the greatest
-    assert Stop(Plan())([0.0, *[half_width] * 4, 2 * half_width]) == enough
+    assert StoppingRule(MeasurementPlan())([0.0, *[half_width] * 4, 2 * half_width]) == enough
 
 
 def test_a_plan_that_begins_later_looks_later() -> None:
-    stop = Stop(Plan(least_palindromes=10, most_palindromes=20))
-    stopped = [stop(WIDE[:count]) for count in range(20)]
+    should_stop = StoppingRule(MeasurementPlan(min_abba_blocks=10, max_abba_blocks=20))
+    stopped = [should_stop(WIDE[:count]) for count in range(20)]
     assert not any(stopped)
-    stop = Stop(Plan(least_palindromes=10, most_palindromes=20))
-    assert [count for count in range(11) if stop([0.0] * count)] == [10]
-    assert stop(WIDE[:20])
+    should_stop = StoppingRule(MeasurementPlan(min_abba_blocks=10, max_abba_blocks=20))
+    assert [count for count in range(11) if should_stop([0.0] * count)] == [10]
+    assert should_stop(WIDE[:20])
 
 
 def test_unless_told_otherwise_21_palindromes_are_the_most() -> None:
@@ -469,12 +478,12 @@ def test_a_wider_target_ends_earlier() -> None:
     # these only the wide target lets it be
     seconds = by_palindrome(lambda number: 0.5 * math.exp((0.03, 0.001)[number % 2]))
     assert held_against_one(Machine(), seconds).pairs == 12
-    assert held_against_one(Machine(), seconds, plan=replace(PATIENT, target=0.014)).pairs > 12
+    assert held_against_one(Machine(), seconds, plan=replace(PATIENT, target_half_width=0.014)).pairs > 12
 
 
-@pytest.mark.parametrize(("most_seconds", "palindromes"), [(9.5, 10), (10, 10), (10.5, 11), (3, 6), (0, 6)])
+@pytest.mark.parametrize(("max_seconds", "palindromes"), [(9.5, 10), (10, 10), (10.5, 11), (3, 6), (0, 6)])
 def test_no_palindrome_begins_when_patience_has_ended_but_six_there_are(
-    most_seconds: float, palindromes: int
+    max_seconds: float, palindromes: int
 ) -> None:
     machine = Machine()
 
@@ -484,8 +493,8 @@ def test_no_palindrome_begins_when_patience_has_ended_but_six_there_are(
 
     latency = measure(
         machine.runner("A", hopeless),
-        References([machine.runner("B", 0.25)], [1.0], 250),
-        Plan(most_seconds=most_seconds),
+        ReferenceRunners([machine.runner("B", 0.25)], [1.0], 250),
+        MeasurementPlan(max_seconds=max_seconds),
         now=wall,
     )
     assert latency.pairs == 2 * palindromes
@@ -496,6 +505,6 @@ def test_no_palindrome_begins_when_patience_has_ended_but_six_there_are(
 def test_patience_counts_from_the_call_on() -> None:
     machine = Machine()
     machine.now = 1e6
-    latency = held_against_one(machine, hopeless, plan=Plan(most_seconds=1e5))
+    latency = held_against_one(machine, hopeless, plan=MeasurementPlan(max_seconds=1e5))
     assert latency.pairs == 42
     assert latency.seconds == machine.now - 1e6

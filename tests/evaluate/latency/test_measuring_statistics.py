@@ -8,12 +8,12 @@ from functools import cache
 import pytest
 
 from bneck.evaluate.latency.backends.fake import FakeMachine
-from bneck.evaluate.latency.measurement import Latency, Plan, References, measure
+from bneck.evaluate.latency.measurement import Latency, MeasurementPlan, ReferenceRunners, measure
 
 UNIT_SECONDS = 0.003
 RATIO = 1.7
-PLAN = Plan()
-ONE_PERCENT = Plan(target=0.01)
+PLAN = MeasurementPlan()
+ONE_PERCENT = MeasurementPlan(target_half_width=0.01)
 
 # by how much runs differ, and what else happens
 CONDITIONS: dict[str, dict[str, float]] = {
@@ -28,15 +28,20 @@ HOPELESS = {"jitter": 0.3, "drift": 0.3, "spikes": 1.0, "preemption": 1.0}
 
 
 def measured(
-    machine: FakeMachine, plan: Plan = PLAN, panel: Sequence[float] = (1.0,), unit: float = UNIT_SECONDS
+    machine: FakeMachine,
+    plan: MeasurementPlan = PLAN,
+    panel: Sequence[float] = (1.0,),
+    unit: float = UNIT_SECONDS,
 ) -> Latency:
     """A network of `RATIO` against references, by the machine's clock."""
-    references = References([machine.runner(unit * ratio) for ratio in panel], panel, 1000 * unit)
+    references = ReferenceRunners([machine.runner(unit * ratio) for ratio in panel], panel, 1000 * unit)
     return measure(machine.runner(unit * RATIO), references, plan, now=machine.clock)
 
 
 @cache
-def draws(condition: str, count: int, jitter: float, plan: Plan, panel: tuple[float, ...]) -> list[Latency]:
+def draws(
+    condition: str, count: int, jitter: float, plan: MeasurementPlan, panel: tuple[float, ...]
+) -> list[Latency]:
     return [
         measured(FakeMachine(seed, jitter=jitter, **CONDITIONS[condition]), plan, panel)
         for seed in range(count)
@@ -206,9 +211,9 @@ def test_intervals_are_as_narrow_as_asked_or_patience_has_ended() -> None:
     for each in latencies:
         assert each.ratio_low <= each.ratio <= each.ratio_high
         half = math.log(each.ratio_high / each.ratio_low) / 2
-        assert half <= PLAN.target or each.pairs == 2 * PLAN.most_palindromes
+        assert half <= PLAN.target_half_width or each.pairs == 2 * PLAN.max_abba_blocks
         assert (each.status == "ok") == (half <= PLAN.noisy)
-        narrow += half <= PLAN.target
+        narrow += half <= PLAN.target_half_width
     assert 500 < narrow < 1000
 
 
@@ -217,21 +222,21 @@ def test_intervals_are_as_narrow_as_asked_or_patience_has_ended() -> None:
 
 def test_a_quiet_machine_is_asked_as_little_as_allowed() -> None:
     pairs = [each.pairs for each in draws("quiet", 100, 0.005, PLAN, (1.0,))]
-    assert pairs == [2 * PLAN.least_palindromes] * 100
+    assert pairs == [2 * PLAN.min_abba_blocks] * 100
 
 
 def test_more_noise_and_a_narrower_target_take_more_palindromes() -> None:
-    def mean_pairs(jitter: float, plan: Plan) -> float:
+    def mean_pairs(jitter: float, plan: MeasurementPlan) -> float:
         return statistics.fmean(each.pairs for each in draws("quiet", 100, jitter, plan, (1.0,)))
 
     assert mean_pairs(0.01, PLAN) < mean_pairs(0.03, PLAN) < mean_pairs(0.03, ONE_PERCENT)
 
 
 def test_a_hopeless_machine_is_asked_up_to_the_cap_and_called_noisy() -> None:
-    plan = Plan(most_seconds=math.inf)
+    plan = MeasurementPlan(max_seconds=math.inf)
     for seed in range(20):
         latency = measured(FakeMachine(seed, **HOPELESS), plan)
-        assert (latency.pairs, latency.status) == (2 * plan.most_palindromes, "noisy")
+        assert (latency.pairs, latency.status) == (2 * plan.max_abba_blocks, "noisy")
         assert 0 < latency.ratio_low < latency.ratio < latency.ratio_high < math.inf
 
 

@@ -11,15 +11,21 @@ from typing import Any
 import pytest
 import torch
 
-from bneck.evaluate import LatencySetup, Panel
+from bneck.evaluate import LatencySetup, ReferencePanel
 from bneck.evaluate.latency import meter as meter_module
 from bneck.evaluate.latency.backends import LatencyBackend, latency_backend
 from bneck.evaluate.latency.backends.fake import FakeBackend
 from bneck.evaluate.latency.cache import LatencyCache
 from bneck.evaluate.latency.measurement import Runner
-from bneck.evaluate.latency.meter import LatencyMeter, backend_of, ready_network, settle, unmeasurable
+from bneck.evaluate.latency.meter import (
+    LatencyMeter,
+    build_network_for_timing,
+    init_batchnorm_statistics,
+    open_backend,
+    unavailable_reason,
+)
 from bneck.search_space import Architecture, BackendError, cost
-from bneck.search_space.network import Network, Part, build_network, example_images
+from bneck.search_space.network import Network, NetworkPart, build_network, example_images
 
 from ...search_space.helpers import TOY
 from ..example_setup import CALIBRATION, DEVICE, PANEL, SETUP
@@ -35,7 +41,7 @@ def test_an_untrained_network_settles_on_numbers_of_ordinary_size() -> None:
     last_norm.register_forward_hook(lambda module, given, output: outputs.append(output.clone()))
     with torch.inference_mode():
         network.eval()(images)
-        settled = settle(network.train())
+        settled = init_batchnorm_statistics(network.train())
         assert settled is network
         assert not network.training
         network(images)
@@ -48,14 +54,14 @@ def test_an_untrained_network_settles_on_numbers_of_ordinary_size() -> None:
 
 def test_a_network_made_ready_is_always_the_same_and_leaves_the_random_numbers_alone() -> None:
     torch.manual_seed(5)
-    first = ready_network(TOY).state_dict()
+    first = build_network_for_timing(TOY).state_dict()
     after = torch.rand(3)
     torch.manual_seed(5)
     assert after.equal(torch.rand(3))
     torch.manual_seed(6)
-    second = ready_network(TOY).state_dict()
+    second = build_network_for_timing(TOY).state_dict()
     assert all(value.equal(second[name]) for name, value in first.items())
-    assert not ready_network(TOY).training
+    assert not build_network_for_timing(TOY).training
 
 
 # A meter
@@ -72,11 +78,11 @@ class Recorder(FakeBackend):
     """
 
     def __init__(self, refuses: Collection[str] = (), breaks: Collection[str] = ()) -> None:
-        super().__init__("fake", threads=1, batch=1)
+        super().__init__("fake", threads=1, batch_size=1)
         self.refuses, self.breaks = refuses, breaks
         self.runs: Counter[str] = Counter()
 
-    def prepare(self, network: Network | Part) -> Runner:
+    def prepare(self, network: Network | NetworkPart) -> Runner:
         key = network.architecture.key
         if key in self.refuses:
             raise BackendError("no such operator: HardSwish")
@@ -94,7 +100,7 @@ class Recorder(FakeBackend):
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LatencyCache:
     monkeypatch.setenv("BNECK_CACHE", str(tmp_path / "cache"))
-    return LatencyCache.at(DEVICE, PANEL)
+    return LatencyCache.for_device(DEVICE, PANEL)
 
 
 def seconds_of(architecture: Architecture) -> float:
@@ -132,7 +138,7 @@ def test_the_seconds_are_all_that_a_network_took_its_preparation_included(
     now = 100.0
 
     class Slow(Recorder):
-        def prepare(self, network: Network | Part) -> Runner:
+        def prepare(self, network: Network | NetworkPart) -> Runner:
             nonlocal now
             now += 2.5
             return super().prepare(network)
@@ -145,10 +151,10 @@ def test_the_seconds_are_all_that_a_network_took_its_preparation_included(
 
 def test_a_network_is_settled_before_it_is_timed() -> None:
     backend = Recorder()
-    seen: list[Network | Part] = []
+    seen: list[Network | NetworkPart] = []
     prepare = backend.prepare
 
-    def watched(network: Network | Part) -> Runner:
+    def watched(network: Network | NetworkPart) -> Runner:
         seen.append(network)
         return prepare(network)
 
@@ -157,17 +163,17 @@ def test_a_network_is_settled_before_it_is_timed() -> None:
     assert {each.architecture for each in seen} == {*PANEL.networks.values(), NETWORK}
     for each in seen:
         assert not each.training
-        expected = ready_network(each.architecture).state_dict()
+        expected = build_network_for_timing(each.architecture).state_dict()
         assert all(value.equal(expected[name]) for name, value in each.state_dict().items())
 
 
 def test_the_panel_is_prepared_and_calibrated_once() -> None:
     backend = Recorder()
     meter = LatencyMeter(backend, PANEL)
-    assert not meter.calibrated
+    assert not meter.is_calibrated
     first = meter.calibration
     runs = backend.runs.copy()
-    assert meter.calibrated
+    assert meter.is_calibrated
     assert meter.calibration is first
     assert backend.runs == runs
     assert meter.calibrate() is not first
@@ -196,7 +202,7 @@ def test_the_next_meter_takes_calibration_and_latencies_from_the_cache(cache: La
     found = first.measure(NETWORK)
     backend = Recorder()
     second = LatencyMeter(backend, PANEL, cache=cache)
-    assert second.calibrated
+    assert second.is_calibrated
     assert second.calibration == first.calibration
     assert second.measure(NETWORK) == replace(found, seconds=0.0)
     assert not backend.runs
@@ -230,7 +236,7 @@ def test_where_the_cache_cannot_be_written_all_is_measured(
     (tmp_path / "a file").write_text("")
     monkeypatch.setenv("BNECK_CACHE", str(tmp_path / "a file"))
     backend = Recorder()
-    meter = LatencyMeter(backend, PANEL, cache=LatencyCache.at(DEVICE, PANEL))
+    meter = LatencyMeter(backend, PANEL, cache=LatencyCache.for_device(DEVICE, PANEL))
     assert meter.measure(NETWORK).status == "ok"
     runs = backend.runs[NETWORK.key]
     assert meter.measure(NETWORK).status == "ok"
@@ -240,22 +246,22 @@ def test_where_the_cache_cannot_be_written_all_is_measured(
 def test_a_new_calibration_makes_what_was_measured_before_it_count_no_more(cache: LatencyCache) -> None:
     LatencyMeter(Recorder(), PANEL, CALIBRATION, cache).measure(NETWORK)
     backend = Recorder()
-    later = replace(CALIBRATION, measured="2026-01-03")
+    later = replace(CALIBRATION, measured_at="2026-01-03")
     LatencyMeter(backend, PANEL, later, cache).measure(NETWORK)
     assert backend.runs[NETWORK.key] > 0
 
 
 def test_the_calibration_given_comes_before_that_of_the_cache(cache: LatencyCache) -> None:
-    cache.keep_calibration(replace(CALIBRATION, unit_ms=99.0))
+    cache.store_calibration(replace(CALIBRATION, reference_ms=99.0))
     backend = Recorder()
     meter = LatencyMeter(backend, PANEL, CALIBRATION, cache)
-    assert meter.calibrated
+    assert meter.is_calibrated
     assert meter.calibration == CALIBRATION
     assert not backend.runs
 
 
 def test_a_calibration_measured_now_takes_the_place_of_the_known_one(cache: LatencyCache) -> None:
-    cache.keep_calibration(CALIBRATION)
+    cache.store_calibration(CALIBRATION)
     meter = LatencyMeter(Recorder(), PANEL, cache=cache)
     assert meter.calibration == CALIBRATION
     found = meter.calibrate()
@@ -266,11 +272,11 @@ def test_a_calibration_measured_now_takes_the_place_of_the_known_one(cache: Late
 def test_the_same_unit_by_another_name_can_be_measured_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # mobilenet_v2@0.5 and mobilenet_v2@0.50, both of which `published` knows
+    # mobilenet_v2@0.5 and mobilenet_v2@0.50, both of which `published_architecture` knows
     monkeypatch.setenv("BNECK_CACHE", str(tmp_path))
-    for unit in ("v2@0.5", "v2@0.50"):
-        named = Panel(unit, {"small": TOY, unit: PANEL.networks["medium"]})
-        meter = LatencyMeter(Recorder(), named, cache=LatencyCache.at(DEVICE, named))
+    for reference in ("v2@0.5", "v2@0.50"):
+        named = ReferencePanel(reference, {"small": TOY, reference: PANEL.networks["medium"]})
+        meter = LatencyMeter(Recorder(), named, cache=LatencyCache.for_device(DEVICE, named))
         meter.measure(NETWORK, fresh=True)
 
 
@@ -295,17 +301,17 @@ def test_a_network_that_the_device_cannot_run_has_failed_and_is_tried_again(
     assert (found.clock, found.device) == ("a made-up clock", DEVICE.key)
     assert found.seconds > 0
     with pytest.raises(BackendError, match=f"^{error}$"):
-        meter.measured(NETWORK)
+        meter.measure_or_raise(NETWORK)
     assert cache.latency(NETWORK.key, meter.calibration) is None
     # another network can be measured, and once the device works again this one too
-    assert meter.measured(TOY).status == "ok"
+    assert meter.measure_or_raise(TOY).status == "ok"
     backend.refuses = backend.breaks = ()
-    assert meter.measured(NETWORK).status == "ok"
+    assert meter.measure_or_raise(NETWORK).status == "ok"
 
 
 def test_what_no_backend_foresees_is_not_taken_for_a_network_that_cannot_run() -> None:
     class Wrong(Recorder):
-        def prepare(self, network: Network | Part) -> Runner:
+        def prepare(self, network: Network | NetworkPart) -> Runner:
             if network.architecture == NETWORK:
                 raise ZeroDivisionError
             return super().prepare(network)
@@ -320,7 +326,7 @@ def test_a_device_that_cannot_run_its_panel_measures_nothing(cache: LatencyCache
         meter.measure(NETWORK)
     with pytest.raises(BackendError, match="no such operator: HardSwish"):
         meter.calibrate()
-    assert not meter.calibrated
+    assert not meter.is_calibrated
     assert cache.calibration() is None
 
 
@@ -333,9 +339,9 @@ def test_the_setup_of_a_meter_makes_a_meter_on_the_same_scale(cache: LatencyCach
     assert setup == LatencySetup("fake", DEVICE, PANEL, first.calibration)
     found = first.measure(NETWORK)
     # whoever calibrates the device anew meanwhile does not change the scale
-    cache.keep_calibration(CALIBRATION)
-    second = LatencyMeter.of(setup)
-    assert second.calibrated
+    cache.store_calibration(CALIBRATION)
+    second = LatencyMeter.from_setup(setup)
+    assert second.is_calibrated
     assert second.calibration == setup.calibration
     assert second.setup == setup
     # it knows what the first one measured, and measures the same
@@ -349,8 +355,8 @@ def test_a_setup_names_its_backend_as_it_was_asked_for() -> None:
 
 
 def test_the_backend_of_a_setup_has_its_threads_and_batch() -> None:
-    device = replace(DEVICE, threads=3, batch=5)
-    assert backend_of(replace(SETUP, device=device)).device == device
+    device = replace(DEVICE, threads=3, batch_size=5)
+    assert open_backend(replace(SETUP, device=device)).device == device
 
 
 @pytest.mark.parametrize(
@@ -366,15 +372,15 @@ def test_the_backend_of_a_setup_has_its_threads_and_batch() -> None:
 def test_a_setup_of_another_device_is_refused_by_what_differs(change: dict[str, Any], told: str) -> None:
     setup = replace(SETUP, device=replace(DEVICE, **change))
     message = f"latencies of another device are not mixed in: {told}; go on there, or begin anew here"
-    for refused in (backend_of, LatencyMeter.of):
+    for refused in (open_backend, LatencyMeter.from_setup):
         with pytest.raises(BackendError) as refusal:
             refused(setup)
         assert str(refusal.value) == message
-    assert unmeasurable(setup) == message
+    assert unavailable_reason(setup) == message
 
 
 def test_what_can_be_measured_has_no_reason_against_it() -> None:
-    assert unmeasurable(SETUP) == ""
+    assert unavailable_reason(SETUP) == ""
 
 
 def test_a_runtime_that_is_not_installed_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,9 +388,9 @@ def test_a_runtime_that_is_not_installed_is_a_reason(monkeypatch: pytest.MonkeyP
         raise BackendError("fake is not installed")
 
     monkeypatch.setattr(meter_module, "latency_backend", missing)
-    assert unmeasurable(SETUP) == "fake is not installed"
+    assert unavailable_reason(SETUP) == "fake is not installed"
 
 
 def test_a_backend_that_this_bneck_does_not_know_is_a_reason() -> None:
     # a model or a run of a newer one
-    assert "tvm" in unmeasurable(replace(SETUP, backend="tvm"))
+    assert "tvm" in unavailable_reason(replace(SETUP, backend="tvm"))

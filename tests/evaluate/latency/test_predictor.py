@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bneck.evaluate.latency import predictor as latency_model
+from bneck.evaluate.latency import predictor as latency_predictor
 from bneck.evaluate.latency.predictor import (
-    LEAST_NETWORKS,
-    MANY_NETWORKS,
-    RIDGES,
-    LatencyModel,
-    Measured,
-    Scores,
+    MIN_NETWORKS,
+    MIN_NETWORKS_FOR_DETAILED_TERMS,
+    RIDGE_PENALTIES,
+    LatencyPredictor,
+    MeasuredRatio,
+    PredictionMetrics,
+    evaluate_predictor,
     fit,
-    score,
 )
 from bneck.evaluate.latency.predictor_features import DETAILED_TERMS, TERMS, VECTOR_WIDTHS, features
-from bneck.evaluate.latency.predictor_file import save_model
+from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.search_space import Architecture
 
 from ...search_space.helpers import TOY
@@ -33,10 +33,10 @@ NETWORKS = crooked_networks(400)
 
 def model(
     terms: dict[str, float], errors: Sequence[float] = (0.25,), least_ratio: float = 0.001
-) -> LatencyModel:
+) -> LatencyPredictor:
     """A model that nothing was fitted to."""
-    fitted = (Measured("a", 7.0), Measured("b", least_ratio), Measured("c", 5.0))
-    return LatencyModel("made up", SETUP, 1, 0.1, terms, tuple(errors), fitted)
+    fitted = (MeasuredRatio("a", 7.0), MeasuredRatio("b", least_ratio), MeasuredRatio("c", 5.0))
+    return LatencyPredictor("made up", SETUP, 1, 0.1, terms, tuple(errors), fitted)
 
 
 # Fitting
@@ -51,30 +51,30 @@ def test_costs_without_noise_are_found_again_with_their_vector_width(width: int,
     assert set(found.terms) == set(TERMS)
     told = [found.predict(network).ratio for network in NETWORKS]
     np.testing.assert_allclose(told, ratios, rtol=1e-6)
-    assert found.margin < 1e-6
+    assert found.conformal_margin < 1e-6
 
 
 @pytest.mark.parametrize("width", VECTOR_WIDTHS)
 def test_the_vector_width_is_found_in_noise(width: int) -> None:
-    networks = NETWORKS[:MANY_NETWORKS]
+    networks = NETWORKS[:MIN_NETWORKS_FOR_DETAILED_TERMS]
     assert fit("made up", SETUP, networks, ratios_of(networks, width, noise=0.01)).vector_width == width
 
 
 def test_costs_that_only_the_details_tell_are_found_with_many_networks_alone() -> None:
     ratios = ratios_of(NETWORKS, terms=DETAILED_TERMS)
 
-    def fitted(count: int) -> LatencyModel:
+    def fitted(count: int) -> LatencyPredictor:
         return fit("made up", SETUP, NETWORKS[:count], ratios[:count])
 
-    many, few = fitted(MANY_NETWORKS), fitted(MANY_NETWORKS - 1)
+    many, few = fitted(MIN_NETWORKS_FOR_DETAILED_TERMS), fitted(MIN_NETWORKS_FOR_DETAILED_TERMS - 1)
     assert set(many.terms) == set(DETAILED_TERMS)
     np.testing.assert_allclose([many.predict(n).ratio for n in NETWORKS], ratios, rtol=1e-4)
     assert set(few.terms) == set(TERMS)
-    assert few.margin > 0.01
+    assert few.conformal_margin > 0.01
 
 
 def test_details_that_do_not_help_are_left_out() -> None:
-    networks = NETWORKS[: MANY_NETWORKS + 20]
+    networks = NETWORKS[: MIN_NETWORKS_FOR_DETAILED_TERMS + 20]
     assert set(fit("made up", SETUP, networks, ratios_of(networks, noise=0.02)).terms) == set(TERMS)
 
 
@@ -112,20 +112,20 @@ def errors_left_out(table: NDArray[np.float64], ridge: float) -> list[float]:
 
 
 def test_the_errors_are_those_of_fits_without_each_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency_model, "VECTOR_WIDTHS", (4,))
+    monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (4,))
     networks = NETWORKS[:35]
     ratios = ratios_of(networks, noise=0.03)
     found = fit("made up", SETUP, networks, ratios)
     table = shares(networks, ratios, 4)
     assert list(found.errors) == pytest.approx(errors_left_out(table, found.ridge), rel=1e-5)
     # and the ridge is the one that does best there
-    by_ridge = {float(r): fmean(e**2 for e in errors_left_out(table, float(r))) for r in RIDGES}
+    by_ridge = {float(r): fmean(e**2 for e in errors_left_out(table, float(r))) for r in RIDGE_PENALTIES}
     assert found.ridge == min(by_ridge, key=by_ridge.__getitem__)
     assert 1e-7 < found.ridge < 10
 
 
 def test_the_costs_are_those_of_a_fit_to_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency_model, "VECTOR_WIDTHS", (4,))
+    monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (4,))
     networks = NETWORKS[:35]
     ratios = ratios_of(networks, noise=0.03)
     found = fit("made up", SETUP, networks, ratios)
@@ -140,7 +140,7 @@ def test_among_vector_widths_the_least_error_left_out_wins(monkeypatch: pytest.M
     ratios = ratios_of(networks, width=16, noise=0.03)
     least = {}
     for width in VECTOR_WIDTHS:
-        monkeypatch.setattr(latency_model, "VECTOR_WIDTHS", (width,))
+        monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (width,))
         least[width] = fmean(e**2 for e in fit("made up", SETUP, networks, ratios).errors)
     monkeypatch.undo()
     found = fit("made up", SETUP, networks, ratios)
@@ -149,26 +149,28 @@ def test_among_vector_widths_the_least_error_left_out_wins(monkeypatch: pytest.M
 
 
 def test_a_model_keeps_what_it_was_fitted_to() -> None:
-    networks, ratios = NETWORKS[:LEAST_NETWORKS], ratios_of(NETWORKS[:LEAST_NETWORKS])
+    networks, ratios = NETWORKS[:MIN_NETWORKS], ratios_of(NETWORKS[:MIN_NETWORKS])
     found = fit("the space", SETUP, networks, ratios)
     assert (found.space, found.setup, found.held_out) == ("the space", SETUP, None)
-    assert found.fitted == tuple(
-        Measured(network.key, ratio) for network, ratio in zip(networks, ratios, strict=True)
+    assert found.training_networks == tuple(
+        MeasuredRatio(network.key, ratio) for network, ratio in zip(networks, ratios, strict=True)
     )
     assert list(found.errors) == sorted(found.errors)
-    assert len(found.errors) == LEAST_NETWORKS
+    assert len(found.errors) == MIN_NETWORKS
 
 
 def test_fewer_networks_than_twenty_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^a latency model needs 20 networks, got 19$"):
         fit("made up", SETUP, NETWORKS[:19], ratios_of(NETWORKS[:19]))
-    assert fit("made up", SETUP, NETWORKS[:20], ratios_of(NETWORKS[:20])).fitted
+    assert fit("made up", SETUP, NETWORKS[:20], ratios_of(NETWORKS[:20])).training_networks
 
 
 def test_a_second_fit_to_the_same_networks_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("first.json", "second.json"):
-        networks = crooked_networks(MANY_NETWORKS)
-        save_model(fit("made up", SETUP, networks, ratios_of(networks, noise=0.05, seed=3)), tmp_path / name)
+        networks = crooked_networks(MIN_NETWORKS_FOR_DETAILED_TERMS)
+        save_latency_predictor(
+            fit("made up", SETUP, networks, ratios_of(networks, noise=0.05, seed=3)), tmp_path / name
+        )
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
 
 
@@ -210,11 +212,11 @@ def test_nothing_is_told_to_be_quicker_than_a_tenth_of_the_quickest_that_was_mea
 )
 def test_nine_of_ten_networks_keep_under_the_margin(count: int, rank: int) -> None:
     errors = [number / 1000 for number in range(1, count + 1)]
-    assert model({}, errors).margin == rank / 1000
+    assert model({}, errors).conformal_margin == rank / 1000
 
 
 def test_of_few_errors_the_margin_is_the_greatest() -> None:
-    assert model({}, [0.1, 0.2, 0.3]).margin == 0.3
+    assert model({}, [0.1, 0.2, 0.3]).conformal_margin == 0.3
 
 
 def test_an_error_of_more_than_all_leaves_an_upper_bound_that_is_a_number() -> None:
@@ -225,7 +227,7 @@ def test_an_error_of_more_than_all_leaves_an_upper_bound_that_is_a_number() -> N
 
 def test_the_spread_is_the_root_of_the_mean_square() -> None:
     # sqrt((0.01 + 0.49) / 2)
-    assert model({}, [0.1, 0.7]).spread == pytest.approx(0.5)
+    assert model({}, [0.1, 0.7]).relative_error_std == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def test_the_spread_is_the_root_of_the_mean_square() -> None:
 )
 def test_two_deviations_are_a_share_of_the_limit(ratio: float, limit: float, near: bool) -> None:
     # errors of 1% and 7%: a deviation of sqrt((1 + 49) / 2) = 5%
-    assert model({}, [0.01, 0.07]).within_two_deviations(ratio, limit) is near
+    assert model({}, [0.01, 0.07]).within_two_std(ratio, limit) is near
 
 
 # Judging
@@ -259,7 +261,7 @@ def test_scores_of_four_networks_worked_out_by_hand() -> None:
     # told 1, 2, 3 and 4; the margin of 25% makes the intervals 0.8 to 1.33, 1.6 to 2.67, 2.4 to 4
     # and 3.2 to 5.33
     networks = [with_classes(count) for count in (10, 20, 30, 40)]
-    found = score(model({"head_macs": 0.01}), networks, [1.0, 1.92, 3.3, 2.5])
+    found = evaluate_predictor(model({"head_macs": 0.01}), networks, [1.0, 1.92, 3.3, 2.5])
     assert found.networks == 4
     # errors: 0, 0.08 / 1.92 = 4.17%, 0.3 / 3.3 = 9.09% and 1.5 / 2.5 = 60%
     assert found.mape == pytest.approx((0 + 1 / 24 + 1 / 11 + 0.6) / 4)
@@ -272,7 +274,7 @@ def test_scores_of_four_networks_worked_out_by_hand() -> None:
 def test_an_error_is_a_share_of_what_was_measured_whichever_side_it_is_on() -> None:
     networks = [with_classes(count) for count in (10, 20)]
     # told 1 and 2: of 0.8 a quarter too much, of 4 half too little
-    found = score(model({"head_macs": 0.01}), networks, [0.8, 4.0])
+    found = evaluate_predictor(model({"head_macs": 0.01}), networks, [0.8, 4.0])
     assert found.mape == pytest.approx((0.25 + 0.5) / 2)
     assert (found.within_5, found.within_10) == (0, 0)
 
@@ -281,7 +283,7 @@ def test_an_error_is_a_share_of_what_was_measured_whichever_side_it_is_on() -> N
 def test_what_was_measured_is_covered_where_the_interval_holds_it(measured: float, coverage: float) -> None:
     # told 1 with a margin of 25%: from 0.8 to 1.333
     networks = [with_classes(10), with_classes(20)]
-    found = score(model({"head_macs": 0.01}), networks, [measured, 2.0])
+    found = evaluate_predictor(model({"head_macs": 0.01}), networks, [measured, 2.0])
     assert found.coverage == (coverage + 1) / 2
 
 
@@ -296,19 +298,19 @@ def test_the_rank_correlation_is_that_of_the_ranks() -> None:
     told = [by_macs.predict(network).ratio for network in networks]
     expected = np.corrcoef(ranks(told), ranks(measured))[0, 1]
     assert 0.1 < expected < 0.9
-    assert score(by_macs, networks, measured).spearman == pytest.approx(expected)
+    assert evaluate_predictor(by_macs, networks, measured).spearman == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("count", "noise"), [(30, 0.03), (60, 0.03), (30, 0.1)])
 def test_the_interval_holds_nine_of_ten_networks_that_the_model_has_not_seen(
     count: int, noise: float
 ) -> None:
-    scores: list[Scores] = []
+    scores: list[PredictionMetrics] = []
     for seed in range(6):
         networks = crooked_networks(count, seed=100 + seed)
         found = fit("made up", SETUP, networks, ratios_of(networks, noise=noise, seed=seed))
         fresh = NETWORKS[60 * seed : 60 * seed + 60]
-        scores.append(score(found, fresh, ratios_of(fresh, noise=noise, seed=50 + seed)))
+        scores.append(evaluate_predictor(found, fresh, ratios_of(fresh, noise=noise, seed=50 + seed)))
     assert 0.85 <= fmean(each.coverage for each in scores) <= 0.95
     # of normal noise the mean absolute size is sqrt(2 / pi) = 0.8 deviations; the fit adds some
     assert 0.8 * noise < fmean(each.mape for each in scores) < 1.1 * noise

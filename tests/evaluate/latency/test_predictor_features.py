@@ -19,7 +19,7 @@ from bneck.search_space import (
     Stem,
     cost,
     operators,
-    published,
+    published_architecture,
 )
 from bneck.search_space.network import (
     Bneck,
@@ -42,7 +42,7 @@ ODD = Architecture(
     classes=3,
 )
 NETWORKS = {
-    **{name: published(name) for name in PUBLISHED_NAMES},
+    **{name: published_architecture(name) for name in PUBLISHED_NAMES},
     **{
         f"{preset} {n}": net for preset in PRESETS for n, net in enumerate(random_networks(preset, 2, seed=4))
     },
@@ -65,7 +65,7 @@ def test_every_term_of_a_network_with_squeeze_and_excitation_is_the_sum_by_hand(
         "pointwise_elements": (4 + 8) * 16 + (8 + 4) * 16 + (4 + 6) * 4 + (6 + 10) * 4,
         "depthwise_elements": 8 * 16 + 4 * 4,
         "attentions": 1,
-        "attended_elements": 8 * 16,
+        "attention_elements": 8 * 16,
         "hardswish_elements": 4 * 16 + 4 * 4 + 10 * 4,  # stem, depthwise of block 2, head
         "silu_elements": 0,
         "pointwise_elements_read": 4 * 16 + 8 * 16 + 4 * 4 + 6 * 4,
@@ -89,7 +89,7 @@ def test_a_vector_of_16_rounds_the_channels_of_maps_up_and_those_of_images_weigh
         "pointwise_elements": 2 * (16 + 16) * 16 + 2 * (16 + 16) * 4,
         "depthwise_elements": 16 * 16 + 16 * 4,
         "attentions": 1,
-        "attended_elements": 16 * 16,
+        "attention_elements": 16 * 16,
         "hardswish_elements": 16 * 16 + 16 * 4 + 16 * 4,
         "silu_elements": 0,
         "pointwise_elements_read": 2 * 16 * 16 + 2 * 16 * 4,
@@ -112,7 +112,7 @@ def test_every_term_of_a_network_with_channel_attention_and_a_hidden_layer_is_th
         "pointwise_elements": (5 + 17) * 81 + (17 + 5 + 5 + 20 + 20 + 5 + 5 + 33) * 25,
         "depthwise_elements": 17 * 25 + 20 * 25,
         "attentions": 1,
-        "attended_elements": 17 * 25,
+        "attention_elements": 17 * 25,
         "hardswish_elements": 0,
         "silu_elements": 5 * 81 + 17 * 81 + 17 * 25 + 33 * 25,  # stem, block 1 twice, head
         "pointwise_elements_read": 5 * 81 + 17 * 25 + 5 * 25 + 20 * 25 + 5 * 25,
@@ -136,7 +136,7 @@ def test_channels_just_above_a_vector_take_a_second_one() -> None:
         "pointwise_elements": (16 + 32) * 81 + 3 * (16 + 32) * 25 + (16 + 48) * 25,
         "depthwise_elements": 2 * 32 * 25,
         "attentions": 1,
-        "attended_elements": 32 * 25,
+        "attention_elements": 32 * 25,
         "hardswish_elements": 0,
         "silu_elements": 16 * 81 + 32 * 81 + 32 * 25 + 48 * 25,
         "pointwise_elements_read": 16 * 81 + (32 + 16 + 32 + 16) * 25,
@@ -228,7 +228,7 @@ def counted_by_torch(architecture: Architecture) -> dict[str, int]:
         network = build_network(architecture).eval()
     for name, module in network.named_modules():
         if isinstance(module, SqueezeExcite | EfficientChannelAttention):
-            on(module, lambda m, x, y: {"layers": 1, "attentions": 1, "attended_elements": x.numel()})
+            on(module, lambda m, x, y: {"layers": 1, "attentions": 1, "attention_elements": x.numel()})
         elif isinstance(module, nn.Conv2d) and ".attention." not in name:
             on(module, conv)
         elif isinstance(module, nn.Hardswish) and not name.startswith("hidden"):

@@ -10,43 +10,49 @@ from typing import Any
 
 import pytest
 
-from bneck.evaluate.latency.predictor import LatencyModel, Measured, Scores, fit, score
+from bneck.evaluate.latency.predictor import (
+    LatencyPredictor,
+    MeasuredRatio,
+    PredictionMetrics,
+    evaluate_predictor,
+    fit,
+)
 from bneck.evaluate.latency.predictor_features import TERMS
-from bneck.evaluate.latency.predictor_file import load_model, save_model
+from bneck.evaluate.latency.predictor_file import load_latency_predictor, save_latency_predictor
 from bneck.search_space import FileFormatError, RunError
 
 from ...search_space.helpers import TOY
 from ..example_setup import SETUP, crooked_networks, ratios_of
 
-SMALL = LatencyModel(
+SMALL = LatencyPredictor(
     space="tiny",
     setup=SETUP,
     vector_width=16,
     ridge=0.01,
     terms={"network": 0.125, "layers": -1e-07},
     errors=(0.01, 0.0625),
-    fitted=(Measured("a1b2c3d4e5f6", 0.5), Measured("f6e5d4c3b2a1", 2.0)),
-    held_out=Scores(4, 0.75, 0.03, 0.5, 1.0, 0.9),
+    training_networks=(MeasuredRatio("a1b2c3d4e5f6", 0.5), MeasuredRatio("f6e5d4c3b2a1", 2.0)),
+    held_out=PredictionMetrics(4, 0.75, 0.03, 0.5, 1.0, 0.9),
 )
 
 
 @cache
-def fitted() -> LatencyModel:
+def training_networks() -> LatencyPredictor:
     networks = crooked_networks(80)
     ratios = ratios_of(networks, noise=0.05)
     found = fit("crooked", SETUP, networks[:60], ratios[:60])
-    return replace(found, held_out=score(found, networks[60:], ratios[60:]))
+    return replace(found, held_out=evaluate_predictor(found, networks[60:], ratios[60:]))
 
 
-def there_and_back(model: LatencyModel, folder: Path) -> LatencyModel:
-    save_model(model, folder / "model.json")
-    return load_model(folder / "model.json")
+def there_and_back(model: LatencyPredictor, folder: Path) -> LatencyPredictor:
+    save_latency_predictor(model, folder / "model.json")
+    return load_latency_predictor(folder / "model.json")
 
 
 def message_of(path: Path) -> str:
     """The refusal of a file, its folder left out."""
     with pytest.raises(FileFormatError) as refusal:
-        load_model(path)
+        load_latency_predictor(path)
     message = str(refusal.value)
     assert message.startswith(str(path))
     return message.replace(str(path), path.name)
@@ -56,7 +62,7 @@ def message_of(path: Path) -> str:
 
 
 def test_a_model_comes_back_equal_and_predicts_the_same(tmp_path: Path) -> None:
-    model = fitted()
+    model = training_networks()
     found = there_and_back(model, tmp_path)
     assert found == model
     assert found.predict(TOY) == model.predict(TOY)
@@ -74,7 +80,7 @@ def test_a_model_comes_back_equal_and_predicts_the_same(tmp_path: Path) -> None:
         replace(SMALL, space="1e5", setup=replace(SETUP, backend="command:läuft {onnx} # no: 'x'\t\\")),
     ],
 )
-def test_every_value_comes_back_to_the_bit(model: LatencyModel, tmp_path: Path) -> None:
+def test_every_value_comes_back_to_the_bit(model: LatencyPredictor, tmp_path: Path) -> None:
     assert there_and_back(model, tmp_path) == model
 
 
@@ -90,17 +96,17 @@ def test_a_rank_correlation_that_is_not_defined_comes_back(tmp_path: Path) -> No
 
 
 def test_the_file_is_json_that_a_person_can_read(tmp_path: Path) -> None:
-    save_model(SMALL, tmp_path / "model.json")
+    save_latency_predictor(SMALL, tmp_path / "model.json")
     text = (tmp_path / "model.json").read_text(encoding="utf-8")
     assert json.loads(text) == {
-        "bneck": "latency-model/1",
+        "bneck": "latency-predictor/1",
         "space": "tiny",
         "setup": SETUP.to_dict(),
         "vector_width": 16,
         "ridge": 0.01,
         "terms": {"network": 0.125, "layers": -1e-07},
         "errors": [0.01, 0.0625],
-        "fitted": [
+        "training_networks": [
             {"key": "a1b2c3d4e5f6", "ratio": 0.5},
             {"key": "f6e5d4c3b2a1", "ratio": 2.0},
         ],
@@ -114,19 +120,20 @@ def test_the_file_is_json_that_a_person_can_read(tmp_path: Path) -> None:
         },
     }
     lines = text.splitlines()
-    assert lines[:3] == ["{", ' "bneck": "latency-model/1",', ' "space": "tiny",']
+    assert lines[:3] == ["{", ' "bneck": "latency-predictor/1",', ' "space": "tiny",']
     assert ' "vector_width": 16,' in lines
     assert text.endswith("}\n")
 
 
 def test_a_model_is_read_and_predicts_without_sklearn_and_torch(tmp_path: Path) -> None:
-    save_model(SMALL, tmp_path / "model.json")
+    save_latency_predictor(SMALL, tmp_path / "model.json")
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from bneck.evaluate.latency.predictor_file import load_model\n"
-        "from bneck.search_space import published\n"
-        f"load_model(Path({str(tmp_path / 'model.json')!r})).predict(published('mobilenet_v2'))\n"
+        "from bneck.evaluate.latency.predictor_file import load_latency_predictor\n"
+        "from bneck.search_space import published_architecture\n"
+        f"model = load_latency_predictor(Path({str(tmp_path / 'model.json')!r}))\n"
+        "model.predict(published_architecture('mobilenet_v2'))\n"
         "print([name for name in ('sklearn', 'scipy', 'torch') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -137,34 +144,34 @@ def test_a_model_is_read_and_predicts_without_sklearn_and_torch(tmp_path: Path) 
 
 
 def test_a_model_takes_the_place_of_the_one_before_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    save_model(fitted(), tmp_path / "model.json")
-    save_model(SMALL, tmp_path / "model.json")
-    assert load_model(tmp_path / "model.json") == SMALL
+    save_latency_predictor(training_networks(), tmp_path / "model.json")
+    save_latency_predictor(SMALL, tmp_path / "model.json")
+    assert load_latency_predictor(tmp_path / "model.json") == SMALL
     assert [file.name for file in tmp_path.iterdir()] == ["model.json"]
 
 
 def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none" / "model.json"
     with pytest.raises(RunError) as refusal:
-        save_model(SMALL, path)
+        save_latency_predictor(SMALL, path)
     assert str(refusal.value) == f"{path} cannot be written: No such file or directory"
     (tmp_path / "a folder").mkdir()
     with pytest.raises(RunError, match=r"a folder cannot be written: Is a directory$"):
-        save_model(SMALL, tmp_path / "a folder")
+        save_latency_predictor(SMALL, tmp_path / "a folder")
 
 
 def test_a_disk_that_is_full_leaves_the_model_that_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_model(SMALL, tmp_path / "model.json")
+    save_latency_predictor(SMALL, tmp_path / "model.json")
 
     def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(RunError, match=r"model\.json cannot be written: No space left on device$"):
-        save_model(fitted(), tmp_path / "model.json")
-    assert load_model(tmp_path / "model.json") == SMALL
+        save_latency_predictor(training_networks(), tmp_path / "model.json")
+    assert load_latency_predictor(tmp_path / "model.json") == SMALL
 
 
 # Mistakes
@@ -185,9 +192,9 @@ def test_a_disk_that_is_full_leaves_the_model_that_was_there(
          f"unknown key; known here: {', '.join(TERMS)}, pointwise_elements_read, depthwise_elements_read, "
          "pointwise_weights, depthwise_macs_5x5, depthwise_macs_7x7, residual_elements"),
         ("0.0625", '"wide"', "errors[2]", "must be a number, got wide"),
-        ('"key": "f6e5d4c3b2a1"', '"key": 12', "fitted[2].key", "must be text, got 12"),
-        ('"ratio": 2.0', '"ratio": "2x"', "fitted[2].ratio", "must be a number, got 2x"),
-        ('"ratio": 2.0', '"time": 2.0', "fitted[2].time", "unknown key; known here: key, ratio"),
+        ('"key": "f6e5d4c3b2a1"', '"key": 12', "training_networks[2].key", "must be text, got 12"),
+        ('"ratio": 2.0', '"ratio": "2x"', "training_networks[2].ratio", "must be a number, got 2x"),
+        ('"ratio": 2.0', '"time": 2.0', "training_networks[2].time", "unknown key; known here: key, ratio"),
         ('"networks": 4', '"networks": 4.5', "held_out.networks", "must be a whole number, got 4.5"),
         ('"spearman": 0.75', '"spearman": "x"', "held_out.spearman", "must be a number, got x"),
         ('"mape": 0.03', '"mape": "x"', "held_out.mape", "must be a number, got x"),
@@ -195,20 +202,22 @@ def test_a_disk_that_is_full_leaves_the_model_that_was_there(
         ('"within_10": 1.0', '"within_10": "x"', "held_out.within_10", "must be a number, got x"),
         ('"coverage": 0.9', '"coverage": "x"', "held_out.coverage", "must be a number, got x"),
         ('"threads": 1', '"threads": 1.5', "setup.device.threads", "must be a whole number, got 1.5"),
-        ('"unit": "medium"', '"unit": "huge"', "setup.panel",
-         "unit must be one of small, medium, large, got huge"),
-        ('"unit_ms": 8.0', '"unit_ms": []', "setup.calibration.unit_ms", "must be a number, got []"),
+        ('"reference": "medium"', '"reference": "huge"', "setup.panel",
+         "reference must be one of small, medium, large, got huge"),
+        ('"reference_ms": 8.0', '"reference_ms": []', "setup.calibration.reference_ms",
+         "must be a number, got []"),
         ('"space": "tiny"', '"place": "tiny"', "place", "unknown key; known here: bneck, space, setup, "
-         "vector_width, ridge, terms, errors, fitted, held_out"),
-        ("latency-model/1", "latency-model/2", "bneck", "must be latency-model/1, got latency-model/2"),
-        ("latency-model/1", "architecture/1", "bneck", "must be latency-model/1, got architecture/1"),
+         "vector_width, ridge, terms, errors, training_networks, held_out"),
+        ("latency-predictor/1", "latency-predictor/2", "bneck",
+         "must be latency-predictor/1, got latency-predictor/2"),
+        ("latency-predictor/1", "architecture/1", "bneck", "must be latency-predictor/1, got architecture/1"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_file_line_key_and_value(
     tmp_path: Path, old: str, new: str, place: str, problem: str
 ) -> None:
     path = tmp_path / "model.json"
-    save_model(SMALL, path)
+    save_latency_predictor(SMALL, path)
     lines = path.read_text().splitlines()
     (number,) = (number for number, line in enumerate(lines, start=1) if old in line)
     lines[number - 1] = lines[number - 1].replace(old, new)
@@ -218,14 +227,24 @@ def test_a_mistake_is_named_with_file_line_key_and_value(
 
 def edited(path: Path, **changes: Any) -> Path:
     """A small model's file with other values, one key a line; `...` takes one out."""
-    save_model(SMALL, path)
+    save_latency_predictor(SMALL, path)
     form = json.loads(path.read_text()) | changes
     rows = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in form.items() if value is not ...]
     path.write_text("{\n" + ",\n".join(rows) + "\n}")
     return path
 
 
-KEYS = ["bneck", "space", "setup", "vector_width", "ridge", "terms", "errors", "fitted", "held_out"]
+KEYS = [
+    "bneck",
+    "space",
+    "setup",
+    "vector_width",
+    "ridge",
+    "terms",
+    "errors",
+    "training_networks",
+    "held_out",
+]
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -238,8 +257,8 @@ def test_a_key_that_is_missing_is_named(name: str, tmp_path: Path) -> None:
     [
         ("setup", 3, "setup: must be a mapping with backend, device, panel, calibration, got 3"),
         ("errors", 0.1, "errors: must be a list, got 0.1"),
-        ("fitted", {}, "fitted: must be a list, got {}"),
-        ("fitted", [0.1], "fitted[1]: must be a mapping with key, ratio, got 0.1"),
+        ("training_networks", {}, "training_networks: must be a list, got {}"),
+        ("training_networks", [0.1], "training_networks[1]: must be a mapping with key, ratio, got 0.1"),
         ("held_out", [], "held_out: must be a mapping with networks, spearman, mape, within_5, within_10, "
          "coverage, got []"),
         ("held_out", {"networks": 3}, "held_out: 'spearman' is missing"),
@@ -256,7 +275,7 @@ def test_terms_that_are_no_mapping_are_refused(tmp_path: Path) -> None:
     assert message.endswith("got [1]")
 
 
-@pytest.mark.parametrize("name", ["errors", "fitted"])
+@pytest.mark.parametrize("name", ["errors", "training_networks"])
 def test_a_model_that_could_predict_nothing_is_refused(name: str, tmp_path: Path) -> None:
     line = 2 + KEYS.index(name)
     message = message_of(edited(tmp_path / "model.json", **{name: []}))
@@ -268,8 +287,8 @@ def test_a_model_that_could_predict_nothing_is_refused(name: str, tmp_path: Path
     [
         ("", "model.json: is empty"),
         ("[1]", "model.json:1: must be a mapping with bneck, space, setup, vector_width, ridge, terms, "
-         "errors, fitted, held_out, got [1]"),
-        ('{\n "bneck": "latency-model/1",\n "space": ', "model.json:3: no valid YAML: "),
+         "errors, training_networks, held_out, got [1]"),
+        ('{\n "bneck": "latency-predictor/1",\n "space": ', "model.json:3: no valid YAML: "),
         ("\x80\x04\x95", "model.json: no valid YAML: "),
     ],
 )  # fmt: skip

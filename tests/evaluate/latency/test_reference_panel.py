@@ -9,20 +9,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bneck.evaluate.latency.backends.fake import FakeMachine
-from bneck.evaluate.latency.measurement import Plan, Runner
+from bneck.evaluate.latency.measurement import MeasurementPlan, Runner
 from bneck.evaluate.latency.reference_panel import (
-    CALIBRATION_PALINDROMES,
+    CALIBRATION_BLOCKS,
     Calibration,
-    Panel,
+    ReferencePanel,
+    build_reference_panel,
     calibrate,
-    panel_of,
 )
-from bneck.search_space import BneckError, Head, UnknownNameError, published
+from bneck.search_space import BneckError, Head, UnknownNameError, published_architecture
 
 from ...search_space.helpers import TOY
 
 OTHER, THIRD = replace(TOY, classes=3), replace(TOY, classes=4)
-ONE_RUN_A_TURN = Plan(warm_runs=0, timing_seconds=0, most_timings=1)
+ONE_RUN_A_TURN = MeasurementPlan(warmup_runs=0, min_timing_seconds=0, max_timings=1)
 
 
 def times(log: list[str], name: str, seconds: Callable[[int], float]) -> Runner:
@@ -40,18 +40,18 @@ def times(log: list[str], name: str, seconds: Callable[[int], float]) -> Runner:
 
 
 def test_the_panel_is_small_medium_and_large_from_the_least_to_the_most_macs() -> None:
-    panel = panel_of("mobilenet_v3_small")
+    panel = build_reference_panel("mobilenet_v3_small")
     # 19M, 57M and 217M MACs
     assert list(panel.networks) == ["mobilenet_v3_small@0.5", "mobilenet_v3_small", "mobilenet_v3_large"]
-    assert panel.unit == "mobilenet_v3_small"
-    assert all(network == published(name) for name, network in panel.networks.items())
+    assert panel.reference == "mobilenet_v3_small"
+    assert all(network == published_architecture(name) for name, network in panel.networks.items())
 
 
 def test_a_unit_that_is_none_of_the_three_is_a_fourth_at_its_place() -> None:
     # 301M MACs are the most, and 97M (mobilenet_v2@0.5) are between Small and Large
-    assert list(panel_of("mobilenet_v2").networks)[3:] == ["mobilenet_v2"]
-    panel = panel_of("mobilenet_v2@0.5")
-    assert panel.unit == "mobilenet_v2@0.5"
+    assert list(build_reference_panel("mobilenet_v2").networks)[3:] == ["mobilenet_v2"]
+    panel = build_reference_panel("mobilenet_v2@0.5")
+    assert panel.reference == "mobilenet_v2@0.5"
     assert list(panel.networks) == [
         "mobilenet_v3_small@0.5",
         "mobilenet_v3_small",
@@ -62,9 +62,9 @@ def test_a_unit_that_is_none_of_the_three_is_a_fourth_at_its_place() -> None:
 
 def test_the_networks_are_fitted_before_they_are_put_in_order() -> None:
     # told the other way round: the large one becomes the smallest
-    sides = {network.key: 224 for network in panel_of("mobilenet_v3_small").networks.values()}
-    sides[published("mobilenet_v3_large").key] = 32
-    panel = panel_of(
+    sides = {network.key: 224 for network in build_reference_panel("mobilenet_v3_small").networks.values()}
+    sides[published_architecture("mobilenet_v3_large").key] = 32
+    panel = build_reference_panel(
         "mobilenet_v3_small", lambda network: replace(network, resolution_px=sides[network.key], classes=7)
     )
     assert list(panel.networks) == ["mobilenet_v3_large", "mobilenet_v3_small@0.5", "mobilenet_v3_small"]
@@ -74,28 +74,28 @@ def test_the_networks_are_fitted_before_they_are_put_in_order() -> None:
 
 def test_a_unit_that_is_no_published_network_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown network 'mobilenet_v4'"):
-        panel_of("mobilenet_v4")
+        build_reference_panel("mobilenet_v4")
 
 
 def test_a_panel_without_its_unit_is_refused() -> None:
-    with pytest.raises(BneckError, match=r"^unit must be one of small, large, got medium$"):
-        Panel("medium", {"small": TOY, "large": OTHER})
+    with pytest.raises(BneckError, match=r"^reference must be one of small, large, got medium$"):
+        ReferencePanel("medium", {"small": TOY, "large": OTHER})
 
 
 def test_the_key_of_a_panel_differs_for_another_unit_and_for_any_other_network() -> None:
-    panel = Panel("a", {"a": TOY, "b": OTHER})
+    panel = ReferencePanel("a", {"a": TOY, "b": OTHER})
     others = [
-        Panel("b", panel.networks),
-        Panel("a", {"a": TOY, "b": THIRD}),
-        Panel("a", {"a": THIRD, "b": OTHER}),
-        Panel("a", {"a": TOY}),
-        Panel("a", {"a": TOY, "b": OTHER, "c": THIRD}),
-        Panel("a", {"a": TOY, "b": replace(OTHER, head=Head(11))}),
+        ReferencePanel("b", panel.networks),
+        ReferencePanel("a", {"a": TOY, "b": THIRD}),
+        ReferencePanel("a", {"a": THIRD, "b": OTHER}),
+        ReferencePanel("a", {"a": TOY}),
+        ReferencePanel("a", {"a": TOY, "b": OTHER, "c": THIRD}),
+        ReferencePanel("a", {"a": TOY, "b": replace(OTHER, head=Head(11))}),
     ]
     assert len({panel.key, *(other.key for other in others)}) == 7
     assert len(panel.key) == 12
     assert set(panel.key) <= set("0123456789abcdef")
-    assert Panel("a", dict(panel.networks)).key == panel.key
+    assert ReferencePanel("a", dict(panel.networks)).key == panel.key
 
 
 # Calibration
@@ -104,27 +104,27 @@ def test_the_key_of_a_panel_differs_for_another_unit_and_for_any_other_network()
 @pytest.mark.parametrize("trouble", [{}, {"drift": 0.3}, {"spikes": 0.3, "preemption": 0.3}], ids=str)
 def test_ratios_and_milliseconds_are_those_of_the_machine(trouble: dict[str, float]) -> None:
     machine = FakeMachine(3, jitter=0.003, **trouble)
-    seconds = {"slow": 0.0123, "quick": 0.0007, "unit": 0.003}
+    seconds = {"slow": 0.0123, "quick": 0.0007, "reference": 0.003}
     runners = {name: machine.runner(each) for name, each in seconds.items()}
-    found = calibrate(runners, "unit", Plan(), "a clock")
-    assert list(found.ratios) == ["slow", "quick", "unit"]
-    assert found.ratios["unit"] == 1
+    found = calibrate(runners, "reference", MeasurementPlan(), "a clock")
+    assert list(found.ratios) == ["slow", "quick", "reference"]
+    assert found.ratios["reference"] == 1
     assert found.ratios["slow"] == pytest.approx(4.1, rel=0.005)
     assert found.ratios["quick"] == pytest.approx(0.7 / 3, rel=0.005)
     # a machine that drifts has the unit's time slower than at its quickest
-    assert 3 * 0.995 < found.unit_ms < 3 * (1.005 + trouble.get("drift", 0))
+    assert 3 * 0.995 < found.reference_ms < 3 * (1.005 + trouble.get("drift", 0))
 
 
 def test_milliseconds_are_of_one_run_where_a_timing_needs_many() -> None:
     machine = FakeMachine(jitter=0)
-    found = calibrate({"unit": machine.runner(1e-5)}, "unit", Plan(), "a clock")
-    assert found.unit_ms == pytest.approx(0.01, rel=1e-9)
-    assert found.ratios == {"unit": 1}
+    found = calibrate({"reference": machine.runner(1e-5)}, "reference", MeasurementPlan(), "a clock")
+    assert found.reference_ms == pytest.approx(0.01, rel=1e-9)
+    assert found.ratios == {"reference": 1}
 
 
 def test_the_milliseconds_are_the_median_of_the_units_turns() -> None:
     runner = times([], "U", lambda number: (9, 1, 2)[number])
-    assert calibrate({"u": runner}, "u", ONE_RUN_A_TURN, "a clock", palindromes=3).unit_ms == 2000
+    assert calibrate({"u": runner}, "u", ONE_RUN_A_TURN, "a clock", n_blocks=3).reference_ms == 2000
 
 
 def test_a_few_spoiled_palindromes_leave_the_ratio_as_it_is() -> None:
@@ -138,7 +138,7 @@ def test_a_few_spoiled_palindromes_leave_the_ratio_as_it_is() -> None:
 def test_every_network_takes_turns_with_the_unit_alone() -> None:
     log: list[str] = []
     runners = {name: times(log, name.upper(), lambda number: 1) for name in ("a", "u", "c")}
-    calibrate(runners, "u", ONE_RUN_A_TURN, "a clock", palindromes=2)
+    calibrate(runners, "u", ONE_RUN_A_TURN, "a clock", n_blocks=2)
     assert "".join(log) == 2 * ("U" + "AUUA" + "CUUC")
 
 
@@ -146,7 +146,7 @@ def test_every_network_takes_turns_with_the_unit_alone() -> None:
 def test_a_plan_may_cap_the_palindromes(plan: int, asked: int, taken: int) -> None:
     log: list[str] = []
     runners = {"a": times(log, "A", lambda number: 1), "u": times(log, "U", lambda number: 1)}
-    calibrate(runners, "u", replace(ONE_RUN_A_TURN, most_palindromes=plan), "a clock", palindromes=asked)
+    calibrate(runners, "u", replace(ONE_RUN_A_TURN, max_abba_blocks=plan), "a clock", n_blocks=asked)
     assert log.count("A") == 2 * taken
     assert log.count("U") == 3 * taken
 
@@ -155,29 +155,29 @@ def test_unless_told_otherwise_there_are_twenty_palindromes() -> None:
     log: list[str] = []
     runners = {"a": times(log, "A", lambda number: 1), "u": times(log, "U", lambda number: 1)}
     calibrate(runners, "u", ONE_RUN_A_TURN, "a clock")
-    assert CALIBRATION_PALINDROMES == 20
+    assert CALIBRATION_BLOCKS == 20
     assert log.count("A") == 40
 
 
 def test_a_calibration_tells_its_clock_time_and_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (3.0, 40.0, 50.0), raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 5}, raising=False)
-    found = calibrate({"u": FakeMachine().runner(0.001)}, "u", Plan(), "CPU time of the thread")
+    found = calibrate({"u": FakeMachine().runner(0.001)}, "u", MeasurementPlan(), "CPU time of the thread")
     assert (found.clock, found.load) == ("CPU time of the thread", 1.5)
-    measured = datetime.fromisoformat(found.measured)
-    assert measured.utcoffset() == timedelta(0)
-    assert timedelta(0) <= datetime.now(UTC) - measured < timedelta(minutes=1)
+    measured_at = datetime.fromisoformat(found.measured_at)
+    assert measured_at.utcoffset() == timedelta(0)
+    assert timedelta(0) <= datetime.now(UTC) - measured_at < timedelta(minutes=1)
 
 
 def test_references_are_sorted_by_ratio_each_with_its_own_network() -> None:
     machine = FakeMachine(jitter=0)
-    seconds = {"unit": 1, "slow": 4, "quick": 0.25}
+    seconds = {"reference": 1, "slow": 4, "quick": 0.25}
     runners = {name: machine.runner(each) for name, each in seconds.items()}
-    ratios = {"slow": 4.0, "quick": 0.25, "unit": 1.0}
+    ratios = {"slow": 4.0, "quick": 0.25, "reference": 1.0}
     references = Calibration(ratios, 1000.0, "a clock", "today", 0.0).references(runners)
     assert list(references.ratios) == [0.25, 1, 4]
     assert [runner(1) for runner in references.runners] == pytest.approx([0.25, 1, 4])
-    assert references.unit_ms == 1000
+    assert references.reference_ms == 1000
     # between the unit and the slow one, on the log scale in the middle
-    assert references.around(2) == pytest.approx({1: 0.5, 2: 0.5})
-    assert math.isclose(sum(references.around(3).values()), 1)
+    assert references.interpolation_weights(2) == pytest.approx({1: 0.5, 2: 0.5})
+    assert math.isclose(sum(references.interpolation_weights(3).values()), 1)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bneck.evaluate import Calibration, Device, LatencySetup, Panel, panel_of
-from bneck.evaluate.latency.setup import read_setup
+from bneck.evaluate import Calibration, Device, LatencySetup, ReferencePanel, build_reference_panel
+from bneck.evaluate.latency.setup import read_latency_setup
 from bneck.search_space import FileFormatError
 from bneck.search_space.serialization.yaml_nodes import dump, parse
 
@@ -18,12 +18,12 @@ from ..example_setup import CALIBRATION, DEVICE, PANEL, SETUP
 FULL = LatencySetup(
     "command:adb shell /data/run {onnx} '#1'",
     Device("command", "run: 2", "Cortex-A76 @ 2.4 GHz", "asimd sve2", 4, "fp16", "NC4HW4", 8, "Linux arm64"),
-    panel_of("mobilenet_v2@0.75"),
+    build_reference_panel("mobilenet_v2@0.75"),
     Calibration(
-        dict.fromkeys(panel_of("mobilenet_v2@0.75").networks, 1 / 3),
-        unit_ms=1e-7,
+        dict.fromkeys(build_reference_panel("mobilenet_v2@0.75").networks, 1 / 3),
+        reference_ms=1e-7,
         clock="CPU time",
-        measured="2026-01-02T03:04:05+00:00",
+        measured_at="2026-01-02T03:04:05+00:00",
         load=0.1 + 0.2,
     ),
 )
@@ -36,7 +36,7 @@ def lines_of(setup: LatencySetup = SETUP) -> list[str]:
 @pytest.mark.parametrize("setup", [SETUP, FULL], ids=["small", "full"])
 @pytest.mark.parametrize("form", [json.dumps, dump, lambda form: json.dumps(form, indent=1)])
 def test_a_setup_comes_back_equal(setup: LatencySetup, form: Callable[[Any], str]) -> None:
-    found = read_setup(parse(form(setup.to_dict()), "setup.json"))
+    found = read_latency_setup(parse(form(setup.to_dict()), "setup.json"))
     assert found == setup
     # in the order that the key rests on
     assert list(found.panel.networks) == list(setup.panel.networks)
@@ -54,18 +54,18 @@ def test_other_readers_see_the_same_values() -> None:
             "threads": 1,
             "dtype": "fp32",
             "layout": "NCHW",
-            "batch": 1,
+            "batch_size": 1,
             "system": "",
         },
         "panel": {
-            "unit": "medium",
+            "reference": "medium",
             "networks": {name: network.to_dict() for name, network in PANEL.networks.items()},
         },
         "calibration": {
             "ratios": {"small": 0.5, "medium": 1.0, "large": 2.5},
-            "unit_ms": 8.0,
+            "reference_ms": 8.0,
             "clock": "CPU time",
-            "measured": "2026-01-02",
+            "measured_at": "2026-01-02",
             "load": 0.25,
         },
     }
@@ -74,7 +74,9 @@ def test_other_readers_see_the_same_values() -> None:
 def test_the_reference_is_the_panels_unit_and_its_milliseconds_are_those_of_the_calibration() -> None:
     assert (SETUP.reference, SETUP.reference_ms) == ("medium", 8.0)
     other = replace(
-        SETUP, panel=Panel("small", PANEL.networks), calibration=replace(CALIBRATION, unit_ms=4.0)
+        SETUP,
+        panel=ReferencePanel("small", PANEL.networks),
+        calibration=replace(CALIBRATION, reference_ms=4.0),
     )
     assert (other.reference, other.reference_ms) == ("small", 4.0)
 
@@ -87,16 +89,18 @@ def test_the_reference_is_the_panels_unit_and_its_milliseconds_are_those_of_the_
         ('"processor": "a made-up machine"', '"processor": null', "device.processor",
          "must be text, got None"),
         ('"layout": "NCHW"', '"colour": "red"', "device.colour", "unknown key; known here: backend, runtime, "
-         "processor, features, threads, dtype, layout, batch, system"),
-        ('"unit_ms": 8.0', '"unit_ms": "8 ms"', "calibration.unit_ms", "must be a number, got 8 ms"),
+         "processor, features, threads, dtype, layout, batch_size, system"),
+        ('"reference_ms": 8.0', '"reference_ms": "8 ms"', "calibration.reference_ms",
+         "must be a number, got 8 ms"),
         ('"large": 2.5', '"large": true', "calibration.ratios.large", "must be a number, got True"),
         ('"ratios": {', '"ratios": 1, "others": {', "calibration.others", "unknown key; known here: "
-         "ratios, unit_ms, clock, measured, load"),
+         "ratios, reference_ms, clock, measured_at, load"),
         ('"resolution_px": 32', '"resolution_px": 7', "panel.networks.medium",
          "resolution_px must be a whole number of at least 8, got 7"),
         ('"kernel": 5', '"kernel": 4', "panel.networks.small.blocks[2]", "kernel must be 3, 5 or 7, got 4"),
-        ('"unit": "medium"', '"unit": "huge"', "panel", "unit must be one of small, medium, large, got huge"),
-        ('"unit": "medium"', '"unit": 1', "panel.unit", "must be text, got 1"),
+        ('"reference": "medium"', '"reference": "huge"', "panel",
+         "reference must be one of small, medium, large, got huge"),
+        ('"reference": "medium"', '"reference": 1', "panel.reference", "must be text, got 1"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_file_line_key_and_value(
@@ -106,7 +110,7 @@ def test_a_mistake_is_named_with_file_line_key_and_value(
     number = next(number for number, line in enumerate(lines, start=1) if old in line)
     lines[number - 1] = lines[number - 1].replace(old, new)
     with pytest.raises(FileFormatError) as refusal:
-        read_setup(parse("\n".join(lines), "setup.json"))
+        read_latency_setup(parse("\n".join(lines), "setup.json"))
     assert str(refusal.value) == f"setup.json:{number}: {place}: {problem}"
 
 
@@ -115,33 +119,33 @@ def test_a_part_that_is_missing_or_no_mapping_is_named(name: str) -> None:
     form = SETUP.to_dict()
     del form[name]
     with pytest.raises(FileFormatError, match=rf"^setup\.json:1: '{name}' is missing$"):
-        read_setup(parse(json.dumps(form), "setup.json"))
+        read_latency_setup(parse(json.dumps(form), "setup.json"))
     with pytest.raises(FileFormatError, match=rf"^setup\.json:1: {name}: must be "):
-        read_setup(parse(json.dumps(form | {name: [1]}), "setup.json"))
+        read_latency_setup(parse(json.dumps(form | {name: [1]}), "setup.json"))
 
 
 @pytest.mark.parametrize("networks", [3, [1], None])
 def test_networks_that_are_no_mapping_are_refused(networks: Any) -> None:
-    form = SETUP.to_dict() | {"panel": {"unit": "small", "networks": networks}}
+    form = SETUP.to_dict() | {"panel": {"reference": "small", "networks": networks}}
     with pytest.raises(FileFormatError, match=r"^setup\.json:1: panel\.networks: must be a mapping"):
-        read_setup(parse(json.dumps(form), "setup.json"))
+        read_latency_setup(parse(json.dumps(form), "setup.json"))
 
 
 def test_a_panel_without_networks_is_refused() -> None:
-    form = SETUP.to_dict() | {"panel": {"unit": "small", "networks": {}}}
-    with pytest.raises(FileFormatError, match=r"^setup\.json:1: panel: unit must be one of "):
-        read_setup(parse(json.dumps(form), "setup.json"))
+    form = SETUP.to_dict() | {"panel": {"reference": "small", "networks": {}}}
+    with pytest.raises(FileFormatError, match=r"^setup\.json:1: panel: reference must be one of "):
+        read_latency_setup(parse(json.dumps(form), "setup.json"))
 
 
 def test_a_calibration_of_other_networks_than_the_panels_is_refused() -> None:
     # measuring would end in a KeyError
     form = replace(SETUP, calibration=replace(CALIBRATION, ratios={"tiny": 0.1, "medium": 1.0})).to_dict()
     with pytest.raises(FileFormatError, match="tiny"):
-        read_setup(parse(json.dumps(form), "setup.json"))
+        read_latency_setup(parse(json.dumps(form), "setup.json"))
 
 
 def test_a_device_may_not_leave_anything_to_defaults() -> None:
     form = SETUP.to_dict()
     form["device"] = {"backend": DEVICE.backend, "runtime": DEVICE.runtime, "processor": DEVICE.processor}
     with pytest.raises(FileFormatError, match=r"^setup\.json:1: device: 'features' is missing$"):
-        read_setup(parse(json.dumps(form), "setup.json"))
+        read_latency_setup(parse(json.dumps(form), "setup.json"))

@@ -7,8 +7,8 @@ from statistics import fmean
 import pytest
 
 from bneck.evaluate import Latency
-from bneck.evaluate.latency.measurement import failed
-from bneck.evaluate.latency.verification import Recheck, recheck
+from bneck.evaluate.latency.measurement import failed_latency
+from bneck.evaluate.latency.verification import VerifiedLatency, verify_latencies
 
 # Student's t by degrees of freedom, for 95% on one side and 95% on both, as tables give it
 ONE_SIDED = {1: 6.314, 2: 2.920, 3: 2.353, 4: 2.132, 10: 1.812}
@@ -25,63 +25,65 @@ def apart(log: float, ratio: float = 1.0) -> tuple[Latency, Latency]:
     return latency(ratio * math.exp(log / 2)), latency(ratio * math.exp(-log / 2))
 
 
-def assert_is(found: Recheck, ratio: float, deviation: float, freedom: int) -> None:
+def assert_is(found: VerifiedLatency, ratio: float, std: float, degrees_of_freedom: int) -> None:
     """The mean and its bounds, from the standard deviation of a mean of two."""
     assert found.latency.ratio == pytest.approx(ratio)
-    assert found.ratio_upper == pytest.approx(ratio * math.exp(ONE_SIDED[freedom] * deviation), rel=TABLE)
-    both = math.exp(TWO_SIDED[freedom] * deviation)
+    assert found.ratio_upper == pytest.approx(
+        ratio * math.exp(ONE_SIDED[degrees_of_freedom] * std), rel=TABLE
+    )
+    both = math.exp(TWO_SIDED[degrees_of_freedom] * std)
     assert found.latency.ratio_low == pytest.approx(ratio / both, rel=TABLE)
     assert found.latency.ratio_high == pytest.approx(ratio * both, rel=TABLE)
 
 
 def test_one_network_is_as_unsure_as_its_own_two_processes() -> None:
     # of two values that are d apart the mean has a standard deviation of d / 2
-    assert_is(recheck({"a": apart(0.02, 3.0)})["a"], 3.0, 0.01, freedom=1)
-    assert_is(recheck({"a": apart(-0.02, 3.0)})["a"], 3.0, 0.01, freedom=1)
+    assert_is(verify_latencies({"a": apart(0.02, 3.0)})["a"], 3.0, 0.01, degrees_of_freedom=1)
+    assert_is(verify_latencies({"a": apart(-0.02, 3.0)})["a"], 3.0, 0.01, degrees_of_freedom=1)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 10])
 def test_more_networks_make_the_spread_surer(count: int) -> None:
     pairs = {str(number): apart(0.02 * (-1) ** number, 1.0 + number) for number in range(count)}
-    for number, found in enumerate(recheck(pairs).values()):
-        assert_is(found, 1.0 + number, 0.01, freedom=count)
+    for number, found in enumerate(verify_latencies(pairs).values()):
+        assert_is(found, 1.0 + number, 0.01, degrees_of_freedom=count)
 
 
 def test_networks_share_the_root_of_their_mean_square() -> None:
     # halves of the gaps are 0.01 and 0.07: sqrt((1 + 49) / 2) = 5
-    found = recheck({"calm": apart(0.02), "wild": apart(0.14, 0.5)})
-    assert_is(found["calm"], 1.0, 0.05, freedom=2)
-    assert_is(found["wild"], 0.5, 0.05, freedom=2)
+    found = verify_latencies({"calm": apart(0.02), "wild": apart(0.14, 0.5)})
+    assert_is(found["calm"], 1.0, 0.05, degrees_of_freedom=2)
+    assert_is(found["wild"], 0.5, 0.05, degrees_of_freedom=2)
 
 
 def test_the_mean_is_the_geometric_one_with_milliseconds_on_the_scale_of_the_ratio() -> None:
-    found = recheck({"a": (latency(2.0), latency(8.0))})["a"].latency
+    found = verify_latencies({"a": (latency(2.0), latency(8.0))})["a"].latency
     assert found.ratio == pytest.approx(4)
     # a ratio of 1 takes 10 ms
     assert found.latency_ms == pytest.approx(40)
 
 
 def test_two_processes_that_agree_leave_no_doubt() -> None:
-    found = recheck({"a": (latency(2.0), latency(2.0))})["a"]
+    found = verify_latencies({"a": (latency(2.0), latency(2.0))})["a"]
     assert found.latency.ratio == pytest.approx(2)
     assert found.ratio_upper == found.latency.ratio == found.latency.ratio_low == found.latency.ratio_high
 
 
 def test_networks_that_failed_in_either_process_are_left_out_and_do_not_count() -> None:
     pairs = {
-        "first": (failed("broke"), latency(1.0)),
+        "first": (failed_latency("broke"), latency(1.0)),
         "good": apart(0.02),
-        "second": (latency(9.0), failed("broke")),
-        "both": (failed("broke"), failed("broke")),
+        "second": (latency(9.0), failed_latency("broke")),
+        "both": (failed_latency("broke"), failed_latency("broke")),
     }
-    found = recheck(pairs)
+    found = verify_latencies(pairs)
     assert list(found) == ["good"]
-    assert_is(found["good"], 1.0, 0.01, freedom=1)
+    assert_is(found["good"], 1.0, 0.01, degrees_of_freedom=1)
 
 
 def test_where_nothing_could_be_measured_nothing_is_told() -> None:
-    assert recheck({}) == {}
-    assert recheck({"a": (failed("broke"), failed("broke"))}) == {}
+    assert verify_latencies({}) == {}
+    assert verify_latencies({"a": (failed_latency("broke"), failed_latency("broke"))}) == {}
 
 
 @pytest.mark.parametrize(
@@ -89,20 +91,22 @@ def test_where_nothing_could_be_measured_nothing_is_told() -> None:
     [("ok", "ok", "ok"), ("noisy", "ok", "noisy"), ("ok", "noisy", "noisy"), ("noisy", "noisy", "noisy")],
 )
 def test_a_mean_is_noisy_where_a_process_was(first: str, second: str, expected: str) -> None:
-    assert recheck({"a": (latency(1.0, first), latency(1.0, second))})["a"].latency.status == expected
+    assert (
+        verify_latencies({"a": (latency(1.0, first), latency(1.0, second))})["a"].latency.status == expected
+    )
 
 
 def test_what_both_processes_took_adds_up_and_the_greater_load_is_told() -> None:
     first = latency(1.0, pairs=12, seconds=1.5, load=0.5)
     second = latency(1.0, pairs=30, seconds=2.0, load=0.25)
     for pair in ((first, second), (second, first)):
-        found = recheck({"a": pair})["a"].latency
+        found = verify_latencies({"a": pair})["a"].latency
         assert (found.pairs, found.seconds, found.load) == (42, 3.5, 0.5)
 
 
 def test_clock_and_device_stay_as_they_were_measured() -> None:
     one = Latency(1.0, 1.0, 1.0, 10.0, "ok", clock="CPU time", device="abc")
-    found = recheck({"a": (one, one)})["a"].latency
+    found = verify_latencies({"a": (one, one)})["a"].latency
     assert (found.clock, found.device, found.source) == ("CPU time", "abc", "measured")
 
 
@@ -118,7 +122,9 @@ def test_the_truth_is_below_the_bound_in_95_of_100_and_within_both_in_as_many(co
     below: list[bool] = []
     within: list[bool] = []
     for _ in range(1500):
-        found = recheck({key: (one_process(truth), one_process(truth)) for key, truth in truths.items()})
+        found = verify_latencies(
+            {key: (one_process(truth), one_process(truth)) for key, truth in truths.items()}
+        )
         below += [truth < found[key].ratio_upper for key, truth in truths.items()]
         within += [
             found[key].latency.ratio_low < truth < found[key].latency.ratio_high

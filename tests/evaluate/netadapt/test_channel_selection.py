@@ -7,8 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from bneck.evaluate.netadapt.channel_groups import Place, narrowest, narrowings, places, width_at, with_widths
-from bneck.evaluate.netadapt.channel_selection import inherited, most_important
+from bneck.evaluate.netadapt.channel_groups import (
+    ChannelGroup,
+    channel_groups,
+    group_width,
+    narrower_networks,
+    narrowest,
+    with_widths,
+)
+from bneck.evaluate.netadapt.channel_selection import inherit_weights, top_channels
 from bneck.search_space import Architecture, Block, Head, RunError, Stem
 from bneck.search_space.network import Network, build_network, example_images
 
@@ -55,50 +62,52 @@ def kill(network: Network, layers: Sequence[str], channels: Sequence[int]) -> No
 
 
 # Block numbers in the words count from 1, layers from 0.
-WRITERS: dict[Place, tuple[str, ...]] = {
-    Place("chain", 0, 2): ("stem", "blocks.0.project", "blocks.1.project"),
-    Place("chain", 3, 3): ("blocks.2.project",),
-    Place("expansion", 2): ("blocks.1.depthwise",),
-    Place("expansion", 3): ("blocks.2.depthwise",),
-    Place("features"): ("features",),
-    Place("hidden"): ("hidden.0",),
+WRITERS: dict[ChannelGroup, tuple[str, ...]] = {
+    ChannelGroup("chain", 0, 2): ("stem", "blocks.0.project", "blocks.1.project"),
+    ChannelGroup("chain", 3, 3): ("blocks.2.project",),
+    ChannelGroup("expansion", 2): ("blocks.1.depthwise",),
+    ChannelGroup("expansion", 3): ("blocks.2.depthwise",),
+    ChannelGroup("features"): ("features",),
+    ChannelGroup("hidden"): ("hidden.0",),
 }
 
 
 def test_every_place_of_the_example_is_tried() -> None:
-    assert set(WRITERS) == set(places(NET))
+    assert set(WRITERS) == set(channel_groups(NET))
 
 
-@pytest.mark.parametrize("place", WRITERS, ids=str)
-def test_dead_channels_leave_without_a_trace_wherever_they_are(place: Place) -> None:
+@pytest.mark.parametrize("group", WRITERS, ids=str)
+def test_dead_channels_leave_without_a_trace_wherever_they_are(group: ChannelGroup) -> None:
     network = settled()
-    dead = random.Random(1).sample(range(width_at(NET, place)), 8)
-    kill(network, WRITERS[place], dead)
-    if place.first == 0 and place.kind == "chain":  # what is without an expansion has its own normalisation
+    dead = random.Random(1).sample(range(group_width(NET, group)), 8)
+    kill(network, WRITERS[group], dead)
+    if group.first == 0 and group.kind == "chain":  # what is without an expansion has its own normalisation
         kill(network, ["blocks.0.depthwise"], dead)
-    narrow = with_widths(NET, {place: width_at(NET, place) - 8})
+    narrow = with_widths(NET, {group: group_width(NET, group) - 8})
     for block, cut in zip(NET.blocks, narrow.blocks, strict=True):
         assert block.squeeze == cut.squeeze, "the squeeze widths must not be what is tested here"
-    cut_network = inherited(network, narrow)
+    cut_network = inherit_weights(network, narrow)
     assert cut_network.architecture == narrow
     torch.testing.assert_close(logits(cut_network), logits(network), rtol=1e-5, atol=1e-5)
 
 
 def test_living_channels_are_missed() -> None:
     network = settled()
-    for place in places(NET):
-        narrow = with_widths(NET, {place: width_at(NET, place) - 8})
-        assert (logits(inherited(network, narrow)) - logits(network)).abs().max() > 1e-4, place
+    for group in channel_groups(NET):
+        narrow = with_widths(NET, {group: group_width(NET, group) - 8})
+        assert (logits(inherit_weights(network, narrow)) - logits(network)).abs().max() > 1e-4, group
 
 
 def test_dead_squeeze_channels_leave_without_a_trace() -> None:
     wide = Architecture(8, Stem(16), (Block(3, 64, 24, "se", "relu", 1, squeeze=16),), Head(16), classes=3)
-    narrow = with_widths(wide, {Place("expansion", 1): 32})
+    narrow = with_widths(wide, {ChannelGroup("expansion", 1): 32})
     assert narrow.blocks[0].squeeze == 8
     network = settled(wide)
     kill(network, ["blocks.0.attention.reduce"], range(0, 16, 2))
     kill(network, ["blocks.0.depthwise"], range(1, 64, 2))
-    torch.testing.assert_close(logits(inherited(network, narrow)), logits(network), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        logits(inherit_weights(network, narrow)), logits(network), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_the_last_channels_of_eca_leave_without_a_trace_and_a_smaller_kernel_is_the_middle() -> None:
@@ -108,16 +117,18 @@ def test_the_last_channels_of_eca_leave_without_a_trace_and_a_smaller_kernel_is_
 
     network = settled(net(48))
     kill(network, ["blocks.0.depthwise"], range(40, 48))
-    torch.testing.assert_close(logits(inherited(network, net(40))), logits(network), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        logits(inherit_weights(network, net(40))), logits(network), rtol=1e-5, atol=1e-5
+    )
     wide = settled(net(160))
     before = wide.state_dict()["blocks.0.attention.conv.weight"]
-    after = inherited(wide, net(40)).state_dict()["blocks.0.attention.conv.weight"]
+    after = inherit_weights(wide, net(40)).state_dict()["blocks.0.attention.conv.weight"]
     assert before.shape == (1, 1, 5) and after.equal(before[..., 1:4])
 
 
 def test_the_same_network_inherits_everything() -> None:
     network = settled()
-    same = inherited(network, NET).state_dict()
+    same = inherit_weights(network, NET).state_dict()
     assert all(value.equal(same[name]) for name, value in network.state_dict().items())
 
 
@@ -137,7 +148,7 @@ def test_of_an_expansion_the_largest_filters_stay_by_the_product_of_all_three() 
     state["blocks.0.depthwise.norm.running_var"][[0, 1, 2, 4, 6, 7]] = 100  # a tenth of the gain
     # The mean is no weight; it only tells which channels have stayed.
     state["blocks.0.depthwise.norm.running_mean"].copy_(torch.arange(24.0))
-    narrow = inherited(network, with_widths(one, {Place("expansion", 1): 16})).state_dict()
+    narrow = inherit_weights(network, with_widths(one, {ChannelGroup("expansion", 1): 16})).state_dict()
     stayed = narrow["blocks.0.depthwise.norm.running_mean"].int().tolist()
     assert stayed == [5, *range(8, 20), 21, 22, 23]
 
@@ -158,14 +169,14 @@ def test_of_a_bottleneck_all_that_write_and_read_it_count() -> None:
     for layer in ("blocks.1.expand", "blocks.2.expand"):  # hardly read
         state[f"{layer}.conv.weight"][:, 23] = 0.01
     state["blocks.0.depthwise.conv.weight"][23] = 0.01
-    narrow = inherited(network, with_widths(NET, {Place("chain", 0, 2): 16})).state_dict()
+    narrow = inherit_weights(network, with_widths(NET, {ChannelGroup("chain", 0, 2): 16})).state_dict()
     for layer in writers:
         stayed = narrow[f"{layer}.norm.running_mean"].int().tolist()
         assert stayed == [0, 2, *range(9, 23)]
 
 
 def test_of_equal_channels_the_first_stay_in_their_order() -> None:
-    assert most_important(torch.tensor([1.0, 3.0, 1.0, 2.0, 1.0]), 3).tolist() == [0, 1, 3]
+    assert top_channels(torch.tensor([1.0, 3.0, 1.0, 2.0, 1.0]), 3).tolist() == [0, 1, 3]
 
 
 def test_an_inherited_network_normalises_as_the_first_and_leaves_random_numbers_alone() -> None:
@@ -173,7 +184,7 @@ def test_an_inherited_network_normalises_as_the_first_and_leaves_random_numbers_
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    norm = inherited(first, NET).stem.get_submodule("norm")
+    norm = inherit_weights(first, NET).stem.get_submodule("norm")
     assert torch.rand(1) == expected
     assert (norm.eps, norm.momentum) == (1e-3, 0.01)
 
@@ -183,25 +194,25 @@ def test_an_inherited_network_normalises_as_the_first_and_leaves_random_numbers_
 def test_random_networks_that_are_cut_everywhere_run(name: str, count: int) -> None:
     for architecture in random_networks(name, count, seed=2):
         network = settled(architecture)
-        for place in places(architecture)[:: 1 if name == "tiny" else 4]:
-            cut = next(narrowings(architecture, place), architecture)
-            assert logits(inherited(network, cut)).isfinite().all()
-        assert logits(inherited(network, narrowest(architecture))).isfinite().all()
+        for group in channel_groups(architecture)[:: 1 if name == "tiny" else 4]:
+            cut = next(narrower_networks(architecture, group), architecture)
+            assert logits(inherit_weights(network, cut)).isfinite().all()
+        assert logits(inherit_weights(network, narrowest(architecture))).isfinite().all()
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        with_widths(NET, {Place("features"): 48}),
-        with_widths(NET, {Place("hidden"): 0}),
-        with_widths(NET, {Place("chain", 3, 3): 24, Place("expansion", 3): 24}),
+        with_widths(NET, {ChannelGroup("features"): 48}),
+        with_widths(NET, {ChannelGroup("hidden"): 0}),
+        with_widths(NET, {ChannelGroup("chain", 3, 3): 24, ChannelGroup("expansion", 3): 24}),
         Architecture(8, NET.stem, NET.blocks[:2], NET.head, classes=5),
     ],
     ids=["wider", "without the hidden layer", "without an expansion", "fewer blocks"],
 )
 def test_another_network_inherits_nothing(other: Architecture) -> None:
     with pytest.raises(RunError, match=f"{other.key} is no narrower form of {NET.key}"):
-        inherited(settled(), other)
+        inherit_weights(settled(), other)
 
 
 def test_a_hidden_neuron_counts_by_its_bias_too() -> None:
@@ -210,5 +221,5 @@ def test_a_hidden_neuron_counts_by_its_bias_too() -> None:
     state["hidden.0.weight"].fill_(0.01)
     state["classifier.weight"].fill_(1)
     state["hidden.0.bias"].copy_(torch.arange(24.0))
-    narrow = inherited(network, with_widths(NET, {Place("hidden"): 8}))
+    narrow = inherit_weights(network, with_widths(NET, {ChannelGroup("hidden"): 8}))
     assert narrow.state_dict()["hidden.0.bias"].tolist() == list(range(16, 24))

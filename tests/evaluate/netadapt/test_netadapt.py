@@ -10,21 +10,27 @@ import pytest
 import torch
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.netadapt.channel_groups import Place, narrowest, places, width_at, with_widths
+from bneck.evaluate.netadapt.channel_groups import (
+    ChannelGroup,
+    channel_groups,
+    group_width,
+    narrowest,
+    with_widths,
+)
 from bneck.evaluate.netadapt.netadapt import (
-    Goal,
-    Judgement,
     Proposal,
+    ResourceBudget,
     Step,
     Tuner,
-    adapt,
-    choose,
-    price,
-    propose,
+    TuningResult,
+    generate_proposals,
+    loss_per_saving,
     require_reachable,
+    run_netadapt,
+    select_proposal,
     steps,
 )
-from bneck.evaluate.training.trainer import TrainingFailedError
+from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.search_space import Architecture, Block, Head, NoFeasibleNetworkError, Stem, cost
 from bneck.search_space.network import Network, build_network
 
@@ -48,12 +54,14 @@ def macs(architecture: Architecture) -> float:
     return float(cost(architecture).macs)
 
 
-def goal(limit: float, least_saving: float, cost_of: Callable[[Architecture], float] = macs) -> Goal:
-    return Goal(cost_of, limit, least_saving)
+def goal(
+    limit: float, min_reduction: float, cost_of: Callable[[Architecture], float] = macs
+) -> ResourceBudget:
+    return ResourceBudget(cost_of, limit, min_reduction)
 
 
-def judged(loss: float, top1: float = 0.5, architecture: Architecture = NET) -> Judgement:
-    return Judgement(top1, loss, lambda: build_network(architecture))
+def judged(loss: float, top1: float = 0.5, architecture: Architecture = NET) -> TuningResult:
+    return TuningResult(top1, loss, lambda: build_network(architecture))
 
 
 def by_hand(saved: Sequence[float]) -> list[Proposal]:
@@ -74,75 +82,78 @@ class ByTable:
 
     def __call__(
         self, number: int, network: Network, architectures: Sequence[Architecture]
-    ) -> list[Judgement]:
+    ) -> list[TuningResult]:
         self.asked.append((number, list(architectures)))
         return [judged(self.loss_of(each), architecture=each) for each in architectures]
 
 
 def structure(architecture: Architecture) -> list[tuple[bool, bool]]:
     """Which blocks have no expansion, and which a residual."""
-    pairs = architecture.blocks_with_inputs()
+    pairs = architecture.blocks_with_in_channels()
     return [(block.expanded == given, block.stride == 1 and block.out == given) for given, block in pairs]
 
 
 def path(taken: Sequence[Step]) -> list[tuple[str, int, int]]:
-    return [(step.proposal.place, step.proposal.before, step.proposal.after) for step in taken]
+    return [
+        (step.proposal.group, step.proposal.channels_before, step.proposal.channels_after) for step in taken
+    ]
 
 
 @pytest.mark.parametrize("share", [0.03, 0.2])
 def test_of_every_place_the_smallest_cut_is_proposed_that_saves_enough(share: float) -> None:
     for network in (NET, *random_networks("tiny", 4, seed=5)):
         before = macs(network)
-        found = {each.place: each for each in propose(network, goal(0, share * before), before)}
-        for place in places(network):
+        found = {each.group: each for each in generate_proposals(network, goal(0, share * before), before)}
+        for group in channel_groups(network):
             # Every width there is, tried without any order, that keeps residuals and expansions.
             good = []
-            for width in range(8, width_at(network, place), 8):
-                cut = with_widths(network, {place: width})
+            for width in range(8, group_width(network, group), 8):
+                cut = with_widths(network, {group: width})
                 alike = [
-                    (b.expanded == i, b.stride == 1 and b.out == i) for i, b in cut.blocks_with_inputs()
+                    (b.expanded == i, b.stride == 1 and b.out == i) for i, b in cut.blocks_with_in_channels()
                 ] == [
-                    (b.expanded == i, b.stride == 1 and b.out == i) for i, b in network.blocks_with_inputs()
+                    (b.expanded == i, b.stride == 1 and b.out == i)
+                    for i, b in network.blocks_with_in_channels()
                 ]
                 if alike and before - macs(cut) >= share * before:
                     good.append((width, cut))
             if not good:
-                assert str(place) not in found
+                assert str(group) not in found
                 continue
-            proposal = found.pop(str(place))
-            assert (proposal.after, proposal.architecture) == max(good, key=lambda each: each[0])
-            assert proposal.before == width_at(network, place)
+            proposal = found.pop(str(group))
+            assert (proposal.channels_after, proposal.architecture) == max(good, key=lambda each: each[0])
+            assert proposal.channels_before == group_width(network, group)
             assert proposal.cost == macs(proposal.architecture) <= (1 - share) * before
         assert not found
 
 
 def test_a_cut_that_saves_exactly_enough_is_enough() -> None:
     before = macs(NET)
-    cut = with_widths(NET, {Place("features"): 32})
-    found = {each.place: each for each in propose(NET, goal(0, before - macs(cut)), before)}
+    cut = with_widths(NET, {ChannelGroup("features"): 32})
+    found = {each.group: each for each in generate_proposals(NET, goal(0, before - macs(cut)), before)}
     assert found["features of the head"].architecture == cut
 
 
 def test_the_last_cut_saves_what_is_left_and_no_more() -> None:
     before = macs(NET)
-    found = propose(NET, goal(before - 100, 0.2 * before), before)
-    assert len(found) == len(places(NET))
-    assert {each.before - each.after for each in found} == {8}
+    found = generate_proposals(NET, goal(before - 100, 0.2 * before), before)
+    assert len(found) == len(channel_groups(NET))
+    assert {each.channels_before - each.channels_after for each in found} == {8}
 
 
 def test_where_no_place_saves_enough_each_is_cut_as_deep_as_it_can() -> None:
     before = macs(NET)
-    found = propose(NET, goal(0, 0.95 * before), before)
-    assert {(each.place, each.after) for each in found} >= {("features of the head", 8)}
+    found = generate_proposals(NET, goal(0, 0.95 * before), before)
+    assert {(each.group, each.channels_after) for each in found} >= {("features of the head", 8)}
     assert all(each.cost < before for each in found)
-    assert len(found) == len(places(NET))
+    assert len(found) == len(channel_groups(NET))
 
 
 def test_costs_of_cuts_are_taken_in_proportion_to_what_was_measured() -> None:
     # Measured at twice the estimate: all cuts are told at twice theirs.
     before = macs(NET)
-    estimated = propose(NET, goal(0, 0.1 * before), before)
-    measured = propose(NET, goal(0, 0.2 * before), 2 * before)
+    estimated = generate_proposals(NET, goal(0, 0.1 * before), before)
+    measured = generate_proposals(NET, goal(0, 0.2 * before), 2 * before)
     assert [each.architecture for each in measured] == [each.architecture for each in estimated]
     assert [each.cost for each in measured] == pytest.approx([2 * each.cost for each in estimated])
 
@@ -151,25 +162,25 @@ def test_the_cut_that_loses_least_for_what_it_saves_is_kept() -> None:
     # Lost over saved: .08/.10 = .8, .03/.05 = .6, .02/.025 = .8, .50/.60 = .83.
     proposals = by_hand([10, 5, 2.5, 60])
     verdicts = [judged(1 + lost) for lost in (0.08, 0.03, 0.02, 0.50)]
-    assert choose(proposals, verdicts, judged(1.0), 100) == 1
+    assert select_proposal(proposals, verdicts, judged(1.0), 100) == 1
     # Counted from a worse one, two lose nothing: -.02 x .05 is more of a gain than -.03 x .025.
-    assert choose(proposals, verdicts, judged(1.05), 100) == 1
-    assert choose(proposals, [judged(1.0)] * 4, judged(0.9), 100) == 3
+    assert select_proposal(proposals, verdicts, judged(1.05), 100) == 1
+    assert select_proposal(proposals, [judged(1.0)] * 4, judged(0.9), 100) == 3
 
 
 def test_a_gain_goes_before_every_loss_and_counts_the_more_it_saves() -> None:
     ordered = [(-0.2, 0.5), (-0.2, 0.1), (0.0, 0.3), (1e-9, 0.9), (0.01, 0.5), (0.01, 0.1)]
-    prices = [price(lost, saved) for lost, saved in ordered]
+    prices = [loss_per_saving(lost, saved) for lost, saved in ordered]
     assert prices == sorted(prices)
 
 
 def test_what_diverged_is_never_kept() -> None:
     verdicts = [judged(math.inf, 0.0), judged(9.0)]
-    assert choose(by_hand([50, 1]), verdicts, judged(1.0), 100) == 1
-    with pytest.raises(TrainingFailedError, match="no longer a number"):
-        choose(by_hand([50, 1]), [judged(math.inf)] * 2, judged(1.0), 100)
-    with pytest.raises(TrainingFailedError, match="no longer a number"):
-        choose(by_hand([50]), [judged(1.0)], judged(math.inf), 100)
+    assert select_proposal(by_hand([50, 1]), verdicts, judged(1.0), 100) == 1
+    with pytest.raises(NonFiniteLossError, match="no longer a number"):
+        select_proposal(by_hand([50, 1]), [judged(math.inf)] * 2, judged(1.0), 100)
+    with pytest.raises(NonFiniteLossError, match="no longer a number"):
+        select_proposal(by_hand([50]), [judged(1.0)], judged(math.inf), 100)
 
 
 def test_the_path_ends_at_the_first_network_that_keeps_the_limit() -> None:
@@ -180,7 +191,7 @@ def test_the_path_ends_at_the_first_network_that_keeps_the_limit() -> None:
     costs = [macs(NET), *(step.cost for step in taken)]
     assert costs[-1] <= limit < costs[-2]
     assert all(later < earlier for earlier, later in pairwise(costs))
-    assert taken[0].proposal.place == "features of the head"
+    assert taken[0].proposal.group == "features of the head"
     assert [step.number for step in taken] == list(range(1, len(taken) + 1))
     assert [number for number, _ in by_body.asked] == [step.number for step in taken]
     for (_, tried), network in zip(
@@ -188,7 +199,7 @@ def test_the_path_ends_at_the_first_network_that_keeps_the_limit() -> None:
     ):
         assert tried[0] == network, "the uncut network is tuned alike"
         assert len(set(tried)) == len(tried)
-    assert [len(step.tops) for step in taken] == [len(tried) - 1 for _, tried in by_body.asked]
+    assert [len(step.top1s) for step in taken] == [len(tried) - 1 for _, tried in by_body.asked]
 
 
 def test_steps_go_on_where_others_ended() -> None:
@@ -216,11 +227,11 @@ def test_a_limit_below_what_can_be_reached_names_the_least() -> None:
     least = macs(narrowest(NET))
     require_reachable(NET, goal(least, 1))
     words = f"cut down to {least - 1:.0f} MACs: the least that can be reached is {least:.0f} MACs"
-    told = replace(goal(least - 1, 1), words=lambda value: f"{value:.0f} MACs")
+    told = replace(goal(least - 1, 1), format_cost=lambda value: f"{value:.0f} MACs")
     with pytest.raises(NoFeasibleNetworkError, match=re.escape(words)):
         require_reachable(NET, told)
     with pytest.raises(NoFeasibleNetworkError, match=re.escape(words)):
-        adapt(build_network(NET), noise_data(), PLAIN, told)
+        run_netadapt(build_network(NET), noise_data(), PLAIN, told)
     # Where only measuring shows it, the path ends with the same words.
     with pytest.raises(NoFeasibleNetworkError, match="cannot be cut down to"):
         list(steps(build_network(NET), told, ByTable(lambda each: 1.0)))
@@ -228,26 +239,31 @@ def test_a_limit_below_what_can_be_reached_names_the_least() -> None:
 
 def test_what_keeps_the_limit_is_not_cut() -> None:
     network = build_network(NET)
-    found = adapt(network, noise_data(), PLAIN, goal(macs(NET), 1))
+    found = run_netadapt(network, noise_data(), PLAIN, goal(macs(NET), 1))
     assert (found.network, found.steps, found.cost) == (network, (), macs(NET))
 
 
 def test_proposals_within_the_margin_of_the_kept_one_are_counted() -> None:
     # Wilson at 50% of 100 images: 1.96 / sqrt(100 + 1.96^2) / 2 = 9.6 points.
-    tops = (0.5, 0.59, 0.61, 0.41, 0.40)
-    step = Step(1, by_hand([1])[0], 1.0, judged(1.0), judged(1.0, 0.5), tops, build_network(NET))
-    assert step.level(100) == 2
-    assert step.level(10_000) == 0
+    top1s = (0.5, 0.59, 0.61, 0.41, 0.40)
+    step = Step(1, by_hand([1])[0], 1.0, judged(1.0), judged(1.0, 0.5), top1s, build_network(NET))
+    assert step.n_indistinguishable(100) == 2
+    assert step.n_indistinguishable(10_000) == 0
 
 
 TUNED = replace(PLAIN, epochs=4, ema=0.99, learning_rate=0.02)
 
 
 def test_cuts_are_tuned_by_the_recipe_at_a_tenth_of_its_rate() -> None:
-    tuning = Tuner(noise_data(train=40), TUNED, images=16).tuning
-    assert tuning == replace(TUNED, epochs=1, learning_rate=0.002, ema=0.0, norm_images=2048)
-    assert Tuner(noise_data(train=40), TUNED, images=120).tuning.epochs == 3
-    assert Tuner(noise_data(), replace(TUNED, norm_images=9)).tuning.norm_images == 9
+    tuning_recipe = Tuner(noise_data(train=40), TUNED, images=16).tuning_recipe
+    assert tuning_recipe == replace(
+        TUNED, epochs=1, learning_rate=0.002, ema=0.0, bn_recalibration_images=2048
+    )
+    assert Tuner(noise_data(train=40), TUNED, images=120).tuning_recipe.epochs == 3
+    assert (
+        Tuner(noise_data(), replace(TUNED, bn_recalibration_images=9)).tuning_recipe.bn_recalibration_images
+        == 9
+    )
 
 
 def test_all_cuts_of_a_step_see_the_same_images_and_the_next_step_others() -> None:
@@ -256,21 +272,21 @@ def test_all_cuts_of_a_step_see_the_same_images_and_the_next_step_others() -> No
 
     def seen(number: int, own: Tuner = tuner) -> list[float]:
         shuffle = torch.Generator().manual_seed(0)
-        [(images, _)] = own.drawn(number).batches("train", 8, 40, shuffle=shuffle)
+        [(images, _)] = own.training_subset(number).batches("train", 8, 40, shuffle=shuffle)
         return sorted(images.sum((1, 2, 3)).tolist())
 
     assert len(seen(1)) == 16
     assert seen(1) == seen(1) != seen(2)
     assert seen(1, replace(tuner, seed=5)) == seen(2)
-    drawn = tuner.drawn(1)
-    assert (drawn.count("validation"), drawn.count("test")) == (9, 4)
-    assert replace(tuner, images=40).drawn(1) is data
+    training_subset = tuner.training_subset(1)
+    assert (training_subset.count("validation"), training_subset.count("test")) == (9, 4)
+    assert replace(tuner, images=40).training_subset(1) is data
 
 
 def test_all_that_is_drawn_follows_from_the_seed_and_the_step() -> None:
     def loss(seed: int, number: int) -> float:
         tuner = Tuner(noise_data(), replace(PLAIN, learning_rate=0.5), seed, images=20)  # all images
-        return tuner.judge(number, toy(NET), NET).loss
+        return tuner.tune(number, toy(NET), NET).loss
 
     assert loss(4, 2) == loss(5, 1) != loss(4, 1)
 
@@ -303,10 +319,12 @@ def test_a_cut_that_diverges_is_judged_as_infinitely_bad() -> None:
 def adapted(seed: int = 0, share: float = 0.75, recipe: Recipe = PLAIN) -> list[tuple[str, int, int, float]]:
     told: list[Step] = []
     limit = goal(share * macs(NET), 0.1 * macs(NET))
-    found = adapt(toy(NET), noise_data(), recipe, limit, seed=seed, tune_images=16, on_step=told.append)
+    found = run_netadapt(
+        toy(NET), noise_data(), recipe, limit, seed=seed, finetune_images=16, on_step=told.append
+    )
     assert list(found.steps) == told and found.cost <= limit.limit
     assert found.network.architecture == told[-1].proposal.architecture
-    return [(*cut, step.judged.loss) for cut, step in zip(path(told), told, strict=True)]
+    return [(*cut, step.pruned.loss) for cut, step in zip(path(told), told, strict=True)]
 
 
 def test_the_same_seed_gives_the_same_path_to_the_bit() -> None:

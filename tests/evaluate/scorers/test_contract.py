@@ -13,14 +13,22 @@ from torch import Generator, Tensor
 
 from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation
 from bneck.evaluate.data.dataset import Data, Split
-from bneck.evaluate.scorers import COSTS, SCORER_NAMES, ZERO_COST, Means, Scorer, scorer, seed_matters
+from bneck.evaluate.scorers import (
+    COSTS,
+    SCORER_NAMES,
+    ZERO_COST,
+    EvaluationContext,
+    Scorer,
+    depends_on_seed,
+    evaluator,
+)
 from bneck.evaluate.supernet.trainer import train_supernet
 from bneck.search_space import Architecture, UnknownNameError, cost, load_space
 
 from ..example_training import PLAIN, noise_data
 
 DATA = noise_data(train=40, validation=20, channels=1, names=tuple("abcdefghij"))
-RECIPE = replace(PLAIN, epochs=1, batch_size=16, norm_images=32)
+RECIPE = replace(PLAIN, epochs=1, batch_size=16, bn_recalibration_images=32)
 SPACE = load_space("tiny").for_data(1, 10)
 WITHOUT_VALIDATION = (*ZERO_COST, *COSTS)
 
@@ -96,8 +104,8 @@ class Watched:
         return self.data.pixel_std
 
     @property
-    def side_px(self) -> int | None:
-        return self.data.side_px
+    def image_size_px(self) -> int | None:
+        return self.data.image_size_px
 
     def count(self, split: Split) -> int:
         return self.data.count(split)
@@ -106,12 +114,12 @@ class Watched:
         assert split != "test"
         return self.data.labels(split)
 
-    def keep(self, split: Split, chosen: Tensor) -> "Watched":
+    def subset(self, split: Split, chosen: Tensor) -> "Watched":
         assert split != "test"
-        return Watched(self.data.keep(split, chosen), self.read)
+        return Watched(self.data.subset(split, chosen), self.read)
 
-    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Watched":
-        return Watched(self.data.normalised_by(mean, std), self.read)
+    def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Watched":
+        return Watched(self.data.with_normalization(mean, std), self.read)
 
     def batches(
         self,
@@ -138,12 +146,12 @@ def read() -> list[Split]:
 
 @pytest.fixture
 def judge(name: str, read: list[Split]) -> Scorer:
-    return scorer(name, Means(Watched(DATA, read), RECIPE))
+    return evaluator(name, EvaluationContext(Watched(DATA, read), RECIPE))
 
 
 def test_its_name_is_how_it_is_asked_for(name: str, judge: Scorer) -> None:
     assert judge.name == name
-    assert scorer(judge.name, Means(DATA, RECIPE)).name == name
+    assert evaluator(judge.name, EvaluationContext(DATA, RECIPE)).name == name
 
 
 def test_a_seed_gives_one_value_whatever_was_judged_before(judge: Scorer) -> None:
@@ -161,14 +169,14 @@ def test_a_seed_gives_one_value_whatever_was_judged_before(judge: Scorer) -> Non
 def test_another_seed_gives_another_value_only_where_seeds_are_said_to_matter(
     name: str, judge: Scorer
 ) -> None:
-    if not seed_matters(name):
+    if not depends_on_seed(name):
         # of a network with several rows in its table, a seed takes one
         assert judge.score(OTHER, 1).value == judge.score(OTHER, 2).value
 
 
 def test_seeds_are_said_to_matter_where_something_is_trained_or_drawn_at_random() -> None:
-    matter = {kind: seed_matters(f"{kind}:FILE") for kind in ("supernet", "inherit", "table")}
-    matter |= {kind: seed_matters(kind) for kind in ("train", *COSTS, *ZERO_COST)}
+    matter = {kind: depends_on_seed(f"{kind}:FILE") for kind in ("supernet", "inherit", "table")}
+    matter |= {kind: depends_on_seed(kind) for kind in ("train", *COSTS, *ZERO_COST)}
     trained = {"inherit", "train", *ZERO_COST}
     assert {kind for kind, does in matter.items() if does} == trained
 
@@ -210,7 +218,7 @@ def test_the_architecture_stays_as_it_was(judge: Scorer) -> None:
 
 
 def test_a_worker_process_judges_alike(name: str) -> None:
-    judge = scorer(name, Means(DATA, RECIPE))
+    judge = evaluator(name, EvaluationContext(DATA, RECIPE))
     copy = pickle.loads(pickle.dumps(judge))
     assert copy.name == name
     assert copy.score(NETWORK, 1).value == judge.score(NETWORK, 1).value
@@ -234,10 +242,12 @@ def test_a_network_that_is_kept_is_the_one_that_was_judged(name: str, judge: Sco
 
 @pytest.mark.parametrize("words", ["nasvot", "table", "table:", "naswot:x.csv", "", "train:"])
 def test_words_that_name_no_scorer_are_refused(words: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"unknown scorer '{words}'"):
-        scorer(words, Means(DATA, RECIPE))
+    with pytest.raises(UnknownNameError, match=f"unknown evaluator '{words}'"):
+        evaluator(words, EvaluationContext(DATA, RECIPE))
 
 
 @pytest.mark.parametrize("words", COSTS)
 def test_a_cost_scores_as_it_is_counted(words: str) -> None:
-    assert scorer(words, Means(DATA, RECIPE)).score(NETWORK, 3).value == getattr(cost(NETWORK), words)
+    assert evaluator(words, EvaluationContext(DATA, RECIPE)).score(NETWORK, 3).value == getattr(
+        cost(NETWORK), words
+    )

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bneck.evaluate.data.dataset import load_data
-from bneck.evaluate.scorers import Means, Scorer, scorer
+from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.scorers import EvaluationContext, Scorer, evaluator
 from bneck.evaluate.supernet.checkpoint import load_supernet, save_supernet
-from bneck.evaluate.supernet.sampling import smallest
-from bneck.evaluate.supernet.trainer import run_to_end, train_supernet
+from bneck.evaluate.supernet.sampling import smallest_genes
+from bneck.evaluate.supernet.trainer import train_supernet, train_to_end
 from bneck.evaluate.training.recipe import Recipe
 from bneck.search_space import Architecture, RunError, ScorerError, load_space
 from bneck.search_space.network import Network
@@ -20,9 +20,9 @@ from bneck.search_space.network import Network
 from ..example_training import PLAIN, differing, noise_data
 from ..supernet.example_supernet import CONSTANT, OURS, training_of
 
-RECIPE = replace(PLAIN, epochs=1, norm_images=16)
+RECIPE = replace(PLAIN, epochs=1, bn_recalibration_images=16)
 DATA = noise_data(validation=12)
-NETWORK = OURS.decode({**smallest(OURS), "stage2.block1.expansion": 2, "stage2.block1.attention": "se"})
+NETWORK = OURS.decode({**smallest_genes(OURS), "stage2.block1.expansion": 2, "stage2.block1.attention": "se"})
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two supernets of different seeds."""
     folder = tmp_path_factory.mktemp("supernets")
     for seed in (0, 1):
-        run_to_end(training_of(replace(CONSTANT, epochs=2), seed=seed), folder / str(seed))
+        train_to_end(training_of(replace(CONSTANT, epochs=2), seed=seed), folder / str(seed))
     return folder / "0", folder / "1"
 
 
 def judge(words: str, recipe: Recipe = RECIPE) -> Scorer:
-    return scorer(words, Means(DATA, recipe))
+    return evaluator(words, EvaluationContext(DATA, recipe))
 
 
 def statistics_of(network: Network) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ def test_several_supernets_are_averaged_and_the_better_network_is_handed_on(file
 
 def test_a_recipe_without_settling_settles_nevertheless(files: tuple[Path, Path]) -> None:
     found = [
-        judge(f"supernet:{files[0]}", replace(RECIPE, norm_images=images)).score(NETWORK, 0).value
+        judge(f"supernet:{files[0]}", replace(RECIPE, bn_recalibration_images=images)).score(NETWORK, 0).value
         for images in (0, 2048)
     ]
     assert found[0] == found[1]
@@ -101,7 +101,7 @@ def test_inheriting_begins_from_the_weights_of_the_supernet(files: tuple[Path, P
     as_it_is = judge(f"supernet:{files[0]}").score(NETWORK, 0)
     inherited = judge(f"inherit:{files[0]}", still).score(NETWORK, 0)
     assert inherited.value == pytest.approx(as_it_is.value, rel=1e-5)
-    assert inherited.accuracy and inherited.accuracy.seen == 20
+    assert inherited.accuracy and inherited.accuracy.images_seen == 20
 
 
 def test_inheriting_trains_on_and_leaves_the_supernet_alone(files: tuple[Path, Path]) -> None:
@@ -130,14 +130,14 @@ def test_what_cannot_judge_these_images_is_refused_before_any_network(
     kind: str, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(ScorerError, match=f"^{files[0]}: noise has 1 channels, the supernet takes 3$"):
-        scorer(f"{kind}:{files[0]}", Means(noise_data(channels=1), RECIPE))
+        evaluator(f"{kind}:{files[0]}", EvaluationContext(noise_data(channels=1), RECIPE))
     with pytest.raises(ScorerError, match=f"^{files[0]}: noise has other classes"):
-        scorer(f"{kind}:{files[0]}", Means(noise_data(names=("x", "y")), RECIPE))
+        evaluator(f"{kind}:{files[0]}", EvaluationContext(noise_data(names=("x", "y")), RECIPE))
     with pytest.raises(RunError, match=f"^{tmp_path}/none: the file with the supernet is missing"):
         judge(f"{kind}:{files[0]},{tmp_path}/none")
     stopped = training_of(replace(CONSTANT, epochs=4))
     stopped.advance()
-    save_supernet(stopped.trained(), tmp_path / "stopped")
+    save_supernet(stopped.checkpoint(), tmp_path / "stopped")
     with pytest.raises(ScorerError, match=r"its training was stopped at 25%; go on with it: bneck supernet"):
         judge(f"{kind}:{tmp_path}/stopped")
 
@@ -147,10 +147,10 @@ def test_what_cannot_judge_these_images_is_refused_before_any_network(
 def test_a_supernet_trained_for_a_little_knows_the_digits_by_all_of_its_networks(
     strategy: str, tmp_path: Path
 ) -> None:
-    data, space, path = load_data("digits"), load_space("tiny"), tmp_path / "net"
+    data, space, path = load_dataset("digits"), load_space("tiny"), tmp_path / "net"
     recipe = Recipe(epochs=20, batch_size=32, label_smoothing=0.0)
-    train_supernet(space, data, path, recipe=recipe, strategy=strategy, most_macs=1.5e6)  # type: ignore[arg-type]
-    judged = scorer(f"supernet:{path}", Means(data, recipe))
+    train_supernet(space, data, path, recipe=recipe, strategy=strategy, max_macs=1.5e6)  # type: ignore[arg-type]
+    judged = evaluator(f"supernet:{path}", EvaluationContext(data, recipe))
     ours, rng = space.for_data(1, 10), random.Random(0)
     found = [judged.score(ours.decode(ours.sample(rng)), 0).accuracy for _ in range(5)]
     # a tenth by chance

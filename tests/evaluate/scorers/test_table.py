@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bneck.evaluate import Accuracy
-from bneck.evaluate.scorers import Means, Scorer, scorer
+from bneck.evaluate.scorers import EvaluationContext, Scorer, evaluator
 from bneck.search_space import FileFormatError, ScorerError
 
 from ..example_training import PLAIN, SMALL, noise_data
@@ -19,7 +19,7 @@ OTHER = replace(SMALL, resolution_px=16)
 def table(folder: Path, *lines: str, encoding: str = "utf-8") -> Scorer:
     path = folder / "t.csv"
     path.write_text("".join(f"{line}\n" for line in lines), encoding=encoding)
-    return scorer(f"table:{path}", Means(noise_data(validation=9), PLAIN))
+    return evaluator(f"table:{path}", EvaluationContext(noise_data(validation=9), PLAIN))
 
 
 def test_a_row_tells_all_that_it_knows(tmp_path: Path) -> None:
@@ -30,13 +30,13 @@ def test_a_row_tells_all_that_it_knows(tmp_path: Path) -> None:
     )
     score = judge.score(SMALL, 0)
     assert score.value == 0.75
-    assert score.accuracy == Accuracy(0.75, 0.5, images=9, seen=0, seed=3, seconds=12.5, curve=())
+    assert score.accuracy == Accuracy(0.75, 0.5, images=9, images_seen=0, seed=3, seconds=12.5, curve=())
 
 
 def test_what_a_row_does_not_know_is_not_made_up(tmp_path: Path) -> None:
     accuracy = table(tmp_path, "top1,key", f"1,{SMALL.key}").score(SMALL, 4).accuracy
     assert accuracy is not None
-    assert (accuracy.top1, accuracy.seed, accuracy.seconds, accuracy.seen) == (1, 0, 0, 0)
+    assert (accuracy.top1, accuracy.seed, accuracy.seconds, accuracy.images_seen) == (1, 0, 0, 0)
     assert math.isnan(accuracy.loss)
 
 
@@ -93,11 +93,11 @@ def test_a_broken_file_is_told_by_line_and_column(tmp_path: Path, lines: list[st
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
     with pytest.raises(FileFormatError, match=f"^{re.escape(str(path))}: cannot be read: No such file or"):
-        scorer(f"table:{path}", Means(noise_data(), PLAIN))
+        evaluator(f"table:{path}", EvaluationContext(noise_data(), PLAIN))
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(b"key,top1\n\xff,0.5\n")
     with pytest.raises(FileFormatError, match=r"t\.csv: cannot be read: no UTF-8 text$"):
-        scorer(f"table:{path}", Means(noise_data(), PLAIN))
+        evaluator(f"table:{path}", EvaluationContext(noise_data(), PLAIN))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bneck.evaluate.scorers import ZERO_COST, Means, scorer, zero_cost
+from bneck.evaluate.scorers import ZERO_COST, EvaluationContext, evaluator, zero_cost
 from bneck.evaluate.scorers.zero_cost import PROXIES, Proxy, activations
 from bneck.evaluate.training.train import seeded_network
 from bneck.search_space import Architecture, ScorerError
@@ -30,7 +30,7 @@ def with_activation(activation: Activation, architecture: Architecture = SMALL) 
 
 
 def value(name: str, architecture: Architecture = SMALL, seed: int = 0) -> float:
-    return scorer(name, Means(DATA, PLAIN)).score(architecture, seed).value
+    return evaluator(name, EvaluationContext(DATA, PLAIN)).score(architecture, seed).value
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[nn.Module, Tensor, Tenso
         asked.append(given)
         return len(asked) - 1
 
-    monkeypatch.setitem(PROXIES, "naswot", replace(PROXIES["naswot"], of=note, images=8))
+    monkeypatch.setitem(PROXIES, "naswot", replace(PROXIES["naswot"], compute=note, images=8))
     return asked
 
 
@@ -102,7 +102,7 @@ def test_synflow_refuses_relu6_and_says_what_to_do() -> None:
 def test_a_value_is_there_for_every_activation_that_is_not_undefined(
     name: str, activation: Activation
 ) -> None:
-    if activation not in PROXIES[name].undefined:
+    if activation not in PROXIES[name].unsupported_activations:
         assert math.isfinite(value(name, with_activation(activation)))
 
 
@@ -113,7 +113,7 @@ def test_the_activations_of_a_network_are_those_between_its_layers() -> None:
 
 def test_what_was_made_for_relu_says_so() -> None:
     for name in ("naswot", "jacob_cov", "synflow"):
-        judge = scorer(name, Means(DATA, PLAIN))
+        judge = evaluator(name, EvaluationContext(DATA, PLAIN))
         assert isinstance(judge, zero_cost.ZeroCostScorer)
         assert "ReLU" in judge.caveat
 
@@ -130,7 +130,7 @@ def test_a_value_that_is_no_number_is_an_error(found: float, monkeypatch: pytest
 
 @pytest.mark.parametrize(("images", "enough"), [(3, False), (4, True)])
 def test_a_batch_needs_four_images(images: int, enough: bool) -> None:
-    judge = scorer("zico", Means(noise_data(train=images), PLAIN))
+    judge = evaluator("zico", EvaluationContext(noise_data(train=images), PLAIN))
     if enough:
         assert math.isfinite(judge.score(SMALL, 0).value)
     else:
@@ -140,7 +140,7 @@ def test_a_batch_needs_four_images(images: int, enough: bool) -> None:
 
 @pytest.mark.parametrize("name", ["grad_norm", "snip", "jacob_cov"])
 def test_the_value_is_the_proxy_of_a_seeded_network(name: str) -> None:
-    ask: Callable[[nn.Module, Tensor, Tensor], float] = PROXIES[name].of
+    ask: Callable[[nn.Module, Tensor, Tensor], float] = PROXIES[name].compute
     order = torch.randperm(20, generator=torch.Generator().manual_seed(2))
     [(images, labels)] = DATA.batches("train", 8, 20)
     places = order[: PROXIES[name].images]

@@ -8,15 +8,15 @@ import pytest
 from scipy import stats
 
 from bneck.evaluate.statistics.rank_correlation import (
-    bootstrap,
-    judges_apart,
+    bootstrap_ci95,
     kendall,
+    mean_over_seed_pairs,
     middle_third,
-    over_seeds,
     partial_spearman,
     regret,
     spearman,
-    top_overlap,
+    spearman_difference,
+    top_k_overlap,
 )
 
 TRUTH = [0.70, 0.72, 0.72, 0.75, 0.81, 0.80, 0.85, 0.90]
@@ -36,18 +36,18 @@ def test_a_judge_who_says_the_same_of_all_has_no_correlation() -> None:
 def test_the_agreement_of_seeds_is_the_mean_over_their_pairs() -> None:
     # pairs of the columns 123, 132, 321: 0.5, -1 and -0.5 by 1 - 6 sum(d^2) / (n^3 - n)
     table = np.array([[1.0, 1, 3], [2, 3, 2], [3, 2, 1]])
-    assert over_seeds(table) == pytest.approx((0.5 - 1 - 0.5) / 3)
+    assert mean_over_seed_pairs(table) == pytest.approx((0.5 - 1 - 0.5) / 3)
     # concordant less discordant of three pairs: 1/3, -1, -1/3
-    assert over_seeds(table, kendall) == pytest.approx(-1 / 3)
+    assert mean_over_seed_pairs(table, kendall) == pytest.approx(-1 / 3)
 
 
 def test_the_partial_correlation_is_that_of_the_residuals_of_ranks() -> None:
     rng = np.random.default_rng(3)
     macs = rng.uniform(1e5, 1e6, 40)
-    judge, truth = np.log(macs) + rng.standard_normal(40), np.log(macs) + rng.standard_normal(40)
-    ranks = [stats.rankdata(each) for each in (judge, truth, macs)]
+    proxy, truth = np.log(macs) + rng.standard_normal(40), np.log(macs) + rng.standard_normal(40)
+    ranks = [stats.rankdata(each) for each in (proxy, truth, macs)]
     left = [each - np.polyval(np.polyfit(ranks[2], each, 1), ranks[2]) for each in ranks[:2]]
-    assert partial_spearman(judge, truth, macs) == pytest.approx(np.corrcoef(*left)[0, 1])
+    assert partial_spearman(proxy, truth, macs) == pytest.approx(np.corrcoef(*left)[0, 1])
 
 
 def test_macs_themselves_know_nothing_beyond_macs() -> None:
@@ -69,18 +69,18 @@ def test_the_middle_third_by_macs(macs: list[float], positions: list[int]) -> No
 
 def test_the_overlap_of_the_best() -> None:
     # the best three are 4, 6, 7 by the truth and 5, 6, 7 by the judge
-    assert top_overlap(JUDGE, TRUTH, 3) == pytest.approx(2 / 3)
-    assert top_overlap(TRUTH, TRUTH) == 1
-    assert top_overlap([1, 2, 3], [3, 2, 1], 5) == 1  # of three networks all are among the best five
+    assert top_k_overlap(JUDGE, TRUTH, 3) == pytest.approx(2 / 3)
+    assert top_k_overlap(TRUTH, TRUTH) == 1
+    assert top_k_overlap([1, 2, 3], [3, 2, 1], 5) == 1  # of three networks all are among the best five
 
 
 def test_equals_overlap_as_a_random_choice_among_them_does_on_average() -> None:
-    judge, truth = [1, 2, 2, 2, 3], [5, 1, 4, 3, 2]
+    proxy, truth = [1, 2, 2, 2, 3], [5, 1, 4, 3, 2]
     overlaps = []
     for order in permutations(range(5)):
-        best = sorted(range(5), key=lambda each: (-judge[each], order[each]))[:2]
+        best = sorted(range(5), key=lambda each: (-proxy[each], order[each]))[:2]
         overlaps.append(len({0, 2} & set(best)) / 2)
-    assert top_overlap(judge, truth, 2) == pytest.approx(float(np.mean(overlaps)))
+    assert top_k_overlap(proxy, truth, 2) == pytest.approx(float(np.mean(overlaps)))
 
 
 def test_what_a_choice_loses() -> None:
@@ -92,7 +92,7 @@ def test_what_a_choice_loses() -> None:
 
 def test_the_bootstrap_of_a_mean_is_as_wide_as_its_normal_interval() -> None:
     values = np.random.default_rng(1).standard_normal(200)
-    low, high = bootstrap(lambda rows: float(values[rows].mean()), 200, np.random.default_rng(2), 4000)
+    low, high = bootstrap_ci95(lambda rows: float(values[rows].mean()), 200, np.random.default_rng(2), 4000)
     half = 1.96 * values.std() / math.sqrt(200)
     assert (low, high) == (
         pytest.approx(values.mean() - half, abs=0.012),
@@ -104,14 +104,14 @@ def test_the_bootstrap_leaves_out_draws_without_an_answer() -> None:
     def mostly(rows: np.typing.NDArray[np.intp]) -> float:
         return math.nan if rows[0] == 0 else float(rows[0])
 
-    assert bootstrap(mostly, 3, np.random.default_rng(0), 500) == (1, 2)
-    assert all(map(math.isnan, bootstrap(lambda _: math.nan, 3, np.random.default_rng(0), 5)))
+    assert bootstrap_ci95(mostly, 3, np.random.default_rng(0), 500) == (1, 2)
+    assert all(map(math.isnan, bootstrap_ci95(lambda _: math.nan, 3, np.random.default_rng(0), 5)))
 
 
 def test_the_same_generator_gives_the_same_interval() -> None:
     values = np.array(TRUTH)
     one, again, other = (
-        bootstrap(lambda rows: float(values[rows].mean()), 8, np.random.default_rng(seed))
+        bootstrap_ci95(lambda rows: float(values[rows].mean()), 8, np.random.default_rng(seed))
         for seed in (1, 1, 2)
     )
     assert one == again != other
@@ -122,8 +122,8 @@ def test_a_good_judge_is_told_from_a_random_one_and_not_from_its_equal() -> None
     truth = rng.standard_normal(60)
     good, equal = (truth + 0.5 * rng.standard_normal(60) for _ in range(2))
     guess = rng.standard_normal(60)
-    apart, low, high = judges_apart(good, guess, truth, np.random.default_rng(0), 400)
+    apart, low, high = spearman_difference(good, guess, truth, np.random.default_rng(0), 400)
     assert apart == pytest.approx(spearman(good, truth) - spearman(guess, truth))
     assert 0 < low < apart < high
-    _, low, high = judges_apart(good, equal, truth, np.random.default_rng(0), 400)
+    _, low, high = spearman_difference(good, equal, truth, np.random.default_rng(0), 400)
     assert low < 0 < high

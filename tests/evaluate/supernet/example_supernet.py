@@ -10,9 +10,9 @@ from torch import Generator, Tensor
 
 from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation
 from bneck.evaluate.data.dataset import Data, Split
-from bneck.evaluate.supernet.config import SupernetSettings
+from bneck.evaluate.supernet.config import SupernetConfig
 from bneck.evaluate.supernet.supernet import Supernet
-from bneck.evaluate.supernet.trainer import SupernetTraining, seeded_supernet
+from bneck.evaluate.supernet.trainer import SupernetTrainer, seeded_supernet
 from bneck.evaluate.training.recipe import Recipe
 
 from ...search_space.helpers import space_of
@@ -38,10 +38,8 @@ def seconds_of_steps() -> Any:
     return count().__next__
 
 
-def training_of(recipe: Recipe = CONSTANT, **settings: Any) -> SupernetTraining:
-    return SupernetTraining(
-        SMALL, noise_data(), SupernetSettings(recipe, **settings), clock=seconds_of_steps()
-    )
+def training_of(recipe: Recipe = CONSTANT, **settings: Any) -> SupernetTrainer:
+    return SupernetTrainer(SMALL, noise_data(), SupernetConfig(recipe, **settings), clock=seconds_of_steps())
 
 
 def lively(supernet: Supernet) -> Supernet:

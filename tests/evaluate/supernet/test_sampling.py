@@ -7,15 +7,15 @@ from itertools import product
 
 import pytest
 
-from bneck.evaluate.supernet.config import Strategy, SupernetSettings
-from bneck.evaluate.supernet.sampling import Drawing, largest, smallest
+from bneck.evaluate.supernet.config import SamplingStrategy, SupernetConfig
+from bneck.evaluate.supernet.sampling import SubnetSampler, largest_genes, smallest_genes
 from bneck.search_space import Choice, Genes, NoFeasibleNetworkError, cost, load_space
 from bneck.search_space.errors import FieldError
 
 from ...search_space.helpers import space_of
 
 TINY = load_space("tiny")
-STRATEGIES: tuple[Strategy, ...] = ("uniform", "balanced", "sandwich")
+STRATEGIES: tuple[SamplingStrategy, ...] = ("uniform", "balanced", "sandwich")
 # 2 kernels, 3 expansions, 2 depths
 FEW = space_of("{out: 8, depth: [1, 2], kernel: [3, 5], expansion: [1, 2, 4], shared: all}")
 
@@ -24,11 +24,13 @@ def macs(genes: Genes) -> int:
     return cost(TINY.decode(genes)).macs
 
 
-def drawing(strategy: Strategy = "uniform", most_macs: float | None = None, seed: int = 0) -> Drawing:
-    return Drawing(TINY, SupernetSettings(strategy=strategy, most_macs=most_macs, seed=seed))
+def sampler(
+    strategy: SamplingStrategy = "uniform", max_macs: float | None = None, seed: int = 0
+) -> SubnetSampler:
+    return SubnetSampler(TINY, SupernetConfig(strategy=strategy, max_macs=max_macs, seed=seed))
 
 
-def steps(source: Drawing, count: int) -> list[list[Genes]]:
+def steps(source: SubnetSampler, count: int) -> list[list[Genes]]:
     return [source.step() for _ in range(count)]
 
 
@@ -37,7 +39,7 @@ def counted(many: list[Genes], gene: str) -> dict[Choice, int]:
 
 
 def test_in_balance_each_choice_comes_once_in_as_many_steps_as_there_are_choices() -> None:
-    source = Drawing(FEW, SupernetSettings(strategy="balanced"))
+    source = SubnetSampler(FEW, SupernetConfig(strategy="balanced"))
     for _ in range(4):
         six = [source.step()[0] for _ in range(6)]
         # 6 steps are 2 rounds of 3 expansions, and 3 rounds of 2 kernels and of 2 depths
@@ -48,7 +50,7 @@ def test_in_balance_each_choice_comes_once_in_as_many_steps_as_there_are_choices
 
 
 def test_in_balance_the_combinations_are_left_to_chance() -> None:
-    source = Drawing(FEW, SupernetSettings(strategy="balanced"))
+    source = SubnetSampler(FEW, SupernetConfig(strategy="balanced"))
     pairs = {
         (genes["stage1.kernel"], genes["stage1.depth"]) for genes in (source.step()[0] for _ in range(40))
     }
@@ -56,21 +58,21 @@ def test_in_balance_the_combinations_are_left_to_chance() -> None:
 
 
 def test_uniform_steps_are_not_balanced() -> None:
-    source = Drawing(FEW, SupernetSettings(strategy="uniform"))
+    source = SubnetSampler(FEW, SupernetConfig(strategy="uniform"))
     counts = [counted([source.step()[0] for _ in range(6)], "stage1.kernel") for _ in range(5)]
     assert any(each != {3: 3, 5: 3} for each in counts)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_network_keeps_the_limit(strategy: Strategy) -> None:
+def test_every_network_keeps_the_limit(strategy: SamplingStrategy) -> None:
     # of evenly drawn networks about half do
-    many = [macs(genes) for step in steps(drawing(strategy, 1e6), 30) for genes in step]
+    many = [macs(genes) for step in steps(sampler(strategy, 1e6), 30) for genes in step]
     assert max(many) <= 1e6
     assert max(many) > 7e5
 
 
 def test_within_a_limit_the_balance_is_kept_as_far_as_it_goes() -> None:
-    many = [genes for [genes] in steps(drawing("balanced", 1e6), 60)]
+    many = [genes for [genes] in steps(sampler("balanced", 1e6), 60)]
     for gene in TINY.genes:
         found = counted(many, gene.name)
         assert set(found) == set(gene.choices)
@@ -79,9 +81,9 @@ def test_within_a_limit_the_balance_is_kept_as_far_as_it_goes() -> None:
 
 
 def test_a_sandwich_is_the_largest_the_smallest_and_two_at_random() -> None:
-    first, second = steps(drawing("sandwich"), 2)
+    first, second = steps(sampler("sandwich"), 2)
     assert [len(first), len(second)] == [4, 4]
-    assert first[:2] == second[:2] == [largest(TINY), smallest(TINY)]
+    assert first[:2] == second[:2] == [largest_genes(TINY), smallest_genes(TINY)]
     assert first[2:] != second[2:]
 
 
@@ -92,27 +94,27 @@ def test_the_ends_are_those_of_all_networks() -> None:
     ]
     sizes = [cost(FEW.decode(genes)).macs for genes in every]
     assert len(every) == 12
-    assert cost(FEW.decode(smallest(FEW))).macs == min(sizes)
-    assert cost(FEW.decode(largest(FEW))).macs == max(sizes)
-    assert macs(largest(TINY)) >= max(macs(genes) for [genes] in steps(drawing(), 50))
-    assert macs(smallest(TINY)) <= min(macs(genes) for [genes] in steps(drawing(), 50))
+    assert cost(FEW.decode(smallest_genes(FEW))).macs == min(sizes)
+    assert cost(FEW.decode(largest_genes(FEW))).macs == max(sizes)
+    assert macs(largest_genes(TINY)) >= max(macs(genes) for [genes] in steps(sampler(), 50))
+    assert macs(smallest_genes(TINY)) <= min(macs(genes) for [genes] in steps(sampler(), 50))
 
 
 def test_the_largest_within_a_limit_has_no_room_left() -> None:
-    found = largest(TINY, 1e6, seed=1)
+    found = largest_genes(TINY, 1e6, seed=1)
     assert 0.8e6 < macs(found) <= 1e6
     changed = [macs({**found, gene.name: choice}) for gene in TINY.genes for choice in gene.choices]
     assert not [each for each in changed if macs(found) < each <= 1e6]
 
 
 @pytest.mark.parametrize(
-    ("strategy", "most_macs"), [("uniform", None), ("balanced", 1.5e6), ("sandwich", None)]
+    ("strategy", "max_macs"), [("uniform", None), ("balanced", 1.5e6), ("sandwich", None)]
 )
 def test_the_networks_follow_from_the_seed_and_can_go_on_anywhere(
-    strategy: Strategy, most_macs: float | None
+    strategy: SamplingStrategy, max_macs: float | None
 ) -> None:
-    def begun(seed: int = 4) -> Drawing:
-        return drawing(strategy, most_macs, seed)
+    def begun(seed: int = 4) -> SubnetSampler:
+        return sampler(strategy, max_macs, seed)
 
     unbroken = steps(begun(), 12)
     assert steps(begun(5), 12) != unbroken
@@ -124,15 +126,15 @@ def test_the_networks_follow_from_the_seed_and_can_go_on_anywhere(
 
 def test_a_limit_that_hardly_any_network_keeps_is_refused_with_one_that_works() -> None:
     with pytest.raises(NoFeasibleNetworkError, match="space tiny stay under 50K MACs, too few") as caught:
-        drawing(most_macs=5e4)
+        sampler(max_macs=5e4)
     found = re.search(r"raise --max-macs to at least (\d+)", str(caught.value))
     assert found
-    assert drawing(most_macs=float(found[1])).step()
+    assert sampler(max_macs=float(found[1])).step()
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("most_macs", 0), ("most_macs", math.inf), ("minutes", -1), ("strategy", "fair")]
+    ("field", "value"), [("max_macs", 0), ("max_macs", math.inf), ("minutes", -1), ("strategy", "fair")]
 )
 def test_settings_that_mean_nothing_are_refused(field: str, value: object) -> None:
     with pytest.raises(FieldError, match=f"^{field} must be "):
-        SupernetSettings(**{field: value})  # type: ignore[arg-type]
+        SupernetConfig(**{field: value})  # type: ignore[arg-type]

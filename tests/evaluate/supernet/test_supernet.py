@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bneck.evaluate.supernet.max_sizes import BlockSizes, last_channels, stage_sizes
-from bneck.evaluate.supernet.sampling import largest, smallest
+from bneck.evaluate.supernet.max_sizes import MaxBlockSizes, max_last_channels, max_stage_sizes
+from bneck.evaluate.supernet.sampling import largest_genes, smallest_genes
 from bneck.evaluate.supernet.supernet import Supernet
 from bneck.evaluate.supernet.trainer import seeded_supernet
 from bneck.search_space import PRESETS, Choice, Genes, ScorerError, SearchSpace, SpaceError, load_space
@@ -27,7 +27,7 @@ def drawn(space: SearchSpace, count: int) -> list[Genes]:
 
 
 def ends(space: SearchSpace) -> list[Genes]:
-    return [smallest(space), largest(space)]
+    return [smallest_genes(space), largest_genes(space)]
 
 
 def assert_same_logits(supernet: Supernet, genes: Genes, side: int) -> None:
@@ -93,7 +93,7 @@ def test_both_learn_from_the_same_gradient() -> None:
 
 def small(**changes: Choice) -> Genes:
     """The least network, with a block in the first stage."""
-    return {**smallest(OURS), "stage1.depth": 1, **changes}
+    return {**smallest_genes(OURS), "stage1.depth": 1, **changes}
 
 
 def test_a_kernel_is_the_middle_of_the_largest_and_channels_are_the_first() -> None:
@@ -177,7 +177,7 @@ def test_networks_and_genes_of_other_spaces_are_refused() -> None:
     supernet = supernet_of_ours()
     foreign = OURS.for_data(3, 5)
     with pytest.raises(ScorerError, match="space small does not contain network"):
-        supernet.extract(foreign.decode(smallest(foreign)))
+        supernet.extract(foreign.decode(smallest_genes(foreign)))
     with pytest.raises(SpaceError, match=r"stem\.out must be 4, 8, got 5"):
         supernet(images(OURS, 8), small(**{"stem.out": 5}))
 
@@ -191,18 +191,18 @@ def test_a_place_is_as_large_as_its_largest_block() -> None:
         """,
         stem="{out: [8, 32]}",
     )
-    (first,), (second, third), (fourth,) = stage_sizes(space)
+    (first,), (second, third), (fourth,) = max_stage_sizes(space)
     # 3 times the 32 channels of the stem
-    assert first == BlockSizes(channels_in=32, expanded=96, out=40, kernel=5, squeeze=0, eca_kernel=0)
+    assert first == MaxBlockSizes(in_channels=32, expanded=96, out=40, kernel=5, squeeze=0, eca_kernel=0)
     # the first stage may be left out or not; ECA's kernel: (log2(40) + 1) / 2 = 3.16, and 3 is odd
-    assert second == BlockSizes(channels_in=0, expanded=40, out=16, kernel=3, squeeze=0, eca_kernel=3)
+    assert second == MaxBlockSizes(in_channels=0, expanded=40, out=16, kernel=3, squeeze=0, eca_kernel=3)
     # (log2(16) + 1) / 2 = 2.5, cut to 2, and the next odd one is 3
-    assert third == BlockSizes(channels_in=0, expanded=16, out=16, kernel=3, squeeze=0, eca_kernel=3)
+    assert third == MaxBlockSizes(in_channels=0, expanded=16, out=16, kernel=3, squeeze=0, eca_kernel=3)
     # the widest before it is the first stage; 80 / 4 = 20 is rounded to 24 in steps of 8
-    assert fourth == BlockSizes(channels_in=40, expanded=80, out=24, kernel=7, squeeze=24, eca_kernel=0)
-    assert last_channels(space) == 24
+    assert fourth == MaxBlockSizes(in_channels=40, expanded=80, out=24, kernel=7, squeeze=24, eca_kernel=0)
+    assert max_last_channels(space) == 24
 
 
 def test_the_head_takes_what_the_last_stages_may_leave() -> None:
     rows = "{out: 40, kernel: 3, expansion: 1}\n{out: 16, depth: [0, 1], kernel: 3, expansion: 1}"
-    assert last_channels(space_of(rows)) == 40
+    assert max_last_channels(space_of(rows)) == 40

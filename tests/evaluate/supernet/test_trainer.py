@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from bneck.evaluate.supernet.checkpoint import load_supernet, save_supernet
-from bneck.evaluate.supernet.config import SupernetSettings
-from bneck.evaluate.supernet.sampling import smallest
+from bneck.evaluate.supernet.config import SupernetConfig
+from bneck.evaluate.supernet.sampling import smallest_genes
 from bneck.evaluate.supernet.trainer import (
-    SupernetTraining,
-    run_to_end,
+    SupernetTrainer,
+    downscale,
     seeded_supernet,
-    shrunk,
     train_supernet,
+    train_to_end,
 )
 from bneck.evaluate.training.recipe import Recipe
-from bneck.evaluate.training.trainer import Training, TrainingFailedError
+from bneck.evaluate.training.trainer import NonFiniteLossError, Trainer
 from bneck.search_space import Genes
 from bneck.search_space.errors import FieldError
 
@@ -31,33 +31,33 @@ RICH = replace(
     PLAIN,
     epochs=2,
     schedule="cosine",
-    warmup=0.3,
+    warmup_fraction=0.3,
     momentum=0.9,
     weight_decay=0.01,
     label_smoothing=0.1,
     dropout=0.3,
-    clip=1.0,
+    max_grad_norm=1.0,
     augment="flip-crop+random-erase+mixup",
 )
 KINDS: dict[str, tuple[Recipe, dict[str, Any]]] = {
     "uniform": (RICH, {}),
     "balanced, averaged": (
         replace(RICH, optimizer="rmsprop", learning_rate=0.003, ema=0.6),
-        {"strategy": "balanced", "most_macs": 3e5},
+        {"strategy": "balanced", "max_macs": 3e5},
     ),
     "sandwich, adam": (replace(RICH, optimizer="adamw", learning_rate=0.003), {"strategy": "sandwich"}),
 }
 
 
-def everything(training: SupernetTraining) -> dict[str, Tensor]:
+def everything(training: SupernetTrainer) -> dict[str, Tensor]:
     found = {f"weights.{name}": value for name, value in training.supernet.state_dict().items()}
-    found |= {f"judged.{name}": value for name, value in training.judged.state_dict().items()}
+    found |= {f"judged.{name}": value for name, value in training.eval_network.state_dict().items()}
     return {name: value.detach().clone() for name, value in (found | training.state()).items()}
 
 
-def drawing_only(training: SupernetTraining, *networks: Genes) -> None:
+def drawing_only(training: SupernetTrainer, *networks: Genes) -> None:
     """Have every step train these networks."""
-    training.drawing.step = lambda: list(networks)  # type: ignore[method-assign]
+    training.sampler.step = lambda: list(networks)  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -73,7 +73,7 @@ def test_stopped_anywhere_a_training_comes_to_the_same_to_the_bit(name: str, tmp
         path, stopped = tmp_path / str(stop), training_of(recipe, **settings)
         while stopped.steps < stop:
             stopped.advance(1)
-        save_supernet(stopped.trained(), path)
+        save_supernet(stopped.checkpoint(), path)
         again = training_of(recipe, **settings)
         again.restore(load_supernet(path))
         while not again.done:
@@ -90,11 +90,11 @@ def test_with_a_single_network_it_is_an_ordinary_training() -> None:
         head="{features: 12, hidden: 8}",
     )
     recipe = replace(
-        CONSTANT, epochs=2, weight_decay=0.01, clip=0.5, label_smoothing=0.1, augment="flip-crop"
+        CONSTANT, epochs=2, weight_decay=0.01, max_grad_norm=0.5, label_smoothing=0.1, augment="flip-crop"
     )
-    training = SupernetTraining(space, noise_data(), SupernetSettings(recipe, seed=3))
+    training = SupernetTrainer(space, noise_data(), SupernetConfig(recipe, seed=3))
     alone = training.supernet.extract({})
-    ordinary = Training(alone, noise_data(), recipe, seed=3)
+    ordinary = Trainer(alone, noise_data(), recipe, seed=3)
     curve = [ordinary.run_epoch() for _ in range(2)]
     while not training.done:
         training.advance()
@@ -110,7 +110,7 @@ def test_with_a_single_network_it_is_an_ordinary_training() -> None:
 
 def test_a_step_leaves_the_weights_of_other_networks_alone_also_by_momentum_and_decay() -> None:
     training = training_of(replace(CONSTANT, weight_decay=0.1))
-    least = {**smallest(OURS), "stage1.depth": 1, "stage1.block1.attention": "se"}
+    least = {**smallest_genes(OURS), "stage1.depth": 1, "stage1.block1.attention": "se"}
     other = {**least, "stage1.block1.attention": "eca"}
     state = training.supernet.state_dict
     first = {name: value.clone() for name, value in state().items()}
@@ -130,7 +130,7 @@ def test_a_step_leaves_the_weights_of_other_networks_alone_also_by_momentum_and_
 def test_a_sandwich_learns_the_labels_by_its_first_network_and_its_answers_by_the_others() -> None:
     recipe = replace(CONSTANT, batch_size=20, momentum=0.0, learning_rate=1.0, label_smoothing=0.2)
     training, hand = training_of(recipe, strategy="sandwich"), seeded_supernet(OURS, 0)
-    large, least = training.drawing.step()[:2]
+    large, least = training.sampler.step()[:2]
     assert large["resolution_px"] == 12 and least["resolution_px"] == 8
     drawing_only(training, large, least)
     training.advance(1)
@@ -141,7 +141,7 @@ def test_a_sandwich_learns_the_labels_by_its_first_network_and_its_answers_by_th
     targets = torch.eye(2)[labels] * 0.8 + 0.1
     loss = -(targets * logits.log_softmax(1)).sum(1).mean()
     answers = logits.softmax(1).detach()
-    loss = loss - (answers * hand(shrunk(images, 8), least).log_softmax(1)).sum(1).mean()
+    loss = loss - (answers * hand(downscale(images, 8), least).log_softmax(1)).sum(1).mean()
     loss.backward()
     with torch.no_grad():
         for value in hand.parameters():
@@ -154,19 +154,19 @@ def test_a_sandwich_learns_the_labels_by_its_first_network_and_its_answers_by_th
 def test_the_average_of_the_weights_is_what_is_kept(tmp_path: Path) -> None:
     training = training_of(replace(CONSTANT, epochs=1, batch_size=10, ema=0.75, learning_rate=0.5))
     name = "features.conv.weight"
-    seen = []
+    images_seen = []
     while not training.done:
         training.advance(1)
-        seen.append(training.supernet.get_parameter(name).detach().clone())
-    assert len(seen) == 2
-    run_to_end(training, tmp_path / "net")
+        images_seen.append(training.supernet.get_parameter(name).detach().clone())
+    assert len(images_seen) == 2
+    train_to_end(training, tmp_path / "net")
     kept = load_supernet(tmp_path / "net").weights[name]
     # it begins with the weights after the first step
-    torch.testing.assert_close(kept, 0.75 * seen[0] + 0.25 * seen[1])
-    assert not kept.equal(seen[1])
+    torch.testing.assert_close(kept, 0.75 * images_seen[0] + 0.25 * images_seen[1])
+    assert not kept.equal(images_seen[1])
 
 
-def rates(training: SupernetTraining) -> list[float]:
+def rates(training: SupernetTrainer) -> list[float]:
     """Those of the steps."""
     found = []
     while not training.done:
@@ -180,7 +180,7 @@ def rates(training: SupernetTraining) -> list[float]:
 @pytest.mark.parametrize("budget", [{}, {"minutes": 0.1}])
 def test_the_cosine_ends_at_zero_whatever_the_budget_is_counted_in(budget: dict[str, float]) -> None:
     # 2 epochs of 3 steps, or 6 seconds with a second a step
-    recipe = replace(PLAIN, epochs=2, schedule="cosine", warmup=0.0, learning_rate=1.0)
+    recipe = replace(PLAIN, epochs=2, schedule="cosine", warmup_fraction=0.0, learning_rate=1.0)
     # half a cosine over 6 steps: (1 + cos(pi k / 6)) / 2
     expected = [1.0, 0.9330, 0.75, 0.5, 0.25, 0.0670]
     assert rates(training_of(recipe, **budget)) == pytest.approx(expected, abs=2e-4)
@@ -190,9 +190,9 @@ def test_minutes_end_in_the_middle_of_an_epoch_and_are_spent_on_steps_alone() ->
     training = training_of(CONSTANT, minutes=5 / 60)
     while not training.done:
         training.advance(2)
-    assert (training.steps, training.seconds, training.seen) == (5, 5, 8 + 8 + 4 + 8 + 8)
+    assert (training.steps, training.seconds, training.images_seen) == (5, 5, 8 + 8 + 4 + 8 + 8)
     assert [point.seconds for point in training.curve] == [3, 2]
-    assert training.trained().state == {}
+    assert training.checkpoint().state == {}
 
 
 def test_no_image_but_those_for_training_is_looked_at(tmp_path: Path) -> None:
@@ -226,37 +226,37 @@ def test_the_file_is_written_before_the_first_step_and_after_each_epoch(tmp_path
     path, shares = tmp_path / "net", []
     training = training_of(replace(CONSTANT, epochs=3))
 
-    def told(going: SupernetTraining) -> None:
-        shares.append(load_supernet(path).share)
+    def told(going: SupernetTrainer) -> None:
+        shares.append(load_supernet(path).fraction_done)
         if len(shares) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_to_end(training, path, told)
+        train_to_end(training, path, told)
     assert shares == pytest.approx([1 / 3, 2 / 3])
     again = training_of(replace(CONSTANT, epochs=3))
     again.restore(load_supernet(path))
-    run_to_end(again, path)
+    train_to_end(again, path)
     assert load_supernet(path).finished
 
 
 def test_a_loss_that_is_no_number_ends_the_training_and_leaves_the_file(tmp_path: Path) -> None:
     training = training_of(replace(CONSTANT, learning_rate=1e30, epochs=4))
-    with pytest.raises(TrainingFailedError, match="the loss is no longer a number after 3 steps"):
-        run_to_end(training, tmp_path / "net")
+    with pytest.raises(NonFiniteLossError, match="the loss is no longer a number after 3 steps"):
+        train_to_end(training, tmp_path / "net")
     assert load_supernet(tmp_path / "net").steps == 0
 
 
 def test_images_shrink_to_the_side_of_a_network() -> None:
     # two columns of a bright and two of a dark image; each pixel of the smaller one is a weighted mean
     images = torch.tensor([0.0, 0.0, 8.0, 8.0]).repeat(4, 1)[None, None]
-    smaller = shrunk(images, 2)
+    smaller = downscale(images, 2)
     # a triangle of 2 pixels to both sides: weights 3, 3, 1 of 7 for the first three columns
     torch.testing.assert_close(smaller[0, 0], torch.tensor([8 / 7, 48 / 7]).repeat(2, 1))
-    assert shrunk(images, 4) is images
+    assert downscale(images, 4) is images
 
 
 @pytest.mark.parametrize(("field", "value"), [("freeze", "backbone"), ("drop_path", 0.2)])
 def test_what_a_supernet_cannot_do_is_refused(field: str, value: object) -> None:
     with pytest.raises(FieldError, match=f"^{field} must be (none|0) in the recipe of a supernet"):
-        SupernetSettings(replace(PLAIN, **{field: value}))  # type: ignore[arg-type]
+        SupernetConfig(replace(PLAIN, **{field: value}))  # type: ignore[arg-type]

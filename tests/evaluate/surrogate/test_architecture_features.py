@@ -28,10 +28,10 @@ def test_every_feature_of_a_small_network_is_the_one_by_hand() -> None:
             "log_widths": log(8 + 4 + 4 + 6),
             "kernel": (log(3) + log(5)) / 2,
             "expansion": (log(2) + log(1)) / 2,
-            "se_share": 1 / 2,
-            "eca_share": 0,
-            "smooth_share": 1 / 2,
-            "residual_share": 1 / 2,
+            "se_fraction": 1 / 2,
+            "eca_fraction": 0,
+            "smooth_activation_fraction": 1 / 2,
+            "residual_fraction": 1 / 2,
             "log_resolution": log(8),
             "log_last_side": log(2),
             "log_last_width": log(6),
@@ -45,8 +45,8 @@ def test_an_odd_side_is_rounded_up_at_each_stride() -> None:
     network = Architecture(9, Stem(6, stride=1), (block, block, replace(block, out=7, stride=1)), Head(8))
     found = analytic_features(network)
     assert found["log_last_side"] == pytest.approx(log(3))
-    assert found["residual_share"] == 0
-    assert (found["eca_share"], found["se_share"], found["smooth_share"]) == (1, 0, 1)
+    assert found["residual_fraction"] == 0
+    assert (found["eca_fraction"], found["se_fraction"], found["smooth_activation_fraction"]) == (1, 0, 1)
 
 
 def test_a_matrix_has_a_row_a_network_with_finite_numbers() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bneck.evaluate.surrogate.gene_features import GeneFeatures, part_of
+from bneck.evaluate.surrogate.gene_features import GeneFeatures, gene_part
 from bneck.search_space import Choice, Genes, SearchSpace
 
 from ...search_space.helpers import preset, space_of
@@ -55,8 +55,8 @@ def test_a_gene_without_its_block_is_0(depth: int, expected: list[float]) -> Non
 @given(drawn(TINY), drawn(TINY))
 @settings(max_examples=40)
 def test_a_gene_without_effect_changes_no_column(genes: Genes, others: Genes) -> None:
-    idle = {name: others[name] for name in genes if not TINY.has_effect(name, genes)}
-    changed = {**genes, **idle}
+    inactive = {name: others[name] for name in genes if not TINY.is_active(name, genes)}
+    changed = {**genes, **inactive}
     assert TINY.decode(changed) == TINY.decode(genes)
     assert GeneFeatures(TINY).row(changed) == GeneFeatures(TINY).row(genes)
 
@@ -89,4 +89,4 @@ def test_a_matrix_has_a_row_a_network() -> None:
     ],
 )
 def test_a_column_of_a_gene_tells_of_a_part_of_the_network(name: str, part: str | None) -> None:
-    assert part_of(name) == part
+    assert gene_part(name) == part

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from bneck.evaluate import Epoch, Recipe
 from bneck.evaluate.training.checkpoint import (
     Checkpoint,
-    checkpoint_of,
     load_checkpoint,
+    load_trained_network,
+    make_checkpoint,
     save_checkpoint,
-    trained_network,
 )
 from bneck.search_space import BneckError, Head, RunError
 from bneck.search_space.network import Network, build_network, example_images
@@ -43,7 +43,7 @@ def lively(seed: int = 0, **norm: float) -> Network:
 
 
 def checkpoint(network: Network | None = None, **changes: Any) -> Checkpoint:
-    found = checkpoint_of(network or lively(), noise_data(), RECIPE, 7, CURVE, {"count": torch.tensor(3)})
+    found = make_checkpoint(network or lively(), noise_data(), RECIPE, 7, CURVE, {"count": torch.tensor(3)})
     return replace(found, **changes)
 
 
@@ -239,7 +239,7 @@ def test_a_form_of_another_version_is_named(tmp_path: Path) -> None:
     assert error_of(path) == f"{path}: must be a checkpoint of form checkpoint/1, got checkpoint/9"
 
 
-@pytest.mark.parametrize("name", ["architecture", "recipe", "about"])
+@pytest.mark.parametrize("name", ["architecture", "recipe", "info"])
 def test_a_part_that_is_missing_or_broken_is_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "net"
     for word in (None, "", "[", "7", "[1, 2]", '{"bneck": "other/1"}'):
@@ -257,8 +257,8 @@ def test_facts_of_another_kind_are_refused(name: str, value: Any, tmp_path: Path
     path = tmp_path / "net"
     saved(path)
     with safe_open(path, framework="pt") as file:
-        about = json.loads(file.metadata()["about"])
-    altered(path, about=json.dumps(about | {name: value}))
+        info = json.loads(file.metadata()["info"])
+    altered(path, info=json.dumps(info | {name: value}))
     assert error_of(path).startswith(f"{path}: the checkpoint is damaged (")
 
 
@@ -266,9 +266,9 @@ def test_a_fact_that_is_missing_is_named(tmp_path: Path) -> None:
     path = tmp_path / "net"
     saved(path)
     with safe_open(path, framework="pt") as file:
-        about = json.loads(file.metadata()["about"])
-    del about["norm_eps"]
-    altered(path, about=json.dumps(about))
+        info = json.loads(file.metadata()["info"])
+    del info["norm_eps"]
+    altered(path, info=json.dumps(info))
     assert error_of(path) == f"{path}: the checkpoint is damaged ('norm_eps')"
 
 
@@ -291,15 +291,15 @@ def test_a_network_is_asked_for_by_its_architecture(tmp_path: Path) -> None:
     path = tmp_path / "net"
     saved(path)
     other = replace(TOY, head=Head(11))
-    assert trained_network(TOY, path).architecture == TOY
+    assert load_trained_network(TOY, path).architecture == TOY
     with pytest.raises(RunError) as caught:
-        trained_network(other, path)
+        load_trained_network(other, path)
     assert str(caught.value) == f"{path}: holds network {TOY.key}, not {other.key}"
 
 
 def test_other_data_is_seen_as_the_training_data_was() -> None:
     found = checkpoint(pixel_mean=(1.0, 2.0, 3.0), pixel_std=(4.0, 5.0, 6.0))
-    data = found.normalised(noise_data(train=40))
+    data = found.normalise_data(noise_data(train=40))
     assert (data.pixel_mean, data.pixel_std) == ((1, 2, 3), (4, 5, 6))
     first, _ = next(data.batches("validation", 8, 1))
     pixel = noise_data(train=40).splits["validation"].pixels[0, 2, 3].float()
@@ -309,15 +309,15 @@ def test_other_data_is_seen_as_the_training_data_was() -> None:
 
 def test_data_with_other_classes_or_channels_is_refused() -> None:
     with pytest.raises(RunError, match=r"^noise has 1 channels, the network takes 3$"):
-        checkpoint().normalised(noise_data(channels=1))
+        checkpoint().normalise_data(noise_data(channels=1))
     # the same names in another order would count right answers as wrong
     with pytest.raises(RunError, match=r"^noise has other classes \(b, a\) than the network \(a, b\)$"):
-        checkpoint().normalised(noise_data(names=("b", "a")))
+        checkpoint().normalise_data(noise_data(names=("b", "a")))
 
 
 def test_a_recipe_that_can_be_made_can_be_read_back(tmp_path: Path) -> None:
     try:
-        boundless = replace(RECIPE, clip=math.inf)
+        boundless = replace(RECIPE, max_grad_norm=math.inf)
     except BneckError:
         return
     saved(tmp_path / "net", recipe=boundless)
@@ -327,5 +327,5 @@ def test_a_recipe_that_can_be_made_can_be_read_back(tmp_path: Path) -> None:
 def test_a_file_nested_too_deeply_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net"
     saved(path)
-    altered(path, about="[" * 100_000)
+    altered(path, info="[" * 100_000)
     error_of(path)

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bneck.evaluate.data.in_memory import LabelledImages, TensorData, tensor_data
-from bneck.evaluate.training.grad_cam import as_input, examples, grad_cam, views
-from bneck.search_space import Architecture, Block, Head, cost_by_part
+from bneck.evaluate.data.in_memory import InMemoryData, LabelledImages, in_memory_data
+from bneck.evaluate.training.grad_cam import block_activations, grad_cam, select_examples, to_network_input
+from bneck.search_space import Architecture, Block, Head, cost_breakdown
 from bneck.search_space.network import Network, build_network
 
 from ...search_space.helpers import TOY
@@ -22,15 +22,17 @@ FOUR_CLASSES = replace(TOY, classes=4)
 ECA = replace(TOY, blocks=(Block(3, 8, 4, "none", "relu", 1), Block(3, 16, 6, "eca", "relu", 1)))
 
 
-def seen(count: int, classes: int = 4) -> TensorData:
+def seen(count: int, classes: int = 4) -> InMemoryData:
     """Colour images of random bytes."""
     bytes_ = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     images = LabelledImages(torch.from_numpy(bytes_), torch.arange(count) % classes)
     names = tuple("abcd"[:classes])
-    return tensor_data("seen", names, {"train": images, "validation": images, "test": images}, flips=False)
+    return in_memory_data(
+        "seen", names, {"train": images, "validation": images, "test": images}, horizontal_flip=False
+    )
 
 
-def as_taken(data: TensorData) -> Tensor:
+def as_taken(data: InMemoryData) -> Tensor:
     """All test images, normalised."""
     pixels = data.splits["test"].pixels.numpy()
     flat = pixels.reshape(-1, 3)
@@ -56,11 +58,11 @@ def last_maps(network: Network, images: Tensor) -> Tensor:
         return network.features(network.blocks(network.stem(images)))  # type: ignore[no-any-return]
 
 
-def enlarged(heat: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+def enlarged(heatmap: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """Bilinear, with pixels as areas: new middles between the old ones, edges held."""
-    old = len(heat)
+    old = len(heatmap)
     places = (np.arange(side) + 0.5) * old / side - 0.5
-    rows = np.stack([np.interp(places, np.arange(old), row) for row in heat])
+    rows = np.stack([np.interp(places, np.arange(old), row) for row in heatmap])
     return np.stack([np.interp(places, np.arange(old), column) for column in rows.T], axis=1)
 
 
@@ -70,9 +72,9 @@ def test_without_a_hidden_layer_grad_cam_is_the_class_activation_map() -> None:
     maps = last_maps(network, images).numpy().astype(np.float64)
     assert maps.shape == (4, 10, 2, 2)
     weights = network.classifier.weight.detach().numpy()
-    heat = grad_cam(network, images, torch.tensor([0, 1, 1, 0]), least_px=1)
-    assert heat.shape == (4, 8, 8)
-    for found, own_maps, label in zip(heat, maps, (0, 1, 1, 0), strict=True):
+    heatmap = grad_cam(network, images, torch.tensor([0, 1, 1, 0]), min_size_px=1)
+    assert heatmap.shape == (4, 8, 8)
+    for found, own_maps, label in zip(heatmap, maps, (0, 1, 1, 0), strict=True):
         wanted = enlarged(np.maximum(np.tensordot(weights[label], own_maps, 1), 0), 8)
         assert wanted.max() > 0
         np.testing.assert_allclose(found, wanted / wanted.max(), atol=1e-5)
@@ -83,7 +85,7 @@ def test_with_a_hidden_layer_the_weights_are_the_slopes_of_the_score() -> None:
     classes = torch.tensor([0, 1, 2])
     maps = last_maps(network, images)
     step = 1e-6
-    heat = grad_cam(network, images, classes, least_px=1)
+    heatmap = grad_cam(network, images, classes, min_size_px=1)
     for place in range(3):
 
         def score(maps: Tensor, label: int = place) -> float:
@@ -98,7 +100,7 @@ def test_with_a_hidden_layer_the_weights_are_the_slopes_of_the_score() -> None:
                 slopes.append((score(maps[place] + shift) - score(maps[place] - shift)) / (2 * step))
         wanted = enlarged(np.maximum(np.tensordot(slopes, maps[place].numpy(), 1), 0), 8)
         assert wanted.max() > 0
-        np.testing.assert_allclose(heat[place], wanted / wanted.max(), atol=1e-6)
+        np.testing.assert_allclose(heatmap[place], wanted / wanted.max(), atol=1e-6)
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["trainable", "frozen"])
@@ -108,8 +110,8 @@ def test_explaining_leaves_the_network_as_it_was(frozen: bool) -> None:
     weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
     grad_cam(network, noise(2), torch.tensor([0, 1]))
-    examples(network, seen(3), "test")
-    views(network, noise(1))
+    select_examples(network, seen(3), "test")
+    block_activations(network, noise(1))
     assert [module.training for module in network.modules()] == modes
     assert all(torch.equal(weights[name], tensor) for name, tensor in network.state_dict().items())
     assert all(each.grad is None and each.requires_grad is not frozen for each in network.parameters())
@@ -118,13 +120,13 @@ def test_explaining_leaves_the_network_as_it_was(frozen: bool) -> None:
 
 def test_grad_cam_judges_whatever_mode_the_network_and_torch_are_in() -> None:
     network, images, classes = network_of(HIDDEN), noise(5), torch.tensor([0, 1, 2, 0, 1])
-    heat = grad_cam(network, images, classes)
-    assert not heat.requires_grad
+    heatmap = grad_cam(network, images, classes)
+    assert not heatmap.requires_grad
     with torch.inference_mode():
-        assert torch.equal(grad_cam(network.train(), images.clone(), classes), heat)
+        assert torch.equal(grad_cam(network.train(), images.clone(), classes), heatmap)
     # An image's heat does not depend on the others.
     alone = torch.cat([grad_cam(network, images[[n]], classes[[n]]) for n in range(5)])
-    assert torch.allclose(alone, heat, atol=1e-5)
+    assert torch.allclose(alone, heatmap, atol=1e-5)
 
 
 def test_maps_that_have_shrunk_too_far_are_passed_by() -> None:
@@ -136,8 +138,8 @@ def test_maps_that_have_shrunk_too_far_are_passed_by() -> None:
     network.head(network.blocks[1](maps + step)).gather(1, classes[:, None]).sum().backward()  # type: ignore[no-untyped-call]
     assert step.grad is not None
     weights = step.grad.mean((2, 3)).numpy().astype(np.float64)
-    heat = grad_cam(network, images, classes)
-    for found, own, weight in zip(heat, maps.numpy().astype(np.float64), weights, strict=True):
+    heatmap = grad_cam(network, images, classes)
+    for found, own, weight in zip(heatmap, maps.numpy().astype(np.float64), weights, strict=True):
         wanted = enlarged(np.maximum(np.tensordot(weight, own, 1), 0), 8)
         np.testing.assert_allclose(found, wanted / wanted.max(), atol=1e-4)
 
@@ -151,9 +153,9 @@ def test_where_nothing_speaks_for_a_class_the_heat_is_zero() -> None:
     network = network_of(TOY)
     with torch.no_grad():
         network.classifier.weight[1] = 0
-    heat = grad_cam(network, noise(2), torch.tensor([1, 0]))
-    assert torch.equal(heat[0], torch.zeros(8, 8))
-    assert heat[1].max() == 1
+    heatmap = grad_cam(network, noise(2), torch.tensor([1, 0]))
+    assert torch.equal(heatmap[0], torch.zeros(8, 8))
+    assert heatmap[1].max() == 1
 
 
 def test_the_examples_are_the_worst_mistakes_and_then_the_closest_right_answers() -> None:
@@ -164,55 +166,61 @@ def test_the_examples_are_the_worst_mistakes_and_then_the_closest_right_answers(
     of_truth = chances[np.arange(600), labels]
     is_right = chances.argmax(1) == labels
     order = np.argsort(of_truth)
-    wrong, right = order[~is_right[order]], order[is_right[order]]
-    shown = examples(network, data, "test")
-    assert [each.position for each in shown] == [*wrong[:12], *right[:6]]
+    wrong, correct = order[~is_right[order]], order[is_right[order]]
+    shown = select_examples(network, data, "test")
+    assert [each.position for each in shown] == [*wrong[:12], *correct[:6]]
     assert {each.position // 256 for each in shown} == {0, 1, 2}
     for each in shown:
         best = np.argsort(-chances[each.position])[:3]
         assert each.label == labels[each.position]
-        assert [answer for answer, _ in each.answers] == best.tolist()
-        assert [chance for _, chance in each.answers] == pytest.approx(chances[each.position][best], abs=1e-5)
-        heat = grad_cam(network, images[[each.position]], torch.tensor([best[0]]))
-        np.testing.assert_allclose(each.heat, heat[0], atol=1e-4)
+        assert [answer for answer, _ in each.top_predictions] == best.tolist()
+        assert [chance for _, chance in each.top_predictions] == pytest.approx(
+            chances[each.position][best], abs=1e-5
+        )
+        heatmap = grad_cam(network, images[[each.position]], torch.tensor([best[0]]))
+        np.testing.assert_allclose(each.heatmap, heatmap[0], atol=1e-4)
         assert np.array_equal(each.pixels, data.splits["test"].pixels[each.position])
 
 
 def test_the_split_is_gone_through_once_and_as_the_network_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def batches(self: TensorData, *wanted: object, **others: object) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self: InMemoryData, *wanted: object, **others: object) -> Iterator[tuple[Tensor, Tensor]]:
         asked.append((wanted, others))
         return iter(((noise(2), torch.tensor([0, 1])),))
 
-    monkeypatch.setattr(TensorData, "batches", batches)
-    examples(network_of(FOUR_CLASSES), seen(2), "validation")
+    monkeypatch.setattr(InMemoryData, "batches", batches)
+    select_examples(network_of(FOUR_CLASSES), seen(2), "validation")
     assert asked == [(("validation", 8, 256), {})]
 
 
 def test_there_may_be_fewer_examples_than_asked_for_or_none() -> None:
     network, data = network_of(FOUR_CLASSES), seen(5)
-    assert sorted(each.position for each in examples(network, data, "test")) == [0, 1, 2, 3, 4]
-    assert examples(network, data, "test", mistakes=0, right=0) == ()
+    assert sorted(each.position for each in select_examples(network, data, "test")) == [0, 1, 2, 3, 4]
+    assert select_examples(network, data, "test", mistakes=0, correct=0) == ()
     with torch.no_grad():
         network.classifier.bias[0] = 1e3
     # It answers class 0 always, which images 0 and 4 are of.
-    assert {each.position for each in examples(network, data, "test", mistakes=0)} == {0, 4}
-    assert [each.answers[0][0] for each in examples(network, data, "test", right=0)] == [0, 0, 0]
-    two = examples(network_of(TOY), seen(2, classes=2), "test")
-    assert [len(each.answers) for each in two] == [2, 2]
+    assert {each.position for each in select_examples(network, data, "test", mistakes=0)} == {0, 4}
+    assert [each.top_predictions[0][0] for each in select_examples(network, data, "test", correct=0)] == [
+        0,
+        0,
+        0,
+    ]
+    two = select_examples(network_of(TOY), seen(2, classes=2), "test")
+    assert [len(each.top_predictions) for each in two] == [2, 2]
 
 
 def test_an_examples_pixels_are_again_what_the_network_took() -> None:
     data = seen(3)
-    [shown] = [each for each in examples(network_of(FOUR_CLASSES), data, "test") if each.position == 1]
-    assert torch.allclose(as_input(shown.pixels, data), as_taken(data)[[1]], atol=1e-5)
+    [shown] = [each for each in select_examples(network_of(FOUR_CLASSES), data, "test") if each.position == 1]
+    assert torch.allclose(to_network_input(shown.pixels, data), as_taken(data)[[1]], atol=1e-5)
 
 
 def test_a_view_shows_the_channels_of_largest_mean_absolute_value() -> None:
     network, image = network_of(TOY), noise(1)
-    shown = views(network, image, maps=3)
-    assert [each.name for each in shown] == [name for name in cost_by_part(TOY) if name != "head"]
+    shown = block_activations(network, image, maps=3)
+    assert [each.name for each in shown] == [name for name in cost_breakdown(TOY) if name != "head"]
     with torch.no_grad():
         outputs = [network.stem(image)]
         outputs += [network.blocks[0](outputs[0])]
@@ -223,7 +231,7 @@ def test_a_view_shows_the_channels_of_largest_mean_absolute_value() -> None:
         assert len(view.channels) == 3
         assert list(view.channels) == sorted(range(len(maps)), key=lambda channel: -strength[channel])[:3]
         np.testing.assert_array_equal(view.maps, maps[list(view.channels)])
-    assert len(views(network, image)[0].channels) == 4  # the stem has no more
+    assert len(block_activations(network, image)[0].channels) == 4  # the stem has no more
 
 
 def test_the_gates_are_those_that_squeeze_and_excitation_multiplies_by() -> None:
@@ -236,7 +244,7 @@ def test_the_gates_are_those_that_squeeze_and_excitation_multiplies_by() -> None
     raw = (
         restore.weight.detach().numpy()[:, :, 0, 0] @ np.maximum(squeezed, 0) + restore.bias.detach().numpy()
     )
-    stem, first, second = views(network, image)
+    stem, first, second = block_activations(network, image)
     assert stem.gates is None
     assert second.gates is None
     assert first.gates is not None
@@ -252,6 +260,6 @@ def test_the_gates_of_channel_attention_are_a_sigmoid_along_the_channels() -> No
     kernel = block.attention.conv.weight.detach().numpy().ravel()
     assert len(kernel) == 3
     raw = np.correlate(np.pad(pooled, 1), kernel)
-    gates = views(network, image)[2].gates
+    gates = block_activations(network, image)[2].gates
     assert gates is not None
     np.testing.assert_allclose(gates, 1 / (1 + np.exp(-raw)), atol=1e-6)

@@ -13,8 +13,8 @@ from sklearn.metrics import (
 )
 from torch import Tensor
 
-from bneck.evaluate.data.dataset import load_data
-from bneck.evaluate.training.metrics import answers, metrics_of
+from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.training.metrics import compute_metrics, predict
 from bneck.search_space.network import build_network
 
 from ...search_space.helpers import TOY
@@ -41,7 +41,7 @@ def random_answers(images: int, classes: int, seed: int = 0) -> tuple[Tensor, Te
 
 
 def test_six_images_are_judged_as_by_hand() -> None:
-    found = metrics_of(LOGITS, LABELS, "abc")
+    found = compute_metrics(LOGITS, LABELS, "abc")
     assert found.images == 6
     assert found.top1 == pytest.approx(3 / 6)
     assert found.confusion == ((2, 1, 0), (1, 1, 0), (0, 1, 0))
@@ -50,7 +50,7 @@ def test_six_images_are_judged_as_by_hand() -> None:
 
 
 def test_each_class_has_its_precision_recall_and_f1() -> None:
-    a, b, c = metrics_of(LOGITS, LABELS, "abc").classes
+    a, b, c = compute_metrics(LOGITS, LABELS, "abc").classes
     # a: answered 3 times, 2 of them right, of 3 images. b: answered 3 times, 1 right, of 2 images.
     assert (a.name, a.images) == ("a", 3)
     assert (a.precision, a.recall, a.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
@@ -65,37 +65,37 @@ def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy_in_15_
     # From 10/15 to 11/15: 0.70 right, 0.72 and 0.71 wrong; accuracy 1/3, confidence 0.71.
     # From 11/15 to 12/15: 0.78 right; accuracy 1.
     by_hand = 2 / 6 * (0.51 - 1 / 2) + 3 / 6 * (0.71 - 1 / 3) + 1 / 6 * (1 - 0.78)
-    assert metrics_of(LOGITS, LABELS, "abc").calibration_error == pytest.approx(by_hand, abs=1e-6)
+    assert compute_metrics(LOGITS, LABELS, "abc").calibration_error == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_logits_between_0_and_1_are_not_taken_for_probabilities() -> None:
-    found = metrics_of(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([0]), "abc")
+    found = compute_metrics(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([0]), "abc")
     assert found.calibration_error == pytest.approx(1 - math.e / (math.e + 2), abs=1e-6)
 
 
 def test_a_network_that_is_sure_and_right_is_calibrated_and_without_loss() -> None:
-    found = metrics_of(torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 1]), "ab")
+    found = compute_metrics(torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 1]), "ab")
     assert (found.top1, found.loss, found.calibration_error) == (1, 0, 0)
 
 
 def test_top5_counts_the_true_class_among_the_first_five_answers() -> None:
     # The true classes come first, fifth and sixth.
     logits = torch.arange(7.0, 0, -1).repeat(3, 1)
-    found = metrics_of(logits, torch.tensor([0, 4, 5]), "abcdefg")
+    found = compute_metrics(logits, torch.tensor([0, 4, 5]), "abcdefg")
     assert found.top1 == pytest.approx(1 / 3)
     assert found.top5 == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(("classes", "told"), [(5, False), (6, True)])
 def test_with_five_classes_all_are_among_the_first_five_so_top5_is_none(classes: int, told: bool) -> None:
-    found = metrics_of(*random_answers(10, classes), "abcdef"[:classes])
+    found = compute_metrics(*random_answers(10, classes), "abcdef"[:classes])
     assert (found.top5 is not None) == told
 
 
 @pytest.mark.parametrize(("images", "classes"), [(1, 2), (60, 2), (200, 12), (1, 1000), (300, 1000)])
 def test_scikit_learn_agrees(images: int, classes: int) -> None:
     logits, labels = random_answers(images, classes)
-    found = metrics_of(logits, labels, [str(number) for number in range(classes)])
+    found = compute_metrics(logits, labels, [str(number) for number in range(classes)])
     every, answered = range(classes), logits.argmax(1)
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, answered, labels=every, zero_division=0
@@ -113,11 +113,11 @@ def test_scikit_learn_agrees(images: int, classes: int) -> None:
 
 
 def test_the_answers_on_a_split_are_in_its_order_and_those_of_its_evaluation_mode() -> None:
-    data = load_data("digits")
+    data = load_dataset("digits")
     torch.manual_seed(0)
     network = build_network(replace(TOY, image_channels=1, classes=10)).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    logits, labels = answers(network, data, "validation")
+    logits, labels = predict(network, data, "validation")
     assert len(logits) > 256  # more than one batch
     assert (logits.shape, logits.dtype) == ((len(labels), 10), torch.float32)
     assert labels.equal(data.labels("validation"))

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.training.optimizers import optimizer_of, schedule_of
-from bneck.evaluate.training.trainer import Training
+from bneck.evaluate.training.optimizers import build_lr_schedule, build_optimizer
+from bneck.evaluate.training.trainer import Trainer
 
 from ..example_training import PLAIN, noise_data, toy, training_of
 
@@ -30,7 +30,7 @@ class Two(nn.Module):
 def moved(recipe: Recipe, *slopes: float) -> tuple[float, float]:
     """Weight and bias after steps with these gradients, the same for both."""
     two = Two()
-    optimizer = optimizer_of(two, replace(recipe, learning_rate=RATE))
+    optimizer = build_optimizer(two, replace(recipe, learning_rate=RATE))
     for slope in slopes:
         for parameter in (two.weight, two.bias):
             parameter.grad = torch.full_like(parameter, slope)
@@ -94,7 +94,7 @@ def test_rmsprop_adds_the_root_of_tensorflows_epsilon() -> None:
 
 def test_weights_decay_and_biases_and_normalisation_do_not() -> None:
     network = toy()
-    decays, does_not = optimizer_of(network, replace(PLAIN, weight_decay=0.3)).param_groups
+    decays, does_not = build_optimizer(network, replace(PLAIN, weight_decay=0.3)).param_groups
     assert (decays["weight_decay"], does_not["weight_decay"]) == (0.3, 0.0)
     spared = {id(p) for p in does_not["params"]}
     norms = {id(p) for m in network.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
@@ -108,14 +108,14 @@ def test_frozen_parameters_are_not_in_it(optimizer: str) -> None:
     network = toy()
     network.stem.requires_grad_(False)
     network.classifier.bias.requires_grad_(False)
-    groups = optimizer_of(network, replace(PLAIN, optimizer=optimizer)).param_groups  # type: ignore[arg-type]
+    groups = build_optimizer(network, replace(PLAIN, optimizer=optimizer)).param_groups  # type: ignore[arg-type]
     held = [p for group in groups for p in group["params"]]
     assert all(p.requires_grad for p in held)
     assert len(held) == len([*network.parameters()]) - 4  # a convolution, its norm's two, a bias
 
 
-def shares(recipe: Recipe, steps: int, steps_an_epoch: int = 5) -> list[float]:
-    share = schedule_of(recipe, steps_an_epoch)
+def shares(recipe: Recipe, steps: int, steps_per_epoch: int = 5) -> list[float]:
+    share = build_lr_schedule(recipe, steps_per_epoch)
     return [share(step) for step in range(steps)]
 
 
@@ -123,15 +123,17 @@ def test_a_constant_rate_is_constant_after_its_warmup() -> None:
     recipe = replace(PLAIN, schedule="constant", epochs=2)
     assert shares(recipe, 10) == [1] * 10
     # 0.3 of 10 steps are 3
-    assert shares(replace(recipe, warmup=0.3), 10) == pytest.approx([1 / 3, 2 / 3] + [1] * 8)
-    assert shares(replace(recipe, warmup=1.0), 10) == pytest.approx([step / 10 for step in range(1, 11)])
+    assert shares(replace(recipe, warmup_fraction=0.3), 10) == pytest.approx([1 / 3, 2 / 3] + [1] * 8)
+    assert shares(replace(recipe, warmup_fraction=1.0), 10) == pytest.approx(
+        [step / 10 for step in range(1, 11)]
+    )
 
 
 def test_steps_fall_every_so_many_epochs_from_the_beginning() -> None:
     recipe = replace(PLAIN, schedule="steps", epochs=6, step_epochs=2.0, step_factor=0.5)
     assert shares(recipe, 12, 2) == [1] * 4 + [0.5] * 4 + [0.25] * 4
     # the warmup hides the first steps and shifts none
-    warm = replace(recipe, warmup=0.5)
+    warm = replace(recipe, warmup_fraction=0.5)
     assert shares(warm, 12, 2) == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1, 0.5, 0.5] + [0.25] * 4)
     assert shares(replace(recipe, step_epochs=0.5), 4, 4) == [1, 1, 0.5, 0.5]
     assert shares(replace(recipe, step_epochs=0.01), 4, 4) == [1, 0.5, 0.25, 0.125]  # every step at most
@@ -151,17 +153,19 @@ def test_torchvisions_rate_falls_as_its_step_scheduler_says() -> None:
 
 def test_a_cosine_falls_over_the_steps_of_all_epochs() -> None:
     # 8 steps, 2 of them up; the cosine is half down 3 steps after its beginning
-    recipe = replace(PLAIN, schedule="cosine", epochs=4, warmup=0.25)
+    recipe = replace(PLAIN, schedule="cosine", epochs=4, warmup_fraction=0.25)
     told = shares(recipe, 9, 2)
     assert told[:3] == [0.5, 1, 1]
     assert told[5] == pytest.approx(0.5)
     assert told[8] == pytest.approx(0)
 
 
-@pytest.mark.parametrize("clip", [0.0, 1e9])
-def test_without_a_clip_gradients_of_any_size_pass(clip: float) -> None:
+@pytest.mark.parametrize("max_grad_norm", [0.0, 1e9])
+def test_without_a_clip_gradients_of_any_size_pass(max_grad_norm: float) -> None:
     # plain descent at rate 1: the step is the gradient; weights that are far too large make it large
-    recipe = replace(PLAIN, epochs=1, momentum=0.0, learning_rate=1.0, batch_size=20, clip=clip)
+    recipe = replace(
+        PLAIN, epochs=1, momentum=0.0, learning_rate=1.0, batch_size=20, max_grad_norm=max_grad_norm
+    )
     network = toy()
     with torch.no_grad():
         network.classifier.weight.mul_(1000)
@@ -169,7 +173,7 @@ def test_without_a_clip_gradients_of_any_size_pass(clip: float) -> None:
     loss = nn.functional.cross_entropy(network.train()(first_batch()), labels())
     slopes = torch.autograd.grad(loss, [*network.parameters()])
     assert torch.cat([slope.flatten() for slope in slopes]).norm() > 50
-    Training(network, noise_data(), recipe, seed=3).run_epoch()
+    Trainer(network, noise_data(), recipe, seed=3).run_epoch()
     for old, slope, new in zip(before, slopes, network.parameters(), strict=True):
         torch.testing.assert_close(new.detach(), old - slope, rtol=1e-3, atol=1e-3)
 
@@ -183,7 +187,7 @@ def labels() -> Tensor:
 
 
 def test_all_gradients_together_are_clipped() -> None:
-    recipe = replace(PLAIN, epochs=1, momentum=0.0, learning_rate=1.0, batch_size=20, clip=0.01)
+    recipe = replace(PLAIN, epochs=1, momentum=0.0, learning_rate=1.0, batch_size=20, max_grad_norm=0.01)
     training = training_of(recipe)
     before = torch.cat([p.detach().clone().flatten() for p in training.network.parameters()])
     training.run_epoch()

@@ -13,8 +13,8 @@ import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 
-from bneck.evaluate.training.pretrained import pretrained_network, transfer
-from bneck.search_space import Architecture, ArchitectureError, Block, Head, RunError, published
+from bneck.evaluate.training.pretrained import pretrained_network, transfer_weights
+from bneck.search_space import Architecture, ArchitectureError, Block, Head, RunError, published_architecture
 from bneck.search_space.network import Network, build_network
 
 from ...search_space.helpers import TOY
@@ -67,8 +67,8 @@ def images() -> Tensor:
 
 def test_a_file_of_torchvision_gives_torchvisions_logits(file: tuple[str, Path], images: Tensor) -> None:
     name, path = file
-    network = build_network(published(name)).eval()
-    transfer(network, pretrained_network(name, path))
+    network = build_network(published_architecture(name)).eval()
+    transfer_weights(network, pretrained_network(name, path))
     theirs = lively(THEIRS[name]())
     expected = theirs(images)
     assert expected.std() > 0.1
@@ -79,9 +79,9 @@ def test_with_other_classes_everything_but_the_classifier_is_kept(
     file: tuple[str, Path], images: Tensor
 ) -> None:
     name, path = file
-    network = build_network(replace(published(name), classes=7))
+    network = build_network(replace(published_architecture(name), classes=7))
     drawn = [value.clone() for value in network.classifier.state_dict().values()]
-    transfer(network, pretrained_network(name, path))
+    transfer_weights(network, pretrained_network(name, path))
     given = [*torch.load(path, weights_only=True).values()]
     own = network.state_dict()
     same = [
@@ -95,8 +95,8 @@ def test_with_other_classes_everything_but_the_classifier_is_kept(
 
 def test_normalisation_keeps_the_constants_it_was_trained_with(file: tuple[str, Path]) -> None:
     name, path = file
-    network = build_network(replace(published(name), classes=7))
-    transfer(network, pretrained_network(name, path))
+    network = build_network(replace(published_architecture(name), classes=7))
+    transfer_weights(network, pretrained_network(name, path))
     theirs = {(m.eps, m.momentum) for m in THEIRS[name]().modules() if isinstance(m, nn.BatchNorm2d)}
     ours = {(m.eps, m.momentum) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
     assert ours == theirs
@@ -104,14 +104,14 @@ def test_normalisation_keeps_the_constants_it_was_trained_with(file: tuple[str, 
 
 def test_a_grey_stem_sees_what_the_colour_stem_sees_of_a_grey_image() -> None:
     source, network = toy(), toy(replace(TOY, image_channels=1), seed=1)
-    transfer(network, source)
+    transfer_weights(network, source)
     grey = torch.randn(2, 1, 8, 8)
     torch.testing.assert_close(network(grey), source(grey.repeat(1, 3, 1, 1)), rtol=1e-4, atol=1e-5)
 
 
 def test_a_colour_stem_takes_grey_weights_for_the_mean_of_its_colours() -> None:
     source, network = toy(replace(TOY, image_channels=1)), toy(seed=1)
-    transfer(network, source)
+    transfer_weights(network, source)
     colours = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(network(colours), source(colours.mean(1, keepdim=True)), rtol=1e-4, atol=1e-5)
     weight = network.stem.get_parameter("conv.weight")
@@ -121,7 +121,7 @@ def test_a_colour_stem_takes_grey_weights_for_the_mean_of_its_colours() -> None:
 
 def test_the_weights_are_copies() -> None:
     source, network = toy(), toy(seed=1)
-    transfer(network, source)
+    transfer_weights(network, source)
     before = source.classifier.weight.detach().clone()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -131,14 +131,14 @@ def test_the_weights_are_copies() -> None:
 
 def test_as_many_classes_take_the_classifier_along() -> None:
     source, network = toy(), toy(seed=1)
-    transfer(network, source)
+    transfer_weights(network, source)
     for name, value in network.state_dict().items():
         assert value.equal(source.state_dict()[name]), name
 
 
 def test_other_resolutions_share_weights() -> None:
     source, network = toy(), toy(replace(TOY, resolution_px=16), seed=1)
-    transfer(network, source)
+    transfer_weights(network, source)
     assert network.classifier.weight.equal(source.classifier.weight)
 
 
@@ -161,7 +161,7 @@ def test_another_network_is_refused_and_nothing_is_copied(other: Architecture, t
     network = toy()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with pytest.raises(RunError, match=rf"^the weights are of another network: {told}$"):
-        transfer(network, toy(other, seed=1))
+        transfer_weights(network, toy(other, seed=1))
     assert all(value.equal(before[name]) for name, value in network.state_dict().items())
 
 
@@ -175,7 +175,7 @@ def test_another_network_is_refused_and_nothing_is_copied(other: Architecture, t
 )
 def test_a_network_with_more_layers_is_another_one(other: Architecture) -> None:
     with pytest.raises(RunError, match=r"^the weights are of another network"):
-        transfer(toy(), toy(other, seed=1))
+        transfer_weights(toy(), toy(other, seed=1))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_network_with_more_layers_is_another_one(other: Architecture) -> None:
 )
 def test_a_network_that_computes_otherwise_with_the_same_weights_is_another_one(block: Block) -> None:
     with pytest.raises(RunError, match=r"^the weights are of another network"):
-        transfer(toy(), toy(replace(TOY, blocks=(block, TOY.blocks[1])), seed=1))
+        transfer_weights(toy(), toy(replace(TOY, blocks=(block, TOY.blocks[1])), seed=1))
 
 
 # files and downloads

@@ -11,22 +11,22 @@ import yaml
 
 from bneck.evaluate import Recipe
 from bneck.evaluate.data.augmentation import parse_augmentation
-from bneck.evaluate.data.dataset import limited, load_data
-from bneck.evaluate.training.recipe import RECIPES, load_recipe, recipe_text, recipe_yaml
+from bneck.evaluate.data.dataset import load_dataset, subsample
+from bneck.evaluate.training.recipe import RECIPES, load_recipe, preset_recipe_yaml, recipe_yaml
 from bneck.evaluate.training.train import train
 from bneck.search_space import BneckError, FileFormatError, UnknownNameError
 from bneck.search_space.network import build_network
 
 from ...search_space.helpers import TOY, write
 
-SHORT = Recipe(epochs=2, batch_size=16, norm_images=32)
+SHORT = Recipe(epochs=2, batch_size=16, bn_recalibration_images=32)
 OTHERWISE: dict[str, Any] = {
     "epochs": 3,
     "batch_size": 24,
     "optimizer": "adamw",
     "learning_rate": 0.04,
     "schedule": "constant",
-    "warmup": 0.5,
+    "warmup_fraction": 0.5,
     "step_epochs": 1.0,
     "step_factor": 0.5,
     "momentum": 0.8,
@@ -34,10 +34,10 @@ OTHERWISE: dict[str, Any] = {
     "label_smoothing": 0.0,
     "dropout": 0.9,
     "drop_path": 0.5,
-    "clip": 0.01,
+    "max_grad_norm": 0.01,
     "ema": 0.5,
     "augment": "none",
-    "norm_images": 16,
+    "bn_recalibration_images": 16,
     "freeze": "backbone",
 }
 
@@ -47,7 +47,7 @@ def trained(recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_network(replace(TOY, image_channels=1, classes=10))
-    train(network, limited(load_data("digits"), train=48, validation=10), recipe, seed=1)
+    train(network, subsample(load_dataset("digits"), train=48, validation=10), recipe, seed=1)
     statistics = [value for name, value in network.named_buffers() if "running" in name]
     return (
         torch.cat([p.detach().flatten() for p in network.parameters()]),
@@ -66,7 +66,7 @@ def test_every_field_changes_the_network_that_comes_out(field: str) -> None:
     weights, statistics = trained(recipe)
     other_weights, other_statistics = trained(replace(recipe, **{field: OTHERWISE[field]}))
     # images to settle the statistics come after all steps
-    assert weights.equal(other_weights) is (field == "norm_images")
+    assert weights.equal(other_weights) is (field == "bn_recalibration_images")
     assert not statistics.equal(other_statistics)
 
 
@@ -85,16 +85,16 @@ def test_the_guide_is_adam_at_a_constant_rate_and_nothing_else() -> None:
         optimizer="adam",
         learning_rate=1e-3,
         schedule="constant",
-        warmup=0.0,
+        warmup_fraction=0.0,
         momentum=0.9,  # Adam's beta 1
         weight_decay=0.0,
         label_smoothing=0.0,
         dropout=0.2,  # of the published networks
         drop_path=0.0,
-        clip=0.0,
+        max_grad_norm=0.0,
         ema=0.0,
         augment="none",
-        norm_images=0,
+        bn_recalibration_images=0,
         freeze="none",
     )
     assert load_recipe("guide") == expected
@@ -108,8 +108,13 @@ def test_torchvisions_recipe_is_that_of_its_reference() -> None:
     assert (recipe.epochs, recipe.optimizer, recipe.batch_size) == (600, "rmsprop", 8 * 128)
     assert (recipe.learning_rate, recipe.weight_decay, recipe.momentum) == (0.064, 1e-5, 0.9)
     assert (recipe.schedule, recipe.step_epochs, recipe.step_factor) == ("steps", 2, 0.973)
-    assert (recipe.warmup, recipe.label_smoothing, recipe.clip, recipe.drop_path) == (0, 0, 0, 0)
-    assert (recipe.dropout, recipe.norm_images, recipe.freeze) == (0.2, 0, "none")
+    assert (recipe.warmup_fraction, recipe.label_smoothing, recipe.max_grad_norm, recipe.drop_path) == (
+        0,
+        0,
+        0,
+        0,
+    )
+    assert (recipe.dropout, recipe.bn_recalibration_images, recipe.freeze) == (0.2, 0, "none")
     augmentation = parse_augmentation(recipe.augment)
     assert (augmentation.policy, augmentation.random_erase, augmentation.mixes) == ("autoaugment", True, ())
 
@@ -123,9 +128,9 @@ def test_small_images_are_trained_by_sgd_on_a_cosine() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_presets_text_is_a_file_to_start_from(name: str, tmp_path: Path) -> None:
-    path = write(tmp_path, recipe_text(name), "mine.yaml")
+    path = write(tmp_path, preset_recipe_yaml(name), "mine.yaml")
     assert load_recipe(str(path)) == load_recipe(name)
-    assert recipe_text(name).startswith("# ")
+    assert preset_recipe_yaml(name).startswith("# ")
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "yml", "json", "recipe"])
@@ -169,8 +174,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("batch_size: 0", "batch_size must be at least 1, got 0"),
         ("learning_rate: -1", "learning_rate must be at least 0, got -1"),
         ("weight_decay: -1e-9", "weight_decay must be at least 0, got -1e-09"),
-        ("clip: -2", "clip must be at least 0, got -2"),
-        ("norm_images: -1", "norm_images must be at least 0, got -1"),
+        ("max_grad_norm: -2", "max_grad_norm must be at least 0, got -2"),
+        ("bn_recalibration_images: -1", "bn_recalibration_images must be at least 0, got -1"),
         ("step_epochs: 0", "step_epochs must be above 0, got 0"),
         ("step_factor: 0", "step_factor must be above 0, got 0"),
         ("momentum: 1", "momentum must be from 0 to below 1, got 1"),
@@ -178,7 +183,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("dropout: -0.1", "dropout must be from 0 to below 1, got -0.1"),
         ("drop_path: 1.0", "drop_path must be from 0 to below 1, got 1.0"),
         ("ema: 1", "ema must be from 0 to below 1, got 1"),
-        ("warmup: 1.01", "warmup must be from 0 to 1, got 1.01"),
+        ("warmup_fraction: 1.01", "warmup_fraction must be from 0 to 1, got 1.01"),
         ("augment: blur", "augment is no augmentation: unknown augmentation 'blur'"),
     ],
 )
@@ -219,7 +224,7 @@ def test_a_file_of_another_kind_is_refused(text: str, told: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "field", ["learning_rate", "weight_decay", "clip", "momentum", "warmup", "step_factor"]
+    "field", ["learning_rate", "weight_decay", "max_grad_norm", "momentum", "warmup_fraction", "step_factor"]
 )
 def test_no_number_is_no_value(field: str) -> None:
     changed: dict[str, Any] = {field: math.nan}
@@ -227,6 +232,8 @@ def test_no_number_is_no_value(field: str) -> None:
         Recipe(**changed)
 
 
-@pytest.mark.parametrize("edge", [{"warmup": 1.0}, {"warmup": 0.0}, {"ema": 0.9999}, {"learning_rate": 0.0}])
+@pytest.mark.parametrize(
+    "edge", [{"warmup_fraction": 1.0}, {"warmup_fraction": 0.0}, {"ema": 0.9999}, {"learning_rate": 0.0}]
+)
 def test_the_edges_are_values(edge: dict[str, Any]) -> None:
     assert asdict(Recipe(**edge)).items() >= edge.items()

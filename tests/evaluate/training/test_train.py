@@ -11,11 +11,11 @@ from torch.optim import SGD
 
 from bneck.evaluate import Accuracy, Recipe
 from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation
-from bneck.evaluate.data.dataset import Data, Split, limited, load_data
-from bneck.evaluate.training.evaluation import judge, settle_norms
-from bneck.evaluate.training.optimizers import cosine_with_warmup
+from bneck.evaluate.data.dataset import Data, Split, load_dataset, subsample
+from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
+from bneck.evaluate.training.optimizers import cosine_schedule
 from bneck.evaluate.training.train import train
-from bneck.evaluate.training.trainer import TrainingFailedError
+from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.search_space import Architecture, Block, Head, Stem
 from bneck.search_space.network import Network, build_network
 
@@ -37,7 +37,7 @@ class GivenBatches:
     image_channels: int = 3
     pixel_mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     pixel_std: tuple[float, ...] = (1.0, 1.0, 1.0)
-    side_px: int | None = 8
+    image_size_px: int | None = 8
     asked: list[str] = field(default_factory=list)
 
     def of(self, split: Split) -> tuple[Batch, ...]:
@@ -50,10 +50,10 @@ class GivenBatches:
     def labels(self, split: Split) -> Tensor:
         return torch.cat([labels for _, labels in self.of(split)])
 
-    def keep(self, split: Split, chosen: Tensor) -> Data:
+    def subset(self, split: Split, chosen: Tensor) -> Data:
         raise NotImplementedError
 
-    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Data:
+    def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Data:
         raise NotImplementedError
 
     def batches(
@@ -89,7 +89,7 @@ def toy(architecture: Architecture = TOY) -> Network:
 
 
 def digits(train_images: int, validation_images: int = 20) -> Data:
-    return limited(load_data("digits"), train=train_images, validation=validation_images)
+    return subsample(load_dataset("digits"), train=train_images, validation=validation_images)
 
 
 def untimed(accuracy: Accuracy) -> Accuracy:
@@ -103,15 +103,15 @@ def parameters(network: Network) -> Tensor:
 @pytest.fixture
 def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The learning rate of every step that is taken."""
-    seen: list[float] = []
+    images_seen: list[float] = []
 
     class Watched(SGD):
         def step(self, closure: None = None) -> None:  # type: ignore[override]
-            seen.append(self.param_groups[0]["lr"])
+            images_seen.append(self.param_groups[0]["lr"])
             super().step(closure)
 
     monkeypatch.setattr(torch.optim, "SGD", Watched)
-    return seen
+    return images_seen
 
 
 RECIPE = Recipe(epochs=3, batch_size=16, dropout=0.5)
@@ -158,16 +158,16 @@ def test_watching_a_training_does_not_change_it(dropout: float) -> None:
     alone, watched = toy(), toy()
     recipe = replace(ONE_STEP, epochs=3, dropout=dropout)
     unseen = train(alone, given(4, 4), recipe, seed=7)
-    seen = train(watched, given(4, 4), recipe, seed=7, validate_each_epoch=True)
+    images_seen = train(watched, given(4, 4), recipe, seed=7, validate_each_epoch=True)
     assert parameters(alone).equal(parameters(watched))
-    assert [epoch.train_loss for epoch in unseen.curve] == [epoch.train_loss for epoch in seen.curve]
-    assert (unseen.top1, unseen.loss) == (seen.top1, seen.loss)
+    assert [epoch.train_loss for epoch in unseen.curve] == [epoch.train_loss for epoch in images_seen.curve]
+    assert (unseen.top1, unseen.loss) == (images_seen.top1, images_seen.loss)
 
 
 def test_the_digits_are_learned_in_a_few_epochs() -> None:
     blocks = (Block(3, 48, 24, "none", "relu", 2), Block(3, 72, 32, "none", "relu", 2))
     network = toy(Architecture(8, Stem(16, stride=1), blocks, Head(96), image_channels=1, classes=10))
-    accuracy = train(network, load_data("digits"), Recipe(epochs=3, batch_size=32, augment="none"), seed=0)
+    accuracy = train(network, load_dataset("digits"), Recipe(epochs=3, batch_size=32, augment="none"), seed=0)
     losses = [epoch.train_loss for epoch in accuracy.curve]
     # of ten classes a guess is right once in ten times and has a loss of log 10 = 2.3
     assert accuracy.top1 > 0.8
@@ -181,7 +181,7 @@ def test_a_network_is_trained_in_place_and_judged_as_it_then_is() -> None:
     before = parameters(network)
     accuracy = train(network, data, replace(ONE_STEP, epochs=2), seed=7)
     assert not parameters(network).equal(before)
-    assert judge(network, data, "validation") == (accuracy.top1, accuracy.loss)
+    assert evaluate(network, data, "validation") == (accuracy.top1, accuracy.loss)
     assert not network.training
 
 
@@ -242,7 +242,7 @@ def test_judging_counts_the_right_answers_of_a_network_made_by_hand() -> None:
     log3 = math.log(3)
     validation = batch((log3, 0, 0), (0, log3, 1), (log3, 0, 1), (5, 5, 0)), batch((log3, 0, 0))
     network = Echo(TOY).train()
-    top1, loss = judge(network, GivenBatches((), validation), "validation")
+    top1, loss = evaluate(network, GivenBatches((), validation), "validation")
     assert top1 == 4 / 5
     assert loss == pytest.approx(-(3 * math.log(3 / 4) + math.log(1 / 4) + math.log(1 / 2)) / 5)
     assert network.ran_in_training is False
@@ -252,8 +252,8 @@ def test_judging_needs_only_the_split_it_is_asked_for() -> None:
     ones = torch.ones(1, 3, 8, 8)
     data = GivenBatches(train=((ones, torch.tensor([0])),), validation=((ones, torch.tensor([1])),))
     # equal logits are taken for class 0
-    assert judge(Echo(TOY), data, "train")[0] == 1
-    assert judge(Echo(TOY), data, "validation")[0] == 0
+    assert evaluate(Echo(TOY), data, "train")[0] == 1
+    assert evaluate(Echo(TOY), data, "validation")[0] == 0
 
 
 def test_normalisation_settles_on_the_average_of_its_batches() -> None:
@@ -272,7 +272,7 @@ def test_normalisation_settles_on_the_average_of_its_batches() -> None:
         return pixels.expand(2, 3, 8, 8), torch.tensor([0, 1])
 
     data = GivenBatches(train=(two_images(0, 2), two_images(4, 8), two_images(999, 0)), validation=())
-    settle_norms(network, data, Recipe(batch_size=2, norm_images=4))
+    recalibrate_batchnorm(network, data, Recipe(batch_size=2, bn_recalibration_images=4))
     # Means 1 and 6 (the third batch is more than the 4 images asked for); variances 1 and 4, times
     # 128/127 for 128 pixels.
     assert mean.item() == pytest.approx(3.5)
@@ -284,7 +284,7 @@ def test_normalisation_settles_on_the_average_of_its_batches() -> None:
 
 def test_a_network_is_judged_with_settled_normalisation() -> None:
     network, data = toy(), given(4, 4)
-    recipe = replace(ONE_STEP, norm_images=8)
+    recipe = replace(ONE_STEP, bn_recalibration_images=8)
     train(network, data, recipe, seed=7)
     mean = network.stem.get_buffer("norm.running_mean")
     first_convolution = network.stem.get_submodule("conv")
@@ -293,16 +293,18 @@ def test_a_network_is_judged_with_settled_normalisation() -> None:
     torch.testing.assert_close(mean, maps.mean((0, 2, 3)).detach(), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("norm_images", [1, 10**6])
-def test_few_images_or_more_than_there_are_settle_it_too(norm_images: int) -> None:
+@pytest.mark.parametrize("bn_recalibration_images", [1, 10**6])
+def test_few_images_or_more_than_there_are_settle_it_too(bn_recalibration_images: int) -> None:
     network = toy()
-    settle_norms(network, given(4, 4), Recipe(batch_size=4, norm_images=norm_images))
+    recalibrate_batchnorm(
+        network, given(4, 4), Recipe(batch_size=4, bn_recalibration_images=bn_recalibration_images)
+    )
     tracked = network.stem.get_buffer("norm.num_batches_tracked")
-    assert tracked.item() == (1 if norm_images == 1 else 2)
+    assert tracked.item() == (1 if bn_recalibration_images == 1 else 2)
 
 
 def test_the_rate_rises_linearly_and_falls_on_a_cosine_to_0() -> None:
-    share = cosine_with_warmup(steps=10, warmup=0.2)
+    share = cosine_schedule(steps=10, warmup_fraction=0.2)
     # 2 steps up; the cosine begins at step 2, is half down at step 6 and down at step 10
     assert [share(step) for step in range(3)] == [0.5, 1, 1]
     assert share(4) == pytest.approx(0.5 * (1 + math.sqrt(0.5)))
@@ -311,17 +313,17 @@ def test_the_rate_rises_linearly_and_falls_on_a_cosine_to_0() -> None:
 
 
 def test_a_long_warmup_rises_by_equal_steps() -> None:
-    share = cosine_with_warmup(steps=8, warmup=0.5)
+    share = cosine_schedule(steps=8, warmup_fraction=0.5)
     assert [share(step) for step in range(5)] == [0.25, 0.5, 0.75, 1, 1]
 
 
 def test_without_a_warmup_the_first_step_is_the_highest() -> None:
-    share = cosine_with_warmup(steps=3, warmup=0)
+    share = cosine_schedule(steps=3, warmup_fraction=0)
     assert [share(step) for step in range(4)] == pytest.approx([1, 1, 0.5, 0])
 
 
 def test_every_step_takes_its_share_of_the_highest_rate(rates: list[float]) -> None:
-    train(toy(), given(4, 4, 4), replace(ONE_STEP, epochs=2, warmup=1 / 3), seed=7)
+    train(toy(), given(4, 4, 4), replace(ONE_STEP, epochs=2, warmup_fraction=1 / 3), seed=7)
     # 6 steps, 2 of them up, 4 down
     up, down = [0.25, 0.5], [0.25 * (1 + math.cos(math.pi * k / 4)) for k in range(4)]
     assert rates == pytest.approx(up + down)
@@ -346,7 +348,7 @@ def test_weights_decay_and_biases_and_normalisation_do_not() -> None:
             parameter.fill_(1)
     # No gradient passes a clip of 0. The first step with Nesterov's momentum of 0.9 is 1.9 times
     # the rate: 1 - 0.5 * 1.9 * 0.1 is left of what decays.
-    train(network, given(4), replace(ONE_STEP, clip=1e-30, weight_decay=0.1), seed=7)
+    train(network, given(4), replace(ONE_STEP, max_grad_norm=1e-30, weight_decay=0.1), seed=7)
     norms = {id(p) for m in network.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
     for name, parameter in network.named_parameters():
         kept = name.endswith("bias") or id(parameter) in norms
@@ -355,7 +357,7 @@ def test_weights_decay_and_biases_and_normalisation_do_not() -> None:
 
 def test_two_steps_are_those_of_nesterovs_momentum_worked_out_by_hand() -> None:
     network, by_hand, data = toy(), toy().train(), given(4, 4)
-    recipe = replace(ONE_STEP, learning_rate=0.05, clip=1e6, weight_decay=0.0, label_smoothing=0.2)
+    recipe = replace(ONE_STEP, learning_rate=0.05, max_grad_norm=1e6, weight_decay=0.0, label_smoothing=0.2)
     train(network, data, recipe, seed=7)
     weights = list(by_hand.parameters())
     speeds = [torch.zeros_like(weight) for weight in weights]
@@ -368,40 +370,40 @@ def test_two_steps_are_those_of_nesterovs_momentum_worked_out_by_hand() -> None:
     torch.testing.assert_close(parameters(network), parameters(by_hand), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("clip", [0.01, 0.001])
-def test_all_gradients_together_are_clipped(clip: float) -> None:
+@pytest.mark.parametrize("max_grad_norm", [0.01, 0.001])
+def test_all_gradients_together_are_clipped(max_grad_norm: float) -> None:
     network = toy()
     before = parameters(network)
-    train(network, given(4), replace(ONE_STEP, clip=clip, weight_decay=0.0), seed=7)
+    train(network, given(4), replace(ONE_STEP, max_grad_norm=max_grad_norm, weight_decay=0.0), seed=7)
     step = (parameters(network) - before).norm().item()
-    assert step == pytest.approx(0.5 * 1.9 * clip, rel=1e-3)
+    assert step == pytest.approx(0.5 * 1.9 * max_grad_norm, rel=1e-3)
 
 
 def test_gradients_below_the_clip_are_left_alone() -> None:
     # were they stretched to the clip instead, the steps would differ a thousand times
     recipe = replace(ONE_STEP, weight_decay=0.0)
     networks = [toy() for _ in range(2)]
-    for network, clip in zip(networks, (1e3, 1e6), strict=True):
-        train(network, given(4), replace(recipe, clip=clip), seed=7)
+    for network, max_grad_norm in zip(networks, (1e3, 1e6), strict=True):
+        train(network, given(4), replace(recipe, max_grad_norm=max_grad_norm), seed=7)
     assert parameters(networks[0]).equal(parameters(networks[1]))
 
 
 def test_a_loss_that_is_no_number_fails_with_its_epoch() -> None:
     images, labels = noise(4)
     broken = GivenBatches(train=((images * math.nan, labels),), validation=(noise(4),))
-    with pytest.raises(TrainingFailedError, match=r"^the loss of epoch 1 is nan$"):
+    with pytest.raises(NonFiniteLossError, match=r"^the loss of epoch 1 is nan$"):
         train(toy(), broken, ONE_STEP, seed=7)
 
 
 def test_steps_without_measure_fail() -> None:
-    wild = replace(ONE_STEP, epochs=3, learning_rate=1e38, clip=0.0)
-    with pytest.raises(TrainingFailedError, match=r"^the loss of epoch [123] is (nan|inf)$"):
+    wild = replace(ONE_STEP, epochs=3, learning_rate=1e38, max_grad_norm=0.0)
+    with pytest.raises(NonFiniteLossError, match=r"^the loss of epoch [123] is (nan|inf)$"):
         train(toy(), given(4, 4), wild, seed=7)
 
 
 def test_a_network_that_the_very_last_step_spoils_fails_too() -> None:
-    with pytest.raises(TrainingFailedError, match=r"^the loss on the validation images is nan$"):
-        train(toy(), given(4), replace(ONE_STEP, learning_rate=1e38, clip=0.0), seed=7)
+    with pytest.raises(NonFiniteLossError, match=r"^the loss on the validation images is nan$"):
+        train(toy(), given(4), replace(ONE_STEP, learning_rate=1e38, max_grad_norm=0.0), seed=7)
 
 
 def test_every_epoch_is_announced_with_their_number() -> None:
@@ -433,4 +435,4 @@ def test_the_curve_has_an_epoch_a_point_and_validation_where_it_was_asked_for() 
 def test_images_seen_are_those_that_were_shown() -> None:
     # 2 epochs of 16 + 16; the 3 images left are less than half a batch
     accuracy = train(toy(DIGITS_TOY), digits(35), replace(RECIPE, epochs=2), seed=7)
-    assert (accuracy.seen, accuracy.images) == (64, 20)
+    assert (accuracy.images_seen, accuracy.images) == (64, 20)

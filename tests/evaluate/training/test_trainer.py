@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from bneck.evaluate import Recipe
 from bneck.evaluate.data.dataset import SPLITS
-from bneck.evaluate.data.in_memory import LabelledImages, TensorData
-from bneck.evaluate.training.evaluation import judge
-from bneck.evaluate.training.trainer import Conditions, Training, TrainingFailedError
+from bneck.evaluate.data.in_memory import InMemoryData, LabelledImages
+from bneck.evaluate.training.evaluation import evaluate
+from bneck.evaluate.training.trainer import ComputeConfig, NonFiniteLossError, Trainer
 from bneck.search_space.errors import FieldError
 from bneck.search_space.network import Bneck, Network
 
@@ -34,12 +34,12 @@ RICH = Recipe(
     epochs=2,
     batch_size=8,
     learning_rate=0.02,
-    warmup=0.4,
+    warmup_fraction=0.4,
     dropout=0.5,
     drop_path=0.5,
     ema=0.7,
     augment="flip-crop+randaugment+random-erase+mixup",
-    norm_images=0,
+    bn_recalibration_images=0,
 )
 RECIPES = {
     "sgd": replace(RICH, epochs=3),
@@ -48,23 +48,23 @@ RECIPES = {
     "rmsprop": replace(RICH, optimizer="rmsprop", learning_rate=0.003, schedule="steps", step_epochs=1.5),
     "no momentum": replace(RICH, momentum=0.0, ema=0.0, drop_path=0.0, augment="trivialaugment"),
     "rmsprop without momentum": replace(RICH, optimizer="rmsprop", learning_rate=0.003, momentum=0.0),
-    "settled norms": replace(RICH, drop_path=0.0, norm_images=16),
-    "frozen": replace(RICH, freeze="backbone", drop_path=0.0, norm_images=16),
+    "settled norms": replace(RICH, drop_path=0.0, bn_recalibration_images=16),
+    "frozen": replace(RICH, freeze="backbone", drop_path=0.0, bn_recalibration_images=16),
 }
 
 
-def rehearsed(recipe: Recipe, tmp_path: Path, conditions: Conditions | None = None) -> None:
+def rehearsed(recipe: Recipe, tmp_path: Path, compute: ComputeConfig | None = None) -> None:
     """Stop at every boundary, go on from the file, and come to what an unbroken training comes to."""
     torch.manual_seed(5)
-    unbroken = training_of(recipe, conditions=conditions)
+    unbroken = training_of(recipe, compute=compute)
     curve = [one_epoch(unbroken) for _ in range(recipe.epochs)]
     assert unbroken.done
-    kept = training_of(recipe, conditions=conditions)
+    kept = training_of(recipe, compute=compute)
     for epoch in range(recipe.epochs):
         keep(kept, curve[:epoch], tmp_path / f"{epoch}.safetensors")
         assert one_epoch(kept) == curve[epoch]
     for epoch in range(recipe.epochs):
-        training, known = gone_on(tmp_path / f"{epoch}.safetensors", conditions)
+        training, known = gone_on(tmp_path / f"{epoch}.safetensors", compute)
         assert training.epoch == epoch
         while not training.done:
             known.append(one_epoch(training))
@@ -88,20 +88,20 @@ def test_so_does_one_that_computes_with_two_threads(tmp_path: Path) -> None:
 
 
 def test_with_drop_path_the_settled_norms_follow_from_the_seed_too(tmp_path: Path) -> None:
-    rehearsed(replace(RICH, norm_images=16), tmp_path)
+    rehearsed(replace(RICH, bn_recalibration_images=16), tmp_path)
 
 
 def test_the_network_does_not_depend_on_how_often_it_is_judged() -> None:
     often, once = training_of(RECIPES["settled norms"]), training_of(RECIPES["settled norms"])
     for _ in range(3):
         often.run_epoch()
-        often.judge()
-        often.judge()
+        often.evaluate()
+        often.evaluate()
     for _ in range(3):
         once.run_epoch()
     weights = [[*training.network.parameters()] for training in (often, once)]
     assert all(a.equal(b) for a, b in zip(*weights, strict=True))
-    assert often.judge() == once.judge()
+    assert often.evaluate() == once.evaluate()
 
 
 @pytest.mark.parametrize("recipe", [RICH, RECIPES["settled norms"]], ids=["", "settled"])
@@ -111,7 +111,7 @@ def test_torchs_own_random_numbers_are_neither_drawn_nor_heeded(recipe: Recipe) 
         network = toy()
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        training = Training(network, noise_data(), recipe, seed=3)
+        training = Trainer(network, noise_data(), recipe, seed=3)
         one_epoch(training)
         training.state()
         assert torch.get_rng_state().equal(before)
@@ -144,7 +144,7 @@ def by_hand(network: Network, recipe: Recipe, rates: list[float]) -> None:
 
 def test_an_epoch_is_a_plain_loop_over_shuffled_batches() -> None:
     network, hand = toy(), toy()
-    training = Training(network, noise_data(), replace(PLAIN, schedule="constant"), seed=3)
+    training = Trainer(network, noise_data(), replace(PLAIN, schedule="constant"), seed=3)
     training.run_epoch()
     training.run_epoch()
     by_hand(hand, PLAIN, [0.05, 0.05])
@@ -155,7 +155,7 @@ def test_the_rate_follows_the_schedule_through_all_epochs() -> None:
     # 20 images in batches of 8: two whole and one half full, 3 steps an epoch; a third every epoch
     network, hand = toy(), toy()
     recipe = replace(PLAIN, schedule="steps", step_epochs=1.0, step_factor=1 / 3)
-    training = Training(network, noise_data(), recipe, seed=3)
+    training = Trainer(network, noise_data(), recipe, seed=3)
     for _ in range(3):
         training.run_epoch()
     by_hand(hand, PLAIN, [0.05, 0.05 / 3, 0.05 / 9])
@@ -166,15 +166,15 @@ def test_the_rate_follows_the_schedule_through_all_epochs() -> None:
 
 def test_images_are_counted_as_they_are_shown() -> None:
     told: list[int] = []
-    training = Training(toy(), noise_data(train=19), replace(PLAIN, epochs=2), seed=3)
+    training = Trainer(toy(), noise_data(train=19), replace(PLAIN, epochs=2), seed=3)
     point = training.run_epoch(told.append)
     # of 19 images in batches of 8 the last 3 are less than half a batch and left out
-    assert (told, training.seen, training.steps, training.epoch) == ([8, 8], 16, 2, 1)
-    assert 0 <= training.waited <= 1
+    assert (told, training.images_seen, training.steps, training.epoch) == ([8, 8], 16, 2, 1)
+    assert 0 <= training.data_wait_fraction <= 1
     assert point.train_top1 is not None
     assert (16 * point.train_top1) == pytest.approx(round(16 * point.train_top1))
     training.run_epoch(told.append)
-    assert (told, training.seen, training.done) == ([8, 8, 8, 8], 32, True)
+    assert (told, training.images_seen, training.done) == ([8, 8, 8, 8], 32, True)
 
 
 def sure_of_class_0() -> Network:
@@ -192,7 +192,7 @@ def test_the_curve_holds_the_share_of_right_answers() -> None:
     data = replace(
         data, splits={**data.splits, "train": LabelledImages(pixels, (torch.arange(16) < 5).long())}
     )
-    point = Training(sure_of_class_0(), data, replace(PLAIN, learning_rate=0.0), seed=3).run_epoch()
+    point = Trainer(sure_of_class_0(), data, replace(PLAIN, learning_rate=0.0), seed=3).run_epoch()
     assert point.train_top1 == 11 / 16
     assert point.train_loss == pytest.approx((11 * math.log(4 / 3) + 5 * math.log(4)) / 16)
 
@@ -202,7 +202,7 @@ def test_a_blended_image_counts_as_the_class_it_has_most_of() -> None:
     data = noise_data(train=16)
     zeros = LabelledImages(data.splits["train"].pixels, torch.zeros(16, dtype=torch.int64))
     same = replace(data, splits={**data.splits, "train": zeros})
-    assert Training(sure_of_class_0(), same, recipe, seed=3).run_epoch().train_top1 == 1
+    assert Trainer(sure_of_class_0(), same, recipe, seed=3).run_epoch().train_top1 == 1
 
 
 # moving average
@@ -210,20 +210,20 @@ def test_a_blended_image_counts_as_the_class_it_has_most_of() -> None:
 
 def test_the_average_follows_its_recursion() -> None:
     network, decay = toy(), 0.75
-    training = Training(network, noise_data(), replace(PLAIN, ema=decay), seed=3)
-    seen: list[dict[str, Tensor]] = []
+    training = Trainer(network, noise_data(), replace(PLAIN, ema=decay), seed=3)
+    images_seen: list[dict[str, Tensor]] = []
 
     def look(_: int) -> None:
-        seen.append({name: value.detach().clone() for name, value in network.state_dict().items()})
+        images_seen.append({name: value.detach().clone() for name, value in network.state_dict().items()})
 
     training.run_epoch(look)
     training.run_epoch(look)
-    assert len(seen) == 6
-    judged = training.judged.state_dict()
-    for name, value in judged.items():
+    assert len(images_seen) == 6
+    eval_network = training.eval_network.state_dict()
+    for name, value in eval_network.items():
         if value.is_floating_point():  # running statistics are averaged with the weights
-            average = seen[0][name]
-            for later in seen[1:]:
+            average = images_seen[0][name]
+            for later in images_seen[1:]:
                 average = decay * average + (1 - decay) * later[name]
             torch.testing.assert_close(value, average, rtol=1e-5, atol=1e-6, msg=name)
 
@@ -234,14 +234,14 @@ def test_the_average_is_judged_and_the_weights_go_on() -> None:
     for training in (averaged, plain):
         training.run_epoch()
         before = everything(training)
-        told = training.judge()
+        told = training.evaluate()
         assert differing(before, everything(training)) == []
-        assert told == judge(training.judged, noise_data(), "validation")
+        assert told == evaluate(training.eval_network, noise_data(), "validation")
         training.run_epoch()
     assert differing(averaged.network.state_dict(), plain.network.state_dict()) == []
-    assert averaged.judged is not averaged.network
-    assert plain.judged is plain.network
-    assert averaged.judge() != plain.judge()
+    assert averaged.eval_network is not averaged.network
+    assert plain.eval_network is plain.network
+    assert averaged.evaluate() != plain.evaluate()
 
 
 # a frozen backbone
@@ -253,8 +253,10 @@ def test_a_frozen_backbone_stays_to_the_bit_and_the_rest_learns(ema: float) -> N
     network.train()
     network(torch.randn(4, 3, 8, 8))  # statistics of their own
     before = copy.deepcopy(network.state_dict())
-    recipe = replace(PLAIN, freeze="backbone", ema=ema, weight_decay=0.1, norm_images=16, optimizer="adamw")
-    training = Training(network, noise_data(), recipe, seed=3)
+    recipe = replace(
+        PLAIN, freeze="backbone", ema=ema, weight_decay=0.1, bn_recalibration_images=16, optimizer="adamw"
+    )
+    training = Trainer(network, noise_data(), recipe, seed=3)
     modes: list[tuple[bool, ...]] = []
 
     def look(_: int) -> None:
@@ -262,11 +264,11 @@ def test_a_frozen_backbone_stays_to_the_bit_and_the_rest_learns(ema: float) -> N
         modes.append(tuple(module.training for part in parts for module in part.modules()))
 
     training.run_epoch(look)
-    training.judge()
+    training.evaluate()
     training.run_epoch(look)
     layers = sum(len([*part.modules()]) for part in network.backbone)
     assert set(modes) == {(False,) * layers + (True, True)}
-    for told in (network.state_dict(), training.judged.state_dict()):
+    for told in (network.state_dict(), training.eval_network.state_dict()):
         changed = {name.split(".")[0] for name, value in told.items() if not value.equal(before[name])}
         assert changed == {"hidden", "classifier"}
 
@@ -285,12 +287,12 @@ def test_the_recipe_sets_dropout_and_drop_path() -> None:
 
 
 def test_bf16_computes_roughly_and_keeps_its_weights_whole() -> None:
-    rough, exact = training_of(PLAIN, conditions=Conditions(precision="bf16")), training_of(PLAIN)
-    seen: list[torch.dtype] = []
-    rough.network.classifier.register_forward_hook(lambda _m, _i, out: seen.append(out.dtype))
+    rough, exact = training_of(PLAIN, compute=ComputeConfig(precision="bf16")), training_of(PLAIN)
+    images_seen: list[torch.dtype] = []
+    rough.network.classifier.register_forward_hook(lambda _m, _i, out: images_seen.append(out.dtype))
     points = [one_epoch(training) for training in (rough, exact)]
-    assert set(seen[:3]) == {torch.bfloat16}
-    assert seen[-1] == torch.float32  # judged in full
+    assert set(images_seen[:3]) == {torch.bfloat16}
+    assert images_seen[-1] == torch.float32  # judged in full
     # bf16 has 8 bits: losses near 0.7 agree to a few hundredths
     assert points[0].train_loss == pytest.approx(points[1].train_loss, abs=0.05)
     assert points[0].train_loss != points[1].train_loss
@@ -300,20 +302,20 @@ def test_bf16_computes_roughly_and_keeps_its_weights_whole() -> None:
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_rougher_arithmetic_is_resumed_to_the_bit_too(precision: str, tmp_path: Path) -> None:
-    rehearsed(RICH, tmp_path, Conditions(precision=precision))  # type: ignore[arg-type]
+    rehearsed(RICH, tmp_path, ComputeConfig(precision=precision))  # type: ignore[arg-type]
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
 def test_on_a_gpu_a_training_goes_on_from_its_file(name: str, tmp_path: Path) -> None:
-    rehearsed(RECIPES[name], tmp_path, Conditions("cuda"))
+    rehearsed(RECIPES[name], tmp_path, ComputeConfig("cuda"))
 
 
-@pytest.mark.parametrize("clip", [0.0, 1e6])
-def test_the_scale_of_fp16_cancels_and_is_kept(clip: float) -> None:
-    recipe = replace(PLAIN, optimizer="sgd", clip=clip)
-    scaled, exact = training_of(recipe, conditions=Conditions(precision="fp16")), training_of(recipe)
+@pytest.mark.parametrize("max_grad_norm", [0.0, 1e6])
+def test_the_scale_of_fp16_cancels_and_is_kept(max_grad_norm: float) -> None:
+    recipe = replace(PLAIN, optimizer="sgd", max_grad_norm=max_grad_norm)
+    scaled, exact = training_of(recipe, compute=ComputeConfig(precision="fp16")), training_of(recipe)
     scaled.run_epoch()
     exact.run_epoch()
     state = scaled.state()
@@ -327,8 +329,8 @@ def test_the_scale_of_fp16_cancels_and_is_kept(clip: float) -> None:
 
 def test_the_clip_of_fp16_is_of_the_gradients_as_they_are() -> None:
     # one step of plain descent moves by the rate times the clip
-    recipe = replace(PLAIN, epochs=1, momentum=0.0, clip=0.01, learning_rate=1.0, batch_size=20)
-    training = training_of(recipe, conditions=Conditions(precision="fp16"))
+    recipe = replace(PLAIN, epochs=1, momentum=0.0, max_grad_norm=0.01, learning_rate=1.0, batch_size=20)
+    training = training_of(recipe, compute=ComputeConfig(precision="fp16"))
     before = torch.cat([p.detach().clone().flatten() for p in training.network.parameters()])
     training.run_epoch()
     after = torch.cat([p.detach().flatten() for p in training.network.parameters()])
@@ -337,7 +339,7 @@ def test_the_clip_of_fp16_is_of_the_gradients_as_they_are() -> None:
 
 def test_a_precision_must_be_known() -> None:
     with pytest.raises(FieldError, match=r"^precision must be one of fp32, bf16, fp16, got 'fp8'$"):
-        Conditions(precision="fp8")  # type: ignore[arg-type]
+        ComputeConfig(precision="fp8")  # type: ignore[arg-type]
 
 
 # losses that are no numbers
@@ -347,8 +349,8 @@ def test_hopeless_trainings_end_within_fifty_steps() -> None:
     told: list[int] = []
     network = toy()
     nn.init.constant_(network.classifier.bias, math.nan)
-    training = Training(network, noise_data(train=400), replace(PLAIN, batch_size=4), seed=3)
-    with pytest.raises(TrainingFailedError, match=r"^the loss of epoch 1 is nan$"):
+    training = Trainer(network, noise_data(train=400), replace(PLAIN, batch_size=4), seed=3)
+    with pytest.raises(NonFiniteLossError, match=r"^the loss of epoch 1 is nan$"):
         training.run_epoch(told.append)
     assert len(told) == 49  # of 100
 
@@ -357,13 +359,13 @@ def test_a_loss_on_the_validation_images_that_is_no_number_fails() -> None:
     training = training_of(PLAIN)
     training.run_epoch()
     nn.init.constant_(training.network.classifier.bias, math.nan)
-    with pytest.raises(TrainingFailedError, match=r"^the loss on the validation images is nan$"):
-        training.judge()
+    with pytest.raises(NonFiniteLossError, match=r"^the loss on the validation images is nan$"):
+        training.evaluate()
 
 
 def test_a_network_is_judged_on_the_split_asked_for() -> None:
     training = training_of(PLAIN)
-    told = {split: training.judge(split) for split in SPLITS}
+    told = {split: training.evaluate(split) for split in SPLITS}
     assert len(set(told.values())) == 3
 
 
@@ -378,7 +380,7 @@ def test_an_epoch_that_is_broken_off_leaves_torchs_random_numbers_alone() -> Non
 
 
 def test_the_shards_of_two_processes_make_up_each_batch() -> None:
-    data: TensorData = noise_data()
+    data: InMemoryData = noise_data()
     whole = list(data.batches("train", 8, 8, shuffle=torch.Generator().manual_seed(0)))
     halves = [
         list(data.batches("train", 8, 8, shuffle=torch.Generator().manual_seed(0), shard=(rank, 2)))

@@ -9,18 +9,18 @@ import pytest
 
 from bneck.results import Record
 from bneck.results.analysis.ablation import (
-    Change,
     Effect,
-    Switch,
+    EffectEstimate,
+    GeneChange,
+    ablation_effects,
+    alternative_fraction,
+    baseline_first,
     best_networks,
-    effects_of,
-    filled,
-    ordered,
-    place_and_kind,
-    share_chosen,
-    switches,
+    fill_inactive_genes,
+    gene_changes,
+    location_and_gene_type,
 )
-from bneck.results.analysis.gene_model import ChoiceModel
+from bneck.results.analysis.gene_model import GeneModel
 from bneck.search_space import Genes, cost, load_space
 from bneck.search_space.space import Choice, StageChoices
 
@@ -28,43 +28,48 @@ from ..example_choices import SPACE, made_up, se_in_stage2, slow_5x5_in_stage3
 
 
 @pytest.fixture(scope="module")
-def model() -> ChoiceModel:
+def model() -> GeneModel:
     return made_up(se_in_stage2, slow_5x5_in_stage3)
 
 
 @pytest.fixture(scope="module")
-def effects(model: ChoiceModel) -> list[Effect]:
-    return effects_of(model)
+def effects(model: GeneModel) -> list[Effect]:
+    return ablation_effects(model)
 
 
-def of(effects: list[Effect], place: str, other: Choice, kind: str) -> Effect:
+def of(effects: list[Effect], location: str, alternative: Choice, gene_type: str) -> Effect:
     [found] = [
         each
         for each in effects
-        if (each.switch.place, each.switch.kind, each.switch.other) == (place, kind, other)
+        if (each.gene_change.location, each.gene_change.gene_type, each.gene_change.alternative)
+        == (location, gene_type, alternative)
     ]
     return found
 
 
-def idle(effects: list[Effect]) -> list[Change]:
+def idle(effects: list[Effect]) -> list[EffectEstimate]:
     """What the choices bring that do nothing for accuracy."""
     busy = [("stage2", "attention"), ("all stages", "attention"), ("stage3", "depth")]
-    return [each.changes["accuracy"] for each in effects if (each.switch.place, each.switch.kind) not in busy]
+    return [
+        each.changes["accuracy"]
+        for each in effects
+        if (each.gene_change.location, each.gene_change.gene_type) not in busy
+    ]
 
 
 # ------------------------------------------------------------------------------- which switches
 
 
 def test_the_usual_choice_is_none_or_the_first_word_or_the_smallest_number() -> None:
-    assert ordered(("se", "none", "eca")) == ["none", "se", "eca"]
-    assert ordered(("hardswish", "relu")) == ["hardswish", "relu"]
-    assert ordered((24, 16, 32)) == [16, 24, 32]
+    assert baseline_first(("se", "none", "eca")) == ["none", "se", "eca"]
+    assert baseline_first(("hardswish", "relu")) == ["hardswish", "relu"]
+    assert baseline_first((24, 16, 32)) == [16, 24, 32]
 
 
 def test_a_gene_names_its_place_and_its_kind() -> None:
-    assert place_and_kind("stage3.block2.kernel") == ("stage3", "kernel")
-    assert place_and_kind("stem.out") == ("stem", "out")
-    assert place_and_kind("resolution_px") == ("images", "resolution")
+    assert location_and_gene_type("stage3.block2.kernel") == ("stage3", "kernel")
+    assert location_and_gene_type("stem.out") == ("stem", "out")
+    assert location_and_gene_type("resolution_px") == ("images", "resolution")
 
 
 def test_all_blocks_of_a_stage_switch_together_and_then_all_stages() -> None:
@@ -74,10 +79,10 @@ def test_all_blocks_of_a_stage_switch_together_and_then_all_stages() -> None:
     space = replace(fixed, stages=(stage, stage), head=replace(fixed.head, features=(64,)))
     first = ("stage1.block1.kernel", "stage1.block2.kernel")
     second = ("stage2.block1.kernel", "stage2.block2.kernel")
-    assert switches(space) == [
-        Switch("stage1", "kernel", 3, 5, 1, first),
-        Switch("stage2", "kernel", 3, 5, 1, second),
-        Switch("all stages", "kernel", 3, 5, 1, (*first, *second)),
+    assert gene_changes(space) == [
+        GeneChange("stage1", "kernel", 3, 5, 1, first),
+        GeneChange("stage2", "kernel", 3, 5, 1, second),
+        GeneChange("all stages", "kernel", 3, 5, 1, (*first, *second)),
     ]
 
 
@@ -85,21 +90,21 @@ def test_a_stage_that_grows_deeper_goes_on_as_it_ended() -> None:
     space = load_space("mobile-32")
     genes = space.sample(random.Random(0))
     name = next(gene.name for gene in space.genes if gene.name.endswith(".block2.kernel"))
-    place = name.split(".")[0]
-    genes |= {f"{place}.depth": 1, f"{place}.block1.kernel": 5, f"{place}.block2.kernel": 3}
-    assert filled(space, genes)[name] == 5
-    assert space.decode(filled(space, genes)) == space.decode(genes)
-    there = genes | {f"{place}.depth": 2}
-    assert filled(space, there)[name] == 3
+    location = name.split(".")[0]
+    genes |= {f"{location}.depth": 1, f"{location}.block1.kernel": 5, f"{location}.block2.kernel": 3}
+    assert fill_inactive_genes(space, genes)[name] == 5
+    assert space.decode(fill_inactive_genes(space, genes)) == space.decode(genes)
+    there = genes | {f"{location}.depth": 2}
+    assert fill_inactive_genes(space, there)[name] == 3
 
 
 def test_of_a_switch_only_the_blocks_that_are_there_count() -> None:
-    switch = Switch("stage1", "kernel", 3, 5, 1, ("stage1.kernel",))
+    gene_change = GeneChange("stage1", "kernel", 3, 5, 1, ("stage1.kernel",))
     genes = {**SPACE.sample(random.Random(0)), "stage1.kernel": 5, "stage1.depth": 1}
-    assert share_chosen(SPACE, switch, genes) == 1
-    assert share_chosen(SPACE, switch, genes | {"stage1.depth": 0}) == 0
-    together = replace(switch, genes=("stage1.kernel", "stage2.kernel"))
-    assert share_chosen(SPACE, together, genes | {"stage2.kernel": 3}) == 0.5
+    assert alternative_fraction(SPACE, gene_change, genes) == 1
+    assert alternative_fraction(SPACE, gene_change, genes | {"stage1.depth": 0}) == 0
+    together = replace(gene_change, genes=("stage1.kernel", "stage2.kernel"))
+    assert alternative_fraction(SPACE, together, genes | {"stage2.kernel": 3}) == 0.5
 
 
 # --------------------------------------------------------------------------- what they are told to do
@@ -109,18 +114,18 @@ def test_se_that_helps_in_one_stage_alone_is_found_there_and_nowhere_else(effect
     found = of(effects, "stage2", "se", "attention").changes["accuracy"]
     assert found.low <= 0.02 <= found.high
     assert found.high - found.low < 0.01
-    assert not any(each.told for each in idle(effects))
-    assert not of(effects, "stage2", "eca", "attention").changes["accuracy"].told
+    assert not any(each.is_significant for each in idle(effects))
+    assert not of(effects, "stage2", "eca", "attention").changes["accuracy"].is_significant
     together = of(effects, "all stages", "se", "attention").changes["accuracy"]
     assert together.low <= 0.02 <= together.high
 
 
 @pytest.mark.slow
 def test_up_to_one_in_ten_of_the_choices_that_do_nothing_are_told_by_chance() -> None:
-    worlds = (effects_of(made_up(se_in_stage2, slow_5x5_in_stage3, seed=seed)) for seed in range(6))
-    told = [each.told for effects in worlds for each in idle(effects)]
-    assert len(told) > 180
-    assert 0 < sum(told) / len(told) <= 0.1
+    worlds = (ablation_effects(made_up(se_in_stage2, slow_5x5_in_stage3, seed=seed)) for seed in range(6))
+    is_significant = [each.is_significant for effects in worlds for each in idle(effects)]
+    assert len(is_significant) > 180
+    assert 0 < sum(is_significant) / len(is_significant) <= 0.1
 
 
 def test_the_depth_that_brings_a_point_a_block_is_told(effects: list[Effect]) -> None:
@@ -132,11 +137,11 @@ def test_the_depth_that_brings_a_point_a_block_is_told(effects: list[Effect]) ->
 def test_latency_without_a_model_is_learned_from_what_was_measured(effects: list[Effect]) -> None:
     slow = of(effects, "stage3", 5, "kernel").changes["latency"]
     assert slow.value == pytest.approx(math.exp(0.2) - 1, abs=0.01)
-    for place in ("stage1", "stage2"):
-        assert of(effects, place, 5, "kernel").changes["latency"].value == pytest.approx(0, abs=0.01)
+    for location in ("stage1", "stage2"):
+        assert of(effects, location, 5, "kernel").changes["latency"].value == pytest.approx(0, abs=0.01)
 
 
-def test_macs_are_exact(model: ChoiceModel, effects: list[Effect]) -> None:
+def test_macs_are_exact(model: GeneModel, effects: list[Effect]) -> None:
     found = of(effects, "stage2", 5, "kernel")
     ratios = []
     for genes in best_networks(model):
@@ -148,7 +153,7 @@ def test_macs_are_exact(model: ChoiceModel, effects: list[Effect]) -> None:
     assert found.networks == len(ratios)
 
 
-def test_networks_without_the_place_are_left_out(model: ChoiceModel, effects: list[Effect]) -> None:
+def test_networks_without_the_place_are_left_out(model: GeneModel, effects: list[Effect]) -> None:
     there = [genes for genes in best_networks(model) if genes["stage1.depth"] != 0]
     assert of(effects, "stage1", 5, "kernel").networks == len(there) < len(best_networks(model))
 
@@ -167,19 +172,27 @@ def test_a_change_pays_if_it_brings_more_than_its_cost_brings_along_the_front() 
         eca, se = genes["stage3.attention"] == "eca", genes["stage2.attention"] == "se"
         return 0.3 * float(genes["stage3.depth"]) + 0.5 * eca + 0.1 * se
 
-    found = effects_of(made_up(accuracy, latency))
-    assert of(found, "stage2", "se", "attention").pays is True
-    assert of(found, "stage3", "eca", "attention").pays is False
+    found = ablation_effects(made_up(accuracy, latency))
+    assert of(found, "stage2", "se", "attention").above_front is True
+    assert of(found, "stage3", "eca", "attention").above_front is False
     assert of(found, "stage3", "eca", "attention").changes["accuracy"].low < 0.005
-    assert of(found, "stage2", 5, "kernel").pays is None
+    assert of(found, "stage2", 5, "kernel").above_front is None
 
 
 def test_a_sign_is_told_if_the_interval_does_not_hold_0() -> None:
-    assert [Change(*each).told for each in ((2, 1, 3), (-2, -3, -1), (1, -1, 3))] == [True, True, False]
-    assert [Change(*each).at_least for each in ((2, 1, 3), (-2, -3, -1), (1, -1, 3))] == [1, 1, 0]
+    assert [EffectEstimate(*each).is_significant for each in ((2, 1, 3), (-2, -3, -1), (1, -1, 3))] == [
+        True,
+        True,
+        False,
+    ]
+    assert [EffectEstimate(*each).min_magnitude for each in ((2, 1, 3), (-2, -3, -1), (1, -1, 3))] == [
+        1,
+        1,
+        0,
+    ]
 
 
-def test_the_best_are_whole_ranks_by_accuracy_and_latency(model: ChoiceModel) -> None:
+def test_the_best_are_whole_ranks_by_accuracy_and_latency(model: GeneModel) -> None:
     best = best_networks(model)
     chosen = [record for record, genes in zip(model.records, model.genes, strict=True) if genes in best]
     assert 12 <= len(chosen) <= 32

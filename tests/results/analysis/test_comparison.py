@@ -9,7 +9,7 @@ import pandas
 import pytest
 from scipy.stats import ttest_rel
 
-from bneck.evaluate.latency.measurement import failed
+from bneck.evaluate.latency.measurement import failed_latency
 from bneck.results.analysis.comparison import Comparison
 from bneck.results.text.comparison import (
     COLUMNS,
@@ -22,36 +22,36 @@ from bneck.results.text.comparison import (
 )
 from bneck.results.text.formatting import duration
 
-from ..example_comparison import comparison, contestant
+from ..example_comparison import comparison, variant
 
-A = contestant("a", [90, 91, 92], 0.5)
-B = contestant("b", [91, 93, 92], 0.25, macs=4_000_000)
-C = contestant("c", [94, 95, 96])
+A = variant("a", [90, 91, 92], 0.5)
+B = variant("b", [91, 93, 92], 0.25, macs=4_000_000)
+C = variant("c", [94, 95, 96])
 
 
 def test_over_seeds_the_margin_is_student_s() -> None:
     assert A.mean == pytest.approx(0.91)
-    assert A.deviation == pytest.approx(0.01)
+    assert A.std == pytest.approx(0.01)
     # t of 2 degrees of freedom is 4.303 at 95%.
-    assert A.margin == pytest.approx(4.303 * 0.01 / 3**0.5, rel=1e-3)
-    assert A.margin_of == "seeds"
+    assert A.top1_ci95 == pytest.approx(4.303 * 0.01 / 3**0.5, rel=1e-3)
+    assert A.ci95_source == "seeds"
 
 
 def test_with_one_seed_the_margin_is_wilson_s_for_the_test_images() -> None:
-    alone = contestant("alone", [90], images=400)
-    assert alone.deviation is None
-    assert alone.margin == pytest.approx(0.0295, abs=1e-4)  # 360 of 400: (86.7%, 92.6%)
-    assert alone.margin_of == "images"
+    alone = variant("alone", [90], images=400)
+    assert alone.std is None
+    assert alone.top1_ci95 == pytest.approx(0.0295, abs=1e-4)  # 360 of 400: (86.7%, 92.6%)
+    assert alone.ci95_source == "images"
 
 
 def test_two_contestants_are_held_against_each_other_by_the_paired_t_test() -> None:
     tops = [[90.0, 91.5, 93.0, 92.0], [91.0, 92.4, 94.5, 92.6]]
-    a, b = contestant("a", tops[0]), contestant("b", tops[1])
+    a, b = variant("a", tops[0]), variant("b", tops[1])
     interval = ttest_rel(tops[1], tops[0]).confidence_interval(0.95)
     found = comparison(a, b)
-    assert 100 * found.least_difference(a, b) == pytest.approx((interval.high - interval.low) / 2)
+    assert 100 * found.significance_threshold(a, b) == pytest.approx((interval.high - interval.low) / 2)
     assert 100 * found.difference(b, a) == pytest.approx((interval.high + interval.low) / 2)
-    assert interval.low > 0 and found.told_apart(a, b)
+    assert interval.low > 0 and found.is_significant(a, b)
 
 
 def test_three_contestants_are_held_against_each_other_as_by_hand() -> None:
@@ -59,26 +59,30 @@ def test_three_contestants_are_held_against_each_other_as_by_hand() -> None:
     # and c and 0, 2/3, -2/3 for b: sum of squares 4/3 with 4 degrees of freedom. The table of the
     # studentised range has 5.04 for 3 means.
     found = comparison(A, B, C)
-    assert 100 * found.least_difference(A, B) == pytest.approx(5.04 * (4 / 3 / 4) ** 0.5 / 3**0.5, rel=1e-3)
-    assert not found.told_apart(A, B)
-    assert found.told_apart(B, C) and found.told_apart(C, A)
-    assert found.best is C and found.level == []
+    assert 100 * found.significance_threshold(A, B) == pytest.approx(
+        5.04 * (4 / 3 / 4) ** 0.5 / 3**0.5, rel=1e-3
+    )
+    assert not found.is_significant(A, B)
+    assert found.is_significant(B, C) and found.is_significant(C, A)
+    assert found.best is C and found.indistinguishable_from_best == []
 
 
 def test_what_a_seed_does_to_all_contestants_cancels() -> None:
-    other = comparison(contestant("a", [90, 71, 92]), contestant("b", [91, 73, 92]), C_OF_A_BAD_SEED)
-    assert other.honest_difference == pytest.approx(comparison(A, B, C).honest_difference)
+    other = comparison(variant("a", [90, 71, 92]), variant("b", [91, 73, 92]), C_OF_A_BAD_SEED)
+    assert other.least_significant_difference == pytest.approx(
+        comparison(A, B, C).least_significant_difference
+    )
 
 
-C_OF_A_BAD_SEED = contestant("c", [94, 75, 96])
+C_OF_A_BAD_SEED = variant("c", [94, 75, 96])
 
 
 def test_the_same_difference_in_all_seeds_is_known_to_an_image_only() -> None:
     # One image of 1000 more each time: the paired deviation is 0, which cannot be believed.
-    a, b = contestant("a", [90.0, 91.0, 92.0]), contestant("b", [90.1, 91.1, 92.1])
+    a, b = variant("a", [90.0, 91.0, 92.0]), variant("b", [90.1, 91.1, 92.1])
     found = comparison(a, b)
-    assert found.least_difference(a, b) == pytest.approx(4.303 * 0.001 / 3**0.5, rel=1e-3)
-    assert not found.told_apart(a, b)
+    assert found.significance_threshold(a, b) == pytest.approx(4.303 * 0.001 / 3**0.5, rel=1e-3)
+    assert not found.is_significant(a, b)
 
 
 def test_equal_contestants_are_rarely_told_apart() -> None:
@@ -87,24 +91,24 @@ def test_equal_contestants_are_rarely_told_apart() -> None:
     for _ in range(trials):
         shifts = [rng.gauss(0, 3) for _ in range(3)]
         rows = [[80 + shift + rng.gauss(0, 0.5) for shift in shifts] for _ in range(5)]
-        found = comparison(*(contestant(f"{number}", row) for number, row in enumerate(rows)))
-        ordered = sorted(found.contestants, key=lambda each: each.mean)
-        wrong += found.told_apart(ordered[0], ordered[-1])
+        found = comparison(*(variant(f"{number}", row) for number, row in enumerate(rows)))
+        ordered = sorted(found.variants, key=lambda each: each.mean)
+        wrong += found.is_significant(ordered[0], ordered[-1])
     # 5% are expected of the pair that lies farthest apart; the standard error is 1.1%.
     assert 0.02 <= wrong / trials <= 0.085
 
 
 def test_with_one_seed_only_the_test_images_count() -> None:
-    a, b, c = contestant("a", [90], images=400), contestant("b", [93], images=400), contestant("c", [60])
+    a, b, c = variant("a", [90], images=400), variant("b", [93], images=400), variant("c", [60])
     found = comparison(a, b, c)
     # Wilson of 360 and of 372 in 400: margins 2.95 and 2.51 points.
-    assert found.least_difference(a, b) == pytest.approx((0.0295**2 + 0.0251**2) ** 0.5, rel=5e-3)
-    assert not found.told_apart(a, b) and found.told_apart(b, c)
+    assert found.significance_threshold(a, b) == pytest.approx((0.0295**2 + 0.0251**2) ** 0.5, rel=5e-3)
+    assert not found.is_significant(a, b) and found.is_significant(b, c)
 
 
 def test_differences_are_taken_over_the_seeds_that_all_share() -> None:
-    a = contestant("a", {0: 10, 1: 90, 2: 91})
-    b = contestant("b", {1: 91, 2: 93, 3: 50})
+    a = variant("a", {0: 10, 1: 90, 2: 91})
+    b = variant("b", {1: 91, 2: 93, 3: 50})
     found = comparison(a, b)
     assert found.seeds == (1, 2) and not found.complete
     assert 100 * found.difference(b, a) == pytest.approx(1.5)
@@ -127,7 +131,7 @@ def test_differences_are_taken_over_the_seeds_that_all_share() -> None:
         ),
         (
             comparison(
-                *(contestant(name, [top1], images=400) for name, top1 in {"a": 90, "b": 93, "c": 60}.items())
+                *(variant(name, [top1], images=400) for name, top1 in {"a": 90, "b": 93, "c": 60}.items())
             ),
             "Best on 400 test images is b with 93.0 ± 2.5%; a cannot be told apart from it. With 1 seed a "
             "difference under 3.9 points would not be seen, and what another seed would change is not "
@@ -143,14 +147,14 @@ def test_the_verdict_names_the_best_its_equals_and_what_could_not_be_seen(
 
 
 def test_the_verdict_counts_equals_when_they_are_many() -> None:
-    many = [contestant(f"network {number}", [90 + number / 10, 92, 88]) for number in range(8)]
+    many = [variant(f"network {number}", [90 + number / 10, 92, 88]) for number in range(8)]
     assert "; 7 of 7 others cannot be told apart from it." in comparison(*many).verdict()
     assert "; network 0, network 1 and network 2 cannot be" in comparison(*many[:4]).verdict()
 
 
 def test_a_contestant_needs_a_result_and_one_name_and_one_result_a_seed() -> None:
     with pytest.raises(ValueError, match="a: a contestant needs a result, got none"):
-        contestant("a", [])
+        variant("a", [])
     with pytest.raises(ValueError, match="a: a seed may have one result"):
         replace(A, results=(*A.results, A.results[0]))
     with pytest.raises(ValueError, match="names of their own"):
@@ -164,14 +168,14 @@ def test_a_row_holds_the_latency_against_the_reference_and_against_the_first() -
         pytest.approx(0.225),
         pytest.approx(0.3),
     )
-    assert row["latency_over_first"] == pytest.approx(0.5)
+    assert row["latency_vs_first"] == pytest.approx(0.5)
     # Of a contestant after one that was not measured, only the former is known.
     row = comparison_row(comparison(C, B), B)
-    assert (row["latency_ratio"], row["latency_over_first"]) == (0.25, None)
+    assert (row["latency_ratio"], row["latency_vs_first"]) == (0.25, None)
 
 
 def test_a_latency_that_the_device_did_not_give_is_unknown() -> None:
-    broken = replace(A, latency=failed("no such operator"))
+    broken = replace(A, latency=failed_latency("no such operator"))
     row = comparison_row(comparison(broken), broken)
     names = [name for name in COLUMNS if name.startswith("latency")]
     assert [row[name] for name in names] == [None] * 5
@@ -180,9 +184,9 @@ def test_a_latency_that_the_device_did_not_give_is_unknown() -> None:
 def test_a_row_holds_means_over_the_seeds() -> None:
     row = comparison_row(comparison(A, B, C), A)
     assert (row["test_top1"], row["validation_top1"]) == (pytest.approx(0.91), pytest.approx(0.92))
-    assert (row["seeds"], row["seconds"], row["test_loss"]) == (3, pytest.approx(31), 0.5)
-    assert (row["behind_best"], row["told_apart_from_best"]) == (pytest.approx(0.04), True)
-    assert comparison_row(comparison(A, B, C), C)["told_apart_from_best"] is None
+    assert (row["n_seeds"], row["seconds"], row["test_loss"]) == (3, pytest.approx(31), 0.5)
+    assert (row["gap_to_best"], row["differs_from_best"]) == (pytest.approx(0.04), True)
+    assert comparison_row(comparison(A, B, C), C)["differs_from_best"] is None
 
 
 def test_csv_and_frame_have_a_row_a_contestant_in_the_order_given() -> None:
@@ -203,10 +207,10 @@ def test_the_csv_of_trainings_has_a_row_a_training() -> None:
 
 
 def test_the_dict_is_json_without_nan_and_repeats_the_verdict() -> None:
-    found = comparison(A, replace(B, latency=failed("no such operator")))
+    found = comparison(A, replace(B, latency=failed_latency("no such operator")))
     told = json.loads(json.dumps(comparison_dict(found), allow_nan=False))
     assert told["verdict"] == found.verdict()
-    assert [row["name"] for row in told["contestants"]] == ["a", "b"]
+    assert [row["name"] for row in told["variants"]] == ["a", "b"]
     assert len(told["trainings"]) == 6
 
 
@@ -215,7 +219,7 @@ def test_the_table_puts_what_may_be_an_accident_in_brackets() -> None:
     assert rows[0] == [
         "a", "3", "91.0 ±2.5", "(1.0)", "92.0", "0.500", "1.00 ms", "1.00x", "2M", "50K", "31 s"
     ]  # fmt: skip
-    assert columns[:4] == ["network", "seeds", "test %", "behind"]
+    assert columns[:4] == ["network", "n_seeds", "test %", "gap"]
     assert [row[3] for row in rows] == ["(1.0)", "–"]
     behind = [row[3] for row in table_rows(comparison(A, B, C))[1]]
     assert behind == ["4.0", "3.0", "–"]
@@ -223,9 +227,9 @@ def test_the_table_puts_what_may_be_an_accident_in_brackets() -> None:
 
 def test_the_table_leaves_out_columns_that_tell_nothing() -> None:
     columns, _ = table_rows(comparison(C))
-    assert not {"latency", "of first", "behind"} & set(columns)
-    columns, _ = table_rows(replace(comparison(A, B), what="augmentations"))
-    assert columns == ["augmentation", "seeds", "test %", "behind", "validation %", "loss", "training"]
+    assert not {"latency", "vs first", "gap"} & set(columns)
+    columns, _ = table_rows(replace(comparison(A, B), factor="augmentations"))
+    assert columns == ["augmentation", "n_seeds", "test %", "gap", "validation %", "loss", "training"]
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,22 @@ import numpy as np
 import pytest
 
 from bneck.evaluate import Goals, parse_goals
-from bneck.evaluate.statistics.seed_noise import Noise
+from bneck.evaluate.statistics.seed_noise import SeedNoise
 from bneck.results import Record
 from bneck.results.analysis.front_posterior import (
-    Certainty,
-    Conditional,
-    certainty_of,
+    ConditionalPosterior,
+    FrontPosterior,
+    front_posterior_of,
     trend,
     true_accuracies,
 )
-from bneck.results.text.front_posterior import certainty_lines, front_text, group_text, noise_text, percent
+from bneck.results.text.front_posterior import (
+    front_posterior_lines,
+    indistinguishable_text,
+    noise_text,
+    pareto_membership_text,
+    percent,
+)
 
 from ..example_run import Row, accuracy, record
 
@@ -26,11 +32,11 @@ FLAT = np.ones((4, 1))
 def trained(number: int, *top1: float, ratio: float = 0.3) -> Record:
     """A network with these accuracies, by seeds 0, 1, ..."""
     first, *more = (replace(accuracy(each), seed=seed) for seed, each in enumerate(top1))
-    return replace(record(number, Row("judged", 0.5, ratio)), accuracy=first, repeats=tuple(more))
+    return replace(record(number, Row("complete", 0.5, ratio)), accuracy=first, replicates=tuple(more))
 
 
-def believed(records: Sequence[Record], goals: Goals = TWO) -> Certainty:
-    found = certainty_of(records, goals)
+def believed(records: Sequence[Record], goals: Goals = TWO) -> FrontPosterior:
+    found = front_posterior_of(records, goals)
     assert found is not None
     return found
 
@@ -40,18 +46,20 @@ def believed(records: Sequence[Record], goals: Goals = TWO) -> Certainty:
 
 def test_a_mean_is_drawn_half_way_to_the_trend_where_noise_and_structure_are_alike() -> None:
     # a flat trend through 0, 0, 0 and 4 is 1; each is believed in by half
-    fit = Conditional.of(np.array([0.0, 0, 0, 4]), np.ones(4, dtype=int), FLAT, noise=1, structure=1)
+    fit = ConditionalPosterior.of(np.array([0.0, 0, 0, 4]), np.ones(4, dtype=int), FLAT, noise=1, structure=1)
     assert fit.mean.tolist() == pytest.approx([0.5, 0.5, 0.5, 2.5])
 
 
 def test_three_trainings_are_believed_more_than_one() -> None:
     # variances 2, 2, 2 and 1 + 1/3: the trend is 4 x .75 / (1.5 + .75) = 4/3, the last is believed by 3/4
-    fit = Conditional.of(np.array([0.0, 0, 0, 4]), np.array([1, 1, 1, 3]), FLAT, noise=1, structure=1)
+    fit = ConditionalPosterior.of(
+        np.array([0.0, 0, 0, 4]), np.array([1, 1, 1, 3]), FLAT, noise=1, structure=1
+    )
     assert fit.mean[3] == pytest.approx(4 / 3 + 0.75 * (4 - 4 / 3))
 
 
 def test_the_draws_have_the_spread_of_a_network_around_the_trend_and_that_of_the_trend() -> None:
-    fit = Conditional.of(np.array([0.0, 0, 0, 4]), np.ones(4, dtype=int), FLAT, noise=1, structure=1)
+    fit = ConditionalPosterior.of(np.array([0.0, 0, 0, 4]), np.ones(4, dtype=int), FLAT, noise=1, structure=1)
     draws = fit.draw(np.random.default_rng(0), 20_000)
     # 1/2 around the trend; half of the trend's own 2/4
     assert draws.var(0).tolist() == pytest.approx([0.5 + 0.25 * 0.5] * 4, rel=0.05)
@@ -65,7 +73,7 @@ def test_the_likelihood_of_two_networks_is_that_of_their_difference(apart: float
         return -0.5 * math.log(variance) - apart**2 / (2 * 2 * variance)
 
     means, once = np.array([0.0, apart]), np.ones(2, dtype=int)
-    found = [Conditional.of(means, once, FLAT[:2], 1, each).log_likelihood for each in (0.5, 2)]
+    found = [ConditionalPosterior.of(means, once, FLAT[:2], 1, each).log_likelihood for each in (0.5, 2)]
     assert found[0] - found[1] == pytest.approx(expected(1.25) - expected(5))
 
 
@@ -82,28 +90,28 @@ def test_the_trend_is_a_square_of_log_macs_where_there_are_networks_enough() -> 
 def test_well_separated_networks_are_surely_on_the_front_or_surely_not() -> None:
     records = [trained(number, top1, top1 + 0.001) for number, top1 in enumerate((0.5, 0.7, 0.9))]
     sure = believed(records, ACCURACY)
-    assert sure.probabilities.tolist() == [0, 0, 1]
-    assert sure.unsettled == []
+    assert sure.pareto_probabilities.tolist() == [0, 0, 1]
+    assert sure.undecided == []
 
 
 def test_two_equal_networks_are_the_best_with_one_half_each() -> None:
     records = [trained(0, 0.80, 0.82), trained(1, 0.82, 0.80)]
     sure = believed(records, ACCURACY)
-    assert sure.probabilities.tolist() == pytest.approx([0.5, 0.5], abs=0.04)
-    assert sure.probabilities.sum() == pytest.approx(1)
-    assert sure.unsettled == records
-    assert sure.alike(records[0], records) == [records[1]]
+    assert sure.pareto_probabilities.tolist() == pytest.approx([0.5, 0.5], abs=0.04)
+    assert sure.pareto_probabilities.sum() == pytest.approx(1)
+    assert sure.undecided == records
+    assert sure.indistinguishable(records[0], records) == [records[1]]
 
 
 def test_of_two_objectives_the_cheapest_is_always_on_the_front() -> None:
     records = [trained(0, 0.6, 0.6, ratio=0.2), trained(1, 0.7, 0.71, ratio=0.3), trained(2, 0.5, ratio=0.4)]
     sure = believed(records)
-    assert [sure.on_front_probability(each) for each in records] == [1, 1, 0]
+    assert [sure.pareto_probability(each) for each in records] == [1, 1, 0]
 
 
 def test_of_two_that_cost_the_same_one_is_on_the_front() -> None:
     sure = believed([trained(0, 0.80, 0.82), trained(1, 0.82, 0.80), trained(2, 0.1, ratio=0.5)])
-    assert sure.probabilities.tolist() == pytest.approx([0.5, 0.5, 0], abs=0.04)
+    assert sure.pareto_probabilities.tolist() == pytest.approx([0.5, 0.5, 0], abs=0.04)
 
 
 def test_a_network_may_be_replaced_by_what_costs_no_more_and_is_not_told_to_be_worse() -> None:
@@ -130,39 +138,42 @@ def fast_and_slow() -> tuple[Record, Record]:
 def test_the_best_by_reward_is_the_fast_one_and_not_the_most_accurate() -> None:
     fast, slow = fast_and_slow()
     sure = believed([fast, slow], REWARD)
-    assert [sure.on_front_probability(each) for each in (fast, slow)] == [1, 0]
+    assert [sure.pareto_probability(each) for each in (fast, slow)] == [1, 0]
     # 0.8005 and 0.8205 * 0.907519 = 0.744619 are 0.0559 apart
-    assert sure.ahead(fast, slow).value == pytest.approx(0.0559, abs=0.002)
+    assert sure.accuracy_advantage(fast, slow).value == pytest.approx(0.0559, abs=0.002)
     assert sure.mean(slow) == pytest.approx(0.8205, abs=0.002)  # an accuracy all the same
     assert sure.replacements(fast) == []
     assert sure.replacements(slow) == [fast]
-    assert group_text([fast, slow], REWARD, sure) == "Trial 0 is the best by reward, beyond chance (95%)."
-    assert believed([fast, slow], ACCURACY).on_front_probability(slow) == 1
+    assert (
+        indistinguishable_text([fast, slow], REWARD, sure)
+        == "Trial 0 is the best by reward, beyond chance (95%)."
+    )
+    assert believed([fast, slow], ACCURACY).pareto_probability(slow) == 1
 
 
 def test_without_repeats_rewards_are_told_apart_by_the_margins_of_the_images() -> None:
     # 400 images leave 0.80 uncertain by 0.039; at twice the target it is worth 0.762
     one, other = trained(0, 0.80, ratio=0.1), trained(1, 0.80, ratio=0.2)
-    assert group_text([one, other], REWARD, None) == (
+    assert indistinguishable_text([one, other], REWARD, None) == (
         "On 400 validation images the best by reward, trial 0, is not told apart from trial 1 "
         "(95% intervals overlap)."
     )
     # worth twice its accuracy: 0.90, uncertain by 2 * 0.0487, so that 0.0391 + 0.0974 > 0.90 - 0.80
     quick = trained(3, 0.45, ratio=0.1 * 2 ** (-1 / 0.07))
-    assert "trial 3, is not told apart from trial 0" in group_text([one, quick], REWARD, None)
+    assert "trial 3, is not told apart from trial 0" in indistinguishable_text([one, quick], REWARD, None)
     tiny = trained(2, 0.80, ratio=0.0001)  # 0.001 ** -0.07 = 1.62
-    assert group_text([one, tiny], REWARD, None) == (
+    assert indistinguishable_text([one, tiny], REWARD, None) == (
         "Trial 2 is the best by reward, beyond the 95% margins that 400 validation images leave."
     )
 
 
 def test_without_a_repeat_nothing_is_believed() -> None:
-    assert certainty_of([trained(0, 0.8), trained(1, 0.9)], TWO) is None
-    assert certainty_of([], TWO) is None
+    assert front_posterior_of([trained(0, 0.8), trained(1, 0.9)], TWO) is None
+    assert front_posterior_of([], TWO) is None
 
 
 def test_where_accuracy_is_no_objective_the_front_needs_no_belief() -> None:
-    assert certainty_of([trained(0, 0.8, 0.9)], parse_goals("latency,macs", {})) is None
+    assert front_posterior_of([trained(0, 0.8, 0.9)], parse_goals("latency,macs", {})) is None
 
 
 def test_the_same_records_give_the_same_draws() -> None:
@@ -173,20 +184,20 @@ def test_the_same_records_give_the_same_draws() -> None:
 def test_equal_trainings_are_no_proof_of_no_noise() -> None:
     # 400 images: an accuracy comes in steps of a quarter of a point
     sure = believed([trained(0, 0.8, 0.8), trained(1, 0.8, 0.8), trained(2, 0.801)], ACCURACY)
-    assert sure.noise.deviation == 0
-    assert max(sure.probabilities) < 0.95
+    assert sure.noise.std == 0
+    assert max(sure.pareto_probabilities) < 0.95
 
 
 def test_what_seeds_do_to_all_is_not_held_against_those_that_were_trained_again() -> None:
     # seed 1 costs everyone 10 points; by plain means the first would fall behind the last
     rows = {0: (0.90, 0.80), 1: (0.88, 0.781), 2: (0.86, 0.759), 3: (0.84, 0.741), 4: (0.87,)}
-    from bneck.results.store.trial import with_repeats
+    from bneck.results.store.trial import with_replicates
 
     plain = [trained(number, *top1) for number, top1 in rows.items()]
-    records = with_repeats(plain, {each.key: each.repeats for each in plain})
+    records = with_replicates(plain, {each.key: each.replicates for each in plain})
     assert records[0].top1 == pytest.approx(0.90, abs=0.002)
     assert records[4].top1 == 0.87
-    assert believed(records, ACCURACY).on_front_probability(records[0]) > 0.9
+    assert believed(records, ACCURACY).pareto_probability(records[0]) > 0.9
 
 
 def test_the_best_of_many_equal_networks_is_not_believed() -> None:
@@ -194,7 +205,7 @@ def test_the_best_of_many_equal_networks_is_not_believed() -> None:
     seems, expected = [], []
     for _ in range(4):
         means = 0.9 + rng.normal(0, 0.01, 60)
-        draws = true_accuracies(means, np.ones(60, dtype=int), rng.uniform(1e5, 1e6, 60), Noise(0.01, 20))
+        draws = true_accuracies(means, np.ones(60, dtype=int), rng.uniform(1e5, 1e6, 60), SeedNoise(0.01, 20))
         best = int(means.argmax())
         seems.append(means[best] - 0.9)
         expected.append(draws[:, best].mean() - 0.9)
@@ -210,7 +221,7 @@ def test_19_of_20_intervals_hold_the_truth() -> None:
         macs, trainings = np.exp(rng.uniform(12, 14, 40)), np.where(rng.random(40) < 0.2, 3, 1)
         truth = 0.8 + 0.02 * np.log(macs / 4e5) + rng.normal(0, structure, 40)
         means = truth + rng.normal(0, 0.01, 40) / np.sqrt(trainings)
-        noise = Noise(0.01 * math.sqrt(rng.chisquare(12) / 12), 12)
+        noise = SeedNoise(0.01 * math.sqrt(rng.chisquare(12) / 12), 12)
         low, high = np.quantile(true_accuracies(means, trainings, macs, noise), (0.025, 0.975), axis=0)
         held += ((low <= truth) & (truth <= high)).tolist()
     # of 160, which share four noises
@@ -231,32 +242,33 @@ def test_the_noise_is_told_with_what_it_hides() -> None:
 
 
 def test_without_repeats_it_is_said_that_the_noise_is_not_known() -> None:
-    lines = certainty_lines([trained(0, 0.80), trained(1, 0.82)], TWO, None)
+    lines = front_posterior_lines([trained(0, 0.80), trained(1, 0.82)], TWO, None)
     assert lines[0].startswith("One training each: the noise is not known")
     assert lines[2].endswith("is not told apart from trial 0 (95% intervals overlap).")
-    assert certainty_lines([], TWO, None) == []
+    assert front_posterior_lines([], TWO, None) == []
 
 
 def test_the_group_is_told_with_the_chance_of_the_best() -> None:
     records = [trained(0, 0.80, 0.82), trained(1, 0.82, 0.80), trained(2, 0.1)]
     sure = believed(records, ACCURACY)
-    chance = percent(sure.on_front_probability(records[0]))
-    told = group_text(records, ACCURACY, sure)
+    chance = percent(sure.pareto_probability(records[0]))
+    told = indistinguishable_text(records, ACCURACY, sure)
     assert (
         told == f"The most accurate, trial 0, the best with {chance}, is not told apart from trial 1 (95%)."
     )
     assert (
-        group_text(records, TWO, sure) == "The most accurate, trial 0, is not told apart from trial 1 (95%)."
+        indistinguishable_text(records, TWO, sure)
+        == "The most accurate, trial 0, is not told apart from trial 1 (95%)."
     )
-    assert group_text([records[0], records[2]], ACCURACY, sure) == (
+    assert indistinguishable_text([records[0], records[2]], ACCURACY, sure) == (
         "Trial 0 is the most accurate, beyond chance (95%)."
     )
-    assert group_text(records[:1], ACCURACY, sure) == ""
+    assert indistinguishable_text(records[:1], ACCURACY, sure) == ""
 
 
 def test_who_may_be_on_the_front_beside_those_shown_is_named() -> None:
     records = [trained(0, 0.6, 0.6, ratio=0.1), trained(1, 0.82, 0.81), trained(2, 0.80, 0.82)]
-    told = front_text(records[:2], believed(records))
+    told = pareto_membership_text(records[:2], believed(records))
     assert told == "Surely on the front (90%): trial 0; trial 2 may be on it too."
 
 

@@ -8,23 +8,23 @@ import pytest
 
 from bneck.results import Run
 from bneck.results.analysis import importance
-from bneck.results.analysis.ablation import Change, Effect, Switch
-from bneck.results.analysis.gene_model import ChoiceModel
+from bneck.results.analysis.ablation import Effect, EffectEstimate, GeneChange
+from bneck.results.analysis.gene_model import GeneModel
 from bneck.results.analysis.importance import Importance, Importances
-from bneck.results.export.ablation import choices_dict
-from bneck.results.pages.ablation import choices_section
+from bneck.results.export.ablation import ablation_dict
+from bneck.results.pages.ablation import ablation_section
 from bneck.results.pages.search import report_html
 from bneck.results.plots.ablation import effects_figure, importance_figure
 from bneck.results.text.ablation import (
-    answers,
     effect_cells,
+    gene_change_text,
     importance_rows,
+    percentage_points_text,
     percents,
-    points,
     ranked,
     statements,
-    switch_text,
-    untold_text,
+    undecided_text,
+    verdicts_by_choice,
 )
 from bneck.search_space import Genes
 
@@ -33,12 +33,22 @@ from ..example_run import Row, example_run, genes, records, run_settings
 from ..pages.test_search import Elements, words
 
 
-def effect(place: str, kind: str, usual: object, other: object, *beyond: float, step: int = 1) -> Effect:
+def effect(
+    location: str,
+    gene_type: str,
+    baseline: object,
+    alternative: object,
+    *delta_vs_front: float,
+    step: int = 1,
+) -> Effect:
     """Brings 0.8 points for 4% latency, and so much beyond the front."""
-    gain, cost = Change(0.008, 0.003, 0.014), Change(0.04, 0.04, 0.04)
-    switch = Switch(place, kind, usual, other, step, ("gene",))  # type: ignore[arg-type]
+    gain, cost = EffectEstimate(0.008, 0.003, 0.014), EffectEstimate(0.04, 0.04, 0.04)
+    gene_change = GeneChange(location, gene_type, baseline, alternative, step, ("gene",))  # type: ignore[arg-type]
     return Effect(
-        switch, 12, {"accuracy": gain, "latency": cost, "macs": cost, "params": cost}, Change(*beyond)
+        gene_change,
+        12,
+        {"accuracy": gain, "latency": cost, "macs": cost, "params": cost},
+        EffectEstimate(*delta_vs_front),
     )
 
 
@@ -54,7 +64,7 @@ def judged_by(run_folder: Path, count: int) -> Run:
     """A run whose networks have the made-up truth."""
 
     def row(own: Genes) -> Row:
-        return Row("judged", se_in_stage2(own), 0.01 * math.exp(slow_5x5_in_stage3(own)))
+        return Row("complete", se_in_stage2(own), 0.01 * math.exp(slow_5x5_in_stage3(own)))
 
     return example_run(run_folder, [row(genes(number)) for number in range(count)])
 
@@ -63,19 +73,19 @@ def judged_by(run_folder: Path, count: int) -> Run:
 
 
 def test_changes_are_told_with_their_intervals() -> None:
-    assert points(Change(0.008, 0.003, 0.014)) == "+0.8 (0.3 to 1.4)"
-    assert points(Change(-0.0021, -0.0045, 0.0003)) == "-0.21 (-0.45 to 0.03)"
-    assert percents(Change(0.04, 0.04, 0.04)) == "+4%"
-    assert percents(Change(-0.12, -0.15, -0.09)) == "-12% (-15 to -9)"
-    assert percents(Change(-0.001, -0.001, -0.001)) == "0%"
+    assert percentage_points_text(EffectEstimate(0.008, 0.003, 0.014)) == "+0.8 (0.3 to 1.4)"
+    assert percentage_points_text(EffectEstimate(-0.0021, -0.0045, 0.0003)) == "-0.21 (-0.45 to 0.03)"
+    assert percents(EffectEstimate(0.04, 0.04, 0.04)) == "+4%"
+    assert percents(EffectEstimate(-0.12, -0.15, -0.09)) == "-12% (-15 to -9)"
+    assert percents(EffectEstimate(-0.001, -0.001, -0.001)) == "0%"
 
 
 def test_a_switch_is_told_as_people_say_it() -> None:
-    assert switch_text(PAYS.switch) == "SE in stage 3"
-    assert switch_text(PAYS_NOT.switch) == "h-swish for ReLU in the stem"
-    assert switch_text(Switch("all stages", "kernel", 3, 5, 1, ())) == "5×5 for 3×3 in all stages"
-    assert switch_text(Switch("images", "resolution", 16, 24, 1, ())) == "resolution 16 → 24"
-    assert switch_text(WIDTH.switch) == "channels 8 → 16 in stage 1"
+    assert gene_change_text(PAYS.gene_change) == "SE in stage 3"
+    assert gene_change_text(PAYS_NOT.gene_change) == "h-swish for ReLU in the stem"
+    assert gene_change_text(GeneChange("all stages", "kernel", 3, 5, 1, ())) == "5×5 for 3×3 in all stages"
+    assert gene_change_text(GeneChange("images", "resolution", 16, 24, 1, ())) == "resolution 16 → 24"
+    assert gene_change_text(WIDTH.gene_change) == "channels 8 → 16 in stage 1"
 
 
 def test_statements_are_of_what_is_told_the_surest_first() -> None:
@@ -94,18 +104,18 @@ def test_statements_are_of_what_is_told_the_surest_first() -> None:
 
 
 def test_where_a_choice_pays_is_answered_choice_by_choice() -> None:
-    assert answers(ALL) == [
+    assert verdicts_by_choice(ALL) == [
         ("SE", "pays in stages 3 and 2; cannot be told in stage 1"),
         ("h-swish for ReLU", "does not pay in the stem"),
     ]
-    assert untold_text(ALL).startswith("Of 5 changes, 4 can be told to pay or not to")
+    assert undecided_text(ALL).startswith("Of 5 changes, 4 can be told to pay or not to")
 
 
 def test_a_row_has_all_that_is_known() -> None:
-    without = Effect(PAYS.switch, 12, {name: PAYS.changes[name] for name in ("accuracy", "macs")}, None)
+    without = Effect(PAYS.gene_change, 12, {name: PAYS.changes[name] for name in ("accuracy", "macs")}, None)
     same = ["stage 3", "attention none → SE", "+0.8 (0.3 to 1.4)"]
     assert effect_cells(PAYS) == [*same, "+4%", "+4%", "+4%", "+0.6 (0.1 to 1.2)", "yes"]
-    assert effect_cells(without) == [*same, "", "+4%", "", "", "not told"]
+    assert effect_cells(without) == [*same, "", "+4%", "", "", "undecided"]
 
 
 def made() -> Importances:
@@ -122,19 +132,22 @@ def test_ranks_that_disagree_are_visible() -> None:
         ["stage1.kernel", "75% (1)", "10% (2)"],
         ["all of stage 1", "75%", ""],
     ]
-    assert ranked(made().genes, "accuracy", "model") == {"stage1.kernel": 1, "stem.out": 2}
-    assert ranked(made().genes, "latency", "model") == {}
+    assert ranked(made().genes, "accuracy", "total_effect") == {"stage1.kernel": 1, "stem.out": 2}
+    assert ranked(made().genes, "latency", "total_effect") == {}
     bars = {
         bar.name: dict(zip(bar.y, zip(bar.x, bar.text, strict=True), strict=True))
         for bar in importance_figure(made(), "accuracy").data
     }
-    assert bars["model"]["stage1.kernel"] == (75.0, "1")
+    assert bars["total effect"]["stage1.kernel"] == (75.0, "1")
     assert bars["fANOVA"]["stem.out"] == (pytest.approx(100 * 0.5 / 0.6), "1")
 
 
 def test_the_map_colours_only_what_is_told() -> None:
     dull = Effect(
-        UNTOLD.switch, 12, dict(UNTOLD.changes) | {"accuracy": Change(0.002, -0.001, 0.005)}, UNTOLD.beyond
+        UNTOLD.gene_change,
+        12,
+        dict(UNTOLD.changes) | {"accuracy": EffectEstimate(0.002, -0.001, 0.005)},
+        UNTOLD.delta_vs_front,
     )
     [drawn] = effects_figure([PAYS, PAYS_NOT, dull], "latency").data
     assert list(drawn.x) == ["stage 3", "stem", "stage 1"]
@@ -146,8 +159,8 @@ def test_the_map_colours_only_what_is_told() -> None:
 
 
 def test_widths_that_differ_by_stage_share_a_row_of_the_map() -> None:
-    other = effect("stage2", "out", 16, 24, 0.005, 0.0005, 0.01)
-    assert list(effects_figure([WIDTH, other], "latency").data[0].y) == ["channels, 1 step up"]
+    alternative = effect("stage2", "out", 16, 24, 0.005, 0.0005, 0.01)
+    assert list(effects_figure([WIDTH, alternative], "latency").data[0].y) == ["channels, 1 step up"]
     assert list(effects_figure([WIDTH], "latency").data[0].y) == ["channels 8 → 16"]
 
 
@@ -156,34 +169,34 @@ def test_widths_that_differ_by_stage_share_a_row_of_the_map() -> None:
 
 def test_too_few_networks_are_told_so(tmp_path: Path) -> None:
     run = Run(tmp_path, run_settings())
-    judged = [record for record in records() if record.state == "judged"]
-    assert "takes 20 judged networks that were trained; here are 4." in choices_section(run, judged)
-    assert choices_section(run, []) == ""
+    judged = [record for record in records() if record.state == "complete"]
+    assert "takes 20 judged networks that were trained; here are 4." in ablation_section(run, judged)
+    assert ablation_section(run, []) == ""
 
 
 @pytest.mark.slow
 def test_the_page_tells_where_se_pays_and_is_the_same_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importance, "NETWORKS", 100)
+    monkeypatch.setattr(importance, "N_NETWORKS", 100)
     run = judged_by(tmp_path / "run", 45)
     page = report_html(run)
     assert re.search(r"SE in stage 2: pays; \+(1\.9|2\.0)", words(page))
-    assert {"effects", "importance"} <= set(Elements(page).ids)
+    assert {"ablation", "importance"} <= set(Elements(page).ids)
     assert Elements(page).loading == []
     assert report_html(Run.open(run.folder)) == page
 
 
 @pytest.mark.slow
 def test_programs_get_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importance, "NETWORKS", 100)
+    monkeypatch.setattr(importance, "N_NETWORKS", 100)
     run = judged_by(tmp_path / "run", 30)
-    model = ChoiceModel.of(run, run.kept())
+    model = GeneModel.of(run, run.completed_records())
     assert model
-    found = choices_dict(model, ALL, importance.importances_of(model))
-    assert (found["networks"], found["price"]) == (30, "latency")
-    first = found["effects"][0]
-    assert (first["place"], first["other"], first["pays"]) == ("stage3", "se", True)
+    found = ablation_dict(model, ALL, importance.gene_importances(model))
+    assert (found["networks"], found["cost_quantity"]) == (30, "latency")
+    first = found["ablation"][0]
+    assert (first["location"], first["alternative"], first["above_front"]) == ("stage3", "se", True)
     assert first["changes"]["accuracy"] == {"value": 0.008, "low": 0.003, "high": 0.014}
     assert len(found["importance"]["genes"]) == 24
 
@@ -191,7 +204,7 @@ def test_programs_get_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.slow
 def test_genes_are_those_of_the_trials_in_the_order_of_the_space(tmp_path: Path) -> None:
     run = judged_by(tmp_path / "run", 21)
-    model = ChoiceModel.of(run, run.kept())
+    model = GeneModel.of(run, run.completed_records())
     assert model
     assert list(model.genes) == [genes(number) for number in range(21)]
     assert list(model.genes[0]) == [gene.name for gene in run_settings().space.genes]

@@ -11,13 +11,13 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-from bneck.results.analysis.gene_model import ChoiceModel
+from bneck.results.analysis.gene_model import GeneModel
 from bneck.results.analysis.importance import (
-    TREES,
+    N_TREES,
     fanova,
-    importances_of,
-    networks_within,
-    redrawn,
+    gene_importances,
+    resample_genes,
+    sample_feasible_networks,
     total_effects,
 )
 from bneck.search_space import Genes, cost
@@ -28,7 +28,7 @@ DEPTH, KERNEL, SE, FLAT = "stage3.depth", "stage2.kernel", "stage1.attention", "
 
 
 @pytest.fixture(scope="module")
-def model() -> ChoiceModel:
+def model() -> GeneModel:
     return made_up(se_in_stage2, slow_5x5_in_stage3)
 
 
@@ -80,17 +80,17 @@ def test_nothing_matters_where_nothing_varies() -> None:
     assert shares(lambda own: 7.0, {DEPTH: (DEPTH,)}, 10) == {DEPTH: 0.0}
 
 
-def test_random_networks_keep_the_limits(model: ChoiceModel) -> None:
+def test_random_networks_keep_the_limits(model: GeneModel) -> None:
     limited = made_up(se_in_stage2, slow_5x5_in_stage3, networks=20, limits={"macs": "1M"})
     rng = random.Random(0)
     small = next(own for own in limited.genes if cost(SPACE.decode(own)).macs < 500_000)
     # those judged above the limit cannot be, in a search
-    within = [own for own in limited.genes if limited.within_limits(own)]
-    limited = ChoiceModel(SPACE, limited.goals, limited.records[: len(within)], tuple(within))
-    for own in networks_within(limited, 10, rng):
+    within = [own for own in limited.genes if limited.is_feasible(own)]
+    limited = GeneModel(SPACE, limited.goals, limited.records[: len(within)], tuple(within))
+    for own in sample_feasible_networks(limited, 10, rng):
         assert cost(SPACE.decode(own)).macs <= 1_000_000
-    redraws = [redrawn(limited, small, ("stage3.depth", "stage3.out"), rng) for _ in range(30)]
-    assert all(limited.within_limits(own) for own in redraws)
+    redraws = [resample_genes(limited, small, ("stage3.depth", "stage3.out"), rng) for _ in range(30)]
+    assert all(limited.is_feasible(own) for own in redraws)
     assert {(own["stage3.depth"], own["stage3.out"]) for own in redraws} > {(1, 32)}
 
 
@@ -104,7 +104,7 @@ def test_fanova_is_that_of_optuna() -> None:
         given = {gene.name: CategoricalDistribution(gene.choices) for gene in space.genes}
         trial = optuna.trial.create_trial(params=own, distributions=given, value=float(value))  # type: ignore[arg-type]
         study.add_trial(trial)
-    evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=3)
+    evaluator = FanovaImportanceEvaluator(n_trees=N_TREES, seed=3)
     direct = get_param_importances(study, evaluator=evaluator)
     found = fanova(space, many, values, seed=3)
     total = sum(found.values())
@@ -115,16 +115,16 @@ def test_fanova_is_that_of_optuna() -> None:
 
 
 @pytest.mark.slow
-def test_the_genes_of_a_made_up_truth_come_first_by_both_ways(model: ChoiceModel) -> None:
-    found = importances_of(model)
-    assert found == importances_of(model)
+def test_the_genes_of_a_made_up_truth_come_first_by_both_ways(model: GeneModel) -> None:
+    found = gene_importances(model)
+    assert found == gene_importances(model)
     names = [gene.name for gene in SPACE.genes]
     assert [each.name for each in found.genes] == names
-    by_model = sorted(found.genes, key=lambda each: -each.model["accuracy"])
+    by_model = sorted(found.genes, key=lambda each: -each.total_effect["accuracy"])
     by_fanova = sorted(found.genes, key=lambda each: -each.fanova["accuracy"])
     wanted = {"stage2.attention", "stage3.depth"}
     assert {each.name for each in by_model[:2]} == {each.name for each in by_fanova[:2]} == wanted
-    by_latency = sorted(found.genes, key=lambda each: -each.model["latency"])
+    by_latency = sorted(found.genes, key=lambda each: -each.total_effect["latency"])
     assert {each.name for each in by_latency[:2]} == {"stage3.kernel", "stage3.depth"}
     # variances 4 x 2/9 and 1 x 2/3 (in points): what the truth itself has
     points = [
@@ -133,4 +133,4 @@ def test_the_genes_of_a_made_up_truth_come_first_by_both_ways(model: ChoiceModel
     ]
     share = 4 * 2 / 9 / pvariance(points)
     [attention] = [each for each in found.genes if each.name == "stage2.attention"]
-    assert attention.model["accuracy"] == pytest.approx(share, abs=0.2)
+    assert attention.total_effect["accuracy"] == pytest.approx(share, abs=0.2)

@@ -8,12 +8,12 @@ import pytest
 
 from bneck.evaluate import parse_goals
 from bneck.results import Record
-from bneck.results.analysis.front_posterior import Certainty, certainty_of
+from bneck.results.analysis.front_posterior import FrontPosterior, front_posterior_of
 from bneck.results.export.front_table import front_csv, front_json, front_row
 
 from ..example_run import Row, accuracy, record
 
-FRONT = [record(2, Row("judged", 0.8, 0.2)), record(0, Row("judged", 0.9, 0.3))]
+FRONT = [record(2, Row("complete", 0.8, 0.2)), record(0, Row("complete", 0.9, 0.3))]
 PROMISED = ("trial", "key", "accuracy", "latency_ms", "latency_ratio", "macs", "params")
 
 
@@ -27,12 +27,12 @@ def test_a_row_has_plain_values_in_the_units_that_its_names_say() -> None:
     assert (row["latency_ratio_low"], row["latency_ratio_high"]) == pytest.approx((0.27, 0.36))
     assert (row["macs"], row["params"]) == (judged.cost.macs, judged.cost.params)
     # Wilson's 95% interval of 90% of 400: 1.96 / 1.009604 * sqrt(0.09 / 400 + 3.8416 / 640000)
-    assert row["accuracy_margin"] == pytest.approx(0.02951, abs=1e-5)
+    assert row["accuracy_ci95"] == pytest.approx(0.02951, abs=1e-5)
 
 
 def test_json_holds_the_rows_in_the_order_of_the_front() -> None:
     found = json.loads(front_json(FRONT))
-    assert (found["noise"], found["macs_rule"]) == (None, None)
+    assert (found["seed_variance"], found["macs_baseline"]) == (None, None)
     rows = found["front"]
     assert [row["trial"] for row in rows] == [2, 0]
     assert all(set(PROMISED) <= set(row) for row in rows)
@@ -65,7 +65,7 @@ def untrained() -> list[Record]:
 
 def test_what_was_not_measured_is_null_in_json_and_empty_in_csv() -> None:
     row = json.loads(front_json(untrained()))["front"][1]
-    assert (row["accuracy"], row["accuracy_margin"], row["latency_ms"]) == (None, None, None)
+    assert (row["accuracy"], row["accuracy_ci95"], row["latency_ms"]) == (None, None, None)
     [_, last] = csv.DictReader(io.StringIO(front_csv(untrained())))
     assert (last["accuracy"], last["latency_ms"], last["latency_ratio"]) == ("", "", "")
     assert last["params"] == str(FRONT[1].cost.params)
@@ -77,10 +77,10 @@ def test_an_empty_front_is_an_empty_list_and_a_heading() -> None:
     assert front_csv([]).count("\n") == 1
 
 
-def sure() -> tuple[list[Record], Certainty]:
+def sure() -> tuple[list[Record], FrontPosterior]:
     """Three networks, two of them trained twice: 79 and 81%, 90 and 91%."""
     records = [trained(0, 0.79, 0.81), trained(1, 0.91, 0.90), trained(2, 0.5)]
-    found = certainty_of(records, parse_goals("accuracy,latency", {}))
+    found = front_posterior_of(records, parse_goals("accuracy,latency", {}))
     assert found is not None
     return records, found
 
@@ -88,25 +88,25 @@ def sure() -> tuple[list[Record], Certainty]:
 def trained(number: int, *top1: float) -> Record:
     first, *more = (replace(accuracy(each), seed=seed) for seed, each in enumerate(top1))
     ratio = 0.2 + number / 10
-    return replace(record(number, Row("judged", 0.5, ratio)), accuracy=first, repeats=tuple(more))
+    return replace(record(number, Row("complete", 0.5, ratio)), accuracy=first, replicates=tuple(more))
 
 
 def test_a_row_tells_the_mean_of_all_trainings_and_how_sure_it_is() -> None:
-    records, certainty = sure()
-    row = front_row(records[0], certainty)
-    assert (row["accuracy"], row["trainings"]) == (pytest.approx(0.8), 2)
+    records, front_posterior = sure()
+    row = front_row(records[0], front_posterior)
+    assert (row["accuracy"], row["n_seeds"]) == (pytest.approx(0.8), 2)
     # (2 + 0.5) / 2 = 1.25 squares of a point, t of 2 degrees 4.303, two trainings
-    assert row["accuracy_margin"] == pytest.approx(4.303 * math.sqrt(0.000125) / math.sqrt(2), rel=1e-3)
-    assert row["accuracy_low"] < 0.8 < row["accuracy_high"]
-    assert row["on_front_probability"] == 1
-    assert front_row(records[2], certainty)["on_front_probability"] < 0.05
+    assert row["accuracy_ci95"] == pytest.approx(4.303 * math.sqrt(0.000125) / math.sqrt(2), rel=1e-3)
+    assert row["accuracy_posterior_low"] < 0.8 < row["accuracy_posterior_high"]
+    assert row["pareto_probability"] == 1
+    assert front_row(records[2], front_posterior)["pareto_probability"] < 0.05
 
 
 def test_what_is_not_known_of_the_noise_is_null_and_empty() -> None:
     row = front_row(FRONT[0])
-    names = ("accuracy_low", "accuracy_high", "on_front_probability")
+    names = ("accuracy_posterior_low", "accuracy_posterior_high", "pareto_probability")
     assert [row[name] for name in names] == [None] * 3
-    assert row["trainings"] == 1
+    assert row["n_seeds"] == 1
     first = next(csv.DictReader(io.StringIO(front_csv(FRONT))))
     assert [first[name] for name in names] == [""] * 3
 
@@ -122,11 +122,15 @@ def test_a_reward_has_a_column_that_is_empty_in_other_runs() -> None:
 
 
 def test_json_tells_the_noise_and_csv_has_the_same_rows() -> None:
-    records, certainty = sure()
-    found = json.loads(front_json(records, certainty))
-    assert found["noise"]["deviation"] == pytest.approx(math.sqrt(0.000125))
-    assert (found["noise"]["freedom"], found["noise"]["repeats"]) == (2, 2)
-    assert found["noise"]["tellable_difference"] == pytest.approx(4.303 * math.sqrt(0.00025), rel=1e-3)
-    rows = list(csv.DictReader(io.StringIO(front_csv(records, certainty))))
-    assert [float(row["accuracy_low"]) for row in rows] == [row["accuracy_low"] for row in found["front"]]
-    assert [row["trainings"] for row in rows] == ["2", "2", "1"]
+    records, front_posterior = sure()
+    found = json.loads(front_json(records, front_posterior))
+    assert found["seed_variance"]["std"] == pytest.approx(math.sqrt(0.000125))
+    assert (found["seed_variance"]["degrees_of_freedom"], found["seed_variance"]["replicates"]) == (2, 2)
+    assert found["seed_variance"]["least_significant_difference"] == pytest.approx(
+        4.303 * math.sqrt(0.00025), rel=1e-3
+    )
+    rows = list(csv.DictReader(io.StringIO(front_csv(records, front_posterior))))
+    assert [float(row["accuracy_posterior_low"]) for row in rows] == [
+        row["accuracy_posterior_low"] for row in found["front"]
+    ]
+    assert [row["n_seeds"] for row in rows] == ["2", "2", "1"]

@@ -9,9 +9,9 @@ import pytest
 import torch
 import yaml
 
-from bneck.evaluate.training.checkpoint import trained_network
+from bneck.evaluate.training.checkpoint import load_trained_network
 from bneck.results import Record, Run
-from bneck.results.export.models import FORMATS, export, of_trial, parse_formats
+from bneck.results.export.models import FORMATS, export, exportable_from_trial, parse_formats
 from bneck.search_space import Architecture, RunError, UnknownNameError, load_architecture
 from bneck.search_space.network import Network, build_network, example_images
 
@@ -70,20 +70,24 @@ def test_a_config_is_the_same_network_again(run: Run, judged: Record, tmp_path: 
 
 
 def test_a_config_tells_where_it_comes_from_and_what_is_known(run: Run, judged: Record) -> None:
-    about = yaml.safe_load(of_trial(run, judged).config)["about"]
-    assert about["run"] == "run"
-    assert (about["trial"], about["key"], about["data"]) == (0, judged.key, "digits")
-    assert about["class_names"] == list("abcdefghij")
-    assert (about["pixel_mean"], about["pixel_std"]) == ([77.7], [95.8])
-    assert (about["macs"], about["params"]) == (judged.cost.macs, judged.cost.params)
+    metadata = yaml.safe_load(exportable_from_trial(run, judged).config)["metadata"]
+    assert metadata["run"] == "run"
+    assert (metadata["trial"], metadata["key"], metadata["data"]) == (0, judged.key, "digits")
+    assert metadata["class_names"] == list("abcdefghij")
+    assert (metadata["pixel_mean"], metadata["pixel_std"]) == ([77.7], [95.8])
+    assert (metadata["macs"], metadata["params"]) == (judged.cost.macs, judged.cost.params)
     # 0.3 times the reference's 2 ms
-    assert (about["validation_accuracy"], about["latency_ms"], about["latency_ratio"]) == (0.9, 0.6, 0.3)
-    assert about["latency_reference"] == "mobilenet_v2"
+    assert (metadata["validation_accuracy"], metadata["latency_ms"], metadata["latency_ratio"]) == (
+        0.9,
+        0.6,
+        0.3,
+    )
+    assert metadata["latency_reference"] == "mobilenet_v2"
 
 
 def test_a_config_of_an_untrained_network_claims_nothing_of_it(run: Run) -> None:
-    about = yaml.safe_load(of_trial(run, run.record("3")).config)["about"]
-    assert not {"validation_accuracy", "latency_ms", "latency_ratio"} & set(about)
+    metadata = yaml.safe_load(exportable_from_trial(run, run.record("3")).config)["metadata"]
+    assert not {"validation_accuracy", "latency_ms", "latency_ratio"} & set(metadata)
 
 
 @pytest.mark.parametrize("images", [1, 3])
@@ -118,7 +122,7 @@ def test_the_weights_are_those_of_the_checkpoint(
     run: Run, judged: Record, network: Network, tmp_path: Path
 ) -> None:
     [path] = export(run, judged, ["weights"], tmp_path / "out")
-    again = trained_network(judged.architecture, path).state_dict()
+    again = load_trained_network(judged.architecture, path).state_dict()
     for name, tensor in network.state_dict().items():
         assert torch.equal(again[name], tensor)
 

@@ -8,19 +8,19 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from bneck.evaluate import Epoch, wilson_margin
-from bneck.evaluate.latency.measurement import failed
+from bneck.evaluate import Epoch, wilson_half_width
+from bneck.evaluate.latency.measurement import failed_latency
 from bneck.results.analysis.comparison import Comparison
 from bneck.results.pages.comparison import comparison_html, figures
 from bneck.results.plots.comparison import colour
 
-from ..example_comparison import IMAGES, comparison, contestant
+from ..example_comparison import IMAGES, comparison, variant
 
-A = contestant("a", [90, 91, 92], 0.5)
-B = contestant("b", [91, 93, 92], 0.25, macs=4_000_000)
-C = contestant("c", [94, 95, 96])
+A = variant("a", [90, 91, 92], 0.5)
+B = variant("b", [91, 93, 92], 0.25, macs=4_000_000)
+C = variant("c", [94, 95, 96])
 THREE = comparison(A, B, C)
-POLICIES = Comparison((C, A, B), "digits", "4 epochs", what="augmentations")
+POLICIES = Comparison((C, A, B), "digits", "4 epochs", factor="augmentations")
 
 
 def epochs(*percents: float | None) -> tuple[Epoch, ...]:
@@ -51,7 +51,7 @@ def test_networks_are_drawn_against_latency_and_macs_augmentations_by_name() -> 
 
 
 def test_without_a_latency_or_validation_there_is_no_figure_of_it() -> None:
-    unknown = comparison(C, replace(A, latency=failed("no such operator")))
+    unknown = comparison(C, replace(A, latency=failed_latency("no such operator")))
     assert list(figures(unknown, {})) == ["accuracy-macs"]
     assert list(figures(unknown, {("a", 0): epochs(None, None)})) == ["accuracy-macs"]
     assert list(figures(unknown, {("a stranger", 0): epochs(1, 2)})) == ["accuracy-macs"]
@@ -61,7 +61,7 @@ def test_a_mean_stands_at_its_cost_with_its_interval() -> None:
     drawn = figures(THREE, {})
     a = trace(drawn["accuracy-latency"], "a")
     assert (a.x[0], a.y[0]) == (pytest.approx(1.0), pytest.approx(91))
-    assert a.error_y.array[0] == a.error_y.arrayminus[0] == pytest.approx(100 * A.margin)
+    assert a.error_y.array[0] == a.error_y.arrayminus[0] == pytest.approx(100 * A.top1_ci95)
     # The interval of b's 0.5 ms is from 10% below to 20% above.
     b = trace(drawn["accuracy-latency"], "b")
     assert (b.error_x.array[0], b.error_x.arrayminus[0]) == (pytest.approx(0.1), pytest.approx(0.05))
@@ -81,13 +81,13 @@ def test_each_seed_is_a_circle_unless_there_is_one_only() -> None:
     seeds = trace(figures(THREE, {})["accuracy-macs"], "b, seeds")
     assert list(seeds.y) == pytest.approx([91, 93, 92])
     assert set(seeds.x) == {4_000_000}
-    single = figures(comparison(contestant("a", [90]), contestant("b", [91])), {})["accuracy-macs"]
+    single = figures(comparison(variant("a", [90]), variant("b", [91])), {})["accuracy-macs"]
     assert [each.name for each in single.data] == ["a", "b"]
-    assert single.data[0].error_y.array[0] == pytest.approx(100 * wilson_margin(0.9, IMAGES))
+    assert single.data[0].error_y.array[0] == pytest.approx(100 * wilson_half_width(0.9, IMAGES))
 
 
 def test_an_interval_ends_at_100_percent() -> None:
-    sure = trace(figures(comparison(contestant("sure", [99, 100, 98]), A), {})["accuracy-macs"], "sure")
+    sure = trace(figures(comparison(variant("sure", [99, 100, 98]), A), {})["accuracy-macs"], "sure")
     assert sure.error_y.array[0] == pytest.approx(1)
     assert sure.error_y.arrayminus[0] > 1
 
@@ -96,7 +96,7 @@ def test_by_name_the_best_is_on_top() -> None:
     figure = figures(POLICIES, {})["accuracy"]
     means = [each for each in figure.data if not each.name.endswith(", seeds")]
     assert [(each.y[0], round(each.x[0])) for each in means] == [("a", 91), ("b", 92), ("c", 95)]
-    assert means[0].error_x.array[0] == pytest.approx(100 * A.margin)
+    assert means[0].error_x.array[0] == pytest.approx(100 * A.top1_ci95)
 
 
 def test_the_band_holds_what_is_not_told_apart_from_the_best() -> None:
@@ -110,8 +110,8 @@ def test_the_band_holds_what_is_not_told_apart_from_the_best() -> None:
 @pytest.mark.parametrize(
     "found",
     [
-        comparison(contestant("a", [90]), contestant("b", [91])),
-        comparison(contestant("a", [90, 91, 92]), contestant("b", [91, 92])),
+        comparison(variant("a", [90]), variant("b", [91])),
+        comparison(variant("a", [90, 91, 92]), variant("b", [91, 92])),
         comparison(A),
     ],
 )
@@ -163,16 +163,16 @@ def test_a_contestant_has_one_colour_in_the_table_and_in_all_figures() -> None:
 
 
 def test_contestants_that_share_a_colour_differ_in_symbol_and_dash() -> None:
-    many = comparison(*(contestant(f"n{number}", [90 + number / 10, 91]) for number in range(9)))
-    curves = {(each.name, 0): epochs(80, 90) for each in many.contestants}
+    many = comparison(*(variant(f"n{number}", [90 + number / 10, 91]) for number in range(9)))
+    curves = {(each.name, 0): epochs(80, 90) for each in many.variants}
     drawn = figures(many, curves)
-    means = [trace(drawn["accuracy-macs"], each.name) for each in many.contestants]
+    means = [trace(drawn["accuracy-macs"], each.name) for each in many.variants]
     assert len({(each.marker.color, each.marker.symbol) for each in means}) == 9
     assert len({(each.line.color, each.line.dash) for each in drawn["curves"].data}) == 9
 
 
 def test_names_are_text_and_never_markup() -> None:
-    wild = contestant("<b>x</b> & a+<script>alert(1)</script>", [90, 91])
+    wild = variant("<b>x</b> & a+<script>alert(1)</script>", [90, 91])
     html = comparison_html(comparison(wild, A), {(wild.name, 0): epochs(80, 90)}, [("<i>", "<i>")])
     assert "<b>x" not in html and "<script>alert" not in html and "<i>" not in html
     for figure in figures(comparison(wild, A), {}).values():
@@ -182,7 +182,7 @@ def test_names_are_text_and_never_markup() -> None:
 def test_a_long_name_of_several_parts_is_broken_in_figures_between_them() -> None:
     name = "flip-crop+trivialaugment+cutmix+random-erase"
     found = Comparison(
-        (contestant(name, [90]), contestant("flip-crop+mixup", [91])), "digits", "", "", "augmentations"
+        (variant(name, [90]), variant("flip-crop+mixup", [91])), "digits", "", "", "augmentations"
     )
     assert [each.name for each in figures(found, {})["accuracy"].data] == [
         "flip-crop+trivialaugment+<br>cutmix+random-erase",
@@ -196,7 +196,7 @@ def test_the_page_opens_with_the_verdict_and_ends_with_how_it_was_made() -> None
     assert f'<p class="lead">{THREE.verdict()}</p>' in html
     assert text.strip().startswith("3 networks compared on digits")
     assert "c</span></strong>" in html and html.count("</strong>") == 1
-    made = text[text.index("How it was made") :]
+    made = text[text.index("Provenance") :]
     assert "digits, 1,000 test images" in made
     assert "where the difference exceeds 1.7 points" in made
     assert "measured against mobilenet_v2, which takes 2.00 ms" in made
@@ -207,9 +207,9 @@ def test_the_page_says_what_the_margins_stand_for() -> None:
     several, single = "mean over the seeds, for these test images", "test images leave one training"
     text = text_of(comparison_html(THREE, {}, []))
     assert several in text and single not in text
-    text = text_of(comparison_html(comparison(contestant("a", [90]), contestant("b", [91])), {}, []))
+    text = text_of(comparison_html(comparison(variant("a", [90]), variant("b", [91])), {}, []))
     assert several not in text and single in text and "nothing is known of other seeds" in text
-    text = text_of(comparison_html(comparison(A, contestant("b", [91])), {}, []))
+    text = text_of(comparison_html(comparison(A, variant("b", [91])), {}, []))
     assert (
         several in text
         and f"Where there is one seed, ± is half the 95% interval that so many {single}" in text

@@ -47,9 +47,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The example with a published network and a second look at two of the front."""
     keys = [record.key for record in records()]
     # Both keep 0.5x when measured again.
-    checks = {keys[5]: check(0.45, 0.93), keys[0]: check(0.30, 0.91)}
+    verifications = {keys[5]: check(0.45, 0.93), keys[0]: check(0.30, 0.91)}
     folder = tmp_path_factory.mktemp("report") / "run"
-    return example_run(folder, [*ROWS, Row("failed"), Row("running")], baselines=[baseline()], checks=checks)
+    return example_run(
+        folder, [*ROWS, Row("failed"), Row("running")], baselines=[baseline()], verifications=verifications
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,7 @@ def test_the_table_tells_accuracy_test_latency_and_what_cannot_be_told_apart(htm
 def sure(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The example with repeats: trial 0 has 90 and 92%, trial 2 has 80 and 81%, trial 5 has 95 and 93%."""
     folder = tmp_path_factory.mktemp("report") / "run"
-    settings = replace(run_settings(), repeats=5)
+    settings = replace(run_settings(), replicates=5)
     again = {0: [0.92], 2: [0.81], 5: [0.93]}
     return example_run(folder, settings=settings, baselines=[baseline()], again=again)
 
@@ -120,9 +122,9 @@ def test_with_repeats_the_page_tells_the_noise_and_who_is_truly_on_the_front(sur
     ) in told
     # 3.182 x 1.225 / sqrt(2) = 2.76 points
     assert re.search(r"91\.0 ± 2\.8%, 2 trainings likely \d\d\.\d to \d\d\.\d% (>99|9\d|100)% ", told)
-    assert "truly on the front may be replaced by trials" in told
+    assert "P(Pareto) possible replacements" in told
     assert "Surely on the front (90%): trials " in told
-    assert "3 of 5 repeats trained" in told
+    assert "3 of 5 replicates trained" in told
     assert "the same images for all networks" in told
     assert "Bars are 95% intervals of the mean of a network's trainings." in told
     assert "intervals overlap" not in told
@@ -133,11 +135,11 @@ def test_with_repeats_the_page_tells_the_noise_and_who_is_truly_on_the_front(sur
 
 def test_without_repeats_the_page_says_that_the_noise_is_not_known(html: str) -> None:
     assert "One training each: the noise is not known; training again with another seed moves" in words(html)
-    assert "truly on the front" not in words(html)
+    assert "P(Pareto)" not in words(html)
 
 
 def test_the_page_holds_the_front_against_the_largest_network(html: str, sure: Run) -> None:
-    sizes = {each.trial: each.cost.macs for each in records() if each.state == "judged"}
+    sizes = {each.trial: each.cost.macs for each in records() if each.state == "complete"}
     largest = max(sizes, key=lambda trial: sizes[trial])
     for page in (html, report_html(sure)):
         assert "MACs alone rank the 4 judged networks by accuracy with Spearman" in words(page)
@@ -216,13 +218,13 @@ def test_a_page_comes_out_of_any_run(
 ) -> None:
     html = report_html(example_run(tmp_path / "run", rows, settings=run_settings(objectives, limits)))
     assert said in words(html)
-    assert "How it was made" in words(html)
+    assert "Provenance" in words(html)
     assert ("progress" in Elements(html).ids) == (len([row for row in rows if row.top1]) > 1)
 
 
 def test_the_page_of_a_reward_tells_what_it_is_and_who_has_most(tmp_path: Path) -> None:
     # the most accurate is trial 1, worth 0.82 * 4 ** -0.07 = 0.7442
-    rows = (Row("judged", 0.80, 0.1), Row("judged", 0.82, 0.4))
+    rows = (Row("complete", 0.80, 0.1), Row("complete", 0.82, 0.4))
     settings = run_settings("reward:0.1x", {})
     run = example_run(tmp_path / "run", rows, settings=settings, baselines=[baseline()], again={0: [0.79]})
     page = words(report_html(run))

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from bneck.evaluate import Epoch
-from bneck.evaluate.training.grad_cam import BlockView
+from bneck.evaluate.training.grad_cam import BlockActivations
 from bneck.results.pages.training import figures, training_html
 
-from ..example_story import CONFUSION, CURVE, NAMES, VIEWS, story
+from ..example_story import CONFUSION, CURVE, NAMES, VIEWS, report
 
 EVIL = "</script><script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return training_html(story())
+    return training_html(report())
 
 
 def body(html: str) -> str:
@@ -45,7 +45,7 @@ def test_the_page_says_first_how_well_the_network_does(html: str) -> None:
 
 def test_with_many_classes_the_first_five_answers_count_too() -> None:
     names = tuple("abcdef")
-    told = words(training_html(story(names, (10 * np.eye(6, dtype=int)).tolist(), examples=(), views=())))
+    told = words(training_html(report(names, (10 * np.eye(6, dtype=int)).tolist(), examples=(), views=())))
     assert "60 test images get the right answer, 98.0% have it among the first five." in told
     assert "No image is mistaken." in told
 
@@ -71,31 +71,31 @@ def test_the_classes_stand_in_order_of_f1_the_lowest_first(html: str) -> None:
 @pytest.mark.parametrize(("classes", "hidden"), [(20, False), (21, True)])
 def test_a_long_table_of_classes_waits_to_be_opened(classes: int, hidden: bool) -> None:
     names = tuple(f"c{number}" for number in range(classes))
-    html = training_html(story(names, np.eye(classes, dtype=int).tolist(), examples=(), views=()))
+    html = training_html(report(names, np.eye(classes, dtype=int).tolist(), examples=(), views=()))
     assert ("<details>" in body(html)) is hidden
 
 
 def test_each_figure_is_drawn_once_under_its_file_name(html: str) -> None:
     names = ["curves", "confusion", "gallery", "feature-maps", "gates"]
-    assert list(figures(story())) == names
+    assert list(figures(report())) == names
     assert re.findall(r'<div id="([\w-]*)" class="plot"', html) == names
     found = re.search(r'id="gates-figure">(.*?)</script>', html)
     assert found
-    assert json.loads(found[1])["data"] == json.loads(figures(story())["gates"].to_json())["data"]
+    assert json.loads(found[1])["data"] == json.loads(figures(report())["gates"].to_json())["data"]
 
 
 def test_what_is_not_there_is_left_out() -> None:
-    bare = story(curve=(), examples=(), views=(), notes=())
+    bare = report(curve=(), examples=(), views=(), notes=())
     assert list(figures(bare)) == ["confusion"]
     told = words(training_html(bare))
-    assert "How it was made" in told
+    assert "Provenance" in told
     assert not any(title in told for title in ("Curves", "Gallery", "Inside the network"))
-    assert list(figures(story(views=VIEWS[:1]))) == ["curves", "confusion", "gallery", "feature-maps"]
-    assert "Attention" not in words(training_html(story(views=VIEWS[:1])))
+    assert list(figures(report(views=VIEWS[:1]))) == ["curves", "confusion", "gallery", "feature-maps"]
+    assert "Attention" not in words(training_html(report(views=VIEWS[:1])))
 
 
 def test_a_single_epoch_and_a_validation_split_are_told_as_such() -> None:
-    told = words(training_html(replace(story(curve=(Epoch(1.0),)), metrics_split="validation")))
+    told = words(training_html(replace(report(curve=(Epoch(1.0),)), metrics_split="validation")))
     assert "200 validation images" in told
     assert "Validation images as the network takes them" in told
 
@@ -105,7 +105,7 @@ def test_how_coarse_the_heat_is_is_said(html: str) -> None:
 
 
 def test_the_same_story_gives_the_same_bytes(html: str) -> None:
-    assert training_html(story()) == html
+    assert training_html(report()) == html
 
 
 def test_the_page_loads_nothing_and_forbids_it(html: str) -> None:
@@ -117,7 +117,7 @@ def test_the_page_loads_nothing_and_forbids_it(html: str) -> None:
 def test_what_the_user_named_is_escaped() -> None:
     names = (EVIL, *NAMES[1:])
     html = training_html(
-        story(names, title=EVIL, facts=((EVIL, EVIL),), notes=(EVIL,), confusion=CONFUSION, curve=CURVE)
+        report(names, title=EVIL, facts=((EVIL, EVIL),), notes=(EVIL,), confusion=CONFUSION, curve=CURVE)
     )
     assert "<script>alert" not in html
     assert "alert(1)</script>" not in html
@@ -126,7 +126,7 @@ def test_what_the_user_named_is_escaped() -> None:
 
 
 def test_maps_of_a_single_place_are_no_picture() -> None:
-    last = BlockView("block 2", np.ones((2, 1, 1), np.float32), (0, 1), None)
-    drawn, more = (figures(replace(story(), views=views)) for views in (VIEWS, (*VIEWS, last)))
+    last = BlockActivations("block 2", np.ones((2, 1, 1), np.float32), (0, 1), None)
+    drawn, more = (figures(replace(report(), views=views)) for views in (VIEWS, (*VIEWS, last)))
     assert len(more["feature-maps"].data) == len(drawn["feature-maps"].data)
-    assert "feature-maps" not in figures(replace(story(), views=(last,)))
+    assert "feature-maps" not in figures(replace(report(), views=(last,)))

@@ -9,12 +9,12 @@ import optuna
 import plotly.graph_objects as go
 import pytest
 
-from bneck.evaluate import Goals, parse_goals, wilson_margin
+from bneck.evaluate import Goals, parse_goals, wilson_half_width
 from bneck.evaluate.statistics.multi_objective import hypervolume
-from bneck.results import Baseline, Check, Record, pareto_front
-from bneck.results.analysis.front_posterior import certainty_of
-from bneck.results.analysis.hypervolume import box_of, shares_over_trials
-from bneck.results.plots.history import architecture_strip, best_figure, hypervolume_figure
+from bneck.results import Baseline, Record, Verification, pareto_front
+from bneck.results.analysis.front_posterior import front_posterior_of
+from bneck.results.analysis.hypervolume import hypervolume_box, hypervolume_history
+from bneck.results.plots.history import architecture_strip, best_value_figure, hypervolume_figure
 from bneck.results.plots.pareto import pareto_figure
 from bneck.results.plots.style import ORANGE
 from bneck.results.text.formatting import block_text, limits_text, milliseconds, network_lines, ratio_text
@@ -41,10 +41,10 @@ def figure_of(
     rows: Sequence[Record],
     goals: Goals = HALF,
     baselines: Sequence[Baseline] = (),
-    checks: Mapping[str, Check] | None = None,
+    verifications: Mapping[str, Verification] | None = None,
 ) -> go.Figure:
     front = pareto_front(rows, goals.objectives)
-    return pareto_figure(rows, front, baselines, checks or {}, goals, REFERENCE_MS)
+    return pareto_figure(rows, front, baselines, verifications or {}, goals, REFERENCE_MS)
 
 
 def trace(figure: go.Figure, start: str) -> Any:
@@ -84,7 +84,7 @@ def test_error_bars_stand_on_the_front_alone_and_span_the_95_percent_intervals()
     figure = figure_of(records())
     front = trace(figure, "front")
     assert trace(figure, "beaten").error_y.array is None
-    assert front.error_y.arrayminus[0] == pytest.approx(100 * wilson_margin(0.9, IMAGES))
+    assert front.error_y.arrayminus[0] == pytest.approx(100 * wilson_half_width(0.9, IMAGES))
     # The ratio's interval is from 10% below to 20% above, so is that of 0.6 ms.
     assert front.error_x.arrayminus[0] == pytest.approx(0.06)
     assert front.error_x.array[0] == pytest.approx(0.12)
@@ -94,11 +94,11 @@ def test_where_the_noise_is_known_the_bars_are_those_of_the_seeds_and_hovering_t
     # 89 and 91% are 1 + 1 squares of a point around 90%: a deviation of 1.41 points, t of 1 degree 12.71
     rows = records()
     again = replace(accuracy(0.92), seed=8)
-    rows[0] = replace(rows[0], repeats=(again,))
-    certainty = certainty_of(rows, HALF)
-    assert certainty is not None
+    rows[0] = replace(rows[0], replicates=(again,))
+    front_posterior = front_posterior_of(rows, HALF)
+    assert front_posterior is not None
     front = pareto_front(rows, HALF.objectives)
-    figure = pareto_figure(rows, front, [baseline()], {}, HALF, REFERENCE_MS, certainty=certainty)
+    figure = pareto_figure(rows, front, [baseline()], {}, HALF, REFERENCE_MS, front_posterior=front_posterior)
     shown = trace(figure, "front")
     place = list(shown.ids).index("0")
     assert shown.y[place] == pytest.approx(91)
@@ -114,7 +114,7 @@ def test_where_the_noise_is_known_the_bars_are_those_of_the_seeds_and_hovering_t
 
 
 def test_an_error_bar_ends_at_100_percent() -> None:
-    front = trace(figure_of(records([Row("judged", 1.0, 0.3)])), "front")
+    front = trace(figure_of(records([Row("complete", 1.0, 0.3)])), "front")
     assert front.error_y.array[0] == 0
     assert front.error_y.arrayminus[0] > 0
 
@@ -168,7 +168,7 @@ def test_published_networks_are_named_stars() -> None:
 
 def test_hovering_tells_trial_key_intervals_cost_blocks_and_the_test_accuracy() -> None:
     first = records()[0]
-    text = trace(figure_of(records(), checks={first.key: check(0.31, 0.89)}), "front").customdata[0]
+    text = trace(figure_of(records(), verifications={first.key: check(0.31, 0.89)}), "front").customdata[0]
     assert f"trial 0, {first.key}" in text
     assert "accuracy 90.0 ± 3.0%" in text  # Wilson, 360 of 400: (86.7%, 92.6%)
     assert "89.0% on 400 test images" in text
@@ -193,9 +193,9 @@ def test_with_accuracy_alone_the_best_is_marked_against_macs() -> None:
 
 def test_with_a_reward_the_best_lies_on_a_curve_of_equal_reward_and_all_others_below_it() -> None:
     # 0.80 at the target of 0.2x; 0.83 at 0.6x is worth 0.83 * 3 ** -0.07 = 0.7686
-    rows = [Row("judged", 0.80, 0.2), Row("judged", 0.83, 0.6), Row("judged", 0.70, 0.15)]
+    rows = [Row("complete", 0.80, 0.2), Row("complete", 0.83, 0.6), Row("complete", 0.70, 0.15)]
     figure = figure_of(records(rows), parse_goals("reward:0.2x", {}))
-    best, curve = trace(figure, "best"), trace(figure, "as high a reward")
+    best, curve = trace(figure, "best"), trace(figure, "equal reward")
     assert (best.x, best.y) == ((pytest.approx(0.4),), (pytest.approx(80),))
     assert figure.layout.xaxis.title.text == "latency, ms"
     # at three times the latency 0.80 * 3 ** 0.07 = 0.86395 would be needed
@@ -210,7 +210,7 @@ def test_a_reward_for_macs_is_drawn_against_macs_and_no_curve_against_latency() 
     assert figure.layout.xaxis.title.text == "MACs"
     rows, front = records(), pareto_front(records(), goals.objectives)
     other = pareto_figure(rows, front, [], {}, goals, REFERENCE_MS, x="latency")
-    assert not [each for each in other.data if each.name.startswith("as high")]
+    assert not [each for each in other.data if each.name.startswith("equal reward")]
     assert trace(other, "best").marker.color == trace(figure, "best").marker.color == ORANGE  # no third one
 
 
@@ -234,23 +234,23 @@ def test_what_is_worse_than_the_reference_adds_no_volume() -> None:
 
 
 def test_progress_is_the_part_of_the_box_up_to_the_limit() -> None:
-    judged = [record for record in records() if record.state == "judged"]
-    box = box_of(judged, HALF, REFERENCE_MS)
-    assert box.worst == (0, 1.0)
+    judged = [record for record in records() if record.state == "complete"]
+    box = hypervolume_box(judged, HALF, REFERENCE_MS)
+    assert box.reference_point == (0, 1.0)
     # 0: 0.4 ms of room x 90%; 2: 0.2 ms more x 80%; 4: beaten; 5: 5% more over the last 0.1 ms.
-    assert shares_over_trials(judged, box) == pytest.approx([0.36, 0.52, 0.52, 0.525])
+    assert hypervolume_history(judged, box) == pytest.approx([0.36, 0.52, 0.52, 0.525])
 
 
 def test_without_a_limit_the_worst_judged_network_is_the_reference() -> None:
-    judged = [record for record in records() if record.state == "judged"]
+    judged = [record for record in records() if record.state == "complete"]
     goals = parse_goals("accuracy,latency", {})
-    assert box_of(judged, goals, REFERENCE_MS).worst == pytest.approx((0, 0.9))
+    assert hypervolume_box(judged, goals, REFERENCE_MS).reference_point == pytest.approx((0, 0.9))
 
 
 def test_progress_agrees_with_optuna_on_feasible_trials() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["maximize", "minimize"])
-    judged = [record for record in records() if record.state == "judged"]
+    judged = [record for record in records() if record.state == "complete"]
     for record in records():
         assert record.accuracy is None or record.latency
         known = [record.value(each) for each in HALF.objectives] if record.accuracy else [1.0, 0.0]
@@ -258,7 +258,7 @@ def test_progress_agrees_with_optuna_on_feasible_trials() -> None:
         study.add_trial(optuna.create_trial(values=known, constraints={"latency": broken}))
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
         theirs = optuna.visualization.plot_hypervolume_history(study, [0.0, 1.0]).data[0].y
-    ours = hypervolume_figure(judged, box_of(judged, HALF, REFERENCE_MS), last_trial=6).data[0]
+    ours = hypervolume_figure(judged, hypervolume_box(judged, HALF, REFERENCE_MS), last_trial=6).data[0]
     # The box is 1 (100%) by 1 ms, so its part is their volume.
     assert list(ours.x) == [0, 2, 4, 5, 6]
     assert [value / 100 for value in ours.y] == pytest.approx([theirs[trial] for trial in ours.x])
@@ -274,9 +274,9 @@ def test_progress_agrees_with_optuna_on_feasible_trials() -> None:
     ],
 )
 def test_with_one_objective_progress_is_the_best_so_far(objective: str, best: list[float]) -> None:
-    judged = [record for record in records() if record.state == "judged"]
+    judged = [record for record in records() if record.state == "complete"]
     [goal] = parse_goals(objective, {}).objectives
-    line = best_figure(judged, goal, last_trial=6).data[0]
+    line = best_value_figure(judged, goal, last_trial=6).data[0]
     assert list(line.x) == [0, 2, 4, 5, 6]
     assert list(line.y) == pytest.approx(best)
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bneck.evaluate import Epoch
-from bneck.evaluate.training.grad_cam import BlockView
-from bneck.results.plots.images import overlaid, shortened, viridis
+from bneck.evaluate.training.grad_cam import BlockActivations
+from bneck.results.plots.images import overlay_heatmap, truncated_label, viridis
 from bneck.results.plots.training import (
     confusion_figure,
     curves_figure,
@@ -118,10 +118,10 @@ def test_a_confusion_has_numbers_while_they_can_be_read_and_a_scale_otherwise(
 
 
 def test_names_cannot_be_markup_or_fields_of_a_template() -> None:
-    assert shortened("a <b> & c", 20) == "a &lt;b&gt; &amp; c"
-    assert shortened("%{x}", 20) == "%&#123;x}"
-    assert shortened("abcdef", 5) == "abcd…"
-    assert shortened("abcde", 5) == "abcde"
+    assert truncated_label("a <b> & c", 20) == "a &lt;b&gt; &amp; c"
+    assert truncated_label("%{x}", 20) == "%&#123;x}"
+    assert truncated_label("abcdef", 5) == "abcd…"
+    assert truncated_label("abcde", 5) == "abcde"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -132,7 +132,7 @@ def test_the_gallery_shows_each_image_beside_its_overlay(channels: int) -> None:
     for place, each in enumerate(shown):
         plain, hot = figure.data[2 * place : 2 * place + 2]
         assert np.array_equal(pixels_of(plain), each.pixels.squeeze())
-        assert np.array_equal(pixels_of(hot), overlaid(each.pixels, each.heat))
+        assert np.array_equal(pixels_of(hot), overlay_heatmap(each.pixels, each.heatmap))
         assert (plain.y0, plain.dx) == (hot.y0, hot.dx)
         assert hot.x0 >= plain.x0 + 4 * plain.dx  # four pixels wide
         assert plain.zsmooth is False
@@ -170,7 +170,7 @@ def overlap(one: tuple[float, float, float], other: tuple[float, float, float]) 
 
 def test_an_overlay_is_grey_where_it_is_cold_and_bright_where_it_is_hot() -> None:
     pixels = np.full((1, 2, 3), (30, 60, 90), np.uint8)
-    cold, hot = overlaid(pixels, np.array([[0, 1]], np.float32))[0]
+    cold, hot = overlay_heatmap(pixels, np.array([[0, 1]], np.float32))[0]
     assert cold.tolist() == [60, 60, 60]
     # 0.35 of the grey 60 and 0.65 of inferno's last colour, #fcffa4 = (252, 255, 164).
     assert hot.tolist() == [185, 187, 128]
@@ -197,7 +197,7 @@ def test_the_maps_of_a_part_stand_in_a_row_beside_its_name() -> None:
 @pytest.mark.parametrize("maps", [1, 6, 24])
 def test_a_deep_networks_maps_lie_apart_and_inside_the_page(maps: int) -> None:
     shown = [
-        BlockView(f"block {n}", np.zeros((maps, 7, 7), np.float32), tuple(range(maps)), None)
+        BlockActivations(f"block {n}", np.zeros((maps, 7, 7), np.float32), tuple(range(maps)), None)
         for n in range(17)
     ]
     figure = maps_figure(EXAMPLES[0].pixels, shown)

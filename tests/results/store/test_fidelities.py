@@ -9,7 +9,7 @@ from bneck.results import Run, pareto_front
 from bneck.results.export.front_table import front_json
 from bneck.results.pages.search import report_html
 from bneck.results.plots.pareto import pareto_figure
-from bneck.results.store.fidelities import Rungs, Spent, rungs_text
+from bneck.results.store.fidelities import EpochsSpent, Rungs, rungs_text
 
 from ..example_run import REFERENCE_MS, Row, accuracy, example_run, record, run_settings
 
@@ -29,67 +29,71 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     made = example_run(tmp_path_factory.mktemp("rungs") / "run", ROWS, settings=settings)
     keys = [each.key for each in made.records()]
     for epochs, top1 in ((8, 0.70), (16, 0.95), (4, 0.60)):  # in whatever order the storage has them
-        made.keep_rung(keys[0], epochs, accuracy(top1))
-    made.keep_rung(keys[2], 4, accuracy(0.50))
-    made.keep_rung(keys[2], 8, "the loss of epoch 7 is nan")
+        made.store_rung_result(keys[0], epochs, accuracy(top1))
+    made.store_rung_result(keys[2], 4, accuracy(0.50))
+    made.store_rung_result(keys[2], 8, "the loss of epoch 7 is nan")
     return Run.open(made.folder)
 
 
 def test_a_network_is_judged_at_the_highest_rung_and_stopped_below_with_its_accuracy_so_far(run: Run) -> None:
     found = [(each.state, each.epochs, each.accuracy and each.accuracy.top1) for each in run.records()]
     assert found == [
-        ("judged", 16, 0.95),
+        ("complete", 16, 0.95),
         ("stopped", 2, 0.20),
         ("stopped", 4, 0.50),
         ("infeasible", 0, None),
     ]
     assert [each.error for each in run.records()] == ["", "", "the loss of epoch 7 is nan", ""]
-    assert [each.counts for each in run.records()] == [True, True, True, False]
+    assert [each.is_evaluated for each in run.records()] == [True, True, True, False]
 
 
 def test_each_rung_keeps_its_accuracy(run: Run) -> None:
     first = run.records()[0]
-    assert {epochs: each.top1 for epochs, each in first.at_rungs.items()} == {
+    assert {epochs: each.top1 for epochs, each in first.rung_accuracies.items()} == {
         2: 0.4,
         4: 0.6,
         8: 0.7,
         16: 0.95,
     }
-    assert (first.told.top1, first.after(4).top1, first.after(4).state) == (0.4, 0.6, "judged")
+    assert (first.at_lowest_fidelity.top1, first.at_fidelity(4).top1, first.at_fidelity(4).state) == (
+        0.4,
+        0.6,
+        "complete",
+    )
 
 
 def test_the_front_the_kept_and_the_best_are_of_those_trained_to_the_end(run: Run) -> None:
     # Trial 2 is the fastest and would be on the front, had it been trained to the end.
-    assert [each.trial for each in run.front()] == [each.trial for each in run.kept()] == [0]
+    assert [each.trial for each in run.front()] == [each.trial for each in run.completed_records()] == [0]
     assert run.best().trial == 0
 
 
 def test_a_repeat_counts_beside_the_last_rung_and_not_beside_a_lower_one(run: Run) -> None:
     first, _, third, _ = run.records()
     other = replace(accuracy(0.85), seed=8)
-    run.keep_repeat(first.key, 8, other)
-    run.keep_repeat(third.key, 8, other)
+    run.store_replicate(first.key, 8, other)
+    run.store_replicate(third.key, 8, other)
     again = run.records()
     assert [len(each.trainings) for each in again] == [2, 1, 1, 0]
     assert [again[1].top1, again[2].top1] == [0.20, 0.50]
-    assert again[0].after(4).top1 == 0.6
+    assert again[0].at_fidelity(4).top1 == 0.6
 
 
 def test_the_epochs_are_counted_by_hand(run: Run) -> None:
-    spent = run.spent()
+    epochs_spent = run.epochs_spent()
     # 3 networks x 2, 2 on to 4, 1 on to 8 and to 16: 6 + 4 + 4 + 8
-    assert spent == Spent({2: 3, 4: 2, 8: 1, 16: 1})
-    assert (spent.epochs, spent.in_full) == (22, 48)
-    told = "3 networks begun: 3 at 2 epochs, 2 at 4, 1 at 8, 1 at 16; 22 epochs instead of 48"
-    assert str(spent) == told
+    assert epochs_spent == EpochsSpent({2: 3, 4: 2, 8: 1, 16: 1})
+    assert (epochs_spent.epochs, epochs_spent.epochs_without_stopping) == (22, 48)
+    expected_text = "3 networks begun: 3 at 2 epochs, 2 at 4, 1 at 8, 1 at 16; 22 epochs instead of 48"
+    assert str(epochs_spent) == expected_text
 
 
 def test_what_is_expected_are_the_due_promotions_one_at_least_and_those_that_happened() -> None:
     # 60, 30, 15 and 7 networks: 120 + 60 + 60 + 56
-    assert Spent({2: 0, 4: 0, 8: 0, 16: 0}).expected(60, 2) == 296
+    assert EpochsSpent({2: 0, 4: 0, 8: 0, 16: 0}).projected_epochs(60, 2) == 296
     # 60, then 33 as they were, 16, 8: 120 + 66 + 64 + 64
-    assert Spent({2: 50, 4: 33, 8: 10, 16: 4}).expected(60, 2) == 314
-    assert Spent({2: 0, 8: 0}).expected(1, 4) == 8
+    assert EpochsSpent({2: 50, 4: 33, 8: 10, 16: 4}).projected_epochs(60, 2) == 314
+    assert EpochsSpent({2: 0, 8: 0}).projected_epochs(1, 4) == 8
 
 
 def test_rungs_in_words() -> None:
@@ -122,21 +126,21 @@ def test_stopped_networks_are_a_hidden_trace_of_their_own(run: Run) -> None:
 
 
 def test_programs_read_the_same_counts(run: Run) -> None:
-    found = json.loads(front_json(run.front(), spent=run.spent()))["early_stopping"]
+    found = json.loads(front_json(run.front(), epochs_spent=run.epochs_spent()))["early_stopping"]
     assert found == {
-        "reached": [
+        "networks_by_rung": [
             {"epochs": 2, "networks": 3},
             {"epochs": 4, "networks": 2},
             {"epochs": 8, "networks": 1},
             {"epochs": 16, "networks": 1},
         ],
         "epochs": 22,
-        "epochs_in_full": 48,
+        "epochs_without_stopping": 48,
     }
 
 
 def test_a_network_that_is_trained_in_full_has_no_rungs(tmp_path: Path) -> None:
-    known = record(0, Row("judged", 0.9, 0.3))
-    assert (known.told, known.epochs) == (known, 0)
-    assert Run(tmp_path, run_settings()).spent() is None
+    known = record(0, Row("complete", 0.9, 0.3))
+    assert (known.at_lowest_fidelity, known.epochs) == (known, 0)
+    assert Run(tmp_path, run_settings()).epochs_spent() is None
     assert json.loads(front_json([known]))["early_stopping"] is None

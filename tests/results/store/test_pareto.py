@@ -93,7 +93,7 @@ def objectives(*names: Quantity) -> tuple[Objective, ...]:
 
 
 def test_accuracy_is_turned_into_a_loss_and_the_others_are_losses() -> None:
-    judged = record(0, Row("judged", 0.9, 0.3))
+    judged = record(0, Row("complete", 0.9, 0.3))
     macs, params = judged.cost.macs, judged.cost.params
     # 0.3 times the reference's 2 ms
     losses = losses_of(judged, objectives("accuracy", "latency", "macs", "params"))
@@ -113,15 +113,15 @@ def test_with_a_single_objective_the_best_is_the_front() -> None:
 
 
 def test_networks_that_are_equal_in_everything_are_all_on_the_front() -> None:
-    same = [record(number, Row("judged", 0.9, 0.3)) for number in range(3)]
+    same = [record(number, Row("complete", 0.9, 0.3)) for number in range(3)]
     front = pareto_front(same, parse_objectives("accuracy,latency"))
     assert {each.trial for each in front} == {0, 1, 2}
 
 
-@pytest.mark.parametrize("state", ["infeasible", "repeat", "failed", "interrupted", "running", "waiting"])
+@pytest.mark.parametrize("state", ["infeasible", "duplicate", "failed", "interrupted", "running", "enqueued"])
 def test_what_was_not_judged_is_not_on_the_front_however_good_it_looks(state: str) -> None:
-    best = record(1, Row("judged", 0.99, 0.01))
-    others: list[Record] = [record(0, Row("judged", 0.5, 0.5)), replace(best, state=state)]  # type: ignore[arg-type]
+    best = record(1, Row("complete", 0.99, 0.01))
+    others: list[Record] = [record(0, Row("complete", 0.5, 0.5)), replace(best, state=state)]  # type: ignore[arg-type]
     assert [each.trial for each in pareto_front(others, parse_objectives("accuracy,latency"))] == [0]
 
 

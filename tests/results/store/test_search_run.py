@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from bneck.evaluate import Constraint, Latency, parse_goals
-from bneck.results import Check, Run
+from bneck.results import Run, Verification
 from bneck.search_space import RunError, cost, load_space
 
 from ..example_run import BASELINE, ROWS, SPACE, Row, baseline, check, example_run, genes, run_settings
@@ -104,7 +104,7 @@ def test_a_run_opened_by_a_relative_path_finds_its_study_from_anywhere(
     ["a b", "50%", "#1", "é", "what?", "50%20"],
 )
 def test_the_study_lies_in_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
-    run = example_run(tmp_path / name, [Row("judged", 0.9, 0.3)])
+    run = example_run(tmp_path / name, [Row("complete", 0.9, 0.3)])
     assert (tmp_path / name / "study.db").is_file()
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert len(Run.open(run.folder).records()) == 1
@@ -150,24 +150,24 @@ def test_without_a_judged_network_there_is_no_best(tmp_path: Path) -> None:
 
 def test_second_looks_and_baselines_come_back_as_they_were(tmp_path: Path) -> None:
     key = SPACE.decode(genes(0)).key
-    checks = {key: check(0.31, 0.88)}
-    run = example_run(tmp_path / "run", baselines=[baseline()], checks=checks)
-    assert run.checks() == checks
+    verifications = {key: check(0.31, 0.88)}
+    run = example_run(tmp_path / "run", baselines=[baseline()], verifications=verifications)
+    assert run.verifications() == verifications
     assert run.baselines() == [baseline()]
-    [kept] = run.baselines()
-    assert kept.cost == cost(baseline().architecture)
-    assert kept.name == BASELINE
+    [opened] = run.baselines()
+    assert opened.cost == cost(baseline().architecture)
+    assert opened.name == BASELINE
 
 
 def test_a_second_look_without_a_device_comes_back_without_a_latency(tmp_path: Path) -> None:
-    unmeasured = Check(None, None, 0.88, 0.4, 600)
-    run = example_run(tmp_path / "run", checks={SPACE.decode(genes(0)).key: unmeasured})
-    assert list(run.checks().values()) == [unmeasured]
-    assert run.dropped() == set()
+    unmeasured = Verification(None, None, 0.88, 0.4, 600)
+    run = example_run(tmp_path / "run", verifications={SPACE.decode(genes(0)).key: unmeasured})
+    assert list(run.verifications().values()) == [unmeasured]
+    assert run.failed_verification() == set()
 
 
 @pytest.mark.parametrize(
-    ("limit", "keeps"),
+    ("limit", "satisfies_limits"),
     [
         # measured again at 0.45x, 0.9 ms of 2; with 95% confidence under 0.48x, which is 0.96 ms
         ("0.48x", True),
@@ -177,54 +177,54 @@ def test_a_second_look_without_a_device_comes_back_without_a_latency(tmp_path: P
         ("0.959ms", False),
     ],
 )
-def test_a_limit_is_kept_if_the_upper_bound_keeps_it(limit: str, keeps: bool) -> None:
+def test_a_limit_is_kept_if_the_upper_bound_keeps_it(limit: str, satisfies_limits: bool) -> None:
     found = check(0.45, 0.9, ratio_upper=0.48)
-    assert found.keeps(parse_goals("accuracy", {"latency": limit})) is keeps
+    assert found.satisfies_limits(parse_goals("accuracy", {"latency": limit})) is satisfies_limits
 
 
 def test_milliseconds_of_a_bound_are_those_of_the_latency_it_belongs_to() -> None:
     # 3 ms at 0.5x: the unit takes 6 ms by now, and the bound of 0.6x is 3.6 ms
     found = replace(check(0.45, 0.9, ratio_upper=0.6), latency=Latency(0.5, 0.4, 0.6, 3.0, "ok"))
-    assert found.keeps(parse_goals("accuracy", {"latency": "3.61ms"}))
-    assert not found.keeps(parse_goals("accuracy", {"latency": "3.59ms"}))
+    assert found.satisfies_limits(parse_goals("accuracy", {"latency": "3.61ms"}))
+    assert not found.satisfies_limits(parse_goals("accuracy", {"latency": "3.59ms"}))
 
 
 def test_a_limit_on_latency_alone_can_drop_a_network() -> None:
     slow = check(9.0, 0.9, ratio_upper=9.5)
-    assert slow.keeps(parse_goals("accuracy", {"macs": "1", "params": "1"}))
-    assert not slow.keeps(parse_goals("accuracy", {"macs": "1G", "latency": "9x"}))
+    assert slow.satisfies_limits(parse_goals("accuracy", {"macs": "1", "params": "1"}))
+    assert not slow.satisfies_limits(parse_goals("accuracy", {"macs": "1G", "latency": "9x"}))
 
 
 def test_what_was_not_measured_again_is_not_dropped() -> None:
     strict = parse_goals("accuracy", {"latency": "0.001x"})
-    assert Check(None, None, 0.9, 0.4, 600).keeps(strict)
+    assert Verification(None, None, 0.9, 0.4, 600).satisfies_limits(strict)
 
 
 @pytest.mark.slow
 def test_a_dropped_network_leaves_the_front_and_the_one_it_beat_steps_forward(tmp_path: Path) -> None:
     # the front is 2, 0 and 5; 0 (90% at 0.6 ms) beats 4 (85% at 0.7 ms)
     keys = [SPACE.decode(genes(number)).key for number in range(len(ROWS))]
-    checks = {keys[0]: check(0.48, 0.9, ratio_upper=0.51), keys[5]: check(0.45, 0.9, ratio_upper=0.49)}
-    run = example_run(tmp_path / "run", checks=checks)
-    assert run.dropped() == {keys[0]}
+    verifications = {keys[0]: check(0.48, 0.9, ratio_upper=0.51), keys[5]: check(0.45, 0.9, ratio_upper=0.49)}
+    run = example_run(tmp_path / "run", verifications=verifications)
+    assert run.failed_verification() == {keys[0]}
     assert [record.trial for record in run.front()] == [2, 4, 5]
     # it was judged all the same
-    assert run.record("0").state == "judged"
+    assert run.record("0").state == "complete"
 
 
 def test_the_best_is_none_of_those_that_were_dropped(tmp_path: Path) -> None:
     # `bneck search` ends with the command that exports it
     key = SPACE.decode(genes(5)).key
-    run = example_run(tmp_path / "run", checks={key: check(0.48, 0.9, ratio_upper=0.51)})
+    run = example_run(tmp_path / "run", verifications={key: check(0.48, 0.9, ratio_upper=0.51)})
     assert run.record("best").trial == 0
 
 
 def test_the_latency_model_lies_in_the_folder(run: Run) -> None:
-    assert run.latency_model_file == run.folder / "latency-model.json"
+    assert run.latency_predictor_file == run.folder / "latency-predictor.json"
 
 
 def test_a_run_without_second_looks_and_baselines_has_none(run: Run) -> None:
-    assert (run.checks(), run.baselines()) == ({}, [])
+    assert (run.verifications(), run.baselines()) == ({}, [])
 
 
 def test_every_network_has_a_checkpoint_of_its_own(run: Run) -> None:

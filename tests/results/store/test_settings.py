@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bneck.evaluate import Calibration, Device, LatencySetup, Panel, Recipe, parse_goals
+from bneck.evaluate import Calibration, Device, LatencySetup, Recipe, ReferencePanel, parse_goals
 from bneck.results import DataSettings, Run, RunSettings
 from bneck.results.store.fidelities import Rungs
-from bneck.results.store.settings import for_images, load_settings, save_settings
-from bneck.search_space import FileFormatError, cost, load_space, published
+from bneck.results.store.settings import fitted_to_space, load_settings, save_settings
+from bneck.search_space import FileFormatError, cost, load_space, published_architecture
 
 from ..example_run import run_settings
 
@@ -30,7 +30,7 @@ FULL = replace(
         pixel_std=(58.395, 57.12, 57.375),
     ),
     recipe=Recipe(epochs=3, batch_size=7, learning_rate=1e-5, weight_decay=0.0, augment="none"),
-    warm_start=True,
+    enqueue_published=True,
     baselines=("mobilenet_v2@0.75", "mnasnet_a1"),
     torch_device="cuda",
     storage="postgresql://user:secret@host/bneck",
@@ -53,23 +53,25 @@ EVERYTHING_ELSE = replace(
             threads=2,
             dtype="fp16",
             layout="NHWC",
-            batch=8,
+            batch_size=8,
             system="Android aarch64",
         ),
-        Panel("mobilenet_v2@0.35", {"mobilenet_v2@0.35": published("mobilenet_v2@0.35")}),
+        ReferencePanel(
+            "mobilenet_v2@0.35", {"mobilenet_v2@0.35": published_architecture("mobilenet_v2@0.35")}
+        ),
         Calibration(
             {"mobilenet_v2@0.35": 1.0}, 0.1 + 0.2, "its own: clock", "2027-01-01T00:00:00+00:00", 1.5
         ),
     ),
-    latency_from="model",
-    trials=41,
+    latency_policy="model",
+    n_trials=41,
     seed=8,
     sampler="nsga2",
-    repeats=9,
-    scorer="supernet:/nets/mine.safetensors",
+    replicates=9,
+    evaluator="supernet:/nets/mine.safetensors",
     rungs=Rungs((1, 2, 3), 3),
 )
-LATER = {"repeats": 0, "scorer": "train", "rungs": None}  # as of runs that began before they were known
+LATER = {"replicates": 0, "evaluator": "train", "rungs": None}  # as of runs that began before they were known
 
 
 def there_and_back(kept: RunSettings, folder: Path) -> RunSettings:
@@ -107,7 +109,7 @@ def test_every_number_comes_back_to_the_bit(
     tmp_path_factory: pytest.TempPathFactory, number: float, seed: int
 ) -> None:
     setup = run_settings().latency
-    setup = replace(setup, calibration=replace(setup.calibration, unit_ms=number, load=number))
+    setup = replace(setup, calibration=replace(setup.calibration, reference_ms=number, load=number))
     kept = changed(seed=seed, recipe=Recipe(learning_rate=number), latency=setup)
     found = there_and_back(kept, tmp_path_factory.mktemp("run"))
     assert (found.seed, found.recipe.learning_rate, found.latency.reference_ms) == (seed, number, number)
@@ -146,7 +148,7 @@ def test_a_class_may_have_any_name(tmp_path: Path, name: str) -> None:
 def test_the_file_is_plain_yaml_with_what_a_person_looks_for(tmp_path: Path) -> None:
     save_settings(FULL, tmp_path / "run.yaml")
     form = yaml.safe_load((tmp_path / "run.yaml").read_text(encoding="utf-8"))
-    assert form["bneck"] == "run/2"
+    assert form["bneck"] == "run/3"
     assert form["space"]["name"] == "mobile"
     assert form["goals"]["objectives"] == ["accuracy", "latency", "macs", "params"]
     assert {"quantity": "latency", "limit": 0.5, "unit": "x"} in form["goals"]["limits"]
@@ -172,12 +174,12 @@ def test_a_run_without_its_target_or_with_another_objective_beside_it_is_refused
 
 def test_published_networks_take_the_images_the_classes_and_the_highest_resolution_of_a_space() -> None:
     space = load_space("tiny").for_data(1, 7)
-    network = for_images(published("mobilenet_v3_small"), space)
+    network = fitted_to_space(published_architecture("mobilenet_v3_small"), space)
     assert (network.resolution_px, network.image_channels, network.classes) == (24, 1, 7)
-    assert network.blocks == published("mobilenet_v3_small").blocks
-    assert replace(run_settings(), space=space).published("mobilenet_v3_small") == network
+    assert network.blocks == published_architecture("mobilenet_v3_small").blocks
+    assert replace(run_settings(), space=space).published_architecture("mobilenet_v3_small") == network
     # a classifier of 1024 x 993 weights and 993 biases less, and a stem of 16 x 9 x 2 weights less
-    difference = cost(published("mobilenet_v3_small")).params - cost(network).params
+    difference = cost(published_architecture("mobilenet_v3_small")).params - cost(network).params
     assert difference == 1025 * 993 + 16 * 9 * 2
 
 
@@ -201,9 +203,9 @@ def test_the_setup_tells_device_panel_and_calibration_in_plain_words(tmp_path: P
     latency = yaml.safe_load((tmp_path / "run.yaml").read_text(encoding="utf-8"))["latency"]
     assert latency["backend"] == "onnxruntime"
     assert (latency["device"]["processor"], latency["device"]["threads"]) == ("an example", 1)
-    assert latency["panel"]["unit"] == "mobilenet_v2"
+    assert latency["panel"]["reference"] == "mobilenet_v2"
     assert list(latency["panel"]["networks"]) == ["mobilenet_v3_small@0.5", "mobilenet_v2"]
-    assert latency["calibration"]["unit_ms"] == 2.0
+    assert latency["calibration"]["reference_ms"] == 2.0
     assert latency["calibration"]["ratios"] == {"mobilenet_v3_small@0.5": 0.25, "mobilenet_v2": 1.0}
 
 
@@ -213,12 +215,12 @@ def test_a_run_of_an_earlier_format_is_refused_by_its_first_line(tmp_path: Path)
     path.write_text("bneck: run/1\nstudy: example\ndevice: {processor: a}\n", encoding="utf-8")
     with pytest.raises(FileFormatError) as raised:
         Run.open(tmp_path)
-    assert str(raised.value) == f"{path}:1: bneck: must be run/2, got run/1"
+    assert str(raised.value) == f"{path}:1: bneck: must be run/3, got run/1"
 
 
 # what stands in run.yaml, what it is replaced by, what the message names
 BROKEN: Mapping[str, tuple[str, str, str]] = {
-    "another version": ("bneck: run/2", "bneck: run/3", "bneck: must be run/2, got run/3"),
+    "another version": ("bneck: run/3", "bneck: run/4", "bneck: must be run/3, got run/4"),
     "an unknown key": ("seed: 7", "sede: 7", "sede: unknown key"),
     "a space without classes": (
         "  classes: 10\n",
@@ -227,19 +229,19 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
     ),
     "a block of the reference": ("    - kernel: 3\n", "    - kernel: 4\n", "kernel must be 3, 5 or 7, got 4"),
     "a reference time in words": (
-        "unit_ms: 2.0",
-        "unit_ms: fast",
-        "latency.calibration.unit_ms: must be a number, got fast",
+        "reference_ms: 2.0",
+        "reference_ms: fast",
+        "latency.calibration.reference_ms: must be a number, got fast",
     ),
     "a ratio in words": (
         "      mobilenet_v2: 1.0",
         "      mobilenet_v2: one",
         "latency.calibration.ratios.mobilenet_v2: must be a number, got one",
     ),
-    "a unit that is not in the panel": (
-        "unit: mobilenet_v2\n",
-        "unit: mnasnet_a1\n",
-        "latency.panel: unit must be one of mobilenet_v3_small@0.5, mobilenet_v2, got mnasnet_a1",
+    "a reference that is not in the panel": (
+        "reference: mobilenet_v2\n",
+        "reference: mnasnet_a1\n",
+        "latency.panel: reference must be one of mobilenet_v3_small@0.5, mobilenet_v2, got mnasnet_a1",
     ),
     "half a thread": (
         "threads: 1",
@@ -248,14 +250,14 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
     ),
     "a device with an unknown key": ("    runtime: ", "    runtme: ", "latency.device.runtme: unknown key"),
     "latencies from elsewhere": (
-        "latency_from: both",
-        "latency_from: guesses",
-        "latency_from: must be measurements, model or both, got guesses",
+        "latency_policy: both",
+        "latency_policy: guesses",
+        "latency_policy: must be measurements, model or both, got guesses",
     ),
     "latencies from a number": (
-        "latency_from: both",
-        "latency_from: 2",
-        "latency_from: must be measurements, ",
+        "latency_policy: both",
+        "latency_policy: 2",
+        "latency_policy: must be measurements, ",
     ),
     "an unknown key of the data": ("  root: null", "  rot: null", "data.rot: unknown key"),
     "a limit that is no mapping": (
@@ -263,8 +265,8 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
         "  - 1",
         "limits[1]",
     ),
-    "a total in words": ("trials: 40", "trials: many", "trials: "),
-    "a total of none": ("trials: 40", "trials: 0", "trials: "),
+    "a total in words": ("n_trials: 40", "n_trials: many", "n_trials: "),
+    "a total of none": ("n_trials: 40", "n_trials: 0", "n_trials: "),
     "a seed that is a fraction": ("seed: 7", "seed: 0.5", "seed: "),
     "an unknown objective": ("  - accuracy\n", "  - speed\n", "goals.objectives"),
     "a single objective without a list": (
@@ -282,9 +284,17 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
     "epochs in words": ("epochs: 10", "epochs: ten", "recipe.epochs: "),
     "baselines without a list": ("baselines:\n- mobilenet_v3_small@0.35", "baselines: 5", "baselines: "),
     "an unknown baseline": ("- mobilenet_v3_small@0.35", "- mobilenet_v9", "baselines[1]: "),
-    "repeats below none": ("repeats: 0", "repeats: -1", "repeats: must be at least 0, got -1"),
-    "an unknown scorer": ("scorer: train", "scorer: trian", "scorer: unknown scorer 'trian'; nearest: train"),
-    "a scorer without its file": ("scorer: train", "scorer: supernet", "scorer: unknown scorer 'supernet'"),
+    "repeats below none": ("replicates: 0", "replicates: -1", "replicates: must be at least 0, got -1"),
+    "an unknown scorer": (
+        "evaluator: train",
+        "evaluator: trian",
+        "evaluator: unknown evaluator 'trian'; nearest: train",
+    ),
+    "a scorer without its file": (
+        "evaluator: train",
+        "evaluator: supernet",
+        "evaluator: unknown evaluator 'supernet'",
+    ),
     "a host that is a list": ("host:\n  cpu: an example", "host: [1]", "host: "),
 }
 
@@ -313,35 +323,35 @@ def test_a_run_that_began_before_repeats_and_scorers_has_none_and_trains(tmp_pat
     save_settings(EVERYTHING_ELSE, path)
     form = yaml.safe_load(path.read_text(encoding="utf-8"))
     path.write_text(yaml.safe_dump({k: v for k, v in form.items() if k not in LATER}), encoding="utf-8")
-    assert load_settings(path) == replace(EVERYTHING_ELSE, repeats=0, scorer="train", rungs=None)
+    assert load_settings(path) == replace(EVERYTHING_ELSE, replicates=0, evaluator="train", rungs=None)
 
 
 @pytest.mark.parametrize(
-    ("epochs", "reduction", "problem"),
+    ("epochs", "reduction_factor", "problem"),
     [
         ([1, 2], 2, "rungs: must end with the recipe's 3 epochs, got 2"),
         ([2, 1, 3], 2, "epochs must be two or more that rise, got (2, 1, 3)"),
         ([3], 2, "epochs must be two or more that rise, got (3,)"),
-        ([1, 3], 1, "rungs.reduction: must be at least 2, got 1"),
+        ([1, 3], 1, "rungs.reduction_factor: must be at least 2, got 1"),
     ],
 )
 def test_rungs_that_cannot_be_are_refused_with_their_line(
-    tmp_path: Path, epochs: list[int], reduction: int, problem: str
+    tmp_path: Path, epochs: list[int], reduction_factor: int, problem: str
 ) -> None:
     path = tmp_path / "run.yaml"
     save_settings(FULL, path)
     form = yaml.safe_load(path.read_text(encoding="utf-8"))
-    form["rungs"] = {"epochs": epochs, "reduction": reduction}
+    form["rungs"] = {"epochs": epochs, "reduction_factor": reduction_factor}
     path.write_text(yaml.safe_dump(form), encoding="utf-8")
     with pytest.raises(FileFormatError, match=rf"run\.yaml:\d+: .*{re.escape(problem)}"):
         load_settings(path)
 
 
 @pytest.mark.parametrize(
-    ("scorer", "keeps"), [("train", True), ("inherit:a.st", True), ("table:a.csv", False)]
+    ("evaluator", "keeps"), [("train", True), ("inherit:a.st", True), ("table:a.csv", False)]
 )
-def test_a_table_alone_keeps_no_weights(scorer: str, keeps: bool) -> None:
-    assert changed(scorer=scorer).keeps_weights is keeps
+def test_a_table_alone_keeps_no_weights(evaluator: str, keeps: bool) -> None:
+    assert changed(evaluator=evaluator).saves_weights is keeps
 
 
 @pytest.mark.parametrize("key", [field.name for field in fields(RunSettings) if field.name not in LATER])

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bneck.evaluate import Epoch, Recipe
-from bneck.evaluate.training.checkpoint import checkpoint_of, save_checkpoint
-from bneck.evaluate.training.trainer import Conditions
+from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
+from bneck.evaluate.training.trainer import ComputeConfig
 from bneck.results import DataSettings
 from bneck.results.store.directories import is_training
-from bneck.results.store.training_run import TrainingFolder, TrainingSettings, best_epoch
+from bneck.results.store.training_run import TrainingRun, TrainingSettings, best_epoch
 from bneck.search_space import BneckError, RunError
 
 from ...evaluate.example_training import SMALL, noise_data, toy
@@ -21,7 +21,7 @@ SETTINGS = TrainingSettings(
     created="2031-01-02T03:04:05+00:00",
     name="nets/größe.yaml",
     architecture=SMALL,
-    begins_from="runs/old",
+    initial_weights="runs/old",
     data=DataSettings(
         name="folder:/bilder",
         root="/data",
@@ -33,7 +33,7 @@ SETTINGS = TrainingSettings(
     ),
     recipe=Recipe(weight_decay=1e-5, learning_rate=0.1 + 0.2, augment="mixup+cutmix"),
     seed=7,
-    conditions=Conditions(precision="bf16", compiled=True),
+    compute=ComputeConfig(precision="bf16", compiled=True),
     threads=3,
     processes=2,
     host={"cpu": "none", "note": "1e3"},
@@ -43,11 +43,11 @@ OTHERWISE: dict[str, Any] = {
     "created": "later",
     "name": "other",
     "architecture": replace(SMALL, resolution_px=16),
-    "begins_from": "random weights",
+    "initial_weights": "random weights",
     "data": replace(SETTINGS.data, train_images=99),
     "recipe": replace(SETTINGS.recipe, ema=0.5),
     "seed": 8,
-    "conditions": Conditions(precision="fp16", compiled=True),
+    "compute": ComputeConfig(precision="fp16", compiled=True),
     "threads": 4,
     "processes": 1,
     "host": {"cpu": "another"},
@@ -60,8 +60,8 @@ def point(top1: float | None, loss: float = 1.0) -> Epoch:
 
 
 def test_settings_come_back_as_they_were(tmp_path: Path) -> None:
-    made = TrainingFolder.create(tmp_path / "new" / "folder", SETTINGS)
-    opened = TrainingFolder.open(tmp_path / "new" / "folder")
+    made = TrainingRun.create(tmp_path / "new" / "folder", SETTINGS)
+    opened = TrainingRun.open(tmp_path / "new" / "folder")
     assert opened == made
     assert opened.settings == SETTINGS
 
@@ -81,11 +81,11 @@ def test_no_setting_is_forgotten_below() -> None:
         ("host", None),
         ("versions", None),
         ("name", "name is nets/größe.yaml, not other"),
-        ("begins_from", "begins from is runs/old, not random weights"),
+        ("initial_weights", "initial weights is runs/old, not random weights"),
         ("data", "train_images is 100, not 99"),
         ("recipe", "ema is 0.0, not 0.5"),
         ("seed", "seed is 7, not 8"),
-        ("conditions", "precision is bf16, not fp16"),
+        ("compute", "precision is bf16, not fp16"),
         ("threads", "threads is 3, not 4"),
         ("processes", "processes is 2, not 1"),
         (
@@ -99,10 +99,10 @@ def test_what_would_train_otherwise_is_named(field: str, told: str | None) -> No
 
 
 def test_a_folder_is_made_once(tmp_path: Path) -> None:
-    TrainingFolder.create(tmp_path / "one", SETTINGS)
+    TrainingRun.create(tmp_path / "one", SETTINGS)
     before = (tmp_path / "one" / "training.yaml").read_bytes()
     with pytest.raises(RunError) as caught:
-        TrainingFolder.create(tmp_path / "one", replace(SETTINGS, seed=8))
+        TrainingRun.create(tmp_path / "one", replace(SETTINGS, seed=8))
     folder = tmp_path / "one"
     told = f"{folder} exists; choose another --out, or go on with it: bneck train {folder} --resume"
     assert str(caught.value) == told
@@ -112,20 +112,20 @@ def test_a_folder_is_made_once(tmp_path: Path) -> None:
 def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"file/below cannot be made: Not a directory$"):
-        TrainingFolder.create(tmp_path / "file" / "below", SETTINGS)
+        TrainingRun.create(tmp_path / "file" / "below", SETTINGS)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert not is_training(tmp_path)
     with pytest.raises(RunError) as caught:
-        TrainingFolder.open(tmp_path)
+        TrainingRun.open(tmp_path)
     assert (
         str(caught.value) == f"{tmp_path} is no training (it has no training.yaml); `bneck train` makes one"
     )
 
 
 def test_before_the_first_epoch_there_is_no_model(tmp_path: Path) -> None:
-    folder = TrainingFolder.create(tmp_path / "one", SETTINGS)
+    folder = TrainingRun.create(tmp_path / "one", SETTINGS)
     assert is_training(folder.folder)
     with pytest.raises(RunError) as caught:
         folder.model()
@@ -137,9 +137,9 @@ def test_before_the_first_epoch_there_is_no_model(tmp_path: Path) -> None:
 
 
 def test_checkpoint_and_model_are_two_files(tmp_path: Path) -> None:
-    folder = TrainingFolder.create(tmp_path / "one", SETTINGS)
+    folder = TrainingRun.create(tmp_path / "one", SETTINGS)
     last, best = (
-        checkpoint_of(toy(seed=seed), noise_data(), SETTINGS.recipe, seed, [point(0.5)]) for seed in (1, 2)
+        make_checkpoint(toy(seed=seed), noise_data(), SETTINGS.recipe, seed, [point(0.5)]) for seed in (1, 2)
     )
     save_checkpoint(last, folder.checkpoint_file)
     save_checkpoint(best, folder.model_file)
@@ -163,13 +163,13 @@ def test_checkpoint_and_model_are_two_files(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_file_is_named_with_its_line(old: str, new: str, told: str, tmp_path: Path) -> None:
-    folder = TrainingFolder.create(tmp_path / "one", SETTINGS).folder
+    folder = TrainingRun.create(tmp_path / "one", SETTINGS).folder
     path = folder / "training.yaml"
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(BneckError, match=told) as caught:
-        TrainingFolder.open(folder)
+        TrainingRun.open(folder)
     assert str(caught.value).startswith(str(path))
 
 
@@ -182,7 +182,7 @@ def test_the_best_epoch_is_the_last_of_the_most_accurate(scores: tuple[float, ..
 
 
 def test_the_curve_is_a_table_with_a_row_an_epoch(tmp_path: Path) -> None:
-    folder = TrainingFolder.create(tmp_path / "one", SETTINGS)
+    folder = TrainingRun.create(tmp_path / "one", SETTINGS)
     folder.write_curve([point(0.5)])
     folder.write_curve([Epoch(1 / 3, 0.25, 0.5, 0.75, 2.5), Epoch(0.125)])
     with (folder.folder / "curve.csv").open() as file:

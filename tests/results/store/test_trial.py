@@ -10,7 +10,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bneck.evaluate import Accuracy, Constraint, Epoch, Latency, Objective
 from bneck.results import Record
-from bneck.results.store.trial import accuracy_from, noise_known, record_of, table_of, with_repeats
+from bneck.results.store.trial import (
+    accuracies_by_seed,
+    accuracy_from,
+    record_from_trial,
+    seed_noise_std,
+    with_replicates,
+)
 from bneck.search_space import cost
 
 from ..example_run import SPACE, Row, record
@@ -18,7 +24,7 @@ from ..example_run import SPACE, Row, record
 GENES = SPACE.sample(random.Random(3))
 LATENCY = Latency(0.31, 0.29, 0.32, 0.62, "noisy")
 ACCURACY = Accuracy(
-    0.9, 0.4, images=359, seen=2000, seed=7, seconds=3.5, curve=(Epoch(2.0), Epoch(1.5, 1.4, 0.6))
+    0.9, 0.4, images=359, images_seen=2000, seed=7, seconds=3.5, curve=(Epoch(2.0), Epoch(1.5, 1.4, 0.6))
 )
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
     gene.name: CategoricalDistribution(gene.choices) for gene in SPACE.genes
@@ -38,7 +44,7 @@ def asked(study: optuna.Study, **attributes: Any) -> optuna.Trial:
 
 
 def read(study: optuna.Study, number: int = 0) -> Record:
-    found = record_of(study.trials[number], SPACE)
+    found = record_from_trial(study.trials[number], SPACE)
     assert found is not None
     return found
 
@@ -47,7 +53,7 @@ def test_a_judged_trial_comes_back_as_the_values_that_went_in(study: optuna.Stud
     trial = asked(study, source="mobilenet_v2 at 24 px")
     trial.set_user_attr("latency", asdict(LATENCY))
     trial.set_user_attr("accuracy", asdict(ACCURACY))
-    trial.set_user_attr("state", "judged")
+    trial.set_user_attr("state", "complete")
     trial.set_constraint("macs", -0.5)
     study.tell(trial, [0.9, 0.62])
     found = read(study)
@@ -55,7 +61,7 @@ def test_a_judged_trial_comes_back_as_the_values_that_went_in(study: optuna.Stud
     assert found == Record(
         trial=0,
         source="mobilenet_v2 at 24 px",
-        state="judged",
+        state="complete",
         architecture=network,
         cost=cost(network),
         latency=LATENCY,
@@ -83,7 +89,7 @@ def test_the_seconds_are_those_between_proposal_and_verdict() -> None:
         intermediate_values={},
         trial_id=4,
     )
-    found = record_of(trial, SPACE)
+    found = record_from_trial(trial, SPACE)
     assert found is not None
     assert (found.trial, found.seconds) == (4, 120.5)
 
@@ -108,7 +114,7 @@ def test_a_trial_under_way_runs_and_a_sampler_proposed_it(study: optuna.Study) -
 def test_a_trial_that_waits_is_known_by_the_genes_it_will_have(study: optuna.Study) -> None:
     study.enqueue_trial(GENES, user_attrs={"source": "mobilenet_v2 at 24 px"})
     found = read(study)
-    assert (found.state, found.source) == ("waiting", "mobilenet_v2 at 24 px")
+    assert (found.state, found.source) == ("enqueued", "mobilenet_v2 at 24 px")
     assert found.architecture == SPACE.decode(GENES)
 
 
@@ -119,7 +125,7 @@ def test_a_trial_whose_genes_are_not_those_of_the_space_has_no_record(genes: dic
         params=genes,
         distributions={name: CategoricalDistribution([value]) for name, value in genes.items()},
     )
-    assert record_of(trial, SPACE) is None
+    assert record_from_trial(trial, SPACE) is None
 
 
 def test_an_accuracy_comes_back_from_its_plain_form() -> None:
@@ -130,7 +136,7 @@ def test_an_accuracy_comes_back_from_its_plain_form() -> None:
 
 
 def test_an_objective_looks_at_its_own_quantity() -> None:
-    judged = record(0, Row("judged", 0.9, 0.3))
+    judged = record(0, Row("complete", 0.9, 0.3))
     # 0.3 times the reference's 2 ms
     assert judged.value(Objective("accuracy")) == 0.9
     assert judged.value(Objective("latency")) == pytest.approx(0.6)
@@ -139,7 +145,7 @@ def test_an_objective_looks_at_its_own_quantity() -> None:
 
 
 def test_the_reward_of_75_percent_at_twice_the_target() -> None:
-    judged = again(record(0, Row("judged", 0.8, 0.6)), 0.7)  # 0.6 times 2 ms, and 75% on average
+    judged = again(record(0, Row("complete", 0.8, 0.6)), 0.7)  # 0.6 times 2 ms, and 75% on average
     # 0.75 * 2 ** -0.07 = 0.75 * 0.952638
     for target in (Constraint("latency", 0.3, "x"), Constraint("latency", 0.6, "ms")):
         assert judged.value(Objective("reward", target)) == pytest.approx(0.714479, abs=1e-6)
@@ -148,7 +154,10 @@ def test_the_reward_of_75_percent_at_twice_the_target() -> None:
 
 
 def test_without_accuracy_or_latency_there_is_no_reward() -> None:
-    judged, reward = record(0, Row("judged", 0.8, 0.6)), Objective("reward", Constraint("latency", 0.3, "x"))
+    judged, reward = (
+        record(0, Row("complete", 0.8, 0.6)),
+        Objective("reward", Constraint("latency", 0.3, "x")),
+    )
     with pytest.raises(ValueError, match="trial 0 has no reward"):
         replace(judged, latency=None).value(reward)
     with pytest.raises(ValueError, match="trial 0 has no accuracy"):
@@ -166,22 +175,22 @@ def test_what_was_not_measured_has_no_value(quantity: Any) -> None:
 def again(record: Record, *top1: float) -> Record:
     """With repeats of seeds 1, 2, ..."""
     assert record.accuracy
-    repeats = (replace(record.accuracy, top1=each, seed=seed) for seed, each in enumerate(top1, 1))
-    return replace(record, repeats=tuple(repeats))
+    replicates = (replace(record.accuracy, top1=each, seed=seed) for seed, each in enumerate(top1, 1))
+    return replace(record, replicates=tuple(replicates))
 
 
 def test_the_accuracy_of_a_network_is_the_mean_of_its_trainings() -> None:
-    once = record(0, Row("judged", 0.9, 0.3))
+    once = record(0, Row("complete", 0.9, 0.3))
     found = again(once, 0.8, 0.85)
     assert (once.top1, once.trainings) == (0.9, (once.accuracy,))
     assert found.top1 == found.value(Objective("accuracy")) == pytest.approx(0.85)
     assert [each.top1 for each in found.trainings] == [0.9, 0.8, 0.85]
     # 1.96 / 1.009604 * sqrt(0.85 * 0.15 / 400 + 3.8416 / 640000): Wilson's, of the mean
-    assert found.images_margin == pytest.approx(0.03498, abs=1e-4)
+    assert found.image_sampling_ci95 == pytest.approx(0.03498, abs=1e-4)
 
 
 def test_what_a_seed_does_to_all_is_taken_out_of_the_mean() -> None:
-    found = replace(again(record(0, Row("judged", 0.9, 0.3)), 0.8), seed_effects={1: -0.06})
+    found = replace(again(record(0, Row("complete", 0.9, 0.3)), 0.8), seed_effects={1: -0.06})
     assert found.top1 == pytest.approx((0.9 + 0.86) / 2)
 
 
@@ -193,25 +202,25 @@ def test_what_was_not_trained_has_no_mean() -> None:
 
 
 def test_only_the_record_that_was_judged_has_the_repeats_of_its_network() -> None:
-    judged = record(0, Row("judged", 0.9, 0.3))
-    asked_again = replace(judged, trial=1, state="repeat", accuracy=None)
-    repeats = again(judged, 0.8).repeats
-    found = with_repeats([judged, asked_again], {judged.key: repeats})
-    assert [each.repeats for each in found] == [repeats, ()]
-    assert with_repeats([judged], {}) == [judged]
+    judged = record(0, Row("complete", 0.9, 0.3))
+    asked_again = replace(judged, trial=1, state="duplicate", accuracy=None)
+    replicates = again(judged, 0.8).replicates
+    found = with_replicates([judged, asked_again], {judged.key: replicates})
+    assert [each.replicates for each in found] == [replicates, ()]
+    assert with_replicates([judged], {}) == [judged]
 
 
 def test_the_noise_is_known_from_four_trainings_that_can_be_held_against_another() -> None:
-    known = [record(number, Row("judged", 0.8, 0.3)) for number in range(3)]
+    known = [record(number, Row("complete", 0.8, 0.3)) for number in range(3)]
     pairs = [again(each, 0.8 + 0.02 * sign) for each, sign in zip(known, (1, -1, 1), strict=True)]
     # of values 0.02 apart the variance is 0.02 ** 2 / 2; each pair has a freedom of 1, and 3 are asked for
-    assert noise_known([]) is noise_known(known) is noise_known(pairs[:2]) is None
-    assert noise_known(pairs) == pytest.approx(0.02 / 2**0.5)
+    assert seed_noise_std([]) is seed_noise_std(known) is seed_noise_std(pairs[:2]) is None
+    assert seed_noise_std(pairs) == pytest.approx(0.02 / 2**0.5)
 
 
 def test_a_table_has_a_row_a_trained_network_and_a_value_a_seed() -> None:
-    first, other = again(record(0, Row("judged", 0.9, 0.3)), 0.8), record(2, Row("judged", 0.7, 0.3))
-    assert table_of([first, other, record(3, Row("infeasible"))]) == {
+    first, other = again(record(0, Row("complete", 0.9, 0.3)), 0.8), record(2, Row("complete", 0.7, 0.3))
+    assert accuracies_by_seed([first, other, record(3, Row("infeasible"))]) == {
         first.key: {0: 0.9, 1: 0.8},
         other.key: {0: 0.7},
     }

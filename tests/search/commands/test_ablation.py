@@ -1,4 +1,4 @@
-"""`bneck effects`: what it prints and what it refuses."""
+"""`bneck ablation`: what it prints and what it refuses."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ from ..example_trainings import run as call
 
 
 def test_the_help_shows_an_example() -> None:
-    assert "\n  bneck effects runs/" in call("effects", "--help").out
+    assert "\n  bneck ablation runs/" in call("ablation", "--help").out
 
 
 def test_a_run_of_few_networks_is_refused_in_a_line(tmp_path: Path) -> None:
     folder = example_run(tmp_path / "run", ROWS[:1]).folder
-    ended = call("effects", folder)
+    ended = call("ablation", folder)
     assert ended.code == 2
     assert "takes 20 judged networks that were trained, got 1" in ended.err
     assert f"bneck search {folder} --resume" in ended.err
@@ -26,13 +26,15 @@ def test_a_run_of_few_networks_is_refused_in_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_prints_tables_and_statements_or_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importance, "NETWORKS", 100)
+    monkeypatch.setattr(importance, "N_NETWORKS", 100)
     folder = judged_by(tmp_path / "run", 40).folder
-    shown = call("effects", folder)
+    shown = call("ablation", folder)
     assert shown.code == 0
     assert "attention none → SE" in shown.out
     assert "SE in stage 2: pays" in shown.out
     assert "every kernel" in shown.out
-    told = json.loads(call("effects", folder, "--json").out)
-    [found] = [each for each in told["effects"] if (each["place"], each["other"]) == ("stage2", "se")]
+    told = json.loads(call("ablation", folder, "--json").out)
+    [found] = [
+        each for each in told["ablation"] if (each["location"], each["alternative"]) == ("stage2", "se")
+    ]
     assert found["changes"]["accuracy"]["low"] < 0.02 < found["changes"]["accuracy"]["high"]

@@ -14,11 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from bneck.evaluate.fvcore_audit import Counted, fvcore_counts
-from bneck.evaluate.latency.predictor_file import save_model
+from bneck.evaluate.fvcore_audit import OperatorCounts, fvcore_counts
+from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.results import Run
 from bneck.search.cli import main
-from bneck.search.runner.session import locked
+from bneck.search.runner.session import run_lock
 from bneck.search_space import (
     PRESETS,
     Architecture,
@@ -26,7 +26,7 @@ from bneck.search_space import (
     load_architecture,
     load_space,
     preset_yaml,
-    published,
+    published_architecture,
 )
 from bneck.search_space.network import build_network
 
@@ -43,7 +43,18 @@ stages:
   - {out: 8, kernel: [3, 5], expansion: 2}
 head: {features: 16}
 """
-COMMANDS = ("search", "front", "report", "export", "inspect", "space", "noise", "adapt", "score", "effects")
+COMMANDS = (
+    "search",
+    "front",
+    "report",
+    "export",
+    "inspect",
+    "space",
+    "seed-variance",
+    "netadapt",
+    "proxy",
+    "ablation",
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,7 @@ def test_inspect_counts_mobilenet_v3_large_as_torchvision_does(call: Call) -> No
     found = json.loads(shown.out)
     assert (found["macs"], found["params"]) == (216_589_760, 5_483_032)
     assert (found["name"], found["resolution_px"]) == ("mobilenet_v3_large", 224)
-    assert found["key"] == published("mobilenet_v3_large").key
+    assert found["key"] == published_architecture("mobilenet_v3_large").key
     assert {"activation_bytes", "depth"} <= set(found)
     assert sum(part["macs"] for part in found["parts"].values()) == found["macs"]
     assert sum(part["params"] for part in found["parts"].values()) == found["params"]
@@ -160,7 +171,7 @@ def test_inspect_counts_mobilenet_v3_large_as_torchvision_does(call: Call) -> No
 def test_what_inspect_prints_as_json_is_the_network_again(call: Call, tmp_path: Path) -> None:
     found = json.loads(call("inspect", "mnasnet_a1@0.5", "--json").out)
     (tmp_path / "net.json").write_text(json.dumps(found["architecture"]), encoding="utf-8")
-    assert load_architecture(tmp_path / "net.json") == published("mnasnet_a1@0.5")
+    assert load_architecture(tmp_path / "net.json") == published_architecture("mnasnet_a1@0.5")
 
 
 def test_inspect_prints_a_row_for_each_block_and_the_total(call: Call) -> None:
@@ -174,7 +185,7 @@ def test_inspect_prints_a_row_for_each_block_and_the_total(call: Call) -> None:
 def test_the_audit_agrees_with_fvcore_and_torch(call: Call) -> None:
     shown = call("inspect", "mobilenet_v3_small", "--audit")
     assert shown.code == 0
-    macs = cost(published("mobilenet_v3_small")).macs
+    macs = cost(published_architecture("mobilenet_v3_small")).macs
     [total] = [line.split() for line in shown.out.splitlines() if line.startswith("total")]
     assert total == ["total", f"{macs:,}", f"{macs:,}", "2,542,856", "2,542,856"]
     assert "both counts agree in every operator" in shown.out
@@ -183,10 +194,10 @@ def test_the_audit_agrees_with_fvcore_and_torch(call: Call) -> None:
 def test_an_audit_that_disagrees_names_the_operators_and_fails(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def miscounted(architecture: Architecture) -> dict[str, Counted]:
+    def miscounted(architecture: Architecture) -> dict[str, OperatorCounts]:
         counts = fvcore_counts(architecture)
         right = counts["classifier"]
-        return {**counts, "classifier": Counted(right.macs + 1, right.params)}
+        return {**counts, "classifier": OperatorCounts(right.macs + 1, right.params)}
 
     monkeypatch.setattr("bneck.evaluate.fvcore_audit.fvcore_counts", miscounted)
     ended = call("inspect", "mobilenet_v3_small@0.35", "--audit")
@@ -323,16 +334,19 @@ def test_export_writes_what_it_prints(call: Call, here: Path, finished: Run) -> 
         (["--objectives", "accuracy,sped"], "unknown objective 'sped'"),
         (["--objectives", "accuracy,accuracy"], "objectives must be different ones"),
         (["--objectives", ""], "objectives must be different ones"),
-        (["--reference", "mobilenet_v4"], "unknown network 'mobilenet_v4'; nearest: mobilenet_v"),
-        (["--reference", "mobilenet_v2@wide"], "width must be a number from 0.1 to 10, got 'wide'"),
+        (["--reference-model", "mobilenet_v4"], "unknown network 'mobilenet_v4'; nearest: mobilenet_v"),
+        (["--reference-model", "mobilenet_v2@wide"], "width must be a number from 0.1 to 10, got 'wide'"),
         (["--baseline", "resnet50"], "unknown network 'resnet50'; nearest: "),
         (["--latency-backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
-        (["--scorer", "naswot"], "--scorer naswot tells no accuracy, which a search needs; those that do: "),
+        (
+            ["--evaluator", "naswot"],
+            "--evaluator naswot tells no accuracy, which a search needs; those that do: ",
+        ),
         (["--epochs", "many"], "--epochs must be whole numbers: 16, 2:16 or 2:16:4; got 'many'"),
         (["--epochs", "16:2"], "--epochs must rise, like 2:16; got '16:2'"),
-        (["--epochs", "2:4", "--scorer", "table:a.csv"], "table:a.csv does not train by epochs: give"),
-        (["--scorer", "trian"], "unknown scorer 'trian'; nearest: train"),
-        (["--scorer", "table:nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
+        (["--epochs", "2:4", "--evaluator", "table:a.csv"], "table:a.csv does not train by epochs: give"),
+        (["--evaluator", "trian"], "unknown evaluator 'trian'; nearest: train"),
+        (["--evaluator", "table:nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
         (["--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
         (["--out", "there"], "there exists; choose another --out, or go on with it: bneck search there"),
         (["--out", "there", "--data", "folder:nowhere"], "there exists"),  # before anything is read
@@ -363,26 +377,27 @@ def test_a_gpu_that_is_not_there_cannot_be_asked_for(
 @pytest.mark.parametrize(
     "words",
     [
-        ["--measure-all"],
+        ["--no-latency-predictor"],
         ["--latency-backend", "onnxruntime"],  # even a value that is the default
         ["--latency-threads", "1"],
-        ["--reference", "mobilenet_v3_small"],
+        ["--reference-model", "mobilenet_v3_small"],
     ],
     ids=lambda words: words[0],
 )
 def test_a_latency_model_says_itself_where_it_is_from(call: Call, here: Path, words: list[str]) -> None:
-    ended = call("search", "tiny", "--out", "run", "--latency-model", "model.json", *words)
+    ended = call("search", "tiny", "--out", "run", "--latency-predictor", "model.json", *words)
     assert ended.complaint == (
-        f"{words[0]} and --latency-model exclude each other; the file says where it is from"
+        f"{words[0]} and --latency-predictor exclude each other; the file says where it is from"
     )
     assert files(here) == []
 
 
 def test_a_latency_model_of_another_space_is_told_with_how_to_build_one(call: Call, here: Path) -> None:
-    save_model(fake_model({"network": 0.3}), here / "model.json")
-    ended = call("search", "tiny", "--out", "run", "--latency-model", "model.json")
+    save_latency_predictor(fake_model({"network": 0.3}), here / "model.json")
+    ended = call("search", "tiny", "--out", "run", "--latency-predictor", "model.json")
     assert ended.complaint == (
-        "--latency-model model.json is of space small; build one: bneck latency-model build tiny --out FILE"
+        "--latency-predictor model.json is of space small; "
+        "build one: bneck latency-model build tiny --out FILE"
     )
     assert files(here) == ["model.json"]
 
@@ -391,7 +406,7 @@ def test_a_run_of_an_earlier_format_is_told_by_every_command_that_opens_it(call:
     (here / "old").mkdir()
     (here / "old" / "run.yaml").write_text("bneck: run/1\nstudy: bneck-1\n", encoding="utf-8")
     for words in (["front", "old"], ["report", "old"], ["inspect", "old#0"], ["search", "old", "--resume"]):
-        assert call(*words).complaint == "old/run.yaml:1: bneck: must be run/2, got run/1"
+        assert call(*words).complaint == "old/run.yaml:1: bneck: must be run/3, got run/1"
     assert files(here) == ["old", "old/run.yaml"]
 
 
@@ -469,7 +484,7 @@ def test_a_broken_image_folder_is_told_by_its_path(call: Call, here: Path, fault
 def test_a_search_leaves_out_what_it_cannot_read_and_says_so(call: Call, here: Path) -> None:
     photos(here / "photos", images=8)
     (here / "photos" / "dog" / "2.png").write_bytes(b"no image")
-    short = ("--trials", 1, "--epochs", 1, "--baseline", "none", "--workers", 1)
+    short = ("--n-trials", 1, "--epochs", 1, "--baseline", "none", "--workers", 1)
     ended = call("search", "tiny", "--out", "run", "--data", "folder:photos", *short)
     assert ended.code == 0
     assert "1 of 16 images could not be read and was left out: dog/2.png" in ended.out
@@ -492,7 +507,7 @@ def test_an_empty_limit_is_not_taken_for_none(call: Call, here: Path, limit: str
     ("option", "value"),
     [
         ("--seed", "1"),
-        ("--scorer", "train"),
+        ("--evaluator", "train"),
         ("--max-macs", "1M"),
         ("--epochs", "20"),
         ("--out", "x"),
@@ -509,10 +524,10 @@ def test_a_search_that_goes_on_keeps_what_it_began_with(
 
 def test_all_that_cannot_change_is_named_at_once(call: Call, finished: Run) -> None:
     ended = call(
-        "search", finished.folder, "--resume", "--warm-start", "--train-images", "3", "--trials", "9"
+        "search", finished.folder, "--resume", "--enqueue-published", "--train-images", "3", "--n-trials", "9"
     )
-    assert ended.complaint.startswith("--warm-start, --train-images cannot change") or (
-        ended.complaint.startswith("--train-images, --warm-start cannot change")
+    assert ended.complaint.startswith("--enqueue-published, --train-images cannot change") or (
+        ended.complaint.startswith("--train-images, --enqueue-published cannot change")
     )
 
 
@@ -527,7 +542,7 @@ def test_going_on_needs_a_folder(call: Call, here: Path) -> None:
 def test_going_on_with_a_search_that_runs_is_refused_and_does_it_no_harm(call: Call, tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
     trial = run.study.ask()
-    with locked(run.folder):
+    with run_lock(run.folder):
         assert "another process is searching there" in call("search", run.folder, "--resume").err
     assert run.study.trials[trial.number].state.name == "RUNNING"
 
@@ -583,12 +598,12 @@ def test_a_report_into_a_folder_is_told(call: Call, here: Path, finished: Run, p
 @pytest.mark.parametrize(
     "words",
     [
-        ["search", "tiny", "--trials", "0"],
+        ["search", "tiny", "--n-trials", "0"],
         ["search", "tiny", "--workers", "0"],
         ["search", "tiny", "--seed", "-1"],
         ["search", "tiny", "--batch-size", "1"],
-        ["search", "tiny", "--repeats", "-1"],
-        ["search", "tiny", "--minutes", "0"],
+        ["search", "tiny", "--replicates", "-1"],
+        ["search", "tiny", "--timeout", "0"],
         ["search", "tiny", "--train-images", "0"],
         ["search", "tiny", "--learning-rate", "nan"],
         ["search", "tiny", "--colour", "red"],
@@ -611,7 +626,7 @@ def test_a_bug_keeps_its_traceback(call: Call, monkeypatch: pytest.MonkeyPatch) 
     def broken(_: str) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("bneck.search.commands.inspect.find", broken)
+    monkeypatch.setattr("bneck.search.commands.inspect.resolve_network", broken)
     with pytest.raises(ZeroDivisionError):
         call("inspect", "mobilenet_v2")
 
@@ -631,4 +646,4 @@ def test_a_run_in_the_place_of_a_space_is_told_how_to_go_on(call: Call, finished
 
 def test_the_settings_of_a_run_are_no_network(call: Call, finished: Run) -> None:
     complaint = call("inspect", finished.folder / "run.yaml").complaint
-    assert complaint.endswith("run.yaml:1: bneck: must be architecture/1, got run/2")
+    assert complaint.endswith("run.yaml:1: bneck: must be architecture/1, got run/3")

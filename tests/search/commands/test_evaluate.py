@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from bneck.evaluate import Latency
-from bneck.evaluate.data.dataset import SPLITS, Split, load_data
-from bneck.evaluate.latency.measurement import failed
+from bneck.evaluate.data.dataset import SPLITS, Split, load_dataset
+from bneck.evaluate.latency.measurement import failed_latency
 from bneck.results import Run
 from bneck.search.commands import evaluate as evaluation
 from bneck.search.commands.evaluate import print_evaluation
@@ -34,7 +34,7 @@ from ..example_trainings import (
     write_net,
 )
 
-NO_LATENCY = ("--backend", "none")
+NO_LATENCY = ("--latency-backend", "none")
 # the recipe for images in memory, which is short
 ON_PHOTOS = ("--recipe", "small-images", "--epochs", 3, "--batch-size", 4, "--threads", 1, "--seed", 1)
 
@@ -58,14 +58,14 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """Have every network take 0.6 ms, 0.3 of the reference; the list is what the meters were asked for."""
     asked: list[tuple[Any, ...]] = []
 
-    def meter_for(*words: Any) -> SimpleNamespace:
+    def make_meter(*words: Any) -> SimpleNamespace:
         asked.append(words)
         return SimpleNamespace(setup=SimpleNamespace(backend=words[1]))
 
     def measure_all(_: SimpleNamespace, networks: Any, *, fresh: bool) -> list[NamedLatency]:
         return [NamedLatency(each.name, latency(0.3)) for each in networks]
 
-    monkeypatch.setattr(evaluation, "meter_for", meter_for)
+    monkeypatch.setattr(evaluation, "make_meter", make_meter)
     monkeypatch.setattr(evaluation, "measure_all", measure_all)
     return asked
 
@@ -182,7 +182,7 @@ def test_class_names_are_no_markup(trained: Path, capsys: pytest.CaptureFixture[
 def test_the_latency_is_told_with_what_it_is_a_ratio_to(
     trained: Path, measured: list[tuple[Any, ...]]
 ) -> None:
-    words = ("--backend", "torch", "--latency-threads", 2, "--reference", "mobilenet_v2")
+    words = ("--latency-backend", "torch", "--latency-threads", 2, "--reference-model", "mobilenet_v2")
     found = as_json(trained, *words)["latency"]
     assert (found["latency_ms"], found["ratio"]) == pytest.approx((0.6, 0.3))
     assert (found["backend"], found["reference"]) == ("torch", "mobilenet_v2")
@@ -196,11 +196,11 @@ def test_a_latency_that_cannot_be_measured_is_told_with_the_way_round(
     trained: Path, measured: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measure_all(_: None, networks: Any, *, fresh: bool) -> list[NamedLatency]:
-        return [NamedLatency(networks[0].name, failed("out of memory"))]
+        return [NamedLatency(networks[0].name, failed_latency("out of memory"))]
 
     monkeypatch.setattr(evaluation, "measure_all", measure_all)
     complaint = run("evaluate", trained).complaint
-    assert complaint == f"{trained}: out of memory; --backend none leaves the latency out"
+    assert complaint == f"{trained}: out of memory; --latency-backend none leaves the latency out"
 
 
 @pytest.mark.slow
@@ -247,7 +247,7 @@ def test_other_images_are_seen_as_the_network_was_trained_to_see(tmp_path: Path)
     train(tmp_path / "t", "--data", "fashion-mnist", "--data-root", dark, "--epochs", 1)
     words = (tmp_path / "t", "--data", "fashion-mnist", "--data-root", light, *NO_LATENCY)
     network = saved_network(tmp_path / "t" / "model.safetensors", tmp_path / "net.yaml")
-    ours, theirs = (load_data("fashion-mnist", root=root) for root in (dark, light))
+    ours, theirs = (load_dataset("fashion-mnist", root=root) for root in (dark, light))
     [(images, labels)] = theirs.batches("test", 8, 1000)
     pixels = images * theirs.pixel_std[0] + theirs.pixel_mean[0]
     with torch.inference_mode():
@@ -319,8 +319,8 @@ def test_a_training_knows_where_its_data_is(tmp_path: Path) -> None:
         (["T", "--data", "didgits"], "unknown data set 'didgits'; nearest: digits"),
         (["T", "--data", "fashion-mnist", "--data-root", "nowhere"], "--download"),
         (["T", "--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
-        (["T", "--backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
-        (["T", "--reference", "mobilenet_v4"], "unknown network 'mobilenet_v4'; nearest: mobilenet_v"),
+        (["T", "--latency-backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
+        (["T", "--reference-model", "mobilenet_v4"], "unknown network 'mobilenet_v4'; nearest: mobilenet_v"),
     ],
 )
 def test_what_cannot_be_judged_is_told_in_one_line(
@@ -329,7 +329,7 @@ def test_what_cannot_be_judged_is_told_in_one_line(
     places = {"FOLDER": tmp_path, "NET": trained.parent / "net.yaml", "T": trained}
     first = str(places.get(words[0], words[0])).replace("RUN", str(searched.folder))
     before = contents(trained)
-    none = () if {"--backend", "--reference"} & set(words) else NO_LATENCY
+    none = () if {"--latency-backend", "--reference-model"} & set(words) else NO_LATENCY
     assert expected in run("evaluate", first, *words[1:], *none).complaint
     assert contents(trained) == before
 

@@ -11,9 +11,9 @@ import typer.main
 from safetensors.torch import load_file
 
 from bneck.evaluate.supernet.checkpoint import load_supernet
-from bneck.evaluate.supernet.trainer import SupernetTraining
+from bneck.evaluate.supernet.trainer import SupernetTrainer
 from bneck.search.cli import app
-from bneck.search.jobs.supernet import Told
+from bneck.search.jobs.supernet import CheckpointReporter
 
 from ...evaluate.supernet.example_supernet import CONSTANT, training_of
 from ..example_trainings import Ran, files, run
@@ -40,15 +40,15 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Have Ctrl-C pressed in the second epoch."""
 
     def pressed() -> None:
-        step = SupernetTraining._step
+        step = SupernetTrainer._step
 
-        def stepped(training: SupernetTraining, *batch: Any) -> None:
+        def stepped(training: SupernetTrainer, *batch: Any) -> None:
             if training.steps == 4:
-                monkeypatch.setattr(SupernetTraining, "_step", step)
+                monkeypatch.setattr(SupernetTrainer, "_step", step)
                 raise KeyboardInterrupt
             step(training, *batch)
 
-        monkeypatch.setattr(SupernetTraining, "_step", stepped)
+        monkeypatch.setattr(SupernetTrainer, "_step", stepped)
 
     return pressed
 
@@ -82,9 +82,9 @@ def test_a_training_leaves_one_file_and_tells_what_it_is(trained: tuple[Path, Ra
     )
     assert lines[1].startswith("50%: epoch 1, train loss ") and lines[1].endswith(" s left")
     assert lines[2].startswith("100%: epoch 2, train loss ") and lines[2].endswith(" images/s")
-    assert lines[-1] == f"judge with it: bneck score ARCH --scorer supernet:{path}"
+    assert lines[-1] == f"judge with it: bneck proxy ARCH --evaluator supernet:{path}"
     found = load_supernet(path)
-    assert (found.steps, found.seen, found.settings.recipe.batch_size) == (6, 192, 32)
+    assert (found.steps, found.images_seen, found.settings.recipe.batch_size) == (6, 192, 32)
     assert found.space.classes == 10
 
 
@@ -189,7 +189,7 @@ def test_the_time_left_is_by_the_pace_of_this_session_alone() -> None:
     training.advance(1)
     lines: list[str] = []
     times = iter([100.0, 110.0, 120.0])
-    told = Told(training, lines.append, lambda: next(times))
+    told = CheckpointReporter(training, lines.append, lambda: next(times))
     for _ in range(2):
         training.advance(1)
         told(training)

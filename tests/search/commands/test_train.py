@@ -17,10 +17,10 @@ import typer.main
 import yaml
 
 from bneck.evaluate.training.recipe import RECIPES, load_recipe
-from bneck.evaluate.training.trainer import Training
+from bneck.evaluate.training.trainer import Trainer
 from bneck.results import Run
 from bneck.search.cli import app
-from bneck.search.runner.create import free_folder
+from bneck.search.runner.create import unused_run_directory
 
 from ..example_trainings import (
     LEFT,
@@ -75,18 +75,18 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Have Ctrl-C pressed in the middle of an epoch."""
 
-    def in_epoch(number: int) -> None:
-        judge = Training.judge
+    def steps_in_epoch(number: int) -> None:
+        evaluate = Trainer.evaluate
 
-        def pressed(training: Training) -> tuple[float, float]:
+        def pressed(training: Trainer) -> tuple[float, float]:
             if training.epoch == number:
-                monkeypatch.setattr(Training, "judge", judge)
+                monkeypatch.setattr(Trainer, "evaluate", evaluate)
                 raise KeyboardInterrupt
-            return judge(training)
+            return evaluate(training)
 
-        monkeypatch.setattr(Training, "judge", pressed)
+        monkeypatch.setattr(Trainer, "evaluate", pressed)
 
-    return in_epoch
+    return steps_in_epoch
 
 
 # ------------------------------------------------------------------------------------ the help
@@ -158,11 +158,11 @@ def test_the_weights_are_those_of_that_epoch(
 ) -> None:
     after: dict[int, torch.Tensor] = {}
 
-    def judge(training: Training) -> tuple[float, float]:
-        after[training.epoch] = training.judged.state_dict()["classifier.weight"].clone()
+    def evaluate(training: Trainer) -> tuple[float, float]:
+        after[training.epoch] = training.eval_network.state_dict()["classifier.weight"].clone()
         return tops[training.epoch - 1], 1.0
 
-    monkeypatch.setattr(Training, "judge", judge)
+    monkeypatch.setattr(Trainer, "evaluate", evaluate)
     train(here / "t")
     assert result(here / "t")["best_epoch"] == kept
     assert weights(here / "t" / "model.safetensors")["classifier.weight"].equal(after[kept])
@@ -197,7 +197,7 @@ def test_what_was_asked_for_is_in_the_settings(here: Path) -> None:
     # what is not set otherwise is the recipe's
     assert recipe["drop_path"] == load_recipe("guide").drop_path
     assert recipe["label_smoothing"] == load_recipe("guide").label_smoothing
-    assert settings["conditions"]["precision"] == "fp32"
+    assert settings["compute"]["precision"] == "fp32"
     assert settings["threads"] == 1
 
 
@@ -241,7 +241,9 @@ def test_without_out_the_folders_are_numbered(here: Path) -> None:
 
 
 def test_a_width_is_whole_in_the_name_of_the_folder(here: Path) -> None:
-    assert free_folder("mobilenet_v3_small@0.35", "digits") == Path("runs/mobilenet_v3_small@0.35-digits-1")
+    assert unused_run_directory("mobilenet_v3_small@0.35", "digits") == Path(
+        "runs/mobilenet_v3_small@0.35-digits-1"
+    )
 
 
 # ------------------------------------------------------------------------- stopping and going on
@@ -325,7 +327,7 @@ def test_a_training_that_goes_on_keeps_what_it_began_with(trained: Path, option:
         (("--threads", 2), "threads is 1, not 2"),
         (("--resolution", 16), "at 8 px"),
         (("--precision", "bf16"), "precision is fp32, not bf16"),
-        (("--init", "other"), "begins from is random weights, not other"),
+        (("--init", "other"), "initial weights is random weights, not other"),
     ],
 )
 def test_the_same_words_go_on_and_others_are_named(

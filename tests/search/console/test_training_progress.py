@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from bneck.evaluate import Epoch
-from bneck.search.console.training_progress import MUCH_WAITING, TrainingProgress, in_words
+from bneck.search.console.training_progress import DATA_WAIT_WARNING, TrainingProgress, epoch_summary
 
 
 class Clock:
@@ -46,15 +46,16 @@ def test_each_epoch_leaves_a_line_with_its_pace_and_the_time_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waited", "told"), [(0.0, False), (MUCH_WAITING - 0.01, False), (MUCH_WAITING, True)]
+    ("data_wait_fraction", "told"),
+    [(0.0, False), (DATA_WAIT_WARNING - 0.01, False), (DATA_WAIT_WARNING, True)],
 )
-def test_much_waiting_for_images_is_told(waited: float, told: bool) -> None:
+def test_much_waiting_for_images_is_told(data_wait_fraction: float, told: bool) -> None:
     progress, out, clock = shown_to()
     with progress:
         clock.now += 1
         progress.batch(10)
-        progress.end_epoch(POINT, waited)
-    words = f"10 images/s, {100 * MUCH_WAITING:.0f}% of the time waiting for images; 3 s left"
+        progress.end_epoch(POINT, data_wait_fraction)
+    words = f"10 images/s, {100 * DATA_WAIT_WARNING:.0f}% of the time waiting for images; 3 s left"
     assert (words in out.getvalue()) is told
     assert ("waiting" in out.getvalue()) is told
 
@@ -83,7 +84,7 @@ def test_the_bar_counts_the_images_of_all_epochs() -> None:
         assert task.description == "epoch 2/4"
         clock.now += 2
         progress.batch(60)
-        assert (task.completed, task.fields["pace"]) == (160, 30)
+        assert (task.completed, task.fields["images_per_second"]) == (160, 30)
         progress.end_epoch(POINT)  # 40 images were left out
         assert (task.completed, task.description) == (200, "epoch 3/4")
 
@@ -102,7 +103,7 @@ def test_the_quiet_say_nothing() -> None:
     with progress:
         progress.batch(50)
         progress.end_epoch(POINT)
-        progress.say("words")
+        progress.print_line("words")
     assert out.getvalue() == ""
 
 
@@ -115,7 +116,7 @@ def test_the_bar_ends_with_an_error() -> None:
 
 def test_words_are_shown_as_they_are() -> None:
     progress, out, _ = shown_to()
-    progress.say("[bold]folder[/bold] " + "long " * 20)
+    progress.print_line("[bold]folder[/bold] " + "long " * 20)
     assert out.getvalue() == "[bold]folder[/bold] " + "long " * 20 + "\n"
 
 
@@ -129,4 +130,4 @@ def test_words_are_shown_as_they_are() -> None:
     ],
 )
 def test_an_epoch_in_words(point: Epoch, words: str) -> None:
-    assert in_words(point) == words
+    assert epoch_summary(point) == words

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from bneck.evaluate.training.metrics import Metrics
-from bneck.results.export.training import judge_on
+from bneck.results.export.training import metrics_on_split
 from bneck.results.text.comparison import COLUMNS
 from bneck.search.jobs import comparison as comparing
 from bneck.search.jobs.latency import NamedLatency
@@ -47,7 +47,7 @@ from ..helpers import bneck
 from ..runner.test_search_run import LINUX, started, wait_until_alone
 
 ONE_EPOCH = (*IMAGES, *LEARN, "--epochs", "1")
-NO_LATENCY = ("--backend", "none")
+NO_LATENCY = ("--latency-backend", "none")
 WIDE = NET.replace("features: 32", "features: 48")
 
 
@@ -162,8 +162,8 @@ def test_the_table_holds_mean_and_deviation_over_the_seeds(compared: Path) -> No
     for row in table:
         own = [tops[row["name"], seed] for seed in (0, 1)]
         assert float(row["test_top1"]) == pytest.approx(np.mean(own))
-        assert float(row["test_top1_deviation"]) == pytest.approx(np.std(own, ddof=1))
-        assert (row["seeds"], row["latency_ms"]) == ("2", "")
+        assert float(row["test_top1_std"]) == pytest.approx(np.std(own, ddof=1))
+        assert (row["n_seeds"], row["latency_ms"]) == ("2", "")
     # 16 * 16 more weights and as many MACs for each of the 4x4 places, 16 * 10 in the classifier,
     # and scale and shift of the normalisation
     assert int(table[1]["params"]) - int(table[0]["params"]) == 16 * 16 + 16 * 10 + 2 * 16
@@ -217,13 +217,13 @@ def test_json_stands_alone_on_stdout_and_is_what_the_tables_hold(here: Path, com
     words = ("--seeds", 2, *NO_LATENCY, "--out", "c", "--resume", "--json")
     ran = run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words)
     found = json.loads(ran.out)
-    assert (found["what"], found["data"], found["seeds"]) == ("networks", "digits", [0, 1])
+    assert (found["factor"], found["data"], found["seed_list"]) == ("networks", "digits", [0, 1])
     assert (found["test_images"], found["reference"]) == (359, "")
     tops = {(each["name"], each["seed"]): each["top1"] for each in found["trainings"]}
     assert tops == top1_by_training(compared)
     table = rows(compared / "comparison.csv")
     means = [float(row["test_top1"]) for row in table]
-    assert [each["test_top1"] for each in found["contestants"]] == pytest.approx(means)
+    assert [each["test_top1"] for each in found["variants"]] == pytest.approx(means)
     assert "a.yaml, seed 0: " in ran.err
 
 
@@ -232,7 +232,7 @@ def test_latencies_are_those_of_the_networks_on_one_device(
 ) -> None:
     asked: list[Any] = []
 
-    def meter_for(*words: Any) -> None:
+    def make_meter(*words: Any) -> None:
         asked.append(words)
 
     def measure_all(_: None, networks: Any, *, fresh: bool) -> list[NamedLatency]:
@@ -240,13 +240,23 @@ def test_latencies_are_those_of_the_networks_on_one_device(
             NamedLatency(each.name, latency(ratio)) for each, ratio in zip(networks, (0.25, 0.5), strict=True)
         ]
 
-    monkeypatch.setattr(comparing, "meter_for", meter_for)
+    monkeypatch.setattr(comparing, "make_meter", make_meter)
     monkeypatch.setattr(comparing, "measure_all", measure_all)
-    words = ("--seeds", 1, "--backend", "torch", "--reference", "mobilenet_v2", "--out", "c", "--json")
+    words = (
+        "--seeds",
+        1,
+        "--latency-backend",
+        "torch",
+        "--reference-model",
+        "mobilenet_v2",
+        "--out",
+        "c",
+        "--json",
+    )
     found = json.loads(run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words).out)
-    assert [each["latency_ratio"] for each in found["contestants"]] == [0.25, 0.5]
-    assert [each["latency_ms"] for each in found["contestants"]] == [0.5, 1.0]
-    assert [each["latency_over_first"] for each in found["contestants"]] == [1.0, 2.0]
+    assert [each["latency_ratio"] for each in found["variants"]] == [0.25, 0.5]
+    assert [each["latency_ms"] for each in found["variants"]] == [0.5, 1.0]
+    assert [each["latency_vs_first"] for each in found["variants"]] == [1.0, 2.0]
     assert found["reference"] == "mobilenet_v2"
     [(architecture, *rest)] = asked
     assert rest == ["torch", 1, 1, "mobilenet_v2"]
@@ -268,8 +278,8 @@ def test_networks_are_compared_in_processes_of_their_own(here: Path, compared: P
 def test_augmentations_are_compared_on_one_network(here: Path, compared: Path) -> None:
     words = ("--augment", "none, flip-crop+mixup", "--seeds", 1, "--out", "c", "--json")
     found = json.loads(run("compare", "a.yaml", *ONE_EPOCH, *words).out)
-    assert found["what"] == "augmentations"
-    assert [each["name"] for each in found["contestants"]] == ["none", "flip-crop+mixup"]
+    assert found["factor"] == "augmentations"
+    assert [each["name"] for each in found["variants"]] == ["none", "flip-crop+mixup"]
     assert "augment" not in found["recipe"]
     for name in ("none", "flip-crop+mixup"):
         settings = yaml.safe_load(
@@ -285,7 +295,7 @@ def test_augmentations_are_compared_on_one_network(here: Path, compared: Path) -
 def test_one_augmentation_is_for_all_networks(here: Path) -> None:
     words = ("--augment", "flip-crop+random-erase", "--seeds", 1, *NO_LATENCY, "--out", "c", "--json")
     found = json.loads(run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words).out)
-    assert [each["name"] for each in found["contestants"]] == ["a.yaml", "b.yaml"]
+    assert [each["name"] for each in found["variants"]] == ["a.yaml", "b.yaml"]
     assert "flip-crop+random-erase" in found["recipe"]
     for path in (here / "c" / "trainings").glob("*/training.yaml"):
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))["recipe"]
@@ -321,9 +331,9 @@ def test_going_on_with_more_seeds_trains_and_judges_those_alone(
 
     def counted(*words: Any) -> Metrics:
         judged.append(words[2])
-        return judge_on(*words)
+        return metrics_on_split(*words)
 
-    monkeypatch.setattr(comparing, "judge_on", counted)
+    monkeypatch.setattr(comparing, "metrics_on_split", counted)
     words = ("compare", "a.yaml", *ONE_EPOCH, *NO_LATENCY, "--out", "c")
     assert run(*words, "--seeds", 1).code == 0
     before = contents(here / "c" / "trainings")
@@ -331,7 +341,7 @@ def test_going_on_with_more_seeds_trains_and_judges_those_alone(
     after = contents(here / "c" / "trainings")
     assert {path: content for path, content in after.items() if path in before} == before
     assert {path.split("/")[0] for path in after.keys() - before.keys()} == {"a.yaml-seed1"}
-    assert [row["seeds"] for row in rows(here / "c" / "comparison.csv")] == ["2"]
+    assert [row["n_seeds"] for row in rows(here / "c" / "comparison.csv")] == ["2"]
     assert judged == ["test", "test"]
 
 
@@ -397,8 +407,11 @@ def test_ctrl_c_ends_all_processes_and_the_same_words_go_on(
         (["a.yaml", "--freeze", "all"], "freeze must be one of none, backbone, got 'all'"),
         (["a.yaml", "--ema", "1"], "ema must be from 0 to below 1, got 1.0"),
         (["a.yaml", "--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
-        (["a.yaml", "--backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
-        (["a.yaml", "--backend", "torch", "--reference", "mobilenet_v4"], "unknown network 'mobilenet_v4'"),
+        (["a.yaml", "--latency-backend", "onnx"], "unknown latency backend 'onnx'; nearest: onnxruntime"),
+        (
+            ["a.yaml", "--latency-backend", "torch", "--reference-model", "mobilenet_v4"],
+            "unknown network 'mobilenet_v4'",
+        ),
         (["a.yaml", "--out", "a.yaml"], "a.yaml exists; choose another --out"),
         (
             ["a.yaml", "--out", "full"],
@@ -411,7 +424,7 @@ def test_a_comparison_that_cannot_begin_says_why_and_makes_nothing(
 ) -> None:
     (here / "full").mkdir()
     before = files(here)
-    none = () if "--backend" in words else NO_LATENCY
+    none = () if "--latency-backend" in words else NO_LATENCY
     assert expected in run("compare", *ONE_EPOCH, "--out", "c", *none, *words).complaint
     assert files(here) == before
 

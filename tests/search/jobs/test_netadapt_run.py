@@ -1,4 +1,4 @@
-"""`bneck adapt`: what it begins from, what it leaves, how it stops and goes on."""
+"""`bneck netadapt`: what it begins from, what it leaves, how it stops and goes on."""
 
 import csv
 import json
@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bneck.evaluate.data.dataset import load_data
-from bneck.evaluate.latency.predictor_file import save_model
+from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.evaluate.training.metrics import Metrics
 from bneck.results import Run
-from bneck.results.store.netadapt_run import AdaptationFolder
-from bneck.results.store.training_run import TrainingFolder
+from bneck.results.store.netadapt_run import NetAdaptRun
+from bneck.results.store.training_run import TrainingRun
 from bneck.search.jobs import netadapt_run as adapting
 from bneck.search.jobs import netadapt_tuning as adapt_tuning
 from bneck.search_space import cost, load_architecture
@@ -46,8 +46,8 @@ blocks:
   - {kernel: 3, expanded: 32, out: 16, attention: none, activation: relu, stride: 2}
 head: {features: 32, hidden: 0, activation: hardswish}
 """
-NO_LATENCY = ("--backend", "none")
-FAST = ("--tune-images", "32", "--step", "0.15", "--threads", "1")
+NO_LATENCY = ("--latency-backend", "none")
+FAST = ("--finetune-images", "32", "--step", "0.15", "--threads", "1")
 # of the 81,088 that NET has; 44,112 is the least
 LIMIT = ("--max-macs", "60K")
 
@@ -115,7 +115,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def adapted(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished adaptation to read only."""
-    folder = tmp_path_factory.mktemp("adaptations") / "a"
+    folder = tmp_path_factory.mktemp("netadapt") / "a"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adapting, "Pool", InlinePool)
         ran = adapt(trained, folder)
@@ -124,7 +124,7 @@ def adapted(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def adapt(network: object, folder: Path, *words: object) -> Ran:
-    return run("adapt", network, *LIMIT, *NO_LATENCY, *FAST, *words, "--out", folder)
+    return run("netadapt", network, *LIMIT, *NO_LATENCY, *FAST, *words, "--out", folder)
 
 
 def path_of(folder: Path) -> list[dict[str, str]]:
@@ -146,7 +146,7 @@ def test_it_leaves_the_path_the_networks_on_it_and_a_training_of_the_last(adapte
         f"{row['step']}.safetensors" for row in rows
     ]
     result = json.loads((adapted / "result.json").read_text(encoding="utf-8"))
-    assert (result["cuts"], result["final"]["key"]) == (len(rows) - 1, rows[-1]["key"])
+    assert (result["n_steps"], result["final"]["key"]) == (len(rows) - 1, rows[-1]["key"])
     assert not asks_for_something((adapted / "report.html").read_text(encoding="utf-8"))
 
 
@@ -157,12 +157,12 @@ def test_the_start_is_the_training_and_the_result_is_judged_on_the_test_images(
     assert same_weights(adapted / "steps" / "0.safetensors", trained / "model.safetensors")
     result = json.loads((adapted / "result.json").read_text(encoding="utf-8"))
     for name, folder in (("start", trained), ("final", adapted / "final")):
-        network = TrainingFolder.open(folder).model().network()
+        network = TrainingRun.open(folder).model().network()
         expected = independent_metrics(*logits_on_digits(network, "test"))
         assert result[name]["test_top1"] == pytest.approx(expected["top1"], abs=2e-6)
         assert result[name]["test_loss"] == pytest.approx(expected["loss"], abs=2e-6)
         assert result[name]["macs"] == cost(network.architecture).macs
-    assert result["test_images"] == load_data("digits").count("test")
+    assert result["test_images"] == load_dataset("digits").count("test")
 
 
 def test_its_last_training_is_used_like_any_other(adapted: Path, tmp_path: Path) -> None:
@@ -177,9 +177,9 @@ def test_its_last_training_is_used_like_any_other(adapted: Path, tmp_path: Path)
 
 
 def test_the_recipe_and_the_images_are_those_of_the_training(adapted: Path, trained: Path) -> None:
-    first, last = (TrainingFolder.open(folder).settings for folder in (trained, adapted / "final"))
+    first, last = (TrainingRun.open(folder).settings for folder in (trained, adapted / "final"))
     assert (last.recipe, last.data, last.seed) == (first.recipe, first.data, 0)
-    assert last.begins_from == str(adapted / "steps" / f"{path_of(adapted)[-1]['step']}.safetensors")
+    assert last.initial_weights == str(adapted / "steps" / f"{path_of(adapted)[-1]['step']}.safetensors")
 
 
 @pytest.mark.slow
@@ -203,10 +203,10 @@ def test_after_ctrl_c_it_goes_on_and_comes_to_the_same(
     stopped = adapt(trained, tmp_path / "b")
     assert (stopped.code, len(path_of(tmp_path / "b"))) == (130, 2)
     assert stopped.err.endswith(
-        f"stopped after 1 cut; go on with:\n  bneck adapt {tmp_path / 'b'} --resume\n"
+        f"stopped after 1 step; go on with:\n  bneck netadapt {tmp_path / 'b'} --resume\n"
     )
     pools = inline()
-    ran = run("adapt", tmp_path / "b", "--resume")
+    ran = run("netadapt", tmp_path / "b", "--resume")
     assert ran.code == 0, ran
     assert pools[0].tuned == sum(tunings) - done, "what was tuned is not tuned again"
     assert without_seconds(tmp_path / "b") == without_seconds(adapted)
@@ -223,10 +223,10 @@ def test_what_is_over_is_told_again_and_judged_no_more(
     def never(*_: object, **__: object) -> Metrics:
         raise AssertionError("the test images are looked at once")
 
-    monkeypatch.setattr("bneck.results.export.netadapt.judge_on", never)
-    monkeypatch.setattr("bneck.results.export.training.judge_on", never)
+    monkeypatch.setattr("bneck.results.export.netadapt.metrics_on_split", never)
+    monkeypatch.setattr("bneck.results.export.training.metrics_on_split", never)
     before = contents(adapted)
-    ran = run("adapt", adapted, "--resume", "--json")
+    ran = run("netadapt", adapted, "--resume", "--json")
     assert ran.code == 0
     told = json.loads(ran.out)
     assert told.pop("path")[-1]["key"] == path_of(adapted)[-1]["key"]
@@ -242,9 +242,9 @@ def test_an_untrained_network_is_trained_first_and_the_last_may_begin_from_scrat
     words = (*SHORT[: SHORT.index("--threads")], "--epochs", "1", "--final", "scratch")
     ran = adapt(write_net(tmp_path, text=NET), tmp_path / "a", *words)
     assert ran.code == 0, ran
-    start, final = (TrainingFolder.open(tmp_path / "a" / name) for name in ("start", "final"))
+    start, final = (TrainingRun.open(tmp_path / "a" / name) for name in ("start", "final"))
     assert same_weights(start.model_file, tmp_path / "a" / "steps" / "0.safetensors")
-    assert start.settings.begins_from == final.settings.begins_from == "random weights"
+    assert start.settings.initial_weights == final.settings.initial_weights == "random weights"
     assert not start.result_file.exists()
 
 
@@ -259,7 +259,7 @@ def test_a_share_of_the_own_latency_is_met_on_a_device(
     trained: Path, tmp_path: Path, inline: Callable[..., Any]
 ) -> None:
     inline()
-    ran = run("adapt", trained, "--to", 0.9, "--backend", "fake", *FAST, "--out", tmp_path / "a")
+    ran = run("netadapt", trained, "--to", 0.9, "--latency-backend", "fake", *FAST, "--out", tmp_path / "a")
     assert ran.code == 0, ran
     rows = path_of(tmp_path / "a")
     assert float(rows[-1]["latency_ms"]) <= 0.9 * float(rows[0]["latency_ms"])
@@ -273,12 +273,12 @@ def test_a_model_of_another_device_predicts_what_cannot_be_measured_here(
     inline()
     elsewhere = fake_device(processor="another machine")
     model = fake_model({"network": 0.01, "pointwise_macs": 1e-6, "depthwise_macs": 1e-6}, elsewhere)
-    save_model(model, tmp_path / "m.json")
-    words = ("--to", 0.8, "--latency-model", tmp_path / "m.json", *FAST, "--out", tmp_path / "a")
-    ran = run("adapt", trained, *words)
+    save_latency_predictor(model, tmp_path / "m.json")
+    words = ("--to", 0.8, "--latency-predictor", tmp_path / "m.json", *FAST, "--out", tmp_path / "a")
+    ran = run("netadapt", trained, *words)
     assert ran.code == 0, ran
     assert "latencies stay as predicted" in ran.out
-    rows = AdaptationFolder.open(tmp_path / "a").path()
+    rows = NetAdaptRun.open(tmp_path / "a").path()
     assert {row.latency.source for row in rows if row.latency} == {"predicted"}
     limit = 0.8 * model.predict(rows[0].architecture).ratio
     ratios = [model.predict(row.architecture).ratio for row in rows]
@@ -298,10 +298,10 @@ def test_a_network_of_a_search_is_adapted_in_the_folder_of_the_run(
     best = searched.record("best")
     for count in (1, 2):
         words = ("--max-macs", int(0.9 * best.cost.macs), *NO_LATENCY, *FAST)
-        ran = run("adapt", f"{searched.folder}#best", *words)
-        folder = searched.folder / "adaptations" / f"trial-{best.trial}-{count}"
+        ran = run("netadapt", f"{searched.folder}#best", *words)
+        folder = searched.folder / "netadapt" / f"trial-{best.trial}-{count}"
         assert ran.code == 130, ran
-        opened = AdaptationFolder.open(folder)
+        opened = NetAdaptRun.open(folder)
         assert opened.settings.architecture == best.architecture
         assert same_weights(opened.network_file(0), searched.checkpoint(best.architecture))
 
@@ -312,21 +312,24 @@ def test_a_network_of_a_search_is_adapted_in_the_folder_of_the_run(
         ((), "one limit is needed of --max-latency, --max-macs, --to, got none"),
         (("--max-macs", "9K", "--to", "0.5"), "got --max-macs, --to"),
         (("--to", "1.5"), "--to is a share of the start's own latency, above 0 and below 1, got 1.5"),
-        (("--to", "0.5", "--backend", "none"), "a limit on latency needs a --backend, or a --latency-model"),
+        (
+            ("--to", "0.5", "--latency-backend", "none"),
+            "a limit on latency needs a --latency-backend, or a --latency-predictor",
+        ),
         (("--max-macs", "1K", *NO_LATENCY), "cannot be cut down to 1K: the least that can be reached is"),
         (("--max-macs", "9M", *NO_LATENCY), "keeps macs <= 9M already; choose a lower limit"),
         (("--max-macs", "9K", "--final", "both"), "--final must be inherit or scratch, got 'both'"),
-        (("--max-macs", "9K", "--latency-model", "m.json"), "--max-macs and --latency-model exclude"),
+        (("--max-macs", "9K", "--latency-predictor", "m.json"), "--max-macs and --latency-predictor exclude"),
         (("--max-latency", "5"), "a latency limit must be above 0 with its unit"),
     ],
 )
 def test_what_cannot_be_met_is_told_in_a_line_and_nothing_is_made(
     trained: Path, tmp_path: Path, words: tuple[str, ...], complaint: str
 ) -> None:
-    backend = () if "--backend" in words else ("--backend", "fake")
-    if "--latency-model" in words:
+    backend = () if "--latency-backend" in words else ("--latency-backend", "fake")
+    if "--latency-predictor" in words:
         backend = ()
-    ran = run("adapt", trained, *words, *backend, "--out", tmp_path / "a")
+    ran = run("netadapt", trained, *words, *backend, "--out", tmp_path / "a")
     assert ran.code == 2 and ran.out.count("\n") <= 1, ran
     assert complaint in ran.err.splitlines()[-1]
     assert not (tmp_path / "a").exists()
@@ -335,7 +338,7 @@ def test_what_cannot_be_met_is_told_in_a_line_and_nothing_is_made(
 def test_what_exists_is_not_written_over_and_goes_on_only_when_asked(adapted: Path, trained: Path) -> None:
     before = contents(adapted)
     assert "exists; choose another --out" in adapt(trained, adapted).complaint
-    assert f"go on with it: bneck adapt {adapted} --resume" in run("adapt", adapted, *LIMIT).complaint
-    assert "--max-macs cannot change with --resume" in run("adapt", adapted, *LIMIT, "--resume").complaint
-    assert "is no adaptation" in run("adapt", trained, "--resume").complaint
+    assert f"go on with it: bneck netadapt {adapted} --resume" in run("netadapt", adapted, *LIMIT).complaint
+    assert "--max-macs cannot change with --resume" in run("netadapt", adapted, *LIMIT, "--resume").complaint
+    assert "is no adaptation" in run("netadapt", trained, "--resume").complaint
     assert contents(adapted) == before

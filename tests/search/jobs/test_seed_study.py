@@ -1,4 +1,4 @@
-"""`bneck noise`: which networks are trained, in which order, how it stops and goes on."""
+"""`bneck seed-variance`: which networks are trained, in which order, how it stops and goes on."""
 
 import inspect
 import json
@@ -15,16 +15,16 @@ import pytest
 import typer.main
 
 from bneck.evaluate import parse_goals
-from bneck.evaluate.data.dataset import limited, load_data
-from bneck.evaluate.scorers import Means, scorer
-from bneck.evaluate.training.trainer import TrainingFailedError
-from bneck.results.store.seed_study import NoiseSettings, NoiseStudy, Trained
+from bneck.evaluate.data.dataset import load_dataset, subsample
+from bneck.evaluate.scorers import EvaluationContext, evaluator
+from bneck.evaluate.training.trainer import NonFiniteLossError
+from bneck.results.store.seed_study import SeedTraining, SeedVarianceSettings, SeedVarianceStudy
 from bneck.search.cli import app, search
-from bneck.search.commands.seed_variance import noise
+from bneck.search.commands.seed_variance import seed_variance
 from bneck.search.jobs import seed_study_training as noise_training
-from bneck.search.jobs.seed_study import NoiseRequest, begin, train_and_report
-from bneck.search.jobs.seed_study_training import TimeIsUpError, train_all
-from bneck.search.runner.session import locked
+from bneck.search.jobs.seed_study import NoiseRequest, create, train_and_report
+from bneck.search.jobs.seed_study_training import TimeoutReachedError, train_all
+from bneck.search.runner.session import run_lock
 from bneck.search.samplers.initial_design import spread_by_macs
 from bneck.search_space import Architecture, RunError, cost, load_space
 
@@ -40,7 +40,7 @@ REQUEST = NoiseRequest(
     out=None,
     networks=6,
     seeds=2,
-    scorer="macs",
+    evaluator="macs",
     epochs=1,
     seed=0,
     max_macs="1M",
@@ -50,7 +50,7 @@ REQUEST = NoiseRequest(
     data_root=None,
     download=False,
     device="cpu",
-    trials=60,
+    n_trials=60,
 )
 
 
@@ -70,7 +70,7 @@ class Judges(FakePool):
         return self
 
     def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        assert step is noise_training.judge
+        assert step is noise_training.train_once
         network, seed = arguments
         if len(self.asked) == self.stop_after:
             raise KeyboardInterrupt
@@ -80,10 +80,10 @@ class Judges(FakePool):
         return future
 
 
-def row(network: Architecture, seed: int) -> Trained:
+def row(network: Architecture, seed: int) -> SeedTraining:
     macs = cost(network).macs
     top1 = 0.1 * math.log10(macs) + (int(network.key, 16) + seed) % 97 / 1e4
-    return Trained(network.key, macs, seed, top1, top1, 1 - top1, 0.5)
+    return SeedTraining(network.key, macs, seed, top1, top1, 1 - top1, 0.5)
 
 
 @pytest.fixture
@@ -94,13 +94,13 @@ def judges(monkeypatch: pytest.MonkeyPatch) -> Judges:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> NoiseSettings:
-    return begin(replace(REQUEST, out=tmp_path_factory.mktemp("studies") / "study")).settings
+def settings(tmp_path_factory: pytest.TempPathFactory) -> SeedVarianceSettings:
+    return create(replace(REQUEST, out=tmp_path_factory.mktemp("studies") / "study")).settings
 
 
 @pytest.fixture
-def study(tmp_path: Path, settings: NoiseSettings) -> NoiseStudy:
-    return NoiseStudy.create(tmp_path / "study", settings)
+def study(tmp_path: Path, settings: SeedVarianceSettings) -> SeedVarianceStudy:
+    return SeedVarianceStudy.create(tmp_path / "study", settings)
 
 
 # The networks
@@ -137,35 +137,37 @@ def test_a_space_with_few_networks_gives_those() -> None:
 # Stopping and going on
 
 
-def test_all_networks_are_trained_with_one_seed_before_the_next(study: NoiseStudy, judges: Judges) -> None:
+def test_all_networks_are_trained_with_one_seed_before_the_next(
+    study: SeedVarianceStudy, judges: Judges
+) -> None:
     train_all(study, 2, None, Shown())
     keys = [network.key for network in study.settings.networks]
     assert judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
     assert {(each.network, each.seed) for each in study.trainings()} == set(judges.asked)
 
 
-def test_what_is_kept_is_what_the_judge_said(study: NoiseStudy, judges: Judges) -> None:
+def test_what_is_kept_is_what_the_judge_said(study: SeedVarianceStudy, judges: Judges) -> None:
     train_all(study, 1, None, Shown())
     expected = [row(network, seed) for seed in (0, 1) for network in study.settings.networks]
-    assert NoiseStudy.open(study.folder).trainings() == expected
+    assert SeedVarianceStudy.open(study.folder).trainings() == expected
 
 
-def test_after_ctrl_c_it_goes_on_where_it_was(study: NoiseStudy, judges: Judges) -> None:
+def test_after_ctrl_c_it_goes_on_where_it_was(study: SeedVarianceStudy, judges: Judges) -> None:
     judges.stop_after = 5
     with pytest.raises(KeyboardInterrupt):
         train_all(study, 1, None, Shown())
     assert 4 <= len(study.trainings()) <= 5
     known = [(each.network, each.seed) for each in study.trainings()]
     judges.asked, judges.stop_after = [], 1_000
-    train_all(NoiseStudy.open(study.folder), 1, None, Shown())
+    train_all(SeedVarianceStudy.open(study.folder), 1, None, Shown())
     keys = [network.key for network in study.settings.networks]
     assert known + judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
 
 
-def test_when_the_minutes_are_gone_what_ended_is_kept(study: NoiseStudy, judges: Judges) -> None:
+def test_when_the_minutes_are_gone_what_ended_is_kept(study: SeedVarianceStudy, judges: Judges) -> None:
     # 29 seconds a look at the clock, and a look a training: the fifth comes after 145 of 120
     times = iter(range(0, 3000, 29))
-    with pytest.raises(TimeIsUpError):
+    with pytest.raises(TimeoutReachedError):
         train_all(study, 1, 2, Shown(), clock=lambda: next(times))
     assert len(study.trainings()) == 5
     shown = Shown()
@@ -174,72 +176,72 @@ def test_when_the_minutes_are_gone_what_ended_is_kept(study: NoiseStudy, judges:
     assert (shown.statuses[0].done, shown.statuses[-1].done, shown.statuses[-1].total) == (5, 12, 12)
 
 
-def test_a_second_process_in_the_same_study_is_refused(study: NoiseStudy, judges: Judges) -> None:
-    with locked(study.folder), pytest.raises(RunError, match="another process is training there"):
-        train_and_report(study, workers=1, minutes=None, as_json=False)
+def test_a_second_process_in_the_same_study_is_refused(study: SeedVarianceStudy, judges: Judges) -> None:
+    with run_lock(study.folder), pytest.raises(RunError, match="another process is training there"):
+        train_and_report(study, workers=1, timeout_minutes=None, as_json=False)
     assert study.trainings() == []
 
 
-def test_a_finished_study_trains_nothing_more(study: NoiseStudy, judges: Judges) -> None:
+def test_a_finished_study_trains_nothing_more(study: SeedVarianceStudy, judges: Judges) -> None:
     train_all(study, 1, None, Shown())
     judges.asked = []
     train_all(study, 1, None, Shown())
     assert judges.asked == []
 
 
-def test_more_seeds_are_trained_and_fewer_refused(study: NoiseStudy, judges: Judges) -> None:
+def test_more_seeds_are_trained_and_fewer_refused(study: SeedVarianceStudy, judges: Judges) -> None:
     train_all(study, 1, None, Shown())
     judges.asked = []
-    train_all(study.with_seeds(3), 1, None, Shown())
+    train_all(study.with_more_seeds(3), 1, None, Shown())
     assert {seed for _, seed in judges.asked} == {2}
-    assert NoiseStudy.open(study.folder).settings.seeds == 3
+    assert SeedVarianceStudy.open(study.folder).settings.seeds == 3
     with pytest.raises(RunError, match="has 3 seeds; --seeds must be as many or more, got 2"):
-        NoiseStudy.open(study.folder).with_seeds(2)
+        SeedVarianceStudy.open(study.folder).with_more_seeds(2)
 
 
 def test_too_few_trainings_say_how_many_minutes_are_missing(
-    study: NoiseStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
+    study: SeedVarianceStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def soon(*_: object, **__: object) -> None:
-        study.keep(row(network, 0) for network in study.settings.networks[:3])
-        raise TimeIsUpError
+        study.save_trainings(row(network, 0) for network in study.settings.networks[:3])
+        raise TimeoutReachedError
 
     # three trainings took six minutes; 6 networks x 2 seeds are nine more
     monkeypatch.setattr("bneck.search.jobs.seed_study.train_all", soon)
     times = iter([0.0, 360.0])
     monkeypatch.setattr("bneck.search.jobs.seed_study.time.monotonic", lambda: next(times))
     with pytest.raises(RunError) as refused:
-        train_and_report(study, workers=1, minutes=6, as_json=True)
+        train_and_report(study, workers=1, timeout_minutes=6, as_json=True)
     told = str(refused.value)
     assert "3 trainings are too few to tell noise; 6 networks with 2 seeds take about 18 more" in told
-    assert told.endswith(f"bneck noise {study.folder} --resume --minutes 18")
+    assert told.endswith(f"bneck seed-variance {study.folder} --resume --timeout 18")
 
 
-def test_a_damaged_row_is_named(study: NoiseStudy) -> None:
-    study.keep([row(study.settings.networks[0], 0)])
+def test_a_damaged_row_is_named(study: SeedVarianceStudy) -> None:
+    study.save_trainings([row(study.settings.networks[0], 0)])
     with study.trainings_file.open("a", encoding="utf-8") as file:
         file.write("abc,many,0,1,1,1,1,\n")
     with pytest.raises(RunError, match=r"trainings\.csv:3: is no row of network, macs, .*; remove it"):
         study.trainings()
 
 
-def test_a_study_is_read_as_it_was_written(study: NoiseStudy) -> None:
-    assert NoiseStudy.open(study.folder) == study
+def test_a_study_is_read_as_it_was_written(study: SeedVarianceStudy) -> None:
+    assert SeedVarianceStudy.open(study.folder) == study
 
 
 def test_a_training_that_fails_is_told_and_not_tried_again(
-    study: NoiseStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
+    study: SeedVarianceStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing:
         name = "train"
 
         def score(self, architecture: Architecture, seed: int) -> Any:
-            raise TrainingFailedError("the loss of epoch 1 is nan")
+            raise NonFiniteLossError("the loss of epoch 1 is nan")
 
     monkeypatch.setattr(noise_training, "_scorer", Failing(), raising=False)
-    failed = noise_training.judge(study.settings.networks[0], 0)
+    failed = noise_training.train_once(study.settings.networks[0], 0)
     assert (failed.error, math.isnan(failed.value)) == ("the loss of epoch 1 is nan", True)
-    study.keep([failed])
+    study.save_trainings([failed])
     train_all(study, 1, None, Shown())
     assert len(judges.asked) == 11
     assert study.trainings()[0].error == "the loss of epoch 1 is nan"
@@ -253,29 +255,35 @@ def test_the_command_tells_and_leaves_its_files(
     tmp_path: Path, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ran = run("noise", "tiny", *SMALL)
+    ran = run("seed-variance", "tiny", *SMALL)
     assert ran.code == 0
-    folder = tmp_path / "runs" / "noise-tiny-digits-1"
-    assert files(folder) == ["lock", "noise.html", "noise.json", "noise.yaml", "trainings.csv"]
+    folder = tmp_path / "runs" / "seed-variance-tiny-digits-1"
+    assert files(folder) == [
+        "lock",
+        "seed-variance.html",
+        "seed-variance.json",
+        "seed-variance.yaml",
+        "trainings.csv",
+    ]
     assert "6 networks x 2 seeds" in ran.out
-    assert json.loads((folder / "noise.json").read_text(encoding="utf-8"))["sentence"] in ran.out
-    assert not asks_for_something((folder / "noise.html").read_text(encoding="utf-8"))
-    again = run("noise", folder, "--resume", "--json")
-    assert json.loads(again.out) == json.loads((folder / "noise.json").read_text(encoding="utf-8"))
+    assert json.loads((folder / "seed-variance.json").read_text(encoding="utf-8"))["verdict_text"] in ran.out
+    assert not asks_for_something((folder / "seed-variance.html").read_text(encoding="utf-8"))
+    again = run("seed-variance", folder, "--resume", "--json")
+    assert json.loads(again.out) == json.loads((folder / "seed-variance.json").read_text(encoding="utf-8"))
 
 
 def test_the_example_in_the_help_is_a_command_that_parses() -> None:
-    paragraphs = run("noise", "--help").out.split("\n\n")
+    paragraphs = run("seed-variance", "--help").out.split("\n\n")
     [example] = [" ".join(each.split()) for each in paragraphs if each.strip().startswith("bneck ")]
     words = shlex.split(example)[2:]
     parser = typer.main.get_command(app)
-    chosen = parser.get_command(parser.make_context("bneck", ["noise", *words]), "noise")  # type: ignore[attr-defined]
-    assert chosen.make_context("noise", words).args == []
+    chosen = parser.get_command(parser.make_context("bneck", ["seed-variance", *words]), "seed-variance")  # type: ignore[attr-defined]
+    assert chosen.make_context("seed-variance", words).args == []
 
 
-@pytest.mark.parametrize("name", ["data", "epochs", "trials", "device", "seed"])
+@pytest.mark.parametrize("name", ["data", "epochs", "n_trials", "device", "seed"])
 def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
-    defaults = [inspect.signature(command).parameters[name].default for command in (noise, search)]
+    defaults = [inspect.signature(command).parameters[name].default for command in (seed_variance, search)]
     assert str(defaults[0]) == str(defaults[1])
 
 
@@ -283,7 +291,7 @@ def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
     ("words", "told"),
     [
         (("nowhere",), "unknown space 'nowhere'"),
-        (("tiny", "--scorer", "taste"), "unknown scorer 'taste'"),
+        (("tiny", "--evaluator", "taste"), "unknown evaluator 'taste'"),
         (("tiny", "--data", "nothing"), "unknown data set 'nothing'"),
         (("tiny", "--max-macs", "much"), "must be a number above 0 like 600K"),
         (("tiny", "--max-macs", "1K"), "no network of space tiny stays under macs <= 1K"),
@@ -302,33 +310,33 @@ def test_bad_words_are_answered_in_a_line_and_nothing_is_made(
     text += "  - {out: 8, kernel: [3, 5], expansion: 2}\nhead: {features: 16}\n"
     (tmp_path / "two.yaml").write_text(text, encoding="utf-8")
     before = files(tmp_path)
-    assert told in run("noise", *words).complaint
+    assert told in run("seed-variance", *words).complaint
     assert files(tmp_path) == before
 
 
 @pytest.mark.parametrize(
-    "words", [("--networks", "5"), ("--seeds", "1"), ("--minutes", "0"), ("--epochs", "0")]
+    "words", [("--networks", "5"), ("--seeds", "1"), ("--timeout", "0"), ("--epochs", "0")]
 )
 def test_less_than_a_study_needs_is_refused(words: tuple[str, ...], tmp_path: Path) -> None:
-    ran = run("noise", "tiny", *words, "--out", tmp_path / "study")
+    ran = run("seed-variance", "tiny", *words, "--out", tmp_path / "study")
     assert ran.code == 2
     assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.slow
 def test_a_study_of_the_digits_trains_as_the_scorer_does(tmp_path: Path) -> None:
-    words = ("noise", "tiny", *SMALL, "--out", "study")
-    early = bneck(*words, "--minutes", 0.01, "--workers", 1, cwd=tmp_path)
+    words = ("seed-variance", "tiny", *SMALL, "--out", "study")
+    early = bneck(*words, "--timeout", 0.01, "--workers", 1, cwd=tmp_path)
     assert early.returncode == 2
     assert "too few to tell noise" in early.stderr
-    done = bneck("noise", "study", "--resume", "--json", "--workers", 2, cwd=tmp_path)
+    done = bneck("seed-variance", "study", "--resume", "--json", "--workers", 2, cwd=tmp_path)
     assert (done.returncode, "training 12/12" in done.stderr) == (0, True)
     found = json.loads(done.stdout)
     assert (found["networks"], found["seeds"], found["failed"]) == (6, 2, 0)
-    study = NoiseStudy.open(tmp_path / "study")
-    means = Means(limited(load_data("digits"), train=100), study.settings.recipe)
+    study = SeedVarianceStudy.open(tmp_path / "study")
+    context = EvaluationContext(subsample(load_dataset("digits"), train=100), study.settings.recipe)
     network = study.settings.networks[2]
-    score = scorer("train", means).score(network, 1)
+    score = evaluator("train", context).score(network, 1)
     [own] = [each for each in study.trainings() if (each.network, each.seed) == (network.key, 1)]
     assert score.accuracy is not None
     assert (own.accuracy, own.loss) == (score.accuracy.top1, pytest.approx(score.accuracy.loss, abs=1e-6))

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from bneck.evaluate import Epoch
 from bneck.evaluate.training.checkpoint import Checkpoint, load_checkpoint
-from bneck.evaluate.training.trainer import Training
-from bneck.results.store.training_run import TrainingFolder
+from bneck.evaluate.training.trainer import Trainer
+from bneck.results.store.training_run import TrainingRun
 from bneck.search.jobs.training_loop import run_epochs
 from bneck.search_space import RunError, architecture_yaml
 
@@ -37,7 +37,7 @@ def untimed(checkpoint: Checkpoint) -> list[Epoch]:
     return [replace(point, seconds=None) for point in checkpoint.curve]
 
 
-def assert_alike(first: TrainingFolder, second: TrainingFolder) -> None:
+def assert_alike(first: TrainingRun, second: TrainingRun) -> None:
     """Both kept the same to the bit; only seconds differ."""
     for one, other in ((first.checkpoint(), second.checkpoint()), (first.model(), second.model())):
         assert differing(tensors(one), tensors(other)) == []
@@ -50,7 +50,7 @@ def assert_alike(first: TrainingFolder, second: TrainingFolder) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> TrainingFolder:
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     folder = begun(tmp_path_factory.mktemp("unbroken") / "one", RECIPE)
     run(folder)
     return folder
@@ -74,17 +74,17 @@ def test_a_folder_holds_the_last_checkpoint_the_best_network_and_the_curve(tmp_p
         ]
 
 
-def test_the_kept_network_is_the_judged_one_of_the_best_epoch(unbroken: TrainingFolder) -> None:
-    training = Training(toy(), noise_data(), RECIPE, seed=3)
-    points, judged, trained = [], [], []
+def test_the_kept_network_is_the_judged_one_of_the_best_epoch(unbroken: TrainingRun) -> None:
+    training = Trainer(toy(), noise_data(), RECIPE, seed=3)
+    points, eval_network, trained = [], [], []
     for _ in range(4):
         points.append(one_epoch(training))
-        judged.append({name: v.clone() for name, v in training.judged.state_dict().items()})
+        eval_network.append({name: v.clone() for name, v in training.eval_network.state_dict().items()})
         trained.append({name: v.clone() for name, v in training.network.state_dict().items()})
     last, kept = unbroken.checkpoint(), unbroken.model()
     assert untimed(last) == points
     assert differing(last.weights, trained[-1]) == []
-    assert differing(kept.weights, judged[len(kept.curve) - 1]) == []
+    assert differing(kept.weights, eval_network[len(kept.curve) - 1]) == []
     assert differing(kept.weights, trained[len(kept.curve) - 1]) != []  # the average is kept
 
 
@@ -92,7 +92,7 @@ def test_a_worse_epoch_does_not_take_the_place_of_a_better_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.5, 0.8, 0.8, 0.6])
-    monkeypatch.setattr(Training, "judge", lambda self: (next(scores), 1.0))
+    monkeypatch.setattr(Trainer, "evaluate", lambda self: (next(scores), 1.0))
     folder = begun(tmp_path / "one", RECIPE)
     run(folder)
     # of equals the later is kept
@@ -114,7 +114,7 @@ def test_each_epoch_is_told_once_it_is_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize("step", [1, 3, 4, 11])
 @pytest.mark.slow
 def test_broken_off_at_any_step_it_comes_to_the_same(
-    step: int, unbroken: TrainingFolder, tmp_path: Path
+    step: int, unbroken: TrainingRun, tmp_path: Path
 ) -> None:
     def stop(number: int) -> None:
         if number == step:
@@ -131,7 +131,7 @@ def test_broken_off_at_any_step_it_comes_to_the_same(
 
 
 def test_killed_between_its_two_files_it_comes_to_the_same(
-    unbroken: TrainingFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unbroken: TrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = begun(tmp_path / "two", RECIPE)
 
@@ -147,7 +147,7 @@ def test_killed_between_its_two_files_it_comes_to_the_same(
     assert_alike(unbroken, broken)
 
 
-def test_a_training_that_is_over_is_left_alone(unbroken: TrainingFolder) -> None:
+def test_a_training_that_is_over_is_left_alone(unbroken: TrainingRun) -> None:
     before = {path.name: path.read_bytes() for path in unbroken.folder.iterdir()}
     assert run(unbroken).points == []
     assert {path.name: path.read_bytes() for path in unbroken.folder.iterdir()} == before
@@ -161,7 +161,7 @@ def test_only_the_first_process_writes(tmp_path: Path, monkeypatch: pytest.Monke
     assert {path.name: path.read_bytes() for path in folder.folder.iterdir()} == before
 
 
-REMEDY = "Try a lower --learning-rate, or the recipe's clip or warmup"
+REMEDY = "Try a lower --learning-rate, or the recipe's max_grad_norm or warmup_fraction"
 
 
 def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_network_that_the_very_last_step_spoils_is_not_kept(tmp_path: Path) ->
 
 
 def test_a_full_disk_ends_it_with_the_last_checkpoint_whole(
-    unbroken: TrainingFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unbroken: TrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = begun(tmp_path / "two", RECIPE)
 
@@ -270,10 +270,10 @@ def test_killed_in_the_middle_of_an_epoch_the_command_comes_to_the_same(tmp_path
     killed = bneck(*words, "--out", broken, script=KILLED)
     assert killed.returncode == -signal.SIGKILL
     # the fifth step is in the second epoch, of three steps each
-    assert len(TrainingFolder.open(broken).checkpoint().curve) == 1
+    assert len(TrainingRun.open(broken).checkpoint().curve) == 1
     second = bneck("train", broken, "--resume", "--json")
     assert second.returncode == 0, second.stderr
-    assert_alike(TrainingFolder.open(whole), TrainingFolder.open(broken))
+    assert_alike(TrainingRun.open(whole), TrainingRun.open(broken))
     results = [json.loads(each.stdout) for each in (first, second)]
     for name in ("best_epoch", "epochs", "validation_top1", "test"):
         assert results[0][name] == results[1][name], name

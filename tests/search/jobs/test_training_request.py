@@ -10,15 +10,21 @@ import torch
 import torchvision.models as tv
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.data.dataset import load_data
-from bneck.evaluate.data.in_memory import TensorData
-from bneck.evaluate.training.checkpoint import checkpoint_of, save_checkpoint
+from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.in_memory import InMemoryData
+from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
 from bneck.evaluate.training.train import seeded_network
-from bneck.results.store.training_run import TrainingFolder
+from bneck.results.store.training_run import TrainingRun
 from bneck.search.jobs import training_request as training_plan
-from bneck.search.jobs.training_request import TrainingRequest, begin, for_data, plan, reopen
+from bneck.search.jobs.training_request import (
+    TrainingRequest,
+    create_training_run,
+    for_data,
+    plan,
+    resume_training_run,
+)
 from bneck.search.runner import worker
-from bneck.search_space import Block, BneckError, architecture_yaml, published
+from bneck.search_space import Block, BneckError, architecture_yaml, published_architecture
 from bneck.search_space.network import Network, build_network
 
 from ...evaluate.example_training import SMALL, noise_data, toy
@@ -32,15 +38,15 @@ def request_of(tmp_path: Path) -> Any:
     path = tmp_path / "toy.yaml"
     path.write_text(architecture_yaml(SMALL), encoding="utf-8")
 
-    def make(**changes: Any) -> TrainingRequest:
+    def make(**overrides: Any) -> TrainingRequest:
         usual = {"arch": str(path), "data": "digits", "out": tmp_path / "out", "threads": 1, "device": "cpu"}
-        return TrainingRequest(**{**usual, "train_images": 40, "validation_images": 20, **changes})
+        return TrainingRequest(**{**usual, "train_images": 40, "validation_images": 20, **overrides})
 
     return make
 
 
-def made(request: TrainingRequest) -> TrainingFolder:
-    return begin(request, *plan(request))
+def made(request: TrainingRequest) -> TrainingRun:
+    return create_training_run(request, *plan(request))
 
 
 def first_network(request: TrainingRequest) -> Network:
@@ -56,13 +62,13 @@ def assert_same(first: Network, second: Network) -> None:
 # the network for the images
 
 
-def data_of(side_px: int | None) -> Any:
+def data_of(image_size_px: int | None) -> Any:
     class Sized:
         image_channels = 1
         class_names = ("a", "b", "c")
 
     found: Any = Sized()
-    found.side_px = side_px
+    found.image_size_px = image_size_px
     return found
 
 
@@ -92,8 +98,8 @@ def test_the_resolution_is_the_networks_unless_the_images_are_small(
 
 
 def test_settings_hold_what_the_training_follows_from(request_of: Any) -> None:
-    settings, data = plan(request_of(seed=5, changes=(("epochs", 2), ("ema", 0.5)), resolution_px=16))
-    digits = load_data("digits")
+    settings, data = plan(request_of(seed=5, overrides=(("epochs", 2), ("ema", 0.5)), resolution_px=16))
+    digits = load_dataset("digits")
     assert (data.count("train"), data.count("validation")) == (40, 20)
     assert settings.architecture == replace(FIT, resolution_px=16)
     assert settings.data.class_names == digits.class_names
@@ -101,8 +107,8 @@ def test_settings_hold_what_the_training_follows_from(request_of: Any) -> None:
     assert (settings.data.train_images, settings.data.validation_images) == (40, 20)
     assert (settings.recipe.epochs, settings.recipe.ema, settings.recipe.batch_size) == (2, 0.5, 128)
     assert (settings.seed, settings.threads, settings.processes) == (5, 1, 1)
-    assert (settings.conditions.device, settings.conditions.precision) == ("cpu", "fp32")
-    assert settings.begins_from == "random weights"
+    assert (settings.compute.device, settings.compute.precision) == ("cpu", "fp32")
+    assert settings.initial_weights == "random weights"
 
 
 def test_small_images_and_photographs_have_recipes_of_their_own(
@@ -111,24 +117,26 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
     assert plan(request_of())[0].recipe.optimizer == "sgd"
     assert plan(request_of(recipe="guide"))[0].recipe.optimizer == "adam"
 
-    class Photographs(TensorData):
-        side_px = None
+    class Photographs(InMemoryData):
+        image_size_px = None
 
     noise = noise_data()
-    photographs = Photographs(noise.name, noise.class_names, noise.splits, noise.mean, noise.std, noise.flips)
+    photographs = Photographs(
+        noise.name, noise.class_names, noise.splits, noise.mean, noise.std, noise.horizontal_flip
+    )
     monkeypatch.setattr(worker, "load_run_data", lambda *_, **__: photographs)
     assert plan(request_of())[0].recipe.optimizer == "adam"
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("overrides", "told"),
     [
         ({"arch": "mobilenet_v9"}, "unknown network 'mobilenet_v9'"),
         ({"arch": "none.yaml"}, "none.yaml: cannot be read"),
         ({"data": "digit"}, "unknown data set 'digit'; nearest: digits"),
         ({"recipe": "gide"}, "unknown recipe 'gide'; nearest: guide"),
-        ({"changes": (("ema", 1.5),)}, "ema must be from 0 to below 1, got 1.5"),
-        ({"changes": (("augment", "blur"),)}, "augment is no augmentation: unknown augmentation 'blur'"),
+        ({"overrides": (("ema", 1.5),)}, "ema must be from 0 to below 1, got 1.5"),
+        ({"overrides": (("augment", "blur"),)}, "augment is no augmentation: unknown augmentation 'blur'"),
         ({"precision": "fp8"}, "--precision must be auto, fp32, bf16, fp16, got 'fp8'"),
         ({"device": "tpu"}, "--device must be auto, cpu or cuda, got 'tpu'"),
         ({"resolution_px": -3}, "resolution_px must"),
@@ -145,10 +153,10 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_what_cannot_be_met_is_told_and_nothing_is_made(
-    changes: dict[str, Any], told: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    overrides: dict[str, Any], told: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    request = request_of(**changes)
+    request = request_of(**overrides)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(BneckError) as caught:
         made(request)
@@ -160,7 +168,7 @@ def test_processes_share_a_batch_evenly(request_of: Any, monkeypatch: pytest.Mon
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(BneckError, match=r"^the batch size must be a multiple of 3 processes, got 128$"):
         plan(request_of())
-    settings, _ = plan(request_of(changes=(("batch_size", 96),)))
+    settings, _ = plan(request_of(overrides=(("batch_size", 96),)))
     assert settings.processes == 3
 
 
@@ -182,7 +190,7 @@ def test_the_folder_begins_with_a_checkpoint_of_no_epochs(request_of: Any) -> No
         "checkpoint.safetensors",
         "training.yaml",
     ]
-    assert TrainingFolder.open(folder.folder).settings == folder.settings
+    assert TrainingRun.open(folder.folder).settings == folder.settings
 
 
 def test_a_folder_that_exists_is_left_alone(request_of: Any, tmp_path: Path) -> None:
@@ -204,11 +212,11 @@ def test_a_trained_network_is_begun_from(request_of: Any, tmp_path: Path) -> Non
     trained = toy(replace(SMALL, classes=5), seed=9)
     trained(torch.randn(4, 3, 8, 8))  # statistics that are not those of a new one
     path = tmp_path / "trained.safetensors"
-    save_checkpoint(checkpoint_of(trained, noise_data(), Recipe(), 0, ()), path)
+    save_checkpoint(make_checkpoint(trained, noise_data(), Recipe(), 0, ()), path)
     request = request_of(init=str(path))
     folder = made(request)
     network = folder.checkpoint().network()
-    assert folder.settings.begins_from == str(path)
+    assert folder.settings.initial_weights == str(path)
     own, given = network.state_dict(), trained.state_dict()
     assert own["stem.conv.weight"].equal(given["stem.conv.weight"].sum(1, keepdim=True))
     for name, value in own.items():
@@ -223,7 +231,7 @@ def test_a_network_begun_from_must_be_of_the_same_make(request_of: Any, tmp_path
         replace(SMALL, blocks=(Block(7, 8, 4, "se", "relu", 1, squeeze=2), *SMALL.blocks[1:]))
     )
     path = tmp_path / "trained.safetensors"
-    save_checkpoint(checkpoint_of(other, noise_data(), Recipe(), 0, ()), path)
+    save_checkpoint(make_checkpoint(other, noise_data(), Recipe(), 0, ()), path)
     with pytest.raises(BneckError, match="the weights are of another network: block 1 differs"):
         made(request_of(init=str(path)))
     assert not (tmp_path / "out").exists()
@@ -233,12 +241,12 @@ def test_torchvisions_weights_are_begun_from(request_of: Any, tmp_path: Path) ->
     theirs = tv.mobilenet_v3_small().state_dict()
     torch.save(theirs, tmp_path / "weights.pth")
     folder = made(request_of(arch="mobilenet_v3_small", weights=tmp_path / "weights.pth"))
-    assert folder.settings.begins_from == "ImageNet weights of torchvision"
+    assert folder.settings.initial_weights == "ImageNet weights of torchvision"
     checkpoint = folder.checkpoint()
     assert (checkpoint.norm_eps, checkpoint.norm_momentum) == (1e-3, 0.01)
     network = checkpoint.network()
     assert network.architecture == replace(
-        published("mobilenet_v3_small"), resolution_px=32, image_channels=1, classes=10
+        published_architecture("mobilenet_v3_small"), resolution_px=32, image_channels=1, classes=10
     )
     own = [*network.state_dict().values()]
     assert own[0].equal(next(iter(theirs.values())).sum(1, keepdim=True))
@@ -255,7 +263,7 @@ def test_a_disk_that_is_full_at_once_leaves_nothing(
     settings, data = plan(request_of())
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(BneckError, match="No space left on device"):
-        begin(request_of(), settings, data)
+        create_training_run(request_of(), settings, data)
     assert not (tmp_path / "out").exists()
 
 
@@ -265,34 +273,36 @@ def test_a_disk_that_is_full_at_once_leaves_nothing(
 def test_a_training_goes_on_by_its_folder_alone(request_of: Any, tmp_path: Path) -> None:
     folder = made(request_of())
     for request in (TrainingRequest(str(tmp_path / "out"), "digits"), request_of(arch="ignored")):
-        opened, data = reopen(request, same_words=False)
+        opened, data = resume_training_run(request, same_request=False)
         assert opened == folder
         assert (data.name, data.count("train"), data.count("validation")) == ("digits", 40, 20)
 
 
 def test_a_training_goes_on_by_the_same_words(request_of: Any) -> None:
     folder = made(request_of())
-    assert reopen(request_of(), same_words=True)[0] == folder
+    assert resume_training_run(request_of(), same_request=True)[0] == folder
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("overrides", "told"),
     [
         ({"seed": 1}, "seed is 0, not 1"),
-        ({"changes": (("epochs", 31),)}, "epochs is 30, not 31"),
+        ({"overrides": (("epochs", 31),)}, "epochs is 30, not 31"),
         ({"recipe": "guide"}, "epochs is 30, not 10"),
         ({"train_images": 41}, "train_images is 40, not 41"),
         ({"resolution_px": 16}, "the network is"),
         ({"precision": "bf16"}, "precision is fp32, not bf16"),
         ({"threads": 2}, "threads is 1, not 2"),
-        ({"init": "other"}, "begins from is random weights, not other"),
+        ({"init": "other"}, "initial weights is random weights, not other"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_other_words_are_refused(changes: dict[str, Any], told: str, request_of: Any, tmp_path: Path) -> None:
+def test_other_words_are_refused(
+    overrides: dict[str, Any], told: str, request_of: Any, tmp_path: Path
+) -> None:
     made(request_of())
     with pytest.raises(BneckError) as caught:
-        reopen(request_of(**changes), same_words=True)
+        resume_training_run(request_of(**overrides), same_request=True)
     assert str(caught.value).startswith(f"{tmp_path / 'out'}: {told}")
     assert str(caught.value).endswith("; --resume changes nothing")
 
@@ -303,7 +313,7 @@ def test_as_many_processes_must_go_on(
     made(request_of())
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(BneckError) as caught:
-        reopen(TrainingRequest(str(tmp_path / "out"), "digits"), same_words=False)
+        resume_training_run(TrainingRequest(str(tmp_path / "out"), "digits"), same_request=False)
     words = "was begun with 1 processes; 2 would come to other weights"
     assert str(caught.value) == f"{tmp_path / 'out'} {words}"
 
@@ -313,17 +323,17 @@ def test_other_images_than_it_began_with_are_refused(
     same: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(request_of())
-    digits = load_data("digits")
-    assert isinstance(digits, TensorData)
+    digits = load_dataset("digits")
+    assert isinstance(digits, InMemoryData)
     changed = {
         "class_names": replace(digits, class_names=tuple("9876543210")),
         "mean": replace(digits, mean=digits.mean + 1),
     }[same]
     monkeypatch.setattr(training_plan, "load_run_data", lambda *_, **__: changed)
     with pytest.raises(BneckError):
-        reopen(TrainingRequest(str(tmp_path / "out"), "digits"), same_words=False)
+        resume_training_run(TrainingRequest(str(tmp_path / "out"), "digits"), same_request=False)
 
 
 def test_what_is_no_training_does_not_go_on(tmp_path: Path) -> None:
     with pytest.raises(BneckError, match="is no training"):
-        reopen(TrainingRequest(str(tmp_path), "digits"), same_words=False)
+        resume_training_run(TrainingRequest(str(tmp_path), "digits"), same_request=False)

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from bneck.evaluate.training.trainer import TrainingFailedError
+from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results import Run
 from bneck.search.console.progress import Status
-from bneck.search.parallel.pool import Job, Pool, do_all, result_of
+from bneck.search.parallel.pool import Job, Pool, result_of, run_jobs
 from bneck.search.runner import worker
 from bneck.search_space import RunError
 
@@ -49,7 +49,7 @@ def living(*processes: int, within_s: float = 20) -> set[int]:
 
 
 def fails(_: object) -> None:
-    raise TrainingFailedError("the loss of epoch 2 is nan")
+    raise NonFiniteLossError("the loss of epoch 2 is nan")
 
 
 def test_leaving_a_pool_leaves_the_workers_of_another_alone(run: Run) -> None:
@@ -127,7 +127,7 @@ def test_all_jobs_are_done_by_their_pools_and_counted(run: Run) -> None:
         jobs = [Job(first, abs, -3, partial(kept.__setitem__, "abs"))]
         for name, pool in (("first", first), ("second", second)):
             jobs.append(Job(pool, eval, PROCESS, partial(kept.__setitem__, name)))
-        do_all(jobs, first, shown, "looking")
+        run_jobs(jobs, first, shown, "looking")
     assert kept == {"abs": 3, **processes}
     assert processes["first"] != processes["second"]
     assert shown.statuses[0] == Status("looking", 0, 3)
@@ -138,7 +138,7 @@ def test_all_jobs_are_done_by_their_pools_and_counted(run: Run) -> None:
 
 def test_without_jobs_nothing_is_shown(run: Run) -> None:
     shown = Shown()
-    do_all([], Pool(run, 1), shown, "looking")
+    run_jobs([], Pool(run, 1), shown, "looking")
     assert shown.statuses == []
 
 
@@ -147,7 +147,7 @@ def test_a_training_that_fails_is_told_and_the_others_are_kept(run: Run) -> None
     kept: list[int] = []
     shown = Shown()
     with Pool(run, 1) as pool:
-        do_all(
+        run_jobs(
             [Job(pool, fails, "mobilenet_v2", kept.append), Job(pool, abs, -4, kept.append)], pool, shown, ""
         )
     assert kept == [4]
@@ -157,7 +157,7 @@ def test_a_training_that_fails_is_told_and_the_others_are_kept(run: Run) -> None
 
 def test_what_else_a_job_raises_is_passed_on(run: Run) -> None:
     with pytest.raises(ZeroDivisionError), Pool(run, 1) as pool:
-        do_all([Job(pool, eval, "1 / 0", print)], pool, Shown(), "")
+        run_jobs([Job(pool, eval, "1 / 0", print)], pool, Shown(), "")
 
 
 def test_a_worker_that_dies_is_told_with_a_way_on(run: Run) -> None:

@@ -5,7 +5,7 @@ import torch
 
 from bneck.evaluate.training.checkpoint import Checkpoint, load_checkpoint
 from bneck.results import Run
-from bneck.search.resolve.trained_networks import trained_file
+from bneck.search.resolve.trained_networks import resolve_checkpoint
 from bneck.search_space import BneckError
 from bneck.search_space.network import build_network
 
@@ -15,7 +15,7 @@ from ..example_trainings import train, weights
 
 
 def loaded(words: str) -> Checkpoint:
-    return load_checkpoint(trained_file(words).path)
+    return load_checkpoint(resolve_checkpoint(words).path)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A search of two networks, which both have weights; the second is more accurate."""
-    rows = (Row("judged", 0.8, 0.2), Row("judged", 0.9, 0.3), Row("infeasible", None, 0.9))
+    rows = (Row("complete", 0.8, 0.2), Row("complete", 0.9, 0.3), Row("infeasible", None, 0.9))
     found = example_run(tmp_path_factory.mktemp("runs") / "a run", rows)
     for number in ("0", "1"):
         network = found.record(number).architecture
@@ -45,13 +45,13 @@ def test_a_trial_is_found_by_its_number_and_the_most_accurate_as_the_best(search
     for words, key in (("0", keys[0]), ("1", keys[1]), ("best", keys[1])):
         name = f"{searched.folder}#{words}"
         assert loaded(name).architecture.key == key
-        assert trained_file(name).path.name == f"{key}.safetensors"
-        own = weights(trained_file(name).path)
+        assert resolve_checkpoint(name).path.name == f"{key}.safetensors"
+        own = weights(resolve_checkpoint(name).path)
         assert all(value.equal(own[key]) for key, value in loaded(name).weights.items())
 
 
 def test_of_a_training_it_is_the_network_that_is_kept(trained: Path) -> None:
-    assert trained_file(str(trained)).path == trained / "model.safetensors"
+    assert resolve_checkpoint(str(trained)).path == trained / "model.safetensors"
     found = loaded(str(trained))
     kept = weights(trained / "model.safetensors")
     assert found.weights.keys() == kept.keys()
@@ -61,7 +61,7 @@ def test_of_a_training_it_is_the_network_that_is_kept(trained: Path) -> None:
 
 def test_a_file_is_itself(trained: Path) -> None:
     path = trained / "checkpoint.safetensors"
-    assert trained_file(str(path)).path == path
+    assert resolve_checkpoint(str(path)).path == path
     assert loaded(str(path)).state != {}
 
 
@@ -87,5 +87,5 @@ def test_what_is_no_trained_network_says_so(trained: Path, searched: Run, words:
 def test_a_training_may_have_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "try #2"
     train(folder, "--epochs", 1)
-    assert trained_file(str(folder)).path == folder / "model.safetensors"
+    assert resolve_checkpoint(str(folder)).path == folder / "model.safetensors"
     assert loaded(str(folder)).data == "digits"

@@ -10,18 +10,18 @@ from optuna.trial import TrialState
 
 from bneck.evaluate import Latency, LatencySetup, parse_goals
 from bneck.evaluate.latency.meter import LatencyMeter
-from bneck.evaluate.latency.predictor_file import save_model
+from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.results import Run
 from bneck.results.store.fidelities import Rungs
 from bneck.search.runner import create as start
 from bneck.search.runner import session, worker
-from bneck.search.runner.create import Request, judging_scorer, new_run, usual_repeats
-from bneck.search.runner.latency_policy import Latencies
-from bneck.search.runner.loop import judge_trials
-from bneck.search.runner.session import go, locked, resume
-from bneck.search.runner.trials import Proposals
+from bneck.search.runner.create import SearchRequest, create_run, default_replicates, resolve_evaluator
+from bneck.search.runner.latency_policy import LatencyStrategy
+from bneck.search.runner.loop import run_trials
+from bneck.search.runner.session import resume, run_lock, run_session
+from bneck.search.runner.trials import TrialManager
 from bneck.search.runner.worker import Worker
-from bneck.search.samplers.feasibility import require_fast_enough
+from bneck.search.samplers.feasibility import require_feasible_latency
 from bneck.search_space import (
     BackendError,
     FileFormatError,
@@ -55,11 +55,11 @@ stages:
   - {out: 8, kernel: [3, 5], expansion: 2}
 head: {features: 16}
 """
-PLAIN = Request(
+PLAIN = SearchRequest(
     space="two.yaml",
     data="digits",
     out=None,
-    trials=4,
+    n_trials=4,
     epochs="3",
     seed=5,
     objectives="accuracy,latency",
@@ -67,13 +67,13 @@ PLAIN = Request(
     max_params=None,
     max_latency=None,
     sampler="random",
-    warm_start=False,
+    enqueue_published=False,
     baselines=(),
     latency_backend="fake",
     latency_threads=1,
-    latency_model=None,
-    measure_all=False,
-    reference="mobilenet_v3_small@0.35",
+    latency_predictor=None,
+    no_latency_predictor=False,
+    reference_model="mobilenet_v3_small@0.35",
     batch_size=32,
     learning_rate=0.05,
     train_images=100,
@@ -93,7 +93,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def requested(**changes: Any) -> Request:
+def requested(**changes: Any) -> SearchRequest:
     return replace(PLAIN, **changes)
 
 
@@ -106,11 +106,11 @@ def ask_one(run: Run) -> optuna.Trial:
 
 
 def test_what_was_asked_for_is_what_the_run_keeps(here: Path) -> None:
-    run = new_run(requested(max_macs="20K", max_params="5K", max_latency="3x"))
+    run = create_run(requested(max_macs="20K", max_params="5K", max_latency="3x"))
     kept = Run.open(run.folder).settings
     assert kept == run.settings
     assert kept.goals == parse_goals("accuracy,latency", {"macs": "20K", "params": "5K", "latency": "3x"})
-    assert (kept.trials, kept.seed, kept.sampler, kept.torch_device) == (4, 5, "random", "cpu")
+    assert (kept.n_trials, kept.seed, kept.sampler, kept.torch_device) == (4, 5, "random", "cpu")
     recipe = kept.recipe
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (3, 32, 0.05)
     assert (kept.data.train_images, kept.data.validation_images) == (100, 50)
@@ -124,9 +124,13 @@ def test_what_was_asked_for_is_what_the_run_keeps(here: Path) -> None:
 
 
 def test_latency_is_held_against_a_panel_that_takes_the_images_of_the_search(here: Path) -> None:
-    setup = Run.open(new_run(requested(latency_threads=2)).folder).settings.latency
+    setup = Run.open(create_run(requested(latency_threads=2)).folder).settings.latency
     assert (setup.backend, setup.reference) == ("fake", "mobilenet_v3_small@0.35")
-    assert (setup.device.processor, setup.device.threads, setup.device.batch) == ("a made-up machine", 2, 1)
+    assert (setup.device.processor, setup.device.threads, setup.device.batch_size) == (
+        "a made-up machine",
+        2,
+        1,
+    )
     networks = setup.panel.networks
     # by MACs, and the reference besides small, medium and large
     assert list(networks) == [
@@ -147,13 +151,13 @@ def test_latency_is_held_against_a_panel_that_takes_the_images_of_the_search(her
 
 
 def test_all_is_measured_if_that_is_asked_for(here: Path) -> None:
-    assert new_run(requested(measure_all=True)).settings.latency_from == "measurements"
+    assert create_run(requested(no_latency_predictor=True)).settings.latency_policy == "measurements"
 
 
 def model_file(folder: Path, setup: LatencySetup | None = None, space: str = "two") -> Path:
     """A model that predicts 0.3x for every network."""
     path = folder / "model.json"
-    save_model(replace(fake_model({"network": 0.3}, setup), space=space), path)
+    save_latency_predictor(replace(fake_model({"network": 0.3}, setup), space=space), path)
     return path
 
 
@@ -171,11 +175,11 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("unmeasured")
 def test_a_model_that_was_given_says_what_latencies_are_held_against(here: Path) -> None:
     path = model_file(here)
-    run = new_run(requested(latency_model=path, latency_backend="openvino", max_latency="0.5x"))
+    run = create_run(requested(latency_predictor=path, latency_backend="openvino", max_latency="0.5x"))
     assert run.settings.latency == fake_device()
-    assert run.latency_model_file.read_bytes() == path.read_bytes()
+    assert run.latency_predictor_file.read_bytes() == path.read_bytes()
     # this device is the one it is of
-    assert run.settings.latency_from == "both"
+    assert run.settings.latency_policy == "both"
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -191,9 +195,9 @@ def test_a_model_that_was_given_says_what_latencies_are_held_against(here: Path)
 )
 @pytest.mark.slow
 def test_a_model_of_another_or_of_a_slow_device_stands_alone(here: Path, setup: LatencySetup) -> None:
-    run = new_run(requested(latency_model=model_file(here, setup)))
-    assert (run.settings.latency_from, run.settings.latency) == ("model", setup)
-    assert run.latency_model_file.is_file()
+    run = create_run(requested(latency_predictor=model_file(here, setup)))
+    assert (run.settings.latency_policy, run.settings.latency) == ("model", setup)
+    assert run.latency_predictor_file.is_file()
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -201,11 +205,13 @@ def test_a_model_of_another_or_of_a_slow_device_stands_alone(here: Path, setup: 
 def test_a_model_of_a_command_stands_alone_even_where_the_command_works(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bneck.evaluate.latency.meter.unmeasurable", lambda setup: "")
+    monkeypatch.setattr("bneck.evaluate.latency.meter.unavailable_reason", lambda setup: "")
     command = replace(fake_device(), backend="command:./on-phone.sh {onnx}")
-    assert new_run(requested(latency_model=model_file(here, command))).settings.latency_from == "model"
+    assert (
+        create_run(requested(latency_predictor=model_file(here, command))).settings.latency_policy == "model"
+    )
     (here / "model.json").unlink()
-    assert new_run(requested(latency_model=model_file(here))).settings.latency_from == "both"
+    assert create_run(requested(latency_predictor=model_file(here))).settings.latency_policy == "both"
 
 
 @pytest.mark.slow
@@ -216,15 +222,16 @@ def test_a_model_whose_runtime_does_not_work_here_stands_alone(
         raise BackendError("fake is not installed")
 
     monkeypatch.setattr("bneck.evaluate.latency.meter.latency_backend", missing)
-    assert new_run(requested(latency_model=model_file(here))).settings.latency_from == "model"
+    assert create_run(requested(latency_predictor=model_file(here))).settings.latency_policy == "model"
 
 
 def test_a_model_of_another_space_is_refused_and_nothing_is_made(here: Path) -> None:
     path = model_file(here, space="mobile")
     with pytest.raises(GoalError) as raised:
-        new_run(requested(latency_model=path, out=Path("run")))
+        create_run(requested(latency_predictor=path, out=Path("run")))
     assert str(raised.value) == (
-        f"--latency-model {path} is of space mobile; build one: bneck latency-model build two.yaml --out FILE"
+        f"--latency-predictor {path} is of space mobile; "
+        "build one: bneck latency-model build two.yaml --out FILE"
     )
     assert sorted(each.name for each in here.iterdir()) == ["model.json", "two.yaml"]
 
@@ -236,19 +243,19 @@ def test_a_model_that_cannot_be_read_is_refused_and_nothing_is_made(here: Path, 
         path.write_text(text, encoding="utf-8")
     before = sorted(here.iterdir())
     with pytest.raises(FileFormatError, match=rf"^{re.escape(str(path))}:"):
-        new_run(requested(latency_model=path, out=Path("run")))
+        create_run(requested(latency_predictor=path, out=Path("run")))
     assert sorted(here.iterdir()) == before
 
 
 @pytest.mark.usefixtures("unmeasured")
 def test_a_limit_that_the_model_says_nothing_keeps_is_refused(here: Path) -> None:
     with pytest.raises(NoFeasibleNetworkError, match=r"no network of space two keeps latency <= 0\.1x"):
-        new_run(requested(latency_model=model_file(here), max_latency="0.1x", out=Path("run")))
+        create_run(requested(latency_predictor=model_file(here), max_latency="0.1x", out=Path("run")))
     assert not (here / "run").exists()
 
 
 def test_the_study_has_the_goals_directions_and_the_genes(here: Path) -> None:
-    run = new_run(requested(objectives="macs,accuracy"))
+    run = create_run(requested(objectives="macs,accuracy"))
     assert [direction.name for direction in run.study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert run.study.user_attrs["genes"] == {"stage1.block1.kernel": [3, 5]}
     assert run.study.trials == []
@@ -262,21 +269,21 @@ def test_a_run_without_a_name_is_called_by_space_and_data_and_counted(
     here: Path, space: str, data: str, folder: str
 ) -> None:
     request = requested(space=space, data=data)
-    assert start.free_folder(request.space, request.data) == Path(f"runs/{folder}-1")
+    assert start.unused_run_directory(request.space, request.data) == Path(f"runs/{folder}-1")
     (here / f"runs/{folder}-1").mkdir(parents=True)
-    assert start.free_folder(request.space, request.data) == Path(f"runs/{folder}-2")
+    assert start.unused_run_directory(request.space, request.data) == Path(f"runs/{folder}-2")
 
 
 @pytest.mark.slow
 def test_warm_start_proposes_the_published_networks_first(here: Path) -> None:
     small = preset_yaml("mobile-small").replace("[96, 128, 160, 192, 224]", "[32, 64]")
     (here / "small.yaml").write_text(small, encoding="utf-8")
-    run = new_run(requested(space="small.yaml", warm_start=True))
-    proposals = Proposals(run)
-    first, second, third = (proposals.next() for _ in range(3))
+    run = create_run(requested(space="small.yaml", enqueue_published=True))
+    trial_manager = TrialManager(run)
+    first, second, third = (trial_manager.next() for _ in range(3))
     sources = [each.trial.user_attrs.get("source") for each in (first, second, third)]
     assert sources == ["mobilenet_v3_small at 32 px", "mobilenet_v3_small at 64 px", None]
-    expected = run.settings.published("mobilenet_v3_small")
+    expected = run.settings.published_architecture("mobilenet_v3_small")
     assert second.architecture == expected
     assert first.architecture == replace(expected, resolution_px=32)
 
@@ -284,7 +291,7 @@ def test_warm_start_proposes_the_published_networks_first(here: Path) -> None:
 @pytest.mark.slow
 def test_a_storage_of_ones_own_is_used_and_the_folder_has_no_study(here: Path) -> None:
     url = f"sqlite:///{here / 'all.db'}"
-    run = new_run(requested(storage=url))
+    run = create_run(requested(storage=url))
     assert optuna.get_all_study_names(url) == [run.settings.study]
     assert not (run.folder / "study.db").exists()
     assert Run.open(run.folder).study.study_name == run.settings.study
@@ -293,7 +300,7 @@ def test_a_storage_of_ones_own_is_used_and_the_folder_has_no_study(here: Path) -
 @pytest.mark.parametrize("url", ["nonsense://x", "sqlite:////nowhere/x.db"])
 def test_a_storage_that_cannot_be_used_leaves_nothing_behind(here: Path, url: str) -> None:
     with pytest.raises(RunError, match=re.escape(url)):
-        new_run(requested(out=Path("run"), storage=url))
+        create_run(requested(out=Path("run"), storage=url))
     assert sorted(path.name for path in here.iterdir()) == ["two.yaml"]
 
 
@@ -304,7 +311,7 @@ def one(ratio: float, low: float, high: float) -> tuple[Any, Latency]:
 
 def fast_enough(limit: str, *measured: tuple[Any, Latency]) -> bool:
     try:
-        require_fast_enough(SMALL, parse_goals("accuracy", {"latency": limit}), list(measured))
+        require_feasible_latency(SMALL, parse_goals("accuracy", {"latency": limit}), list(measured))
     except NoFeasibleNetworkError:
         return False
     return True
@@ -328,7 +335,7 @@ def test_a_limit_below_the_interval_of_the_fastest_cannot_be_met(limit: str, eno
 
 def test_the_refusal_names_the_networks_measured_and_a_limit_that_would_do() -> None:
     with pytest.raises(NoFeasibleNetworkError) as raised:
-        require_fast_enough(
+        require_feasible_latency(
             SMALL,
             parse_goals("accuracy", {"latency": "0.1x", "macs": "1M"}),
             [one(0.9, 0.8, 1.0), one(0.5, 0.4, 0.6)],
@@ -344,94 +351,94 @@ def test_the_refusal_names_the_networks_measured_and_a_limit_that_would_do() -> 
 def test_relaxing_to_the_latency_named_helps_where_the_interval_is_narrow(unit: str) -> None:
     measured = one(0.12021, 0.1202, 0.12021)
     with pytest.raises(NoFeasibleNetworkError) as raised:
-        require_fast_enough(SMALL, parse_goals("accuracy", {"latency": f"0.01{unit}"}), [measured])
+        require_feasible_latency(SMALL, parse_goals("accuracy", {"latency": f"0.01{unit}"}), [measured])
     assert fast_enough(str(raised.value).split()[-1], measured)
 
 
 def test_without_a_limit_on_latency_nothing_is_refused() -> None:
-    require_fast_enough(SMALL, parse_goals("accuracy", {"macs": "1"}), [one(9.0, 9.0, 9.0)])
-    require_fast_enough(SMALL, parse_goals("accuracy", {"latency": "0.1x"}), [])
+    require_feasible_latency(SMALL, parse_goals("accuracy", {"macs": "1"}), [one(9.0, 9.0, 9.0)])
+    require_feasible_latency(SMALL, parse_goals("accuracy", {"latency": "0.1x"}), [])
 
 
 @pytest.mark.parametrize(
     ("trials", "expected"), [(1, 0), (5, 1), (19, 3), (20, 6), (30, 6), (35, 7), (60, 12), (200, 40)]
 )
 def test_about_a_fifth_of_the_trials_are_repeats_and_six_at_least(trials: int, expected: int) -> None:
-    assert usual_repeats(trials, "train") == usual_repeats(trials, "inherit:/a.st") == expected
-    assert usual_repeats(trials, "supernet:/a.st") == usual_repeats(trials, "table:/a.csv") == 0
+    assert default_replicates(trials, "train") == default_replicates(trials, "inherit:/a.st") == expected
+    assert default_replicates(trials, "supernet:/a.st") == default_replicates(trials, "table:/a.csv") == 0
 
 
 @pytest.mark.parametrize("name", ["naswot", "macs", "depth"])
 def test_a_scorer_that_tells_no_accuracy_is_refused_with_those_that_do(here: Path, name: str) -> None:
     with pytest.raises(GoalError) as raised:
-        new_run(replace(PLAIN, scorer=name))
+        create_run(replace(PLAIN, evaluator=name))
     assert str(raised.value) == (
-        f"--scorer {name} tells no accuracy, which a search needs; those that do: train, supernet:FILE, "
+        f"--evaluator {name} tells no accuracy, which a search needs; those that do: train, supernet:FILE, "
         "inherit:FILE, table:FILE"
     )
 
 
 def test_the_files_of_a_scorer_are_kept_with_their_whole_paths(here: Path) -> None:
-    assert judging_scorer("train") == "train"
-    found = judging_scorer("supernet:a.st,nets/../b.st")
+    assert resolve_evaluator("train") == "train"
+    found = resolve_evaluator("supernet:a.st,nets/../b.st")
     assert found == f"supernet:{here / 'a.st'},{here / 'b.st'}"
-    with pytest.raises(UnknownNameError, match="unknown scorer 'supernet'; "):
-        judging_scorer("supernet")
+    with pytest.raises(UnknownNameError, match="unknown evaluator 'supernet'; "):
+        resolve_evaluator("supernet")
 
 
 def test_a_scorer_whose_file_is_missing_is_told_before_anything_is_made(here: Path) -> None:
     with pytest.raises(FileFormatError, match=r"scores\.csv: cannot be read"):
-        new_run(replace(PLAIN, scorer="table:scores.csv", out=Path("run")))
+        create_run(replace(PLAIN, evaluator="table:scores.csv", out=Path("run")))
     assert not (here / "run").exists()
 
 
 def test_trainings_stop_early_only_where_the_scorer_trains(here: Path) -> None:
-    wanted = "--epochs 2:8 stops trainings early; --scorer table:scores.csv does not train by epochs"
-    with pytest.raises(GoalError, match=f"{wanted}: give --epochs 8, or --scorer train"):
-        new_run(replace(PLAIN, epochs="2:8", scorer="table:scores.csv", out=Path("run")))
+    wanted = "--epochs 2:8 stops trainings early; --evaluator table:scores.csv does not train by epochs"
+    with pytest.raises(GoalError, match=f"{wanted}: give --epochs 8, or --evaluator train"):
+        create_run(replace(PLAIN, epochs="2:8", evaluator="table:scores.csv", out=Path("run")))
     assert not (here / "run").exists()
-    kept = Run.open(new_run(replace(PLAIN, epochs="2:8", out=Path("run"))).folder).settings
+    kept = Run.open(create_run(replace(PLAIN, epochs="2:8", out=Path("run"))).folder).settings
     assert (kept.rungs, kept.recipe.epochs) == (Rungs((2, 4, 8)), 8)
 
 
 def test_a_run_keeps_its_scorer_and_its_repeats(here: Path) -> None:
     (here / "scores.csv").write_text("key,top1\n", encoding="utf-8")
-    run = new_run(replace(PLAIN, scorer="table:scores.csv", repeats=3, out=Path("run")))
+    run = create_run(replace(PLAIN, evaluator="table:scores.csv", replicates=3, out=Path("run")))
     kept = Run.open(run.folder).settings
-    assert (kept.scorer, kept.repeats) == (f"table:{here / 'scores.csv'}", 3)
+    assert (kept.evaluator, kept.replicates) == (f"table:{here / 'scores.csv'}", 3)
 
 
 def test_going_on_may_have_other_repeats(tmp_path: Path) -> None:
-    run = run_on_disk(tmp_path / "run", repeats=4)
-    assert resume(run.folder, None).settings.repeats == 4
-    assert resume(run.folder, None, 9).settings.repeats == 9
-    assert Run.open(run.folder).settings.repeats == 9
+    run = run_on_disk(tmp_path / "run", replicates=4)
+    assert resume(run.folder, None).settings.replicates == 4
+    assert resume(run.folder, None, 9).settings.replicates == 9
+    assert Run.open(run.folder).settings.replicates == 9
 
 
 @pytest.mark.slow
 def test_a_trial_that_was_cut_off_is_proposed_once_more(tmp_path: Path) -> None:
-    run = run_on_disk(tmp_path / "run", trials=3)
-    proposals = Proposals(run)
-    proposals.enqueue({gene.name: gene.choices[0] for gene in SMALL.genes}, "mobilenet_v2 at 8 px")
-    cut_off = proposals.next()
+    run = run_on_disk(tmp_path / "run", n_trials=3)
+    trial_manager = TrialManager(run)
+    trial_manager.enqueue({gene.name: gene.choices[0] for gene in SMALL.genes}, "mobilenet_v2 at 8 px")
+    cut_off = trial_manager.next()
     resumed = resume(run.folder, None)
     assert resumed.study.trials[0].state == TrialState.FAIL
-    again = Proposals(resumed).next()
+    again = TrialManager(resumed).next()
     assert again.architecture == cut_off.architecture
     assert again.trial.number != cut_off.trial.number
     assert again.trial.user_attrs["source"] == "mobilenet_v2 at 8 px"
 
 
 def test_going_on_loses_nothing_judges_nothing_twice_and_ends_at_the_total(tmp_path: Path) -> None:
-    run = run_on_disk(tmp_path / "run", trials=4)
-    judge_trials(run, FakePool(run), Shown())
+    run = run_on_disk(tmp_path / "run", n_trials=4)
+    run_trials(run, FakePool(run), Shown())
     before = run.records()
     cut_off = [SMALL.decode(ask_one(run).params).key for _ in range(2)]
     resumed = resume(run.folder, 9)
-    assert resumed.settings.trials == 9
-    judge_trials(resumed, FakePool(resumed), Shown())
-    after = [record for record in resumed.records() if record.state == "judged"]
-    assert after[:4] == [record for record in before if record.state == "judged"]
+    assert resumed.settings.n_trials == 9
+    run_trials(resumed, FakePool(resumed), Shown())
+    after = [record for record in resumed.records() if record.state == "complete"]
+    assert after[:4] == [record for record in before if record.state == "complete"]
     keys = [record.key for record in after]
     assert len(set(keys)) == len(keys) == 9
     assert set(cut_off) <= set(keys)
@@ -462,25 +469,25 @@ def test_a_cut_off_trial_is_told_interrupted(tmp_path: Path) -> None:
     ask_one(run)
     [before] = run.records()
     [after, waiting] = resume(run.folder, None).records()
-    assert (before.state, after.state, waiting.state) == ("running", "interrupted", "waiting")
+    assert (before.state, after.state, waiting.state) == ("running", "interrupted", "enqueued")
 
 
 def test_a_verdict_that_was_not_told_any_more_is_told_on_going_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_on_disk(tmp_path / "run", trials=4)
+    run = run_on_disk(tmp_path / "run", n_trials=4)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(optuna.Study, "tell", killed)
-        judge_trials(run, FakePool(run), Shown())
+        run_trials(run, FakePool(run), Shown())
     assert [trial.state for trial in run.study.trials] == [TrialState.RUNNING]
     resumed = resume(run.folder, None)
     [record] = resumed.records()
     [trial] = resumed.study.trials
-    assert (record.state, trial.state) == ("judged", TrialState.COMPLETE)
+    assert (record.state, trial.state) == ("complete", TrialState.COMPLETE)
     assert record.accuracy is not None
     assert record.latency is not None
     assert trial.values == [record.accuracy.top1, record.latency.latency_ms]
@@ -488,16 +495,16 @@ def test_a_verdict_that_was_not_told_any_more_is_told_on_going_on(
 
 @pytest.mark.slow
 def test_a_total_below_what_is_judged_is_refused(tmp_path: Path) -> None:
-    run = run_on_disk(tmp_path / "run", trials=4)
-    judge_trials(run, FakePool(run), Shown())
-    with pytest.raises(RunError, match="4 networks are judged already; --trials must be more, got 3"):
+    run = run_on_disk(tmp_path / "run", n_trials=4)
+    run_trials(run, FakePool(run), Shown())
+    with pytest.raises(RunError, match="4 networks are judged already; --n-trials must be more, got 3"):
         resume(run.folder, 3)
-    assert Run.open(run.folder).settings.trials == 4
+    assert Run.open(run.folder).settings.n_trials == 4
 
 
 @pytest.mark.slow
 def test_without_a_new_total_the_old_one_stays(tmp_path: Path) -> None:
-    run = run_on_disk(tmp_path / "run", trials=17)
+    run = run_on_disk(tmp_path / "run", n_trials=17)
     assert resume(run.folder, None).settings == run.settings
 
 
@@ -510,34 +517,34 @@ def test_a_folder_without_a_run_cannot_go_on(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_second_search_in_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
-    with locked(run.folder), pytest.raises(RunError, match="another process is searching there"):
-        go(run, 1, Shown())
-    with locked(run.folder):
+    with run_lock(run.folder), pytest.raises(RunError, match="another process is searching there"):
+        run_session(run, 1, Shown())
+    with run_lock(run.folder):
         pass
 
 
 def test_an_error_frees_the_folder(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
-    with pytest.raises(ZeroDivisionError), locked(run.folder):
+    with pytest.raises(ZeroDivisionError), run_lock(run.folder):
         raise ZeroDivisionError
-    with locked(run.folder):
+    with run_lock(run.folder):
         pass
 
 
 def test_going_on_leaves_a_search_alone_that_still_runs(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
     ask_one(run)
-    with locked(run.folder), pytest.raises(RunError, match="another process is searching there"):
-        go(resume(run.folder, None), 1, Shown())
+    with run_lock(run.folder), pytest.raises(RunError, match="another process is searching there"):
+        run_session(resume(run.folder, None), 1, Shown())
     assert [trial.state for trial in run.study.trials] == [TrialState.RUNNING]
 
 
 def test_going_on_keeps_the_model_and_what_it_is_of(tmp_path: Path) -> None:
-    run = run_on_disk(tmp_path / "run", trials=4, latency_from="model")
+    run = run_on_disk(tmp_path / "run", n_trials=4, latency_policy="model")
     model = give_model(run, 0.3)
     resumed = resume(run.folder, 9)
-    assert (resumed.settings.latency_from, resumed.settings.latency) == ("model", fake_device())
-    assert Latencies.of(resumed).model == model
+    assert (resumed.settings.latency_policy, resumed.settings.latency) == ("model", fake_device())
+    assert LatencyStrategy.of(resumed).model == model
 
 
 class MeasuringPool(FakePool):
@@ -548,9 +555,9 @@ class MeasuringPool(FakePool):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("latency_from", ["measurements", "both"])
+@pytest.mark.parametrize("latency_policy", ["measurements", "both"])
 def test_going_on_on_another_device_is_refused_with_what_differs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency_from: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency_policy: str
 ) -> None:
     opened: list[MeasuringPool] = []
 
@@ -560,15 +567,15 @@ def test_going_on_on_another_device_is_refused_with_what_differs(
 
     monkeypatch.setattr(session, "Pool", pool)
     elsewhere = fake_device(processor="a phone")
-    run = run_on_disk(tmp_path / "run", latency=elsewhere, latency_from=latency_from)
+    run = run_on_disk(tmp_path / "run", latency=elsewhere, latency_policy=latency_policy)
     with pytest.raises(BackendError) as raised:
-        go(resume(run.folder, None), 1, Shown())
+        run_session(resume(run.folder, None), 1, Shown())
     assert str(raised.value) == (
         "latencies of another device are not mixed in: processor a made-up machine here, a phone there; "
         "go on there, or begin anew here"
     )
     assert opened == []
-    assert run.checks() == {}
+    assert run.verifications() == {}
 
 
 def test_going_on_on_another_device_is_refused_before_anything_is_trained(
@@ -584,7 +591,7 @@ def test_going_on_on_another_device_is_refused_before_anything_is_trained(
     run = run_on_disk(tmp_path / "run", latency=fake_device(processor="a phone"))
     give_model(run, 0.3)
     with pytest.raises(BackendError, match="processor a made-up machine here, a phone there"):
-        go(resume(run.folder, None), 1, Shown())
+        run_session(resume(run.folder, None), 1, Shown())
     assert [each.asked_for(worker.train_network) for each in opened] in ([], [[]])
 
 
@@ -593,14 +600,14 @@ def test_a_model_that_stands_alone_goes_on_anywhere(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(session, "Pool", MeasuringPool)
     pools = fresh_pools(monkeypatch)
     run = run_on_disk(
-        tmp_path / "run", trials=3, latency=fake_device(processor="a phone"), latency_from="model"
+        tmp_path / "run", n_trials=3, latency=fake_device(processor="a phone"), latency_policy="model"
     )
     give_model(run, 0.3)
     shown = Shown()
-    go(resume(run.folder, None), 1, shown)
-    assert [record.state for record in run.records()] == ["judged"] * 3
+    run_session(resume(run.folder, None), 1, shown)
+    assert [record.state for record in run.records()] == ["complete"] * 3
     assert pools.opened == []
-    assert {check.latency for check in run.checks().values()} == {None}
+    assert {check.latency for check in run.verifications().values()} == {None}
     assert "processor a made-up machine here, a phone there" in "".join(shown.lines)
 
 
@@ -610,15 +617,15 @@ def test_what_steps_forward_when_a_network_is_dropped_is_trained_again_and_looke
     calls: list[str] = []
     trained = iter([3, 1, 0])
 
-    def repeat_front(*_: object) -> int:
+    def replicate_front(*_: object) -> int:
         calls.append("train again")
         return next(trained)
 
     monkeypatch.setattr(session, "Pool", FakePool)
-    monkeypatch.setattr(session, "repeat_front", repeat_front)
-    monkeypatch.setattr(session, "check_front", lambda *_: calls.append("check"))
+    monkeypatch.setattr(session, "replicate_front", replicate_front)
+    monkeypatch.setattr(session, "verify_front", lambda *_: calls.append("check"))
     monkeypatch.setattr("bneck.results.export.run_summary.write_results", lambda run: None)
-    go(fake_run(tmp_path, trials=1), 1, Shown())
+    run_session(fake_run(tmp_path, n_trials=1), 1, Shown())
     assert calls == ["train again", "check", "train again", "check", "train again"]
 
 
@@ -634,16 +641,16 @@ def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the
 
     monkeypatch.setattr(session, "Pool", pool)
     fresh = fresh_pools(monkeypatch)
-    run = run_on_disk(tmp_path / "run", trials=40, repeats=3, baselines=("mobilenet_v2@0.35",))
+    run = run_on_disk(tmp_path / "run", n_trials=40, replicates=3, baselines=("mobilenet_v2@0.35",))
     shown = Shown()
-    go(run, 2, shown)
+    run_session(run, 2, shown)
     phases = list(dict.fromkeys(status.phase for status in shown.statuses))
     assert phases == [
-        "measuring for the latency model",
-        "judging",
-        "training again",
+        "fitting the latency predictor",
+        "evaluating",
+        "replicates",
         "baselines",
-        "checking the front",
+        "verifying the front",
     ]
     [pool_of_search] = opened
     steps = [asked[0] for asked in pool_of_search.asked]
@@ -653,7 +660,7 @@ def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the
     assert 0 < steps[30:].count(worker.measure) < 40
     assert len(fresh.opened) == 2
     front = run.front()
-    assert set(run.checks()) == {record.key for record in front}
+    assert set(run.verifications()) == {record.key for record in front}
     assert {record.latency.source for record in front if record.latency} == {"measured"}
 
 
@@ -662,10 +669,10 @@ def test_a_finished_search_leaves_front_configs_and_report(
 ) -> None:
     monkeypatch.setattr(session, "Pool", FakePool)
     fresh_pools(monkeypatch)
-    run = run_on_disk(tmp_path / "run", trials=6, baselines=("mobilenet_v2@0.35",))
+    run = run_on_disk(tmp_path / "run", n_trials=6, baselines=("mobilenet_v2@0.35",))
     stale = run.folder / "architectures" / "trial99-000000000000.yaml"
     stale.write_text("from before the front moved", encoding="utf-8")
-    go(run, 2, Shown())
+    run_session(run, 2, Shown())
     front = run.front()
     configs = sorted(path.name for path in (run.folder / "architectures").iterdir())
     assert configs == sorted(f"trial{record.trial}-{record.key}.yaml" for record in front)
@@ -674,4 +681,4 @@ def test_a_finished_search_leaves_front_configs_and_report(
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert all(record.key in page for record in front)
     assert [baseline.name for baseline in run.baselines()] == ["mobilenet_v2@0.35"]
-    assert set(run.checks()) == {record.key for record in front}
+    assert set(run.verifications()) == {record.key for record in front}

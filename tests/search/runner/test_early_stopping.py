@@ -13,16 +13,16 @@ import pytest
 from rich.console import Console
 
 from bneck.evaluate import Accuracy, Recipe
-from bneck.evaluate.training.trainer import TrainingFailedError
+from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results import Run
-from bneck.results.store.fidelities import Rungs, Spent
-from bneck.search.commands.front import opening, print_front, spent_line, time_is_up_line
-from bneck.search.console.progress import Pace, PlainProgress, Status, in_words
-from bneck.search.parallel.deadline import TimeLimit
+from bneck.results.store.fidelities import EpochsSpent, Rungs
+from bneck.search.commands.front import epochs_spent_message, print_front, start_message, timeout_message
+from bneck.search.console.progress import PlainProgress, Status, TimeEstimator, trial_summary
+from bneck.search.parallel.deadline import Deadline
 from bneck.search.runner import worker
-from bneck.search.runner.loop import judge_trials
-from bneck.search.runner.partial_training import Reached
-from bneck.search.runner.replication import repeat_front
+from bneck.search.runner.loop import run_trials
+from bneck.search.runner.partial_training import PartialTrainingResult
+from bneck.search.runner.replication import replicate_front
 from bneck.search.runner.session import resume
 from bneck.search_space import Architecture, RunError
 
@@ -57,76 +57,76 @@ class Trained:
         self.order.append((number, 1))
         return accuracy(self.accuracies[number])
 
-    def on(self, architecture: Architecture, epochs: int) -> Reached:
+    def on(self, architecture: Architecture, epochs: int) -> PartialTrainingResult:
         number = self.numbers[architecture.key]
         self.order.append((number, epochs))
-        return Reached(accuracy(self.accuracies[number] + 0.01 * epochs))
+        return PartialTrainingResult(accuracy(self.accuracies[number] + 0.01 * epochs))
 
     def pool(self, run: Run, workers: int = 1) -> FakePool:
         return FakePool(run, workers, accuracy_of=self.first, rung_of=self.on)
 
 
-def reached(run: Run) -> dict[int, int]:
-    spent = run.spent()
-    assert spent
-    return dict(spent.reached)
+def networks_by_rung(run: Run) -> dict[int, int]:
+    epochs_spent = run.epochs_spent()
+    assert epochs_spent
+    return dict(epochs_spent.networks_by_rung)
 
 
 def states(run: Run) -> Counter[tuple[str, int]]:
-    return Counter((each.state, each.epochs) for each in run.records() if each.counts)
+    return Counter((each.state, each.epochs) for each in run.records() if each.is_evaluated)
 
 
 def test_where_each_network_is_better_than_all_before_it_goes_on_at_once(tmp_path: Path) -> None:
-    run, trained = run_of(tmp_path, trials=4), Trained(RISING)
-    judge_trials(run, trained.pool(run), Shown())
+    run, trained = run_of(tmp_path, n_trials=4), Trained(RISING)
+    run_trials(run, trained.pool(run), Shown())
     # Of 2 networks the better goes on, of 3 one may, of 4 two; of 2 at the second rung one, and of 3 one.
     expected = [(0, 1), (1, 1), (1, 2), (2, 1), (2, 2), (2, 4), (3, 1), (3, 2), (3, 4)]
     assert trained.order == expected
-    assert run.spent() == Spent({1: 4, 2: 3, 4: 2})
-    assert states(run) == {("stopped", 1): 1, ("stopped", 2): 1, ("judged", 4): 2}
+    assert run.epochs_spent() == EpochsSpent({1: 4, 2: 3, 4: 2})
+    assert states(run) == {("stopped", 1): 1, ("stopped", 2): 1, ("complete", 4): 2}
 
 
 def test_where_each_network_is_worse_than_all_before_half_go_on(tmp_path: Path) -> None:
-    run, trained = run_of(tmp_path, trials=4), Trained(RISING[3::-1])
-    judge_trials(run, trained.pool(run), Shown())
+    run, trained = run_of(tmp_path, n_trials=4), Trained(RISING[3::-1])
+    run_trials(run, trained.pool(run), Shown())
     assert trained.order == [(0, 1), (1, 1), (0, 2), (2, 1), (3, 1), (1, 2), (0, 4)]
     assert [each.key for each in run.front()] == [run.records()[0].key]
 
 
 def test_one_network_at_least_is_trained_to_the_end(tmp_path: Path) -> None:
-    run, trained = run_of(tmp_path, trials=1), Trained(RISING)
-    judge_trials(run, trained.pool(run, workers=3), Shown())
+    run, trained = run_of(tmp_path, n_trials=1), Trained(RISING)
+    run_trials(run, trained.pool(run, workers=3), Shown())
     assert trained.order == [(0, 1), (0, 2), (0, 4)]
     [record] = run.front()
-    assert (record.state, record.top1) == ("judged", pytest.approx(0.14))
+    assert (record.state, record.top1) == ("complete", pytest.approx(0.14))
 
 
 @pytest.mark.parametrize("workers", [2, 5])
 def test_no_worker_trains_a_network_to_the_same_rung_twice(tmp_path: Path, workers: int) -> None:
-    run = run_of(tmp_path, "accuracy,latency", trials=16)
+    run = run_of(tmp_path, "accuracy,latency", n_trials=16)
     pool = FakePool(run, workers)
-    judge_trials(run, pool, Shown())
+    run_trials(run, pool, Shown())
     further = pool.asked_for(worker.train_to_rung)
     assert len(further) == len(set(further))
     assert len(pool.asked_for(worker.train_network)) == 16
-    assert reached(run)[1] == 16
-    assert reached(run)[2] >= 8
-    assert reached(run)[4] >= 4
-    assert all(each.state == "judged" for each in run.front())
+    assert networks_by_rung(run)[1] == 16
+    assert networks_by_rung(run)[2] >= 8
+    assert networks_by_rung(run)[4] >= 4
+    assert all(each.state == "complete" for each in run.front())
 
 
 def test_the_study_is_told_the_lowest_rung_and_the_time_of_all_rungs_is_added_up(tmp_path: Path) -> None:
-    run, trained = run_of(tmp_path, trials=4), Trained(RISING)
-    judge_trials(run, trained.pool(run), Shown())
+    run, trained = run_of(tmp_path, n_trials=4), Trained(RISING)
+    run_trials(run, trained.pool(run), Shown())
     assert [trial.values for trial in run.study.trials] == [[0.1], [0.2], [0.3], [0.4]]
     # A second each; the last went over three rungs.
     assert [each.accuracy and each.accuracy.seconds for each in run.records()] == [1, 2, 3, 3]
 
 
 def test_what_breaks_a_limit_is_told_as_bad_as_the_worst_at_the_lowest_rung(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "accuracy,latency", trials=8, limits={"latency": "0.4x"})
-    pool = FakePool(run, rung_of=lambda network, _: Reached(accuracy(0.01)))
-    judge_trials(run, pool, Shown())
+    run = run_of(tmp_path, "accuracy,latency", n_trials=8, limits={"latency": "0.4x"})
+    pool = FakePool(run, rung_of=lambda network, _: PartialTrainingResult(accuracy(0.01)))
+    run_trials(run, pool, Shown())
     told = [trial.values[0] for trial in run.study.trials if trial.user_attrs["state"] == "infeasible"]
     assert told
     assert min(told) > 0.01
@@ -137,68 +137,71 @@ class KilledError(Exception):
 
 
 def test_a_search_that_was_killed_goes_on_from_the_rungs_that_were_reached(tmp_path: Path) -> None:
-    run, trained = run_of(tmp_path, trials=8), Trained(RISING)
+    run, trained = run_of(tmp_path, n_trials=8), Trained(RISING)
 
-    def killed(architecture: Architecture, epochs: int) -> Reached:
+    def killed(architecture: Architecture, epochs: int) -> PartialTrainingResult:
         if len(trained.order) == 7:
             raise KilledError
         return trained.on(architecture, epochs)
 
     with pytest.raises(KilledError):
-        judge_trials(run, FakePool(run, accuracy_of=trained.first, rung_of=killed), Shown())
+        run_trials(run, FakePool(run, accuracy_of=trained.first, rung_of=killed), Shown())
     assert trained.order[-1] == (3, 1)  # killed while trial 3 went on to 2 epochs
-    again = run_of(tmp_path, trials=8)
+    again = run_of(tmp_path, n_trials=8)
     vars(again)["study"] = run.study
-    judge_trials(again, trained.pool(again), Shown())
+    run_trials(again, trained.pool(again), Shown())
     assert len(set(trained.order)) == len(trained.order)
     assert trained.order[7:9] == [(3, 2), (3, 4)]
-    assert again.spent() == Spent({1: 8, 2: 7, 4: 6})
+    assert again.epochs_spent() == EpochsSpent({1: 8, 2: 7, 4: 6})
 
 
 def test_more_trials_train_on_networks_that_were_stopped(tmp_path: Path) -> None:
-    run, trained = run_of(tmp_path, trials=4), Trained([0.5, 0.4, 0.3, 0.2, 0.1, 0.05])
-    judge_trials(run, trained.pool(run), Shown())
+    run, trained = run_of(tmp_path, n_trials=4), Trained([0.5, 0.4, 0.3, 0.2, 0.1, 0.05])
+    run_trials(run, trained.pool(run), Shown())
     assert states(run)["stopped", 1] == 2
-    longer = run_of(tmp_path, trials=6)
+    longer = run_of(tmp_path, n_trials=6)
     vars(longer)["study"] = run.study
     trained.order.clear()
-    judge_trials(longer, trained.pool(longer), Shown())
+    run_trials(longer, trained.pool(longer), Shown())
     assert trained.order == [(4, 1), (5, 1), (2, 2)]  # of 6, three go on; of 3 at the next rung one
 
 
 def test_a_pause_that_is_gone_is_told_in_a_line(tmp_path: Path) -> None:
-    run, shown = run_of(tmp_path, trials=1), Shown()
-    pool = FakePool(run, rung_of=lambda network, _: Reached(fake_accuracy(network), "x: is missing"))
-    judge_trials(run, pool, shown)
+    run, shown = run_of(tmp_path, n_trials=1), Shown()
+    pool = FakePool(
+        run, rung_of=lambda network, _: PartialTrainingResult(fake_accuracy(network), "x: is missing")
+    )
+    run_trials(run, pool, shown)
     assert shown.lines == ["trial 0 was trained from the start again: x: is missing"] * 2
 
 
 def test_the_pause_of_a_network_at_the_top_is_removed_and_no_other(tmp_path: Path) -> None:
-    run = run_of(tmp_path, trials=4)
+    run = run_of(tmp_path, n_trials=4)
     (tmp_path / "checkpoints").mkdir()
 
-    def paused(architecture: Architecture) -> Accuracy:
-        run.paused(architecture).write_text("5 B  ")
+    def partial_checkpoint(architecture: Architecture) -> Accuracy:
+        run.partial_checkpoint(architecture).write_text("5 B  ")
         return fake_accuracy(architecture)
 
-    judge_trials(run, FakePool(run, accuracy_of=paused), Shown())
-    stopped = [run.paused(each.architecture) for each in run.records() if each.state == "stopped"]
-    assert run.paused_files() == sorted(stopped)
-    assert f"wait in {tmp_path / 'checkpoints'} ({5 * len(stopped)}B) for --resume --trials" in spent_line(
-        run
+    run_trials(run, FakePool(run, accuracy_of=partial_checkpoint), Shown())
+    stopped = [run.partial_checkpoint(each.architecture) for each in run.records() if each.state == "stopped"]
+    assert run.partial_checkpoints() == sorted(stopped)
+    assert (
+        f"wait in {tmp_path / 'checkpoints'} ({5 * len(stopped)}B) for --resume --n-trials"
+        in epochs_spent_message(run)
     )
 
 
 def test_a_training_that_fails_on_the_way_stays_where_it_was_and_is_not_tried_again(tmp_path: Path) -> None:
-    run, trained, shown = run_of(tmp_path, trials=4), Trained(RISING), Shown()
+    run, trained, shown = run_of(tmp_path, n_trials=4), Trained(RISING), Shown()
 
-    def first_fails(architecture: Architecture, epochs: int) -> Reached:
-        reached = trained.on(architecture, epochs)
+    def first_fails(architecture: Architecture, epochs: int) -> PartialTrainingResult:
+        networks_by_rung = trained.on(architecture, epochs)
         if trained.numbers[architecture.key] == 1:
-            raise TrainingFailedError("the loss of epoch 2 is nan")
-        return reached
+            raise NonFiniteLossError("the loss of epoch 2 is nan")
+        return networks_by_rung
 
-    judge_trials(run, FakePool(run, accuracy_of=trained.first, rung_of=first_fails), shown)
+    run_trials(run, FakePool(run, accuracy_of=trained.first, rung_of=first_fails), shown)
     assert trained.order.count((1, 2)) == 1
     second = run.records()[1]
     assert (second.state, second.epochs, second.error) == ("stopped", 1, "the loss of epoch 2 is nan")
@@ -206,12 +209,12 @@ def test_a_training_that_fails_on_the_way_stays_where_it_was_and_is_not_tried_ag
 
 
 def test_where_every_training_fails_on_the_way_that_is_told(tmp_path: Path) -> None:
-    def fails(*_: object) -> Reached:
-        raise TrainingFailedError("the loss of epoch 2 is nan")
+    def fails(*_: object) -> PartialTrainingResult:
+        raise NonFiniteLossError("the loss of epoch 2 is nan")
 
-    run = run_of(tmp_path, trials=3)
+    run = run_of(tmp_path, n_trials=3)
     with pytest.raises(RunError, match="no network could be trained to 4 epochs, one because the loss of"):
-        judge_trials(run, FakePool(run, rung_of=fails), Shown())
+        run_trials(run, FakePool(run, rung_of=fails), Shown())
 
 
 def clock_of(*seconds: float) -> Callable[[], float]:
@@ -221,20 +224,20 @@ def clock_of(*seconds: float) -> Callable[[], float]:
 
 
 def test_when_the_time_is_up_nothing_goes_on_but_one_network_to_the_end(tmp_path: Path) -> None:
-    run, trained = run_of(tmp_path, trials=8), Trained(RISING[::-1])
+    run, trained = run_of(tmp_path, n_trials=8), Trained(RISING[::-1])
     # It is set, then asked before each training; that of network 1 on to 2 epochs would be the next.
-    limit = TimeLimit(1, clock_of(0, 1, 2, 3, 4, 5, 61))
-    judge_trials(run, trained.pool(run), Shown(), limit)
+    limit = Deadline(1, clock_of(0, 1, 2, 3, 4, 5, 61))
+    run_trials(run, trained.pool(run), Shown(), limit)
     assert trained.order == [(0, 1), (1, 1), (0, 2), (2, 1), (3, 1), (0, 4)]
-    assert limit.held_back
-    assert "4 of 8 networks judged" in time_is_up_line(run, 1)
+    assert limit.work_was_skipped
+    assert "4 of 8 networks judged" in timeout_message(run, 1)
 
 
 def test_with_rungs_whatever_is_trained_was_measured_before(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "accuracy,latency", trials=6, limits={"latency": "0.9x"}, latency_from="both")
+    run = run_of(tmp_path, "accuracy,latency", n_trials=6, limits={"latency": "0.9x"}, latency_policy="both")
     give_model(run, 0.3)
     pool = FakePool(run)
-    judge_trials(run, pool, Shown())
+    run_trials(run, pool, Shown())
     begun = [(step, network) for step, network, *epochs in pool.asked if not epochs]
     for (first, measured), (then, trained) in zip(begun[::2], begun[1::2], strict=True):
         assert (first, then, measured) == (worker.measure, worker.train_network, trained)
@@ -242,81 +245,81 @@ def test_with_rungs_whatever_is_trained_was_measured_before(tmp_path: Path) -> N
 
 
 def test_repeats_are_of_networks_at_the_top(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "accuracy,latency", trials=24, repeats=6)
+    run = run_of(tmp_path, "accuracy,latency", n_trials=24, replicates=6)
     pool = FakePool(run, 2)
-    judge_trials(run, pool, Shown())
-    repeat_front(run, pool, Shown())
-    again = {network.key for network, _ in pool.asked_for(worker.train_again)}
+    run_trials(run, pool, Shown())
+    replicate_front(run, pool, Shown())
+    again = {network.key for network, _ in pool.asked_for(worker.train_replicate)}
     assert again
-    assert again <= {each.key for each in run.records() if each.state == "judged"}
+    assert again <= {each.key for each in run.records() if each.state == "complete"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_every_sampler_has_its_networks_stopped(tmp_path: Path, sampler: str) -> None:
-    run = run_of(tmp_path, "accuracy,macs", trials=18, sampler=sampler)
+    run = run_of(tmp_path, "accuracy,macs", n_trials=18, sampler=sampler)
     pool = FakePool(run, 2)
-    judge_trials(run, pool, Shown())
-    assert reached(run)[1] == 18
+    run_trials(run, pool, Shown())
+    assert networks_by_rung(run)[1] == 18
     assert run.front()
-    assert pool.asked_for(worker.train_again) == []
+    assert pool.asked_for(worker.train_replicate) == []
 
 
 @pytest.mark.slow
 def test_what_was_cut_off_between_the_verdict_and_the_telling_is_told_as_of_the_lowest_rung(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_on_disk(tmp_path / "run", objectives="accuracy", trials=2, **MEANS)
+    run = run_on_disk(tmp_path / "run", objectives="accuracy", n_trials=2, **MEANS)
 
     def killed(*_: object, **__: object) -> None:
         raise KilledError
 
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(optuna.Study, "tell", killed)
-        judge_trials(run, FakePool(run), Shown())
+        run_trials(run, FakePool(run), Shown())
     resumed = resume(run.folder, None)
     [record], [trial] = resumed.records(), resumed.study.trials
     assert (record.state, record.epochs) == ("stopped", 1)
     assert trial.values == [fake_accuracy(record.architecture).top1]
     with pytest.raises(RunError, match="must be more"):
-        judge_trials(resumed, FakePool(resumed), Shown())
+        run_trials(resumed, FakePool(resumed), Shown())
         resume(run.folder, 1)
 
 
 def test_epochs_under_way_are_still_expected_where_no_more_were_due(tmp_path: Path) -> None:
-    run, trained, shown = run_of(tmp_path, trials=4), Trained(RISING), Shown()
-    judge_trials(run, trained.pool(run), shown)
+    run, trained, shown = run_of(tmp_path, n_trials=4), Trained(RISING), Shown()
+    run_trials(run, trained.pool(run), shown)
     # 4 networks, 2 and 1 of them on: 4 + 2 + 2; the last training is a second one from 2 to 4.
     assert shown.statuses[0].epochs == (0, 8)
-    assert [status.epochs for status in shown.statuses if status.doing][-1] == (9, 11)
+    assert [status.epochs for status in shown.statuses if status.active_jobs][-1] == (9, 11)
 
 
 def test_the_time_left_is_told_from_the_epochs_still_expected() -> None:
     times = clock_of(100, 110)
-    pace = Pace(times)
-    status = Status("judging", 4, 8, epochs=(4, 14))
+    pace = TimeEstimator(times)
+    status = Status("evaluating", 4, 8, epochs=(4, 14))
     assert pace.seconds_left(status) is None
     assert pace.seconds_left(replace(status, done=6, epochs=(9, 14))) == 10  # 5 epochs in 10 s, 5 to go
 
 
 def test_a_plain_line_tells_each_rung(tmp_path: Path) -> None:
-    run, trained, printed = run_of(tmp_path, trials=2), Trained(RISING), StringIO()
-    judge_trials(run, trained.pool(run), PlainProgress(Console(file=printed, width=300)))
+    run, trained, printed = run_of(tmp_path, n_trials=2), Trained(RISING), StringIO()
+    run_trials(run, trained.pool(run), PlainProgress(Console(file=printed, width=300)))
     lines = [line.split(": ", 1)[-1] for line in printed.getvalue().splitlines()]
     assert lines[1].startswith("trial 0, 1 epoch, 10.0%")
     assert "; 2 at 1 epoch, 1 at 2, 0 at 4; " in lines[3]
     assert lines[4].startswith("trial 1, 4 epochs, 24.0%")
     assert lines[4].endswith("2 at 1 epoch, 1 at 2, 1 at 4; 0 s left")
-    assert "epoch" not in in_words(replace(run.records()[0], at_rungs={}))
+    assert "epoch" not in trial_summary(replace(run.records()[0], rung_accuracies={}))
 
 
 def test_the_front_ends_with_what_was_stopped_and_the_opening_says_where(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = run_of(tmp_path, trials=4)
-    assert "; 1 in 2 goes on after 1 and 2 of 4 epochs" in opening(run)
-    assert spent_line(run) == ""
-    judge_trials(run, Trained(RISING).pool(run), Shown())
+    run = run_of(tmp_path, n_trials=4)
+    assert "; 1 in 2 goes on after 1 and 2 of 4 epochs" in start_message(run)
+    assert epochs_spent_message(run) == ""
+    run_trials(run, Trained(RISING).pool(run), Shown())
     print_front(run)
     told = "4 networks begun: 4 at 1 epoch, 3 at 2, 2 at 4; 11 epochs instead of 16."  # 4 + 3 + 2 x 2
     assert told in capsys.readouterr().out.splitlines()

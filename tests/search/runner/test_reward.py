@@ -10,11 +10,11 @@ import pytest
 from bneck.evaluate import Accuracy
 from bneck.results import Record, Run
 from bneck.results.export.models import export
-from bneck.search.commands.front import front_certainty, opening, print_front
+from bneck.search.commands.front import front_posterior_and_baseline, print_front, start_message
 from bneck.search.runner import session
-from bneck.search.runner.loop import judge_trials
-from bneck.search.runner.replication import repeat_front
-from bneck.search.runner.session import go, resume
+from bneck.search.runner.loop import run_trials
+from bneck.search.runner.replication import replicate_front
+from bneck.search.runner.session import resume, run_session
 from bneck.search_space import Architecture
 
 from ..helpers import FakePool, Shown, fake_accuracy, fake_run, fresh_pools, run_on_disk
@@ -36,11 +36,11 @@ def nearly_equal(architecture: Architecture, seed: int = 7) -> Accuracy:
 @pytest.mark.parametrize("objectives", ["reward:0.2x", "reward:20K", "accuracy"])
 @pytest.mark.parametrize("sampler", ["ehvi", "tpe", "nsga2", "random", "gp"])
 def test_every_sampler_searches_for_one_objective(tmp_path: Path, sampler: str, objectives: str) -> None:
-    run = fake_run(tmp_path, objectives=objectives, sampler=sampler, trials=11, limits={"macs": "40K"})
-    judge_trials(run, FakePool(run), Shown())
+    run = fake_run(tmp_path, objectives=objectives, sampler=sampler, n_trials=11, limits={"macs": "40K"})
+    run_trials(run, FakePool(run), Shown())
     [objective] = run.settings.goals.objectives
-    best = max(record.value(objective) for record in run.kept())
-    assert len(run.kept()) == 11
+    best = max(record.value(objective) for record in run.completed_records())
+    assert len(run.completed_records()) == 11
     assert {record.value(objective) for record in run.front()} == {best, run.best().value(objective)}
     assert run.study.best_value == best
 
@@ -48,25 +48,27 @@ def test_every_sampler_searches_for_one_objective(tmp_path: Path, sampler: str, 
 def test_the_best_is_the_network_of_the_most_reward(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = fake_run(tmp_path / "run", objectives="reward:0.2x", limits={"macs": "40K"}, trials=8, repeats=2)
+    run = fake_run(
+        tmp_path / "run", objectives="reward:0.2x", limits={"macs": "40K"}, n_trials=8, replicates=2
+    )
     pool, shown = FakePool(run, accuracy_of=nearly_equal, again_of=nearly_equal), Shown()
-    judge_trials(run, pool, shown)
-    assert repeat_front(run, pool, shown) > 0
-    best = max(run.kept(), key=by_hand)
-    assert best.top1 < max(record.top1 for record in run.kept())
+    run_trials(run, pool, shown)
+    assert replicate_front(run, pool, shown) > 0
+    best = max(run.completed_records(), key=by_hand)
+    assert best.top1 < max(record.top1 for record in run.completed_records())
     assert [record.trial for record in run.front()] == [best.trial]
     assert run.record("best") == best
     assert run.study.best_trial.values == [pytest.approx(by_hand(best))]
     last = [status for status in shown.statuses if status.best][-1]
-    assert (last.best_is, last.best.trial if last.best else None) == ("best by reward", best.trial)
+    assert (last.best_label, last.best.trial if last.best else None) == ("best by reward", best.trial)
 
-    assert " for the best reward:0.2x; macs <= 40K; " in opening(run)
+    assert " for the best reward:0.2x; macs <= 40K; " in start_message(run)
     print_front(run)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["trial", "key", "reward"]
     assert lines[1].split()[:3] == [str(best.trial), best.key, f"{by_hand(best):.4f}"]
     assert any("best by reward" in line for line in lines)
-    assert front_certainty(run)[1] is None
+    assert front_posterior_and_baseline(run)[1] is None
     [config] = export(run, run.record("best"), ["config"], tmp_path / "exported")
     assert config.stem == f"trial{best.trial}-{best.key}"
 
@@ -75,15 +77,15 @@ def test_the_best_is_the_network_of_the_most_reward(
 def test_a_search_for_a_reward_goes_on_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "Pool", FakePool)
     fresh_pools(monkeypatch)
-    run = run_on_disk(tmp_path / "run", objectives="reward:0.2x", trials=4)
-    go(run, 2, Shown())
+    run = run_on_disk(tmp_path / "run", objectives="reward:0.2x", n_trials=4)
+    run_session(run, 2, Shown())
     again = resume(run.folder, 6)
     assert again.settings.goals == run.settings.goals
-    go(again, 2, Shown())
+    run_session(again, 2, Shown())
     opened = Run.open(run.folder)
-    best = max(opened.kept(), key=by_hand)
-    assert len(opened.kept()) == 6
-    assert best.key in opened.checks()
+    best = max(opened.completed_records(), key=by_hand)
+    assert len(opened.completed_records()) == 6
+    assert best.key in opened.verifications()
     [row] = csv.DictReader(io.StringIO((run.folder / "front.csv").read_text(encoding="utf-8")))
     assert (row["key"], float(row["reward"])) == (best.key, by_hand(best))
     page = (run.folder / "report.html").read_text(encoding="utf-8")

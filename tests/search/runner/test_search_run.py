@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from bneck.evaluate.data.dataset import load_data
+from bneck.evaluate.data.dataset import load_dataset
 from bneck.results import Run
 from bneck.search_space import load_architecture
 
@@ -31,7 +31,7 @@ LONGER = ("--baseline", "none", "--train-images", "600", "--validation-images", 
 
 def judged(run: Path) -> dict[str, float]:
     """Accuracy by key, in the order of the trials."""
-    records = [record for record in Run.open(run).records() if record.state == "judged"]
+    records = [record for record in Run.open(run).records() if record.state == "complete"]
     found = {record.key: record.accuracy.top1 for record in records if record.accuracy}
     assert len(found) == len(records)  # none twice
     return found
@@ -107,7 +107,7 @@ def wait_for(process: subprocess.Popen[str], line: str) -> None:
 def found(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """A search of three networks; `args[-1]` is its folder."""
     folder = tmp_path_factory.mktemp("search") / "run"
-    words = ["tiny", "--trials", 3, "--workers", 2, "--max-macs", "500K", *PLAIN, "--out", folder]
+    words = ["tiny", "--n-trials", 3, "--workers", 2, "--max-macs", "500K", *PLAIN, "--out", folder]
     return bneck("search", *words, cwd=folder.parent)
 
 
@@ -121,26 +121,26 @@ def test_a_search_ends_well_and_tells_how_to_go_on(
 ) -> None:
     assert (found.returncode, found.stderr) == (0, "")
     assert "macs <= 500K" in found.stdout.splitlines()[0]
-    assert re.search(r"^judging 3/3: trial \d+, ", found.stdout, re.MULTILINE)
+    assert re.search(r"^evaluating 3/3: trial \d+, ", found.stdout, re.MULTILINE)
     assert f"report:  {folder}/report.html" in found.stdout
     assert f"export:  bneck export {folder} --trial best" in found.stdout
 
 
 def test_a_search_leaves_a_whole_run(folder: Path) -> None:
     run = Run.open(folder)
-    records = [record for record in run.records() if record.state == "judged"]
+    records = [record for record in run.records() if record.state == "complete"]
     assert len(records) == 3
     for record in records:
         assert record.cost.macs <= 500_000
         assert record.latency is not None
         assert 0 < record.latency.ratio_low <= record.latency.ratio <= record.latency.ratio_high
         assert record.accuracy is not None
-        assert (record.accuracy.images, record.accuracy.seen, record.accuracy.seed) == (100, 192, 0)
+        assert (record.accuracy.images, record.accuracy.images_seen, record.accuracy.seed) == (100, 192, 0)
         assert run.checkpoint(record.architecture).is_file()
-    assert set(run.checks()) == {record.key for record in run.front()}
+    assert set(run.verifications()) == {record.key for record in run.front()}
     # all that there are, whatever the limits on the others
-    images = load_data("digits").count("test")
-    assert {check.test_images for check in run.checks().values()} == {images}
+    images = load_dataset("digits").count("test")
+    assert {check.test_images for check in run.verifications().values()} == {images}
     assert (folder / "front.csv").read_text(encoding="utf-8").count("\n") == 1 + len(run.front())
     assert all(record.key in (folder / "report.html").read_text(encoding="utf-8") for record in run.front())
 
@@ -184,7 +184,7 @@ def test_a_finished_search_that_goes_on_has_nothing_to_do(folder: Path) -> None:
 
 def test_a_seed_repeats_a_search_to_the_last_image(tmp_path: Path) -> None:
     def search(name: str) -> list[tuple[str, float]]:
-        words = ["tiny", "--trials", 3, "--workers", 1, "--max-macs", "500K", "--seed", 11, *PLAIN]
+        words = ["tiny", "--n-trials", 3, "--workers", 1, "--max-macs", "500K", "--seed", 11, *PLAIN]
         assert bneck("search", *words, "--out", name, cwd=tmp_path).returncode == 0
         return list(judged(tmp_path / name).items())
 
@@ -194,9 +194,9 @@ def test_a_seed_repeats_a_search_to_the_last_image(tmp_path: Path) -> None:
 @LINUX
 def test_a_search_that_was_killed_goes_on_and_loses_only_what_was_under_way(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = ["tiny", "--trials", 6, "--workers", 2, "--max-macs", "500K", *LONGER, "--out", run]
+    words = ["tiny", "--n-trials", 6, "--workers", 2, "--max-macs", "500K", *LONGER, "--out", run]
     with started("search", *words, cwd=tmp_path) as process:
-        wait_for(process, "judging 2/")
+        wait_for(process, "evaluating 2/")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert wait_until_alone(process.pid) == []
@@ -216,9 +216,9 @@ def test_a_search_that_was_killed_goes_on_and_loses_only_what_was_under_way(tmp_
 
 @LINUX
 def test_a_search_that_is_interrupted_ends_at_once_with_the_command_that_goes_on(tmp_path: Path) -> None:
-    words = ["tiny", "--trials", 30, "--workers", 2, "--max-macs", "500K", *LONGER, "--out", "run"]
+    words = ["tiny", "--n-trials", 30, "--workers", 2, "--max-macs", "500K", *LONGER, "--out", "run"]
     with started("search", *words, cwd=tmp_path) as process:
-        wait_for(process, "judging 1/")
+        wait_for(process, "evaluating 1/")
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers too
         begin = time.monotonic()
         _, err = process.communicate(timeout=60)
@@ -235,7 +235,7 @@ def test_a_search_that_is_interrupted_ends_at_once_with_the_command_that_goes_on
 @LINUX
 def test_an_interrupt_of_the_terminal_never_reaches_a_worker(tmp_path: Path) -> None:
     # one that does ends in a traceback on the screen
-    words = ["tiny", "--trials", 30, "--workers", 2, *LONGER, "--out", "run"]
+    words = ["tiny", "--n-trials", 30, "--workers", 2, *LONGER, "--out", "run"]
     with started("search", *words, cwd=tmp_path) as process:
         workers: list[int] = []
         while process.poll() is None and not workers:
@@ -246,7 +246,7 @@ def test_an_interrupt_of_the_terminal_never_reaches_a_worker(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("objectives", ["accuracy,macs", "accuracy"])
 def test_other_objectives_and_a_latency_limit_work_to_the_end(tmp_path: Path, objectives: str) -> None:
-    words: list[Any] = ["tiny", "--trials", 2, "--workers", 1, "--max-latency", "1x", *PLAIN]
+    words: list[Any] = ["tiny", "--n-trials", 2, "--workers", 1, "--max-latency", "1x", *PLAIN]
     words += ["--objectives", objectives, "--latency-backend", "torch", "--out", "run"]
     ended = bneck("search", *words, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -13,9 +13,9 @@ from bneck.results import Record
 from bneck.results.store.fidelities import Rungs
 from bneck.search.runner.successive_halving import (
     Promotion,
-    by_rank,
     last_promotion,
     next_promotion,
+    nondominated_order,
     parse_epochs,
 )
 from bneck.search_space import GoalError
@@ -27,10 +27,10 @@ ONE = parse_goals("accuracy", {}).objectives
 TWO = parse_goals("accuracy,latency", {}).objectives
 
 
-def network(number: int, at_rungs: Mapping[int, float], ratio: float = 0.3) -> Record:
+def network(number: int, rung_accuracies: Mapping[int, float], ratio: float = 0.3) -> Record:
     """A network with its accuracies by rung."""
-    known = record(number, Row("judged", at_rungs[max(at_rungs)], ratio))
-    return replace(known, at_rungs={rung: accuracy(top1) for rung, top1 in at_rungs.items()})
+    known = record(number, Row("complete", rung_accuracies[max(rung_accuracies)], ratio))
+    return replace(known, rung_accuracies={rung: accuracy(top1) for rung, top1 in rung_accuracies.items()})
 
 
 def after_two(*top1s: float) -> list[Record]:
@@ -144,30 +144,35 @@ def test_the_last_resort_takes_the_best_of_the_highest_rung_until_one_is_at_the_
 def test_a_front_is_ordered_farthest_first_from_the_best_of_the_first_objective() -> None:
     # On a line from (0, 4) to (4, 0): its ends first, then the middle; then (1, 3) and (3, 1) are as far.
     line = [(3.0, 1.0), (1.0, 3.0), (4.0, 0.0), (2.0, 2.0), (0.0, 4.0)]
-    assert by_rank(np.array(line)) == [4, 2, 3, 0, 1]
+    assert nondominated_order(np.array(line)) == [4, 2, 3, 0, 1]
 
 
 def test_the_units_of_an_objective_change_nothing() -> None:
     # From both ends (1, 4) is farther (6.1 and 10.8) than (6, 3.9) (8.6 and 5.6).
     rows = np.array([(0.0, 10.0), (1.0, 4.0), (6.0, 3.9), (10.0, 0.0)])
-    assert by_rank(rows) == by_rank(rows * [1.0, 0.001]) == by_rank(rows * [0.001, 1.0]) == [0, 3, 1, 2]
+    assert (
+        nondominated_order(rows)
+        == nondominated_order(rows * [1.0, 0.001])
+        == nondominated_order(rows * [0.001, 1.0])
+        == [0, 3, 1, 2]
+    )
 
 
 def test_of_two_neighbours_one_is_kept() -> None:
     # Crowding distance drops both of (5, 5) and (5.1, 4.9), or neither.
     rows = np.array([(0.0, 10.0), (5.0, 5.0), (5.1, 4.9), (10.0, 0.0), (9.9, 0.1)])
-    assert set(by_rank(rows)[:3]) in ({0, 3, 1}, {0, 3, 2})
+    assert set(nondominated_order(rows)[:3]) in ({0, 3, 1}, {0, 3, 2})
 
 
 def test_equals_come_in_the_order_given_and_none_twice() -> None:
-    assert by_rank(np.array([[2.0], [1.0], [2.0], [1.0]])) == [1, 3, 0, 2]
-    assert by_rank(np.zeros((3, 2))) == [0, 1, 2]
-    assert by_rank(np.zeros((0, 2))) == []
+    assert nondominated_order(np.array([[2.0], [1.0], [2.0], [1.0]])) == [1, 3, 0, 2]
+    assert nondominated_order(np.zeros((3, 2))) == [0, 1, 2]
+    assert nondominated_order(np.zeros((0, 2))) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)), max_size=12))
 def test_no_network_comes_before_one_that_beats_it(rows: Sequence[tuple[int, ...]]) -> None:
-    order = by_rank(np.array(rows, dtype=np.float64).reshape(-1, 3))
+    order = nondominated_order(np.array(rows, dtype=np.float64).reshape(-1, 3))
     assert sorted(order) == list(range(len(rows)))
     fronts, left = [], [list(map(float, row)) for row in rows]
     while left:  # peeled by the plain comparison of the results
@@ -183,4 +188,4 @@ def test_no_network_comes_before_one_that_beats_it(rows: Sequence[tuple[int, ...
 def test_the_order_does_not_depend_on_a_monotone_change_of_a_single_objective() -> None:
     rng = random.Random(1)
     values = [rng.random() for _ in range(20)]
-    assert by_rank(np.array(values)[:, None]) == sorted(range(20), key=values.__getitem__)
+    assert nondominated_order(np.array(values)[:, None]) == sorted(range(20), key=values.__getitem__)

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bneck.evaluate import Accuracy
 from bneck.results import Run, pareto_front
-from bneck.search.runner.trials import Proposal, Proposals, SpaceExhaustedError, published_within
+from bneck.search.runner.trials import Proposal, SpaceExhaustedError, TrialManager, feasible_published
 from bneck.search_space import NoFeasibleNetworkError, cost, load_space
 
 from ...results.example_run import REFERENCE_MS, accuracy, latency
@@ -21,22 +21,22 @@ FIRST_GENES = {gene.name: gene.choices[0] for gene in SMALL.genes}
 LAST_GENES = {gene.name: gene.choices[-1] for gene in SMALL.genes}
 
 
-def tell_judged(proposals: Proposals, proposal: Proposal, found: Accuracy) -> None:
+def record_completed(trial_manager: TrialManager, proposal: Proposal, found: Accuracy) -> None:
     proposal.accuracy = found
-    proposals.tell_judged(proposal)
+    trial_manager.record_completed(proposal)
 
 
-def judge(proposals: Proposals, networks: int) -> list[Proposal]:
+def judge(trial_manager: TrialManager, networks: int) -> list[Proposal]:
     """Measure and train by the fakes until so many networks are judged; all that was proposed."""
     found: list[Proposal] = []
-    while len(proposals.judged) < networks:
-        proposal = proposals.next()
+    while len(trial_manager.completed) < networks:
+        proposal = trial_manager.next()
         found.append(proposal)
         measured = fake_latency(proposal.architecture)
-        if proposals.keeps_latency_limit(proposal, measured):
-            tell_judged(proposals, proposal, fake_accuracy(proposal.architecture))
+        if trial_manager.satisfies_latency_limit(proposal, measured):
+            record_completed(trial_manager, proposal, fake_accuracy(proposal.architecture))
         else:
-            proposals.tell_infeasible(proposal.trial, proposal.architecture, measured)
+            trial_manager.record_infeasible(proposal.trial, proposal.architecture, measured)
     return found
 
 
@@ -46,29 +46,29 @@ def told(run: Run, state: str) -> list[FrozenTrial]:
 
 def tell_one(run: Run, **judgement: Any) -> None:
     """One judged network with a latency ratio and an accuracy of one's choice."""
-    proposals = Proposals(run)
-    proposal = proposals.next()
-    assert proposals.keeps_latency_limit(proposal, latency(judgement["ratio"]))
-    tell_judged(proposals, proposal, accuracy(judgement["top1"]))
+    trial_manager = TrialManager(run)
+    proposal = trial_manager.next()
+    assert trial_manager.satisfies_latency_limit(proposal, latency(judgement["ratio"]))
+    record_completed(trial_manager, proposal, accuracy(judgement["top1"]))
 
 
 @pytest.fixture
 def limited(tmp_path: Path) -> Run:
     """Twelve networks judged under three limits, and those that broke one."""
     run = fake_run(tmp_path, limits=LIMITS, sampler=CARELESS)
-    judge(Proposals(run), 12)
+    judge(TrialManager(run), 12)
     return run
 
 
 def test_only_networks_within_the_limits_of_cost_are_proposed_and_each_once(tmp_path: Path) -> None:
-    proposals = Proposals(fake_run(tmp_path, limits=LIMITS, sampler=CARELESS))
-    found = judge(proposals, 12)
+    trial_manager = TrialManager(fake_run(tmp_path, limits=LIMITS, sampler=CARELESS))
+    found = judge(trial_manager, 12)
     assert all(cost(each.architecture).macs <= 25_000 for each in found)
     assert all(cost(each.architecture).params <= 2_000 for each in found)
     keys = Counter(each.architecture.key for each in found)
     assert set(keys.values()) == {1}
-    assert proposals.infeasible > 0
-    assert proposals.repeats > 0
+    assert trial_manager.infeasible > 0
+    assert trial_manager.duplicates > 0
 
 
 def test_every_told_trial_has_a_violation_of_every_limit_as_optuna_takes_others_for_feasible(
@@ -99,9 +99,9 @@ def test_infeasible_networks_are_told_complete_with_the_limit_they_broke(limited
 
 
 def test_judged_networks_are_told_complete_and_keep_every_limit(limited: Run) -> None:
-    judged = told(limited, "judged")
-    assert len(judged) == 12
-    for trial in judged:
+    completed = told(limited, "complete")
+    assert len(completed) == 12
+    for trial in completed:
         network = SMALL.decode(trial.params)
         assert trial.state == TrialState.COMPLETE
         assert max(trial.constraints.values()) <= 0
@@ -110,82 +110,82 @@ def test_judged_networks_are_told_complete_and_keep_every_limit(limited: Run) ->
 
 def test_optunas_own_best_trials_are_the_front(limited: Run) -> None:
     # equal networks on both sides: what Optuna's dashboard and plots show is what bneck shows
-    records = [record for record in limited.records() if record.state == "judged"]
+    records = [record for record in limited.records() if record.state == "complete"]
     front = {record.trial for record in pareto_front(records, limited.settings.goals.objectives)}
     assert {trial.number for trial in limited.study.best_trials} == front
 
 
 def test_the_record_that_is_handed_back_is_the_one_that_is_read_later(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits=LIMITS)
-    proposals = Proposals(run)
-    judge(proposals, 3)
-    read = [record for record in run.records() if record.state == "judged"]
-    handed = [replace(record, violations=None, seconds=0.0) for record in proposals.judged]
+    trial_manager = TrialManager(run)
+    judge(trial_manager, 3)
+    read = [record for record in run.records() if record.state == "complete"]
+    handed = [replace(record, violations=None, seconds=0.0) for record in trial_manager.completed]
     assert handed == [replace(record, violations=None, seconds=0.0) for record in read]
 
 
 def test_repeats_are_told_failed_and_without_values(tmp_path: Path) -> None:
     run = fake_run(tmp_path, sampler=CARELESS)
-    proposals = Proposals(run)
-    found = judge(proposals, SMALL_SIZE // 2)
-    repeats = told(run, "repeat")
-    assert len(repeats) == proposals.repeats > 0
-    assert {trial.state for trial in repeats} == {TrialState.FAIL}
-    assert {trial.values for trial in repeats} == {None}
+    trial_manager = TrialManager(run)
+    found = judge(trial_manager, SMALL_SIZE // 2)
+    duplicates = told(run, "duplicate")
+    assert len(duplicates) == trial_manager.duplicates > 0
+    assert {trial.state for trial in duplicates} == {TrialState.FAIL}
+    assert {trial.values for trial in duplicates} == {None}
     proposed = {each.architecture.key for each in found}
-    assert {SMALL.decode(trial.params).key for trial in repeats} <= proposed
+    assert {SMALL.decode(trial.params).key for trial in duplicates} <= proposed
 
 
 def test_a_network_that_is_being_judged_is_not_proposed_again(tmp_path: Path) -> None:
-    proposals = Proposals(fake_run(tmp_path))
-    proposals.enqueue(FIRST_GENES, "first")
-    proposals.enqueue(FIRST_GENES, "second")
-    first, second = proposals.next(), proposals.next()
+    trial_manager = TrialManager(fake_run(tmp_path))
+    trial_manager.enqueue(FIRST_GENES, "first")
+    trial_manager.enqueue(FIRST_GENES, "second")
+    first, second = trial_manager.next(), trial_manager.next()
     assert first.architecture == SMALL.decode(FIRST_GENES)
     assert second.architecture != first.architecture
-    assert proposals.repeats >= 1
+    assert trial_manager.duplicates >= 1
 
 
 def test_a_network_that_failed_is_not_proposed_again(tmp_path: Path) -> None:
     run = fake_run(tmp_path)
-    proposals = Proposals(run)
-    proposals.enqueue(FIRST_GENES, "first")
-    failing = proposals.next()
-    proposals.tell_failed(failing, "the loss of epoch 1 is nan")
-    proposals.enqueue(FIRST_GENES, "again")
-    assert proposals.next().architecture != failing.architecture
-    resumed = Proposals(run)
+    trial_manager = TrialManager(run)
+    trial_manager.enqueue(FIRST_GENES, "first")
+    failing = trial_manager.next()
+    trial_manager.record_failed(failing, "the loss of epoch 1 is nan")
+    trial_manager.enqueue(FIRST_GENES, "again")
+    assert trial_manager.next().architecture != failing.architecture
+    resumed = TrialManager(run)
     resumed.enqueue(FIRST_GENES, "again")
     assert resumed.next().architecture != failing.architecture
     [record] = [record for record in run.records() if record.state == "failed"]
     assert (record.trial, record.error) == (failing.trial.number, "the loss of epoch 1 is nan")
-    assert proposals.failed == 1
+    assert trial_manager.failed == 1
 
 
-@pytest.mark.parametrize("state", ["judged", "measured and infeasible", "predicted and infeasible"])
+@pytest.mark.parametrize("state", ["complete", "measured and infeasible", "predicted and infeasible"])
 def test_what_an_earlier_session_found_is_not_proposed_again(tmp_path: Path, state: str) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.4x"})
-    proposals = Proposals(run)
-    proposals.enqueue(FIRST_GENES, "first")
-    earlier = proposals.next()
-    if state == "judged":
-        assert proposals.keeps_latency_limit(earlier, latency(0.4))
-        tell_judged(proposals, earlier, accuracy(0.5))
+    trial_manager = TrialManager(run)
+    trial_manager.enqueue(FIRST_GENES, "first")
+    earlier = trial_manager.next()
+    if state == "complete":
+        assert trial_manager.satisfies_latency_limit(earlier, latency(0.4))
+        record_completed(trial_manager, earlier, accuracy(0.5))
     else:
         slow = replace(latency(0.41), source="predicted" if "predicted" in state else "measured")
-        assert not proposals.keeps_latency_limit(earlier, slow)
-        proposals.tell_infeasible(earlier.trial, earlier.architecture, slow)
-    resumed = Proposals(run)
+        assert not trial_manager.satisfies_latency_limit(earlier, slow)
+        trial_manager.record_infeasible(earlier.trial, earlier.architecture, slow)
+    resumed = TrialManager(run)
     resumed.enqueue(FIRST_GENES, "again")
     assert resumed.next().architecture != earlier.architecture
-    assert resumed.repeats == 1
+    assert resumed.duplicates == 1
 
 
 def test_a_later_session_knows_the_numbers_of_the_earlier_one(limited: Run) -> None:
     states = Counter(trial.user_attrs["state"] for trial in limited.study.trials)
-    resumed = Proposals(limited)
-    assert len(resumed.judged) == states["judged"]
-    assert (resumed.infeasible, resumed.repeats) == (states["infeasible"], states["repeat"])
+    resumed = TrialManager(limited)
+    assert len(resumed.completed) == states["complete"]
+    assert (resumed.infeasible, resumed.duplicates) == (states["infeasible"], states["duplicate"])
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])
@@ -193,9 +193,9 @@ def test_a_later_session_does_not_propose_what_the_earlier_one_did(tmp_path: Pat
     # a sampler made anew from the same seed would: of this space repeats are no accident
     run = fake_run(tmp_path, load_space("tiny"), sampler=name)
     for _ in range(3):
-        judge(Proposals(run), len(told(run, "judged")) + 3)
+        judge(TrialManager(run), len(told(run, "complete")) + 3)
     assert len({trial.user_attrs["key"] for trial in run.study.trials}) == 9
-    assert told(run, "repeat") == []
+    assert told(run, "duplicate") == []
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])
@@ -203,7 +203,7 @@ def test_a_later_session_does_not_propose_what_the_earlier_one_did(tmp_path: Pat
 def test_a_seed_repeats_a_search_and_another_seed_changes_it(tmp_path: Path, name: str) -> None:
     def keys(seed: int) -> list[str]:
         run = fake_run(tmp_path, limits=LIMITS, sampler=name, seed=seed)
-        return [each.architecture.key for each in judge(Proposals(run), 14)]
+        return [each.architecture.key for each in judge(TrialManager(run), 14)]
 
     first = keys(5)
     assert keys(5) == first
@@ -212,9 +212,9 @@ def test_a_seed_repeats_a_search_and_another_seed_changes_it(tmp_path: Path, nam
 
 def test_before_anything_is_judged_the_placeholders_are_chance_and_the_reference(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"macs": "25K"}, objectives="accuracy,latency,macs,params")
-    proposals = Proposals(run)
-    proposals.enqueue(LAST_GENES, "too large")
-    proposals.next()
+    trial_manager = TrialManager(run)
+    trial_manager.enqueue(LAST_GENES, "too large")
+    trial_manager.next()
     network = SMALL.decode(LAST_GENES)
     # what is known of it is told as it is
     known = [float(cost(network).macs), float(cost(network).params)]
@@ -225,9 +225,9 @@ def test_after_that_the_placeholders_are_the_worst_seen(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"macs": "25K"})
     tell_one(run, ratio=0.3, top1=0.62)
     tell_one(run, ratio=0.2, top1=0.71)
-    proposals = Proposals(run)
-    proposals.enqueue(LAST_GENES, "too large")
-    proposals.next()
+    trial_manager = TrialManager(run)
+    trial_manager.enqueue(LAST_GENES, "too large")
+    trial_manager.next()
     [trial] = [trial for trial in told(run, "infeasible") if trial.params == LAST_GENES]
     # 0.3 times the reference's 2 ms
     assert trial.values == [0.62, pytest.approx(0.6)]
@@ -237,28 +237,28 @@ def test_a_network_over_a_limit_is_told_the_least_reward_seen_or_its_own_if_it_w
     tmp_path: Path,
 ) -> None:
     run = fake_run(tmp_path, limits={"macs": "25K", "latency": "0.5x"}, objectives="reward:0.2x")
-    proposals = Proposals(run)
-    proposals.enqueue(LAST_GENES, "too large")
-    first = proposals.next()
+    trial_manager = TrialManager(run)
+    trial_manager.enqueue(LAST_GENES, "too large")
+    first = trial_manager.next()
     assert run.study.trials[0].values == [1 / 10]
-    assert proposals.keeps_latency_limit(first, latency(0.4))
-    tell_judged(proposals, first, accuracy(0.75))
+    assert trial_manager.satisfies_latency_limit(first, latency(0.4))
+    record_completed(trial_manager, first, accuracy(0.75))
     # 0.75 * 2 ** -0.07 = 0.75 * 0.952638
     assert run.study.trials[first.trial.number].values == [pytest.approx(0.714479, abs=1e-6)]
     for trained, expected in ((None, 0.714479), (accuracy(0.5), 0.5 * 4**-0.07)):
-        slow = proposals.next()
-        proposals.keeps_latency_limit(slow, latency(0.8))
-        proposals.tell_infeasible(slow.trial, slow.architecture, latency(0.8), trained)
+        slow = trial_manager.next()
+        trial_manager.satisfies_latency_limit(slow, latency(0.8))
+        trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.8), trained)
         assert run.study.trials[slow.trial.number].values == [pytest.approx(expected, abs=1e-6)]
 
 
 def test_a_network_found_too_slow_is_told_with_its_own_latency(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.5x"})
     tell_one(run, ratio=0.3, top1=0.62)
-    proposals = Proposals(run)
-    slow = proposals.next()
-    assert not proposals.keeps_latency_limit(slow, latency(0.9))
-    proposals.tell_infeasible(slow.trial, slow.architecture, latency(0.9))
+    trial_manager = TrialManager(run)
+    slow = trial_manager.next()
+    assert not trial_manager.satisfies_latency_limit(slow, latency(0.9))
+    trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.9))
     # 0.9 times 2 ms, and 0.9 / 0.5 - 1
     trial = run.study.trials[slow.trial.number]
     assert trial.values == [0.62, pytest.approx(1.8)]
@@ -269,15 +269,15 @@ def test_a_network_found_too_slow_is_told_with_its_own_latency(tmp_path: Path) -
 def test_a_network_found_too_slow_after_its_training_keeps_its_accuracy(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.5x"})
     tell_one(run, ratio=0.3, top1=0.62)
-    proposals = Proposals(run)
-    slow = proposals.next()
-    assert not proposals.keeps_latency_limit(slow, latency(0.9))
-    proposals.tell_infeasible(slow.trial, slow.architecture, latency(0.9), accuracy(0.93))
+    trial_manager = TrialManager(run)
+    slow = trial_manager.next()
+    assert not trial_manager.satisfies_latency_limit(slow, latency(0.9))
+    trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.9), accuracy(0.93))
     record = run.records()[slow.trial.number]
     assert (record.state, record.accuracy, record.latency) == ("infeasible", accuracy(0.93), latency(0.9))
     assert record.violations == pytest.approx({"latency": 0.8})
     # no more than the others is it judged, or on the front
-    assert len(Proposals(run).judged) == 1
+    assert len(TrialManager(run).completed) == 1
     assert [each.trial for each in run.front()] == [0]
 
 
@@ -285,21 +285,21 @@ def test_a_network_found_too_slow_after_its_training_is_told_with_its_own_accura
     # "with the worst values seen so far in place of those it does not have"
     run = fake_run(tmp_path, limits={"latency": "0.5x"})
     tell_one(run, ratio=0.3, top1=0.62)
-    proposals = Proposals(run)
-    slow = proposals.next()
-    assert not proposals.keeps_latency_limit(slow, latency(0.9))
-    proposals.tell_infeasible(slow.trial, slow.architecture, latency(0.9), accuracy(0.93))
+    trial_manager = TrialManager(run)
+    slow = trial_manager.next()
+    assert not trial_manager.satisfies_latency_limit(slow, latency(0.9))
+    trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.9), accuracy(0.93))
     assert run.study.trials[slow.trial.number].values == [0.93, pytest.approx(1.8)]
 
 
 def test_a_measurement_takes_the_place_of_the_prediction(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.5x"})
-    proposals = Proposals(run)
-    proposal = proposals.next()
+    trial_manager = TrialManager(run)
+    proposal = trial_manager.next()
     predicted = replace(latency(0.3), source="predicted")
-    assert proposals.keeps_latency_limit(proposal, predicted)
+    assert trial_manager.satisfies_latency_limit(proposal, predicted)
     assert run.records()[0].latency == predicted
-    assert not proposals.keeps_latency_limit(proposal, latency(0.6))
+    assert not trial_manager.satisfies_latency_limit(proposal, latency(0.6))
     [record] = run.records()
     # 0.6 / 0.5 - 1
     assert record.latency == latency(0.6)
@@ -312,53 +312,53 @@ def test_a_measurement_takes_the_place_of_the_prediction(tmp_path: Path) -> None
 )
 def test_a_latency_at_the_limit_keeps_it(tmp_path: Path, limit: str, keeps: bool) -> None:
     run = fake_run(tmp_path, limits={"latency": limit})
-    proposals = Proposals(run)
+    trial_manager = TrialManager(run)
     # 0.5 times 2 ms
-    assert proposals.keeps_latency_limit(proposals.next(), latency(0.5)) is keeps
+    assert trial_manager.satisfies_latency_limit(trial_manager.next(), latency(0.5)) is keeps
 
 
 def test_without_a_limit_on_latency_every_latency_keeps_it(tmp_path: Path) -> None:
-    proposals = Proposals(fake_run(tmp_path, limits={"macs": "1G"}))
-    assert proposals.keeps_latency_limit(proposals.next(), latency(1000.0))
+    trial_manager = TrialManager(fake_run(tmp_path, limits={"macs": "1G"}))
+    assert trial_manager.satisfies_latency_limit(trial_manager.next(), latency(1000.0))
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up after fewer proposals, to save time."""
-    monkeypatch.setattr("bneck.search.runner.trials.GIVE_UP_AFTER", 100)
+    monkeypatch.setattr("bneck.search.runner.trials.MAX_CONSECUTIVE_REJECTIONS", 100)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_space_is_exhausted_when_all_its_networks_have_been_proposed(tmp_path: Path) -> None:
     run = fake_run(tmp_path, FOUR)
-    proposals = Proposals(run)
-    found = judge(proposals, 4)
+    trial_manager = TrialManager(run)
+    found = judge(trial_manager, 4)
     assert len({each.architecture.key for each in found}) == 4
     with pytest.raises(SpaceExhaustedError):
-        proposals.next()
+        trial_manager.next()
     with pytest.raises(SpaceExhaustedError):
-        Proposals(run).next()
+        TrialManager(run).next()
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_space_is_exhausted_when_all_that_keeps_the_limits_has_been_proposed(tmp_path: Path) -> None:
     genes = {gene.name: gene.choices[0] for gene in FOUR.genes}
     macs = cost(FOUR.decode(genes)).macs  # of the least of the four
-    proposals = Proposals(fake_run(tmp_path, FOUR, {"macs": str(macs)}, sampler=CARELESS))
-    assert judge(proposals, 1)[0].architecture == FOUR.decode(genes)
+    trial_manager = TrialManager(fake_run(tmp_path, FOUR, {"macs": str(macs)}, sampler=CARELESS))
+    assert judge(trial_manager, 1)[0].architecture == FOUR.decode(genes)
     with pytest.raises(SpaceExhaustedError):
-        proposals.next()
+        trial_manager.next()
 
 
 @pytest.mark.usefixtures("impatient")
 def test_limits_that_nothing_new_keeps_end_the_search_and_are_named(tmp_path: Path) -> None:
     run = fake_run(tmp_path, load_space("tiny"), {"latency": "0.01x"}, sampler=CARELESS)
-    proposals = Proposals(run)
+    trial_manager = TrialManager(run)
     with pytest.raises(NoFeasibleNetworkError, match=r"limits: latency <= 0\.01x; 0 networks judged"):
         while True:
-            slow = proposals.next()
-            assert not proposals.keeps_latency_limit(slow, latency(0.5))
-            proposals.tell_infeasible(slow.trial, slow.architecture, latency(0.5))
+            slow = trial_manager.next()
+            assert not trial_manager.satisfies_latency_limit(slow, latency(0.5))
+            trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.5))
 
 
 def test_a_needle_in_a_haystack_is_found_by_descending(tmp_path: Path) -> None:
@@ -367,20 +367,20 @@ def test_a_needle_in_a_haystack_is_found_by_descending(tmp_path: Path) -> None:
     rng = random.Random(0)
     assert min(cost(space.decode(space.sample(rng))).macs for _ in range(1000)) > 50_000
     run = fake_run(tmp_path, space, {"macs": "42K"}, sampler=CARELESS)
-    proposal = Proposals(run).next()
+    proposal = TrialManager(run).next()
     assert cost(proposal.architecture).macs <= 42_000
-    assert proposal.trial.user_attrs["source"] == "within limits"
+    assert proposal.trial.user_attrs["source"] == "random feasible"
     assert len(run.study.trials) < 50
 
 
 def test_an_enqueued_network_is_asked_first_and_remembers_its_source(tmp_path: Path) -> None:
     run = fake_run(tmp_path)
-    proposals = Proposals(run)
-    proposals.enqueue(LAST_GENES, "mobilenet_v3_small at 8 px")
-    proposal = proposals.next()
+    trial_manager = TrialManager(run)
+    trial_manager.enqueue(LAST_GENES, "mobilenet_v3_small at 8 px")
+    proposal = trial_manager.next()
     assert proposal.architecture == SMALL.decode(LAST_GENES)
-    assert proposals.keeps_latency_limit(proposal, latency(0.5))
-    tell_judged(proposals, proposal, accuracy(0.5))
+    assert trial_manager.satisfies_latency_limit(proposal, latency(0.5))
+    record_completed(trial_manager, proposal, accuracy(0.5))
     assert proposal.record is not None
     assert proposal.record.source == run.records()[0].source == "mobilenet_v3_small at 8 px"
 
@@ -390,13 +390,13 @@ def test_nsga2_learns_from_networks_that_were_given_to_it(tmp_path: Path) -> Non
     space = load_space("tiny")
     alike = {gene.name: gene.choices[0] for gene in space.genes[:12]}
     run = fake_run(tmp_path, space, sampler="nsga2")
-    proposals = Proposals(run)
+    trial_manager = TrialManager(run)
     rng = random.Random(0)
     for _ in range(20):
-        proposals.enqueue({**space.sample(rng), **alike}, "given")
-    children = [each.trial.params for each in judge(proposals, 30)[20:]]
-    inherited = sum(child[name] == value for child in children for name, value in alike.items())
-    assert inherited > 0.8 * len(alike) * len(children)
+        trial_manager.enqueue({**space.sample(rng), **alike}, "given")
+    mutated_offspring = [each.trial.params for each in judge(trial_manager, 30)[20:]]
+    inherited = sum(child[name] == value for child in mutated_offspring for name, value in alike.items())
+    assert inherited > 0.8 * len(alike) * len(mutated_offspring)
 
 
 def mobile_small(tmp_path: Path, **limits: str) -> Run:
@@ -406,7 +406,7 @@ def mobile_small(tmp_path: Path, **limits: str) -> Run:
 @pytest.mark.slow
 def test_the_published_networks_of_a_space_are_found_at_each_of_its_resolutions(tmp_path: Path) -> None:
     run = mobile_small(tmp_path)
-    found = dict(published_within(run))
+    found = dict(feasible_published(run))
     assert list(found) == [f"mobilenet_v3_small at {side} px" for side in (96, 128, 160, 192, 224)]
     # 2,542,856 parameters and 56,517,968 MACs: torchvision's network
     network = run.settings.space.decode(found["mobilenet_v3_small at 224 px"])
@@ -416,16 +416,16 @@ def test_the_published_networks_of_a_space_are_found_at_each_of_its_resolutions(
 
 def test_a_published_network_over_a_limit_is_left_out(tmp_path: Path) -> None:
     # 56.5M at 224 px, some 56.5 * (192 / 224) ** 2 = 41.5M at 192 px
-    found = [name for name, _ in published_within(mobile_small(tmp_path, macs="50M"))]
+    found = [name for name, _ in feasible_published(mobile_small(tmp_path, macs="50M"))]
     assert found == [f"mobilenet_v3_small at {side} px" for side in (96, 128, 160, 192)]
-    assert list(published_within(mobile_small(tmp_path, params="2.5M"))) == []
+    assert list(feasible_published(mobile_small(tmp_path, params="2.5M"))) == []
 
 
 @pytest.mark.slow
 def test_published_networks_are_found_for_other_images_too_and_each_once(tmp_path: Path) -> None:
     space = replace(load_space("mobile"), resolution_px=(128, 224)).for_data(1, 10)
     run = fake_run(tmp_path, space)
-    found = [name for name, _ in published_within(run)]
+    found = [name for name, _ in feasible_published(run)]
     # at width 1 the two ways of scaling are one: mobilenet_v3_large_paper is mobilenet_v3_large
     families = ("mobilenet_v3_large", "mobilenet_v2", "mnasnet_a1", "mnasnet_b1")
     assert found == [f"{family} at {side} px" for family in families for side in (128, 224)]

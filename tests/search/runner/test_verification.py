@@ -10,12 +10,12 @@ import pytest
 from scipy.stats import t
 
 from bneck.evaluate import Latency
-from bneck.evaluate.latency.measurement import failed
-from bneck.evaluate.training.trainer import TrainingFailedError
-from bneck.results import Baseline, Check, Record, Run
+from bneck.evaluate.latency.measurement import failed_latency
+from bneck.evaluate.training.trainer import NonFiniteLossError
+from bneck.results import Baseline, Record, Run, Verification
 from bneck.search.runner import worker
-from bneck.search.runner.loop import judge_trials
-from bneck.search.runner.verification import check_front, judge_baselines
+from bneck.search.runner.loop import run_trials
+from bneck.search.runner.verification import evaluate_baselines, verify_front
 from bneck.search_space import Architecture, BneckError, ScorerError
 
 from ...results.example_run import BASELINE, accuracy, latency, latency_setup
@@ -42,10 +42,10 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> FreshPools:
     return fresh_pools(monkeypatch)
 
 
-def judged_run(folder: Path, trials: int = 6, **settings: Any) -> Run:
+def judged_run(folder: Path, n_trials: int = 6, **settings: Any) -> Run:
     """A run that has judged its networks and not yet looked at its front again."""
-    run = fake_run(folder, trials=trials, **settings)
-    judge_trials(run, FakePool(run), Shown())
+    run = fake_run(folder, n_trials=n_trials, **settings)
+    run_trials(run, FakePool(run), Shown())
     return run
 
 
@@ -55,7 +55,7 @@ def run_of(folder: Path, ratios: Mapping[str, float], limits: Mapping[str, str |
     Args:
         ratios: as first measured, by name.
     """
-    run = fake_run(folder, limits=limits, trials=len(ratios))
+    run = fake_run(folder, limits=limits, n_trials=len(ratios))
     known = dict(zip(networks(), ratios.items(), strict=False))
     for network in known:
         run.study.enqueue_trial(SMALL.encode(network))
@@ -68,7 +68,7 @@ def run_of(folder: Path, ratios: Mapping[str, float], limits: Mapping[str, str |
         latency_of=lambda network: latency(known[network][1]),
         accuracy_of=lambda network: accuracy(top1(network)),
     )
-    judge_trials(run, pool, Shown())
+    run_trials(run, pool, Shown())
     return run
 
 
@@ -97,29 +97,29 @@ def test_baselines_are_judged_once_and_read_back_as_they_were(tmp_path: Path) ->
     run = fake_run(tmp_path, baselines=(BASELINE, "mobilenet_v2@0.35"))
     pool = FakePool(run, 2)
     shown = Shown()
-    judge_baselines(run, pool, shown)
+    evaluate_baselines(run, pool, shown)
     assert pool.asked_for(worker.baseline) == [BASELINE, "mobilenet_v2@0.35"]
     expected = {name: pool.baseline_of(name) for name in (BASELINE, "mobilenet_v2@0.35")}
     assert {baseline.name: baseline for baseline in run.baselines()} == expected
     assert {(status.phase, status.total) for status in shown.statuses} == {("baselines", 2)}
     later = FakePool(run)
-    judge_baselines(run, later, Shown())
+    evaluate_baselines(run, later, Shown())
     assert later.asked == []
 
 
 def test_a_scorer_that_keeps_no_weights_has_no_baselines_and_no_test_images(
     tmp_path: Path, pools: FreshPools
 ) -> None:
-    run = judged_run(tmp_path, scorer="table:/scores.csv", baselines=(BASELINE,))
+    run = judged_run(tmp_path, evaluator="table:/scores.csv", baselines=(BASELINE,))
     pool = FakePool(run)
-    judge_baselines(run, pool, Shown())
-    check_front(run, pool, Shown())
+    evaluate_baselines(run, pool, Shown())
+    verify_front(run, pool, Shown())
     assert pool.asked == []
     assert run.baselines() == []
     assert len(pools.opened) == 2  # latency is measured again all the same
-    for check in run.checks().values():
-        assert check.latency is not None
-        assert (check.test_top1, check.test_loss, check.test_images) == (None, None, 0)
+    for verification in run.verifications().values():
+        assert verification.latency is not None
+        assert (verification.test_top1, verification.test_loss, verification.test_images) == (None, None, 0)
 
 
 def test_a_baseline_that_the_scorer_cannot_judge_is_told(tmp_path: Path) -> None:
@@ -129,18 +129,18 @@ def test_a_baseline_that_the_scorer_cannot_judge_is_told(tmp_path: Path) -> None
 
     run = fake_run(tmp_path, baselines=(BASELINE,))
     shown = Shown()
-    judge_baselines(run, Failing(run), shown)
+    evaluate_baselines(run, Failing(run), shown)
     assert shown.lines == [f"{BASELINE}: nets.st: has another space"]
 
 
 def test_a_baseline_that_cannot_be_trained_is_no_traceback(tmp_path: Path) -> None:
     class Failing(FakePool):
         def baseline_of(self, name: str) -> Baseline:
-            raise TrainingFailedError("the loss of epoch 1 is nan")
+            raise NonFiniteLossError("the loss of epoch 1 is nan")
 
     run = fake_run(tmp_path, baselines=(BASELINE,))
     shown = Shown()
-    judge_baselines(run, Failing(run), shown)
+    evaluate_baselines(run, Failing(run), shown)
     assert shown.lines == [f"{BASELINE}: the loss of epoch 1 is nan"]
     assert run.baselines() == []
 
@@ -148,11 +148,11 @@ def test_a_baseline_that_cannot_be_trained_is_no_traceback(tmp_path: Path) -> No
 def test_a_baseline_that_cannot_be_measured_is_told_and_left_out(tmp_path: Path) -> None:
     class Unmeasurable(FakePool):
         def baseline_of(self, name: str) -> Baseline:
-            return replace(super().baseline_of(name), latency=failed("the device is gone"))
+            return replace(super().baseline_of(name), latency=failed_latency("the device is gone"))
 
     run = fake_run(tmp_path, baselines=(BASELINE,))
     shown = Shown()
-    judge_baselines(run, Unmeasurable(run), shown)
+    evaluate_baselines(run, Unmeasurable(run), shown)
     assert run.baselines() == []
     assert "the device is gone" in "".join(shown.lines)
 
@@ -167,12 +167,12 @@ def test_the_front_is_checked_and_nothing_else_and_each_network_once(
     front = [record.architecture for record in run.front()]
     assert len(front) < 6
     pool = FakePool(run)
-    check_front(run, pool, Shown())
-    assert pool.asked == [(worker.judge_on_test_images, network) for network in front]
-    assert list(run.checks()) == [network.key for network in front]
+    verify_front(run, pool, Shown())
+    assert pool.asked == [(worker.evaluate_on_test_set, network) for network in front]
+    assert list(run.verifications()) == [network.key for network in front]
     opened = len(pools.opened)
     later = FakePool(run)
-    check_front(run, later, Shown())
+    verify_front(run, later, Shown())
     assert later.asked == []
     assert len(pools.opened) == opened
 
@@ -183,11 +183,11 @@ def test_each_network_and_the_panel_are_measured_in_two_fresh_processes(
     run = judged_run(tmp_path)
     wanted = {record.key for record in run.front()}
     wanted |= {network.key for network in run.settings.latency.panel.networks.values()}
-    check_front(run, FakePool(run), Shown())
+    verify_front(run, FakePool(run), Shown())
     first, second = pools.opened
     for pool in (first, second):
         assert (pool.subject, pool.workers, pool.closed) == (run, 1, True)
-        measured = [network.key for network in pool.asked_for(worker.measure_afresh)]
+        measured = [network.key for network in pool.asked_for(worker.remeasure)]
         assert len(measured) == len(pool.asked) == len(wanted)
         assert set(measured) == wanted
 
@@ -196,15 +196,15 @@ def test_a_network_of_the_panel_on_the_front_is_measured_once_a_process(
     tmp_path: Path, pools: FreshPools
 ) -> None:
     setup = fake_device()
-    panel = replace(setup.panel, unit="a", networks={"a": networks()[0], "b": networks()[1]})
+    panel = replace(setup.panel, reference="a", networks={"a": networks()[0], "b": networks()[1]})
     calibration = replace(setup.calibration, ratios={"a": 1.0, "b": 2.0})
-    run = fake_run(tmp_path, trials=1, latency=replace(setup, panel=panel, calibration=calibration))
+    run = fake_run(tmp_path, n_trials=1, latency=replace(setup, panel=panel, calibration=calibration))
     run.study.enqueue_trial(SMALL.encode(networks()[0]))
-    judge_trials(run, FakePool(run), Shown())
-    check_front(run, FakePool(run), Shown())
+    run_trials(run, FakePool(run), Shown())
+    verify_front(run, FakePool(run), Shown())
     for pool in pools.opened:
         assert [network for _, network in pool.asked] == networks()[:2]
-    assert list(run.checks()) == [networks()[0].key]
+    assert list(run.verifications()) == [networks()[0].key]
 
 
 def test_what_is_kept_is_the_mean_of_both_its_bound_and_the_test_images(
@@ -213,43 +213,43 @@ def test_what_is_kept_is_the_mean_of_both_its_bound_and_the_test_images(
     run = run_of(tmp_path, {"a": 0.3})
     processes = (again({"a": 0.25}, run), again({"a": 0.36}, run))
     fresh_pools(monkeypatch, *processes)
-    check_front(run, FakePool(run), Shown())
-    [check] = run.checks().values()
-    assert check.latency is not None
+    verify_front(run, FakePool(run), Shown())
+    [verification] = run.verifications().values()
+    assert verification.latency is not None
     # sqrt(0.25 * 0.36) = 0.3, of 2 ms
-    assert (check.latency.ratio, check.latency.latency_ms) == pytest.approx((0.3, 0.6))
+    assert (verification.latency.ratio, verification.latency.latency_ms) == pytest.approx((0.3, 0.6))
     # the two of the panel do not differ, a does: its log by log(0.36 / 0.25). A mean of two differs by
     # half of what they do, so the variance is log(0.36 / 0.25)^2 / 4, over the three networks
-    deviation = math.log(0.36 / 0.25) / 2 / math.sqrt(3)
-    assert check.ratio_upper == pytest.approx(0.3 * math.exp(t.ppf(0.95, 3) * deviation))
+    std = math.log(0.36 / 0.25) / 2 / math.sqrt(3)
+    assert verification.ratio_upper == pytest.approx(0.3 * math.exp(t.ppf(0.95, 3) * std))
     expected = (*on_test_images(networks()[0]),)
-    assert (check.test_top1, check.test_loss, check.test_images) == expected
+    assert (verification.test_top1, verification.test_loss, verification.test_images) == expected
 
 
 def test_where_both_processes_agree_the_bound_is_the_latency(tmp_path: Path, pools: FreshPools) -> None:
     run = judged_run(tmp_path)
-    check_front(run, FakePool(run), Shown())
+    verify_front(run, FakePool(run), Shown())
     for record in run.front():
-        check = run.checks()[record.key]
-        assert check.latency is not None
+        verification = run.verifications()[record.key]
+        assert verification.latency is not None
         ratio = fake_latency(record.architecture).ratio
-        assert (check.latency.ratio, check.ratio_upper) == pytest.approx((ratio, ratio))
-        assert check.latency.source == "measured"
+        assert (verification.latency.ratio, verification.ratio_upper) == pytest.approx((ratio, ratio))
+        assert verification.latency.source == "measured"
 
 
 def test_a_front_that_has_moved_is_checked_where_it_is_new(tmp_path: Path, pools: FreshPools) -> None:
     run = judged_run(tmp_path, 3)
-    check_front(run, FakePool(run), Shown())
-    before = set(run.checks())
-    longer = fake_run(tmp_path, trials=20)
+    verify_front(run, FakePool(run), Shown())
+    before = set(run.verifications())
+    longer = fake_run(tmp_path, n_trials=20)
     vars(longer)["study"] = run.study
-    judge_trials(longer, FakePool(longer), Shown())
+    run_trials(longer, FakePool(longer), Shown())
     pool = FakePool(longer)
-    check_front(longer, pool, Shown())
+    verify_front(longer, pool, Shown())
     new = {record.key for record in longer.front()} - before
-    assert {network.key for network in pool.asked_for(worker.judge_on_test_images)} == new
+    assert {network.key for network in pool.asked_for(worker.evaluate_on_test_set)} == new
     assert new
-    assert set(run.checks()) == before | new
+    assert set(run.verifications()) == before | new
 
 
 def test_a_network_that_may_break_the_limit_is_dropped_and_the_one_it_beat_is_checked_too(
@@ -262,14 +262,14 @@ def test_a_network_that_may_break_the_limit_is_dropped_and_the_one_it_beat_is_ch
     pools = fresh_pools(monkeypatch, ratios)
     shown = Shown()
     pool = FakePool(run)
-    check_front(run, pool, shown)
+    verify_front(run, pool, shown)
     assert names(run.front()) == "b"
-    assert run.dropped() == {networks()[2].key}
-    assert [network.key for network in pool.asked_for(worker.judge_on_test_images)] == [
+    assert run.failed_verification() == {networks()[2].key}
+    assert [network.key for network in pool.asked_for(worker.evaluate_on_test_set)] == [
         networks()[2].key,
         networks()[1].key,
     ]
-    assert set(run.checks()) == {networks()[2].key, networks()[1].key}
+    assert set(run.verifications()) == {networks()[2].key, networks()[1].key}
     assert len(pools.opened) == 4
     assert all(each.closed for each in pools.opened)
     assert shown.lines == [f"dropped from the front: {networks()[2].key} may break the limit, measured again"]
@@ -280,9 +280,9 @@ def test_successors_are_checked_until_all_of_the_front_is(
 ) -> None:
     run = run_of(tmp_path, {"a": 0.40, "b": 0.39, "c": 0.38, "d": 0.37}, {"latency": "0.5x"})
     pools = fresh_pools(monkeypatch, again({"a": 0.4, "b": 0.6, "c": 0.6, "d": 0.6}, run))
-    check_front(run, FakePool(run), Shown())
+    verify_front(run, FakePool(run), Shown())
     assert names(run.front()) == "a"
-    assert len(run.checks()) == 4
+    assert len(run.verifications()) == 4
     assert len(pools.opened) == 8
 
 
@@ -292,7 +292,7 @@ def test_where_all_are_dropped_the_front_is_empty_and_the_check_ends(
     run = run_of(tmp_path, {"a": 0.40, "b": 0.39}, {"latency": "0.5x"})
     fresh_pools(monkeypatch, again({"a": 0.6, "b": 0.6}, run))
     shown = Shown()
-    check_front(run, FakePool(run), shown)
+    verify_front(run, FakePool(run), shown)
     assert run.front() == []
     assert len(shown.lines) == 2
 
@@ -303,11 +303,11 @@ def test_a_limit_that_is_kept_on_average_but_not_surely_is_not_kept(
     # the mean of 0.46 and 0.52 is 0.489, and the two differ by so much that 0.5 is in reach
     run = run_of(tmp_path, {"a": 0.45}, {"latency": "0.5x"})
     fresh_pools(monkeypatch, again({"a": 0.46}, run), again({"a": 0.52}, run))
-    check_front(run, FakePool(run), Shown())
-    [check] = run.checks().values()
-    assert check.latency is not None
-    assert check.latency.ratio < 0.5
-    assert run.dropped() == {networks()[0].key}
+    verify_front(run, FakePool(run), Shown())
+    [verification] = run.verifications().values()
+    assert verification.latency is not None
+    assert verification.latency.ratio < 0.5
+    assert run.failed_verification() == {networks()[0].key}
 
 
 def test_without_a_limit_on_latency_nothing_is_dropped(
@@ -315,9 +315,11 @@ def test_without_a_limit_on_latency_nothing_is_dropped(
 ) -> None:
     run = run_of(tmp_path, {"a": 0.45, "b": 0.5}, {"macs": "1G"})
     fresh_pools(monkeypatch, again({"a": 4.5, "b": 5.0}, run))
-    check_front(run, FakePool(run), Shown())
+    verify_front(run, FakePool(run), Shown())
     assert names(run.front()) == "ab"
-    found = [check.latency.ratio for check in run.checks().values() if check.latency]
+    found = [
+        verification.latency.ratio for verification in run.verifications().values() if verification.latency
+    ]
     assert sorted(found) == pytest.approx([4.5, 5.0])
 
 
@@ -328,11 +330,11 @@ def test_where_the_device_is_not_at_hand_the_test_images_are_looked_at_alone(
     front = run.front()
     shown = Shown()
     pool = FakePool(run)
-    check_front(run, pool, shown)
+    verify_front(run, pool, shown)
     assert pools.opened == []
     assert run.front() == front
-    assert run.checks() == {
-        record.key: Check(None, None, *on_test_images(record.architecture)) for record in front
+    assert run.verifications() == {
+        record.key: Verification(None, None, *on_test_images(record.architecture)) for record in front
     }
     [line] = shown.lines
     assert line.startswith("latencies stay as predicted, the device is not measured: latencies of another ")
@@ -348,14 +350,14 @@ def test_a_network_that_fails_in_one_process_has_no_second_latency_and_stays(
     works = again({"a": 0.30, "b": 0.60}, run)
 
     def fails(network: Architecture) -> Latency:
-        return failed("the device is gone") if network == networks()[1] else works(network)
+        return failed_latency("the device is gone") if network == networks()[1] else works(network)
 
     fresh_pools(monkeypatch, *((fails, works) if process == 0 else (works, fails)))
-    check_front(run, FakePool(run), Shown())
-    first, second = (run.checks()[networks()[number].key] for number in (0, 1))
+    verify_front(run, FakePool(run), Shown())
+    first, second = (run.verifications()[networks()[number].key] for number in (0, 1))
     assert first.latency is not None
     assert first.latency.ratio == pytest.approx(0.3)
-    assert second == Check(None, None, *on_test_images(networks()[1]))
+    assert second == Verification(None, None, *on_test_images(networks()[1]))
     assert names(run.front()) == "ab"
 
 
@@ -365,18 +367,18 @@ def test_a_panel_that_fails_does_not_keep_the_others_from_their_bounds(
     run = run_of(tmp_path, {"a": 0.30})
 
     def measure(network: Architecture) -> Latency:
-        return latency(0.3) if network == networks()[0] else failed("the device is gone")
+        return latency(0.3) if network == networks()[0] else failed_latency("the device is gone")
 
     fresh_pools(monkeypatch, measure)
-    check_front(run, FakePool(run), Shown())
-    [check] = run.checks().values()
-    assert check.ratio_upper == pytest.approx(0.3)
+    verify_front(run, FakePool(run), Shown())
+    [verification] = run.verifications().values()
+    assert verification.ratio_upper == pytest.approx(0.3)
 
 
 def test_the_panel_is_not_kept_with_the_front(tmp_path: Path, pools: FreshPools) -> None:
     run = judged_run(tmp_path)
-    check_front(run, FakePool(run), Shown())
-    assert set(run.checks()) == {record.key for record in run.front()}
+    verify_front(run, FakePool(run), Shown())
+    assert set(run.verifications()) == {record.key for record in run.front()}
 
 
 def test_an_error_in_a_fresh_process_ends_the_check_and_keeps_nothing_of_it(
@@ -388,8 +390,8 @@ def test_an_error_in_a_fresh_process_ends_the_check_and_keeps_nothing_of_it(
     run = judged_run(tmp_path)
     pools = fresh_pools(monkeypatch, fake_latency, breaks)
     with pytest.raises(BneckError, match="the device was changed"):
-        check_front(run, FakePool(run), Shown())
-    assert run.checks() == {}
+        verify_front(run, FakePool(run), Shown())
+    assert run.verifications() == {}
     assert all(pool.closed for pool in pools.opened)
 
 
@@ -397,14 +399,14 @@ def test_a_person_sees_how_far_the_check_is(tmp_path: Path, pools: FreshPools) -
     run = judged_run(tmp_path)
     front, panel = len(run.front()), len(run.settings.latency.panel.networks)
     shown = Shown()
-    check_front(run, FakePool(run), shown)
+    verify_front(run, FakePool(run), shown)
     # each of the front on the test images, and with the panel in two processes
     total = front + 2 * (front + panel)
-    assert {(status.phase, status.total) for status in shown.statuses} == {("checking the front", total)}
+    assert {(status.phase, status.total) for status in shown.statuses} == {("verifying the front", total)}
     assert (shown.statuses[0].done, shown.statuses[-1].done) == (0, total)
 
 
 def test_a_run_that_judged_nothing_has_nothing_to_check(tmp_path: Path, pools: FreshPools) -> None:
     pool = FakePool(fake_run(tmp_path))
-    check_front(pool.subject, pool, Shown())
+    verify_front(pool.subject, pool, Shown())
     assert (pool.asked, pools.opened) == ([], [])

@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 import torch
 
-from bneck.evaluate import Accuracy, Device, LatencySetup, Panel, Recipe
+from bneck.evaluate import Accuracy, Device, LatencySetup, Recipe, ReferencePanel
 from bneck.evaluate.data.dataset import Data
 from bneck.evaluate.latency.backends import latency_backend
 from bneck.evaluate.latency.meter import LatencyMeter
 from bneck.evaluate.scorers import Score
 from bneck.evaluate.training.checkpoint import load_checkpoint
 from bneck.evaluate.training.train import seeded_network, train
-from bneck.results import DataSettings, LatencyFrom, Run
-from bneck.search.runner.worker import Worker, as_seen_by, load_run_data
+from bneck.results import DataSettings, LatencyPolicy, Run
+from bneck.search.runner.worker import Worker, load_run_data, normalized_for_evaluator
 from bneck.search_space import Architecture, BackendError, GoalError, cost
 
 from ...results.example_run import BASELINE, accuracy
 from ...search_space.helpers import TOY
 from ..helpers import SMALL, every_network, fake_device, fake_settings, give_model
 
-PANEL = Panel("small", {"small": TOY, "large": replace(TOY, resolution_px=64)})
+PANEL = ReferencePanel("small", {"small": TOY, "large": replace(TOY, resolution_px=64)})
 NETWORK = next(iter(every_network(SMALL).values()))
 
 
@@ -56,7 +56,7 @@ def test_a_network_is_measured_on_the_scale_of_the_run(tmp_path: Path) -> None:
 
 def test_the_calibration_is_that_of_the_run_and_not_measured_anew(tmp_path: Path) -> None:
     setup = calibrated()
-    earlier = replace(setup.calibration, unit_ms=7.0, measured="2026-01-02T03:04:05+00:00")
+    earlier = replace(setup.calibration, reference_ms=7.0, measured_at="2026-01-02T03:04:05+00:00")
     found = worker_of(tmp_path, latency=replace(setup, calibration=earlier)).measure(NETWORK)
     assert found.ratio == pytest.approx(seconds_of(NETWORK) / seconds_of(TOY), rel=0.03)
     assert found.latency_ms == pytest.approx(7.0 * found.ratio)
@@ -68,7 +68,7 @@ def test_what_was_measured_before_is_looked_up_and_measured_afresh_if_that_is_as
     assert first.seconds > 0
     later = worker_of(tmp_path, latency=setup)
     assert later.measure(NETWORK) == replace(first, seconds=0.0)
-    afresh = later.measure_afresh(NETWORK)
+    afresh = later.remeasure(NETWORK)
     assert afresh.seconds > 0
     assert afresh != first
 
@@ -97,20 +97,20 @@ def test_a_device_that_differs_in_one_field_is_refused_by_its_name(
         "go on there, or begin anew here"
     )
     with pytest.raises(BackendError):
-        worker_of(tmp_path, latency=elsewhere).measure_afresh(NETWORK)
+        worker_of(tmp_path, latency=elsewhere).remeasure(NETWORK)
 
 
-@pytest.mark.parametrize("field", ["threads", "batch"])
+@pytest.mark.parametrize("field", ["threads", "batch_size"])
 def test_threads_and_batch_are_those_of_the_run(tmp_path: Path, field: str) -> None:
     setup = replace(calibrated(), device=fake_device(**{field: 2}).device)
     assert getattr(worker_of(tmp_path, latency=setup).meter.backend.device, field) == 2
 
 
 @pytest.mark.parametrize(
-    ("latency_from", "source"), [("model", "predicted"), ("both", "measured"), ("measurements", "measured")]
+    ("latency_policy", "source"), [("model", "predicted"), ("both", "measured"), ("measurements", "measured")]
 )
 def test_a_baseline_is_predicted_only_where_the_model_stands_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency_from: LatencyFrom, source: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency_policy: LatencyPolicy, source: str
 ) -> None:
     trained: list[Architecture] = []
 
@@ -119,11 +119,11 @@ def test_a_baseline_is_predicted_only_where_the_model_stands_alone(
         return accuracy(0.9)
 
     monkeypatch.setattr(Worker, "train", train)
-    monkeypatch.setattr(Worker, "judge_on_test_images", lambda self, architecture: (0.8, 0.5, 600))
-    worker = worker_of(tmp_path, latency_from=latency_from)
+    monkeypatch.setattr(Worker, "evaluate_on_test_set", lambda self, architecture: (0.8, 0.5, 600))
+    worker = worker_of(tmp_path, latency_policy=latency_policy)
     give_model(worker.run, 0.3)
     found = worker.baseline(BASELINE)
-    network = worker.settings.published(BASELINE)
+    network = worker.settings.published_architecture(BASELINE)
     assert trained == [found.architecture] == [network]
     assert (found.name, found.accuracy, found.test_top1, found.test_images) == (
         BASELINE,
@@ -155,7 +155,7 @@ class FakeScorer:
 def judging(folder: Path, of: Callable[[Architecture, int], Score], **changes: Any) -> Worker:
     worker = worker_of(folder, seed=7, data=DataSettings("digits", train_images=20), **changes)
     (folder / "checkpoints").mkdir()
-    vars(worker)["scorer"] = FakeScorer(of)
+    vars(worker)["evaluator"] = FakeScorer(of)
     return worker
 
 
@@ -164,7 +164,7 @@ def test_the_first_training_is_kept_and_a_repeat_leaves_it_as_it_is(tmp_path: Pa
     assert worker.train(NETWORK).top1 == pytest.approx(0.57)
     path = worker.run.checkpoint(NETWORK)
     before = path.read_bytes()
-    again = worker.train_again(NETWORK, 9)
+    again = worker.train_replicate(NETWORK, 9)
     assert (again.top1, again.seed) == (pytest.approx(0.59), 9)
     assert path.read_bytes() == before
     kept = load_checkpoint(path)
@@ -182,7 +182,7 @@ def test_a_scorer_without_weights_leaves_none(tmp_path: Path) -> None:
 def test_a_repeat_has_the_seed_it_was_asked_for(tmp_path: Path) -> None:
     # a table tells its own seeds; two repeats with one seed would be one
     worker = judging(tmp_path, lambda network, seed: scores(network, 0))
-    assert [worker.train_again(NETWORK, seed).seed for seed in (8, 9)] == [8, 9]
+    assert [worker.train_replicate(NETWORK, seed).seed for seed in (8, 9)] == [8, 9]
 
 
 def test_a_scorer_that_tells_no_accuracy_is_refused(tmp_path: Path) -> None:
@@ -195,10 +195,10 @@ def test_a_table_judges_a_network_by_its_row(tmp_path: Path) -> None:
     table = tmp_path / "scores.csv"
     table.write_text(f"key,top1,seed\n{NETWORK.key},0.75,7\n{NETWORK.key},0.5,8\n", encoding="utf-8")
     data = DataSettings("digits", train_images=20, validation_images=30)
-    worker = worker_of(tmp_path, scorer=f"table:{table}", data=data, seed=6)
+    worker = worker_of(tmp_path, evaluator=f"table:{table}", data=data, seed=6)
     found = worker.train(NETWORK)
     assert (found.top1, found.images) == (0.75, 30)
-    assert worker.train_again(NETWORK, 7).top1 == 0.5
+    assert worker.train_replicate(NETWORK, 7).top1 == 0.5
 
 
 def test_training_is_what_a_search_judges_by_unless_it_is_told_otherwise(tmp_path: Path) -> None:
@@ -217,8 +217,8 @@ def test_images_are_normalised_as_a_supernet_was_trained_to_see_them(
     opened: list[Path] = []
 
     class Trained:
-        def normalised(self, data: Data) -> Data:
-            return data.normalised_by((10.0,), (20.0,))
+        def normalise_data(self, data: Data) -> Data:
+            return data.with_normalization((10.0,), (20.0,))
 
     def load(path: Path) -> Trained:
         opened.append(path)
@@ -226,6 +226,6 @@ def test_images_are_normalised_as_a_supernet_was_trained_to_see_them(
 
     monkeypatch.setattr("bneck.evaluate.supernet.checkpoint.load_supernet", load)
     data = load_run_data(DataSettings("digits", train_images=20))
-    assert as_seen_by("inherit:/a.st,/b.st", data).pixel_mean == (10.0,)
+    assert normalized_for_evaluator("inherit:/a.st,/b.st", data).pixel_mean == (10.0,)
     assert opened == [Path("/a.st")]
-    assert as_seen_by("train", data) is data
+    assert normalized_for_evaluator("train", data) is data

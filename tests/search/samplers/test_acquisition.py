@@ -8,10 +8,10 @@ import pytest
 from scipy.stats import norm
 
 from bneck.evaluate import Constraint, Goals, Objective, parse_goals
-from bneck.search.samplers.acquisition import Beliefs, LogLatency, ModelledLatency, telling
-from bneck.search.samplers.encoding import Known, Seen, Sight
+from bneck.search.samplers.acquisition import Acquisition, LogLatency, PredictedLatency, select_observations
+from bneck.search.samplers.encoding import Candidate, Encoder, Observation
 from bneck.search.samplers.expected_hypervolume import Array
-from bneck.search.samplers.surrogate import Learner, Surrogate
+from bneck.search.samplers.surrogate import Surrogate, SurrogateFactory
 from bneck.search_space import cost
 
 from ...results.example_run import REFERENCE_MS
@@ -21,33 +21,37 @@ from ..helpers import SMALL, fake_model
 NETWORKS = some(SMALL, 40)
 JUDGED, NEW = NETWORKS[:15], NETWORKS[15:]
 ACCURACY = Objective("accuracy")
-LEARNER = Learner(Sight(SMALL).names)
+LEARNER = SurrogateFactory(Encoder(SMALL).names)
 
 
-def accuracy_of(known: Sequence[Known], noise: float = 0.0) -> Surrogate:
+def accuracy_of(known: Sequence[Observation], noise: float = 0.0) -> Surrogate:
     values = [each.accuracy for each in known if each.accuracy is not None]
-    return LEARNER.learn("accuracy", known, values, noise, range(len(known)))
+    return LEARNER.fit_surrogate("accuracy", known, values, noise, range(len(known)))
 
 
 class SureLatency:
     """Of the landscape, with a deviation that is chosen."""
 
-    def __init__(self, deviation: float = 0.01) -> None:
-        self.deviation = deviation
+    def __init__(self, std: float = 0.01) -> None:
+        self.std = std
 
-    def of(self, networks: Sequence[Seen]) -> tuple[Array, Array]:
+    def predict(self, networks: Sequence[Candidate]) -> tuple[Array, Array]:
         found = [latency_ms(each.architecture) for each in networks]
-        return np.log(found), np.full(len(found), self.deviation)
+        return np.log(found), np.full(len(found), self.std)
 
 
 def beliefs(
-    objectives: str, latency: LogLatency | None = None, known: Sequence[Known] | None = None, /, **limits: str
-) -> Beliefs:
+    objectives: str,
+    latency: LogLatency | None = None,
+    known: Sequence[Observation] | None = None,
+    /,
+    **limits: str,
+) -> Acquisition:
     known = known_of(JUDGED) if known is None else known
-    return Beliefs(parse_goals(objectives, limits), accuracy_of(known), latency, REFERENCE_MS)
+    return Acquisition(parse_goals(objectives, limits), accuracy_of(known), latency, REFERENCE_MS)
 
 
-def macs(each: Seen) -> float:
+def macs(each: Candidate) -> float:
     return float(cost(each.architecture).macs)
 
 
@@ -70,9 +74,11 @@ def test_the_front_is_of_the_networks_that_no_other_beats() -> None:
 def test_a_network_that_was_lucky_once_is_on_the_front_by_what_is_expected_of_it() -> None:
     known = known_of(JUDGED, trainings=50)
     worst = min(range(15), key=lambda place: truth(JUDGED[place].architecture))
-    known[worst] = Known(known[worst].seen, max(truth(each.architecture) for each in JUDGED) + 0.01)
-    told = Beliefs(Goals((ACCURACY,)), accuracy_of(known)).best
-    expected = Beliefs(Goals((ACCURACY,)), accuracy_of(known, noise=0.1)).best
+    known[worst] = Observation(
+        known[worst].candidate, max(truth(each.architecture) for each in JUDGED) + 0.01
+    )
+    told = Acquisition(Goals((ACCURACY,)), accuracy_of(known)).best
+    expected = Acquisition(Goals((ACCURACY,)), accuracy_of(known, noise=0.1)).best
     assert told == [JUDGED[worst]]
     assert expected != told
 
@@ -91,8 +97,10 @@ def test_measured_latencies_count_as_they_are_and_others_as_they_are_predicted()
 def test_limits_are_the_worst_that_counts_in_milliseconds_or_as_counts() -> None:
     found = beliefs("accuracy,latency,macs,params", SureLatency(), latency="0.25x", macs="40K", params="3K")
     # 0.25 times 2 ms
-    assert found.worst[1:] == pytest.approx([0.5, 40_000, 3_000])
-    assert beliefs("accuracy,latency", SureLatency(), latency="0.3ms").worst[1] == pytest.approx(0.3)
+    assert found.reference_point[1:] == pytest.approx([0.5, 40_000, 3_000])
+    assert beliefs("accuracy,latency", SureLatency(), latency="0.3ms").reference_point[1] == pytest.approx(
+        0.3
+    )
 
 
 def test_without_a_limit_it_is_half_way_from_the_worst_of_the_front_to_the_worst_of_all() -> None:
@@ -100,7 +108,7 @@ def test_without_a_limit_it_is_half_way_from_the_worst_of_the_front_to_the_worst
     front = [-truth(each.architecture) for each in found.best], [macs(each) for each in found.best]
     everything = [-truth(each.architecture) for each in JUDGED], [macs(each) for each in JUDGED]
     half_way = (max(front[0]) + max(everything[0])) / 2, np.sqrt(max(front[1]) * max(everything[1]))
-    assert found.worst == pytest.approx(half_way, rel=1e-4)
+    assert found.reference_point == pytest.approx(half_way, rel=1e-4)
 
 
 # What others are worth
@@ -108,21 +116,21 @@ def test_without_a_limit_it_is_half_way_from_the_worst_of_the_front_to_the_worst
 
 def test_a_network_is_worth_most_that_widens_the_front_most() -> None:
     found = beliefs("accuracy,macs", macs="40K")
-    best = NEW[int(np.argmax(found.worth(NEW)))]
+    best = NEW[int(np.argmax(found(NEW)))]
     beaten = [
         any(truth(o.architecture) >= truth(each.architecture) and macs(o) <= macs(each) for o in found.best)
         for each in NEW
     ]
     assert not beaten[NEW.index(best)]
     assert macs(best) < 40_000
-    assert found.worth(NEW)[[macs(each) > 40_000 for each in NEW]] == pytest.approx(0, abs=1e-6)
+    assert found(NEW)[[macs(each) > 40_000 for each in NEW]] == pytest.approx(0, abs=1e-6)
 
 
 def test_with_one_objective_worth_is_the_expected_improvement() -> None:
     found = beliefs("accuracy")
-    mean, deviation = found.accuracy.of(NEW)
-    z = (mean - found.accuracy.of_known.max()) / deviation
-    assert found.worth(NEW) == pytest.approx(deviation * (z * norm.cdf(z) + norm.pdf(z)), rel=1e-6, abs=1e-12)
+    mean, std = found.accuracy.predict(NEW)
+    z = (mean - found.accuracy.fitted_means.max()) / std
+    assert found(NEW) == pytest.approx(std * (z * norm.cdf(z) + norm.pdf(z)), rel=1e-6, abs=1e-12)
 
 
 def test_the_chance_to_keep_the_limit_on_latency_falls_to_0_beyond_it() -> None:
@@ -134,31 +142,29 @@ def test_the_chance_to_keep_the_limit_on_latency_falls_to_0_beyond_it() -> None:
     assert (chances[ratios > 1.3] < 1e-6).all() and (chances[ratios < 0.8] > 0.9999).all()
     assert 0.5 in chances and (ratios > 1.3).any() and (ratios < 0.8).any()
     few = known_of(JUDGED[:3])  # so that any may be the best
-    free = beliefs("accuracy", SureLatency(0.05), few).worth(NEW)
-    bound = beliefs("accuracy", SureLatency(0.05), few, latency=f"{limit:.12f}ms").worth(NEW)
+    free = beliefs("accuracy", SureLatency(0.05), few)(NEW)
+    bound = beliefs("accuracy", SureLatency(0.05), few, latency=f"{limit:.12f}ms")(NEW)
     assert bound == pytest.approx(free * chances, rel=1e-6)
     assert free[ratios > 1.3].max() > 0.001
 
 
 def test_a_limit_of_which_nothing_is_known_yet_changes_nothing() -> None:
-    assert beliefs("accuracy", None, latency="1ms").worth(NEW) == pytest.approx(
-        beliefs("accuracy").worth(NEW)
-    )
+    assert beliefs("accuracy", None, latency="1ms")(NEW) == pytest.approx(beliefs("accuracy")(NEW))
 
 
 def test_a_latency_model_predicts_with_the_spread_of_its_errors() -> None:
     # 0.3 of the reference's 2 ms, and 5%
-    mean, deviation = ModelledLatency(fake_model({"network": 0.3})).of(NEW)
+    mean, std = PredictedLatency(fake_model({"network": 0.3})).predict(NEW)
     assert mean == pytest.approx(np.full(25, np.log(0.6)))
-    assert deviation == pytest.approx(np.full(25, 0.05))
+    assert std == pytest.approx(np.full(25, 0.05))
 
 
 def test_a_latency_that_is_learned_is_nearly_as_good_as_one_that_is_known() -> None:
     logs = np.log([latency_ms(each.architecture) for each in JUDGED])
-    model = LEARNER.learn("latency", known_of(JUDGED), logs.tolist(), None, range(15))
+    model = LEARNER.fit_surrogate("latency", known_of(JUDGED), logs.tolist(), None, range(15))
     found, sure = (beliefs("accuracy,latency", each, latency="0.4ms") for each in (model, SureLatency()))
-    worth = sure.worth(NEW)
-    assert worth[np.argmax(found.worth(NEW))] > 0.7 * worth.max()
+    worth = sure(NEW)
+    assert worth[np.argmax(found(NEW))] > 0.7 * worth.max()
 
 
 # The reward
@@ -167,26 +173,24 @@ def test_a_latency_that_is_learned_is_nearly_as_good_as_one_that_is_known() -> N
 @pytest.mark.parametrize("target", [Constraint("macs", 30_000), Constraint("latency", 0.1, "x")])
 def test_the_reward_is_believed_as_the_accuracy_times_what_the_cost_is_worth(target: Constraint) -> None:
     goals = Goals((Objective("reward", target),))
-    found = Beliefs(goals, accuracy_of(known_of(JUDGED)), SureLatency(1e-6), REFERENCE_MS)
+    found = Acquisition(goals, accuracy_of(known_of(JUDGED)), SureLatency(1e-6), REFERENCE_MS)
 
-    def factor(each: Seen) -> float:
+    def factor(each: Candidate) -> float:
         # 0.1x of 2 ms
         share = macs(each) / 30_000 if target.quantity == "macs" else latency_ms(each.architecture) / 0.2
         return float(share**-0.07)
 
     rewards = [truth(each.architecture) * factor(each) for each in JUDGED]
     assert found.front == pytest.approx(np.array([[-max(rewards)]]), rel=1e-4)
-    mean, deviation = (part * [factor(each) for each in NEW] for part in found.accuracy.of(NEW))
-    z = (mean - max(rewards)) / deviation
-    assert found.worth(NEW) == pytest.approx(deviation * (z * norm.cdf(z) + norm.pdf(z)), rel=0.02, abs=1e-6)
+    mean, std = (part * [factor(each) for each in NEW] for part in found.accuracy.predict(NEW))
+    z = (mean - max(rewards)) / std
+    assert found(NEW) == pytest.approx(std * (z * norm.cdf(z) + norm.pdf(z)), rel=0.02, abs=1e-6)
 
 
 def test_a_reward_has_its_limits_too() -> None:
     limits = (Constraint("latency", 0.01, "ms"),)
     goals = Goals((Objective("reward", Constraint("macs", 30_000)),), limits)
-    assert Beliefs(goals, accuracy_of(known_of(JUDGED)), SureLatency()).worth(NEW) == pytest.approx(
-        0, abs=1e-9
-    )
+    assert Acquisition(goals, accuracy_of(known_of(JUDGED)), SureLatency())(NEW) == pytest.approx(0, abs=1e-9)
 
 
 # Networks under way
@@ -194,11 +198,11 @@ def test_a_reward_has_its_limits_too() -> None:
 
 def test_a_network_under_way_is_worth_little_and_those_like_it_less_than_before() -> None:
     known = known_of(JUDGED)
-    before = Beliefs(parse_goals("accuracy,macs", {}), accuracy_of(known))
-    worth = before.worth(NEW)
+    before = Acquisition(parse_goals("accuracy,macs", {}), accuracy_of(known))
+    worth = before(NEW)
     best = int(np.argmax(worth))
-    after = replace(before, accuracy=before.accuracy.awaiting([NEW[best]]))
-    then = after.worth(NEW)
+    after = replace(before, accuracy=before.accuracy.fantasize([NEW[best]]))
+    then = after(NEW)
     assert then[best] < 0.2 * worth[best]
     alike = [
         sum(a != b for a, b in zip(each.genes.values(), NEW[best].genes.values(), strict=True))
@@ -214,17 +218,17 @@ def test_a_network_under_way_is_worth_little_and_those_like_it_less_than_before(
 def test_of_many_the_front_and_the_latest_tell_most() -> None:
     # the third is the best; the smallest beats in its own way
     smallest = min(range(40), key=lambda place: macs(NETWORKS[place]))
-    known = [Known(each, 0.9 if place == 2 else 0.5) for place, each in enumerate(NETWORKS)]
+    known = [Observation(each, 0.9 if place == 2 else 0.5) for place, each in enumerate(NETWORKS)]
     front = {2, smallest} - ({smallest} if macs(NETWORKS[2]) <= macs(NETWORKS[smallest]) else set())
     assert max(front) < 28
     for most in (12, 20):
-        kept = telling(known, parse_goals("accuracy,macs", {}), most)
+        kept = select_observations(known, parse_goals("accuracy,macs", {}), most)
         assert kept == sorted(front | set(range(40 - most + len(front), 40)))
 
 
 def test_few_are_all_looked_at() -> None:
     known = known_of(JUDGED)
-    assert telling(known, parse_goals("accuracy", {}), 15) == list(range(15))
+    assert select_observations(known, parse_goals("accuracy", {}), 15) == list(range(15))
 
 
 @pytest.mark.parametrize("objectives", ["accuracy", "accuracy,latency,params", "reward:30K", "reward:0.2x"])
@@ -234,6 +238,7 @@ def test_whatever_the_objectives_the_front_comes_first(objectives: str) -> None:
     rest = [each for each in NETWORKS if each is not least]
     networks = [*rest[:2], least, *rest[2:]]
     known = [
-        Known(each, 0.9 if each is least else 0.5, 1, latency_ms(each.architecture)) for each in networks
+        Observation(each, 0.9 if each is least else 0.5, 1, latency_ms(each.architecture))
+        for each in networks
     ]
-    assert telling(known, parse_goals(objectives, {}), 12) == [2, *range(29, 40)]
+    assert select_observations(known, parse_goals(objectives, {}), 12) == [2, *range(29, 40)]

@@ -7,19 +7,19 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from bneck.search.samplers.acquisition_optimizer import children, most_worth
-from bneck.search.samplers.encoding import Seen, Sight
+from bneck.search.samplers.acquisition_optimizer import maximize_acquisition, mutated_offspring
+from bneck.search.samplers.encoding import Candidate, Encoder
 from bneck.search.samplers.expected_hypervolume import Array
 from bneck.search_space import Architecture, Genes, SearchSpace, cost
 
 from ...search_space.helpers import preset
-from ..example_landscape import see, some, truth
+from ..example_landscape import encode, some, truth
 from ..helpers import ONE, SMALL, every_network
 
 TINY = preset("tiny")
 
 
-def by_truth(networks: Sequence[Seen]) -> Array:
+def by_truth(networks: Sequence[Candidate]) -> Array:
     return np.array([truth(each.architecture) for each in networks])
 
 
@@ -29,33 +29,35 @@ def anything(network: Architecture) -> bool:
 
 def found_in(
     space: SearchSpace,
-    parents: Sequence[Seen],
-    worth: Callable[[Sequence[Seen]], Array] = by_truth,
-    allowed: Callable[[Architecture], bool] = anything,
-    taken: Collection[Architecture] = (),
+    parents: Sequence[Candidate],
+    acquisition: Callable[[Sequence[Candidate]], Array] = by_truth,
+    is_feasible: Callable[[Architecture], bool] = anything,
+    excluded: Collection[Architecture] = (),
     seed: int = 0,
-) -> Seen | None:
+) -> Candidate | None:
     genes = [each.genes for each in parents]
-    return most_worth(Sight(space), genes, taken, allowed, worth, random.Random(seed))
+    return maximize_acquisition(
+        Encoder(space), genes, excluded, is_feasible, acquisition, random.Random(seed)
+    )
 
 
 def test_in_a_small_space_it_is_the_best_of_all_that_is_allowed() -> None:
     networks = list(every_network(SMALL).values())
-    for most_macs in (60_000, 30_000, 15_000):
+    for max_macs in (60_000, 30_000, 15_000):
 
-        def allowed(network: Architecture, limit: int = most_macs) -> bool:
+        def is_feasible(network: Architecture, limit: int = max_macs) -> bool:
             return cost(network).macs <= limit
 
-        best = found_in(SMALL, some(SMALL, 1), allowed=allowed)
+        best = found_in(SMALL, some(SMALL, 1), is_feasible=is_feasible)
         assert best is not None
-        assert truth(best.architecture) == max(truth(each) for each in networks if allowed(each))
+        assert truth(best.architecture) == max(truth(each) for each in networks if is_feasible(each))
 
 
 def test_in_a_large_space_it_is_nearly_what_is_sought() -> None:
     # as many of 24 genes as possible are to be those of one network; at random some 10 are
     sought = TINY.sample(random.Random(5))
 
-    def alike(networks: Sequence[Seen]) -> Array:
+    def alike(networks: Sequence[Candidate]) -> Array:
         return np.array(
             [sum(each.genes[name] == sought[name] for name in sought) for each in networks], float
         )
@@ -69,7 +71,7 @@ def test_in_a_large_space_it_is_nearly_what_is_sought() -> None:
 def test_it_is_what_its_genes_name() -> None:
     best = found_in(TINY, some(TINY, 3))
     assert best is not None
-    expected = see(TINY, best.genes)
+    expected = encode(TINY, best.genes)
     assert best.architecture == expected.architecture
     assert best.features.tolist() == expected.features.tolist()
 
@@ -77,14 +79,14 @@ def test_it_is_what_its_genes_name() -> None:
 def test_no_network_is_judged_twice_or_without_being_allowed() -> None:
     asked: list[Architecture] = []
 
-    def worth(networks: Sequence[Seen]) -> Array:
+    def acquisition(networks: Sequence[Candidate]) -> Array:
         asked.extend(each.architecture for each in networks)
         return by_truth(networks)
 
-    def allowed(network: Architecture) -> bool:
+    def is_feasible(network: Architecture) -> bool:
         return network.resolution_px == 16
 
-    assert found_in(TINY, some(TINY, 3), worth, allowed) is not None
+    assert found_in(TINY, some(TINY, 3), acquisition, is_feasible) is not None
     assert len(set(asked)) == len(asked) > 100
     assert {network.resolution_px for network in asked} == {16}
 
@@ -93,15 +95,15 @@ def test_what_is_taken_is_not_found_again() -> None:
     parents = some(TINY, 3)
     first = found_in(TINY, parents)
     assert first is not None
-    second = found_in(TINY, parents, taken={first.architecture})
+    second = found_in(TINY, parents, excluded={first.architecture})
     assert second is not None
     assert second.architecture != first.architecture
     everything = every_network(SMALL).values()
-    assert found_in(SMALL, some(SMALL, 2), taken=everything) is None
+    assert found_in(SMALL, some(SMALL, 2), excluded=everything) is None
 
 
 def test_where_nothing_is_allowed_there_is_none() -> None:
-    assert found_in(SMALL, some(SMALL, 2), allowed=lambda network: False) is None
+    assert found_in(SMALL, some(SMALL, 2), is_feasible=lambda network: False) is None
 
 
 def test_a_space_of_one_network_has_that_one() -> None:
@@ -111,7 +113,7 @@ def test_a_space_of_one_network_has_that_one() -> None:
 
 
 def test_a_seed_repeats_it_and_equal_worth_changes_nothing_of_that() -> None:
-    def equal(networks: Sequence[Seen]) -> Array:
+    def equal(networks: Sequence[Candidate]) -> Array:
         return np.zeros(len(networks))
 
     parents = some(TINY, 3)
@@ -124,7 +126,7 @@ def test_a_seed_repeats_it_and_equal_worth_changes_nothing_of_that() -> None:
 def test_a_child_takes_its_genes_from_its_parents_but_three_at_most(count: int) -> None:
     parents: list[Genes] = [each.genes for each in some(TINY, count)]
     changes, mixed = [], 0
-    for child in islice(children(TINY, parents, random.Random(0)), 200):
+    for child in islice(mutated_offspring(TINY, parents, random.Random(0)), 200):
         assert TINY.decode(child)
         strange = [name for name, choice in child.items() if choice not in [each[name] for each in parents]]
         changes.append(len(strange))

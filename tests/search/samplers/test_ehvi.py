@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 
 from bneck.evaluate import Goals, parse_goals
 from bneck.evaluate.statistics.multi_objective import hypervolume
-from bneck.search.samplers.ehvi import FIRST, EhviSampler
-from bneck.search.samplers.registry import Quest, sampler
+from bneck.search.samplers.ehvi import N_INITIAL_DESIGN, EhviSampler
+from bneck.search.samplers.registry import SamplerContext, sampler
 from bneck.search.samplers.uniform import UniformSampler
 from bneck.search_space import Architecture, Genes, NoFeasibleNetworkError, SearchSpace, cost
 
@@ -60,11 +60,11 @@ def genes_from(sampler: EhviSampler, study: optuna.Study) -> Genes:
 
 def test_the_first_networks_are_one_from_each_tenth_of_the_space_by_macs() -> None:
     study = study_of(own(FEW), TWO_GOALS)
-    found = searched(study, FEW, TWO_GOALS, FIRST)
+    found = searched(study, FEW, TWO_GOALS, N_INITIAL_DESIGN)
     ordered = sorted(every_network(FEW).values(), key=lambda network: cost(network).macs)
     sizes = [cost(network).macs for network in ordered]
     for place, network in enumerate(sorted(found, key=lambda network: cost(network).macs)):
-        low, high = FEW_SIZE * place // FIRST, FEW_SIZE * (place + 1) // FIRST - 1
+        low, high = FEW_SIZE * place // N_INITIAL_DESIGN, FEW_SIZE * (place + 1) // N_INITIAL_DESIGN - 1
         assert sizes[low] <= cost(network).macs <= sizes[high]
     assert found != sorted(found, key=lambda network: cost(network).macs)
 
@@ -73,9 +73,9 @@ def test_networks_that_were_given_count_among_the_first() -> None:
     study = study_of(own(), TWO_GOALS)
     for network in list(every_network(SMALL).values())[:4]:
         study.enqueue_trial(SMALL.encode(network))
-    found = searched(study, SMALL, TWO_GOALS, FIRST)
-    assert len(set(found)) == FIRST
-    first = searched(study_of(own(), TWO_GOALS), SMALL, TWO_GOALS, FIRST)
+    found = searched(study, SMALL, TWO_GOALS, N_INITIAL_DESIGN)
+    assert len(set(found)) == N_INITIAL_DESIGN
+    first = searched(study_of(own(), TWO_GOALS), SMALL, TWO_GOALS, N_INITIAL_DESIGN)
     assert set(found[4:]) <= set(first)
 
 
@@ -118,16 +118,16 @@ def test_limits_on_macs_and_parameters_are_always_kept(name: str, limits: Mappin
     goals = parse_goals("accuracy,macs", limits)
     most = {limit.quantity: limit.limit for limit in goals.constraints}
     for seed in range(3):
-        study = study_of(sampler(name, Quest(TINY, goals, seed)), goals)
+        study = study_of(sampler(name, SamplerContext(TINY, goals, seed)), goals)
         for network in searched(study, TINY, goals, 16):
             assert all(getattr(cost(network), quantity) <= limit for quantity, limit in most.items())
 
 
 def test_limits_are_kept_by_every_proposal_that_a_model_makes() -> None:
     goals = parse_goals("accuracy,macs", {"macs": "30K", "params": "1.5K"})
-    found = searched(study_of(own(SMALL, goals), goals), SMALL, goals, FIRST + 4)
+    found = searched(study_of(own(SMALL, goals), goals), SMALL, goals, N_INITIAL_DESIGN + 4)
     assert all(cost(network).macs <= 30_000 and cost(network).params <= 1_500 for network in found)
-    assert len(set(found)) == FIRST + 4
+    assert len(set(found)) == N_INITIAL_DESIGN + 4
 
 
 # Goals of every kind
@@ -153,7 +153,7 @@ def test_of_a_reward_it_learns_by_the_accuracies_that_the_run_knows(objectives: 
         judged = (trial for trial in study.trials if trial.state == TrialState.COMPLETE)
         return {trial.number: (truth(FEW.decode(trial.params)), 1) for trial in judged}
 
-    study.sampler = own(FEW, goals, found=accuracies)
+    study.sampler = own(FEW, goals, observed_accuracies=accuracies)
     searched(study, FEW, goals, 15)
     target = goals.objectives[0].target
     assert target is not None
@@ -169,10 +169,10 @@ def test_of_a_reward_it_learns_by_the_accuracies_that_the_run_knows(objectives: 
 def test_a_limit_on_latency_that_is_learned_is_kept_by_nearly_all(objectives: str) -> None:
     goals = parse_goals(objectives, {"latency": "0.35ms"})
     study = study_of(own(SMALL, goals), goals)
-    found = searched(study, SMALL, goals, FIRST + 8)
+    found = searched(study, SMALL, goals, N_INITIAL_DESIGN + 8)
     slow = [latency_ms(network) > 0.35 for network in found]
-    assert sum(slow[:FIRST]) >= 3
-    assert sum(slow[FIRST:]) <= 2
+    assert sum(slow[:N_INITIAL_DESIGN]) >= 3
+    assert sum(slow[N_INITIAL_DESIGN:]) <= 2
 
 
 def test_a_latency_model_tells_which_networks_keep_the_limit() -> None:
@@ -181,15 +181,15 @@ def test_a_latency_model_tells_which_networks_keep_the_limit() -> None:
     fast = {key for key, each in every_network(SMALL).items() if model.predict(each).latency_ms < 0.2}
     assert 5 < len(fast) < 60
     goals = parse_goals("accuracy,latency", {"latency": "0.1x"})
-    study = study_of(own(SMALL, goals, latency_model=model, reference_ms=2.0), goals)
-    for _ in range(FIRST + 5):
+    study = study_of(own(SMALL, goals, latency_predictor=model, reference_ms=2.0), goals)
+    for _ in range(N_INITIAL_DESIGN + 5):
         trial = ask(study, SMALL)
         network = SMALL.decode(trial.params)
         found = model.predict(network)
         trial.set_user_attr("latency", {"latency_ms": found.latency_ms})
         trial.set_constraint("latency", found.ratio / 0.1 - 1)
         study.tell(trial, [truth(network), found.latency_ms])
-    assert {SMALL.decode(trial.params).key for trial in study.trials[FIRST:]} <= fast
+    assert {SMALL.decode(trial.params).key for trial in study.trials[N_INITIAL_DESIGN:]} <= fast
 
 
 # Networks under way, and trials that are none
@@ -197,18 +197,18 @@ def test_a_latency_model_tells_which_networks_keep_the_limit() -> None:
 
 def test_a_network_that_is_being_judged_is_not_proposed_and_changes_what_is() -> None:
     goals = TWO_GOALS
-    study = study_after(FIRST + 1)
+    study = study_after(N_INITIAL_DESIGN + 1)
     running = [next_of(study) for _ in range(4)]
     assert len(set(running)) == 4
-    alone = next_of(study_after(FIRST + 1))
+    alone = next_of(study_after(N_INITIAL_DESIGN + 1))
     assert alone == running[0]
     judged = study_of(own(), goals)
-    searched(judged, SMALL, goals, FIRST + 2)
+    searched(judged, SMALL, goals, N_INITIAL_DESIGN + 2)
     # the same trial, with the one before it running or judged: neither is proposed again
     assert next_of(judged) != running[0]
 
 
-@pytest.mark.parametrize("judged", [0, FIRST + 1])
+@pytest.mark.parametrize("judged", [0, N_INITIAL_DESIGN + 1])
 def test_trials_of_other_kinds_do_no_harm(judged: int) -> None:
     study = study_after(judged)
     networks = list(every_network(SMALL).values())
@@ -249,12 +249,12 @@ def test_what_failed_is_not_proposed_again_and_counts_for_nothing() -> None:
 
 def test_trainings_again_change_what_is_proposed() -> None:
     goals = parse_goals("accuracy", {})
-    study = study_after(FIRST + 2, goals)
+    study = study_after(N_INITIAL_DESIGN + 2, goals)
     lucky = study.best_trial
     noisy = own(SMALL, goals, noise=lambda: 0.05)
     # the best has been trained 30 times, and was lucky with its first
     better = {lucky.number: (0.3, 30)}
-    disappointed = own(SMALL, goals, found=lambda: better, noise=lambda: 0.05)
+    disappointed = own(SMALL, goals, observed_accuracies=lambda: better, noise=lambda: 0.05)
     before, after = genes_from(noisy, study), genes_from(disappointed, study)
 
     def alike(genes: Mapping[str, Any]) -> int:
@@ -270,7 +270,7 @@ def test_a_sampler_made_anew_proposes_the_same_and_another_seed_does_not() -> No
     study, other = study_of(own(), TWO_GOALS), study_of(own(seed=1), TWO_GOALS)
     anew = study_of(own(), TWO_GOALS)
     found, others, again = [], [], []
-    for _ in range(FIRST + 3):
+    for _ in range(N_INITIAL_DESIGN + 3):
         found += searched(study, SMALL, TWO_GOALS, 1)
         others += searched(other, SMALL, TWO_GOALS, 1)
         anew.sampler = own()
@@ -282,10 +282,10 @@ def test_a_sampler_made_anew_proposes_the_same_and_another_seed_does_not() -> No
 @pytest.mark.slow
 def test_a_study_that_is_opened_again_goes_on_as_if_it_had_not_been_closed(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
-    whole = searched(study_of(own(TINY), TWO_GOALS), TINY, TWO_GOALS, FIRST + 6)
+    whole = searched(study_of(own(TINY), TWO_GOALS), TINY, TWO_GOALS, N_INITIAL_DESIGN + 6)
     halves = [
         network
-        for count in (FIRST - 3, 5, 4)
+        for count in (N_INITIAL_DESIGN - 3, 5, 4)
         for network in searched(study_of(own(TINY), TWO_GOALS, storage), TINY, TWO_GOALS, count)
     ]
     assert halves == whole
@@ -310,16 +310,22 @@ def test_it_finds_more_than_random_search_does() -> None:
 
 def test_how_it_is_told_of_a_search_is_how_it_is_made() -> None:
     model = fake_model({"network": 0.3})
-    quest = Quest(SMALL, TWO_GOALS, 7, begun=5, noise=lambda: 0.1, latency_model=model, reference_ms=3.0)
-    made = sampler("ehvi", quest)
+    context = SamplerContext(
+        SMALL, TWO_GOALS, 7, n_previous_trials=5, noise=lambda: 0.1, latency_predictor=model, reference_ms=3.0
+    )
+    made = sampler("ehvi", context)
     assert isinstance(made, EhviSampler)
     assert (made.space, made.goals, made.seed, made.noise()) == (SMALL, TWO_GOALS, 7, 0.1)
-    assert (made.latency_model, made.reference_ms, made.learner.earlier) == (model, 3.0, None)
-    assert made.found() == {}
+    assert (made.latency_predictor, made.reference_ms, made.surrogate_factory.transfer_prior) == (
+        model,
+        3.0,
+        None,
+    )
+    assert made.observed_accuracies() == {}
 
 
 def test_a_proposal_does_not_look_at_its_own_trial() -> None:
-    study = study_after(FIRST + 1)
+    study = study_after(N_INITIAL_DESIGN + 1)
     trial = ask(study, SMALL)
     frozen, proposed = study.trials[trial.number], own().propose
     assert proposed(study, frozen) == trial.params

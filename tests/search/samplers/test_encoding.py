@@ -7,8 +7,8 @@ import pytest
 
 from bneck.evaluate.surrogate.architecture_features import analytic_features
 from bneck.evaluate.surrogate.gene_features import GeneFeatures
-from bneck.search.samplers.encoding import Sight
-from bneck.search_space import PRESETS, SearchSpace, cost_by_part
+from bneck.search.samplers.encoding import Encoder
+from bneck.search_space import PRESETS, SearchSpace, cost_breakdown
 
 from ...search_space.helpers import preset, space_of
 
@@ -24,13 +24,13 @@ GAPPED = space_of(
 def test_a_network_is_the_one_that_the_space_decodes_and_its_columns_are_those_of_its_parts(
     space: SearchSpace,
 ) -> None:
-    sight, rng = Sight(space), random.Random(0)
+    encoder, rng = Encoder(space), random.Random(0)
     for _ in range(30):
         genes = space.sample(rng)
-        seen, network = sight.see(genes), space.decode(genes)
+        seen, network = encoder.encode(genes), space.decode(genes)
         assert seen.architecture == network
-        assert len(seen.features) == len(sight.names)
-        columns = dict(zip(sight.names, seen.features.tolist(), strict=True))
+        assert len(seen.features) == len(encoder.names)
+        columns = dict(zip(encoder.names, seen.features.tolist(), strict=True))
         expected = analytic_features(network)
         expected |= dict(zip(GeneFeatures(space).names, GeneFeatures(space).row(genes), strict=True))
         assert {name: columns[name] for name in expected} == pytest.approx(expected)
@@ -42,19 +42,19 @@ def test_a_network_is_the_one_that_the_space_decodes_and_its_columns_are_those_o
 @pytest.mark.parametrize("depth", [0, 2])
 def test_the_macs_of_a_stage_are_those_of_its_blocks(depth: int) -> None:
     genes = {**GAPPED.sample(random.Random(1)), "stage1.depth": depth, "stage2.depth": 2}
-    sight = Sight(GAPPED)
-    seen = sight.see(genes)
-    macs = [part.macs for name, part in cost_by_part(seen.architecture).items() if name.startswith("block")]
-    columns = dict(zip(sight.names, seen.features.tolist(), strict=True))
+    encoder = Encoder(GAPPED)
+    seen = encoder.encode(genes)
+    macs = [part.macs for name, part in cost_breakdown(seen.architecture).items() if name.startswith("block")]
+    columns = dict(zip(encoder.names, seen.features.tolist(), strict=True))
     assert columns["gene:stage1.log_macs"] == pytest.approx(log1p(sum(macs[:depth])))
     assert columns["gene:stage2.log_macs"] == pytest.approx(log1p(sum(macs[depth:])))
 
 
 def test_a_network_is_seen_alike_however_many_were_seen_before() -> None:
     space = preset("mobile-32")
-    used, rng = Sight(space), random.Random(3)
+    used, rng = Encoder(space), random.Random(3)
     many = [space.sample(rng) for _ in range(50)]
     for genes in many:
-        used.see(genes)
+        used.encode(genes)
     for genes in many[:10]:
-        assert used.see(genes).features.tolist() == Sight(space).see(genes).features.tolist()
+        assert used.encode(genes).features.tolist() == Encoder(space).encode(genes).features.tolist()

@@ -12,18 +12,22 @@ from scipy.stats import lognorm, norm, qmc
 
 from bneck.evaluate.statistics.multi_objective import hypervolume, is_dominated
 from bneck.search.samplers import expected_hypervolume as improvement
-from bneck.search.samplers.expected_hypervolume import Array, Losses, expected_gains
+from bneck.search.samplers.expected_hypervolume import (
+    Array,
+    LossDistribution,
+    expected_hypervolume_improvement,
+)
 
 MEANS, DEVIATIONS = np.array([-0.7, 0.1, 0.4, 2.0]), np.array([0.02, 0.3, 1.0, 0.5])
 
 
-def certain(values: Array, logarithmic: bool = False) -> Losses:
-    return Losses(np.log(values) if logarithmic else values, np.zeros(len(values)), logarithmic)
+def certain(values: Array, logarithmic: bool = False) -> LossDistribution:
+    return LossDistribution(np.log(values) if logarithmic else values, np.zeros(len(values)), logarithmic)
 
 
-def grown(front: Array, network: Array, worst: Array) -> float:
+def grown(front: Array, network: Array, reference_point: Array) -> float:
     """The growth by a network whose losses are known."""
-    before, bounds = front.tolist(), worst.tolist()
+    before, bounds = front.tolist(), reference_point.tolist()
     return hypervolume([*before, network.tolist()], bounds) - hypervolume(before, bounds)
 
 
@@ -38,39 +42,41 @@ def some_front(dimensions: int, rng: np.random.Generator, most: int = 6) -> Arra
 
 @pytest.mark.parametrize("bound", [-1.0, 0.0, 0.5, 3.0])
 def test_what_is_expected_below_a_bound_is_the_integral_of_the_chance_to_be_below(bound: float) -> None:
-    found = Losses(MEANS, DEVIATIONS)
+    found = LossDistribution(MEANS, DEVIATIONS)
     expected = [quad(norm(*at).cdf, -np.inf, bound)[0] for at in zip(MEANS, DEVIATIONS, strict=True)]
-    assert found.below(bound) == pytest.approx(expected, abs=1e-7)
+    assert found.expected_improvement(bound) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize("bound", [0.2, 1.0, 3.0, 50.0])
 def test_of_a_logarithm_that_is_normal_too(bound: float) -> None:
-    found = Losses(MEANS, DEVIATIONS, logarithmic=True)
+    found = LossDistribution(MEANS, DEVIATIONS, logarithmic=True)
     laws = [lognorm(s, scale=math.exp(mean)) for mean, s in zip(MEANS, DEVIATIONS, strict=True)]
     # of the chance to be below e ** x, times e ** x
     expected = [
         quad(lambda x, law: law.cdf(math.exp(x)) * math.exp(x), -12, math.log(bound), law)[0] for law in laws
     ]
-    assert found.below(bound) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert found.expected_improvement(bound) == pytest.approx(expected, rel=1e-6, abs=1e-9)
     assert found.median == pytest.approx([law.median() for law in laws])
-    assert found.chance_below(bound) == pytest.approx([law.cdf(bound) for law in laws])
+    assert found.probability_of_improvement(bound) == pytest.approx([law.cdf(bound) for law in laws])
 
 
 def test_nothing_that_is_above_0_is_below_0() -> None:
-    found = Losses(MEANS, DEVIATIONS, logarithmic=True)
-    assert found.below(0.0).tolist() == found.below(-1.0).tolist() == [0, 0, 0, 0]
+    found = LossDistribution(MEANS, DEVIATIONS, logarithmic=True)
+    assert (
+        found.expected_improvement(0.0).tolist() == found.expected_improvement(-1.0).tolist() == [0, 0, 0, 0]
+    )
 
 
 def test_the_improvement_of_a_standard_normal_over_its_mean_is_known() -> None:
     # 1 / sqrt(2 pi), of one that is three deviations better some more than 3, of one three worse hardly any
-    found = Losses(np.array([0.0, -3.0, 3.0]), np.ones(3)).below(0.0)
+    found = LossDistribution(np.array([0.0, -3.0, 3.0]), np.ones(3)).expected_improvement(0.0)
     assert found == pytest.approx([0.3989423, 3.0003822, 0.0003822], abs=1e-7)
 
 
 def test_half_way_is_the_middle_on_the_scale_that_is_normal() -> None:
     losses = np.array([1.0, 4.0, 16.0])
-    assert certain(losses).half_way_from(4.0) == pytest.approx(10)
-    assert certain(losses, logarithmic=True).half_way_from(4.0) == pytest.approx(8)
+    assert certain(losses).midpoint_to_worst(4.0) == pytest.approx(10)
+    assert certain(losses, logarithmic=True).midpoint_to_worst(4.0) == pytest.approx(8)
 
 
 # All objectives
@@ -79,71 +85,87 @@ def test_half_way_is_the_middle_on_the_scale_that_is_normal() -> None:
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
 def test_the_expected_growth_is_the_mean_over_what_may_be_true(dimensions: int) -> None:
     rng = np.random.default_rng(dimensions)
-    front, worst = 0.4 + 0.6 * some_front(dimensions, rng, 4), np.full(dimensions, 1.1)
+    front, reference_point = 0.4 + 0.6 * some_front(dimensions, rng, 4), np.full(dimensions, 1.1)
     count = 2
     # the first objective is normal, the second's logarithm is, the third is certain, the fourth normal
     means = rng.uniform(0.3, 0.7, (dimensions, count))
     deviations = rng.uniform(0.1, 0.5, (dimensions, count))
     deviations[2:3] = 0
-    believed = [
-        Losses(np.log(mean) if place == 1 else mean, deviation, place == 1)
-        for place, (mean, deviation) in enumerate(zip(means, deviations, strict=True))
+    predicted_losses = [
+        LossDistribution(np.log(mean) if place == 1 else mean, std, place == 1)
+        for place, (mean, std) in enumerate(zip(means, deviations, strict=True))
     ]
     normal = norm.ppf(qmc.Sobol(dimensions, seed=0).random_base2(9))
     draws = [
-        each.mean[:, None] + each.deviation[:, None] * z for each, z in zip(believed, normal.T, strict=True)
+        each.mean[:, None] + each.std[:, None] * z for each, z in zip(predicted_losses, normal.T, strict=True)
     ]
     draws[1:2] = np.exp(draws[1:2])
-    expected = [np.mean([grown(front, row, worst) for row in rows]) for rows in np.stack(draws, axis=-1)]
-    assert expected_gains(believed, front, worst) == pytest.approx(expected, rel=0.02)
+    expected = [
+        np.mean([grown(front, row, reference_point) for row in rows]) for rows in np.stack(draws, axis=-1)
+    ]
+    assert expected_hypervolume_improvement(predicted_losses, front, reference_point) == pytest.approx(
+        expected, rel=0.02
+    )
 
 
 def test_with_one_objective_it_is_the_expected_improvement() -> None:
     # Jones et al. 1998: deviation * (z * Phi(z) + phi(z)) over the best so far
     z = (0.3 - MEANS) / DEVIATIONS
     expected = DEVIATIONS * (z * norm.cdf(z) + norm.pdf(z))
-    found = expected_gains([Losses(MEANS, DEVIATIONS)], np.array([[0.3]]), np.array([0.9]))
+    found = expected_hypervolume_improvement(
+        [LossDistribution(MEANS, DEVIATIONS)], np.array([[0.3]]), np.array([0.9])
+    )
     assert found == pytest.approx(expected)
 
 
 def test_where_nothing_is_known_it_is_the_product_of_what_is_below_the_worst() -> None:
-    one, other = Losses(MEANS, DEVIATIONS), Losses(MEANS[::-1], DEVIATIONS, logarithmic=True)
-    found = expected_gains([one, other], np.zeros((0, 2)), np.array([0.5, 2.0]))
-    assert found == pytest.approx(one.below(0.5) * other.below(2.0))
+    one, other = (
+        LossDistribution(MEANS, DEVIATIONS),
+        LossDistribution(MEANS[::-1], DEVIATIONS, logarithmic=True),
+    )
+    found = expected_hypervolume_improvement([one, other], np.zeros((0, 2)), np.array([0.5, 2.0]))
+    assert found == pytest.approx(one.expected_improvement(0.5) * other.expected_improvement(2.0))
 
 
 @given(st.integers(1, 4), st.integers(0, 12), st.integers(0, 2**32 - 1))
 @settings(max_examples=40)
 def test_of_a_network_that_is_certain_it_is_its_own_growth(dimensions: int, most: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    front, worst = some_front(dimensions, rng, most), np.full(dimensions, 0.9)
+    front, reference_point = some_front(dimensions, rng, most), np.full(dimensions, 0.9)
     networks = rng.random((5, dimensions))
-    believed = [certain(column, place % 2 == 1) for place, column in enumerate(networks.T)]
-    expected = [grown(front, network, worst) for network in networks]
-    assert expected_gains(believed, front, worst) == pytest.approx(expected, abs=1e-7)
+    predicted_losses = [certain(column, place % 2 == 1) for place, column in enumerate(networks.T)]
+    expected = [grown(front, network, reference_point) for network in networks]
+    assert expected_hypervolume_improvement(predicted_losses, front, reference_point) == pytest.approx(
+        expected, abs=1e-7
+    )
 
 
 def test_a_network_that_is_surely_beaten_gains_nothing() -> None:
     # by the second row; on it; beyond the worst of one objective
     front = np.array([[0.2, 0.8], [0.5, 0.3]])
     networks = np.array([[0.6, 0.4], [0.5, 0.3], [0.1, 1.2]])
-    found = expected_gains([certain(column) for column in networks.T], front, np.ones(2))
+    found = expected_hypervolume_improvement([certain(column) for column in networks.T], front, np.ones(2))
     assert found == pytest.approx([0, 0, 0], abs=1e-9)
 
 
 def test_more_doubt_is_worth_more() -> None:
     doubt = np.array([0.01, 0.1, 0.3])
-    beaten = [Losses(np.full(3, 0.6), doubt), Losses(np.full(3, 0.4), doubt)]
-    found = expected_gains(beaten, np.array([[0.5, 0.3]]), np.ones(2))
+    beaten = [LossDistribution(np.full(3, 0.6), doubt), LossDistribution(np.full(3, 0.4), doubt)]
+    found = expected_hypervolume_improvement(beaten, np.array([[0.5, 0.3]]), np.ones(2))
     assert 0 <= found[0] < found[1] < found[2]
 
 
 def test_rows_beyond_the_worst_change_nothing() -> None:
-    believed: list[Any] = [Losses(MEANS, DEVIATIONS), Losses(MEANS, DEVIATIONS, logarithmic=True)]
+    predicted_losses: list[Any] = [
+        LossDistribution(MEANS, DEVIATIONS),
+        LossDistribution(MEANS, DEVIATIONS, logarithmic=True),
+    ]
     front = np.array([[0.2, 0.8], [0.5, 0.3]])
     more = np.vstack([front, [[0.1, 1.0], [0.1, 3.0], [1.5, 0.1]]])
-    worst = np.ones(2)
-    assert expected_gains(believed, more, worst) == pytest.approx(expected_gains(believed, front, worst))
+    reference_point = np.ones(2)
+    assert expected_hypervolume_improvement(predicted_losses, more, reference_point) == pytest.approx(
+        expected_hypervolume_improvement(predicted_losses, front, reference_point)
+    )
 
 
 @pytest.mark.parametrize(("boxes", "rows"), [(100, 10), (9, 9), (8, 8), (3, 3)])
@@ -151,19 +173,21 @@ def test_a_front_is_thinned_where_it_would_make_too_many_boxes_and_keeps_its_end
     monkeypatch: pytest.MonkeyPatch, boxes: int, rows: int
 ) -> None:
     front = np.column_stack([np.linspace(0.1, 0.9, 10), np.linspace(0.9, 0.1, 10)])
-    monkeypatch.setattr(improvement, "MOST_BOXES", boxes)
+    monkeypatch.setattr(improvement, "MAX_BOXES", boxes)
     # certain networks on the ends gain nothing; on a row that is left out, half a step beside it
-    found = expected_gains([certain(column) for column in front.T], front, np.ones(2))
+    found = expected_hypervolume_improvement([certain(column) for column in front.T], front, np.ones(2))
     kept = found < 1e-9
     assert (kept.sum(), kept[0], kept[-1]) == (rows, True, True)
 
 
 def test_the_boxes_are_bounded_whatever_the_objectives(monkeypatch: pytest.MonkeyPatch) -> None:
     # 3 ** 2 boxes of three objectives, 2 ** 3 of four
-    monkeypatch.setattr(improvement, "MOST_BOXES", 9)
+    monkeypatch.setattr(improvement, "MAX_BOXES", 9)
     rng = np.random.default_rng(0)
     for dimensions, rows in ((3, 3), (4, 2)):
         front = some_front(dimensions, rng)
-        found = expected_gains([certain(column) for column in front.T], front, np.ones(dimensions))
+        found = expected_hypervolume_improvement(
+            [certain(column) for column in front.T], front, np.ones(dimensions)
+        )
         assert (found < 1e-9).sum() >= rows
         assert (found > 1e-6).sum() == len(front) - (found < 1e-9).sum() > 0

@@ -4,7 +4,12 @@ import re
 import pytest
 
 from bneck.evaluate import Goals, parse_goals
-from bneck.search.samplers.feasibility import cheapest, excess_over, require_feasible, unseen_within_limits
+from bneck.search.samplers.feasibility import (
+    constraint_violation,
+    require_feasible,
+    sample_unseen_feasible,
+    smallest_networks,
+)
 from bneck.search_space import NoFeasibleNetworkError, SearchSpace, cost
 from bneck.search_space.counting import uniform_sampling as uniform
 
@@ -39,9 +44,9 @@ def test_the_excess_adds_up_broken_limits_and_is_not_lowered_by_kept_ones() -> N
     network = SMALL.decode(SMALL.sample(random.Random(0)))
     found = cost(network)
     # 1.5 and 3 times the limits, and far below the last: 0.5, 2 and nothing
-    excess = excess_over(limits(macs=str(found.macs / 1.5), params=str(found.params / 3)))
+    excess = constraint_violation(limits(macs=str(found.macs / 1.5), params=str(found.params / 3)))
     assert excess(found) == pytest.approx(2.5)
-    excess = excess_over(limits(macs=str(found.macs / 1.5), params="1G"))
+    excess = constraint_violation(limits(macs=str(found.macs / 1.5), params="1G"))
     assert excess(found) == pytest.approx(0.5)
 
 
@@ -53,7 +58,7 @@ def test_a_limit_on_latency_alone_cannot_be_refused_by_cost() -> None:
 def test_a_limit_that_the_least_network_meets_exactly_is_met_without_a_draw(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(uniform, "ATTEMPTS", 0)
+    monkeypatch.setattr(uniform, "MAX_ATTEMPTS", 0)
     require_feasible(SMALL, limits(macs=str(least(SMALL, "macs"))), random.Random(0))
 
 
@@ -99,7 +104,9 @@ def test_limits_that_are_met_alone_but_not_together_are_refused() -> None:
 def test_two_limits_that_one_network_alone_keeps_are_met_and_a_little_less_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(uniform, "ATTEMPTS", 300)  # two networks at most are left: one draw in two or three
+    monkeypatch.setattr(
+        uniform, "MAX_ATTEMPTS", 300
+    )  # two networks at most are left: one draw in two or three
     # the fewer of the first stages, the fewer parameters, and the more MACs in the last
     space = space_of(
         "{out: 8, depth: [0, 1], stride: 2, kernel: 3, expansion: 1}\n" * 3
@@ -134,7 +141,7 @@ def test_an_unseen_network_is_new_and_keeps_the_limits() -> None:
     within = {key for key, network in networks.items() if cost(network).macs <= limit}
     seen: set[str] = set()
     for seed in range(len(within) - 3):
-        genes = unseen_within_limits(SMALL, limits(macs=str(limit)), seen, random.Random(seed))
+        genes = sample_unseen_feasible(SMALL, limits(macs=str(limit)), seen, random.Random(seed))
         assert genes is not None
         key = SMALL.decode(genes).key
         assert key in within - seen
@@ -144,29 +151,29 @@ def test_an_unseen_network_is_new_and_keeps_the_limits() -> None:
 def test_the_last_unseen_network_is_found() -> None:
     networks = every_network(FOUR)
     for last in networks:
-        genes = unseen_within_limits(FOUR, limits(), set(networks) - {last}, random.Random(0))
+        genes = sample_unseen_feasible(FOUR, limits(), set(networks) - {last}, random.Random(0))
         assert genes is not None
         assert FOUR.decode(genes).key == last
 
 
 def test_where_all_within_the_limits_were_seen_there_is_no_unseen_one() -> None:
     networks = every_network(FOUR)
-    assert unseen_within_limits(FOUR, limits(), networks, random.Random(0)) is None
+    assert sample_unseen_feasible(FOUR, limits(), networks, random.Random(0)) is None
     macs = sorted(cost(network).macs for network in networks.values())
     seen = {key for key, network in networks.items() if cost(network).macs <= macs[1]}
-    assert unseen_within_limits(FOUR, limits(macs=str(macs[1])), seen, random.Random(0)) is None
+    assert sample_unseen_feasible(FOUR, limits(macs=str(macs[1])), seen, random.Random(0)) is None
 
 
 def test_limits_that_nothing_keeps_have_no_unseen_network() -> None:
-    assert unseen_within_limits(FOUR, limits(macs="1"), (), random.Random(0)) is None
+    assert sample_unseen_feasible(FOUR, limits(macs="1"), (), random.Random(0)) is None
 
 
 def test_a_space_of_one_network_that_was_seen_has_no_unseen_one() -> None:
-    assert unseen_within_limits(ONE, limits(), every_network(ONE), random.Random(0)) is None
+    assert sample_unseen_feasible(ONE, limits(), every_network(ONE), random.Random(0)) is None
 
 
 def test_unseen_networks_differ_from_seed_to_seed() -> None:
-    found = [unseen_within_limits(TRAP, limits(), (), random.Random(seed)) for seed in (0, 0, 1, 2)]
+    found = [sample_unseen_feasible(TRAP, limits(), (), random.Random(seed)) for seed in (0, 0, 1, 2)]
     keys = [TRAP.decode(genes).key for genes in found if genes]
     assert keys[0] == keys[1]
     assert len(set(keys)) == 3
@@ -174,7 +181,7 @@ def test_unseen_networks_differ_from_seed_to_seed() -> None:
 
 @pytest.mark.parametrize("space", [SMALL, TRAP, NARROW])
 def test_the_cheapest_are_the_least_by_macs_depth_and_activations(space: SearchSpace) -> None:
-    networks = cheapest(space, random.Random(0))
+    networks = smallest_networks(space, random.Random(0))
     found = [cost(network) for network in networks]
     assert min(each.macs for each in found) == least(space, "macs")
     assert min(each.depth for each in found) == least(space, "depth")

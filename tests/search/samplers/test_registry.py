@@ -7,7 +7,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from bneck.evaluate import Constraint, Goals, Objective
-from bneck.search.samplers.registry import SAMPLERS, Quest, sampler
+from bneck.search.samplers.registry import SAMPLERS, SamplerContext, sampler
 from bneck.search_space import Genes, UnknownNameError, cost
 
 from ..helpers import SMALL, fake_accuracy, fake_latency
@@ -19,9 +19,9 @@ SLOW = ("ehvi", "gp")
 FEASIBLE = ("ehvi", "random")  # by construction
 
 
-def quest(seed: int) -> Quest:
+def context(seed: int) -> SamplerContext:
     goals = Goals((Objective("accuracy"), Objective("latency")), (Constraint("macs", MAX_MACS),))
-    return Quest(SMALL, goals, seed)
+    return SamplerContext(SMALL, goals, seed)
 
 
 def proposed(with_sampler: BaseSampler, rounds: int = ROUNDS) -> tuple[list[Genes], optuna.Study]:
@@ -50,7 +50,7 @@ def proposed(with_sampler: BaseSampler, rounds: int = ROUNDS) -> tuple[list[Gene
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_proposes_networks_of_the_space_whatever_it_is_told(name: str) -> None:
     rounds = ROUNDS if name in SLOW else 3 * ROUNDS
-    found, study = proposed(sampler(name, quest(0)), rounds)
+    found, study = proposed(sampler(name, context(0)), rounds)
     assert len(found) == rounds
     choices = {gene.name: gene.choices for gene in SMALL.genes}
     for genes in found:
@@ -65,15 +65,15 @@ def test_every_sampler_proposes_networks_of_the_space_whatever_it_is_told(name: 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_seed_repeats_the_proposals_and_another_seed_changes_them(name: str) -> None:
     rounds = ROUNDS if name in SLOW else 3 * ROUNDS
-    first, _ = proposed(sampler(name, quest(3)), rounds)
-    again, _ = proposed(sampler(name, quest(3)), rounds)
-    other, _ = proposed(sampler(name, quest(4)), 3)
+    first, _ = proposed(sampler(name, context(3)), rounds)
+    again, _ = proposed(sampler(name, context(3)), rounds)
+    other, _ = proposed(sampler(name, context(4)), 3)
     assert first == again
     assert first[:3] != other
 
 
 def test_the_names_are_those_of_the_help() -> None:
-    kinds = {name: type(sampler(name, quest(0))).__name__ for name in SAMPLERS}
+    kinds = {name: type(sampler(name, context(0))).__name__ for name in SAMPLERS}
     assert kinds == {
         "ehvi": "EhviSampler",
         "random": "UniformSampler",
@@ -88,11 +88,11 @@ def test_an_unknown_sampler_lists_the_names() -> None:
         UnknownNameError,
         match=r"^unknown sampler 'annealing'; nearest: ehvi, random, tpe, nsga2, gp$",
     ):
-        sampler("annealing", quest(0))
+        sampler("annealing", context(0))
 
 
 def test_tpe_learns_from_limits_that_were_broken() -> None:
     # of random proposals some half break the limit
-    found, _ = proposed(sampler("tpe", quest(0)), 60)
+    found, _ = proposed(sampler("tpe", context(0)), 60)
     kept = [cost(SMALL.decode(genes)).macs <= MAX_MACS for genes in found]
     assert sum(kept[30:]) > 20

@@ -6,32 +6,34 @@ import numpy as np
 import pytest
 
 from bneck.evaluate.statistics.rank_correlation import spearman
-from bneck.evaluate.surrogate.gaussian_process import Predictor, fit
+from bneck.evaluate.surrogate.gaussian_process import GaussianProcess, fit
 from bneck.search.samplers import surrogate
-from bneck.search.samplers.encoding import Known, Seen, Sight
-from bneck.search.samplers.surrogate import EARLIER, Earlier, Learner, Surrogate
+from bneck.search.samplers.encoding import Candidate, Encoder, Observation
+from bneck.search.samplers.surrogate import TRANSFER_KEY, Surrogate, SurrogateFactory, TransferPrior
 
 from ...search_space.helpers import preset
-from ..example_landscape import known_of, see, some, truth
+from ..example_landscape import encode, known_of, some, truth
 from ..helpers import SMALL
 
 TINY = preset("tiny")
-NAMES = Sight(SMALL).names
+NAMES = Encoder(SMALL).names
 
 
 def learned(
-    known: Sequence[Known],
+    known: Sequence[Observation],
     noise: float | None = 0.0,
-    learner: Learner | None = None,
+    surrogate_factory: SurrogateFactory | None = None,
     names: tuple[str, ...] = NAMES,
 ) -> Surrogate:
     values = [each.accuracy for each in known if each.accuracy is not None]
-    return (learner or Learner(names)).learn("accuracy", known, values, noise, range(len(known)))
+    return (surrogate_factory or SurrogateFactory(names)).fit_surrogate(
+        "accuracy", known, values, noise, range(len(known))
+    )
 
 
-def told(model: Surrogate, networks: Sequence[Seen]) -> list[list[float]]:
-    mean, deviation = model.of(networks)
-    return [mean.tolist(), deviation.tolist()]
+def told(model: Surrogate, networks: Sequence[Candidate]) -> list[list[float]]:
+    mean, std = model.predict(networks)
+    return [mean.tolist(), std.tolist()]
 
 
 # What is believed
@@ -40,24 +42,24 @@ def told(model: Surrogate, networks: Sequence[Seen]) -> list[list[float]]:
 def test_networks_that_were_not_judged_are_told_from_few_that_were() -> None:
     networks = some(SMALL, 60)
     model = learned(known_of(networks[:25]))
-    mean, deviation = model.of(networks[25:])
+    mean, std = model.predict(networks[25:])
     accuracies = np.array([truth(each.architecture) for each in networks[25:]])
     assert mean == pytest.approx(accuracies, abs=0.01)
-    assert ((abs(mean - accuracies) / deviation) < 3).all()
+    assert ((abs(mean - accuracies) / std) < 3).all()
 
 
 def test_without_noise_the_judged_are_believed_as_they_were_told() -> None:
     known = known_of(some(SMALL, 12))
-    assert learned(known).of_known == pytest.approx([each.accuracy for each in known], abs=1e-4)
+    assert learned(known).fitted_means == pytest.approx([each.accuracy for each in known], abs=1e-4)
 
 
 def test_a_lucky_network_is_believed_less_the_fewer_its_trainings() -> None:
     plain = known_of(some(SMALL, 12))
     excess = []
     for trainings in (1, 4, 100):
-        lucky = Known(plain[3].seen, truth(plain[3].seen.architecture) + 0.1, trainings)
-        found = learned([*plain[:3], lucky, *plain[4:]], noise=0.05).of_known[3]
-        excess.append(found - truth(lucky.seen.architecture))
+        lucky = Observation(plain[3].candidate, truth(plain[3].candidate.architecture) + 0.1, trainings)
+        found = learned([*plain[:3], lucky, *plain[4:]], noise=0.05).fitted_means[3]
+        excess.append(found - truth(lucky.candidate.architecture))
     assert excess == sorted(excess)
     assert excess[0] < 0.07 < 0.09 < excess[2] < 0.1
 
@@ -68,13 +70,13 @@ def test_a_network_that_is_being_judged_is_known_and_so_in_part_are_those_like_i
     pending = networks[12]
     other = next(gene for gene in ("stage1.out", "head.features") if gene in pending.genes)
     changed = {**pending.genes, other: 16 if pending.genes[other] != 16 else 32 if "head" in other else 8}
-    near = [pending, see(SMALL, changed)]
-    after = before.awaiting([pending])
-    (mean, deviation), (mean_then, deviation_then) = before.of(near), after.of(near)
+    near = [pending, encode(SMALL, changed)]
+    after = before.fantasize([pending])
+    (mean, std), (mean_then, deviation_then) = before.predict(near), after.predict(near)
     assert mean_then == pytest.approx(mean, abs=0.01)
-    assert (deviation_then < deviation).all()
-    assert after.of_known[-1] == pytest.approx(mean[0], abs=0.01)
-    assert before.awaiting([]) is before
+    assert (deviation_then < std).all()
+    assert after.fitted_means[-1] == pytest.approx(mean[0], abs=0.01)
+    assert before.fantasize([]) is before
 
 
 # When it is fitted
@@ -85,7 +87,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many networks each fit had."""
     counts: list[int] = []
 
-    def counted(keys: Sequence[str], *rest: object) -> Predictor:
+    def counted(keys: Sequence[str], *rest: object) -> GaussianProcess:
         counts.append(len(keys))
         return fit(keys, *rest)  # type: ignore[arg-type]
 
@@ -94,78 +96,81 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_it_is_fitted_anew_only_when_a_tenth_more_is_known(fits: list[int]) -> None:
-    known, learner = known_of(some(SMALL, 30)), Learner(NAMES)
+    known, surrogate_factory = known_of(some(SMALL, 30)), SurrogateFactory(NAMES)
     for count in range(10, 31):
-        learned(known[:count], learner=learner)
+        learned(known[:count], surrogate_factory=surrogate_factory)
     # each by a tenth, rounded; by 1 at least
     assert fits == [10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 24, 26, 29]
 
 
 def test_what_is_learned_follows_from_what_is_known_and_not_from_the_way_there() -> None:
     networks = some(SMALL, 40)
-    known, learner = known_of(networks[:21]), Learner(NAMES)
+    known, surrogate_factory = known_of(networks[:21]), SurrogateFactory(NAMES)
     for count in (1, 9, 14, 20, 21):
-        step_by_step = learned(known[:count], learner=learner)
+        step_by_step = learned(known[:count], surrogate_factory=surrogate_factory)
     assert told(step_by_step, networks[21:]) == told(learned(known), networks[21:])
 
 
 def test_an_accuracy_that_changes_and_noise_that_is_found_are_looked_at_at_once(fits: list[int]) -> None:
-    known, learner = known_of(some(SMALL, 12)), Learner(NAMES)
-    again = [Known(known[0].seen, 0.1, 2), *known[1:]]
+    known, surrogate_factory = known_of(some(SMALL, 12)), SurrogateFactory(NAMES)
+    again = [Observation(known[0].candidate, 0.1, 2), *known[1:]]
     for case in (known, known, again, again):
-        learned(case, learner=learner)
-    learned(again, 0.1, learner)
+        learned(case, surrogate_factory=surrogate_factory)
+    learned(again, 0.1, surrogate_factory)
     assert fits == [12, 12, 12]
 
 
 def test_a_fit_looks_at_a_bounded_number_spread_over_the_search(
     fits: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surrogate, "MOST_FITTED", 8)
+    monkeypatch.setattr(surrogate, "MAX_FITTED", 8)
     learned(known_of(some(SMALL, 30)))
     assert fits == [8]
 
 
 def test_two_quantities_do_not_disturb_each_other(fits: list[int]) -> None:
-    known, learner = known_of(some(SMALL, 12)), Learner(NAMES)
-    values = [1.0 - truth(each.seen.architecture) for each in known]
+    known, surrogate_factory = known_of(some(SMALL, 12)), SurrogateFactory(NAMES)
+    values = [1.0 - truth(each.candidate.architecture) for each in known]
     for _ in range(2):
-        learned(known, learner=learner)
-        learner.learn("latency", known, values, None, range(12))
+        learned(known, surrogate_factory=surrogate_factory)
+        surrogate_factory.fit_surrogate("latency", known, values, None, range(12))
     assert fits == [12, 12]
 
 
 def test_only_those_that_are_kept_are_looked_at() -> None:
     known = known_of(some(SMALL, 20))
-    values = [truth(each.seen.architecture) for each in known]
-    model = Learner(NAMES).learn("accuracy", known, values, 0.0, [2, 5, 7])
+    values = [truth(each.candidate.architecture) for each in known]
+    model = SurrogateFactory(NAMES).fit_surrogate("accuracy", known, values, 0.0, [2, 5, 7])
     assert [each.key for each in model.known] == [known[place].key for place in (2, 5, 7)]
-    assert model.of_known == pytest.approx([values[place] for place in (2, 5, 7)], abs=1e-4)
+    assert model.fitted_means == pytest.approx([values[place] for place in (2, 5, 7)], abs=1e-4)
 
 
 # What another search has found
 
 
-def earlier_of(networks: Sequence[Seen], values: Sequence[float]) -> Earlier:
+def earlier_of(networks: Sequence[Candidate], values: Sequence[float]) -> TransferPrior:
     keys = [each.architecture.key for each in networks]
     features = np.array([each.features for each in networks])
-    return Earlier(fit(keys, features, Sight(TINY).names, values, [1] * len(keys), None))
+    return TransferPrior(fit(keys, features, Encoder(TINY).names, values, [1] * len(keys), None))
 
 
 @pytest.mark.parametrize(("count", "least", "gain"), [(4, 0.89, 0.015), (8, 0.93, 0.05)])
 def test_from_few_trainings_and_an_earlier_search_of_the_same_truth_the_rest_is_ranked(
     count: int, least: float, gain: float
 ) -> None:
-    names, ranked = Sight(TINY).names, []
+    names, ranked = Encoder(TINY).names, []
     for seed in range(4):
         networks = some(TINY, 110, seed)
         before, new, rest = networks[:60], networks[60 : 60 + count], networks[70:]
         earlier = earlier_of(before, [truth(each.architecture) for each in before])
         # other images: half the accuracy
-        known = [Known(each, truth(each.architecture) / 2) for each in new]
-        models = [learned(known, learner=learner) for learner in (Learner(names), Learner(names, earlier))]
+        known = [Observation(each, truth(each.architecture) / 2) for each in new]
+        models = [
+            learned(known, surrogate_factory=surrogate_factory)
+            for surrogate_factory in (SurrogateFactory(names), SurrogateFactory(names, earlier))
+        ]
         accuracies = [truth(each.architecture) for each in rest]
-        ranked.append([spearman(model.of(rest)[0], accuracies) for model in models])
+        ranked.append([spearman(model.predict(rest)[0], accuracies) for model in models])
     alone, helped = np.mean(ranked, axis=0)
     assert helped > max(least, alone + gain)
 
@@ -177,12 +182,17 @@ def test_an_earlier_search_tells_most_of_the_networks_that_it_judged_itself() ->
     lucky = networks[:1]
     earlier = earlier_of(networks, [values[0] + 0.3, *values[1:]])
     known = [
-        Known(each, value + 0.3 * (each is networks[0])) for each, value in zip(networks, values, strict=True)
+        Observation(each, value + 0.3 * (each is networks[0]))
+        for each, value in zip(networks, values, strict=True)
     ]
-    model = learned(known[20:], learner=Learner(Sight(TINY).names, earlier), names=Sight(TINY).names)
-    assert EARLIER in model.prior.judges
-    without = learned(known[20:], names=Sight(TINY).names)
-    assert model.of(lucky)[0][0] > without.of(lucky)[0][0] + 0.03
+    model = learned(
+        known[20:],
+        surrogate_factory=SurrogateFactory(Encoder(TINY).names, earlier),
+        names=Encoder(TINY).names,
+    )
+    assert TRANSFER_KEY in model.hyperparameters.proxies
+    without = learned(known[20:], names=Encoder(TINY).names)
+    assert model.predict(lucky)[0][0] > without.predict(lucky)[0][0] + 0.03
 
 
 def test_an_earlier_search_that_tells_nothing_here_is_left_out() -> None:
@@ -190,7 +200,7 @@ def test_an_earlier_search_that_tells_nothing_here_is_left_out() -> None:
     rng = np.random.default_rng(0)
     earlier = earlier_of(networks[:30], rng.random(30).tolist())
     known = known_of(networks[30:])
-    model = learned(known, learner=Learner(Sight(TINY).names, earlier))
-    assert model.earlier is None
-    plain = learned(known, names=Sight(TINY).names)
+    model = learned(known, surrogate_factory=SurrogateFactory(Encoder(TINY).names, earlier))
+    assert model.transfer_prior is None
+    plain = learned(known, names=Encoder(TINY).names)
     assert told(model, networks[:5]) == told(plain, networks[:5])

@@ -1,4 +1,5 @@
 import math
+import os
 import random
 import subprocess
 import sys
@@ -11,8 +12,12 @@ import pytest
 from bneck.search_space import Architecture, NoFeasibleNetworkError, SearchSpace, SpaceError, cost
 from bneck.search_space.counting import uniform_sampling as module
 from bneck.search_space.counting.cost_graph import cost_graph
-from bneck.search_space.counting.dynamic_program import Bound, weights
-from bneck.search_space.counting.uniform_sampling import UniformDraws, least, nearest
+from bneck.search_space.counting.dynamic_program import CountUpperBound, weight_vector
+from bneck.search_space.counting.uniform_sampling import (
+    UniformArchitectureSampler,
+    smallest_architecture,
+    smallest_architectures,
+)
 
 from ..helpers import preset, space_of
 
@@ -59,8 +64,8 @@ def unevenness(drawn: list[Architecture], networks: list[Architecture]) -> float
     counts = Counter(drawn)
     assert not counts.keys() - set(networks)
     chi_square = sum((counts[network] - expected) ** 2 / expected for network in networks)
-    freedom = len(networks) - 1
-    return (chi_square - freedom) / math.sqrt(2 * freedom)
+    degrees_of_freedom = len(networks) - 1
+    return (chi_square - degrees_of_freedom) / math.sqrt(2 * degrees_of_freedom)
 
 
 def middle(space: SearchSpace, *quantities: str) -> dict[str, float]:
@@ -76,8 +81,8 @@ def middle(space: SearchSpace, *quantities: str) -> dict[str, float]:
 def test_every_network_within_the_limits_is_as_likely(space: SearchSpace, limited: tuple[str, ...]) -> None:
     limits = middle(space, *limited)
     networks = within(space, **limits)
-    draws, rng = UniformDraws.of(space, **limits), random.Random(1)
-    assert abs(unevenness([draws.draw_network(rng) for _ in range(2000)], networks)) < 4
+    network_sampler, rng = UniformArchitectureSampler.of(space, **limits), random.Random(1)
+    assert abs(unevenness([network_sampler.sample_architecture(rng) for _ in range(2000)], networks)) < 4
 
 
 def test_genes_drawn_evenly_do_not_give_networks_evenly() -> None:
@@ -87,30 +92,30 @@ def test_genes_drawn_evenly_do_not_give_networks_evenly() -> None:
 
 
 def test_the_genes_of_a_draw_are_those_of_its_network_with_first_choices_where_none_matters() -> None:
-    draws = UniformDraws.of(TANGLED)
+    network_sampler = UniformArchitectureSampler.of(TANGLED)
     for seed in range(20):
-        network = draws.draw_network(random.Random(seed))
-        assert draws.draw(random.Random(seed)) == TANGLED.encode(network)
+        network = network_sampler.sample_architecture(random.Random(seed))
+        assert network_sampler.sample(random.Random(seed)) == TANGLED.encode(network)
 
 
 @pytest.mark.parametrize("space", SPACES)
 def test_without_limits_the_bound_is_the_number_of_networks(space: SearchSpace) -> None:
-    assert UniformDraws.of(space).at_most == len(networks_of(space)) == space.size
+    assert UniformArchitectureSampler.of(space).count_upper_bound == len(networks_of(space)) == space.size
 
 
 def test_limits_that_every_network_keeps_are_none() -> None:
     costs = [cost(network) for network in networks_of(TANGLED)]
     most = max(each.macs for each in costs)
-    assert UniformDraws.of(TANGLED, most, 1e300).at_most == TANGLED.size
-    assert UniformDraws.of(TANGLED, 0.9 * most).at_most < TANGLED.size
+    assert UniformArchitectureSampler.of(TANGLED, most, 1e300).count_upper_bound == TANGLED.size
+    assert UniformArchitectureSampler.of(TANGLED, 0.9 * most).count_upper_bound < TANGLED.size
 
 
 @pytest.mark.parametrize("name", ["mobile-32", pytest.param("mobile", marks=pytest.mark.slow)])
 def test_the_paths_of_a_preset_are_its_networks_exactly(name: str) -> None:
     paths = [1]
     for node in cost_graph(preset(name)).nodes[1:]:
-        steps = zip(node.counts.tolist(), node.after.tolist(), strict=True)
-        paths.append(sum(int(count) * paths[after] for count, after in steps))
+        steps = zip(node.multiplicities.tolist(), node.successors.tolist(), strict=True)
+        paths.append(sum(int(count) * paths[successors] for count, successors in steps))
     assert paths[-1] == preset(name).size
 
 
@@ -120,20 +125,27 @@ def test_the_bound_never_falls_below_the_number_and_is_near_it(space: SearchSpac
     values = sorted(getattr(cost(network), quantity) for network in networks_of(space))
     for limit in values[:: len(values) // 20]:
         number = sum(value <= limit for value in values)
-        assert number <= UniformDraws.of(space, **{f"max_{quantity}": limit}).at_most <= 1.1 * number
+        assert (
+            number
+            <= UniformArchitectureSampler.of(space, **{f"max_{quantity}": limit}).count_upper_bound
+            <= 1.1 * number
+        )
 
 
 def test_a_mixture_of_both_limits_bounds_more_tightly_than_either() -> None:
     limits = middle(TANGLED, "macs", "params")
-    alone = [UniformDraws.of(TANGLED, **{name: limit}).at_most for name, limit in limits.items()]
-    together = UniformDraws.of(TANGLED, **limits).at_most
+    alone = [
+        UniformArchitectureSampler.of(TANGLED, **{name: limit}).count_upper_bound
+        for name, limit in limits.items()
+    ]
+    together = UniformArchitectureSampler.of(TANGLED, **limits).count_upper_bound
     assert len(within(TANGLED, **limits)) <= together < 0.95 * min(alone)
 
 
 @pytest.mark.parametrize("space", [*SPACES, EITHER])
 @pytest.mark.parametrize("quantity", ["macs", "params", "activation_bytes", "depth"])
-def test_the_least_is_the_least_of_all(space: SearchSpace, quantity: module.Additive) -> None:
-    network = least(space, quantity)
+def test_the_least_is_the_least_of_all(space: SearchSpace, quantity: module.AdditiveCost) -> None:
+    network = smallest_architecture(space, quantity)
     assert space.contains(network)
     expected = min(getattr(cost(each), quantity) for each in networks_of(space))
     assert getattr(cost(network), quantity) == expected
@@ -141,8 +153,11 @@ def test_the_least_is_the_least_of_all(space: SearchSpace, quantity: module.Addi
 
 def test_the_nearest_hold_the_least_by_either_limit() -> None:
     for limits in ({"macs": 1, "params": 1}, {"macs": 1e6, "params": 8e4}, {"macs": 1.0, "params": 1e300}):
-        assert set(nearest(EITHER, limits)) == {least(EITHER, "macs"), least(EITHER, "params")}
-    assert nearest(EITHER, {"params": 1}) == [least(EITHER, "params")]
+        assert set(smallest_architectures(EITHER, limits)) == {
+            smallest_architecture(EITHER, "macs"),
+            smallest_architecture(EITHER, "params"),
+        }
+    assert smallest_architectures(EITHER, {"params": 1}) == [smallest_architecture(EITHER, "params")]
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -150,19 +165,19 @@ def test_a_limit_that_the_least_network_just_keeps_leaves_those_and_no_others(sp
     costs = [cost(network) for network in networks_of(space)]
     macs, more, *_ = sorted({each.macs for each in costs})
     alike = sum(each.macs == macs for each in costs)
-    draws, rng = UniformDraws.of(space, max_macs=more - 0.5), random.Random(0)
-    assert draws.at_most == alike
-    drawn = {draws.draw_network(rng) for _ in range(20 * alike)}
+    network_sampler, rng = UniformArchitectureSampler.of(space, max_macs=more - 0.5), random.Random(0)
+    assert network_sampler.count_upper_bound == alike
+    drawn = {network_sampler.sample_architecture(rng) for _ in range(20 * alike)}
     assert {cost(network).macs for network in drawn} == {macs}
     assert len(drawn) == alike
 
 
 def test_one_network_in_a_million_millions_is_found() -> None:
     space, rng = preset("mobile-32"), random.Random(0)
-    limits = {"max_macs": 1.05 * cost(least(space, "macs")).macs, "max_params": 150_000.0}
-    draws = UniformDraws.of(space, **limits)
-    assert draws.at_most < 1e-12 * space.size
-    drawn = {draws.draw_network(rng) for _ in range(50)}
+    limits = {"max_macs": 1.05 * cost(smallest_architecture(space, "macs")).macs, "max_params": 150_000.0}
+    network_sampler = UniformArchitectureSampler.of(space, **limits)
+    assert network_sampler.count_upper_bound < 1e-12 * space.size
+    drawn = {network_sampler.sample_architecture(rng) for _ in range(50)}
     assert len(drawn) > 45
     assert all(cost(network).macs <= limits["max_macs"] for network in drawn)
     assert all(cost(network).params <= limits["max_params"] for network in drawn)
@@ -172,21 +187,24 @@ def test_one_network_in_a_million_millions_is_found() -> None:
 @pytest.mark.slow
 def test_the_largest_preset_is_drawn_from_under_limits_near_its_least() -> None:
     space, rng = preset("mobile"), random.Random(0)
-    macs, params = cost(least(space, "macs")).macs, cost(least(space, "params")).params
+    macs, params = (
+        cost(smallest_architecture(space, "macs")).macs,
+        cost(smallest_architecture(space, "params")).params,
+    )
     given: list[tuple[float, float]] = [(1.01, 9), (1.2, 1.2), (6, 1.3), (4, 1.9)]
-    for most_macs, most_params in given:
-        draws = UniformDraws.of(space, most_macs * macs, most_params * params)
-        drawn = [cost(draws.draw_network(rng)) for _ in range(100)]
-        assert max(each.macs for each in drawn) <= most_macs * macs
+    for max_macs, most_params in given:
+        network_sampler = UniformArchitectureSampler.of(space, max_macs * macs, most_params * params)
+        drawn = [cost(network_sampler.sample_architecture(rng)) for _ in range(100)]
+        assert max(each.macs for each in drawn) <= max_macs * macs
         assert max(each.params for each in drawn) <= most_params * params
         assert len(set(drawn)) > 30
 
 
 def test_a_sum_of_costs_that_no_network_keeps_has_no_bound() -> None:
-    graph, alone = cost_graph(TANGLED), weights({"macs": 2, "params": 3})
+    graph, alone = cost_graph(TANGLED), weight_vector({"macs": 2, "params": 3})
     smallest = min(2 * found.macs + 3 * found.params for found in map(cost, networks_of(TANGLED)))
-    assert Bound.of(graph, alone, smallest) is not None
-    assert Bound.of(graph, alone, smallest - 1) is None
+    assert CountUpperBound.of(graph, alone, smallest) is not None
+    assert CountUpperBound.of(graph, alone, smallest - 1) is None
 
 
 @pytest.mark.parametrize(("quantity", "word"), [("macs", "MACs"), ("params", "parameters")])
@@ -195,7 +213,7 @@ def test_a_limit_that_no_network_keeps_is_refused_with_the_smallest_there_is(
 ) -> None:
     smallest = min(getattr(cost(network), quantity) for network in networks_of(TANGLED))
     with pytest.raises(NoFeasibleNetworkError) as raised:
-        UniformDraws.of(TANGLED, **{f"max_{quantity}": smallest - 1})
+        UniformArchitectureSampler.of(TANGLED, **{f"max_{quantity}": smallest - 1})
     assert str(raised.value) == (
         f"no network of space small stays under {smallest - 1:,} {word}; the smallest has {smallest:,}"
     )
@@ -206,18 +224,18 @@ def test_limits_that_a_mixture_refutes_are_refused_at_once() -> None:
     with pytest.raises(
         NoFeasibleNetworkError, match=r"stays under 640,000 MACs and 73,665 parameters together"
     ):
-        UniformDraws.of(EITHER, 640_000, 73_665)
+        UniformArchitectureSampler.of(EITHER, 640_000, 73_665)
 
 
 def test_limits_that_only_draws_refute_are_refused_after_a_bounded_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "ATTEMPTS", 100)
-    draws = UniformDraws.of(EITHER, 2_163_199, 73_831)
+    monkeypatch.setattr(module, "MAX_ATTEMPTS", 100)
+    network_sampler = UniformArchitectureSampler.of(EITHER, 2_163_199, 73_831)
     with pytest.raises(
         NoFeasibleNetworkError, match=r"2,163,199 MACs and 73,831 .* together, in 100 attempts"
     ):
-        draws.draw(random.Random(0))
+        network_sampler.sample(random.Random(0))
 
 
 @pytest.mark.slow
@@ -227,7 +245,7 @@ def test_more_networks_than_can_be_counted_are_refused() -> None:
     row = f"{{out: 64, depth: 50, kernel: [3, 5, 7], expansion: [{many}], attention: [none, se, eca],"
     space = space_of("\n".join([row + " activation: [relu, silu]}"] * 3))
     with pytest.raises(SpaceError, match="more than 1e308 networks"):
-        UniformDraws.of(space)
+        UniformArchitectureSampler.of(space)
 
 
 @pytest.mark.slow
@@ -235,14 +253,14 @@ def test_a_draw_is_the_same_in_every_process() -> None:
     # whatever order sets of words have there
     code = (
         "import random; from bneck.search_space import load_space; "
-        "from bneck.search_space.counting.uniform_sampling import UniformDraws; "
+        "from bneck.search_space.counting.uniform_sampling import UniformArchitectureSampler; "
         "space = load_space('mobile-32'); "
-        "print(space.decode(UniformDraws.of(space, 1e7).draw(random.Random(5))).key)"
+        "print(space.decode(UniformArchitectureSampler.of(space, 1e7).sample(random.Random(5))).key)"
     )
     keys = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed},
+            env=os.environ | {"PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
             check=True,
@@ -253,4 +271,4 @@ def test_a_draw_is_the_same_in_every_process() -> None:
 
 
 def test_draws_of_the_same_space_and_limits_are_made_once() -> None:
-    assert UniformDraws.of(TANGLED, 10**5) is UniformDraws.of(TANGLED, 10**5)
+    assert UniformArchitectureSampler.of(TANGLED, 10**5) is UniformArchitectureSampler.of(TANGLED, 10**5)

@@ -11,7 +11,7 @@ from bneck.search_space import (
     FileFormatError,
     architecture_yaml,
     load_architecture,
-    published,
+    published_architecture,
 )
 
 from ..helpers import TOY, random_networks, write
@@ -28,7 +28,7 @@ blocks:
 head: {features: 10, hidden: 0, activation: hardswish}
 """
 NETWORKS = [
-    *map(published, PUBLISHED_NAMES),
+    *map(published_architecture, PUBLISHED_NAMES),
     TOY,
     *(n for preset in PRESETS for n in random_networks(preset, 10)),
 ]
@@ -65,22 +65,22 @@ def test_json_is_read_as_well(tmp_path: Path, style: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "about",
+    "metadata",
     [
         {"run": "runs/3: the second", "accuracy": 0.93, "note": "it's #1", "seed": 7},
         {"note": "", "good": True, "sizes": [1, 2]},
     ],
 )
 def test_what_is_known_of_a_network_stands_beside_it_and_leaves_the_key(
-    tmp_path: Path, about: dict[str, Any]
+    tmp_path: Path, metadata: dict[str, Any]
 ) -> None:
-    text = architecture_yaml(TOY, about)
-    assert yaml.safe_load(text)["about"] == about
+    text = architecture_yaml(TOY, metadata)
+    assert yaml.safe_load(text)["metadata"] == metadata
     assert load_architecture(write(tmp_path, text)).key == TOY.key
 
 
 @pytest.mark.parametrize(
-    "about",
+    "metadata",
     [
         {"note": "first\n---\nthird"},
         {"note": "\x1b[1mbold"},
@@ -91,9 +91,9 @@ def test_what_is_known_of_a_network_stands_beside_it_and_leaves_the_key(
     ],
     ids=repr,
 )
-def test_nothing_known_of_a_network_can_break_its_file(tmp_path: Path, about: dict[str, Any]) -> None:
-    text = architecture_yaml(TOY, about)
-    assert yaml.safe_load(text)["about"] == about
+def test_nothing_known_of_a_network_can_break_its_file(tmp_path: Path, metadata: dict[str, Any]) -> None:
+    text = architecture_yaml(TOY, metadata)
+    assert yaml.safe_load(text)["metadata"] == metadata
     assert load_architecture(write(tmp_path, text)) == TOY
 
 
@@ -127,7 +127,7 @@ def test_a_word_that_yaml_1_1_takes_for_a_boolean_stays_a_word(tmp_path: Path) -
         ("classes: 2", "classes: 2\nclasses: 3", "5: classes: stands here twice"),
         ("classes: 2\n", "", "1: 'classes' is missing"),
         ("classes: 2", "classes: 2\ncolour: red", "5: colour: unknown key; known here: bneck, "
-         "resolution_px, image_channels, classes, stem, blocks, head, about"),
+         "resolution_px, image_channels, classes, stem, blocks, head, metadata"),
         ("resolution_px: 8", "resolution_px: 7",
          "2: resolution_px must be a whole number of at least 8, got 7"),
         ("out: 4, activation", "activation", "5: stem: 'out' is missing"),

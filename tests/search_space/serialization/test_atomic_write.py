@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bneck.search_space import RunError
-from bneck.search_space.serialization.atomic_write import write_whole
+from bneck.search_space.serialization.atomic_write import write_atomic
 
 
 def names(folder: Path) -> list[str]:
@@ -14,23 +14,23 @@ def names(folder: Path) -> list[str]:
 
 
 def test_text_is_written_as_utf8_and_bytes_as_they_are(tmp_path: Path) -> None:
-    write_whole(tmp_path / "text", "größer\r\n")
-    write_whole(tmp_path / "bytes", b"\x00\xff\n")
+    write_atomic(tmp_path / "text", "größer\r\n")
+    write_atomic(tmp_path / "bytes", b"\x00\xff\n")
     assert (tmp_path / "text").read_bytes() == "größer\r\n".encode()
     assert (tmp_path / "bytes").read_bytes() == b"\x00\xff\n"
 
 
 def test_the_old_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     for content in ("a longer one", "new"):
-        write_whole(tmp_path / "file", content)
+        write_atomic(tmp_path / "file", content)
     assert (tmp_path / "file").read_text() == "new"
     assert names(tmp_path) == ["file"]
 
 
 def test_a_reader_of_the_old_file_keeps_it(tmp_path: Path) -> None:
-    write_whole(tmp_path / "file", "old")
+    write_atomic(tmp_path / "file", "old")
     with (tmp_path / "file").open() as reader:
-        write_whole(tmp_path / "file", "new")
+        write_atomic(tmp_path / "file", "new")
         assert reader.read() == "old"
 
 
@@ -38,14 +38,14 @@ def test_a_full_disk_leaves_the_old_file_and_no_debris(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
-    write_whole(path, "old")
+    write_atomic(path, "old")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError) as caught:
-        write_whole(path, "new")
+        write_atomic(path, "new")
     assert str(caught.value) == f"{path} cannot be written: No space left on device"
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
@@ -55,7 +55,7 @@ def test_the_content_is_on_disk_before_the_old_file_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
-    write_whole(path, "old")
+    write_atomic(path, "old")
     real, seen = os.fsync, []
 
     def look(number: int) -> None:
@@ -64,7 +64,7 @@ def test_the_content_is_on_disk_before_the_old_file_is_given_up(
         real(number)
 
     monkeypatch.setattr(os, "fsync", look)
-    write_whole(path, "new")
+    write_atomic(path, "new")
     assert seen == [("old", "new")]
 
 
@@ -74,7 +74,7 @@ def test_a_swap_that_fails_leaves_no_debris(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(RunError, match=r"/file cannot be written: Permission denied$"):
-        write_whole(tmp_path / "file", "new")
+        write_atomic(tmp_path / "file", "new")
     assert names(tmp_path) == []
 
 
@@ -91,7 +91,7 @@ def test_a_path_that_takes_no_file_is_named(place: str, reason: str, tmp_path: P
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("old")
     with pytest.raises(RunError) as caught:
-        write_whole(tmp_path / place, "new")
+        write_atomic(tmp_path / place, "new")
     assert str(caught.value) == f"{tmp_path / place} cannot be written: {reason}"
     assert names(tmp_path) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "old"

@@ -186,6 +186,6 @@ def test_any_name_comes_back_from_json(name: str) -> None:
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
-    read = parse(f"key: {text}", "s.yaml").plain()["key"]
+    read = parse(f"key: {text}", "s.yaml").to_python()["key"]
     assert read == value
     assert type(read) is type(value)

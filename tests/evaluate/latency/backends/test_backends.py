@@ -24,13 +24,13 @@ from bneck.evaluate.latency.backends.stopwatch import (
     CPU_TIME,
     PROCESS_TIME,
     WALL_TIME,
-    clock_for,
-    stopwatch,
+    make_runner,
+    select_clock,
 )
-from bneck.evaluate.latency.device import this_cpu
-from bneck.evaluate.latency.meter import ready_network
-from bneck.search_space import UnknownNameError, cost, cost_by_part
-from bneck.search_space.network import Network, Part, build_network, example_input
+from bneck.evaluate.latency.device import cpu_device
+from bneck.evaluate.latency.meter import build_network_for_timing
+from bneck.search_space import UnknownNameError, cost, cost_breakdown
+from bneck.search_space.network import Network, NetworkPart, build_network, example_input
 
 from ....search_space.helpers import TOY
 
@@ -80,18 +80,18 @@ def _threads_as_before() -> Any:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("name", INSTALLED)
 def test_every_run_gives_the_logits_of_evaluation_mode_for_a_batch(
-    name: str, batch: int, outputs_of: Callable[[str, Network], Outputs]
+    name: str, batch_size: int, outputs_of: Callable[[str, Network], Outputs]
 ) -> None:
     network = network_that_shows_its_layers().train()
     with torch.inference_mode():
-        expected = copy.deepcopy(network).eval()(example_input(network, batch))
+        expected = copy.deepcopy(network).eval()(example_input(network, batch_size))
     assert expected.abs().max() > 1
     outputs = outputs_of(name, network)
-    backend = latency_backend(name, batch=batch)
-    assert (backend.name, backend.device.batch) == (name, batch)
+    backend = latency_backend(name, batch_size=batch_size)
+    assert (backend.name, backend.device.batch_size) == (name, batch_size)
     runner = backend.prepare(network)
     outputs.clear()
     runner(1)
@@ -102,10 +102,10 @@ def test_every_run_gives_the_logits_of_evaluation_mode_for_a_batch(
 
 
 def test_torch_runs_in_channels_last_without_keeping_gradients() -> None:
-    network = ready_network(TOY)
+    network = build_network_for_timing(TOY)
     seen: list[torch.Tensor] = []
     network.stem.register_forward_hook(lambda module, given, output: seen.extend([*given, output]))
-    latency_backend("torch", batch=2).prepare(network)(1)
+    latency_backend("torch", batch_size=2).prepare(network)(1)
     assert network.stem.get_parameter("conv.weight").is_contiguous(memory_format=torch.channels_last)
     assert len(seen) == 2
     for maps in seen:
@@ -127,7 +127,7 @@ def test_onnx_runtime_has_the_threads_it_is_told_one_operator_after_the_other(
         return session(model, given, **others)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", watched)
-    latency_backend("onnxruntime", threads=threads).prepare(ready_network(TOY))
+    latency_backend("onnxruntime", threads=threads).prepare(build_network_for_timing(TOY))
     (given,) = options
     assert (given.intra_op_num_threads, given.inter_op_num_threads) == (threads, 1)
     assert given.execution_mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -138,7 +138,7 @@ def test_onnx_runtime_has_the_threads_it_is_told_one_operator_after_the_other(
 @pytest.mark.skipif(not TASKS.is_dir(), reason="only Linux lists the threads of a process")
 @pytest.mark.parametrize("name", INSTALLED)
 def test_one_thread_is_the_calling_one(name: str) -> None:
-    network = ready_network(replace(TOY, resolution_px=128))
+    network = build_network_for_timing(replace(TOY, resolution_px=128))
     importlib.import_module("onnxruntime")  # which starts a thread of its own, whatever is run
     before = {task.name for task in TASKS.iterdir()}
     if name == "torch":
@@ -150,7 +150,7 @@ def test_one_thread_is_the_calling_one(name: str) -> None:
 
 
 def test_torch_has_the_threads_it_is_told() -> None:
-    latency_backend("torch", threads=2).prepare(ready_network(TOY))
+    latency_backend("torch", threads=2).prepare(build_network_for_timing(TOY))
     assert torch.get_num_threads() == 2
 
 
@@ -158,13 +158,13 @@ def test_torch_has_the_threads_it_is_told() -> None:
 def test_the_device_is_this_cpu_with_the_runtime_and_its_version(name: str) -> None:
     version = {"onnxruntime": onnxruntime.__version__, "torch": torch.__version__}[name]
     layout = {"onnxruntime": "NCHW", "torch": "channels_last"}[name]
-    assert latency_backend(name).device == this_cpu(name, f"{name} {version}", layout=layout)
+    assert latency_backend(name).device == cpu_device(name, f"{name} {version}", layout=layout)
 
 
 @pytest.mark.parametrize("name", INSTALLED)
 def test_cpu_time_tells_the_latency_of_one_thread_and_wall_time_that_of_several(name: str) -> None:
-    assert latency_backend(name).clock == clock_for(1) == CPU_TIME == "CPU time of the thread"
-    assert latency_backend(name, threads=2).clock == clock_for(2) == WALL_TIME == "wall time"
+    assert latency_backend(name).clock == select_clock(1) == CPU_TIME == "CPU time of the thread"
+    assert latency_backend(name, threads=2).clock == select_clock(2) == WALL_TIME == "wall time"
 
 
 def test_an_unknown_backend_is_named_with_those_there_are() -> None:
@@ -213,7 +213,7 @@ def elsewhere(work: Callable[[], None]) -> None:
     ],
 )
 def test_a_clock_counts_what_it_says(clock: str, work: Callable[[], None], counts: bool) -> None:
-    seconds = stopwatch(work, clock)(2)
+    seconds = make_runner(work, clock)(2)
     assert (seconds >= 0.0095) == counts
     assert counts or seconds < 0.005
 
@@ -226,9 +226,9 @@ def test_a_runner_runs_as_often_as_told_and_gives_the_seconds_of_all(clock: str)
         runs.append(1)
         burn(0.001)
 
-    assert stopwatch(run, clock)(5) >= 0.005
+    assert make_runner(run, clock)(5) >= 0.005
     assert len(runs) == 5
-    assert stopwatch(run, clock)(0) < 0.001
+    assert make_runner(run, clock)(0) < 0.001
 
 
 # The made-up device
@@ -245,15 +245,15 @@ def test_the_made_up_device_takes_a_tenth_of_a_nanosecond_a_mac_and_a_microsecon
 def test_the_made_up_device_shares_macs_and_layers_among_threads_and_begins_a_layer_once_a_batch() -> None:
     known = cost(TOY)
     seconds = 50 * known.macs * 1e-10 + known.depth * 1e-6
-    runner = latency_backend("fake", threads=4, batch=50).prepare(build_network(TOY))
+    runner = latency_backend("fake", threads=4, batch_size=50).prepare(build_network(TOY))
     assert runner(1000) / 1000 == pytest.approx(seconds / 4, rel=0.0015)
 
 
 def test_the_parts_on_the_made_up_device_take_as_long_as_the_whole() -> None:
     backend, network = latency_backend("fake"), build_network(TOY)
-    names = list(cost_by_part(TOY))
+    names = list(cost_breakdown(TOY))
     assert names == ["stem", "block 1", "block 2", "head"]
-    seconds = [backend.prepare(Part(network, name))(1000) for name in names]
+    seconds = [backend.prepare(NetworkPart(network, name))(1000) for name in names]
     assert sum(seconds) == pytest.approx(backend.prepare(network)(1000), rel=0.003)
     assert min(seconds) < 0.5 * max(seconds)
 

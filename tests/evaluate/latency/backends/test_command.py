@@ -17,11 +17,11 @@ import pytest
 import torch
 
 from bneck.evaluate.latency.backends import latency_backend
-from bneck.evaluate.latency.backends.command import CommandBackend, printed_milliseconds
-from bneck.evaluate.latency.measurement import References, measure
-from bneck.search_space import BackendError, published
-from bneck.search_space.network import Network, Part, build_network, example_input
-from bneck.search_space.onnx_graph import onnx_model
+from bneck.evaluate.latency.backends.command import CommandBackend, parse_milliseconds
+from bneck.evaluate.latency.measurement import ReferenceRunners, measure
+from bneck.search_space import BackendError, published_architecture
+from bneck.search_space.network import Network, NetworkPart, build_network, example_input
+from bneck.search_space.onnx_graph import build_onnx_model
 
 from ....search_space.helpers import TOY
 
@@ -55,14 +55,14 @@ def toy() -> Network:
     return build_network(TOY).eval()
 
 
-def once(template: str, network: Network | Part | None = None) -> float:
-    return CommandBackend(template, threads=1, batch=1).prepare(network or toy())(1)
+def once(template: str, network: Network | NetworkPart | None = None) -> float:
+    return CommandBackend(template, threads=1, batch_size=1).prepare(network or toy())(1)
 
 
-def message(template: str, *, threads: int = 1, batch: int = 1) -> str:
+def message(template: str, *, threads: int = 1, batch_size: int = 1) -> str:
     """Why there is no such backend."""
     with pytest.raises(BackendError) as raised:
-        CommandBackend(template, threads=threads, batch=batch)
+        CommandBackend(template, threads=threads, batch_size=batch_size)
     return str(raised.value)
 
 
@@ -91,7 +91,7 @@ def message(template: str, *, threads: int = 1, batch: int = 1) -> str:
     ],
 )
 def test_the_last_line_tells_the_time(output: str, milliseconds: float) -> None:
-    assert printed_milliseconds(output) == pytest.approx(milliseconds)
+    assert parse_milliseconds(output) == pytest.approx(milliseconds)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_last_line_tells_the_time(output: str, milliseconds: float) -> None:
 )
 def test_a_line_without_a_time_is_not_guessed_at(line: str) -> None:
     with pytest.raises(ValueError) as raised:
-        printed_milliseconds(f"7 ms\n{line}\n")
+        parse_milliseconds(f"7 ms\n{line}\n")
     assert str(raised.value) == (
         f"printed no time on its last line, neither a number alone nor one with its unit, like 1.5 ms: {line}"
     )
@@ -108,7 +108,7 @@ def test_a_line_without_a_time_is_not_guessed_at(line: str) -> None:
 @pytest.mark.parametrize("line", ["0", "0.0 ms", "-3.5", "-3.5 ms", "1e999"])
 def test_a_time_must_be_above_0(line: str) -> None:
     with pytest.raises(ValueError) as raised:
-        printed_milliseconds(line)
+        parse_milliseconds(line)
     assert str(raised.value) == f"printed a time that is not above 0: {line}"
 
 
@@ -148,16 +148,16 @@ def test_threads_that_the_command_is_not_told_of_are_refused() -> None:
 
 
 def test_a_batch_that_neither_file_nor_command_knows_is_refused() -> None:
-    assert message("./run.sh {onnx}", batch=8) == (
+    assert message("./run.sh {onnx}", batch_size=8) == (
         "command './run.sh {onnx}' must hold {batch} to be run with batch 8: .onnx leaves it open"
     )
-    assert CommandBackend("./run.sh {pt2}", threads=1, batch=8).device.batch == 8
+    assert CommandBackend("./run.sh {pt2}", threads=1, batch_size=8).device.batch_size == 8
 
 
 def test_placeholders_stand_anywhere_and_as_often_as_wanted(script: Callable[..., str]) -> None:
     check = 'test "$1" = "--model=$2" && echo "$3.$4"'
     template = script(check, "--model={onnx} {onnx} {threads} {batch}")
-    backend = CommandBackend(template, threads=3, batch=8)
+    backend = CommandBackend(template, threads=3, batch_size=8)
     assert backend.prepare(toy())(1) == pytest.approx(0.0038)
 
 
@@ -175,7 +175,7 @@ def test_a_command_is_found_by_its_name_and_gives_it_back() -> None:
 
 def test_two_templates_are_two_devices() -> None:
     one, other = (
-        CommandBackend(f"./run.sh {{onnx}} {phone}", threads=1, batch=1).device for phone in ("A", "B")
+        CommandBackend(f"./run.sh {{onnx}} {phone}", threads=1, batch_size=1).device for phone in ("A", "B")
     )
     assert one.key != other.key
     assert str(one) == "./run.sh {onnx} A on the device it reaches, 1 thread, batch 1, fp32, NCHW"
@@ -186,13 +186,13 @@ def test_two_templates_are_two_devices() -> None:
 
 def test_the_command_finds_the_model(script: Callable[..., str]) -> None:
     network = toy()
-    size = len(onnx_model(network).SerializeToString())
+    size = len(build_onnx_model(network).SerializeToString())
     assert once(script(BYTES), network) == pytest.approx(size / 1000)
 
 
 def test_a_part_of_a_network_is_run_as_well(script: Callable[..., str]) -> None:
-    part = Part(toy(), "block 1")
-    size = len(onnx_model(part).SerializeToString())
+    part = NetworkPart(toy(), "block 1")
+    size = len(build_onnx_model(part).SerializeToString())
     assert once(script(BYTES), part) == pytest.approx(size / 1000)
 
 
@@ -200,7 +200,7 @@ def test_a_timing_is_one_run_of_the_command_however_many_runs_it_stands_for(
     script: Callable[..., str], tmp_path: Path
 ) -> None:
     template = script(f"echo once >> '{tmp_path / 'log'}'; echo 2")
-    runner = CommandBackend(template, threads=1, batch=1).prepare(toy())
+    runner = CommandBackend(template, threads=1, batch_size=1).prepare(toy())
     assert runner(5) == pytest.approx(5 * 0.002)
     assert (tmp_path / "log").read_text() == "once\n"
 
@@ -208,7 +208,7 @@ def test_a_timing_is_one_run_of_the_command_however_many_runs_it_stands_for(
 def test_the_file_is_written_once_and_goes_with_the_runner(
     script: Callable[..., str], temporary: Path
 ) -> None:
-    backend = CommandBackend(script('printf x >> "$1"; wc -c < "$1"'), threads=1, batch=1)
+    backend = CommandBackend(script('printf x >> "$1"; wc -c < "$1"'), threads=1, batch_size=1)
     runner = backend.prepare(toy())
     (folder,) = temporary.iterdir()
     assert [path.name for path in folder.iterdir()] == ["model.onnx"]
@@ -223,9 +223,10 @@ def test_the_file_is_written_once_and_goes_with_the_runner(
 def test_the_file_goes_when_python_ends(temporary: Path) -> None:
     program = """
 from bneck.evaluate.latency.backends.command import CommandBackend
-from bneck.search_space import published
+from bneck.search_space import published_architecture
 from bneck.search_space.network import build_network
-runner = CommandBackend("cat {onnx}", threads=1, batch=1).prepare(build_network(published("mobilenet_v2")))
+network = build_network(published_architecture("mobilenet_v2"))
+runner = CommandBackend("cat {onnx}", threads=1, batch_size=1).prepare(network)
 from pathlib import Path
 import tempfile
 print(len(list(Path(tempfile.gettempdir()).glob("bneck-*/model.onnx"))))
@@ -244,13 +245,13 @@ print(len(list(Path(tempfile.gettempdir()).glob("bneck-*/model.onnx"))))
 def test_a_network_that_cannot_be_written_leaves_no_folder(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(network: Network, batch: int) -> bytes:
+    def full(network: Network, batch_size: int) -> bytes:
         raise OSError("the disk is full\nand more")
 
     monkeypatch.setitem(
-        sys.modules, "bneck.evaluate.latency.backends.executorch", module(executorch_program=full)
+        sys.modules, "bneck.evaluate.latency.backends.executorch", module(export_executorch=full)
     )
-    backend = CommandBackend("./run.sh {pte}", threads=1, batch=1)
+    backend = CommandBackend("./run.sh {pte}", threads=1, batch_size=1)
     with pytest.raises(BackendError) as raised:
         backend.prepare(toy())
     assert str(raised.value) == "cannot write the network as .pte: the disk is full"
@@ -270,14 +271,14 @@ def test_an_executorch_program_is_made_for_the_batch(
 ) -> None:
     network = toy()
 
-    def program(given: Network, batch: int) -> bytes:
+    def program(given: Network, batch_size: int) -> bytes:
         assert given is network
-        return b"." * batch
+        return b"." * batch_size
 
     monkeypatch.setitem(
-        sys.modules, "bneck.evaluate.latency.backends.executorch", module(executorch_program=program)
+        sys.modules, "bneck.evaluate.latency.backends.executorch", module(export_executorch=program)
     )
-    backend = CommandBackend(script(BYTES, "{pte}"), threads=1, batch=7)
+    backend = CommandBackend(script(BYTES, "{pte}"), threads=1, batch_size=7)
     assert backend.prepare(network)(1) == pytest.approx(0.007)
 
 
@@ -285,7 +286,7 @@ def test_an_executorch_program_is_made_for_the_batch(
 def test_an_exported_program_gives_the_networks_logits(script: Callable[..., str], tmp_path: Path) -> None:
     network, kept = toy(), tmp_path / "kept.pt2"
     template = script(f"cp \"$1\" '{kept}'; echo 1", "{pt2}")
-    CommandBackend(template, threads=1, batch=3).prepare(network)(1)
+    CommandBackend(template, threads=1, batch_size=3).prepare(network)(1)
     images = example_input(network, 3)
     with torch.inference_mode():
         torch.testing.assert_close(torch.export.load(kept).module()(images), network(images))
@@ -301,7 +302,7 @@ def test_what_litert_converts_is_written_and_what_it_says_is_not_shown(
         return SimpleNamespace(export=lambda path: Path(path).write_bytes(b"12345678"))
 
     monkeypatch.setitem(sys.modules, "litert_torch", module(convert=convert))
-    backend = CommandBackend(script(BYTES, "{tflite}"), threads=1, batch=5)
+    backend = CommandBackend(script(BYTES, "{tflite}"), threads=1, batch_size=5)
     assert backend.prepare(build_network(TOY))(1) == pytest.approx(0.008)
     assert capsys.readouterr().out == ""
 
@@ -324,7 +325,7 @@ def test_a_litert_model_gives_the_networks_logits(script: Callable[..., str], tm
 
     network, kept = toy(), tmp_path / "kept.tflite"
     template = script(f"cp \"$1\" '{kept}'; echo 1", "{tflite}")
-    CommandBackend(template, threads=1, batch=3).prepare(network)(1)
+    CommandBackend(template, threads=1, batch_size=3).prepare(network)(1)
     interpreter = import_module("ai_edge_litert.interpreter").Interpreter(str(kept))
     interpreter.allocate_tensors()
     images = example_input(network, 3)
@@ -384,7 +385,7 @@ def test_a_script_that_may_not_be_run_is_told(tmp_path: Path) -> None:
 
 def test_a_command_that_hangs_is_ended_even_if_what_it_started_goes_on(script: Callable[..., str]) -> None:
     template = script("sleep 2 & wait")
-    backend = CommandBackend(template, threads=1, batch=1, longest_run_seconds=0.2)
+    backend = CommandBackend(template, threads=1, batch_size=1, timeout_seconds=0.2)
     runner = backend.prepare(toy())
     with pytest.raises(BackendError) as raised:
         runner(1)
@@ -403,7 +404,7 @@ def test_one_template_runs_once_at_a_time(script: Callable[..., str], tmp_path: 
     log = tmp_path / "log"
     template = script(f"echo begin >> '{log}'; sleep 0.05; echo end >> '{log}'; echo 1")
     # a backend each, like the workers of a search
-    runners = [CommandBackend(template, threads=1, batch=1).prepare(toy()) for _ in range(3)]
+    runners = [CommandBackend(template, threads=1, batch_size=1).prepare(toy()) for _ in range(3)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda runner: runner(1), runners))
     assert log.read_text() == "begin\nend\n" * 3
@@ -418,11 +419,13 @@ def test_the_ratio_on_a_device_that_takes_a_microsecond_a_byte_is_that_of_the_fi
 ) -> None:
     log = tmp_path / "log"
     template = script(f"echo x >> '{log}'; echo $(($(wc -c < \"$1\") + {start_ms} * 1000)) us")
-    backend = CommandBackend(template, threads=1, batch=1)
-    network, reference = (build_network(published(f"mobilenet_v3_small@{width}")) for width in (0.5, 0.25))
-    sizes = [len(onnx_model(each).SerializeToString()) for each in (network, reference)]
+    backend = CommandBackend(template, threads=1, batch_size=1)
+    network, reference = (
+        build_network(published_architecture(f"mobilenet_v3_small@{width}")) for width in (0.5, 0.25)
+    )
+    sizes = [len(build_onnx_model(each).SerializeToString()) for each in (network, reference)]
     times_ms = [size / 1000 + start_ms for size in sizes]
-    references = References([backend.prepare(reference)], [1.0], unit_ms=times_ms[1])
+    references = ReferenceRunners([backend.prepare(reference)], [1.0], reference_ms=times_ms[1])
     latency = measure(backend.prepare(network), references, backend.plan)
     assert latency.ratio == pytest.approx(times_ms[0] / times_ms[1])
     assert latency.latency_ms == pytest.approx(times_ms[0])
@@ -504,7 +507,7 @@ def test_the_guides_scripts_for_phones_read_what_the_tools_print(
     executable(here / name, guide_script(name))
     (here / "said").write_text(said)
     (here / "code").write_text("0")
-    backend = CommandBackend(f"./{name} {{onnx}} {{threads}}", threads=4, batch=1)
+    backend = CommandBackend(f"./{name} {{onnx}} {{threads}}", threads=4, batch_size=1)
     assert backend.prepare(toy())(1) == pytest.approx(milliseconds / 1000)
     asked = (here / "asked").read_text()
     assert re.search(r"--(cpu|num)_threads=4 ", asked)
@@ -533,9 +536,9 @@ def test_the_guides_scripts_for_a_raspberry_pi_measure_here(here: Path) -> None:
     executable(here / "bin" / "scp", '#!/bin/sh\ntest "$1" = -q && cp "$2" "pi/${3#*:}"\n')
     executable(here / "bin" / "ssh", '#!/bin/sh\nshift; cd pi && exec sh -c "$*"\n')
     executable(here / "bin" / "python3", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    backend = CommandBackend("./on-pi.sh {onnx} {threads} {batch}", threads=1, batch=2)
+    backend = CommandBackend("./on-pi.sh {onnx} {threads} {batch}", threads=1, batch_size=2)
     small, large = (
-        backend.prepare(build_network(published(name)))
+        backend.prepare(build_network(published_architecture(name)))
         for name in ("mobilenet_v3_small@0.5", "mobilenet_v3_large")
     )
     # 19 and 217 million MACs: far more than twice the time on any processor

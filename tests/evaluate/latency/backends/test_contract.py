@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from bneck.evaluate.latency.backends import BACKEND_NAMES, LatencyBackend, latency_backend, torch_cuda
-from bneck.evaluate.latency.measurement import Plan, References, Runner, measure
-from bneck.evaluate.latency.meter import ready_network
-from bneck.evaluate.optional_dependencies import needed
+from bneck.evaluate.latency.measurement import MeasurementPlan, ReferenceRunners, Runner, measure
+from bneck.evaluate.latency.meter import build_network_for_timing
+from bneck.evaluate.optional_dependencies import optional_import
 from bneck.search_space import Architecture, BackendError, Block, Head, Stem
-from bneck.search_space.network import Network, Part, build_network, example_input
+from bneck.search_space.network import Network, NetworkPart, build_network, example_input
 
 PACKAGES = {"openvino": ("openvino",), "executorch": ("executorch",), "ncnn": ("ncnn", "pnnx")}
 GPU = ("torch-cuda", "torch-cuda-graph")
@@ -90,10 +90,12 @@ def network_that_shows_its_layers() -> Network:
 
 
 @pytest.fixture
-def outputs_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[LatencyBackend, Network | Part], NDArray[Any]]:
+def outputs_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[LatencyBackend, Network | NetworkPart], NDArray[Any]]:
     """What a backend's run gives, one row an image: its stopwatch tells what it would time."""
 
-    def outputs(backend: LatencyBackend, network: Network | Part) -> NDArray[Any]:
+    def outputs(backend: LatencyBackend, network: Network | NetworkPart) -> NDArray[Any]:
         module = sys.modules[type(backend).__module__]
         timed: list[Callable[[], Any]] = []
 
@@ -101,14 +103,14 @@ def outputs_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[LatencyBackend, Net
             timed.append(run)
             return float
 
-        monkeypatch.setattr(module, "event_stopwatch" if backend.name in GPU else "stopwatch", watch)
+        monkeypatch.setattr(module, "cuda_event_runner" if backend.name in GPU else "make_runner", watch)
         backend.prepare(network)
         (run,) = timed
         run()
         given = run()
         if isinstance(given, torch.Tensor):
             given = given.cpu()
-        return np.asarray(given).reshape(backend.device.batch, -1)
+        return np.asarray(given).reshape(backend.device.batch_size, -1)
 
     return outputs
 
@@ -116,15 +118,15 @@ def outputs_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[LatencyBackend, Net
 @pytest.mark.parametrize("part", ["whole", "stem", "block 2", "block 3", "head"])
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_a_network_and_its_parts_give_the_numbers_of_torch(
-    name: str, part: str, outputs_of: Callable[[LatencyBackend, Network | Part], NDArray[Any]]
+    name: str, part: str, outputs_of: Callable[[LatencyBackend, Network | NetworkPart], NDArray[Any]]
 ) -> None:
     whole = network_that_shows_its_layers()
-    network = whole if part == "whole" else Part(whole, part).eval()
+    network = whole if part == "whole" else NetworkPart(whole, part).eval()
     with torch.inference_mode():
         expected = network(example_input(network, 2)).reshape(2, -1).numpy()
     size = float(np.abs(expected).max())
     assert np.abs(expected[0] - expected[1]).max() > 0.01 * size
-    outputs = outputs_of(latency_backend(name, batch=2), network)
+    outputs = outputs_of(latency_backend(name, batch_size=2), network)
     # TF32 has 10 bits
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=(1e-2 if name in GPU else 1e-4) * size)
 
@@ -134,25 +136,27 @@ def test_a_network_and_its_parts_give_the_numbers_of_torch(
 
 def ratio_low(slow: Runner, quick: Runner) -> float:
     """How many times longer one takes than the other, at least: both in turn, 95%."""
-    plan = Plan(most_palindromes=6, most_timings=4)
-    return measure(slow, References([quick], [1.0], unit_ms=1), plan).ratio_low
+    plan = MeasurementPlan(max_abba_blocks=6, max_timings=4)
+    return measure(slow, ReferenceRunners([quick], [1.0], reference_ms=1), plan).ratio_low
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_three_times_the_blocks_more_pixels_and_more_images_take_longer(name: str) -> None:
     # a GPU does small work in the time that beginning it takes
-    side, batch, few = (512, 2048, 64) if name in GPU else (112, 4, 1)
-    prepare = latency_backend(name, batch=few).prepare
-    network = prepare(ready_network(network_of(2)))
-    assert ratio_low(prepare(ready_network(network_of(6))), network) > 1.3
-    assert ratio_low(prepare(ready_network(network_of(2, side))), network) > 1.5
-    larger = latency_backend(name, batch=batch).prepare(ready_network(network_of(2)))
+    side, batch_size, few = (512, 2048, 64) if name in GPU else (112, 4, 1)
+    prepare = latency_backend(name, batch_size=few).prepare
+    network = prepare(build_network_for_timing(network_of(2)))
+    assert ratio_low(prepare(build_network_for_timing(network_of(6))), network) > 1.3
+    assert ratio_low(prepare(build_network_for_timing(network_of(2, side))), network) > 1.5
+    larger = latency_backend(name, batch_size=batch_size).prepare(build_network_for_timing(network_of(2)))
     assert ratio_low(larger, network) > 1.5
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_runner_gives_the_seconds_of_all_its_runs(name: str) -> None:
-    run = latency_backend(name).prepare(Part(ready_network(network_of(2)), "block 1").eval())
+    run = latency_backend(name).prepare(
+        NetworkPart(build_network_for_timing(network_of(2)), "block 1").eval()
+    )
     run(1)
     one = min(run(1) for _ in range(20))
     assert 0 < 5 * one < run(20) < 1
@@ -167,9 +171,9 @@ def test_a_device_is_the_same_each_time_and_another_for_another_batch(name: str)
     again = latency_backend(name)
     assert (backend.name, backend.device, backend.clock) == (name, again.device, again.clock)
     assert backend.device.key == again.device.key
-    assert (backend.device.backend, backend.device.threads, backend.device.batch) == (name, 1, 1)
-    assert latency_backend(name, batch=4).device == replace(backend.device, batch=4)
-    assert latency_backend(name, batch=4).device.key != backend.device.key
+    assert (backend.device.backend, backend.device.threads, backend.device.batch_size) == (name, 1, 1)
+    assert latency_backend(name, batch_size=4).device == replace(backend.device, batch_size=4)
+    assert latency_backend(name, batch_size=4).device.key != backend.device.key
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -186,7 +190,7 @@ def test_a_device_is_another_with_more_threads_which_a_gpu_does_not_have(name: s
 @pytest.mark.backends
 @pytest.mark.skipif(find_spec("executorch") is None, reason="no executorch")
 def test_the_threads_of_executorch_stay_as_they_are_while_a_network_may_use_them() -> None:
-    network = Part(network_that_shows_its_layers(), "stem").eval()
+    network = NetworkPart(network_that_shows_its_layers(), "stem").eval()
     run = latency_backend("executorch").prepare(network)
     with pytest.raises(BackendError) as caught:
         latency_backend("executorch", threads=2).prepare(network)
@@ -202,7 +206,7 @@ def test_what_a_runtime_says_of_a_network_it_cannot_run_is_told_in_a_line(
 ) -> None:
     backend = latency_backend(name)
     broken = SimpleNamespace(SerializeToString=lambda: b"no model")
-    monkeypatch.setattr(sys.modules[type(backend).__module__], "onnx_model", lambda network: broken)
+    monkeypatch.setattr(sys.modules[type(backend).__module__], "build_onnx_model", lambda network: broken)
     reason = {
         "onnxruntime": "cannot load the network: .*protobuf parsing failed",
         "openvino": "cannot load the network: Unable to read the model",
@@ -239,7 +243,7 @@ def test_a_backend_without_its_package_says_how_to_get_it(
 def test_a_package_that_does_not_run_here_is_told_with_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
-    with pytest.raises(BackendError) as caught, needed("latency backend openvino", extra="openvino"):
+    with pytest.raises(BackendError) as caught, optional_import("latency backend openvino", extra="openvino"):
         raise ImportError("libopenvino.so: cannot open shared object file\nand more")
     assert str(caught.value) == (
         "latency backend openvino does not run on this Linux riscv64: "
@@ -289,6 +293,6 @@ def test_the_milliseconds_between_two_cuda_events_become_seconds(monkeypatch: py
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("idle"))
-    seconds = torch_cuda.event_stopwatch(lambda: log.append("run"))(3)
+    seconds = torch_cuda.cuda_event_runner(lambda: log.append("run"))(3)
     assert seconds == 0.012
     assert log == ["idle", "record", "run", "run", "run", "record", "wait"]
