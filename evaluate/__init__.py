@@ -3,7 +3,9 @@
 `train`, `data` and `onnx_graph` need torch and are imported by their own names.
 """
 
-from .latency.device import Device, host, package_versions, usable_cores
+from ..search_space.cost import format_count
+from .cores import usable_cores
+from .latency.device import Device, host, package_versions
 from .latency.measurement import Latency
 from .latency.reference_panel import Calibration, ReferencePanel, build_reference_panel
 from .latency.setup import LatencySetup
@@ -13,7 +15,6 @@ from .objectives import (
     Goals,
     Objective,
     Quantity,
-    format_count,
     parse_count,
     parse_goals,
     parse_latency,

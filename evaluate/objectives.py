@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ..search_space import Cost, GoalError, UnknownNameError
+from ..search_space.cost import format_count
 from ..search_space.errors import FieldError
 from .latency.measurement import Latency
 
@@ -237,10 +238,32 @@ def parse_goals(objectives: str, limits: Mapping[str, str | None]) -> Goals:
     return Goals(parse_objectives(objectives), tuple(constraints))
 
 
-def format_count(value: float) -> str:
-    """A count for people: 216.6M, 5.48M, 640K, 12."""
-    rounded = float(f"{value:.4g}")
-    for suffix, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
-        if rounded >= size:
-            return f"{rounded / size:.4g}{suffix}"
-    return f"{rounded:.4g}"
+def x_quantity(goals: Goals) -> Quantity:
+    """What accuracy is drawn against: the first other objective or target, else the last limit, else MACs."""
+    axis_quantities = [each.target or each for each in goals.objectives]
+    others: list[Quantity] = [each.quantity for each in axis_quantities if each.quantity != "accuracy"]
+    limited: list[Quantity] = [each.quantity for each in reversed(goals.constraints)]
+    return [*others, *limited, "macs"][0]
+
+
+def value_of(quantity: Quantity, cost: Cost, latency: Latency | None) -> float | None:
+    """Milliseconds, MACs or parameters of a network; None where the latency was not measured."""
+    if quantity == "latency":
+        return latency.latency_ms if latency else None
+    return float(getattr(cost, quantity))
+
+
+def limit_on(quantity: Quantity, goals: Goals, reference_ms: float) -> float | None:
+    """The limit on a quantity, a latency in milliseconds; None where there is none.
+
+    A multiple of the reference is no limit yet while the reference is not measured (0 ms).
+    """
+    for constraint in goals.constraints:
+        if constraint.quantity == quantity:
+            return absolute_limit(constraint, reference_ms)
+    return None
+
+
+def absolute_limit(constraint: Constraint, reference_ms: float) -> float | None:
+    """A limit or target in MACs, parameters or milliseconds; None while the reference is not measured."""
+    return constraint.limit * (reference_ms if constraint.unit == "x" else 1) or None

@@ -14,7 +14,6 @@ from .commands.netadapt import netadapt
 from .commands.options import (
     BACKENDS_HELP,
     DATA_HELP,
-    INTERRUPTED,
     DataRootOption,
     DeviceOption,
     DownloadOption,
@@ -29,6 +28,7 @@ from .commands.proxy import proxy
 from .commands.seed_variance import seed_variance
 from .commands.supernet import supernet_app
 from .commands.train import compare, data, evaluate, recipe, train
+from .console.exit_codes import INTERRUPTED
 
 app = typer.Typer(
     name="bneck",
@@ -318,8 +318,9 @@ def inspect(
     bneck inspect mobilenet_v3_large@0.75
     """
     from .commands import inspect as inspection
+    from .resolve.networks import resolve_network
 
-    named = inspection.resolve_network(arch)
+    named = resolve_network(arch)
     if as_json:
         typer.echo(json.dumps(inspection.as_dict(named), indent=2))
     elif audit:

@@ -1,6 +1,7 @@
 """What a network is, and which ones there are. Nothing here but `network` needs torch."""
 
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem
+from .choices import Choice, Gene, Genes
 from .cost import Cost, Operator, cost, cost_breakdown, operators
 from .errors import (
     ArchitectureError,
@@ -10,6 +11,7 @@ from .errors import (
     FileFormatError,
     GoalError,
     NoFeasibleNetworkError,
+    PluginError,
     RunError,
     ScorerError,
     SpaceError,
@@ -18,7 +20,7 @@ from .errors import (
 from .reference_networks import PUBLISHED_NAMES, published_architecture
 from .serialization.architecture import architecture_yaml, load_architecture
 from .serialization.space import PRESETS, load_space, preset_yaml
-from .space import Choice, Gene, Genes, SearchSpace
+from .space import SearchSpace
 
 __all__ = [
     "PRESETS",
@@ -40,6 +42,7 @@ __all__ = [
     "Head",
     "NoFeasibleNetworkError",
     "Operator",
+    "PluginError",
     "RunError",
     "ScorerError",
     "SearchSpace",

@@ -199,3 +199,12 @@ def _sequential_cost(parts: Iterable[Cost]) -> Cost:
     ]
     macs, params, activation_bytes, peaks, depth = zip(*rows, strict=True)
     return Cost(sum(macs), sum(params), sum(activation_bytes), max(peaks), sum(depth))
+
+
+def format_count(value: float) -> str:
+    """A count for people: 216.6M, 5.48M, 640K, 12."""
+    rounded = float(f"{value:.4g}")
+    for suffix, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if rounded >= size:
+            return f"{rounded / size:.4g}{suffix}"
+    return f"{rounded:.4g}"

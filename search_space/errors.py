@@ -6,6 +6,7 @@
     ├── SpaceError               a space or genes that do not fit together
     ├── FileFormatError          a YAML or JSON file, with its line and key
     ├── UnknownNameError         a name that is not in a table, with the nearest ones
+    ├── PluginError              a third-party object that cannot be imported or used
     ├── DataError                a data set that is missing or broken
     ├── GoalError                an objective or a limit that makes no sense
     ├── BackendError             a latency backend that is missing, or cannot run a network
@@ -69,6 +70,10 @@ class UnknownNameError(BneckError):
         names = list(known)
         suggestions = get_close_matches(name, names, n=3, cutoff=0.5) or names
         super().__init__(f"unknown {kind} '{name}'; nearest: {', '.join(suggestions)}")
+
+
+class PluginError(BneckError):
+    """A sampler, evaluator, backend or data set of others that cannot be imported or used."""
 
 
 class DataError(BneckError):

@@ -1,126 +1,32 @@
 """A search space: the networks that a table of choices spans, and the genes that name one of them."""
 
-import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, lru_cache
-from itertools import product
+from functools import cached_property
 from typing import Any
 
 from .architecture import (
-    ACTIVATIONS,
-    ATTENTIONS,
-    KERNELS,
-    STRIDES,
-    Activation,
     Architecture,
-    Attention,
     Block,
     Head,
     Stem,
-    make_divisible,
     require_at_least,
-    require_one_of,
+)
+from .automaton import count_block_sequences, find_stage_choices
+from .choices import (
+    BLOCK_GENES,
+    Choice,
+    Gene,
+    Genes,
+    HeadChoices,
+    StageChoices,
+    StemChoices,
+    join_values,
+    make_block,
+    require_unique,
 )
 from .errors import ArchitectureError, SpaceError
-from .reference_networks import squeeze_mnasnet, squeeze_v3
-
-Choice = int | float | str
-Genes = dict[str, Choice]
-
-BLOCK_GENES = ("kernel", "expansion", "attention", "squeeze", "activation")
-SQUEEZE_RULES = {
-    "expanded/4": lambda in_channels, expanded: squeeze_v3(expanded),
-    "input/4": lambda in_channels, expanded: squeeze_mnasnet(in_channels),
-}
-
-
-@dataclass(frozen=True)
-class Gene:
-    """One free choice of a space, such as `stage3.block2.kernel`."""
-
-    name: str
-    choices: tuple[Choice, ...]
-
-
-@dataclass(frozen=True)
-class StageChoices:
-    """A run of blocks with the same output channels.
-
-    Attributes:
-        out: output channels of every block.
-        depth: numbers of blocks; 0 drops the stage.
-        expansion: expanded channels over input channels, rounded to steps of 8; 1 keeps the input's.
-        squeeze: width of squeeze-and-excitation, `expanded/4` (MobileNetV3) or `input/4` (MnasNet).
-        stride: of the first block; the others have 1.
-        shared: which of `BLOCK_GENES` all blocks of the stage have in common.
-    """
-
-    out: tuple[int, ...]
-    kernel: tuple[int, ...]
-    expansion: tuple[float, ...]
-    depth: tuple[int, ...] = (1,)
-    attention: tuple[Attention, ...] = ("none",)
-    squeeze: tuple[str, ...] = ("expanded/4",)
-    activation: tuple[Activation, ...] = ("relu",)
-    stride: tuple[int, ...] = (1,)
-    shared: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            _require_unique(field.name, getattr(self, field.name))
-        for value in self.out:
-            require_at_least("out", value, 1)
-        for value in self.depth:
-            require_at_least("depth", value, 0)
-        for ratio in self.expansion:
-            if isinstance(ratio, bool) or not 0 < ratio < math.inf:
-                raise ArchitectureError("expansion", f"must be above 0, got {ratio}")
-        allowed: dict[str, Any] = {
-            "kernel": KERNELS,
-            "attention": ATTENTIONS,
-            "squeeze": tuple(SQUEEZE_RULES),
-            "activation": ACTIVATIONS,
-            "stride": STRIDES,
-            "shared": BLOCK_GENES,
-        }
-        for name, values in allowed.items():
-            for value in getattr(self, name):
-                require_one_of(name, value, values)
-        if max(self.depth) == 0:
-            raise ArchitectureError("depth", "must allow at least one block, got 0 alone")
-
-    def choices(self, name: str) -> tuple[Any, ...]:
-        values: tuple[Any, ...] = getattr(self, name)
-        return values
-
-
-@dataclass(frozen=True)
-class StemChoices:
-    out: tuple[int, ...]
-    activation: tuple[Activation, ...] = ("hardswish",)
-    kernel: tuple[int, ...] = (3,)
-    stride: tuple[int, ...] = (2,)
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            _require_unique(field.name, getattr(self, field.name))
-        for values in product(self.out, self.activation, self.kernel, self.stride):
-            Stem(*values)
-
-
-@dataclass(frozen=True)
-class HeadChoices:
-    features: tuple[int, ...]
-    hidden: tuple[int, ...] = (0,)
-    activation: tuple[Activation, ...] = ("hardswish",)
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            _require_unique(field.name, getattr(self, field.name))
-        for values in product(self.features, self.hidden, self.activation):
-            Head(*values)
 
 
 @dataclass(frozen=True)
@@ -140,7 +46,7 @@ class SearchSpace:
     classes: int = 1000
 
     def __post_init__(self) -> None:
-        _require_unique("resolution_px", self.resolution_px)
+        require_unique("resolution_px", self.resolution_px)
         for side in self.resolution_px:
             require_at_least("resolution_px", side, 8)
         require_at_least("image_channels", self.image_channels, 1)
@@ -189,11 +95,11 @@ class SearchSpace:
         for name, choices in self.all_choices.items():
             if name in free and name not in genes:
                 raise SpaceError(
-                    f"space {self.name}: gene {name} is missing; its choices are {_joined(choices)}"
+                    f"space {self.name}: gene {name} is missing; its choices are {join_values(choices)}"
                 )
             value = genes.get(name, choices[0])
             if value not in choices or type(value) is not type(choices[choices.index(value)]):
-                raise SpaceError(f"space {self.name}: {name} must be {_joined(choices)}, got {value}")
+                raise SpaceError(f"space {self.name}: {name} must be {join_values(choices)}, got {value}")
             full[name] = value
         return full
 
@@ -296,56 +202,41 @@ class SearchSpace:
         Raises:
             SpaceError: the network is not in the space.
         """
-        from .counting.automaton import find_genes
-
-        genes = find_genes(self, architecture)
+        genes = self._find_genes(architecture)
         if genes is None:
             raise SpaceError(f"space {self.name} does not contain network {architecture.key}")
         return genes
 
     def contains(self, architecture: Architecture) -> bool:
         """Whether some genes decode to exactly this network."""
-        from .counting.automaton import find_genes
-
-        return find_genes(self, architecture) is not None
+        return self._find_genes(architecture) is not None
 
     @cached_property
     def size(self) -> int:
         """The exact number of different networks."""
-        from .counting.automaton import count_networks
+        stem, head = self.stem, self.head
+        stems = len(stem.activation) * len(stem.kernel) * len(stem.stride)
+        heads = len(head.features) * len(head.hidden) * len(head.activation)
+        return len(self.resolution_px) * stems * heads * count_block_sequences(self.stages, stem.out)
 
-        return count_networks(self)
+    def _find_genes(self, architecture: Architecture) -> Genes | None:
+        """Genes that decode to the architecture; None where it is not in the space."""
+        if (architecture.image_channels, architecture.classes) != (self.image_channels, self.classes):
+            return None
+        genes: Genes = {name: choices[0] for name, choices in self.all_choices.items()}
+        genes["resolution_px"] = architecture.resolution_px
+        genes |= {f"stem.{field.name}": getattr(architecture.stem, field.name) for field in fields(Stem)}
+        genes |= {f"head.{field.name}": getattr(architecture.head, field.name) for field in fields(Head)}
+        if any(genes[name] not in choices for name, choices in self.all_choices.items()):
+            return None
+        stage_choices = find_stage_choices(self.stages, architecture.stem.out, architecture.blocks)
+        if stage_choices is None:
+            return None
+        genes |= stage_choices
+        return {gene.name: genes[gene.name] for gene in self.genes}
 
 
 def _min_depth(gene: str) -> int:
     """Of `stage2.block3.kernel` 3, of `stage2.kernel` 1."""
     _, *inner, _ = gene.split(".")
     return int(inner[0].removeprefix("block")) if inner else 1
-
-
-@lru_cache(maxsize=4096)
-def make_block(
-    in_channels: int,
-    out: int,
-    stride: int,
-    kernel: int,
-    expansion: float,
-    attention: Attention,
-    squeeze: str,
-    activation: Activation,
-) -> Block:
-    """A block from the choices of a space."""
-    expanded = in_channels if expansion == 1 else make_divisible(in_channels * expansion)
-    width = SQUEEZE_RULES[squeeze](in_channels, expanded) if attention == "se" else 0
-    return Block(kernel, expanded, out, attention, activation, stride, width)
-
-
-def _require_unique(field: str, values: tuple[object, ...]) -> None:
-    if len(set(values)) < len(values):
-        raise ArchitectureError(field, f"holds a choice twice: {_joined(values)}")
-    if not values and field != "shared":
-        raise ArchitectureError(field, "must hold at least one choice")
-
-
-def _joined(values: tuple[object, ...]) -> str:
-    return ", ".join(str(value) for value in values)

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...search_space.errors import DataError
-from ..latency.device import usable_cores
+from ..cores import usable_cores
 from .augmentation import NO_AUGMENTATION, Augmentation, apply_policy, apply_random_erasing, sample_seeds
 from .crops import PixelArray, center_crop, random_resized_crop
 from .decode import DecodedImage, DownscaleFn, UnreadableImageError, decode_image, full_resolution

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+from ..cores import usable_cores
 
 PACKAGES = ("bneck", "torch", "torchvision", "optuna", "onnxruntime")
 RELEVANT_CPU_FLAGS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "bf16", "i8mm")
@@ -82,13 +83,6 @@ def host() -> dict[str, str]:
 def package_versions() -> dict[str, str]:
     """What the results depend on, by package."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-
-
-def usable_cores() -> int:
-    """The number of cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _system() -> str:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..cores import usable_cores
 from . import hodges_lehmann
-from .device import usable_cores
 
 Runner = Callable[[int], float]
 """Runs a network so many times in a row and gives the seconds that took, by the device's clock."""

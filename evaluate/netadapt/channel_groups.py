@@ -13,7 +13,7 @@ from typing import Literal
 
 from ...search_space import Architecture, Block, NoFeasibleNetworkError
 from ...search_space.architecture import make_divisible
-from ...search_space.space import SQUEEZE_RULES
+from ...search_space.choices import SQUEEZE_RULES
 
 CHANNEL_DIVISOR = 8
 CostFunction = Callable[[Architecture], float]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from ...search_space import Attention, SearchSpace
+from ...search_space.choices import StageChoices, make_block
 from ...search_space.cost import eca_kernel
-from ...search_space.space import StageChoices, make_block
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...search_space import Choice, Genes, NoFeasibleNetworkError, SearchSpace, cost
-from ..objectives import format_count
+from ...search_space.cost import format_count
 from .config import SupernetConfig
 
 SANDWICH_RANDOM_SUBNETS = 2

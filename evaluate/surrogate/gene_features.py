@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...search_space import SearchSpace
-from ...search_space.space import Choice, Gene
+from ...search_space.choices import Choice, Gene
 
 GENE_PREFIX = "gene:"
 

@@ -26,7 +26,7 @@ import numpy as np
 from ...evaluate import Objective, Quantity
 from ...evaluate.statistics.reliability import Array
 from ...search_space import Genes, SearchSpace
-from ...search_space.space import BLOCK_GENES, Choice
+from ...search_space.choices import BLOCK_GENES, Choice
 from ..store.pareto import pareto_front
 from ..store.trial import Record
 from .gene_model import GeneModel

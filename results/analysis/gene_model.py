@@ -9,6 +9,7 @@ import numpy as np
 from ...evaluate import Goals, Latency, Objective, Quantity
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.latency.predictor_file import load_latency_predictor
+from ...evaluate.objectives import x_quantity
 from ...evaluate.statistics.reliability import Array
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM, estimate_seed_noise
 from ...evaluate.surrogate.architecture_features import analytic_features, feature_matrix
@@ -17,8 +18,7 @@ from ...evaluate.surrogate.gene_features import GeneFeatures
 from ...evaluate.surrogate.linear_contrasts import LinearContrasts
 from ...evaluate.surrogate.posterior import Posterior
 from ...search_space import Architecture, Genes, SearchSpace, cost
-from ...search_space.space import Choice
-from ..plots.pareto import x_quantity
+from ...search_space.choices import Choice
 from ..store.search_run import Run
 from ..store.trial import Record, accuracies_by_seed
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...evaluate import Goals, Objective
+from ...evaluate.objectives import limit_on
 from ...evaluate.statistics.multi_objective import hypervolume, is_dominated
 from ..store.pareto import losses_of
 from ..store.trial import Record
-from ..text.formatting import limit_on
 
 
 @dataclass(frozen=True)

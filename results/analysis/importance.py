@@ -22,7 +22,7 @@ import numpy as np
 from ...evaluate import Quantity
 from ...evaluate.statistics.reliability import Array
 from ...search_space import Genes, SearchSpace
-from ...search_space.space import Choice
+from ...search_space.choices import Choice
 from .ablation import location_and_gene_type
 from .gene_model import GeneModel
 

@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 
 from ...evaluate import Quantity, format_count, wilson_half_width
 from ..plots.history import architecture_strip
+from ..plots.netadapt import netadapt_trace
 from ..plots.style import INK, TEMPLATE, ticks
-from ..store.netadapt_run import NetAdaptRow, NetAdaptRun, netadapt_trace
+from ..store.netadapt_run import NetAdaptRow, NetAdaptRun
 from ..store.netadapt_settings import NetAdaptSettings
 from ..text.formatting import (
     AXIS_TITLES,

@@ -8,14 +8,15 @@ from pathlib import Path
 from plotly.graph_objects import Figure
 
 from ...evaluate import Goals
+from ...evaluate.objectives import x_quantity
 from ...search_space.serialization.atomic_write import write_atomic
 from ..analysis.front_posterior import FrontPosterior, best_by, front_posterior_of
 from ..analysis.hypervolume import hypervolume_box
 from ..analysis.macs_baseline import macs_baseline
 from ..plots.history import best_value_figure, hypervolume_figure
-from ..plots.pareto import pareto_figure, x_quantity
+from ..plots.netadapt import netadapt_traces
+from ..plots.pareto import pareto_figure
 from ..store.fidelities import rungs_text
-from ..store.netadapt_run import netadapt_traces
 from ..store.search_run import Baseline, Run, Verification
 from ..store.trial import Record, State
 from ..text.formatting import (

@@ -7,22 +7,19 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ...evaluate import Accuracy, Goals, Quantity
-from ...evaluate.objectives import REWARD_EXPONENT
+from ...evaluate.objectives import REWARD_EXPONENT, absolute_limit, limit_on, value_of, x_quantity
 from ...evaluate.statistics.seed_noise import SeedNoise
 from ..analysis.front_posterior import FrontPosterior
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
 from ..text.formatting import (
     AXIS_TITLES,
-    absolute_limit,
     accuracy_ci95,
     accuracy_text,
-    limit_on,
     milliseconds,
     network_lines,
     pluralize,
     ratio_text,
-    value_of,
     value_text,
 )
 from ..text.front_posterior import percent
@@ -30,14 +27,6 @@ from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
 
 _ORANGES = [[0, "#FDBE85"], [1, "#8C2D04"]]
 _INFEASIBLE_CUTOFF = 1.5
-
-
-def x_quantity(goals: Goals) -> Quantity:
-    """What accuracy is drawn against: the first other objective or target, else the last limit, else MACs."""
-    axis_quantities = [each.target or each for each in goals.objectives]
-    others: list[Quantity] = [each.quantity for each in axis_quantities if each.quantity != "accuracy"]
-    limited: list[Quantity] = [each.quantity for each in reversed(goals.constraints)]
-    return [*others, *limited, "macs"][0]
 
 
 def pareto_figure(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ...evaluate import Quantity
-from ...search_space.space import Choice
+from ...search_space.choices import Choice
 from ..analysis.ablation import Effect, EffectEstimate, GeneChange
 from ..analysis.gene_model import MAX_NETWORKS, MIN_NETWORKS, GeneModel
 from ..analysis.importance import MAX_TRIALS, Importance, Importances

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from ...evaluate import Accuracy, Constraint, Goals, Latency, Objective, Quantity, format_count
-from ...evaluate.objectives import REWARD_EXPONENT
+from ...evaluate.objectives import REWARD_EXPONENT, limit_on
 from ...evaluate.statistics.seed_noise import SeedNoise
-from ...search_space import Architecture, Block, Cost
+from ...search_space import Architecture, Block
 from ..store.trial import Record
 
 AXIS_TITLES: dict[Quantity, str] = {
@@ -18,29 +18,6 @@ AXIS_TITLES: dict[Quantity, str] = {
     "reward": "reward",
 }
 _SHORT_NAMES = {"hardswish": "hswish", "none": ""}
-
-
-def value_of(quantity: Quantity, cost: Cost, latency: Latency | None) -> float | None:
-    """Milliseconds, MACs or parameters of a network; None where the latency was not measured."""
-    if quantity == "latency":
-        return latency.latency_ms if latency else None
-    return float(getattr(cost, quantity))
-
-
-def limit_on(quantity: Quantity, goals: Goals, reference_ms: float) -> float | None:
-    """The limit on a quantity, a latency in milliseconds; None where there is none.
-
-    A multiple of the reference is no limit yet while the reference is not measured (0 ms).
-    """
-    for constraint in goals.constraints:
-        if constraint.quantity == quantity:
-            return absolute_limit(constraint, reference_ms)
-    return None
-
-
-def absolute_limit(constraint: Constraint, reference_ms: float) -> float | None:
-    """A limit or target in MACs, parameters or milliseconds; None while the reference is not measured."""
-    return constraint.limit * (reference_ms if constraint.unit == "x" else 1) or None
 
 
 def limits_text(goals: Goals, reference_ms: float) -> str:

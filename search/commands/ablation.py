@@ -49,7 +49,7 @@ def ablation(
 def _print(model: "GeneModel", ablation: "list[Effect]", importances: "Importances") -> None:
     """What is told, the tables of effects and of importance, and how they were found."""
     from ...results.text import ablation as ablation_text
-    from .front import plain_table, wide_console
+    from ..console.tables import plain_table, wide_console
 
     console = wide_console()
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from ...evaluate.data.dataset import SPLITS, Data, find_unreadable_images
 from ..console.progress import Status, progress
-from .front import plain_table, wide_console
+from ..console.tables import plain_table, wide_console
 
 _MOST_CLASSES, _STEP = 40, 100
 

@@ -14,12 +14,12 @@ from ...results import DataSettings
 from ...results.export.training import metrics_on_split
 from ...results.text.formatting import milliseconds, truncate
 from ...search_space import Architecture, GoalError, UnknownNameError, cost
+from ..console.tables import plain_table, wide_console
 from ..jobs.latency import make_meter, measure_all
+from ..resolve.datasets import load_run_data
+from ..resolve.environment import torch_device
+from ..resolve.networks import NamedArchitecture
 from ..resolve.trained_networks import resolve_checkpoint
-from ..runner.create import torch_device
-from ..runner.worker import load_run_data
-from .front import plain_table, wide_console
-from .inspect import NamedArchitecture
 
 _MOST_CLASSES, _LONGEST_NAME = 30, 30
 

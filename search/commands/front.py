@@ -1,8 +1,5 @@
 """What the command line prints of a run."""
 
-from rich.console import Console
-from rich.table import Table
-
 from ...evaluate import format_count
 from ...results import Record, Run
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
@@ -11,19 +8,7 @@ from ...results.store.fidelities import rungs_text
 from ...results.text.formatting import accuracy_ci95, pluralize
 from ...results.text.front_posterior import front_posterior_lines, percent
 from ...results.text.latency import sources_text, times_text, verification_text
-
-
-def wide_console() -> Console:
-    """The terminal, but 130 columns at least: no number of a table is cut, and narrow ones wrap lines."""
-    return Console(width=max(Console().width, 130))
-
-
-def plain_table(*columns: str, left: tuple[str, ...] = ()) -> Table:
-    """A table without lines; numbers to the right, the columns named in `left` to the left."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="left" if column in left else "right", no_wrap=True)
-    return table
+from ..console.tables import plain_table, wide_console
 
 
 def start_message(run: Run) -> str:

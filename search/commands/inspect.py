@@ -1,64 +1,21 @@
 """`bneck inspect`: a network by name, file or trial; its cost by block, audited against fvcore."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ...evaluate import format_count
-from ...results.store.directories import is_training
 from ...search_space import (
-    PUBLISHED_NAMES,
-    Architecture,
     BneckError,
-    UnknownNameError,
     cost,
     cost_breakdown,
-    load_architecture,
     operators,
-    published_architecture,
 )
-from .front import plain_table, wide_console
+from ..console.network_table import layers_by_part
+from ..console.tables import plain_table, wide_console
+from ..resolve.networks import NamedArchitecture
 
 if TYPE_CHECKING:
-    from ...results import Run
-
-
-@dataclass(frozen=True)
-class NamedArchitecture:
-    name: str
-    architecture: Architecture
-
-
-def resolve_network(name_or_path: str) -> NamedArchitecture:
-    """A published name, a YAML or JSON file, `RUN#TRIAL`, or a folder of `bneck train`.
-
-    Raises:
-        BneckError: none of these, with what would work.
-    """
-    if trial := resolve_trial(name_or_path):
-        run, number = trial
-        return NamedArchitecture(name_or_path, run.record(number).architecture)
-    path = Path(name_or_path)
-    if is_training(path):
-        from ...results.store.training_run import TrainingRun
-
-        return NamedArchitecture(name_or_path, TrainingRun.open(path).settings.architecture)
-    if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
-        return NamedArchitecture(name_or_path, load_architecture(path))
-    try:
-        return NamedArchitecture(name_or_path, published_architecture(name_or_path))
-    except UnknownNameError:
-        raise UnknownNameError("network", name_or_path, PUBLISHED_NAMES) from None
-
-
-def resolve_trial(name_or_path: str) -> tuple["Run", str] | None:
-    """The run and the trial that `RUN#TRIAL` names; None for words without `#`, or the name of a file."""
-    folder, mark, trial = name_or_path.rpartition("#")
-    if not mark or Path(name_or_path).exists():
-        return None
-    from ...results import Run
-
-    return Run.open(Path(folder)), trial
+    pass
 
 
 def as_dict(named: NamedArchitecture) -> dict[str, Any]:
@@ -73,21 +30,6 @@ def as_dict(named: NamedArchitecture) -> dict[str, Any]:
         "parts": parts,
         "architecture": named.architecture.to_dict(),
     }
-
-
-def layers_by_part(architecture: Architecture) -> dict[str, str]:
-    """The layers of each part, in a few words."""
-    stem, head = architecture.stem, architecture.head
-    layers = {"stem": f"conv {stem.kernel}x{stem.kernel} s{stem.stride}  {stem.out}  {stem.activation}"}
-    for number, block in enumerate(architecture.blocks, start=1):
-        attention = f"{block.attention} {block.squeeze}" if block.squeeze else block.attention
-        layers[f"block {number}"] = (
-            f"k{block.kernel} s{block.stride}  {block.expanded} -> {block.out}  {block.activation}"
-            + (f"  {attention}" if block.attention != "none" else "")
-        )
-    hidden = f" -> {head.hidden}" if head.hidden else ""
-    layers["head"] = f"{head.features}{hidden} -> {architecture.classes}  {head.activation}"
-    return layers
 
 
 def print_cost(named: NamedArchitecture) -> None:

@@ -31,9 +31,9 @@ def latency(
     bneck latency mobilenet_v3_large mobilenet_v2 --latency-backend torch
     """
     from ..jobs import latency as measuring
-    from . import inspect as inspection
+    from ..resolve.networks import resolve_network
 
-    named = [inspection.resolve_network(words) for words in arch]
+    named = [resolve_network(words) for words in arch]
     if blocks and len(named) > 1:
         raise GoalError(f"--blocks shows one network, got {len(named)}")
     meter = measuring.make_meter(

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-INTERRUPTED = 130  # what a shell tells of Ctrl-C
-
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 BACKENDS_HELP = (
     "onnxruntime, torch, torch-compile, openvino, executorch, ncnn, torch-cuda, torch-cuda-graph, or "

@@ -10,8 +10,8 @@ from ...results.plots.png import write_pngs
 from ...results.store.directories import is_training
 from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError
-from ..runner.create import torch_device
-from ..runner.worker import load_run_data
+from ..resolve.datasets import load_run_data
+from ..resolve.environment import torch_device
 
 
 def write_page(folder: Path, page: Path, png_folder: Path | None = None) -> None:

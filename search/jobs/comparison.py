@@ -23,14 +23,14 @@ from ...results.text.formatting import key_value_text
 from ...search_space import GoalError, RunError, cost
 from ...search_space.errors import DivergedError
 from ...search_space.serialization.atomic_write import write_atomic
-from ..commands.front import plain_table, wide_console
-from ..commands.inspect import NamedArchitecture
-from ..commands.options import INTERRUPTED
+from ..console.exit_codes import INTERRUPTED
 from ..console.progress import Progress, Status, progress
+from ..console.tables import plain_table, wide_console
 from ..console.training_progress import TrainingProgress
 from ..parallel.pool import Pool, result_of
-from ..runner import worker
-from ..runner.create import torch_device, unused_run_directory
+from ..parallel.worker_process import init_worker_process
+from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.networks import NamedArchitecture
 from .latency import make_meter, measure_all
 from .training_loop import run_epochs
 from .training_request import TrainingRequest, create_training_run, plan, resume_training_run
@@ -138,7 +138,7 @@ def _train_all(
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """Train in worker processes; the progress counts epochs."""
     outcomes: dict[tuple[str, int], dict[str, Any]] = {}
-    with Pool(THREADS_PER_TRAINING, workers, worker.init_worker_process) as pool:
+    with Pool(THREADS_PER_TRAINING, workers, init_worker_process) as pool:
         pending = {pool.submit(train_one, training): key for key, training in trainings.items()}
         while pending:
             done = sum(_epochs_done(training) for training in trainings.values())

@@ -13,9 +13,10 @@ from ...evaluate.latency.meter import LatencyMeter
 from ...results.text.formatting import milliseconds
 from ...results.text.latency import setup_lines
 from ...search_space import Architecture, cost_breakdown
-from ..commands.front import plain_table, wide_console
-from ..commands.inspect import NamedArchitecture, layers_by_part
+from ..console.network_table import layers_by_part
 from ..console.progress import Progress, Status, progress
+from ..console.tables import plain_table, wide_console
+from ..resolve.networks import NamedArchitecture
 
 
 @dataclass(frozen=True)

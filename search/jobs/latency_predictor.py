@@ -19,8 +19,8 @@ from ...evaluate.latency.predictor import (
 from ...results.store.settings import fitted_to_space
 from ...results.text.latency import setup_lines
 from ...search_space import Architecture, BackendError, RunError, SpaceError, load_space
-from ..commands.front import plain_table, wide_console
 from ..console.progress import Status, progress
+from ..console.tables import plain_table, wide_console
 from ..samplers.initial_design import stratified
 from .latency import calibrate
 

@@ -13,7 +13,7 @@ from ...evaluate.latency.predictor_file import load_latency_predictor
 from ...evaluate.netadapt.channel_groups import sample_narrower_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
-from ..commands.inspect import NamedArchitecture
+from ..resolve.networks import NamedArchitecture
 from .latency import make_meter, measure_all
 
 MODEL_NETWORKS = 64

@@ -30,10 +30,10 @@ from ...results.store.directories import is_training, require_absent
 from ...results.store.netadapt_run import NETADAPT_DIRECTORY, NetAdaptRun
 from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSettings
 from ...search_space import Architecture, GoalError, cost
-from ..commands.inspect import resolve_trial
+from ..resolve.datasets import load_run_data
+from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.networks import resolve_trial
 from ..resolve.trained_networks import ResolvedCheckpoint, resolve_checkpoint
-from ..runner.create import torch_device, unused_run_directory
-from ..runner.worker import load_run_data
 from .netadapt_latency import LatencyRequest, measure_or_predict, resolve_latency_source
 from .training_request import TrainingRequest
 from .training_request import plan as plan_training

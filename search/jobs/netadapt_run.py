@@ -30,8 +30,8 @@ from ...search_space.serialization.atomic_write import write_atomic
 from ..console.progress import progress
 from ..console.training_progress import TrainingProgress
 from ..parallel.pool import Pool
-from ..runner.create import torch_device
-from ..runner.worker import load_run_data
+from ..resolve.datasets import load_run_data
+from ..resolve.environment import torch_device
 from . import netadapt_tuning as adapt_tuning
 from .netadapt_latency import measure_or_predict, meter_or_problem
 from .netadapt_request import make_goal

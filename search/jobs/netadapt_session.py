@@ -12,8 +12,8 @@ from ...evaluate import format_count
 from ...results.store.netadapt_run import NetAdaptRun, is_netadapt_run
 from ...results.text.formatting import milliseconds, pluralize
 from ...search_space import RunError
-from ..commands.options import INTERRUPTED
-from ..runner.session import run_lock
+from ..console.exit_codes import INTERRUPTED
+from ..parallel.lock import run_lock
 from .netadapt_request import NetAdaptRequest, create_netadapt_run, plan
 from .netadapt_run import default_workers, run_netadapt
 

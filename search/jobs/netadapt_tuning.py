@@ -12,7 +12,8 @@ from ...results.store.netadapt_run import NetAdaptRun
 from ...search_space import Architecture
 from ..console.progress import Progress, Status
 from ..parallel.pool import Pool, result_of
-from ..runner import worker
+from ..parallel.worker_process import init_worker_process
+from ..resolve.datasets import load_run_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ class TuningWorker:
 
     @cached_property
     def data(self) -> Data:
-        return worker.load_run_data(self.folder.settings.data)
+        return load_run_data(self.folder.settings.data)
 
     @cached_property
     def tuner(self) -> Tuner:
@@ -61,7 +62,7 @@ _worker: TuningWorker
 def start(folder: NetAdaptRun) -> None:
     """Make this process a worker with one thread, which ends with its parent."""
     global _worker
-    worker.init_worker_process()
+    init_worker_process()
     _worker = TuningWorker(folder)
 
 

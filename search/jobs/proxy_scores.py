@@ -16,12 +16,12 @@ from ...evaluate import format_count
 from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
 from ...evaluate.training.trainer import NonFiniteLossError
 from ...search_space import ScorerError, cost
-from ..commands.front import plain_table, wide_console
-from ..commands.inspect import NamedArchitecture, resolve_network
-from ..commands.options import INTERRUPTED
+from ..console.exit_codes import INTERRUPTED
 from ..console.progress import Progress, Status, progress
-from ..runner.create import torch_device
-from ..runner.worker import open_images
+from ..console.tables import plain_table, wide_console
+from ..resolve.datasets import open_images
+from ..resolve.environment import torch_device
+from ..resolve.networks import NamedArchitecture, resolve_network
 from .training_request import for_data, recipe_for
 
 

@@ -23,12 +23,12 @@ from ...results.text.formatting import duration, key_value_text, pluralize
 from ...results.text.seed_noise import counts_text, summary_lines, table_rows
 from ...search_space import GoalError, RunError, SpaceError, load_space
 from ...search_space.serialization.atomic_write import write_atomic
-from ..commands.front import plain_table, wide_console
-from ..commands.options import INTERRUPTED
+from ..console.exit_codes import INTERRUPTED
 from ..console.progress import progress
-from ..runner.create import torch_device, unused_run_directory
-from ..runner.session import run_lock
-from ..runner.worker import load_run_data, open_images
+from ..console.tables import plain_table, wide_console
+from ..parallel.lock import run_lock
+from ..resolve.datasets import load_run_data, open_images
+from ..resolve.environment import torch_device, unused_run_directory
 from ..samplers.feasibility import require_feasible
 from ..samplers.initial_design import spread_by_macs
 from .seed_study_training import TimeoutReachedError, train_all

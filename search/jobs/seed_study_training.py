@@ -14,7 +14,8 @@ from ...search_space import Architecture, cost
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Clock, Deadline
 from ..parallel.pool import Pool, result_of
-from ..runner.worker import init_worker_process, load_run_data
+from ..parallel.worker_process import init_worker_process
+from ..resolve.datasets import load_run_data
 
 
 class TimeoutReachedError(Exception):

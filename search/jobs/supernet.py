@@ -21,11 +21,11 @@ from ...evaluate.training.trainer import NonFiniteLossError
 from ...results import DataSettings
 from ...search_space import GoalError, RunError, load_space
 from ...search_space.errors import DivergedError
-from ..commands.options import INTERRUPTED
+from ..console.exit_codes import INTERRUPTED
 from ..console.progress import format_time_left
 from ..console.training_progress import epoch_summary
-from ..runner.create import torch_device
-from ..runner.worker import load_run_data
+from ..resolve.datasets import load_run_data
+from ..resolve.environment import torch_device
 from .latency_predictor import require_absent
 from .training_request import recipe_for, require_two_images_per_step
 

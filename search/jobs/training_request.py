@@ -19,11 +19,11 @@ from ...results.store.directories import require_absent
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...search_space import Architecture, GoalError, RunError
 from ...search_space.network import Network
-from ..commands.inspect import resolve_network
 from ..parallel.distributed import barrier, is_main_process, world_size
+from ..resolve.datasets import load_run_data, open_images
+from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.networks import resolve_network
 from ..resolve.trained_networks import resolve_checkpoint
-from ..runner.create import torch_device, unused_run_directory
-from ..runner.worker import load_run_data, open_images
 from .training_loop import save_progress
 
 RANDOM_WEIGHTS, IMAGENET_WEIGHTS = "random weights", "ImageNet weights of torchvision"

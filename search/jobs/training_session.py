@@ -16,10 +16,10 @@ from ...results.plots.png import kaleido
 from ...results.store.directories import is_training
 from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError, RunError
-from ..commands.options import INTERRUPTED
+from ..console.exit_codes import INTERRUPTED
 from ..console.training_progress import TrainingProgress
 from ..parallel.distributed import is_main_process, process_group, world_size
-from ..runner.create import torch_device
+from ..resolve.environment import torch_device
 from .tensorboard import events, summary_writer
 from .training_loop import run_epochs
 from .training_request import TrainingRequest, create_training_run, plan, resume_training_run

@@ -11,9 +11,14 @@ from typing import Any
 from ...evaluate.training.trainer import NonFiniteLossError
 from ...search_space import RunError, ScorerError
 from ..console.progress import Progress, Status
-from ..runner import worker
+from .worker_process import init_worker_process
 
 POLL_SECONDS = 0.5
+
+
+def init_plain_worker(_: object) -> None:
+    """Prepare a worker process that needs no subject."""
+    init_worker_process()
 
 
 @dataclass
@@ -28,7 +33,7 @@ class Pool:
 
     subject: Any
     workers: int
-    start: Callable[[Any], None] = field(default_factory=lambda: worker.start)
+    start: Callable[[Any], None] = init_plain_worker
     executor: ProcessPoolExecutor = field(init=False)
     interrupted: bool = field(default=False, init=False)
 

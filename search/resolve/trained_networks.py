@@ -7,7 +7,7 @@ from ...results import DataSettings
 from ...results.store.directories import is_training
 from ...results.store.training_run import TrainingRun
 from ...search_space import RunError
-from ..commands.inspect import resolve_trial
+from .networks import resolve_trial
 
 
 @dataclass(frozen=True)

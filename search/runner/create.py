@@ -26,6 +26,7 @@ from ...results.store.directories import require_absent
 from ...results.store.settings import fitted_to_space
 from ...search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published_architecture
 from ...search_space.errors import first_line
+from ..resolve.environment import torch_device, unused_run_directory
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.registry import check_sampler
 from ..samplers.surrogate import TRANSFER_KEY
@@ -77,7 +78,7 @@ def create_run(request: SearchRequest) -> Run:
     Raises:
         BneckError: whatever cannot be met; then nothing has been made.
     """
-    from .worker import normalized_for_evaluator, open_images
+    from ..resolve.datasets import normalized_for_evaluator, open_images
 
     evaluator_name = resolve_evaluator(request.evaluator)
     epochs, rungs = parse_epochs(request.epochs)
@@ -234,32 +235,3 @@ def _create_study(run: Run, transferred: Sequence[TransferredTrial]) -> None:
     except Exception as error:
         message = f"no study can be kept in {run.storage_url}: {first_line(error)}"
         raise RunError(f"{run.folder}: {message}") from None
-
-
-def unused_run_directory(what: str, data: str) -> Path:
-    """`runs/WHAT-DATA-N` with the first number that is free, for a space or a network by name or file."""
-    kind, _, path = data.partition(":")
-    file = Path(what)
-    stem = file.stem if file.suffix in (".yaml", ".yml", ".json") else file.name
-    name = f"{stem.replace('#', '-')}-{Path(path).name or kind}"
-    number = 1
-    while (folder := Path("runs") / f"{name}-{number}").exists():
-        number += 1
-    return folder
-
-
-def torch_device(wanted: str) -> str:
-    """`cpu` or `cuda`; `auto` takes the GPU where there is one.
-
-    Raises:
-        GoalError: another word, or no GPU.
-    """
-    import torch
-
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise GoalError(f"--device must be auto, cpu or cuda, got '{wanted}'")
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise GoalError("--device cuda: torch finds no GPU here; use --device cpu")
-    return wanted

@@ -1,8 +1,5 @@
 """Working in a run's folder, one process at a time: going on where a search stopped, up to the reports."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +9,7 @@ from ...results.store.settings import save_settings
 from ...search_space import RunError
 from ..console.progress import Progress
 from ..parallel.deadline import Deadline
+from ..parallel.lock import run_lock
 from ..parallel.pool import Pool, result_of
 from . import worker
 from .latency_policy import fit_latency_model
@@ -75,7 +73,7 @@ def run_session(run: Run, workers: int, progress: Progress, deadline: Deadline |
 
     if run.settings.latency_policy != "model":
         open_backend(run.settings.latency)
-    with run_lock(run.folder), progress, Pool(run, workers) as pool:
+    with run_lock(run.folder), progress, Pool(run, workers, worker.start) as pool:
         fit_latency_model(run, pool, progress)
         run_trials(run, pool, progress, deadline)
         replicate_front(run, pool, progress, deadline)
@@ -86,20 +84,3 @@ def run_session(run: Run, workers: int, progress: Progress, deadline: Deadline |
         if skipped_images_text := result_of(pool.submit(worker.skipped_images_text)):
             progress.print_line(skipped_images_text)
     write_results(run)
-
-
-@contextmanager
-def run_lock(folder: Path, activity: str = "searching") -> Iterator[None]:
-    """Keep a second process from working in the same folder; a killed one frees it.
-
-    Args:
-        activity: what is done there, for the message.
-    Raises:
-        RunError: another process works there.
-    """
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{folder}: another process is {activity} there") from None
-        yield

@@ -62,7 +62,7 @@ def verify_front(run: Run, pool: Pool, progress: Progress) -> None:
         with ExitStack() as fresh:
             if not problem:
                 panel = {network.key: network for network in run.settings.latency.panel.networks.values()}
-                for each in (fresh.enter_context(Pool(run, 1)) for _ in range(2)):
+                for each in (fresh.enter_context(Pool(run, 1, worker.start)) for _ in range(2)):
                     for key, network in (todo | panel).items():
                         store = measured.setdefault(key, []).append
                         jobs.append(Job(each, worker.remeasure, network, store))

@@ -1,76 +1,20 @@
 """What a worker process does: measure, train, and look once more. One thread each."""
 
-import multiprocessing
-import os
-import threading
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Protocol
-
-import torch
 
 from ...evaluate import Accuracy, Latency
-from ...evaluate.data.dataset import Data, load_dataset, subsample, unreadable_images_text
+from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.meter import LatencyMeter
 from ...evaluate.latency.predictor_file import load_latency_predictor
-from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator, scorer_kind
+from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
 from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
-from ...results import Baseline, DataSettings, Run, RunSettings
+from ...results import Baseline, Run, RunSettings
 from ...search_space import Architecture, GoalError
+from ..parallel.worker_process import init_worker_process
+from ..resolve.datasets import load_run_data, normalized_for_evaluator
 from .partial_training import PartialTrainingResult, train_to_epoch
-
-
-def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
-    """The images of a run."""
-    root = Path(settings.root) if settings.root else None
-    data = load_dataset(settings.name, root=root, download=download)
-    return subsample(data, train=settings.train_images, validation=settings.validation_images)
-
-
-class ImagesRequest(Protocol):
-    """The images that a person asked for, in words."""
-
-    @property
-    def data(self) -> str: ...
-
-    @property
-    def data_root(self) -> Path | None: ...
-
-    @property
-    def train_images(self) -> int | None: ...
-
-    @property
-    def validation_images(self) -> int | None: ...
-
-    @property
-    def download(self) -> bool: ...
-
-
-def open_images(request: ImagesRequest) -> tuple[DataSettings, Data]:
-    """The images, and what a folder keeps of them.
-
-    Raises:
-        BneckError: they are missing or broken.
-    """
-    root = str(request.data_root) if request.data_root else None
-    requested = DataSettings(request.data, root, request.train_images, request.validation_images)
-    data = load_run_data(requested, download=request.download)
-    return requested.of(data), data
-
-
-def normalized_for_evaluator(name: str, data: Data) -> Data:
-    """The images normalised as the weights that a scorer begins with were trained to see them.
-
-    Raises:
-        BneckError: they are no images for these weights.
-    """
-    if scorer_kind(name) not in ("supernet", "inherit"):
-        return data
-    from ...evaluate.supernet.checkpoint import load_supernet
-
-    return load_supernet(Path(name.partition(":")[2].split(",")[0])).normalise_data(data)
 
 
 def require_accuracy(score: Score, name: str) -> Accuracy:
@@ -182,19 +126,6 @@ def start(run: Run) -> None:
     global _worker
     init_worker_process()
     _worker = Worker(run)
-
-
-def init_worker_process(threads: int = 1) -> None:
-    """Compute with so many threads, and end with the parent process."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def measure(architecture: Architecture) -> Latency:

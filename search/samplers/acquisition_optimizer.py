@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
 from ...search_space import Architecture, Genes, SearchSpace
-from ...search_space.space import Choice
+from ...search_space.choices import Choice
 from .encoding import Candidate, Encoder
 from .expected_hypervolume import Array
 

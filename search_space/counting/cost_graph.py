@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..architecture import Architecture, Attention, Block, Head, Stem
+from ..automaton import StateSet, automaton_of
 from ..cost import Cost, block_cost, conv_output_size, head_cost, stem_cost
 from ..space import SearchSpace
-from .automaton import StateSet, automaton_of
 
 ADDITIVE_COSTS = ("macs", "params", "activation_bytes", "depth")
 
@@ -63,7 +63,7 @@ class CostGraph:
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
-        self._automaton = automaton_of(space)
+        self._automaton = automaton_of(space.stages)
         self._state_classes: list[_StateClass] = []
         self._class_ids: dict[object, int] = {}
         self._shape = cache(_shape)

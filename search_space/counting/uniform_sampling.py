@@ -20,8 +20,9 @@ from typing import Literal
 import numpy as np
 
 from ..architecture import Architecture
+from ..choices import Genes
 from ..errors import NoFeasibleNetworkError, SpaceError
-from ..space import Genes, SearchSpace
+from ..space import SearchSpace
 from .cost_graph import CostGraph, Integers, cost_graph
 from .dynamic_program import CountUpperBound, aggregated_limits, weight_vector
 

@@ -4,7 +4,8 @@ from dataclasses import fields
 from importlib.resources import files
 from typing import Any
 
-from ..space import BLOCK_GENES, HeadChoices, SearchSpace, StageChoices, StemChoices
+from ..choices import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
+from ..space import SearchSpace
 from .yaml_nodes import YamlNode, parse_named
 
 FORMAT = "space/1"

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from bneck.search.console.progress import format_time_left
-from bneck.search.runner.worker import init_worker_process
+from bneck.search.parallel.worker_process import init_worker_process
 
 Result = Mapping[str, Any]
 

@@ -25,7 +25,7 @@ from bneck.evaluate.statistics.rank_correlation import spearman
 from bneck.evaluate.statistics.reliability import Array
 from bneck.evaluate.surrogate.architecture_features import MACS
 from bneck.evaluate.surrogate.gaussian_process import ProxyScores, fit
-from bneck.search.commands.front import plain_table
+from bneck.search.console.tables import plain_table
 
 SIZES, NOISES, SAMPLES, OTHERS = (12, 30, 60, 100), (0.0, 1.0), 10, 500
 JUDGE_NOISE = 2.0

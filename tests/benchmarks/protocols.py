@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bneck.evaluate.statistics.rank_correlation import spearman
 from bneck.evaluate.statistics.reliability import Indices, variance_components, variance_components_given_macs
-from bneck.search.commands.front import plain_table
+from bneck.search.console.tables import plain_table
 
 from .kept import Result, run_all
 from .ranking.tables import interval, show, with_interval

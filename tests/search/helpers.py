@@ -203,7 +203,7 @@ class FreshPools:
     afresh_of: tuple[Callable[[Architecture], Latency], ...] = (fake_latency,)
     opened: list[FakePool] = field(default_factory=list)
 
-    def __call__(self, run: Run, workers: int) -> FakePool:
+    def __call__(self, run: Run, workers: int, start: object = None) -> FakePool:
         afresh_of = self.afresh_of[len(self.opened) % len(self.afresh_of)]
         self.opened.append(FakePool(run, workers, afresh_of=afresh_of))
         return self.opened[-1]

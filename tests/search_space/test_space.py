@@ -20,7 +20,7 @@ from bneck.search_space import (
     SpaceError,
     published_architecture,
 )
-from bneck.search_space.space import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
+from bneck.search_space.choices import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
 
 from .helpers import preset, random_networks, space_of
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bneck.evaluate.statistics.reliability import student_t_quantile
 from bneck.results import Run
-from bneck.search.commands.front import plain_table
+from bneck.search.console.tables import plain_table
 from bneck.search_space import Architecture, cost
 
 from ..kept import Job, Result, run_all

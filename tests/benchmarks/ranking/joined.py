@@ -8,7 +8,7 @@ from rich.table import Table
 from bneck.evaluate.statistics.rank_correlation import spearman
 from bneck.evaluate.surrogate.architecture_features import feature_matrix
 from bneck.evaluate.surrogate.gaussian_process import ProxyScores, fit
-from bneck.search.commands.front import plain_table
+from bneck.search.console.tables import plain_table
 
 from .judges import Scores
 from .truth import Array, Truth

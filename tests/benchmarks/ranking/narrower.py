@@ -22,7 +22,7 @@ from bneck.evaluate.netadapt.netadapt import ResourceBudget, run_netadapt
 from bneck.evaluate.statistics.reliability import student_t_quantile
 from bneck.evaluate.training.evaluation import evaluate
 from bneck.evaluate.training.train import seeded_network, train
-from bneck.search.commands.front import plain_table
+from bneck.search.console.tables import plain_table
 from bneck.search_space import Architecture, cost
 from bneck.search_space.network import Network
 

@@ -24,7 +24,7 @@ from bneck.evaluate.statistics.reliability import (
     variance_components,
     variance_components_given_macs,
 )
-from bneck.search.commands.front import plain_table
+from bneck.search.console.tables import plain_table
 
 from .judges import Scores
 from .truth import REPLICATES, Array, Truth

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bneck.search.commands.front import plain_table
+from bneck.search.console.tables import plain_table
 
 from ..kept import Job, run_all
 from .landscapes import LANDSCAPES, Evaluation, landscape

@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from bneck.evaluate import Constraint, Goals, Objective
 from bneck.search_space import Choice, Genes, SearchSpace, cost, load_space
-from bneck.search_space.space import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
+from bneck.search_space.choices import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
 
 from .madeup import SPACE, accuracy_percent, latency_ms
 

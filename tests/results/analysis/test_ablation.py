@@ -22,7 +22,7 @@ from bneck.results.analysis.ablation import (
 )
 from bneck.results.analysis.gene_model import GeneModel
 from bneck.search_space import Genes, cost, load_space
-from bneck.search_space.space import Choice, StageChoices
+from bneck.search_space.choices import Choice, StageChoices
 
 from ..example_choices import SPACE, made_up, se_in_stage2, slow_5x5_in_stage3
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bneck.results.pages.netadapt import figures, netadapt_html, netadapt_path_figure
-from bneck.results.store.netadapt_run import NetAdaptRun, netadapt_runs_of, netadapt_trace, netadapt_traces
+from bneck.results.plots.netadapt import netadapt_trace, netadapt_traces
+from bneck.results.store.netadapt_run import NetAdaptRun, netadapt_runs_of
 from bneck.search_space import FileFormatError, RunError, cost
 
 from ..example_adaptation import SETTINGS, START, example_adaptation, path_rows, result

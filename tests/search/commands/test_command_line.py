@@ -18,7 +18,7 @@ from bneck.evaluate.fvcore_audit import OperatorCounts, fvcore_counts
 from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.results import Run
 from bneck.search.cli import main
-from bneck.search.runner.session import run_lock
+from bneck.search.parallel.lock import run_lock
 from bneck.search_space import (
     PRESETS,
     Architecture,
@@ -626,7 +626,7 @@ def test_a_bug_keeps_its_traceback(call: Call, monkeypatch: pytest.MonkeyPatch) 
     def broken(_: str) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("bneck.search.commands.inspect.resolve_network", broken)
+    monkeypatch.setattr("bneck.search.resolve.networks.resolve_network", broken)
     with pytest.raises(ZeroDivisionError):
         call("inspect", "mobilenet_v2")
 

@@ -20,7 +20,7 @@ from bneck.evaluate.training.recipe import RECIPES, load_recipe
 from bneck.evaluate.training.trainer import Trainer
 from bneck.results import Run
 from bneck.search.cli import app
-from bneck.search.runner.create import unused_run_directory
+from bneck.search.resolve.environment import unused_run_directory
 
 from ..example_trainings import (
     LEFT,

@@ -24,7 +24,7 @@ from bneck.search.commands.seed_variance import seed_variance
 from bneck.search.jobs import seed_study_training as noise_training
 from bneck.search.jobs.seed_study import NoiseRequest, create, train_and_report
 from bneck.search.jobs.seed_study_training import TimeoutReachedError, train_all
-from bneck.search.runner.session import run_lock
+from bneck.search.parallel.lock import run_lock
 from bneck.search.samplers.initial_design import spread_by_macs
 from bneck.search_space import Architecture, RunError, cost, load_space
 

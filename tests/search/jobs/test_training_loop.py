@@ -259,7 +259,7 @@ def test_killed_in_the_middle_of_an_epoch_the_command_comes_to_the_same(tmp_path
     net.write_text(architecture_yaml(SMALL), encoding="utf-8")
     recipe.write_text(
         "bneck: recipe/1\nepochs: 3\nbatch_size: 16\noptimizer: adam\nlearning_rate: 0.002\nema: 0.5\n"
-        "dropout: 0.3\naugment: flip-crop+mixup+random-erase\nnorm_images: 32\n",
+        "dropout: 0.3\naugment: flip-crop+mixup+random-erase\nbn_recalibration_images: 32\n",
         encoding="utf-8",
     )
     words = ["train", net, "--recipe", recipe, "--train-images", 48, "--validation-images", 20]

@@ -23,7 +23,7 @@ from bneck.search.jobs.training_request import (
     plan,
     resume_training_run,
 )
-from bneck.search.runner import worker
+from bneck.search.resolve import datasets
 from bneck.search_space import Block, BneckError, architecture_yaml, published_architecture
 from bneck.search_space.network import Network, build_network
 
@@ -124,7 +124,7 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
     photographs = Photographs(
         noise.name, noise.class_names, noise.splits, noise.mean, noise.std, noise.horizontal_flip
     )
-    monkeypatch.setattr(worker, "load_run_data", lambda *_, **__: photographs)
+    monkeypatch.setattr(datasets, "load_run_data", lambda *_, **__: photographs)
     assert plan(request_of())[0].recipe.optimizer == "adam"
 
 

@@ -77,9 +77,9 @@ from pathlib import Path
 import torch
 sys.path.insert(0, {root!r})
 from tests.search.parallel.test_distributed import together
-from bneck.search.parallel.distributed import joined
+from bneck.search.parallel.distributed import process_group
 torch.set_num_threads(1)
-with joined("cpu"):
+with process_group("cpu"):
     together(Path(sys.argv[1]))
 """
 

@@ -16,7 +16,6 @@ from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results import Run
 from bneck.search.console.progress import Status
 from bneck.search.parallel.pool import Job, Pool, result_of, run_jobs
-from bneck.search.runner import worker
 from bneck.search_space import RunError
 
 from ..helpers import Shown, fake_settings
@@ -26,8 +25,7 @@ PROCESS = "__import__('os').getpid()"
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Its workers do nothing when they start."""
-    monkeypatch.setattr(worker, "start", repr)
+    """Its workers need nothing."""
     return Run(tmp_path, fake_settings())
 
 

@@ -13,12 +13,13 @@ from bneck.evaluate.latency.meter import LatencyMeter
 from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.results import Run
 from bneck.results.store.fidelities import Rungs
-from bneck.search.runner import create as start
+from bneck.search.parallel.lock import run_lock
+from bneck.search.resolve.environment import unused_run_directory
 from bneck.search.runner import session, worker
 from bneck.search.runner.create import SearchRequest, create_run, default_replicates, resolve_evaluator
 from bneck.search.runner.latency_policy import LatencyStrategy
 from bneck.search.runner.loop import run_trials
-from bneck.search.runner.session import resume, run_lock, run_session
+from bneck.search.runner.session import resume, run_session
 from bneck.search.runner.trials import TrialManager
 from bneck.search.runner.worker import Worker
 from bneck.search.samplers.feasibility import require_feasible_latency
@@ -269,9 +270,9 @@ def test_a_run_without_a_name_is_called_by_space_and_data_and_counted(
     here: Path, space: str, data: str, folder: str
 ) -> None:
     request = requested(space=space, data=data)
-    assert start.unused_run_directory(request.space, request.data) == Path(f"runs/{folder}-1")
+    assert unused_run_directory(request.space, request.data) == Path(f"runs/{folder}-1")
     (here / f"runs/{folder}-1").mkdir(parents=True)
-    assert start.unused_run_directory(request.space, request.data) == Path(f"runs/{folder}-2")
+    assert unused_run_directory(request.space, request.data) == Path(f"runs/{folder}-2")
 
 
 @pytest.mark.slow

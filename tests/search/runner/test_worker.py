@@ -16,7 +16,8 @@ from bneck.evaluate.scorers import Score
 from bneck.evaluate.training.checkpoint import load_checkpoint
 from bneck.evaluate.training.train import seeded_network, train
 from bneck.results import DataSettings, LatencyPolicy, Run
-from bneck.search.runner.worker import Worker, load_run_data, normalized_for_evaluator
+from bneck.search.resolve.datasets import load_run_data, normalized_for_evaluator
+from bneck.search.runner.worker import Worker
 from bneck.search_space import Architecture, BackendError, GoalError, cost
 
 from ...results.example_run import BASELINE, accuracy

@@ -13,9 +13,9 @@ from bneck.search_space import (
     load_space,
     preset_yaml,
 )
+from bneck.search_space.choices import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
 from bneck.search_space.serialization.space import read_space, space_to_dict
 from bneck.search_space.serialization.yaml_nodes import parse
-from bneck.search_space.space import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
 
 from ..helpers import write
 

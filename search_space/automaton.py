@@ -7,13 +7,12 @@ and finding genes is a search for an accepting path.
 """
 
 from collections import defaultdict
-from dataclasses import fields
 from functools import cache, lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
-from ..architecture import Architecture, Block, Head, Stem
-from ..space import BLOCK_GENES, Choice, Genes, SearchSpace, make_block
+from .architecture import Block
+from .choices import BLOCK_GENES, Choice, Genes, StageChoices, make_block
 
 StateSet = frozenset["State"]
 
@@ -33,19 +32,19 @@ class State(NamedTuple):
 
 
 class Automaton:
-    """The space as a reader of blocks, one after the other, that can be at several positions at once."""
+    """The stages of a space as a reader of blocks that can be in several states at once."""
 
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
-        self.accepting_state = State(len(space.stages), 0, 0, 0, 0, ())
+    def __init__(self, stages: tuple[StageChoices, ...]) -> None:
+        self.stages = stages
+        self.accepting_state = State(len(stages), 0, 0, 0, 0, ())
         self.entry_states = cache(self._compute_entry_states)
         self._symbols_at = cache(self._compute_symbols)
 
     def _compute_entry_states(self, stage: int, in_channels: int) -> tuple[State, ...]:
         """The positions from which a network can go on when `stage` comes next."""
-        if stage == len(self.space.stages):
+        if stage == len(self.stages):
             return (self.accepting_state,)
-        choices = self.space.stages[stage]
+        choices = self.stages[stage]
         states: list[State] = []
         shared = [choices.choices(name) for name in BLOCK_GENES if name in choices.shared]
         for depth in choices.depth:
@@ -57,7 +56,7 @@ class Automaton:
         return tuple(states)
 
     def _compute_symbols(self, state: State) -> dict[Block, tuple[Choice, ...]]:
-        stage = self.space.stages[state.stage]
+        stage = self.stages[state.stage]
         fixed = iter(state.shared)
         options = [(next(fixed),) if name in stage.shared else stage.choices(name) for name in BLOCK_GENES]
         blocks: dict[Block, tuple[Choice, ...]] = {}
@@ -99,61 +98,51 @@ class Automaton:
 
 
 @lru_cache(maxsize=8)
-def automaton_of(space: SearchSpace) -> Automaton:
-    """The automaton of a space, made once."""
-    return Automaton(space)
+def automaton_of(stages: tuple[StageChoices, ...]) -> Automaton:
+    """The automaton of a space's stages, built once."""
+    return Automaton(stages)
 
 
-def count_networks(space: SearchSpace) -> int:
-    """The number of different architectures."""
-    automaton = automaton_of(space)
+def count_block_sequences(stages: tuple[StageChoices, ...], in_channels: tuple[int, ...]) -> int:
+    """Number of different block sequences, summed over the output channels of the stem."""
+    automaton = automaton_of(stages)
 
     @cache
     def count_completions(states: StateSet) -> int:
-        """The number of different ways to go on from any of these positions."""
         transitions = automaton.transitions(states)
         count = sum(len(blocks) * count_completions(successors) for successors, blocks in transitions.items())
         return count + (automaton.accepting_state in states)
 
-    stem = space.stem
-    stems = len(stem.activation) * len(stem.kernel) * len(stem.stride)
-    head = space.head
-    heads = len(head.features) * len(head.hidden) * len(head.activation)
-    chains = sum(count_completions(frozenset(automaton.entry_states(0, out))) for out in stem.out)
-    return len(space.resolution_px) * stems * heads * chains
+    return sum(count_completions(frozenset(automaton.entry_states(0, channels))) for channels in in_channels)
 
 
-def find_genes(space: SearchSpace, architecture: Architecture) -> Genes | None:
-    """Genes that decode to the architecture, or None where it is not in the space."""
-    if (architecture.image_channels, architecture.classes) != (space.image_channels, space.classes):
-        return None
-    genes: Genes = {name: choices[0] for name, choices in space.all_choices.items()}
-    genes["resolution_px"] = architecture.resolution_px
-    genes |= {f"stem.{field.name}": getattr(architecture.stem, field.name) for field in fields(Stem)}
-    genes |= {f"head.{field.name}": getattr(architecture.head, field.name) for field in fields(Head)}
-    if any(genes[name] not in choices for name, choices in space.all_choices.items()):
-        return None
+def find_stage_choices(
+    stages: tuple[StageChoices, ...], in_channels: int, blocks: tuple[Block, ...]
+) -> Genes | None:
+    """Choices of the stages, by name, that give these blocks; None where no choices do.
 
-    automaton = automaton_of(space)
-    path = _accepting_path(automaton, automaton.entry_states(0, architecture.stem.out), architecture.blocks)
+    Choices of blocks that a depth leaves out are not among them.
+    """
+    automaton = automaton_of(stages)
+    path = _accepting_path(automaton, automaton.entry_states(0, in_channels), blocks)
     if path is None:
         return None
-    genes |= {f"stage{number}.depth": 0 for number, stage in enumerate(space.stages, 1) if 0 in stage.depth}
+    choices: Genes = {f"stage{number}.depth": 0 for number, stage in enumerate(stages, 1) if 0 in stage.depth}
     blocks_of_stage: defaultdict[int, int] = defaultdict(int)
-    for state, block in zip(path, architecture.blocks, strict=True):
+    for state, block in zip(path, blocks, strict=True):
         number = state.stage + 1
         blocks_of_stage[number] += 1
         prefix = f"stage{number}"
-        shared = space.stages[state.stage].shared
+        shared = stages[state.stage].shared
         for name, value in zip(BLOCK_GENES, automaton.symbols(state)[block], strict=True):
-            genes[
+            choices[
                 f"{prefix}.{name}" if name in shared else f"{prefix}.block{blocks_of_stage[number]}.{name}"
             ] = value
-        genes[f"{prefix}.out"] = state.out
-        genes[f"{prefix}.depth"] = blocks_of_stage[number]
+        choices[f"{prefix}.out"] = state.out
+        choices[f"{prefix}.depth"] = blocks_of_stage[number]
         if blocks_of_stage[number] == 1:
-            genes[f"{prefix}.stride"] = state.stride
-    return {gene.name: genes[gene.name] for gene in space.genes}
+            choices[f"{prefix}.stride"] = state.stride
+    return choices
 
 
 def _accepting_path(

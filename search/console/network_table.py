@@ -1,0 +1,18 @@
+"""The layers of a network, in a few words."""
+
+from ...search_space import Architecture
+
+
+def layers_by_part(architecture: Architecture) -> dict[str, str]:
+    """The layers of each part, in a few words."""
+    stem, head = architecture.stem, architecture.head
+    layers = {"stem": f"conv {stem.kernel}x{stem.kernel} s{stem.stride}  {stem.out}  {stem.activation}"}
+    for number, block in enumerate(architecture.blocks, start=1):
+        attention = f"{block.attention} {block.squeeze}" if block.squeeze else block.attention
+        layers[f"block {number}"] = (
+            f"k{block.kernel} s{block.stride}  {block.expanded} -> {block.out}  {block.activation}"
+            + (f"  {attention}" if block.attention != "none" else "")
+        )
+    hidden = f" -> {head.hidden}" if head.hidden else ""
+    layers["head"] = f"{head.features}{hidden} -> {architecture.classes}  {head.activation}"
+    return layers

@@ -1,0 +1,34 @@
+"""The device to compute on, and names for new folders."""
+
+from pathlib import Path
+
+from ...search_space import GoalError
+
+
+def unused_run_directory(what: str, data: str) -> Path:
+    """`runs/WHAT-DATA-N` with the first number that is free, for a space or a network by name or file."""
+    kind, _, path = data.partition(":")
+    file = Path(what)
+    stem = file.stem if file.suffix in (".yaml", ".yml", ".json") else file.name
+    name = f"{stem.replace('#', '-')}-{Path(path).name or kind}"
+    number = 1
+    while (folder := Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
+def torch_device(wanted: str) -> str:
+    """`cpu` or `cuda`; `auto` takes the GPU where there is one.
+
+    Raises:
+        GoalError: another word, or no GPU.
+    """
+    import torch
+
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise GoalError(f"--device must be auto, cpu or cuda, got '{wanted}'")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise GoalError("--device cuda: torch finds no GPU here; use --device cpu")
+    return wanted

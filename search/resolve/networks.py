@@ -1,0 +1,55 @@
+"""Networks by name: published, a file, a trial or a training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...results.store.directories import is_training
+from ...search_space import (
+    PUBLISHED_NAMES,
+    Architecture,
+    UnknownNameError,
+    load_architecture,
+    published_architecture,
+)
+
+if TYPE_CHECKING:
+    from ...results import Run
+
+
+@dataclass(frozen=True)
+class NamedArchitecture:
+    name: str
+    architecture: Architecture
+
+
+def resolve_network(name_or_path: str) -> NamedArchitecture:
+    """A published name, a YAML or JSON file, `RUN#TRIAL`, or a folder of `bneck train`.
+
+    Raises:
+        BneckError: none of these, with what would work.
+    """
+    if trial := resolve_trial(name_or_path):
+        run, number = trial
+        return NamedArchitecture(name_or_path, run.record(number).architecture)
+    path = Path(name_or_path)
+    if is_training(path):
+        from ...results.store.training_run import TrainingRun
+
+        return NamedArchitecture(name_or_path, TrainingRun.open(path).settings.architecture)
+    if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
+        return NamedArchitecture(name_or_path, load_architecture(path))
+    try:
+        return NamedArchitecture(name_or_path, published_architecture(name_or_path))
+    except UnknownNameError:
+        raise UnknownNameError("network", name_or_path, PUBLISHED_NAMES) from None
+
+
+def resolve_trial(name_or_path: str) -> tuple["Run", str] | None:
+    """The run and the trial that `RUN#TRIAL` names; None for words without `#`, or the name of a file."""
+    folder, mark, trial = name_or_path.rpartition("#")
+    if not mark or Path(name_or_path).exists():
+        return None
+    from ...results import Run
+
+    return Run.open(Path(folder)), trial
