@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest.register_assert_rewrite("bneck.testing")
 torch.set_num_threads(1)
 settings.register_profile("bneck", deadline=None, derandomize=True)
 settings.load_profile("bneck")

@@ -1,0 +1,11 @@
+"""Contract tests that every sampler, evaluator, latency backend and data set must pass.
+
+Installed as `bneck.testing`. A third party derives a test class and names its object:
+
+    from bneck.testing import SamplerContract
+
+    class TestAnnealing(SamplerContract):
+        @pytest.fixture
+        def sampler(self):
+            return "my_package.samplers:Annealing"
+"""
