@@ -1,4 +1,8 @@
-"""What the judged networks of a run let one believe of any network of its space, gene by gene."""
+"""Gaussian-process model of a run's space, gene by gene: the sampler's encoding and surrogate.
+
+The ablation and the importances explain this model. It differs from the sampler's in two points: it uses up
+to `MAX_NETWORKS` completed networks spread over the whole run, and no prior transferred from another run.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +16,8 @@ from ...evaluate.latency.predictor_file import load_latency_predictor
 from ...evaluate.objectives import x_quantity
 from ...evaluate.statistics.reliability import Array
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM, estimate_seed_noise
-from ...evaluate.surrogate.architecture_features import analytic_features, feature_matrix
-from ...evaluate.surrogate.gaussian_process import fit
-from ...evaluate.surrogate.gene_features import GeneFeatures
+from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
+from ...evaluate.surrogate.factory import SurrogateFactory
 from ...evaluate.surrogate.linear_contrasts import LinearContrasts
 from ...evaluate.surrogate.posterior import Posterior
 from ...search_space import Architecture, Genes, SearchSpace, cost
@@ -100,11 +103,11 @@ class GeneModel:
         if fitted is None:
             values = self._exact_values(quantity, encoded)
             return Posterior(weights @ values, np.zeros((len(weights), len(weights))))
-        term_by_key = {self._encode(genes).key: term(genes) for genes in self.genes}
+        term_by_key = {self._encode(genes).architecture.key: term(genes) for genes in self.genes}
         terms = np.array([term(genes) for genes in networks])
         features = np.array([each.features for each in encoded])
         return fitted.contrast_posterior(
-            weights, [each.key for each in encoded], features, terms, term_by_key
+            weights, [each.architecture.key for each in encoded], features, terms, term_by_key
         )
 
     def predict_means(self, quantity: Quantity, networks: Sequence[Genes]) -> Array:
@@ -117,7 +120,9 @@ class GeneModel:
             encoded[start : start + _PREDICTION_BATCH] for start in range(0, len(encoded), _PREDICTION_BATCH)
         ]
         posteriors = [
-            fitted.model.posterior([each.key for each in part], np.array([each.features for each in part]))
+            fitted.model.posterior(
+                [each.architecture.key for each in part], np.array([each.features for each in part])
+            )
             for part in parts
         ]
         return np.concatenate([each.mean for each in posteriors])
@@ -141,7 +146,7 @@ class GeneModel:
         latency = self._predicted(network) if self.latency_predictor and has_latency else None
         return all(violation <= 0 for violation in self.goals.violations(cost(network), latency).values())
 
-    def _exact_values(self, quantity: Quantity, encoded: Sequence["_EncodedNetwork"]) -> Array:
+    def _exact_values(self, quantity: Quantity, encoded: Sequence[Candidate]) -> Array:
         if quantity == "latency":
             return np.log([self._predicted(each.architecture).ratio for each in encoded])
         return np.log([float(getattr(cost(each.architecture), quantity)) for each in encoded])
@@ -156,56 +161,47 @@ class GeneModel:
     def _accuracy(self) -> LinearContrasts:
         noise = estimate_seed_noise(accuracies_by_seed(self.records))
         values = np.array([record.top1 for record in self.records])
-        trainings = [len(record.trainings) for record in self.records]
+        n_seeds = [len(record.trainings) for record in self.records]
         known = noise.std if noise and noise.degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM else None
-        return self._fit(self.genes, values, trainings, known)
+        return self._fit("accuracy", self.genes, values, n_seeds, known)
 
     @cached_property
     def _latency(self) -> LinearContrasts:
-        """The noise of a measurement is found with the rest."""
         genes, values = self.observations("latency")
-        return self._fit(genes, values, [1] * len(genes), None)
+        return self._fit("latency", genes, values, [1] * len(genes), None)
 
     def _fit(
-        self, genes: Sequence[Genes], values: Array, trainings: Sequence[int], noise: float | None
+        self,
+        quantity: Quantity,
+        genes: Sequence[Genes],
+        values: Array,
+        n_seeds: Sequence[int],
+        noise: float | None,
     ) -> LinearContrasts:
-        encoded = [self._encode(each) for each in genes]
-        names = (*feature_matrix([encoded[0].architecture])[0], *GeneFeatures(self.space).names)
-        features = np.array([each.features for each in encoded])
-        return LinearContrasts(fit([each.key for each in encoded], features, names, values, trainings, noise))
+        observations = [
+            Observation(self._encode(own), trainings=count) for own, count in zip(genes, n_seeds, strict=True)
+        ]
+        factory = SurrogateFactory(self._encoder.names)
+        surrogate = factory.fit_surrogate(
+            quantity, observations, values.tolist(), noise, range(len(observations))
+        )
+        return LinearContrasts(surrogate.gaussian_process)
 
-    def _encode(self, genes: Genes) -> "_EncodedNetwork":
+    def _encode(self, genes: Genes) -> Candidate:
         choices = tuple(genes[gene.name] for gene in self.space.genes)
-        if choices not in self._networks:
-            self._networks[choices] = _EncodedNetwork(self.space, genes)
-        return self._networks[choices]
+        if choices not in self._candidates:
+            self._candidates[choices] = self._encoder.encode(genes)
+        return self._candidates[choices]
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self.space)
+
+    @cached_property
+    def _candidates(self) -> dict[tuple[Choice, ...], Candidate]:
+        return {}
 
     @cached_property
     def _predicted(self) -> Callable[[Architecture], Latency]:
         assert self.latency_predictor
         return cache(self.latency_predictor.predict)
-
-    @cached_property
-    def _networks(self) -> dict[tuple[Choice, ...], "_EncodedNetwork"]:
-        return {}
-
-
-@dataclass(frozen=True, eq=False)
-class _EncodedNetwork:
-    """A network by its genes, and what is worked out of it once."""
-
-    space: SearchSpace
-    genes: Genes
-
-    @cached_property
-    def architecture(self) -> Architecture:
-        return self.space.decode(self.genes)
-
-    @cached_property
-    def key(self) -> str:
-        return self.architecture.key
-
-    @cached_property
-    def features(self) -> list[float]:
-        """Its size and shape, and its genes."""
-        return [*analytic_features(self.architecture).values(), *GeneFeatures(self.space).row(self.genes)]

@@ -21,6 +21,7 @@ from ...evaluate import (
 from ...evaluate.latency.backends import COMMAND_PREFIX, latency_backend
 from ...evaluate.latency.predictor_file import load_latency_predictor
 from ...evaluate.scorers import SCORER_NAMES, EvaluationContext, depends_on_seed, evaluator, scorer_kind
+from ...evaluate.surrogate.factory import TRANSFER_KEY
 from ...results import LatencyPolicy, Run, RunSettings
 from ...results.store.directories import require_absent
 from ...results.store.settings import fitted_to_space
@@ -29,7 +30,6 @@ from ...search_space.errors import first_line
 from ..resolve.environment import torch_device, unused_run_directory
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.registry import check_sampler
-from ..samplers.surrogate import TRANSFER_KEY
 from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
 from .successive_halving import parse_epochs
 from .trials import feasible_published

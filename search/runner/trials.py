@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
     from ...evaluate.latency.predictor import LatencyPredictor
-    from ..samplers.surrogate import AccuracyByTrial
+    from ..samplers.ehvi import AccuracyByTrial
 
 ENQUEUE_UNSEEN_EVERY = 20
 MAX_CONSECUTIVE_REJECTIONS = 400

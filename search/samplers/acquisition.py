@@ -16,10 +16,10 @@ from ...evaluate import Constraint, Goals, Objective
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.objectives import REWARD_EXPONENT, Quantity
 from ...evaluate.statistics.multi_objective import is_dominated
+from ...evaluate.surrogate.encoder import Candidate, Observation
+from ...evaluate.surrogate.factory import Surrogate
 from ...search_space import cost
-from .encoding import Candidate, Observation
 from .expected_hypervolume import Array, LossDistribution, expected_hypervolume_improvement
-from .surrogate import Surrogate
 
 MeanAndStd = tuple[Array, Array]
 

@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
+from ...evaluate.surrogate.encoder import Candidate, Encoder
 from ...search_space import Architecture, Genes, SearchSpace
 from ...search_space.choices import Choice
-from .encoding import Candidate, Encoder
 from .expected_hypervolume import Array
 
 N_INITIAL_OFFSPRING, N_RANDOM, N_OFFSPRING = 100, 25, 50

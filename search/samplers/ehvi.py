@@ -10,6 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ...evaluate import Goals
 from ...evaluate.latency.predictor import LatencyPredictor
+from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
+from ...evaluate.surrogate.factory import SurrogateFactory, TransferPrior
 from ...search_space import Architecture, Genes, SearchSpace, SpaceError, cost
 from .acquisition import (
     Acquisition,
@@ -21,10 +23,10 @@ from .acquisition import (
 )
 from .acquisition_optimizer import maximize_acquisition
 from .base import GenesSampler
-from .encoding import Candidate, Encoder, Observation
 from .feasibility import constraint_violation, sample_unseen_feasible, sampler_within
 from .initial_design import stratified
-from .surrogate import AccuracyByTrial, SurrogateFactory, TransferPrior
+
+AccuracyByTrial = Mapping[int, tuple[float, int]]  # mean accuracy and number of trainings
 
 N_INITIAL_DESIGN = 10
 MAX_OBSERVATIONS = 400

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from ...evaluate.latency.predictor import LatencyPredictor
-    from .surrogate import AccuracyByTrial, TransferPrior
+    from ...evaluate.surrogate.factory import TransferPrior
+    from .ehvi import AccuracyByTrial
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...evaluate.surrogate.encoder import Encoder
+from ...evaluate.surrogate.factory import MAX_FITTED, TRANSFER_KEY, TransferPrior
 from ...evaluate.surrogate.gaussian_process import fit
 from ...results import Run
 from ...search_space import Genes, GoalError, SearchSpace, cost
-from .encoding import Encoder
 from .feasibility import constraint_violation
-from .surrogate import MAX_FITTED, TRANSFER_KEY, TransferPrior
 
 MAX_ENQUEUED = 6
 

@@ -22,9 +22,9 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from bneck.evaluate import Goals, Objective
+from bneck.evaluate.surrogate.factory import REFIT_GROWTH
 from bneck.search.console.tables import plain_table
 from bneck.search.samplers.registry import SAMPLERS, SamplerContext, sampler
-from bneck.search.samplers.surrogate import REFIT_GROWTH
 from bneck.search_space import SearchSpace, cost, load_space
 
 FINISHED = (250, 500, 1000, 2000)

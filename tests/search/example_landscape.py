@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from bneck.evaluate import Goals
-from bneck.search.samplers.encoding import Candidate, Encoder, Observation
+from bneck.evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from bneck.search_space import Architecture, Genes, SearchSpace, cost
 
 from ..results.example_run import REFERENCE_MS, latency

@@ -8,10 +8,10 @@ import pytest
 from scipy.stats import norm
 
 from bneck.evaluate import Constraint, Goals, Objective, parse_goals
+from bneck.evaluate.surrogate.encoder import Candidate, Encoder, Observation
+from bneck.evaluate.surrogate.factory import Surrogate, SurrogateFactory
 from bneck.search.samplers.acquisition import Acquisition, LogLatency, PredictedLatency, select_observations
-from bneck.search.samplers.encoding import Candidate, Encoder, Observation
 from bneck.search.samplers.expected_hypervolume import Array
-from bneck.search.samplers.surrogate import Surrogate, SurrogateFactory
 from bneck.search_space import cost
 
 from ...results.example_run import REFERENCE_MS

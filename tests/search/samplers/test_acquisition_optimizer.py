@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from bneck.evaluate.surrogate.encoder import Candidate, Encoder
 from bneck.search.samplers.acquisition_optimizer import maximize_acquisition, mutated_offspring
-from bneck.search.samplers.encoding import Candidate, Encoder
 from bneck.search.samplers.expected_hypervolume import Array
 from bneck.search_space import Architecture, Genes, SearchSpace, cost
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bneck.evaluate.statistics.rank_correlation import spearman
+from bneck.evaluate.surrogate.factory import TRANSFER_KEY
 from bneck.results import Run
 from bneck.search.runner.create import create_run
 from bneck.search.runner.loop import run_trials
-from bneck.search.samplers.surrogate import TRANSFER_KEY
 from bneck.search.samplers.transfer import (
     MAX_ENQUEUED,
     TransferredTrial,

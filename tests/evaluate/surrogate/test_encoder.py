@@ -6,8 +6,8 @@ from math import log1p
 import pytest
 
 from bneck.evaluate.surrogate.architecture_features import analytic_features
+from bneck.evaluate.surrogate.encoder import Encoder
 from bneck.evaluate.surrogate.gene_features import GeneFeatures
-from bneck.search.samplers.encoding import Encoder
 from bneck.search_space import PRESETS, SearchSpace, cost_breakdown
 
 from ...search_space.helpers import preset, space_of

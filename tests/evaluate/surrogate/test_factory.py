@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from bneck.evaluate.statistics.rank_correlation import spearman
+from bneck.evaluate.surrogate import factory
+from bneck.evaluate.surrogate.encoder import Candidate, Encoder, Observation
+from bneck.evaluate.surrogate.factory import TRANSFER_KEY, Surrogate, SurrogateFactory, TransferPrior
 from bneck.evaluate.surrogate.gaussian_process import GaussianProcess, fit
-from bneck.search.samplers import surrogate
-from bneck.search.samplers.encoding import Candidate, Encoder, Observation
-from bneck.search.samplers.surrogate import TRANSFER_KEY, Surrogate, SurrogateFactory, TransferPrior
 
+from ...search.example_landscape import encode, known_of, some, truth
+from ...search.helpers import SMALL
 from ...search_space.helpers import preset
-from ..example_landscape import encode, known_of, some, truth
-from ..helpers import SMALL
 
 TINY = preset("tiny")
 NAMES = Encoder(SMALL).names
@@ -91,7 +91,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(keys))
         return fit(keys, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(surrogate, "fit", counted)
+    monkeypatch.setattr(factory, "fit", counted)
     return counts
 
 
@@ -123,7 +123,7 @@ def test_an_accuracy_that_changes_and_noise_that_is_found_are_looked_at_at_once(
 def test_a_fit_looks_at_a_bounded_number_spread_over_the_search(
     fits: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surrogate, "MAX_FITTED", 8)
+    monkeypatch.setattr(factory, "MAX_FITTED", 8)
     learned(known_of(some(SMALL, 30)))
     assert fits == [8]
 

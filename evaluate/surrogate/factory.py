@@ -6,12 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ...evaluate.surrogate.gaussian_process import GaussianProcess, ProxyScores, fit
-from ...evaluate.surrogate.hyperparameters import Hyperparameters
-from .encoding import Candidate, Observation
-from .expected_hypervolume import Array
-
-AccuracyByTrial = Mapping[int, tuple[float, int]]
+from ..statistics.reliability import Array
+from .encoder import Candidate, Observation
+from .gaussian_process import GaussianProcess, ProxyScores, fit
+from .hyperparameters import Hyperparameters
 
 TRANSFER_KEY = "transfer"
 MIN_LOG_LIKELIHOOD_GAIN = (
@@ -62,13 +60,13 @@ class Surrogate:
         transfer_prior = (
             dict(zip(keys, self.transfer_prior.scores(networks), strict=True)) if self.transfer_prior else {}
         )
-        posterior = self._predictor.posterior(keys, _features(networks), {TRANSFER_KEY: transfer_prior})
+        posterior = self.gaussian_process.posterior(keys, _features(networks), {TRANSFER_KEY: transfer_prior})
         return posterior.mean, posterior.std
 
     @property
     def fitted_means(self) -> Array:
         """Means of the networks that it is learned from, without the noise of their trainings."""
-        return self._predictor.fitted_values
+        return self.gaussian_process.fitted_values
 
     def fantasize(self, pending: Sequence[Candidate]) -> "Surrogate":
         """The same as if networks that are being judged came out as expected (a kriging believer).
@@ -81,7 +79,7 @@ class Surrogate:
         return replace(self, known=[*self.known, *map(Observation, pending)], values=values)
 
     @cached_property
-    def _predictor(self) -> GaussianProcess:
+    def gaussian_process(self) -> GaussianProcess:
         keys = [each.key for each in self.known]
         networks = [each.candidate for each in self.known]
         trainings = [each.trainings for each in self.known]

@@ -1,4 +1,4 @@
-"""Networks as a sampler's models see them."""
+"""Encoding of networks for surrogate models: the sampler, the ablation and the importances use the same."""
 
 import math
 from dataclasses import dataclass, fields
@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...evaluate.surrogate.architecture_features import (
+from ...search_space import Architecture, Choice, Genes, Head, SearchSpace, Stem
+from ...search_space.cost import COST_CACHE_SIZE, conv_output_size, head_cost, stem_cost
+from .architecture_features import (
     PartSums,
     analytic_features,
     block_sums,
@@ -16,9 +18,7 @@ from ...evaluate.surrogate.architecture_features import (
     stem_or_head_sums,
     sum_parts,
 )
-from ...evaluate.surrogate.gene_features import GENE_PREFIX, GeneFeatures
-from ...search_space import Architecture, Choice, Genes, Head, SearchSpace, Stem
-from ...search_space.cost import COST_CACHE_SIZE, conv_output_size, head_cost, stem_cost
+from .gene_features import GENE_PREFIX, GeneFeatures
 
 
 @dataclass(frozen=True, eq=False)
