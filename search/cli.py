@@ -2,8 +2,9 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,24 +12,21 @@ from ..search_space import BneckError, GoalError, RunError
 from .commands.ablation import ablation
 from .commands.latency import latency, model_app
 from .commands.netadapt import netadapt
+from .commands.expand import Given, expand
 from .commands.options import (
-    BACKENDS_HELP,
-    DATA_HELP,
-    DataRootOption,
-    DeviceOption,
-    DownloadOption,
+    LATENCY_NAMES,
+    PREDICTOR_REASON,
     JsonOption,
-    ReferenceOption,
-    ThreadsOption,
-    TrainImagesOption,
-    ValidationImagesOption,
-    was_given,
+    ResumeOption,
+    TimeoutOption,
+    WorkersOption,
 )
 from .commands.proxy import proxy
 from .commands.seed_variance import seed_variance
 from .commands.supernet import supernet_app
 from .commands.train import compare, data, evaluate, recipe, train
 from .console.exit_codes import INTERRUPTED
+from .resolve.requests import SearchRequest
 
 app = typer.Typer(
     name="bneck",
@@ -47,179 +45,59 @@ RESUMABLE = ("space", "resume", "n_trials", "workers", "replicates", "timeout_mi
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` made")]
 
 
-def _limit(what: str) -> Any:
-    return typer.Option(metavar="LIMIT", help=f"limit on {what}")
-
-
 @app.command()
+@expand
 def search(
-    context: typer.Context,
-    space: Annotated[
-        str | None,
-        typer.Argument(metavar="SPACE", help="a preset, a YAML file, or with --resume a run folder"),
-    ] = None,
-    data: Annotated[str, typer.Option(help=DATA_HELP)] = "digits",
-    out: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="the run's folder; by default runs/SPACE-DATA-N")
-    ] = None,
-    n_trials: Annotated[int, typer.Option("--n-trials", "--trials", min=1, help="networks to judge")] = 60,
-    epochs: Annotated[
-        str,
-        typer.Option(
-            metavar="N|A:B",
-            help="times that a network sees the training images; A:B trains each A times, the best on to B",
-        ),
-    ] = "20",
-    seed: Annotated[int, typer.Option(min=0, help="of the proposals and of every training")] = 0,
-    replicates: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="trainings with other seeds where the front is unsure; by default a fifth of --n-trials",
-        ),
-    ] = None,
-    timeout_minutes: Annotated[
-        float | None,
-        typer.Option("--timeout", metavar="MIN", min=0.01, help="begin nothing new to judge after so many"),
-    ] = None,
-    evaluator: Annotated[
-        str, typer.Option(help="that judges: train, supernet:FILE, inherit:FILE or table:FILE")
-    ] = "train",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="processes; by default one a core, one on a GPU")
-    ] = None,
-    max_macs: Annotated[str | None, _limit("multiply-adds, like 60M")] = None,
-    max_params: Annotated[str | None, _limit("parameters, like 3M")] = None,
-    max_latency: Annotated[str | None, _limit("measured latency: 5ms, or 0.5x the reference's")] = None,
-    objectives: Annotated[
-        str,
-        typer.Option(
-            help="what to optimise: some of accuracy, latency, macs, params; or reward:0.5x (5ms, 60M), "
-            "accuracy that counts 5% less at twice the target"
-        ),
-    ] = "accuracy,latency",
-    sampler: Annotated[str, typer.Option(help="ehvi (bneck's own), random, tpe, nsga2 or gp")] = "ehvi",
-    transfer_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--transfer-from", metavar="RUN", help="begin with what another run of this space has found"
-        ),
-    ] = None,
-    enqueue_published: Annotated[
-        bool, typer.Option("--enqueue-published", help="judge the published networks that fit first")
-    ] = False,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(help="published network to train for comparison (repeat); `none` for none"),
-    ] = None,
-    reference_model: ReferenceOption = "mobilenet_v3_small",
-    latency_backend: Annotated[str, typer.Option(metavar="BACKEND", help=BACKENDS_HELP)] = "onnxruntime",
-    latency_threads: ThreadsOption = 1,
-    latency_predictor: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="predict latency by a file of `bneck latency-model build`"),
-    ] = None,
-    no_latency_predictor: Annotated[
-        bool, typer.Option("--no-latency-predictor", help="measure every network, predict none")
-    ] = False,
-    batch_size: Annotated[int, typer.Option(min=4, help="images a training step")] = 64,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="the highest of the cosine schedule")] = 0.08,
-    train_images: TrainImagesOption = None,
-    validation_images: ValidationImagesOption = None,
-    data_root: DataRootOption = None,
-    download: DownloadOption = False,
-    device: DeviceOption = "auto",
-    storage: Annotated[
-        str, typer.Option(metavar="URL", help="an Optuna storage; by default SQLite in the run's folder")
-    ] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped")] = False,
+    request: SearchRequest,
+    given: Given,
+    timeout_minutes: TimeoutOption = None,
+    workers: WorkersOption = None,
+    resume: ResumeOption = False,
 ) -> None:
-    """Find the best networks of a space under limits.
+    """Search a space for the best networks within limits.
 
     bneck search mobile --data folder:photos --max-macs 60M --max-latency 0.5x
 
-    Without SPACE it is an example: space tiny on the digits that come with scikit-learn, under 500K MACs
-    and a quarter of the latency of MobileNetV3-Small.
+    Without SPACE, search an example: space tiny on the digits that come with scikit-learn, with at most
+    500K MACs and a quarter of the latency of MobileNetV3-Small.
     """
     from rich.console import Console
 
-    from ..results import Run
     from ..results.pages.front_table import export_command
     from .commands.front import enqueued_message, print_front, start_message, timeout_message
     from .console.progress import progress
     from .parallel.deadline import Deadline
-    from .runner.create import SearchRequest, create_run
+    from .runner.create import create_run
     from .runner.session import default_workers, run_session
     from .runner.session import resume as resume_run
 
     deadline = Deadline(timeout_minutes)
     if resume:
-        if space is None:
+        if "space" not in given:
             raise GoalError("--resume needs the run's folder: bneck search RUN --resume")
-        given = [name for name in context.params if was_given(context, name) and name not in RESUMABLE]
-        if given:
-            names = ", ".join("--" + name.replace("_", "-") for name in given)
-            raise GoalError(f"{names} cannot change with --resume; the run keeps what it began with")
-        run: Run = resume_run(Path(space), n_trials if was_given(context, "n_trials") else None, replicates)
+        given.require_resumable(*RESUMABLE)
+        n_trials = request.n_trials if "n_trials" in given else None
+        run = resume_run(Path(request.space), n_trials, request.replicates)
     else:
-        if space is None:
-            space = "tiny"
-            if max_macs is None and max_params is None and max_latency is None:
-                max_macs, max_latency = EXAMPLE_MAX_MACS, EXAMPLE_MAX_LATENCY
-        if latency_predictor:
-            fixed = ("latency_backend", "latency_threads", "reference_model", "no_latency_predictor")
-            for name in (name for name in fixed if was_given(context, name)):
-                option = "--" + name.replace("_", "-")
-                raise GoalError(
-                    f"{option} and --latency-predictor exclude each other; the file says where it is from"
-                )
-        if (Path(space) / "run.yaml").is_file():
-            raise RunError(f"{space} is a run; go on with it: bneck search {space} --resume")
-        usual = ("mobilenet_v3_small", "mobilenet_v2") if evaluator == "train" else ()
-        baselines = usual if baseline is None else tuple(baseline)
-        run = create_run(
-            SearchRequest(
-                space=space,
-                data=data,
-                out=out,
-                n_trials=n_trials,
-                epochs=epochs,
-                seed=seed,
-                objectives=objectives,
-                max_macs=max_macs,
-                max_params=max_params,
-                max_latency=max_latency,
-                sampler=sampler,
-                enqueue_published=enqueue_published,
-                transfer_from=transfer_from,
-                baselines=() if baselines == ("none",) else baselines,
-                latency_backend=latency_backend,
-                latency_threads=latency_threads,
-                latency_predictor=latency_predictor,
-                no_latency_predictor=no_latency_predictor,
-                reference_model=reference_model,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                train_images=train_images,
-                validation_images=validation_images,
-                data_root=data_root,
-                download=download,
-                device=device,
-                storage=storage,
-                evaluator=evaluator,
-                replicates=replicates,
+        if "space" not in given and set(request.limits.values()) == {None}:
+            request = replace(request, max_macs=EXAMPLE_MAX_MACS, max_latency=EXAMPLE_MAX_LATENCY)
+        if request.latency_predictor:
+            given.exclude(
+                "--latency-predictor", *LATENCY_NAMES, "no_latency_predictor", reason=PREDICTOR_REASON
             )
-        )
+        if (Path(request.space) / "run.yaml").is_file():
+            raise RunError(f"{request.space} is a run; resume it: bneck search {request.space} --resume")
+        run = create_run(request)
     display = progress(Console())
     display.print_line(start_message(run))
-    if enqueue_published:
+    if request.enqueue_published:
         display.print_line(enqueued_message(run))
     try:
         run_session(run, workers or default_workers(run), display, deadline)
     except KeyboardInterrupt:
         evaluated = sum(record.is_evaluated for record in run.records())
         typer.echo(
-            f"stopped with {evaluated} of {run.settings.n_trials} networks judged; go on with:", err=True
+            f"interrupted after {evaluated} of {run.settings.n_trials} networks; resume with:", err=True
         )
         typer.echo(f"  bneck search {run.folder} --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -23,6 +23,17 @@ ValidationImagesOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="to compute on: auto, cpu or cuda")]
 
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="MIN", min=0.01, help="stop starting new work after this many minutes"),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="worker processes; by default one per core, one on a GPU")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="continue after an interruption")]
+LATENCY_NAMES = ("latency_backend", "latency_threads", "reference_model")
+PREDICTOR_REASON = "the file holds the device that it was measured on"
+
 
 def was_given(context: typer.Context, name: str) -> bool:
     """Whether an option stands on the command line, rather than having its default."""

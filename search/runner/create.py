@@ -5,7 +5,7 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,48 +28,14 @@ from ...results.store.settings import fitted_to_space
 from ...search_space import Architecture, GoalError, RunError, SearchSpace, load_space, published_architecture
 from ...search_space.errors import first_line
 from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.requests import SearchRequest
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.registry import check_sampler
 from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
-from .successive_halving import parse_epochs
+from .successive_halving import rungs_between
 from .trials import feasible_published
 
 ACCURACY_EVALUATORS = ("train", "supernet", "inherit", "table")
-
-
-@dataclass(frozen=True)
-class SearchRequest:
-    """What a person asked for, in words; see `bneck search --help`."""
-
-    space: str
-    data: str
-    out: Path | None
-    n_trials: int
-    epochs: str
-    seed: int
-    objectives: str
-    max_macs: str | None
-    max_params: str | None
-    max_latency: str | None
-    sampler: str
-    enqueue_published: bool
-    baselines: tuple[str, ...]
-    latency_backend: str
-    latency_threads: int
-    latency_predictor: Path | None
-    no_latency_predictor: bool
-    reference_model: str
-    batch_size: int
-    learning_rate: float
-    train_images: int | None
-    validation_images: int | None
-    data_root: Path | None
-    download: bool
-    device: str
-    storage: str
-    evaluator: str = "train"
-    replicates: int | None = None
-    transfer_from: Path | None = None
 
 
 def create_run(request: SearchRequest) -> Run:
@@ -81,23 +47,23 @@ def create_run(request: SearchRequest) -> Run:
     from ..resolve.datasets import normalized_for_evaluator, open_images
 
     evaluator_name = resolve_evaluator(request.evaluator)
-    epochs, rungs = parse_epochs(request.epochs)
-    if rungs and evaluator_name != "train":
-        raise GoalError(
-            f"--epochs {request.epochs} stops trainings early; --evaluator {request.evaluator} does not "
-            f"train by epochs: give --epochs {epochs}, or --evaluator train"
-        )
+    rungs = None
+    if request.min_epochs is not None:
+        rungs = rungs_between(request.min_epochs, request.epochs, request.reduction_factor)
+        if evaluator_name != "train":
+            raise GoalError(
+                f"--min-epochs needs --evaluator train, got {request.evaluator}, which does not train by epochs"
+            )
     out = request.out or unused_run_directory(request.space, request.data)
     require_absent(out, f"bneck search {out} --resume")
-    limits = {"macs": request.max_macs, "params": request.max_params, "latency": request.max_latency}
-    goals = parse_goals(request.objectives, limits)
+    goals = parse_goals(request.objectives, request.limits)
     check_sampler(request.sampler)
-    for name in request.baselines:
+    for name in request.baseline_names:
         published_architecture(name)
     space = load_space(request.space)
     images, data = open_images(request)
     device = torch_device(request.device)
-    recipe = Recipe(epochs=epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
+    recipe = Recipe(epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
     evaluator(evaluator_name, EvaluationContext(data, recipe, device))
     data = normalized_for_evaluator(evaluator_name, data)
     images = images.of(data)
@@ -125,7 +91,7 @@ def create_run(request: SearchRequest) -> Run:
         seed=request.seed,
         sampler=request.sampler,
         enqueue_published=request.enqueue_published,
-        baselines=request.baselines,
+        baselines=request.baseline_names,
         torch_device=device,
         storage=request.storage,
         host=host(),

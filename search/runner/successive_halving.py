@@ -35,35 +35,20 @@ class Promotion:
         return f"trains trial {self.record.trial} on to {self.epochs} epochs"
 
 
-def parse_epochs(text: str) -> tuple[int, Rungs | None]:
-    """The epochs of a whole training, and its rungs: `16`, `2:16` (2, 4, 8, 16) or `2:16:4` (2, 8, 16).
+def rungs_between(min_epochs: int, epochs: int, reduction_factor: int = 2) -> Rungs:
+    """Rungs from `min_epochs` to `epochs`: 2 to 16 gives 2, 4, 8, 16; with a reduction factor of 4: 2, 8, 16.
 
-    After more than half of a training there is no rung but the last, and the first if it is there.
+    Between the first and the last rung, none lies beyond half of the training.
 
     Raises:
-        GoalError: no whole numbers, or not rising.
+        GoalError: `min_epochs` is not below `epochs`.
     """
-    parts = text.split(":")
-    if len(parts) > 3 or not all(part.isdecimal() for part in parts):
-        raise _epochs_error("be whole numbers: 16, 2:16 or 2:16:4", text)
-    first, *others = map(int, parts)
-    if first < 1:
-        raise _epochs_error("be at least 1", text)
-    if not others:
-        return first, None
-    last, reduction_factor = others[0], others[1] if len(others) > 1 else 2
-    if last <= first:
-        raise _epochs_error("rise, like 2:16", text)
-    if reduction_factor < 2:
-        raise _epochs_error("let one in 2 or more go on, like 2:16:2", text)
-    rungs = [first]
-    while 2 * rungs[-1] * reduction_factor <= last:
+    if not min_epochs < epochs:
+        raise GoalError(f"--min-epochs must be less than --epochs, got {min_epochs} and {epochs}")
+    rungs = [min_epochs]
+    while 2 * rungs[-1] * reduction_factor <= epochs:
         rungs.append(rungs[-1] * reduction_factor)
-    return last, Rungs((*rungs, last), reduction_factor)
-
-
-def _epochs_error(wanted: str, text: str) -> GoalError:
-    return GoalError(f"--epochs must {wanted}; got '{text}'")
+    return Rungs((*rungs, epochs), reduction_factor)
 
 
 def next_promotion(

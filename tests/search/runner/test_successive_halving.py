@@ -16,7 +16,7 @@ from bneck.search.runner.successive_halving import (
     last_promotion,
     next_promotion,
     nondominated_order,
-    parse_epochs,
+    rungs_between,
 )
 from bneck.search_space import GoalError
 
@@ -42,40 +42,26 @@ def told(promotion: Promotion | None) -> tuple[int, int] | None:
 
 
 @pytest.mark.parametrize(
-    ("text", "epochs", "rungs"),
+    ("min_epochs", "epochs", "reduction_factor", "rungs"),
     [
-        ("16", 16, None),
-        ("1", 1, None),
-        ("2:16", 16, Rungs((2, 4, 8, 16))),
-        ("2:16:4", 16, Rungs((2, 8, 16), 4)),
-        ("2:17", 17, Rungs((2, 4, 8, 17))),  # 16 is more than half of 17
-        ("3:16", 16, Rungs((3, 6, 16))),  # 12 of 16
-        ("2:3", 3, Rungs((2, 3))),
-        ("1:27:3", 27, Rungs((1, 3, 9, 27), 3)),
+        (2, 16, 2, (2, 4, 8, 16)),
+        (2, 16, 4, (2, 8, 16)),
+        (2, 17, 2, (2, 4, 8, 17)),  # 16 is more than half of 17
+        (3, 16, 2, (3, 6, 16)),  # 12 of 16
+        (2, 3, 2, (2, 3)),
+        (1, 27, 3, (1, 3, 9, 27)),
     ],
 )
-def test_epochs_in_words(text: str, epochs: int, rungs: Rungs | None) -> None:
-    assert parse_epochs(text) == (epochs, rungs)
+def test_rungs_grow_by_the_reduction_factor_up_to_half_of_the_training(
+    min_epochs: int, epochs: int, reduction_factor: int, rungs: tuple[int, ...]
+) -> None:
+    assert rungs_between(min_epochs, epochs, reduction_factor) == Rungs(rungs, reduction_factor)
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("16:2", "--epochs must rise, like 2:16; got '16:2'"),
-        ("4:4", "must rise"),
-        ("0:4", "must be at least 1"),
-        ("0", "must be at least 1"),
-        ("2:16:1", "must let one in 2 or more go on"),
-        ("2:16:2:2", "must be whole numbers: 16, 2:16 or 2:16:4"),
-        ("2:", "must be whole numbers"),
-        ("1.5:3", "must be whole numbers"),
-        ("-2:4", "must be whole numbers"),
-        ("many", "must be whole numbers"),
-    ],
-)
-def test_epochs_that_cannot_be_are_refused(text: str, problem: str) -> None:
-    with pytest.raises(GoalError, match=problem):
-        parse_epochs(text)
+@pytest.mark.parametrize(("min_epochs", "epochs"), [(16, 2), (4, 4)])
+def test_the_first_rung_must_be_below_the_last(min_epochs: int, epochs: int) -> None:
+    with pytest.raises(GoalError, match=f"--min-epochs .* got {min_epochs} and {epochs}"):
+        rungs_between(min_epochs, epochs)
 
 
 def test_none_goes_on_before_as_many_have_reached_a_rung_as_one_goes_on_of() -> None:
