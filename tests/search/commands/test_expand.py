@@ -47,9 +47,7 @@ def call(received: list[Any]) -> Call:
 
     @app.command()
     @expand
-    def command(
-        request: Example, given: Given, other: Annotated[int, typer.Option(min=1)] = 2
-    ) -> None:
+    def command(request: Example, given: Given, other: Annotated[int, typer.Option(min=1)] = 2) -> None:
         """Do it."""
         received.extend((request, given, other))
 
