@@ -10,9 +10,9 @@ import typer
 
 from ..search_space import BneckError, GoalError, RunError
 from .commands.ablation import ablation
+from .commands.expand import Given, expand
 from .commands.latency import latency, model_app
 from .commands.netadapt import netadapt
-from .commands.expand import Given, expand
 from .commands.options import (
     LATENCY_NAMES,
     PREDICTOR_REASON,

@@ -52,7 +52,7 @@ def create_run(request: SearchRequest) -> Run:
         rungs = rungs_between(request.min_epochs, request.epochs, request.reduction_factor)
         if evaluator_name != "train":
             raise GoalError(
-                f"--min-epochs needs --evaluator train, got {request.evaluator}, which does not train by epochs"
+                f"--min-epochs needs --evaluator train, got {request.evaluator}, which has no epochs"
             )
     out = request.out or unused_run_directory(request.space, request.data)
     require_absent(out, f"bneck search {out} --resume")

@@ -66,7 +66,24 @@ def test_defaults_are_those_of_the_dataclass(call: Call, received: list[Any]) ->
 
 
 def test_values_have_the_types_of_the_fields(call: Call, received: list[Any]) -> None:
-    words = "x --seed 4 --trials 9 --folder a/b --fast --tag p --tag q --threads 2 --other 5".split()
+    words = [
+        "x",
+        "--seed",
+        "4",
+        "--trials",
+        "9",
+        "--folder",
+        "a/b",
+        "--fast",
+        "--tag",
+        "p",
+        "--tag",
+        "q",
+        "--threads",
+        "2",
+        "--other",
+        "5",
+    ]
     assert call(*words)[0] == 0
     request, given, other = received
     assert request == Example(
