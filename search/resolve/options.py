@@ -80,7 +80,7 @@ class Request:
 class DataOptions(Request):
     """Which images."""
 
-    panel = "Data"
+    panel: ClassVar[str | None] = "Data"
 
     data: str = option("digits", DATA_HELP)
     data_root: Path | None = option(None, "folder of a named data set's files", metavar="DIR")
@@ -95,7 +95,7 @@ class DataOptions(Request):
 class LatencyOptions(Request):
     """How latency is measured."""
 
-    panel = "Latency"
+    panel: ClassVar[str | None] = "Latency"
 
     latency_backend: str = option("onnxruntime", BACKENDS_HELP, metavar="BACKEND")
     latency_threads: int = option(1, "threads that run the network", minimum=1)
@@ -108,7 +108,7 @@ class LatencyOptions(Request):
 class LimitOptions(Request):
     """Hard limits on networks."""
 
-    panel = "Limits"
+    panel: ClassVar[str | None] = "Limits"
 
     max_macs: str | None = option(None, "limit on multiply-adds, such as 60M", metavar="LIMIT")
     max_params: str | None = option(None, "limit on parameters, such as 3M", metavar="LIMIT")
@@ -126,6 +126,6 @@ class LimitOptions(Request):
 class DeviceOptions(Request):
     """Where networks are trained and evaluated."""
 
-    panel = "Training"
+    panel: ClassVar[str | None] = "Training"
 
     device: str = option("auto", "compute device: auto, cpu or cuda")
