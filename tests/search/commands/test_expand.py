@@ -84,7 +84,7 @@ def test_values_have_the_types_of_the_fields(call: Call, received: list[Any]) ->
         "--other",
         "5",
     ]
-    assert call(*words.split())[0] == 0
+    assert call(*words)[0] == 0
     request, given, other = received
     assert request == Example(
         name="x", seed=4, n_trials=9, folder=Path("a/b"), fast=True, tags=("p", "q"), threads=2
