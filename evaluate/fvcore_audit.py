@@ -1,4 +1,4 @@
-"""Counting a network with fvcore and torch, operator by operator, to hold the closed form against."""
+"""MACs and parameters of each operator by fvcore and torch, to verify the closed-form cost model."""
 
 import warnings
 from dataclasses import dataclass
@@ -16,17 +16,14 @@ class OperatorCounts:
 
 
 def fvcore_counts(architecture: Architecture) -> dict[str, OperatorCounts]:
-    """fvcore's convolution and linear MACs and torch's parameters of each operator, by name.
-
-    fvcore counts batch normalisation and pooling too; setting their handle to None, as its own
-    comment recommends, changes nothing, but a handle that returns 0 does.
-    """
+    """Convolution and linear MACs (fvcore) and parameters (torch) of each operator, by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # fvcore imports what torch has deprecated
         from fvcore.nn import FlopCountAnalysis
     network = build_network(architecture).eval()
     with torch.no_grad():
         analysis = FlopCountAnalysis(network, example_images(architecture))
+        # fvcore ignores None as a handle, although its comments recommend it; a handle returning 0 works.
         analysis.set_op_handle("aten::batch_norm", _zero_flops, "aten::adaptive_avg_pool2d", _zero_flops)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         by_module = analysis.by_module()

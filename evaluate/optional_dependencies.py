@@ -1,4 +1,4 @@
-"""Packages that bneck does not install by itself."""
+"""Import of optional dependencies."""
 
 import platform
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ from ..search_space.errors import first_line
 
 @contextmanager
 def optional_import(feature: str, *, extra: str, error: type[BneckError] = BackendError) -> Iterator[None]:
-    """Import packages inside.
+    """Convert import errors inside the block to a `BneckError` with the remedy.
 
     Args:
-        feature: needs them, for the message.
-        extra: of bneck, that installs them.
-        error: what is raised where a package is missing, or does not run on this machine.
+        feature: feature that needs the packages, for the message.
+        extra: extra of bneck that installs them.
+        error: type to raise if a package is missing or fails to import on this machine.
     """
     try:
         yield
     except ModuleNotFoundError as problem:
         raise error(
             f"{feature} needs the package {problem.name}, which is not installed; "
-            f"get it: pip install 'bneck[{extra}]'"
+            f"install it: pip install 'bneck[{extra}]'"
         ) from None
     except Exception as problem:
         machine = f"{platform.system()} {platform.machine()}"
-        raise error(f"{feature} does not run on this {machine}: {first_line(problem)}") from None
+        raise error(f"{feature} cannot be imported on {machine}: {first_line(problem)}") from None

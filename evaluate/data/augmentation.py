@@ -1,8 +1,8 @@
-"""Augmentation by name: what is changed at random in the images that a network trains on.
+"""Data augmentation by name.
 
-Each image has seeds of its own, drawn for the whole batch: what becomes of it depends on nothing
-else, whichever process works on it and whatever is left out beside it. torch and torchvision are
-imported late, for recipes name augmentations long before any image is seen.
+Each image has its own seeds, drawn for the whole batch, so that the result does not depend on the process that
+computes it or on unreadable images in the batch. torch and torchvision are imported lazily, because recipes
+name augmentations before any image is read.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ AUGMENTATIONS = (
 
 _POLICIES: tuple[Policy, ...] = ("autoaugment", "randaugment", "trivialaugment")
 _MIXES: tuple[Mix, ...] = ("mixup", "cutmix")
-_CIFAR_POLICY_MAX_PX = 64  # up to here AutoAugment's policy for CIFAR-10, beyond it the one for ImageNet
+_CIFAR_POLICY_MAX_PX = 64  # AutoAugment's CIFAR-10 policy up to this side, its ImageNet policy above
 _ERASE_PROBABILITY = 0.2
 _MIXUP_ALPHA = 0.2
 _CUTMIX_ALPHA = 1.0
@@ -31,13 +31,13 @@ _CUTMIX_ALPHA = 1.0
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to a batch, in this order.
+    """Augmentation of a batch, in this order.
 
     Attributes:
-        flip_crop: shift (small images) or crop (folders), and mirror.
-        policy: one of torchvision's, image by image.
-        random_erase: a rectangle, after normalisation, image by image.
-        mixes: `mixup`, `cutmix`, or one of both at random for each batch.
+        flip_crop: translation (data in memory) or random resized crop (streamed data), and mirroring.
+        policy: a torchvision policy, applied to each image.
+        random_erase: erase a rectangle of each image after normalisation.
+        mixes: `mixup`, `cutmix`, or a random choice of both for each batch.
     """
 
     flip_crop: bool = False
@@ -47,7 +47,7 @@ class Augmentation:
 
     @property
     def changes_images(self) -> bool:
-        """Whether anything is done to single images; mixing is of whole batches."""
+        """Whether single images are augmented; `mixes` apply to whole batches."""
         return self.flip_crop or self.policy != "" or self.random_erase
 
 
@@ -55,23 +55,25 @@ NO_AUGMENTATION = Augmentation()
 
 
 def parse_augmentation(text: str) -> Augmentation:
-    """Read `flip-crop+trivialaugment+cutmix`: some of `AUGMENTATIONS`, in any order.
+    """Parse names from `AUGMENTATIONS` in any order, such as `flip-crop+trivialaugment+cutmix`.
 
     Raises:
-        UnknownNameError: a name outside `AUGMENTATIONS`.
-        GoalError: a name twice, two policies, or `none` with another.
+        UnknownNameError: a name is not in `AUGMENTATIONS`.
+        GoalError: a repeated name, two policies, or `none` combined with another name.
     """
     names = [name.strip() for name in text.split("+")]
     for name in names:
         if name not in AUGMENTATIONS:
             raise UnknownNameError("augmentation", name, AUGMENTATIONS)
         if names.count(name) > 1:
-            raise GoalError(f"augmentation '{text}': {name} is there twice; name it once")
+            raise GoalError(f"augmentation '{text}': {name} is repeated; name it once")
     if "none" in names and len(names) > 1:
-        raise GoalError(f"augmentation '{text}': none stands alone; leave out none or the others")
+        raise GoalError(
+            f"augmentation '{text}': none cannot be combined with others; remove none or the others"
+        )
     policies = [policy for policy in _POLICIES if policy in names]
     if len(policies) > 1:
-        raise GoalError(f"augmentation '{text}': {' and '.join(policies)} exclude each other; keep one")
+        raise GoalError(f"augmentation '{text}': {' and '.join(policies)} are mutually exclusive; use one")
     return Augmentation(
         flip_crop="flip-crop" in names,
         policy=policies[0] if policies else "",
@@ -81,11 +83,11 @@ def parse_augmentation(text: str) -> Augmentation:
 
 
 def sample_seeds(count: int, augmentation: Augmentation, generator: "Generator | None") -> "Tensor":
-    """Seeds for what torchvision does to each image: its policy, and erasing.
+    """Sample the seeds of each image for its policy and for random erasing.
 
     Args:
-        count: images, `n`.
-        generator: only drawn from where the seeds are needed.
+        count: number of images, `n`.
+        generator: advanced only if seeds are needed.
     Returns:
         `n x 2` int64.
     """
@@ -97,16 +99,16 @@ def sample_seeds(count: int, augmentation: Augmentation, generator: "Generator |
 
 
 def apply_policy(pixels: "Tensor", augmentation: Augmentation, seeds: "Tensor") -> "Tensor":
-    """Change each image by one of torchvision's policies, at its usual settings.
+    """Apply a torchvision policy to each image with torchvision's default settings.
 
-    AutoAugment is the policy learnt on CIFAR-10 for sides up to 64 pixels, else that of ImageNet.
+    AutoAugment uses the CIFAR-10 policy for sides up to 64 pixels and the ImageNet policy above.
 
     Args:
         pixels: `n x height x width x channels` uint8, 1 or 3 channels.
-        augmentation: without a policy nothing changes.
-        seeds: of `sample_seeds`, `n x 2`.
+        augmentation: without `policy`, `pixels` are returned unchanged.
+        seeds: from `sample_seeds`, `n x 2`.
     Returns:
-        As `pixels`.
+        Shape and type of `pixels`.
     Source: Cubuk et al. 2019, doi:10.1109/CVPR.2019.00020; Cubuk et al. 2020,
     doi:10.1109/CVPRW50498.2020.00359; Müller and Hutter 2021, doi:10.1109/ICCV48922.2021.00081.
     """
@@ -120,15 +122,15 @@ def apply_policy(pixels: "Tensor", augmentation: Augmentation, seeds: "Tensor") 
 
 
 def apply_random_erasing(images: "Tensor", augmentation: Augmentation, seeds: "Tensor") -> "Tensor":
-    """Set a rectangle of 2% to 33% of the area to the mean, in one of five images.
+    """Set a rectangle of 2% to 33% of the area to the mean with probability 0.2.
 
     Args:
         images: `n x channels x height x width` float, normalised.
-        augmentation: without `random_erase` nothing changes.
-        seeds: of `sample_seeds`, `n x 2`.
+        augmentation: without `random_erase`, `images` are returned unchanged.
+        seeds: from `sample_seeds`, `n x 2`.
     Returns:
-        As `images`, in the same memory format.
-    Source: Zhong et al. 2020, doi:10.1609/aaai.v34i07.7000; the share is that of torchvision's
+        Shape, type and memory format of `images`.
+    Source: Zhong et al. 2020, doi:10.1609/aaai.v34i07.7000; the probability is that of torchvision's
     recipe for MobileNetV3.
     """
     if not augmentation.random_erase:
@@ -143,16 +145,14 @@ def apply_random_erasing(images: "Tensor", augmentation: Augmentation, seeds: "T
 def mix_batch(
     images: "Tensor", labels: "Tensor", classes: int, augmentation: Augmentation
 ) -> "tuple[Tensor, Tensor]":
-    """Blend each image of a batch with another one, and their labels in the same proportion.
-
-    Draws from torch's global generator.
+    """Apply mixup or cutmix to a batch; draws from torch's global generator.
 
     Args:
         images: `n x channels x height x width` float, on any device.
-        labels: `n` int64, likewise.
-        augmentation: without `mixes` both are handed back as they are.
+        labels: `n` int64, on the same device.
+        augmentation: without `mixes`, images and labels are returned unchanged.
     Returns:
-        Images in the channels_last memory format; labels, `n x classes` float, adding up to 1.
+        Images in the channels_last memory format; class probabilities, `n x classes` float.
     Source: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, doi:10.1109/ICCV.2019.00612.
     """
     if not augmentation.mixes:
@@ -186,7 +186,7 @@ def _policy(policy: Policy, side_px: int) -> "Callable[[Tensor], Tensor]":
 def _apply_seeded(
     transform: "Callable[[Tensor], Tensor]", images: "Tensor", seeds: "Tensor"
 ) -> "list[Tensor]":
-    """Change each image; torchvision draws from torch's global generator, which does not notice."""
+    """Apply a transform with one seed per image; the state of torch's global generator is restored."""
     import torch
 
     transformed = []

@@ -1,4 +1,4 @@
-"""Square cut-outs of images: the middle one for judging, a random one for training."""
+"""Square crops: center crop for evaluation, random resized crop for training."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,16 +10,16 @@ from .decode import DecodedImage, DownscaleFn
 
 PixelArray = NDArray[np.uint8]
 ReadImage = Callable[[DownscaleFn], DecodedImage]
-"""Reads an image, smaller if that is allowed by what it is called with."""
+"""Decodes an image, at a lower resolution if the `DownscaleFn` permits it."""
 
-# A JPEG is read with at least twice the rows and columns needed, so that the resizing filter still decides.
+# A JPEG is decoded at no less than twice the target size, so that the resize filter determines quality.
 _OVERSAMPLING = 2
 _CROP_SCALE = (0.35, 1.0)
 _CROP_RATIO = (3 / 4, 4 / 3)
 
 
 def center_crop(read: ReadImage, resolution_px: int) -> PixelArray:
-    """The middle square of an image, 224/256 of its shorter side: bilinear, antialiased.
+    """Center crop of 224/256 of the shorter side, resized with an antialiased bilinear filter.
 
     Returns:
         `r x r x 3` uint8.
@@ -27,7 +27,7 @@ def center_crop(read: ReadImage, resolution_px: int) -> PixelArray:
     shorter_px = round(resolution_px * 256 / 224)
     decoded = read(lambda height, width: min(height, width) // (_OVERSAMPLING * shorter_px))
     sides = (decoded.width, decoded.height)
-    # As if all were resized to `shorter_px` and the square cut out of it, but only that is computed.
+    # Equivalent to resizing the shorter side to `shorter_px` and then cropping, but only the crop is resized.
     resized = [int(shorter_px * side / min(sides)) for side in sides]
     starts = [round((side - resolution_px) / 2) for side in resized]
     left, top, right, bottom = (
@@ -41,10 +41,10 @@ def center_crop(read: ReadImage, resolution_px: int) -> PixelArray:
 def random_resized_crop(
     read: ReadImage, resolution_px: int, uniforms: Sequence[float], flipped: bool
 ) -> PixelArray:
-    """A part of an image made square: bilinear, antialiased.
+    """Random resized crop with an antialiased bilinear filter.
 
     Args:
-        uniforms: as for `sample_crop_box`.
+        uniforms: see `sample_crop_box`.
     Returns:
         `r x r x 3` uint8.
     """
@@ -55,7 +55,7 @@ def random_resized_crop(
     )
     top, left, height, width = sample_crop_box(decoded.height, decoded.width, uniforms)
     box = (left, top, left + width, top + height)
-    if decoded.downscale == 1:  # cut out first, so that the filter takes nothing from outside
+    if decoded.downscale == 1:  # crop first, so that the filter ignores pixels outside
         decoded, box = DecodedImage(decoded.image.crop(box), width, height, 1), (0, 0, width, height)
     square = _resize_box(decoded, box, resolution_px)
     return square[:, ::-1] if flipped else square
@@ -64,7 +64,7 @@ def random_resized_crop(
 def _resize_box(
     decoded: DecodedImage, box: tuple[float, float, float, float], resolution_px: int
 ) -> PixelArray:
-    """A part of a picture, its box in the pixels of the file, resized."""
+    """Resize a box given in pixels at full resolution."""
     image = decoded.image
     left, top, right, bottom = (side / decoded.downscale for side in box)
     inside = (left, top, min(right, image.width), min(bottom, image.height))
@@ -72,11 +72,11 @@ def _resize_box(
 
 
 def sample_crop_box(height: int, width: int, uniforms: Sequence[float]) -> tuple[int, int, int, int]:
-    """Where to crop an image: 35% to 100% of its area, 3:4 to 4:3, and no larger than the image.
+    """Sample a crop box: 35% to 100% of the area, aspect ratio 3:4 to 4:3, clipped to the image.
 
     Args:
-        height, width: of the image, pixels.
-        uniforms: four numbers from 0 to 1, for area, aspect ratio, top and left.
+        height, width: size of the image, pixels.
+        uniforms: four numbers from 0 to 1 for area, aspect ratio, top and left.
     Returns:
         Top, left, height and width, pixels.
     """

@@ -1,4 +1,4 @@
-"""The images that networks are judged on: what a data set is, and the ones there are."""
+"""The `Data` protocol, and data sets by name."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,54 +29,55 @@ DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "folder:PATH", "to
 
 
 class Data(Protocol):
-    """Labelled images in three splits without an image in common.
+    """Labeled images in three disjoint splits.
 
-    A search trains on `train` and chooses by `validation`; `test` is for the networks chosen.
+    A search trains on `train` and selects by `validation`; `test` is for the final evaluation of the selected
+    networks.
     """
 
     @property
     def name(self) -> str:
-        """As the user wrote it: `digits`, `folder:/path`."""
+        """Name of the data set, such as `digits` or `folder:/path`."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of the labels 0, 1, ..."""
+        """Names of the labels 0, 1, ..."""
 
     @property
     def image_channels(self) -> int:
-        """1 for grey, 3 for colour."""
+        """1 for grayscale, 3 for color."""
 
     @property
     def pixel_mean(self) -> tuple[float, ...]:
-        """What is taken from the pixels (0 to 255), one a channel, before a network sees them."""
+        """Subtracted from the pixels (0 to 255), one value per channel."""
 
     @property
     def pixel_std(self) -> tuple[float, ...]:
-        """What the difference is divided by, one a channel."""
+        """Divisor after subtraction of the mean, one value per channel."""
 
     @property
     def image_size_px(self) -> int | None:
-        """The longer side of images in memory, which all have the same size; None where sizes differ."""
+        """The longer side of images in memory, which all have the same size; None if sizes differ."""
 
     def count(self, split: Split) -> int:
         """Number of images."""
 
     def labels(self, split: Split) -> Tensor:
-        """Class of each image, `n` int64, in the fixed order of the split; reads no image."""
+        """Class of each image, `n` int64, in the fixed order of the split; decodes no image."""
 
     def subset(self, split: Split, positions: Tensor) -> "Data":
-        """The same data with only some images of a split, at these positions, `n` int64.
+        """The data with only the images of a split at these positions, `n` int64.
 
-        The other splits and the normalisation stay, and dropped images cost nothing.
+        The other splits and the normalisation do not change. Dropped images are never decoded.
         """
 
     def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Data":
-        """The same images as a network sees them that was trained on other data.
+        """The same images with another normalisation, such as that of a pretrained network.
 
         Args:
-            mean, std: for `pixel_mean` and `pixel_std`, one a channel.
+            mean, std: new `pixel_mean` and `pixel_std`, one value per channel.
         Raises:
-            DataError: more or fewer channels than the images have.
+            DataError: the number of channels differs.
         """
 
     def batches(
@@ -89,25 +90,24 @@ class Data(Protocol):
         augment: Augmentation = NO_AUGMENTATION,
         shard: tuple[int, int] = (0, 1),
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through a split once.
+        """Iterate over the batches of one epoch.
 
         Args:
-            resolution_px: side of the square images wanted, `r`.
-            batch_size: images a batch, `n`; the last may have fewer.
-            shuffle: without it, the whole split in its fixed order. With it, a new random
-                order each time, and a last batch less than half full is left out unless it
-                is the only one.
-            augment: what is done to single images at random, drawing from `shuffle`; its `mixes`
-                are left to the caller.
-            shard: `(rank, world)`: of each batch only every `world`-th image from `rank` on. What is
-                drawn does not depend on it, so the shards together are the batch.
+            resolution_px: side of the square images, `r`.
+            batch_size: images per batch, `n`; the last batch may have fewer.
+            shuffle: without it, the whole split in its fixed order. With it, a new random order each epoch,
+                and a last batch less than half full is dropped unless it is the only one.
+            augment: augmentation of single images, with random numbers from `shuffle`; `mixes` are left to
+                the caller.
+            shard: `(rank, world_size)`: every `world_size`-th image of each batch, starting at `rank`. Random
+                numbers do not depend on it: the union of all shards is the batch.
         Yields:
-            Images, `n x channels x r x r` float32, normalised, in the channels_last memory
-            format; labels, `n` int64. Images that cannot be read are left out, and batches without
-            any as well; but shards stay in step, so one of several may have an empty batch.
+            Images, `n x channels x r x r` float32, normalised, in the channels_last memory format; labels,
+            `n` int64. Unreadable images are left out, and so are batches without a readable image, except
+            that with several shards an empty batch is yielded to keep the shards in step.
         Raises:
-            ValueError: images are to be augmented without `shuffle`.
-            DataError: not one image can be read.
+            ValueError: augmentation without `shuffle`.
+            DataError: no image can be read.
         """
 
 
@@ -144,7 +144,7 @@ def load_dataset(name: str, *, root: Path | None = None, download: bool = False)
 
 
 class TrainingDataStats(Protocol):
-    """What is kept of the images that weights were learned from."""
+    """Classes and normalisation of the data that weights were trained on."""
 
     @property
     def class_names(self) -> tuple[str, ...]: ...
@@ -159,37 +159,38 @@ class TrainingDataStats(Protocol):
 def normalize_as_trained(
     data: Data, training_stats: TrainingDataStats, channels: int, model_kind: str, error: type[BneckError]
 ) -> Data:
-    """The data as a network was trained to see it.
+    """The data with the normalisation that a network was trained with.
 
     Args:
-        channels: that the network takes.
+        channels: input channels of the network.
         model_kind: `network` or `supernet`, for messages.
+        error: type to raise.
     Raises:
-        error: the data has other classes or channels.
+        error: the classes or the number of channels differ.
     """
     if data.image_channels != channels:
-        raise error(f"{data.name} has {data.image_channels} channels, the {model_kind} takes {channels}")
+        raise error(f"{data.name}: the {model_kind} needs {channels} channels, got {data.image_channels}")
     if data.class_names != training_stats.class_names:
         data_classes, trained_classes = (
             ", ".join(names[:5]) for names in (data.class_names, training_stats.class_names)
         )
         raise error(
-            f"{data.name} has other classes ({data_classes}) than the {model_kind} ({trained_classes})"
+            f"{data.name}: the {model_kind} was trained on other classes ({trained_classes}), "
+            f"got {data_classes}"
         )
     return data.with_normalization(training_stats.pixel_mean, training_stats.pixel_std)
 
 
 def subsample(data: Data, train: int | None = None, validation: int | None = None) -> Data:
-    """The same data with at most so many images for training and validation; the test split stays.
+    """Limit the number of training and validation images; the test split does not change.
 
-    Every class keeps its share, the choice is always the same, and fewer images are part of
-    more. A split that has no more than asked for stays whole.
+    The choice is stratified and deterministic; smaller subsets are contained in larger ones.
 
     Args:
-        train: images for training; None for all.
-        validation: images for validation; None for all.
+        train: maximum number of training images; None for all.
+        validation: maximum number of validation images; None for all.
     Raises:
-        DataError: less than one image asked for.
+        DataError: a limit below 1.
     """
     limits: dict[Split, int | None] = {"train": train, "validation": validation}
     for split, max_images in limits.items():

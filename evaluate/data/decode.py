@@ -1,4 +1,4 @@
-"""Reading one image file: whatever it holds becomes an upright 8-bit RGB picture, or a reason why not."""
+"""Decode one image file to an upright 8-bit RGB image."""
 
 import struct
 import zlib
@@ -16,16 +16,16 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 
 DownscaleFn = Callable[[int, int], int]
-"""From height and width of an upright image, how many times smaller it may be read."""
+"""Maps height and width of an upright image to the maximum downscale factor for decoding."""
 
 
 class DecodedImage(NamedTuple):
-    """An upright RGB image that may have fewer pixels than its file.
+    """An upright RGB image, possibly decoded at a lower resolution than its file.
 
     Attributes:
-        width, height: of the whole picture, in the pixels of the file.
-        downscale: how many times smaller either side of `image` is; its last row and column may cover
-            less than so many pixels.
+        width, height: full resolution, pixels.
+        downscale: factor between full resolution and `image`; the last row and column may cover fewer
+            pixels of the file.
     """
 
     image: Image.Image
@@ -51,11 +51,11 @@ _EXIF_SIDEWAYS = (5, 6, 7, 8)
 
 
 class UnreadableImageError(DataError):
-    """An image that cannot be used.
+    """An image file that cannot be decoded.
 
     Attributes:
         path: the file.
-        reason: in a few words: `truncated`.
+        reason: short cause, such as `truncated`.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -65,23 +65,23 @@ class UnreadableImageError(DataError):
 
 
 def full_resolution(height: int, width: int) -> int:
-    """For a picture that must have all of its pixels."""
+    """`DownscaleFn` that requires every pixel."""
     return 1
 
 
 def decode_image(path: Path, downscale_fn: DownscaleFn) -> DecodedImage:
-    """The picture in a file, upright, in 8-bit RGB (see `as_rgb`), with fewer pixels where that is enough.
+    """Decode a file to an upright 8-bit RGB image (see `as_rgb`), downscaled if possible.
 
-    Only a JPEG decoder saves any: of 8 x 8 pixels it computes 4 x 4, 2 x 2 or one.
+    Only JPEG decoding can downscale: by 2, 4 or 8.
 
     Raises:
-        UnreadableImageError: no image, cut short, too large, or without 8-bit colours.
+        UnreadableImageError: not an image, truncated, too large, or not convertible to 8-bit RGB.
     """
     try:
         with Image.open(path) as image:
             orientation = _orientation(image)
             upright_size = image.size[::-1] if orientation in _EXIF_SIDEWAYS else image.size
-            # Where the last block is not full, turning would put its filling at the front.
+            # Partial JPEG blocks are padded at the end; rotation would move the padding to the start.
             exact = orientation not in _EXIF_TRANSPOSE or not (image.width % 8 or image.height % 8)
             downscale = (
                 _request_downscale(image, downscale_fn(upright_size[1], upright_size[0])) if exact else 1
@@ -97,12 +97,10 @@ def decode_image(path: Path, downscale_fn: DownscaleFn) -> DecodedImage:
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """The picture in 8-bit RGB.
-
-    What is transparent becomes white, 16-bit grey keeps its high byte.
+    """Convert to 8-bit RGB: transparency becomes white, 16-bit grayscale is reduced to its high byte.
 
     Raises:
-        ValueError: pixels of 32 bits, whose range is unknown, or of a colour space without a way to RGB.
+        ValueError: 32-bit pixels, whose range is unknown, or a mode that Pillow cannot convert to RGB.
     """
     image.load()
     sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
@@ -118,7 +116,7 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 def reason(error: Exception) -> str:
-    """Why an image cannot be read, in a few words, from what was raised."""
+    """Short cause of a decoding error, such as `truncated`."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
@@ -130,7 +128,7 @@ def reason(error: Exception) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """How the camera was held, 1 to 8; upright where the file does not say or says it wrongly."""
+    """EXIF orientation, 1 to 8; 1 (upright) if it is missing or malformed."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except DECODE_ERRORS:
@@ -138,7 +136,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _request_downscale(image: Image.Image, downscale: int) -> int:
-    """Tell a decoder how many times smaller an image may be; returns what it will be."""
+    """Request a downscale factor of at most `downscale` from the decoder; returns the actual factor."""
     if (
         downscale <= 1
         or image.draft(None, (max(1, image.width // downscale), max(1, image.height // downscale))) is None

@@ -1,4 +1,4 @@
-"""Data in folders: the folder of an image file is its class."""
+"""Data in folders with one sub-folder of images per class."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,24 +15,24 @@ _SPLIT_FRACTION = 0.15
 
 
 def load_folder(name: str, root: Path) -> StreamingData:
-    """Data in `root/CLASS/image` or in `root/train/CLASS/image` with `val` or `test` or both beside.
+    """Data in `root/CLASS/image`, or in `root/train/CLASS/image` with `val` or `test` or both beside it.
 
-    Class folders alone are divided 70/15/15, class by class. With `train` and one more folder
-    that one is the test split, and 15% of `train` validate. `validation` is the same as `val`;
-    what is hidden or has no image suffix is ignored. Files are only listed, none is opened.
+    Class folders alone are split 70/15/15, stratified by class. With `train` and one other folder, that one is
+    the test split and 15% of `train` become the validation split. `validation` is a synonym of `val`. Hidden
+    files and files without an image suffix are ignored. Files are listed, not opened.
 
     Args:
-        name: as the user wrote it.
+        name: name of the data set.
         root: the folder.
     Raises:
-        DataError: no such folder, fewer than two classes, different classes in the folders, a
-            class with too few images.
+        DataError: missing folder, fewer than two classes, folders with different classes, or a class with
+            too few images.
     """
     if not root.is_dir():
-        raise DataError(f"{name}: no folder {root}; give one with a sub-folder of images for each class")
+        raise DataError(f"{name}: folder {root} not found; it needs a sub-folder of images for each class")
     folders_by_name = {folder.name: folder for folder in _subfolders(root)}
     if "val" in folders_by_name and "validation" in folders_by_name:
-        raise DataError(f"{root}: val and validation are the same split; remove or rename one")
+        raise DataError(f"{root}: val and validation are both there; remove or rename one")
     validation, test = (
         folders_by_name.get("val", folders_by_name.get("validation")),
         folders_by_name.get("test"),
@@ -55,12 +55,12 @@ def load_folder(name: str, root: Path) -> StreamingData:
 
 
 def _read_classes(folder: Path, min_images: int) -> tuple[tuple[str, ...], LabelledFiles]:
-    """The classes of a folder and their images, both in order of name."""
+    """Classes and image files of a folder, sorted by name."""
     classes = _subfolders(folder)
     if len(classes) < 2:
         existing = f"only '{classes[0].name}'" if classes else "none"
         raise DataError(
-            f"{folder}: needs a sub-folder of images for each of two or more classes, got {existing}"
+            f"{folder}: needs sub-folders of images for at least two classes, got {existing}"
         )
     images = [list(_image_paths(str(class_folder))) for class_folder in classes]
     labels = torch.repeat_interleave(torch.tensor([len(paths) for paths in images]))
@@ -76,7 +76,7 @@ def _require_same_classes(
     for has, names, lacks, other_names in pairs:
         missing = ", ".join(sorted(set(names) - set(other_names)))
         if missing:
-            raise DataError(f"{lacks}: lacks {missing}, which {has} has; all need the same classes")
+            raise DataError(f"{lacks}: no folder for {missing}, which {has} has; classes must be the same")
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -84,7 +84,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _image_paths(folder: str) -> Iterator[str]:
-    """Image files at any depth; in order of the names along their paths."""
+    """Image files at any depth, sorted by name at each level."""
     with os.scandir(folder) as entries:
         visible = sorted((entry for entry in entries if not entry.name.startswith(".")), key=_name)
     for entry in visible:

@@ -1,4 +1,4 @@
-"""Data sets that fit in memory: bytes in tensors, augmented a whole batch at a time."""
+"""Data sets in memory: uint8 tensors, augmented batch by batch."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ _MAX_SHIFT_DIVISOR = 8
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images with their classes.
+    """Labeled images of one size.
 
     Attributes:
-        pixels: `n x height x width x channels` uint8: channels last, as one gather wants them.
+        pixels: `n x height x width x channels` uint8.
         labels: `n` int64.
     """
 
@@ -35,14 +35,13 @@ class LabelledImages:
 class InMemoryData:
     """A data set in memory; implements `bneck.evaluate.data.dataset.Data`.
 
-    Each split is resized once per resolution. The resized splits used last are kept, up to
-    `CACHE_BYTES` together; a split larger than that is resized batch by batch.
+    Each split is resized once per resolution and cached (least recently used, `CACHE_BYTES` in total);
+    a split larger than the cache is resized batch by batch.
 
     Attributes:
-        mean: of the pixels, one a channel, from 0 to 255; 0 after normalisation.
-        std: likewise; 1 after normalisation.
-        horizontal_flip: whether augmentation mirrors images: a mirrored shoe is a shoe, a mirrored 3 is
-            nothing.
+        mean, std: normalisation constants, one value per channel, scale 0 to 255.
+        horizontal_flip: whether `flip_crop` mirrors images; False where mirroring changes the class, as
+            for digits.
     """
 
     name: str
@@ -78,7 +77,7 @@ class InMemoryData:
         return self.splits[split].labels
 
     def subset(self, split: Split, positions: Tensor) -> "InMemoryData":
-        # Mean and deviation stay: a network sees the same pixels whatever the subset.
+        # The normalisation does not depend on the subset.
         return replace(self, splits={**self.splits, split: self.splits[split][positions]})
 
     def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "InMemoryData":
@@ -101,7 +100,7 @@ class InMemoryData:
         max_shift_px = resolution_px // _MAX_SHIFT_DIVISOR
         shard_slice = slice(shard[0], None, shard[1])
         for positions in batch_indices(len(images.labels), batch_size, shuffle):
-            # Drawn for the whole batch, so that the generators of all shards stay together.
+            # Drawn for the whole batch, so that the generators of all shards stay in step.
             source_indices = (
                 sample_shifts_and_flips(
                     len(positions), resolution_px, max_shift_px, self.horizontal_flip, generator
@@ -125,7 +124,7 @@ class InMemoryData:
             )
 
     def _resized_split(self, split: Split, resolution_px: int) -> Tensor | None:
-        """The pixels of a split at a resolution; None if they are too many to keep."""
+        """Pixels of a split at a resolution; None if they exceed the cache."""
         pixels = self.splits[split].pixels
         if pixels.shape[1:3] == (resolution_px, resolution_px):
             return pixels
@@ -143,25 +142,25 @@ class InMemoryData:
 def in_memory_data(
     name: str, class_names: tuple[str, ...], splits: Mapping[Split, LabelledImages], *, horizontal_flip: bool
 ) -> InMemoryData:
-    """A data set in memory, with mean and deviation of its training images."""
+    """A data set in memory, normalised by the mean and standard deviation of its training images."""
     mean, std = channel_statistics(splits["train"].pixels)
     return InMemoryData(name, class_names, splits, mean, std, horizontal_flip)
 
 
 def channel_statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, from 0 to 255.
+    """Mean and standard deviation of each channel, scale 0 to 255.
 
-    A deviation below 1 becomes 1, so that a channel without contrast can be divided by it.
+    Standard deviations below 1 become 1, which avoids division by zero for constant channels.
 
     Args:
         pixels: `n x height x width x channels` uint8.
     Returns:
-        Twice `channels` float32.
+        Mean and standard deviation, `channels` float32 each.
     """
     count = pixels[..., 0].numel()
     total = torch.zeros(pixels.shape[-1], dtype=torch.float64)
     squares = torch.zeros_like(total)
-    for chunk in torch.split(pixels, 1024):  # a float copy of everything would be eight times as large
+    for chunk in torch.split(pixels, 1024):  # a float64 copy of all pixels would take eight times the memory
         values = chunk.double()
         total += values.sum((0, 1, 2))
         squares += values.square().sum((0, 1, 2))
@@ -171,7 +170,7 @@ def channel_statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def resize(pixels: Tensor, resolution_px: int) -> Tensor:
-    """Make images square with side `resolution_px`: bilinear, antialiased.
+    """Resize to squares of side `resolution_px` with an antialiased bilinear filter.
 
     Args:
         pixels: `n x height x width x channels` uint8.
@@ -188,15 +187,15 @@ def resize(pixels: Tensor, resolution_px: int) -> Tensor:
 def sample_shifts_and_flips(
     count: int, image_size_px: int, max_shift_px: int, horizontal_flip: bool, generator: Generator
 ) -> Tensor:
-    """How to move each image at random, and mirror half of them left to right.
+    """Sample a random translation of each image, and mirror each with probability 0.5.
 
     Args:
-        count: images, `n`.
-        image_size_px: of the images, `r`.
-        max_shift_px: the largest shift along either axis.
+        count: number of images, `n`.
+        image_size_px: side of the images, `r`.
+        max_shift_px: maximum translation along each axis.
         horizontal_flip: whether to mirror at all.
     Returns:
-        `2 x n x r` int64: for each row and column the one of the padded image that comes there.
+        `2 x n x r` int64: source row and source column in the padded image.
     """
     rows, columns = torch.randint(0, 2 * max_shift_px + 1, (2, count, 1), generator=generator) + torch.arange(
         image_size_px
@@ -208,13 +207,13 @@ def sample_shifts_and_flips(
 
 
 def apply_shifts_and_flips(pixels: Tensor, source_indices: Tensor, max_shift_px: int) -> Tensor:
-    """Move and mirror images, filling with black.
+    """Translate and mirror images; the border is black.
 
     Args:
         pixels: `n x r x r x channels` uint8.
-        source_indices: of `sample_shifts_and_flips`, `2 x n x r`.
+        source_indices: from `sample_shifts_and_flips`, `2 x n x r`.
     Returns:
-        As `pixels`.
+        Shape and type of `pixels`.
     """
     rows, columns = source_indices
     padded = pad(pixels, (0, 0, max_shift_px, max_shift_px, max_shift_px, max_shift_px))
@@ -222,11 +221,11 @@ def apply_shifts_and_flips(pixels: Tensor, source_indices: Tensor, max_shift_px:
 
 
 def normalize(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Floats with mean 0 and deviation 1, as a network takes them.
+    """Normalise pixels for the network: `(pixels - mean) / std`.
 
     Args:
         pixels: `n x height x width x channels` uint8.
-        mean, std: one a channel, from 0 to 255.
+        mean, std: one value per channel, scale 0 to 255.
     Returns:
         `n x channels x height x width` float32 in the channels_last memory format.
     """

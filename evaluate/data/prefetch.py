@@ -1,4 +1,4 @@
-"""Work that threads do ahead of its use, batch by batch."""
+"""Compute batches in threads, ahead of their use."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ def prefetch(
 ) -> Iterator[tuple[Context, list[Result]]]:
     """Call the functions of each batch in threads, while the caller works on an earlier batch.
 
-    Batches come in order, and so do the results in a batch. What a function raises is raised
-    here. The threads end with the iterator, also when it is closed early.
+    Batches and the results in a batch come in order. Exceptions of a function are raised here. The threads
+    end with the iterator, also if it is closed early.
 
     Args:
-        batches: something to hand through, and functions; taken `PREFETCH_BATCHES` early.
-        workers: threads.
+        batches: pairs of a value to pass through and functions; consumed `PREFETCH_BATCHES` ahead.
+        workers: number of threads.
     """
     executor = ThreadPoolExecutor(workers)
     pending: deque[tuple[Context, list[Future[Result]]]] = deque()

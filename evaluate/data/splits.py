@@ -1,7 +1,7 @@
-"""How the images of a data set are divided: into splits, subsets and batches, class by class.
+"""Stratified splits and subsets, and batches.
 
-The division belongs to the data set, not to the run: it is the same for every seed, so that
-results of two runs compare and no search ever sees the test images.
+Splits do not depend on the seed of a run, so that results of different runs are comparable and the test images are
+never used for training or selection.
 """
 
 from collections.abc import Sequence
@@ -21,26 +21,26 @@ _MAX_LISTED = 10
 
 
 class Labelled(Protocol):
-    """Images with their classes."""
+    """Labeled images."""
 
     @property
     def labels(self) -> Tensor:
         """`n` int64."""
 
     def __getitem__(self, positions: Tensor, /) -> Self:
-        """Those at some places, `m` int64."""
+        """The images at these positions, `m` int64."""
 
 
 LabelledT = TypeVar("LabelledT", bound=Labelled)
 
 
 def check_classes(place: str, labels: Tensor, class_names: Sequence[str], min_images: int) -> None:
-    """Raise `DataError` where a class has fewer than `min_images` images or a label has no class.
+    """Raise `DataError` if a class has fewer than `min_images` images or a label is out of range.
 
     Args:
-        place: what the message begins with: a file, a folder or a data set.
+        place: file, folder or data set, for the message.
         labels: `n` int64.
-        class_names: of the labels 0, 1, ...
+        class_names: names of the labels 0, 1, ...
     """
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(class_names):
         wrong = int(labels.max() if labels.max() >= len(class_names) else labels.min())
@@ -52,35 +52,34 @@ def check_classes(place: str, labels: Tensor, class_names: Sequence[str], min_im
         if count < min_images
     ]
     if too_small:
-        more = [f"{len(too_small) - _MAX_LISTED} more are like this"] if len(too_small) > _MAX_LISTED else []
+        more = [f"{len(too_small) - _MAX_LISTED} more classes"] if len(too_small) > _MAX_LISTED else []
         hint = "add images or remove the class" + ("es" if len(too_small) > 1 else "")
         raise DataError(f"{place}: {'; '.join([*too_small[:_MAX_LISTED], *more, hint])}")
 
 
 def check_statistics(name: str, channels: int, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Raise `DataError` unless there is a mean and a deviation for each channel.
+    """Raise `DataError` unless there is a mean and a standard deviation for each channel.
 
     Args:
-        name: of the data set, which the message begins with.
+        name: data set, for the message.
     """
     if not len(mean) == len(std) == channels:
         raise DataError(
-            f"{name}: has {channels} colour channel{'' if channels == 1 else 's'}, "
-            f"got means of {len(mean)} and deviations of {len(std)}; use data with as many channels"
+            f"{name}: normalisation needs {channels} color channel{'' if channels == 1 else 's'}, "
+            f"got {len(mean)} means and {len(std)} standard deviations; use data with as many channels"
         )
 
 
 def stratified_split(labels: Tensor, fractions: Sequence[float]) -> list[Tensor]:
-    """Divide the images into a rest and one part a share, each with every class.
+    """Split off parts with the given fractions of every class, deterministically.
 
-    Of each class a part holds its share, rounded to the nearest whole number but at least
-    one image; what is left is the rest. The same labels are always divided the same way.
+    Counts are rounded to the nearest integer, but every part gets at least one image of each class.
 
     Args:
-        labels: `n` int64; each class has more images than there are shares.
-        fractions: between 0 and 1, together less than 1.
+        labels: `n` int64; each class has more images than there are fractions.
+        fractions: between 0 and 1, with a sum below 1.
     Returns:
-        Ascending positions: of the rest first, then of each part.
+        Ascending positions: the remainder first, then each part.
     """
     parts: list[list[Tensor]] = [[] for _ in range(1 + len(fractions))]
     for class_positions in _shuffled_classes(labels):
@@ -93,31 +92,31 @@ def stratified_split(labels: Tensor, fractions: Sequence[float]) -> list[Tensor]
 
 
 def split_three_ways(images: LabelledT, fractions: tuple[float, float]) -> dict[Split, LabelledT]:
-    """The three splits of images that come as one.
+    """Split images into train, validation and test.
 
     Args:
-        images: at least three images of each class.
-        fractions: for validation and test.
+        images: at least three images per class.
+        fractions: of validation and test.
     """
     train, validation, test = (images[part] for part in stratified_split(images.labels, fractions))
     return {"train": train, "validation": validation, "test": test}
 
 
 def split_off_validation(train: LabelledT, test: LabelledT, fraction: float) -> dict[Split, LabelledT]:
-    """The three splits of images that come as two.
+    """Split a validation set off the training images.
 
     Args:
-        train: at least two images of each class.
-        fraction: of these, for validation.
+        train: at least two images per class.
+        fraction: of the training images.
     """
     rest, validation = (train[part] for part in stratified_split(train.labels, (fraction,)))
     return {"train": rest, "validation": validation, "test": test}
 
 
 def stratified_subset(labels: Tensor, count: int) -> Tensor:
-    """Choose `count` images with every class in proportion; all where there are no more.
+    """Select a stratified subset of `count` images; smaller subsets are contained in larger ones.
 
-    Every class is there if `count` allows, and a smaller subset is part of a larger one.
+    Every class is represented if `count` permits it.
 
     Args:
         labels: `n` int64.
@@ -126,7 +125,7 @@ def stratified_subset(labels: Tensor, count: int) -> Tensor:
     """
     classes = _shuffled_classes(labels)
     positions = torch.cat(classes)
-    # The j-th of the m images of a class enters once the fraction j/m of all is wanted.
+    # The j-th of the m images of a class is included in subsets of more than the fraction j/m of all images.
     entry_fraction = torch.cat(
         [
             torch.arange(len(class_positions), dtype=torch.float64) / len(class_positions)
@@ -137,11 +136,10 @@ def stratified_subset(labels: Tensor, count: int) -> Tensor:
 
 
 def batch_indices(count: int, batch_size: int, shuffle: Generator | None) -> tuple[Tensor, ...]:
-    """Positions of the images of each batch, for one pass over `count` images.
+    """Positions of the images of each batch for one epoch over `count` images.
 
-    In order without `shuffle`. With it in a new random order, and without the last batch if
-    that is less than half full, for batch normalisation learns badly from few images; a
-    batch that is the only one stays.
+    In order without `shuffle`. With it in a new random order, and a last batch less than half full is dropped
+    unless it is the only one, because batch statistics of few images are unreliable.
     """
     if shuffle is None:
         return torch.split(torch.arange(count), batch_size)
@@ -150,26 +148,26 @@ def batch_indices(count: int, batch_size: int, shuffle: Generator | None) -> tup
 
 
 def num_shuffled_batches(count: int, batch_size: int) -> int:
-    """The number of batches in a shuffled pass."""
+    """Number of batches of a shuffled epoch; see `batch_indices`."""
     full_batches, rest = divmod(count, batch_size)
     return max(1, full_batches + (2 * rest >= batch_size))
 
 
 def augmentation_generator(shuffle: Generator | None, augment: bool) -> Generator | None:
-    """The generator that augmentation draws from; None where nothing is augmented.
+    """The generator for augmentation; None without augmentation.
 
     Raises:
         ValueError: augmentation without a generator.
     """
     if augment and shuffle is None:
-        raise ValueError("augment draws at random: pass a generator as shuffle")
+        raise ValueError("augment needs random numbers: pass a generator as shuffle")
     return shuffle if augment else None
 
 
 def _shuffled_classes(labels: Tensor) -> list[Tensor]:
-    """Positions of each class in a random order that never changes."""
-    # NumPy freezes the stream of RandomState; torch may change its own with any release, and
-    # with it which images are the test set.
+    """Positions of each class in a fixed random order."""
+    # NumPy guarantees the stream of RandomState; torch may change its streams between releases, which would
+    # change the test set.
     random = np.random.RandomState(_SEED)
     counts = torch.bincount(labels)
     classes = torch.split(labels.argsort(stable=True), counts[counts > 0].tolist())

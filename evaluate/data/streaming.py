@@ -1,4 +1,4 @@
-"""Data too large for memory: images are decoded when they are wanted, a few batches ahead of their use."""
+"""Data sets that do not fit in memory: images are decoded in threads, a few batches ahead."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,32 +27,32 @@ _CHECK_BATCH_SIZE = 32
 
 
 class ImageSource(Protocol):
-    """Images with their classes, wherever they come from, in a fixed order."""
+    """Labeled images of any origin in a fixed order."""
 
     @property
     def labels(self) -> Tensor:
         """`n` int64."""
 
     def path(self, index: int) -> Path:
-        """What the image at a place is called, when it must be named."""
+        """Identifies an image in messages."""
 
     def read(self, index: int, downscale_fn: DownscaleFn) -> DecodedImage:
-        """The picture at a place; called from many threads at once.
+        """Decode an image; called from several threads concurrently.
 
         Raises:
-            UnreadableImageError: it cannot be used.
+            UnreadableImageError: the image cannot be decoded.
         """
 
     def __getitem__(self, positions: Tensor) -> "ImageSource":
-        """Those at some places, `m` int64."""
+        """The images at these positions, `m` int64."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledFiles:
-    """Image files with their classes; implements `ImageSource`.
+    """Image files with labels; implements `ImageSource`.
 
     Attributes:
-        paths: `n` files; as text, which is smaller than as many `Path`s.
+        paths: `n` files as `str`, which takes less memory than `Path`.
         labels: `n` int64.
     """
 
@@ -71,18 +71,17 @@ class LabelledFiles:
 
 @dataclass(frozen=True, eq=False)
 class StreamingData:
-    """Colour images that are read anew for every batch; implements `bneck.evaluate.data.dataset.Data`.
+    """Color images that are decoded again for every batch; implements `bneck.evaluate.data.dataset.Data`.
 
-    Augmentation by `flip_crop` is a random crop of 35% to 100% of the area, mirrored half of the
-    time; without it, the middle of the image is taken. An image that cannot be read is left out
-    of its batch.
+    `flip_crop` is a random crop of 35% to 100% of the area, mirrored with probability 0.5; without it a
+    center crop is used. Unreadable images are left out of their batch.
 
     Attributes:
-        pixel_mean, pixel_std: from 0 to 255, one a channel; those of ImageNet.
-        horizontal_flip: whether crops are mirrored.
-        workers: threads that read; None for one a core but one, 8 at most, and a single one where
-            torch itself computes on one thread, for then other processes have the rest.
-        unreadable_images: why images were left out, by path; shared by all that is made from this data.
+        pixel_mean, pixel_std: one value per channel, scale 0 to 255; by default those of ImageNet.
+        horizontal_flip: whether `flip_crop` mirrors images.
+        workers: decoding threads; None for the number of cores minus one, at most 8, and for one thread
+            if torch computes on one thread, because other processes then use the other cores.
+        unreadable_images: cause by path; shared by all data derived from this.
     """
 
     name: str
@@ -131,9 +130,9 @@ class StreamingData:
         shard_slice = slice(shard[0], None, shard[1])
 
         def batch_tasks() -> Iterator[tuple[tuple[Tensor, Tensor], list[Callable[[], PixelArray | None]]]]:
-            """For each batch the labels and seeds of its images, and how to get their pixels."""
+            """Labels, augmentation seeds and decoding functions of each batch."""
             for positions in batch_indices(self.count(split), batch_size, shuffle):
-                # Drawn here and not by the readers, whose order is not fixed.
+                # Drawn here, because the order of execution in threads is not deterministic.
                 uniforms_by_image = (
                     torch.rand(len(positions), 5, generator=generator)[shard_slice].tolist()
                     if augment.flip_crop
@@ -171,12 +170,12 @@ class StreamingData:
             flipped = self.horizontal_flip and uniforms[4] < 0.5
             return random_resized_crop(partial(images.read, index), resolution_px, uniforms[:4], flipped)
         except UnreadableImageError as error:
-            self.unreadable_images[error.path] = error.reason  # one item at a time, so threads need no lock
+            self.unreadable_images[error.path] = error.reason  # item assignment is atomic
             return None
 
 
 def _stack_decoded(decoded: Sequence[PixelArray | None], resolution_px: int) -> tuple[list[int], Tensor]:
-    """Which images of a batch there are, and their pixels, `n x r x r x 3` uint8."""
+    """Indices of the readable images of a batch, and their pixels, `n x r x r x 3` uint8."""
     valid = {index: pixels for index, pixels in enumerate(decoded) if pixels is not None}
     stacked = np.empty((len(valid), resolution_px, resolution_px, 3), np.uint8)
     for row, pixels in enumerate(valid.values()):
@@ -185,7 +184,7 @@ def _stack_decoded(decoded: Sequence[PixelArray | None], resolution_px: int) -> 
 
 
 def default_workers() -> int:
-    """The number of reading threads."""
+    """Number of decoding threads; see `StreamingData.workers`."""
     if torch.get_num_threads() == 1:
         return 1
     return min(_MAX_WORKERS, max(1, usable_cores() - 1))
@@ -195,7 +194,7 @@ def unreadable_images_text(data: object) -> str | None:
     """`3 of 5,000 images could not be read and were left out: dog/1.jpg (truncated), ...`.
 
     Returns:
-        None where every image wanted so far could be read, or data is in memory.
+        None if no image was unreadable so far, or the data is in memory.
     """
     if not isinstance(data, StreamingData) or not data.unreadable_images:
         return None
@@ -209,12 +208,12 @@ def unreadable_images_text(data: object) -> str | None:
 def find_unreadable_images(
     data: object, on_image: Callable[[int, int], None] | None = None
 ) -> dict[Path, str]:
-    """Decode every image of all splits once, in full.
+    """Decode every image of all splits at full resolution.
 
     Args:
-        on_image: called after each image with the number done and the number of all.
+        on_image: called after each image with the number done and the total.
     Returns:
-        Why an image cannot be read, by path; nothing for data in memory.
+        Cause by path of each unreadable image; empty for data in memory.
     """
     if not isinstance(data, StreamingData):
         return {}
@@ -246,7 +245,6 @@ def _decode_error(images: ImageSource, index: int) -> UnreadableImageError | Non
 
 
 def _listed(unreadable_images: Mapping[Path, str]) -> str:
-    """The first of the images with the reasons: class folder and file name tell them apart."""
     listed = [
         f"{'/'.join(path.parts[-2:])} ({reason})"
         for path, reason in list(unreadable_images.items())[:_MAX_LISTED]

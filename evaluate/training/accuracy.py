@@ -1,4 +1,4 @@
-"""How well a trained network does, and how sure that is."""
+"""Accuracy of a trained network, with its confidence interval and learning curve."""
 
 import math
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the curves; the validation is None where it was not asked for.
+    """One point of a learning curve; validation fields are None for epochs without validation.
 
     Attributes:
-        train_loss, train_top1: over the epoch, on augmented images, while the weights change.
-        seconds: that it took, with its validation.
+        train_loss, train_top1: means over the epoch on augmented images, while the weights change.
+        seconds: duration of the epoch, validation included.
     """
 
     train_loss: float
@@ -22,14 +22,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The judgement of one training.
+    """Result of one training run.
 
     Attributes:
-        top1: share of right answers on the validation images.
-        loss: cross-entropy on them, without smoothing.
+        top1: fraction of validation images classified correctly.
+        loss: validation cross-entropy without label smoothing.
         images: number of validation images.
-        images_seen: number of training images that were shown, repetitions included.
-        curve: one point an epoch.
+        images_seen: number of training images processed, repetitions included.
+        curve: one point per epoch.
     """
 
     top1: float
@@ -42,15 +42,15 @@ class Accuracy:
 
     @property
     def ci95_half_width(self) -> float:
-        """Half the 95% interval of `top1` that so many validation images leave.
+        """Half-width of the 95% confidence interval of `top1` for `images` validation images.
 
-        Training again with another seed moves the accuracy too; that is not in it.
+        Variance between training seeds is not included.
         """
         return wilson_half_width(self.top1, self.images)
 
 
 def wilson_half_width(fraction: float, count: int) -> float:
-    """Half the width of the 95% score interval for a share of `count`.
+    """Half-width of the 95% score interval of a proportion estimated from `count` trials.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """

@@ -1,4 +1,4 @@
-"""Trained networks on disk: one safetensors file with the network, its data, its recipe, and its past."""
+"""Trained networks on disk: one safetensors file with architecture, weights, data, recipe and curve."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,15 @@ FORMAT = "checkpoint/1"
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A trained network, and where it comes from.
+    """A trained network with its provenance.
 
     Attributes:
-        weights: the network's state dict.
-        norm_eps, norm_momentum: of its batch normalisation.
+        weights: state dict of the network.
+        norm_eps, norm_momentum: constants of its batch normalisation layers.
         data: name of the data set.
-        pixel_mean, pixel_std: how pixels (0 to 255) are normalised, one number a channel.
-        curve: one point an epoch, up to the one that the weights are of.
-        state: of the training, to go on from; empty in a network that is finished.
+        pixel_mean, pixel_std: normalisation of pixels (0 to 255), one value per channel.
+        curve: one point per epoch, up to the epoch of the weights.
+        state: `Trainer.state` to resume from; empty after training has finished.
     """
 
     architecture: Architecture
@@ -50,21 +50,22 @@ class Checkpoint:
         """The network with its weights, in evaluation mode.
 
         Raises:
-            RunError: the weights are of another network.
+            RunError: the weights do not fit the architecture.
         """
         network = build_network(self.architecture, norm_eps=self.norm_eps, norm_momentum=self.norm_momentum)
         try:
             network.load_state_dict(dict(self.weights))
         except RuntimeError as error:
-            problem = f"the weights are not those of network {self.architecture.key}"
-            raise RunError(f"{problem} ({first_line(error)})") from None
+            raise RunError(
+                f"the weights do not fit network {self.architecture.key} ({first_line(error)})"
+            ) from None
         return network.eval()
 
     def normalise_data(self, data: Data) -> Data:
-        """The data as the network was trained to see it.
+        """The data with the normalisation that the network was trained with.
 
         Raises:
-            RunError: it has other classes or channels.
+            RunError: classes or channels differ.
         """
         return normalize_as_trained(data, self, self.architecture.image_channels, "network", RunError)
 
@@ -77,10 +78,10 @@ def make_checkpoint(
     curve: Sequence[Epoch],
     state: Mapping[str, Tensor] | None = None,
 ) -> Checkpoint:
-    """What is known of a network after these epochs on this data.
+    """Checkpoint of a network after the epochs of `curve`.
 
     Args:
-        state: what `Trainer.state` tells, to go on from.
+        state: `Trainer.state`, to resume from.
     """
     norm = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
     return Checkpoint(
@@ -100,10 +101,10 @@ def make_checkpoint(
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write the file whole or not at all.
+    """Write a checkpoint atomically.
 
     Raises:
-        RunError: it cannot be written: no space, no permission.
+        RunError: the file cannot be written (no space, no permission).
     """
     info = {
         "data": checkpoint.data,
@@ -125,13 +126,13 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a file that `save_checkpoint` wrote.
+    """Read a file written by `save_checkpoint`.
 
     Raises:
-        RunError: there is none, or it is damaged or of another kind.
+        RunError: the file is missing, damaged or not a checkpoint.
     """
     if not path.is_file():
-        raise RunError(f"{path}: the file with the trained network is missing")
+        raise RunError(f"{path}: checkpoint file not found")
     metadata, tensors = read_tensors(path, FORMAT, "checkpoint")
     try:
         info = json.loads(metadata["info"])
@@ -156,12 +157,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def load_trained_network(architecture: Architecture, path: Path) -> Network:
-    """The network of a file, which must be this one.
+    """Load the network of a checkpoint in evaluation mode.
 
     Raises:
-        RunError: there is no such file, or it holds another network.
+        RunError: the file is missing, or its architecture is not `architecture`.
     """
     checkpoint = load_checkpoint(path)
     if checkpoint.architecture != architecture:
-        raise RunError(f"{path}: holds network {checkpoint.architecture.key}, not {architecture.key}")
+        raise RunError(f"{path}: must hold network {architecture.key}, got {checkpoint.architecture.key}")
     return checkpoint.network()

@@ -1,4 +1,4 @@
-"""How well a network does on a split, and batch normalisation made ready for being asked."""
+"""Accuracy on a split, and recalibration of batch normalisation statistics."""
 
 import torch
 import torch.distributed as dist
@@ -14,13 +14,13 @@ from .recipe import Recipe
 def evaluate(
     network: Network, data: Data, split: Split, *, device: str = "cpu", shard: tuple[int, int] = (0, 1)
 ) -> tuple[float, float]:
-    """Top-1 accuracy and cross-entropy on a split, in evaluation mode.
+    """Top-1 accuracy and mean cross-entropy on a split, in evaluation mode.
 
     Args:
-        shard: rank and number of the processes that judge together.
+        shard: `(rank, world_size)` of the processes that share the evaluation.
     """
     network.eval()
-    total = torch.zeros(3, dtype=torch.float64)  # right answers, loss, images
+    total = torch.zeros(3, dtype=torch.float64)  # correct, loss, images
     with torch.inference_mode():
         for images, labels in data.batches(split, network.architecture.resolution_px, 256, shard=shard):
             logits: Tensor = network(images.to(device))
@@ -36,7 +36,7 @@ def evaluate(
 
 
 def recalibrate_batchnorm(network: Network, data: Data, recipe: Recipe, device: str = "cpu") -> None:
-    """Average the statistics of batch normalisation afresh, with the weights as they are now."""
+    """Recompute the running statistics of batch normalisation with the current weights."""
     batches = max(1, min(recipe.bn_recalibration_images, data.count("train")) // recipe.batch_size)
     images = data.batches(
         "train",
@@ -46,7 +46,7 @@ def recalibrate_batchnorm(network: Network, data: Data, recipe: Recipe, device: 
         augment=parse_augmentation(recipe.augment),
     )
     bn_batches = (batch for _, batch in zip(range(batches), (x for x, _ in images), strict=False))
-    network.set_drop_path(0)  # nothing is left out when the network judges
-    with torch.random.fork_rng(devices=[]):  # dropout draws, though no statistics lie behind it
+    network.set_drop_path(0)  # evaluation uses every block
+    with torch.random.fork_rng(devices=[]):  # dropout would advance the caller's random state
         update_bn(bn_batches, network, torch.device(device))
     network.set_drop_path(recipe.drop_path)

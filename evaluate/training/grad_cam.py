@@ -1,4 +1,4 @@
-"""What a network sees: which pixels speak for an answer, and what its blocks pass on."""
+"""Grad-CAM heatmaps, example images and block activations of a trained network."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ _TOP_K = 3
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An image with the network's answer.
+    """An image with the network's prediction.
 
     Attributes:
-        position: in the split.
-        pixels: `r x r x channels` uint8, as the network takes it, before normalisation.
-        label: the true class.
-        top_predictions: the likeliest classes, most likely first, with their probabilities; at most three.
-        heatmap: Grad-CAM of the first answer, `r x r` float32 from 0 to 1.
+        position: index in the split.
+        pixels: `r x r x channels` uint8, resized to the network input, before normalisation.
+        label: true class.
+        top_predictions: up to three `(class, probability)` pairs, most likely first.
+        heatmap: Grad-CAM of the predicted class, `r x r` float32 from 0 to 1.
     """
 
     position: int
@@ -43,13 +43,13 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class BlockActivations:
-    """What a block makes of one image.
+    """Output of a block for one image.
 
     Attributes:
-        name: `stem`, `block 1` and so on, as `cost_breakdown` names them.
-        maps: the strongest channels of its output, `k x h x w` float32.
-        channels: the numbers of these channels, `k`.
-        gates: the gate of each expanded channel, from 0 to 1; None without attention.
+        name: `stem`, `block 1` and so on, as in `cost_breakdown`.
+        maps: channels with the largest mean absolute value, `k x h x w` float32.
+        channels: indices of these channels, `k`.
+        gates: attention gate of each expanded channel, from 0 to 1; None without attention.
     """
 
     name: str
@@ -59,17 +59,17 @@ class BlockActivations:
 
 
 def grad_cam(network: Network, images: Tensor, classes: Tensor, min_size_px: int = MIN_HEATMAP_PX) -> Tensor:
-    """Which places of an image speak for a class: Grad-CAM at the last feature maps that have places.
+    """Grad-CAM at the last feature maps of at least `min_size_px` pixels, in evaluation mode.
 
-    The network judges in evaluation mode; its weights, gradients and modes stay as they were.
+    Weights, gradients and training modes of the network are left unchanged.
 
     Args:
         images: `n x channels x r x r`, normalised.
-        classes: `n` int64, the class asked about in each image.
-        min_size_px: the side that maps must have; those of small images shrink to a single place.
-            Where none has it, the last are taken.
+        classes: `n` int64, the class to explain in each image.
+        min_size_px: minimum side of the feature maps, which shrink to 1 x 1 for small images. If none is
+            that large, the last ones are used.
     Returns:
-        `n x r x r` from 0 to 1, each divided by its maximum; all 0 where nothing speaks for the class.
+        `n x r x r` from 0 to 1, each divided by its maximum; all 0 without positive evidence.
     Source: Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2.
     """
     parts = [network.stem, *network.blocks, network.features]
@@ -93,13 +93,13 @@ def grad_cam(network: Network, images: Tensor, classes: Tensor, min_size_px: int
 def select_examples(
     network: Network, data: Data, split: Split, *, mistakes: int = 12, correct: int = 6
 ) -> tuple[Example, ...]:
-    """The images of a split that tell most about a network: its worst mistakes, then its closest calls.
+    """Select the worst mistakes, then the least confident correct predictions of a split.
 
-    Mistakes come by -log p(true class), largest first; right answers by their confidence, least
-    first. The split is gone through once, and only the images chosen stay in memory.
+    Mistakes are sorted by -log p(true class), descending; correct predictions by confidence, ascending.
+    One pass over the split; only the selected images stay in memory.
 
     Args:
-        mistakes, correct: the most of each to choose.
+        mistakes, correct: maximum number of each.
     Raises:
         DataError: an image cannot be read.
     """
@@ -124,9 +124,7 @@ def select_examples(
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """An image that may be shown; `nll` is -log p(true class)."""
-
-    nll: float
+    nll: float  # -log p(true class)
     position: int
     image: Tensor
     label: int
@@ -141,7 +139,7 @@ class _Batch:
     log_probabilities: Tensor
 
     def candidates(self, mask: Tensor, count: int) -> Iterator[_Candidate]:
-        """The most surprising of the images marked."""
+        """The `count` images of `mask` with the highest -log p(true class)."""
         nll = -self.log_probabilities.gather(1, self.labels[:, None]).squeeze(1)
         indices = mask.nonzero().flatten()
         order = nll[indices].argsort(descending=True, stable=True)
@@ -150,7 +148,7 @@ class _Batch:
             yield _Candidate(
                 nll=float(nll[index]),
                 position=self.first + index,
-                image=self.images[index].clone(),  # a view would keep its whole batch in memory
+                image=self.images[index].clone(),  # a view would hold the whole batch in memory
                 label=int(self.labels[index]),
                 top_predictions=tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)),
             )
@@ -167,7 +165,7 @@ def _with_heatmaps(network: Network, data: Data, chosen: list[_Candidate]) -> tu
     first = torch.tensor([each.top_predictions[0][0] for each in chosen])
     device = network.classifier.weight.device
     heatmap = grad_cam(network, images.to(device), first.to(device)).cpu().numpy()
-    # Undone, the normalisation gives the bytes back but for rounding.
+    # Invert the normalisation to recover the bytes.
     pixels = images.permute(0, 2, 3, 1) * torch.tensor(data.pixel_std) + torch.tensor(data.pixel_mean)
     bytes_ = pixels.round().clamp(0, 255).to(torch.uint8).numpy()
     return tuple(
@@ -177,18 +175,18 @@ def _with_heatmaps(network: Network, data: Data, chosen: list[_Candidate]) -> tu
 
 
 def to_network_input(pixels: NDArray[np.uint8], data: Data) -> Tensor:
-    """An example's pixels as a network takes them, `1 x channels x r x r`, normalised."""
+    """Normalise the pixels of an example: `1 x channels x r x r`."""
     return normalize(
         torch.from_numpy(pixels)[None], torch.tensor(data.pixel_mean), torch.tensor(data.pixel_std)
     )
 
 
 def block_activations(network: Network, image: Tensor, maps: int = 6) -> tuple[BlockActivations, ...]:
-    """What the stem and each block make of an image, in the order they run.
+    """Outputs of the stem and each block for an image, in order of execution.
 
     Args:
         image: `1 x channels x r x r`, normalised.
-        maps: the most channels of a part to show; those of the largest mean absolute value.
+        maps: maximum number of channels per block; those with the largest mean absolute value.
     """
     parts = {"stem": network.stem, **{f"block {n}": block for n, block in enumerate(network.blocks, 1)}}
     gates = {
@@ -213,12 +211,12 @@ def block_activations(network: Network, image: Tensor, maps: int = 6) -> tuple[B
 
 @contextmanager
 def _outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, NDArray[np.float32]]]:
-    """Filled with what each module makes of the first image, while inside."""
+    """Collect the output of each module for the first image of a forward pass."""
     outputs: dict[str, NDArray[np.float32]] = {}
 
     def register(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
         def store_output(module: nn.Module, part_outputs: Any, out: Tensor) -> None:
-            # A copy: later layers may work in place.
+            # Clone: later layers may work in place.
             outputs[name] = out[0].detach().float().cpu().clone().numpy()
 
         return module.register_forward_hook(store_output)
@@ -233,7 +231,7 @@ def _outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, NDArray[np.
 
 @contextmanager
 def _evaluation_mode(network: Network) -> Iterator[None]:
-    """Evaluation mode while inside; then each module's own mode again."""
+    """Evaluation mode inside; restores the mode of each module."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:

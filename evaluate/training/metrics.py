@@ -1,4 +1,4 @@
-"""How well a network answers, image by image and class by class."""
+"""Accuracy, calibration and per-class metrics of a network on a split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class; precision is 0 where the network never answers it, recall where it has no image."""
+    """Metrics of one class; precision is 0 if it is never predicted, recall is 0 if it has no images."""
 
     name: str
     images: int
@@ -25,14 +25,14 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """The judgement of a trained network on a split.
+    """Metrics of a trained network on a split.
 
     Attributes:
-        top1, top5: share of images whose class is the first, or among the first five answers; `top5`
-            is None with five classes or fewer.
+        top1, top5: fraction of images whose class is the most likely, or one of the five most likely
+            predictions; `top5` is None for five classes or fewer.
         loss: cross-entropy.
-        calibration_error: the expected calibration error, 15 bins of equal width.
-        confusion: images by true class (row) and by answer (column).
+        calibration_error: expected calibration error, 15 bins of equal width.
+        confusion: number of images by true class (row) and predicted class (column).
     """
 
     images: int
@@ -45,7 +45,7 @@ class Metrics:
 
 
 def predict(network: Network, data: Data, split: Split, *, device: str = "cpu") -> tuple[Tensor, Tensor]:
-    """What a network says to each image of a split, in its fixed order and in evaluation mode.
+    """Logits for each image of a split in its fixed order, in evaluation mode.
 
     Returns:
         Logits, `n x classes` float32, and labels, `n` int64, both on the CPU.
@@ -61,19 +61,19 @@ def predict(network: Network, data: Data, split: Split, *, device: str = "cpu") 
 
 
 def compute_metrics(logits: Tensor, labels: Tensor, class_names: Sequence[str]) -> Metrics:
-    """Hold answers against the true classes.
+    """Compare predictions with the true classes.
 
     Args:
         logits: `n x classes`, at least one image.
         labels: `n` int64.
-        class_names: of the labels 0, 1, ...; a class may have no image.
-    Source: for the calibration error Guo et al. 2017, arXiv:1706.04599.
+        class_names: names of the labels 0, 1, ...; a class may have no images.
+    Source: calibration error by Guo et al. 2017, arXiv:1706.04599.
     """
     from torchmetrics.functional import classification as classification_metrics  # takes seconds to import
 
     count = len(class_names)
     predicted = logits.argmax(1)
-    # Logits that all lie between 0 and 1 would be taken for probabilities.
+    # torchmetrics mistakes logits that all lie between 0 and 1 for probabilities.
     probabilities = logits.softmax(1)
     top1 = classification_metrics.multiclass_accuracy(predicted, labels, count, "micro")
     top5 = (
@@ -106,5 +106,5 @@ def compute_metrics(logits: Tensor, labels: Tensor, class_names: Sequence[str]) 
 
 
 def _exact_fraction(fraction: Tensor, images: int) -> float:
-    """The share of so many images without the rounding of float32."""
+    """Undo the float32 rounding of a fraction of `images`."""
     return round(float(fraction) * images) / images

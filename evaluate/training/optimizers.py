@@ -1,4 +1,4 @@
-"""Optimisers and schedules by their names in a recipe."""
+"""Optimizers and learning rate schedules by their names in a recipe."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from .recipe import Recipe
 
-# PyTorch adds eps outside of the root: this is the root of TensorFlow's 0.001.
+# PyTorch adds eps outside the square root: sqrt(0.001), where 0.001 is TensorFlow's value.
 _RMSPROP_EPS = 0.0316
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimiser of the parameters that are trained."""
+    """Optimizer of the trainable parameters."""
     groups = _weight_decay_groups(network, recipe.weight_decay)
     lr, momentum = recipe.learning_rate, recipe.momentum
     match recipe.optimizer:
@@ -28,22 +28,22 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
-    """Put back what an optimiser remembers, as its state dict names it: `NUMBER.KEY`."""
+    """Restore the state of an optimizer; keys are `PARAMETER_INDEX.STATE_NAME`."""
     groups = optimizer.param_groups
     parameters = [p for group in groups for p in group["params"]]
     fused = bool(groups[0].get("fused"))
     for name, value in values.items():
         number, _, key = name.partition(".")
         parameter = parameters[int(number)]
-        if value.shape == parameter.shape:  # in the memory format of its weight, as it was
+        if value.shape == parameter.shape:  # restore the memory format of the weight
             value = torch.empty_like(parameter).copy_(value)
-        elif fused:  # which counts its steps where the weights are
+        elif fused:  # fused optimizers count steps on the device
             value = value.to(parameter.device)
         optimizer.state[parameter][key] = value
 
 
 def build_lr_schedule(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
-    """The share of the highest learning rate at each step, counted from 0."""
+    """Factor on the peak learning rate as a function of the step, counted from 0."""
     steps = recipe.epochs * steps_per_epoch
     match recipe.schedule:
         case "cosine":
@@ -59,7 +59,7 @@ def build_lr_schedule(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], f
 
 
 def cosine_schedule(steps: int, warmup_fraction: float) -> Callable[[int], float]:
-    """The share of the highest learning rate at each step; 0 after the last."""
+    """Linear warmup, then cosine decay to 0: factor on the peak learning rate at each step."""
     warmup_steps = max(1, round(steps * warmup_fraction))
     return _with_warmup(
         warmup_steps,
@@ -74,7 +74,7 @@ def _with_warmup(warmup_steps: int, lr_factor: Callable[[int], float]) -> Callab
 
 
 def _weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weights decay; biases and batch normalisation do not."""
+    """Weight decay applies to weights, not to biases and batch normalisation."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},

@@ -1,4 +1,4 @@
-"""Starting from the weights of a network that was trained on other images."""
+"""Transfer learning: ImageNet weights, and weights of a network trained on other images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +23,10 @@ def pretrained_network(name: str, file: Path | None = None) -> Network:
     """A published network with torchvision's ImageNet weights.
 
     Args:
-        file: a state dict of torchvision's network; without it torch's cache, and the network
-            behind it, are asked.
+        file: state dict of torchvision's network; by default torch's cache, filled by a download.
     Raises:
-        ArchitectureError: torchvision has no weights for that name, or the file is of another network.
-        RunError: they cannot be read or fetched.
+        ArchitectureError: torchvision has no weights for this name, or the file does not fit the network.
+        RunError: the weights cannot be read or downloaded.
     """
     require_torchvision_weights(name.partition("@")[0] if file else name)
     try:
@@ -42,20 +41,20 @@ def pretrained_network(name: str, file: Path | None = None) -> Network:
         cache = Path(torch.hub.get_dir()) / "checkpoints"
         raise RunError(
             f"the weights of {name} are not in {cache} and cannot be downloaded ({first_line(error)}); "
-            "get torchvision's file on another machine and give it by --weights FILE"
+            "download torchvision's file on another machine and pass it as --weights FILE"
         ) from None
     except Exception as error:
-        raise RunError(f"{file or name}: no state dict of torchvision ({first_line(error)})") from None
+        raise RunError(f"{file or name}: not a torchvision state dict ({first_line(error)})") from None
 
 
 def transfer_weights(network: Network, source: Network) -> None:
-    """Copy the weights of a trained network into the same network for other images.
+    """Copy trained weights into the same architecture for another data set, in place.
 
-    A classifier for another number of classes stays as it was drawn. A stem for grey images gets
-    the sum over the colours, and one for colour images a third of the grey weights for each.
+    The classifier keeps its initial weights if the number of classes differs. A grayscale stem gets the
+    sum over the color channels; a color stem gets a third of the grayscale weights per channel.
 
     Raises:
-        RunError: it is another network.
+        RunError: stem, blocks or head differ.
     """
     target, origin = network.architecture, source.architecture
     source_for_target = replace(
@@ -65,7 +64,7 @@ def transfer_weights(network: Network, source: Network) -> None:
         classes=target.classes,
     )
     if source_for_target != target:
-        raise RunError(f"the weights are of another network: {_first_difference(target, origin)}")
+        raise RunError(f"the weights do not fit the network: {_first_difference(target, origin)}")
     weights = source.state_dict()
     weights[_STEM] = _adapt_input_channels(weights[_STEM], target.image_channels)
     if target.classes != origin.classes:
@@ -86,7 +85,7 @@ def _first_difference(target: Architecture, origin: Architecture) -> str:
         if target_block != origin_block:
             return f"block {number} differs"
     if len(target.blocks) != len(origin.blocks):
-        return f"it has {len(origin.blocks)} blocks, not {len(target.blocks)}"
+        return f"it must have {len(target.blocks)} blocks, got {len(origin.blocks)}"
     return "the head differs"
 
 

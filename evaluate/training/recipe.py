@@ -1,4 +1,4 @@
-"""How networks are trained, as a value that a run keeps, and the recipes known by name."""
+"""Training hyperparameters as a value, and the presets."""
 
 import math
 from dataclasses import asdict, dataclass, fields
@@ -20,27 +20,31 @@ Freeze = Literal["none", "backbone"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """Training hyperparameters.
 
     Attributes:
-        batch_size: images a step, over all processes together.
-        optimizer: `sgd` is with Nesterov's momentum; `rmsprop` has the constants of torchvision's
-            MobileNetV3 (alpha 0.9, eps 0.0316).
-        learning_rate: the highest; it rises over the first `warmup_fraction` share of the steps.
-        schedule: what follows: `constant`, `cosine` to 0, or `steps`, a factor `step_factor` every
-            `step_epochs` epochs from the beginning.
-        momentum: of sgd and rmsprop; the first moment's decay of adam and adamw.
-        weight_decay: of the weights; biases and batch normalisation do not decay.
+        batch_size: images per step, over all processes.
+        optimizer: `sgd` uses Nesterov momentum; `rmsprop` the constants of torchvision's MobileNetV3
+            (alpha 0.9, eps 0.0316).
+        learning_rate: peak value, reached by linear warmup over the first `warmup_fraction` of the steps.
+        schedule: after warmup: `constant`, `cosine` decay to 0, or `steps`: multiplied by `step_factor`
+            every `step_epochs` epochs, counted from the start.
+        momentum: momentum of sgd and rmsprop; beta1 of adam and adamw.
+        weight_decay: of weights only, not of biases and batch normalisation.
         dropout: before the classifier.
-        drop_path: probability that the last residual block is left out for an image; it grows
-            linearly from the first (stochastic depth, arXiv 1603.09382).
-        max_grad_norm: the most that the norm of all gradients together may be; 0 for no limit.
-        ema: decay, a step, of the moving average of the weights that is judged and kept; 0 for none.
-        augment: names joined by `+`, of `bneck.evaluate.data.augmentation.AUGMENTATIONS`.
-        bn_recalibration_images: training images over which the statistics of batch normalisation are averaged
-            afresh before judging, for in short runs the running ones lag behind the weights; 0
-            keeps the running ones.
-        freeze: `backbone` trains what follows the pooling alone.
+        drop_path: probability of skipping the last residual block for an image; it grows linearly from
+            the first block (stochastic depth, arXiv 1603.09382).
+        max_grad_norm: gradient norm clipping threshold; 0 disables clipping.
+        ema: decay per step of the exponential moving average of the weights, which is then the network
+            that is evaluated and saved; 0 disables it.
+        augment: names from `bneck.evaluate.data.augmentation.AUGMENTATIONS`, joined by `+`.
+        bn_recalibration_images: number of training images for recomputing batch normalisation statistics
+            before evaluation, because running statistics lag behind the weights in short runs; 0 keeps
+            the running statistics.
+        freeze: `backbone` trains only the layers after pooling.
+
+    Raises:
+        FieldError: names the field, its value and the valid range.
     """
 
     epochs: int = 10
@@ -91,31 +95,31 @@ class Recipe:
         try:
             parse_augmentation(self.augment)
         except BneckError as error:
-            raise FieldError("augment", f"is no augmentation: {error}") from None
+            raise FieldError("augment", f"is not a valid augmentation: {error}") from None
 
 
 def load_recipe(name_or_path: str) -> Recipe:
-    """A recipe by its name, or from a YAML file; what a file leaves out is as `Recipe` has it.
+    """Load a recipe preset or a YAML file; missing keys have the defaults of `Recipe`.
 
     Raises:
-        UnknownNameError: neither a name nor a file.
-        FileFormatError: names file, line, key, value and what would work.
+        UnknownNameError: neither a preset nor a file.
+        FileFormatError: names file, line, key, value and the valid range.
     """
     return read_recipe(parse_named("recipe", name_or_path, RECIPES, preset_recipe_yaml))
 
 
 def preset_recipe_yaml(name: str) -> str:
-    """The file behind a name, with its source in a comment, to start an own one from."""
+    """YAML text of a preset, comments included."""
     return files(__package__).joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def recipe_yaml(recipe: Recipe) -> str:
-    """Every field, as `load_recipe` reads it."""
+    """YAML text with every field, readable by `load_recipe`."""
     return dump({"bneck": FORMAT, **asdict(recipe)})
 
 
 def read_recipe(entry: YamlNode) -> Recipe:
-    """A recipe from a parsed file; what is left out is as `Recipe` has it."""
+    """Recipe from a parsed file; missing keys have the defaults of `Recipe`."""
     names = [field.name for field in fields(Recipe)]
     given = entry.versioned_mapping(FORMAT, (), names)
     values = {name: item for name, item in given.items() if name != "bneck"}

@@ -1,4 +1,4 @@
-"""Tensors on disk: one safetensors file with weights, the state of their training, and words about both."""
+"""safetensors files with weights, training state and metadata."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +18,12 @@ WEIGHTS, STATE = "weights.", "state."
 def write_tensors(
     path: Path, weights: Mapping[str, Tensor], state: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
-    """Write the file whole or not at all.
+    """Write a file atomically.
 
     Args:
-        metadata: with the file's form under `bneck`.
+        metadata: includes the schema of the file under the key `bneck`.
     Raises:
-        RunError: it cannot be written: no space, no permission.
+        RunError: the file cannot be written (no space, no permission).
     """
     all_tensors = {WEIGHTS + name: value for name, value in weights.items()}
     all_tensors |= {STATE + name: value for name, value in state.items()}
@@ -33,28 +33,28 @@ def write_tensors(
 
 
 def read_tensors(path: Path, schema: str, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The metadata, and all tensors by their names in the file.
+    """Read the metadata and all tensors by name.
 
     Args:
-        schema: that the file must have.
-        kind: such a file is, for messages: `checkpoint`.
+        schema: required value of the metadata key `bneck`.
+        kind: kind of file for error messages, such as `checkpoint`.
     Raises:
-        RunError: it is damaged or of another kind.
+        RunError: the file is damaged or has another schema.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise RunError(f"{path}: no {kind} of bneck ({first_line(error)})") from None
+        raise RunError(f"{path}: not a bneck {kind} ({first_line(error)})") from None
     actual = metadata.get("bneck")
     if actual != schema:
-        raise RunError(f"{path}: must be a {kind} of form {schema}, got {actual or 'another kind of file'}")
+        raise RunError(f"{path}: must be a {kind} with schema {schema}, got {actual or 'no schema'}")
     return metadata, tensors
 
 
 def select_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those whose names begin with a prefix, named by the rest."""
+    """Tensors whose names start with `prefix`, which is removed."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

@@ -1,4 +1,4 @@
-"""Training one network from beginning to end: the same recipe and seed for all that are compared."""
+"""Train one network from start to finish."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ OnEpoch = Callable[[int, int], None]
 
 
 def seeded_network(architecture: Architecture, seed: int) -> Network:
-    """A network whose initial weights follow from the seed."""
+    """Build a network with initial weights determined by the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         return build_network(architecture)
@@ -33,13 +33,13 @@ def train(
     validate_each_epoch: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Accuracy:
-    """Train in place and judge on the validation images.
+    """Train in place and evaluate on the validation images.
 
-    The order of the images, their augmentation and dropout follow from the seed; on one thread of
-    one machine the result is the same to the bit.
+    The seed determines image order, augmentation and dropout; on one thread of one machine the result
+    is reproducible bit for bit.
 
     Raises:
-        NonFiniteLossError: the loss is no longer a number.
+        NonFiniteLossError: the loss is NaN or infinite.
     """
     start = time.perf_counter()
     training = Trainer(network, data, recipe, seed=seed, compute=ComputeConfig(device))

@@ -1,4 +1,4 @@
-"""A training in progress: an epoch at a time, with everything that the next epoch follows from."""
+"""A training run that advances one epoch at a time and can be saved and resumed."""
 
 import math
 import time
@@ -38,12 +38,12 @@ class NonFiniteLossError(Exception):
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """Where and how the arithmetic is done; the recipe says what is done.
+    """Device, numerical precision and compilation, independent of the recipe.
 
     Attributes:
         device: `cpu` or `cuda`.
-        precision: of convolutions and linear layers; the rest and all weights stay fp32.
-        compiled: by `torch.compile`.
+        precision: autocast type of convolutions and linear layers; other layers and all weights are fp32.
+        compiled: use `torch.compile`.
     """
 
     device: str = "cpu"
@@ -57,17 +57,16 @@ class ComputeConfig:
 
 
 class Trainer:
-    """A network being trained.
+    """Trains a network in place.
 
-    The order of the images, their augmentation and dropout follow from the seed; on one machine,
-    with as many threads and processes, the result is the same to the bit, whether or not it was
-    stopped in between. Where `torch.distributed` is initialised, each process trains on its share
-    of every batch.
+    The seed determines image order, augmentation and dropout. On one machine with the same number of
+    threads and processes the result is reproducible bit for bit, also across `state` and `restore`.
+    If `torch.distributed` is initialised, each process trains on its share of every batch.
 
     Attributes:
-        epoch, steps: how many are done.
-        images_seen: training images that were shown, repetitions included, by all processes.
-        data_wait_fraction: share of the last epoch's time spent waiting for images.
+        epoch, steps: number completed.
+        images_seen: number of training images processed by all processes, repetitions included.
+        data_wait_fraction: fraction of the last epoch spent waiting for images.
     """
 
     def __init__(
@@ -115,7 +114,7 @@ class Trainer:
 
     @property
     def eval_network(self) -> Network:
-        """The network that is judged and kept: with the average of the weights if there is one."""
+        """The network to evaluate and save: with averaged weights if the recipe has `ema`."""
         if self._ema_model is None:
             return self.network
         ema_network = self._ema_model.module
@@ -123,22 +122,22 @@ class Trainer:
         return ema_network
 
     def run_epoch(self, on_batch: OnBatch | None = None) -> Epoch:
-        """Go through the training images once.
+        """Train for one epoch.
 
         Args:
-            on_batch: told the number of images of each step, over all processes.
+            on_batch: called after each step with its number of images, over all processes.
         Raises:
-            NonFiniteLossError: the loss is no longer a number.
+            NonFiniteLossError: the loss is NaN or infinite.
         """
         self.network.train()
         if self.recipe.freeze == "backbone":
             for part in self.network.backbone:
                 part.eval()
         classes = self.network.architecture.classes
-        total = torch.zeros(3, dtype=torch.float64, device=self.device)  # loss, right answers, images
+        total = torch.zeros(3, dtype=torch.float64, device=self.device)  # loss, correct, images
         loss_sum = torch.zeros((), device=self.device)
         data_wait_s, start = 0.0, time.perf_counter()
-        if self.world_size > 1:  # each process draws its own, and a checkpoint holds those of one
+        if self.world_size > 1:  # one stream per process; a checkpoint holds only that of rank 0
             rank_seed = (self._seed * self.world_size + self.rank) * self.recipe.epochs + self.epoch
             self._rng = GlobalRng(rank_seed, self.device)
         with self._rng.activate():
@@ -151,7 +150,7 @@ class Trainer:
                     break
                 images, labels = (each.to(self.device, non_blocking=True) for each in batch)
                 count = len(labels)
-                if count == 0:  # other processes have images, and all must step together
+                if count == 0:  # other processes have images, and all must step together; weight 0
                     images, labels = images.new_zeros(2, *self.network.input_shape), labels.new_zeros(2)
                 images, targets = mix_batch(images, labels, classes, self._augmentation)
                 loss, correct = self._step(images, targets, self._loss_weight(count))
@@ -178,10 +177,10 @@ class Trainer:
         return Epoch(loss_total / image_count, train_top1=correct_total / image_count)
 
     def evaluate(self, split: Split = "validation") -> tuple[float, float]:
-        """Top-1 accuracy and cross-entropy of the judged network, its batch normalisation settled.
+        """Top-1 accuracy and cross-entropy of `eval_network`, after recalibrating batch normalisation.
 
         Raises:
-            NonFiniteLossError: the loss is no longer a number.
+            NonFiniteLossError: the loss is NaN or infinite.
         """
         network = self.eval_network
         if self.world_size > 1:
@@ -197,7 +196,7 @@ class Trainer:
         return top1, loss
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next epoch follows from beside the network, the recipe and the data."""
+        """Everything needed to resume, except network, recipe and data."""
         tensors: dict[str, Tensor] = {}
         if self._ema_model is not None:
             tensors |= {f"ema.{name}": value for name, value in self._ema_model.state_dict().items()}
@@ -212,7 +211,7 @@ class Trainer:
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` told, with the network as it was then and the same recipe and data."""
+        """Resume from `state`, with the network weights of that time and the same recipe and data."""
         if self._ema_model is not None:
             self._ema_model.load_state_dict(select_prefix("ema.", state))
         restore_optimizer(self._optimizer, select_prefix(_OPTIMIZER, state))
@@ -234,7 +233,7 @@ class Trainer:
         )
 
     def _loss_weight(self, count: int) -> float | Tensor:
-        """What a mean over `count` images counts for in the mean over all processes' means."""
+        """Weight of this process's mean loss, so that the mean over processes is the mean over images."""
         if self.world_size == 1:
             return 1.0
         total_count = torch.tensor(float(count), device=self.device)
@@ -242,7 +241,7 @@ class Trainer:
         return count * self.world_size / total_count
 
     def _step(self, images: Tensor, targets: Tensor, weight: float | Tensor) -> tuple[Tensor, Tensor]:
-        """Change the weights once; the mean loss, and how many answers were right."""
+        """One optimizer step; returns the mean loss and the number of correct predictions."""
         optimizer, scaler = self._optimizer, self._scaler
         lr = self.recipe.learning_rate * self._lr_factor(self.steps)
         for group in optimizer.param_groups:
@@ -266,7 +265,7 @@ class Trainer:
 
 
 class GlobalRng:
-    """torch's global random numbers, as one training draws them for dropout and mixing."""
+    """Private state of torch's global generators, for the dropout and mixing of one training run."""
 
     def __init__(self, seed: int, device: str) -> None:
         self.devices = [torch.cuda.current_device()] if device == "cuda" else []
@@ -280,7 +279,7 @@ class GlobalRng:
 
     @contextmanager
     def activate(self) -> Iterator[None]:
-        """Draw from these, and leave the others as they were."""
+        """Use this state inside; restore the caller's state afterwards."""
         with torch.random.fork_rng(devices=self.devices):
             torch.set_rng_state(self.states["random.cpu"])
             for index in self.devices:

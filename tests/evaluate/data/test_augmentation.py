@@ -55,15 +55,15 @@ def test_every_name_alone_is_something_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mixup+flip-crop+mixup", "augmentation 'mixup+flip-crop+mixup': mixup is there twice; name it once"),
+        ("mixup+flip-crop+mixup", "augmentation 'mixup+flip-crop+mixup': mixup is repeated; name it once"),
         (
             "randaugment+autoaugment",
-            "augmentation 'randaugment+autoaugment': autoaugment and randaugment exclude each other; "
-            "keep one",
+            "augmentation 'randaugment+autoaugment': autoaugment and randaugment are mutually exclusive; "
+            "use one",
         ),
         (
             "none+mixup",
-            "augmentation 'none+mixup': none stands alone; leave out none or the others",
+            "augmentation 'none+mixup': none cannot be combined with others; remove none or the others",
         ),
     ],
 )

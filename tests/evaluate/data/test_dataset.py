@@ -226,7 +226,7 @@ def test_every_data_set_takes_the_statistics_of_another(data: Data) -> None:
     own, _ = next(data.batches("test", 12, 8))
     mean, std = (torch.tensor(values)[:, None, None] for values in (data.pixel_mean, data.pixel_std))
     torch.testing.assert_close(own, (pixels - mean) / std)
-    with pytest.raises(DataError, match="colour channel"):
+    with pytest.raises(DataError, match="color channel"):
         data.with_normalization((0.0,) * (channels + 1), (1.0,) * (channels + 1))
 
 
@@ -376,10 +376,10 @@ def test_what_is_no_idx_file_is_named(tmp_path: Path, content: bytes) -> None:
     )
 
 
-@pytest.mark.parametrize("kept", [-9, 5, 0], ids=["truncated", "header cut", "empty"])
-def test_a_broken_gzip_file_is_named(tmp_path: Path, kept: int) -> None:
+@pytest.mark.parametrize("length", [-9, 5, 0], ids=["truncated", "header cut", "empty"])
+def test_a_broken_gzip_file_is_named(tmp_path: Path, length: int) -> None:
     images = write_fashion(tmp_path, ".gz") / "train-images-idx3-ubyte.gz"
-    images.write_bytes(images.read_bytes()[:kept])
+    images.write_bytes(images.read_bytes()[:length])
     assert error_of("fashion-mnist", tmp_path).startswith("ROOT/train-images-idx3-ubyte.gz: ")
 
 
@@ -475,11 +475,11 @@ def test_images_beyond_the_limit_are_never_read(tmp_path: Path) -> None:
     data = load_dataset(f"folder:{write_folder(tmp_path)}")
     some = subsample(data, train=4, validation=2)
     assert isinstance(some, StreamingData)
-    kept: set[str] = set()
+    remaining: set[str] = set()
     for files in some.splits.values():
         assert isinstance(files, LabelledFiles)
-        kept |= set(files.paths)
+        remaining |= set(files.paths)
     for path in tmp_path.rglob("*.png"):
-        if str(path) not in kept:
+        if str(path) not in remaining:
             path.unlink()
     assert [sum(len(labels) for _, labels in some.batches(split, 8, 2)) for split in SPLITS] == [4, 2, 4]

@@ -20,9 +20,9 @@ def saved(image: Image.Image, path: Path, **options: object) -> Path:
 def pixel(path: Path, place: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
     image = decode_image(path, full_resolution).image
     assert image.mode == "RGB"
-    found = image.getpixel(place)
-    assert isinstance(found, tuple)
-    return tuple(int(value) for value in found)
+    pixel = image.getpixel(place)
+    assert isinstance(pixel, tuple)
+    return tuple(int(value) for value in pixel)
 
 
 def reason_of(path: Path) -> str:
@@ -85,10 +85,10 @@ def test_16_bit_grey_is_scaled_and_not_clipped(suffix: str, tmp_path: Path) -> N
     assert [pixel(path, (place, 0))[0] for place in range(4)] == [0, 1, 117, 255]
 
 
-@pytest.mark.parametrize(("kind", "told"), [(np.float32, "float"), (np.int32, "integer")])
-def test_pixels_of_32_bits_are_refused_by_name(kind: type, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "number_type"), [(np.float32, "float"), (np.int32, "integer")])
+def test_pixels_of_32_bits_are_refused_by_name(kind: type, number_type: str, tmp_path: Path) -> None:
     path = saved(Image.fromarray(np.ones((4, 4), kind)), tmp_path / "image.tif")
-    assert reason_of(path) == f"32-bit {told} pixels"
+    assert reason_of(path) == f"32-bit {number_type} pixels"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

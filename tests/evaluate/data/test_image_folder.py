@@ -87,19 +87,19 @@ def test_hidden_and_other_files_are_ignored_and_deep_ones_found(tmp_path: Path) 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert error_of(tmp_path / "none") == (
-        "folder:ROOT: no folder ROOT; give one with a sub-folder of images for each class"
+        "folder:ROOT: folder ROOT not found; it needs a sub-folder of images for each class"
     )
 
 
 def test_a_folder_without_classes_says_what_it_needs(tmp_path: Path) -> None:
     paint(tmp_path / "stray.png")
     assert (
-        error_of(tmp_path) == "ROOT: needs a sub-folder of images for each of two or more classes, got none"
+        error_of(tmp_path) == "ROOT: needs sub-folders of images for at least two classes, got none"
     )
 
 
 def test_one_class_is_not_enough(tmp_path: Path) -> None:
-    assert error_of(paint_classes(tmp_path, cat=5)).endswith("two or more classes, got only 'cat'")
+    assert error_of(paint_classes(tmp_path, cat=5)).endswith("at least two classes, got only 'cat'")
 
 
 def test_an_empty_class_is_named(tmp_path: Path) -> None:
@@ -122,19 +122,19 @@ def test_a_training_class_of_one_image_cannot_give_validation_images(tmp_path: P
 def test_classes_that_differ_are_named(tmp_path: Path) -> None:
     paint_classes(tmp_path / "train", cat=2, cow=2, dog=2)
     paint_classes(tmp_path / "test", cat=2, pig=2)
-    assert error_of(tmp_path) == "ROOT/test: lacks cow, dog, which ROOT/train has; all need the same classes"
+    assert error_of(tmp_path) == "ROOT/test: no folder for cow, dog, which ROOT/train has; classes must be the same"
 
 
 def test_a_class_that_train_lacks_is_named(tmp_path: Path) -> None:
     paint_classes(tmp_path / "train", cat=2, dog=2)
     paint_classes(tmp_path / "val", cat=2, dog=2, pig=2)
-    assert error_of(tmp_path) == "ROOT/train: lacks pig, which ROOT/val has; all need the same classes"
+    assert error_of(tmp_path) == "ROOT/train: no folder for pig, which ROOT/val has; classes must be the same"
 
 
 def test_val_and_validation_together_are_refused(tmp_path: Path) -> None:
     for folder in ("train", "val", "validation"):
         paint_classes(tmp_path / folder, cat=2, dog=2)
-    assert error_of(tmp_path) == "ROOT: val and validation are the same split; remove or rename one"
+    assert error_of(tmp_path) == "ROOT: val and validation are both there; remove or rename one"
 
 
 def test_no_image_is_opened_before_it_is_wanted(tmp_path: Path) -> None:

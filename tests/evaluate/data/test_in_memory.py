@@ -146,9 +146,9 @@ def test_a_split_too_large_to_keep_is_resized_batch_by_batch_to_the_same_pixels(
     resizes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = data(torch.randint(0, 256, (10, 8, 8, 1), dtype=torch.uint8))
-    kept = torch.cat([images for images, _ in toy.batches("train", 16, 4)])
+    first = torch.cat([images for images, _ in toy.batches("train", 16, 4)])
     monkeypatch.setattr(in_memory, "CACHE_BYTES", 1000)
-    assert torch.cat([images for images, _ in toy.batches("train", 16, 4)]).equal(kept)
+    assert torch.cat([images for images, _ in toy.batches("train", 16, 4)]).equal(first)
     assert resizes == [(10, 16), (4, 16), (4, 16), (2, 16)]
 
 

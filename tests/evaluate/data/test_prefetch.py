@@ -26,7 +26,7 @@ def test_batches_and_results_come_in_order(workers: int) -> None:
 
 @pytest.mark.parametrize("batches", [0, 1, 2, 3])
 def test_few_batches_are_all_handed_out(batches: int) -> None:
-    assert [told for told, _ in prefetch(squares(batches, 2), 2)] == list(range(batches))
+    assert [context for context, _ in prefetch(squares(batches, 2), 2)] == list(range(batches))
 
 
 def test_an_empty_batch_is_a_batch() -> None:
@@ -35,8 +35,8 @@ def test_an_empty_batch_is_a_batch() -> None:
 
 def test_no_more_than_two_batches_are_ahead() -> None:
     taken: list[int] = []
-    for told, _ in prefetch(squares(10, 2, taken), 2):
-        assert taken[-1] == min(9, told + PREFETCH_BATCHES)
+    for context, _ in prefetch(squares(10, 2, taken), 2):
+        assert taken[-1] == min(9, context + PREFETCH_BATCHES)
 
 
 def test_threads_work_while_the_caller_does_something_else() -> None:

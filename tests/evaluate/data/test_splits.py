@@ -97,14 +97,14 @@ def test_of_many_such_classes_ten_are_told() -> None:
     with pytest.raises(DataError) as caught:
         check_classes("here", torch.tensor([0]), [str(number) for number in range(100)], 1)
     message = str(caught.value)
-    assert "class '10' needs at least 1 image, got 0; 89 more are like this; add" in message
+    assert "class '10' needs at least 1 image, got 0; 89 more classes; add" in message
     assert "'11'" not in message
 
 
 def test_statistics_must_fit_the_channels() -> None:
     check_statistics("grey", 1, (1.0,), (2.0,))
     message = (
-        "^grey: has 1 colour channel, got means of 3 and deviations of 3; use data with as many channels$"
+        "^grey: normalisation needs 1 color channel, got 3 means and 3 standard deviations; use data with as many channels$"
     )
     with pytest.raises(DataError, match=message):
         check_statistics("grey", 1, (1.0,) * 3, (2.0,) * 3)

@@ -129,9 +129,9 @@ def test_a_network_of_another_space_is_refused(kind: str, files: tuple[Path, Pat
 def test_what_cannot_judge_these_images_is_refused_before_any_network(
     kind: str, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(ScorerError, match=f"^{files[0]}: noise has 1 channels, the supernet takes 3$"):
+    with pytest.raises(ScorerError, match=f"^{files[0]}: noise: the supernet needs 3 channels, got 1$"):
         evaluator(f"{kind}:{files[0]}", EvaluationContext(noise_data(channels=1), RECIPE))
-    with pytest.raises(ScorerError, match=f"^{files[0]}: noise has other classes"):
+    with pytest.raises(ScorerError, match=f"^{files[0]}: noise: the supernet was trained on other classes"):
         evaluator(f"{kind}:{files[0]}", EvaluationContext(noise_data(names=("x", "y")), RECIPE))
     with pytest.raises(RunError, match=f"^{tmp_path}/none: the file with the supernet is missing"):
         judge(f"{kind}:{files[0]},{tmp_path}/none")

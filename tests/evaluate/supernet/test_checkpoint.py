@@ -64,16 +64,16 @@ def test_everything_comes_back_as_it_was(checkpoint: SupernetCheckpoint, path: P
 def test_files_of_other_kinds_are_refused_in_one_line(tmp_path: Path) -> None:
     assert error_of(tmp_path / "gone").startswith("the file with the supernet is missing; make one")
     (tmp_path / "text").write_text("hello")
-    assert error_of(tmp_path / "text").startswith("no supernet of bneck (")
+    assert error_of(tmp_path / "text").startswith("not a bneck supernet (")
     keep(toy(), tmp_path / "net")
-    assert error_of(tmp_path / "net") == "must be a supernet of form supernet/1, got checkpoint/1"
+    assert error_of(tmp_path / "net") == "must be a supernet with schema supernet/1, got checkpoint/1"
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.5, 0.999])
 def test_a_file_cut_short_is_refused(fraction: float, path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(fraction * len(whole))])
-    assert error_of(path).startswith("no supernet of bneck (")
+    assert error_of(path).startswith("not a bneck supernet (")
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_settings_that_mean_nothing_are_refused(checkpoint: SupernetCheckpoint, 
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (noise_data(channels=1), "noise has 1 channels, the supernet takes 3"),
-        (noise_data(names=("a", "c")), "noise has other classes (a, c) than the supernet (a, b)"),
+        (noise_data(channels=1), "noise: the supernet needs 3 channels, got 1"),
+        (noise_data(names=("a", "c")), "noise: the supernet was trained on other classes (a, b), got a, c"),
     ],
 )
 def test_other_images_are_refused(data: Data, told: str, checkpoint: SupernetCheckpoint) -> None:

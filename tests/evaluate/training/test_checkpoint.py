@@ -43,8 +43,8 @@ def lively(seed: int = 0, **norm: float) -> Network:
 
 
 def checkpoint(network: Network | None = None, **changes: Any) -> Checkpoint:
-    found = make_checkpoint(network or lively(), noise_data(), RECIPE, 7, CURVE, {"count": torch.tensor(3)})
-    return replace(found, **changes)
+    result = make_checkpoint(network or lively(), noise_data(), RECIPE, 7, CURVE, {"count": torch.tensor(3)})
+    return replace(result, **changes)
 
 
 def saved(path: Path, **changes: Any) -> Checkpoint:
@@ -169,10 +169,10 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    told = f"{tmp_path / 'net'}: the file with the trained network is missing"
-    assert error_of(tmp_path / "net") == told
+    message = f"{tmp_path / 'net'}: checkpoint file not found"
+    assert error_of(tmp_path / "net") == message
     (tmp_path / "net").mkdir()
-    assert error_of(tmp_path / "net") == told
+    assert error_of(tmp_path / "net") == message
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "net"
     path.write_bytes(content)
-    assert error_of(path).startswith(f"{path}: no checkpoint of bneck (")
+    assert error_of(path).startswith(f"{path}: not a bneck checkpoint (")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
@@ -199,7 +199,7 @@ def test_a_file_cut_short_is_refused(share: float, tmp_path: Path) -> None:
     saved(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    assert error_of(path).startswith(f"{path}: no checkpoint of bneck (")
+    assert error_of(path).startswith(f"{path}: not a bneck checkpoint (")
 
 
 class Trap:
@@ -219,24 +219,24 @@ def test_a_file_cannot_run_code(torchs: bool, tmp_path: Path) -> None:
         torch.save({"stem.conv.weight": Trap(sprung)}, path)
     else:
         path.write_bytes(pickle.dumps(Trap(sprung)))
-    assert error_of(path).startswith(f"{path}: no checkpoint of bneck (")
+    assert error_of(path).startswith(f"{path}: not a bneck checkpoint (")
     assert not sprung.exists()
 
 
 def test_tensors_of_another_program_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net"
     save_file({"weight": torch.zeros(2)}, path)
-    form = "must be a checkpoint of form checkpoint/1, got"
-    assert error_of(path) == f"{path}: {form} another kind of file"
+    form = "must be a checkpoint with schema checkpoint/1, got"
+    assert error_of(path) == f"{path}: {form} no schema"
     save_file({"weight": torch.zeros(2)}, path, {"format": "pt"})
-    assert error_of(path) == f"{path}: {form} another kind of file"
+    assert error_of(path) == f"{path}: {form} no schema"
 
 
 def test_a_form_of_another_version_is_named(tmp_path: Path) -> None:
     path = tmp_path / "net"
     saved(path)
     altered(path, bneck="checkpoint/9")
-    assert error_of(path) == f"{path}: must be a checkpoint of form checkpoint/1, got checkpoint/9"
+    assert error_of(path) == f"{path}: must be a checkpoint with schema checkpoint/1, got checkpoint/9"
 
 
 @pytest.mark.parametrize("name", ["architecture", "recipe", "info"])
@@ -245,8 +245,8 @@ def test_a_part_that_is_missing_or_broken_is_refused(name: str, tmp_path: Path) 
     for word in (None, "", "[", "7", "[1, 2]", '{"bneck": "other/1"}'):
         saved(path)
         altered(path, **{name: word})
-        told = error_of(path)
-        assert name in told or told.startswith(f"{path}: the checkpoint is damaged ("), word
+        message = error_of(path)
+        assert name in message or message.startswith(f"{path}: the checkpoint is damaged ("), word
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_fact_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     other = build_network(replace(TOY, head=Head(11)))
     saved(tmp_path / "net", weights=other.state_dict())
-    with pytest.raises(RunError, match=rf"^the weights are not those of network {TOY.key} \("):
+    with pytest.raises(RunError, match=rf"^the weights do not fit network {TOY.key} \("):
         load_checkpoint(tmp_path / "net").network()
 
 
@@ -283,7 +283,7 @@ def test_a_weight_that_is_missing_is_noticed(tmp_path: Path) -> None:
     weights = dict(lively().state_dict())
     del weights["blocks.0.depthwise.norm.running_var"]
     saved(tmp_path / "net", weights=weights)
-    with pytest.raises(RunError, match="the weights are not those of network"):
+    with pytest.raises(RunError, match="the weights do not fit network"):
         load_checkpoint(tmp_path / "net").network()
 
 
@@ -294,12 +294,12 @@ def test_a_network_is_asked_for_by_its_architecture(tmp_path: Path) -> None:
     assert load_trained_network(TOY, path).architecture == TOY
     with pytest.raises(RunError) as caught:
         load_trained_network(other, path)
-    assert str(caught.value) == f"{path}: holds network {TOY.key}, not {other.key}"
+    assert str(caught.value) == f"{path}: must hold network {other.key}, got {TOY.key}"
 
 
 def test_other_data_is_seen_as_the_training_data_was() -> None:
-    found = checkpoint(pixel_mean=(1.0, 2.0, 3.0), pixel_std=(4.0, 5.0, 6.0))
-    data = found.normalise_data(noise_data(train=40))
+    result = checkpoint(pixel_mean=(1.0, 2.0, 3.0), pixel_std=(4.0, 5.0, 6.0))
+    data = result.normalise_data(noise_data(train=40))
     assert (data.pixel_mean, data.pixel_std) == ((1, 2, 3), (4, 5, 6))
     first, _ = next(data.batches("validation", 8, 1))
     pixel = noise_data(train=40).splits["validation"].pixels[0, 2, 3].float()
@@ -308,10 +308,10 @@ def test_other_data_is_seen_as_the_training_data_was() -> None:
 
 
 def test_data_with_other_classes_or_channels_is_refused() -> None:
-    with pytest.raises(RunError, match=r"^noise has 1 channels, the network takes 3$"):
+    with pytest.raises(RunError, match=r"^noise: the network needs 3 channels, got 1$"):
         checkpoint().normalise_data(noise_data(channels=1))
     # the same names in another order would count right answers as wrong
-    with pytest.raises(RunError, match=r"^noise has other classes \(b, a\) than the network \(a, b\)$"):
+    with pytest.raises(RunError, match=r"^noise: .*classes \(a, b\), got b, a$"):
         checkpoint().normalise_data(noise_data(names=("b", "a")))
 
 

@@ -74,10 +74,10 @@ def test_without_a_hidden_layer_grad_cam_is_the_class_activation_map() -> None:
     weights = network.classifier.weight.detach().numpy()
     heatmap = grad_cam(network, images, torch.tensor([0, 1, 1, 0]), min_size_px=1)
     assert heatmap.shape == (4, 8, 8)
-    for found, own_maps, label in zip(heatmap, maps, (0, 1, 1, 0), strict=True):
+    for actual, own_maps, label in zip(heatmap, maps, (0, 1, 1, 0), strict=True):
         wanted = enlarged(np.maximum(np.tensordot(weights[label], own_maps, 1), 0), 8)
         assert wanted.max() > 0
-        np.testing.assert_allclose(found, wanted / wanted.max(), atol=1e-5)
+        np.testing.assert_allclose(actual, wanted / wanted.max(), atol=1e-5)
 
 
 def test_with_a_hidden_layer_the_weights_are_the_slopes_of_the_score() -> None:
@@ -114,7 +114,7 @@ def test_explaining_leaves_the_network_as_it_was(frozen: bool) -> None:
     block_activations(network, noise(1))
     assert [module.training for module in network.modules()] == modes
     assert all(torch.equal(weights[name], tensor) for name, tensor in network.state_dict().items())
-    assert all(each.grad is None and each.requires_grad is not frozen for each in network.parameters())
+    assert all(p.grad is None and p.requires_grad is not frozen for p in network.parameters())
     assert not any(module._forward_hooks for module in network.modules())
 
 
@@ -139,9 +139,9 @@ def test_maps_that_have_shrunk_too_far_are_passed_by() -> None:
     assert step.grad is not None
     weights = step.grad.mean((2, 3)).numpy().astype(np.float64)
     heatmap = grad_cam(network, images, classes)
-    for found, own, weight in zip(heatmap, maps.numpy().astype(np.float64), weights, strict=True):
+    for actual, own, weight in zip(heatmap, maps.numpy().astype(np.float64), weights, strict=True):
         wanted = enlarged(np.maximum(np.tensordot(weight, own, 1), 0), 8)
-        np.testing.assert_allclose(found, wanted / wanted.max(), atol=1e-4)
+        np.testing.assert_allclose(actual, wanted / wanted.max(), atol=1e-4)
 
 
 def test_where_no_map_is_large_enough_the_last_is_taken() -> None:
@@ -168,18 +168,18 @@ def test_the_examples_are_the_worst_mistakes_and_then_the_closest_right_answers(
     order = np.argsort(of_truth)
     wrong, correct = order[~is_right[order]], order[is_right[order]]
     shown = select_examples(network, data, "test")
-    assert [each.position for each in shown] == [*wrong[:12], *correct[:6]]
-    assert {each.position // 256 for each in shown} == {0, 1, 2}
-    for each in shown:
-        best = np.argsort(-chances[each.position])[:3]
-        assert each.label == labels[each.position]
-        assert [answer for answer, _ in each.top_predictions] == best.tolist()
-        assert [chance for _, chance in each.top_predictions] == pytest.approx(
-            chances[each.position][best], abs=1e-5
+    assert [example.position for example in shown] == [*wrong[:12], *correct[:6]]
+    assert {example.position // 256 for example in shown} == {0, 1, 2}
+    for example in shown:
+        best = np.argsort(-chances[example.position])[:3]
+        assert example.label == labels[example.position]
+        assert [answer for answer, _ in example.top_predictions] == best.tolist()
+        assert [chance for _, chance in example.top_predictions] == pytest.approx(
+            chances[example.position][best], abs=1e-5
         )
-        heatmap = grad_cam(network, images[[each.position]], torch.tensor([best[0]]))
-        np.testing.assert_allclose(each.heatmap, heatmap[0], atol=1e-4)
-        assert np.array_equal(each.pixels, data.splits["test"].pixels[each.position])
+        heatmap = grad_cam(network, images[[example.position]], torch.tensor([best[0]]))
+        np.testing.assert_allclose(example.heatmap, heatmap[0], atol=1e-4)
+        assert np.array_equal(example.pixels, data.splits["test"].pixels[example.position])
 
 
 def test_the_split_is_gone_through_once_and_as_the_network_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,31 +196,31 @@ def test_the_split_is_gone_through_once_and_as_the_network_is_used(monkeypatch: 
 
 def test_there_may_be_fewer_examples_than_asked_for_or_none() -> None:
     network, data = network_of(FOUR_CLASSES), seen(5)
-    assert sorted(each.position for each in select_examples(network, data, "test")) == [0, 1, 2, 3, 4]
+    assert sorted(example.position for example in select_examples(network, data, "test")) == [0, 1, 2, 3, 4]
     assert select_examples(network, data, "test", mistakes=0, correct=0) == ()
     with torch.no_grad():
         network.classifier.bias[0] = 1e3
     # It answers class 0 always, which images 0 and 4 are of.
-    assert {each.position for each in select_examples(network, data, "test", mistakes=0)} == {0, 4}
-    assert [each.top_predictions[0][0] for each in select_examples(network, data, "test", correct=0)] == [
+    assert {example.position for example in select_examples(network, data, "test", mistakes=0)} == {0, 4}
+    assert [example.top_predictions[0][0] for example in select_examples(network, data, "test", correct=0)] == [
         0,
         0,
         0,
     ]
     two = select_examples(network_of(TOY), seen(2, classes=2), "test")
-    assert [len(each.top_predictions) for each in two] == [2, 2]
+    assert [len(example.top_predictions) for example in two] == [2, 2]
 
 
 def test_an_examples_pixels_are_again_what_the_network_took() -> None:
     data = seen(3)
-    [shown] = [each for each in select_examples(network_of(FOUR_CLASSES), data, "test") if each.position == 1]
+    [shown] = [example for example in select_examples(network_of(FOUR_CLASSES), data, "test") if example.position == 1]
     assert torch.allclose(to_network_input(shown.pixels, data), as_taken(data)[[1]], atol=1e-5)
 
 
 def test_a_view_shows_the_channels_of_largest_mean_absolute_value() -> None:
     network, image = network_of(TOY), noise(1)
     shown = block_activations(network, image, maps=3)
-    assert [each.name for each in shown] == [name for name in cost_breakdown(TOY) if name != "head"]
+    assert [example.name for example in shown] == [name for name in cost_breakdown(TOY) if name != "head"]
     with torch.no_grad():
         outputs = [network.stem(image)]
         outputs += [network.blocks[0](outputs[0])]

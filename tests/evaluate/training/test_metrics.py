@@ -41,12 +41,12 @@ def random_answers(images: int, classes: int, seed: int = 0) -> tuple[Tensor, Te
 
 
 def test_six_images_are_judged_as_by_hand() -> None:
-    found = compute_metrics(LOGITS, LABELS, "abc")
-    assert found.images == 6
-    assert found.top1 == pytest.approx(3 / 6)
-    assert found.confusion == ((2, 1, 0), (1, 1, 0), (0, 1, 0))
+    metrics = compute_metrics(LOGITS, LABELS, "abc")
+    assert metrics.images == 6
+    assert metrics.top1 == pytest.approx(3 / 6)
+    assert metrics.confusion == ((2, 1, 0), (1, 1, 0), (0, 1, 0))
     right = (0.70, 0.52, 0.20, 0.78, 0.30, 0.16)
-    assert found.loss == pytest.approx(-sum(map(math.log, right)) / 6, rel=1e-5)
+    assert metrics.loss == pytest.approx(-sum(map(math.log, right)) / 6, rel=1e-5)
 
 
 def test_each_class_has_its_precision_recall_and_f1() -> None:
@@ -69,47 +69,47 @@ def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy_in_15_
 
 
 def test_logits_between_0_and_1_are_not_taken_for_probabilities() -> None:
-    found = compute_metrics(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([0]), "abc")
-    assert found.calibration_error == pytest.approx(1 - math.e / (math.e + 2), abs=1e-6)
+    metrics = compute_metrics(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([0]), "abc")
+    assert metrics.calibration_error == pytest.approx(1 - math.e / (math.e + 2), abs=1e-6)
 
 
 def test_a_network_that_is_sure_and_right_is_calibrated_and_without_loss() -> None:
-    found = compute_metrics(torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 1]), "ab")
-    assert (found.top1, found.loss, found.calibration_error) == (1, 0, 0)
+    metrics = compute_metrics(torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 1]), "ab")
+    assert (metrics.top1, metrics.loss, metrics.calibration_error) == (1, 0, 0)
 
 
 def test_top5_counts_the_true_class_among_the_first_five_answers() -> None:
     # The true classes come first, fifth and sixth.
     logits = torch.arange(7.0, 0, -1).repeat(3, 1)
-    found = compute_metrics(logits, torch.tensor([0, 4, 5]), "abcdefg")
-    assert found.top1 == pytest.approx(1 / 3)
-    assert found.top5 == pytest.approx(2 / 3)
+    metrics = compute_metrics(logits, torch.tensor([0, 4, 5]), "abcdefg")
+    assert metrics.top1 == pytest.approx(1 / 3)
+    assert metrics.top5 == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize(("classes", "told"), [(5, False), (6, True)])
-def test_with_five_classes_all_are_among_the_first_five_so_top5_is_none(classes: int, told: bool) -> None:
-    found = compute_metrics(*random_answers(10, classes), "abcdef"[:classes])
-    assert (found.top5 is not None) == told
+@pytest.mark.parametrize(("classes", "has_top5"), [(5, False), (6, True)])
+def test_with_five_classes_all_are_among_the_first_five_so_top5_is_none(classes: int, has_top5: bool) -> None:
+    metrics = compute_metrics(*random_answers(10, classes), "abcdef"[:classes])
+    assert (metrics.top5 is not None) == has_top5
 
 
 @pytest.mark.parametrize(("images", "classes"), [(1, 2), (60, 2), (200, 12), (1, 1000), (300, 1000)])
 def test_scikit_learn_agrees(images: int, classes: int) -> None:
     logits, labels = random_answers(images, classes)
-    found = compute_metrics(logits, labels, [str(number) for number in range(classes)])
+    metrics = compute_metrics(logits, labels, [str(number) for number in range(classes)])
     every, answered = range(classes), logits.argmax(1)
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, answered, labels=every, zero_division=0
     )
-    assert [each.precision for each in found.classes] == pytest.approx(precision)
-    assert [each.recall for each in found.classes] == pytest.approx(recall)
-    assert [each.f1 for each in found.classes] == pytest.approx(f1)
-    assert [each.images for each in found.classes] == list(support)
-    assert found.confusion == tuple(map(tuple, confusion_matrix(labels, answered, labels=every)))
-    assert found.top1 == pytest.approx((answered == labels).double().mean().item())
-    assert found.loss == pytest.approx(log_loss(labels, logits.double().softmax(1), labels=every), rel=1e-5)
+    assert [each.precision for each in metrics.classes] == pytest.approx(precision)
+    assert [each.recall for each in metrics.classes] == pytest.approx(recall)
+    assert [each.f1 for each in metrics.classes] == pytest.approx(f1)
+    assert [each.images for each in metrics.classes] == list(support)
+    assert metrics.confusion == tuple(map(tuple, confusion_matrix(labels, answered, labels=every)))
+    assert metrics.top1 == pytest.approx((answered == labels).double().mean().item())
+    assert metrics.loss == pytest.approx(log_loss(labels, logits.double().softmax(1), labels=every), rel=1e-5)
     if classes > 5:
         top5 = top_k_accuracy_score(labels, logits, k=5, labels=every)
-        assert found.top5 == pytest.approx(top5)
+        assert metrics.top5 == pytest.approx(top5)
 
 
 def test_the_answers_on_a_split_are_in_its_order_and_those_of_its_evaluation_mode() -> None:

@@ -154,10 +154,10 @@ def test_torchvisions_rate_falls_as_its_step_scheduler_says() -> None:
 def test_a_cosine_falls_over_the_steps_of_all_epochs() -> None:
     # 8 steps, 2 of them up; the cosine is half down 3 steps after its beginning
     recipe = replace(PLAIN, schedule="cosine", epochs=4, warmup_fraction=0.25)
-    told = shares(recipe, 9, 2)
-    assert told[:3] == [0.5, 1, 1]
-    assert told[5] == pytest.approx(0.5)
-    assert told[8] == pytest.approx(0)
+    factors = shares(recipe, 9, 2)
+    assert factors[:3] == [0.5, 1, 1]
+    assert factors[5] == pytest.approx(0.5)
+    assert factors[8] == pytest.approx(0)
 
 
 @pytest.mark.parametrize("max_grad_norm", [0.0, 1e9])

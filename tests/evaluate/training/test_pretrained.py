@@ -143,7 +143,7 @@ def test_other_resolutions_share_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "difference"),
     [
         (replace(TOY, head=Head(11)), "the head differs"),
         (
@@ -157,10 +157,10 @@ def test_other_resolutions_share_weights() -> None:
     ],
     ids=["head", "kernel", "attention"],
 )
-def test_another_network_is_refused_and_nothing_is_copied(other: Architecture, told: str) -> None:
+def test_another_network_is_refused_and_nothing_is_copied(other: Architecture, difference: str) -> None:
     network = toy()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    with pytest.raises(RunError, match=rf"^the weights are of another network: {told}$"):
+    with pytest.raises(RunError, match=rf"^the weights do not fit the network: {difference}$"):
         transfer_weights(network, toy(other, seed=1))
     assert all(value.equal(before[name]) for name, value in network.state_dict().items())
 
@@ -174,7 +174,7 @@ def test_another_network_is_refused_and_nothing_is_copied(other: Architecture, t
     ids=["a block more", "a hidden layer more"],
 )
 def test_a_network_with_more_layers_is_another_one(other: Architecture) -> None:
-    with pytest.raises(RunError, match=r"^the weights are of another network"):
+    with pytest.raises(RunError, match=r"^the weights do not fit the network"):
         transfer_weights(toy(), toy(other, seed=1))
 
 
@@ -182,7 +182,7 @@ def test_a_network_with_more_layers_is_another_one(other: Architecture) -> None:
     "block", [replace(TOY.blocks[0], activation="hardswish"), replace(TOY.blocks[0], stride=2)]
 )
 def test_a_network_that_computes_otherwise_with_the_same_weights_is_another_one(block: Block) -> None:
-    with pytest.raises(RunError, match=r"^the weights are of another network"):
+    with pytest.raises(RunError, match=r"^the weights do not fit the network"):
         transfer_weights(toy(), toy(replace(TOY, blocks=(block, TOY.blocks[1])), seed=1))
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_no_state_dict_is_refused(what: Any, tmp_path: Path) -> N
     torch.save(what, path)
     with pytest.raises(RunError) as caught:
         pretrained_network("mobilenet_v2", path)
-    assert str(caught.value).startswith(f"{path}: no state dict of torchvision (")
+    assert str(caught.value).startswith(f"{path}: not a torchvision state dict (")
     assert "\n" not in str(caught.value)
 
 
@@ -216,14 +216,14 @@ def test_a_file_that_torch_did_not_write_is_refused(content: bytes, tmp_path: Pa
     path.write_bytes(content)
     with pytest.raises(RunError) as caught:
         pretrained_network("mobilenet_v2", path)
-    assert str(caught.value).startswith(f"{path}: no state dict of torchvision (")
+    assert str(caught.value).startswith(f"{path}: not a torchvision state dict (")
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_cannot_run_code(tmp_path: Path) -> None:
     path, sprung = tmp_path / "weights.pth", tmp_path / "sprung"
     torch.save({"features.0.0.weight": Trap(sprung)}, path)
-    with pytest.raises(RunError, match=r"weights\.pth: no state dict of torchvision \("):
+    with pytest.raises(RunError, match=r"weights\.pth: not a torchvision state dict \("):
         pretrained_network("mobilenet_v2", path)
     assert not sprung.exists()
 
@@ -256,11 +256,11 @@ def test_without_a_network_the_remedy_is_told(
         warnings.simplefilter("ignore")
         with pytest.raises(RunError) as caught:
             pretrained_network("mobilenet_v3_small")
-    told = str(caught.value)
+    message = str(caught.value)
     where = tmp_path / "hub" / "checkpoints"
-    assert told.startswith(f"the weights of mobilenet_v3_small are not in {where} and cannot be downloaded (")
-    assert told.endswith("get torchvision's file on another machine and give it by --weights FILE")
-    assert "\n" not in told
+    assert message.startswith(f"the weights of mobilenet_v3_small are not in {where} and cannot be downloaded (")
+    assert message.endswith("download torchvision's file on another machine and pass it as --weights FILE")
+    assert "\n" not in message
 
 
 def test_the_cache_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,7 +158,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         ("speed: 3", "speed: unknown key; known here: bneck, epochs, batch_size"),
         ("epochs: 1.5", "epochs: must be a whole number, got 1.5"),
@@ -184,19 +184,19 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("drop_path: 1.0", "drop_path must be from 0 to below 1, got 1.0"),
         ("ema: 1", "ema must be from 0 to below 1, got 1"),
         ("warmup_fraction: 1.01", "warmup_fraction must be from 0 to 1, got 1.01"),
-        ("augment: blur", "augment is no augmentation: unknown augmentation 'blur'"),
+        ("augment: blur", "augment is not a valid augmentation: unknown augmentation 'blur'"),
     ],
 )
-def test_a_bad_line_is_named_with_its_file_and_key(line: str, told: str, tmp_path: Path) -> None:
+def test_a_bad_line_is_named_with_its_file_and_key(line: str, expected: str, tmp_path: Path) -> None:
     path = write(tmp_path, f"bneck: recipe/1\n# mine\n{line}\n")
     with pytest.raises(FileFormatError) as caught:
         load_recipe(str(path))
     place, _, problem = str(caught.value).partition(": ")
-    if told.startswith("unknown augmentation"):  # an augmentation's own error knows no field
+    if expected.startswith("unknown augmentation"):  # an augmentation's own error knows no field
         assert place.startswith(f"{path}:")
     else:
         assert place == f"{path}:3"
-    assert problem.startswith(told)
+    assert problem.startswith(expected)
 
 
 def test_a_bad_augmentation_is_named_with_its_line(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_bad_augmentation_is_named_with_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("epochs: 3\n", ":1: 'bneck' is missing"),
         ("bneck: recipe/2\nrate: 3\n", ":1: bneck: must be recipe/1, got recipe/2"),
@@ -216,11 +216,11 @@ def test_a_bad_augmentation_is_named_with_its_line(tmp_path: Path) -> None:
         ("bneck: recipe/1\nepochs: 3\nepochs: 4\n", ":3: epochs: stands here twice"),
     ],
 )
-def test_a_file_of_another_kind_is_refused(text: str, told: str, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_refused(text: str, expected: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     with pytest.raises(BneckError) as caught:
         load_recipe(str(path))
-    assert str(caught.value) == f"{path}{told}"
+    assert str(caught.value) == f"{path}{expected}"
 
 
 @pytest.mark.parametrize(

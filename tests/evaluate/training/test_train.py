@@ -351,8 +351,8 @@ def test_weights_decay_and_biases_and_normalisation_do_not() -> None:
     train(network, given(4), replace(ONE_STEP, max_grad_norm=1e-30, weight_decay=0.1), seed=7)
     norms = {id(p) for m in network.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
     for name, parameter in network.named_parameters():
-        kept = name.endswith("bias") or id(parameter) in norms
-        torch.testing.assert_close(parameter.detach(), torch.full_like(parameter, 1 if kept else 0.905))
+        decay_free = name.endswith("bias") or id(parameter) in norms
+        torch.testing.assert_close(parameter.detach(), torch.full_like(parameter, 1 if decay_free else 0.905))
 
 
 def test_two_steps_are_those_of_nesterovs_momentum_worked_out_by_hand() -> None:

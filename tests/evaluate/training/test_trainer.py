@@ -59,10 +59,10 @@ def rehearsed(recipe: Recipe, tmp_path: Path, compute: ComputeConfig | None = No
     unbroken = training_of(recipe, compute=compute)
     curve = [one_epoch(unbroken) for _ in range(recipe.epochs)]
     assert unbroken.done
-    kept = training_of(recipe, compute=compute)
+    saved = training_of(recipe, compute=compute)
     for epoch in range(recipe.epochs):
-        keep(kept, curve[:epoch], tmp_path / f"{epoch}.safetensors")
-        assert one_epoch(kept) == curve[epoch]
+        keep(saved, curve[:epoch], tmp_path / f"{epoch}.safetensors")
+        assert one_epoch(saved) == curve[epoch]
     for epoch in range(recipe.epochs):
         training, known = gone_on(tmp_path / f"{epoch}.safetensors", compute)
         assert training.epoch == epoch
@@ -165,16 +165,16 @@ def test_the_rate_follows_the_schedule_through_all_epochs() -> None:
 
 
 def test_images_are_counted_as_they_are_shown() -> None:
-    told: list[int] = []
+    batch_sizes: list[int] = []
     training = Trainer(toy(), noise_data(train=19), replace(PLAIN, epochs=2), seed=3)
-    point = training.run_epoch(told.append)
+    point = training.run_epoch(batch_sizes.append)
     # of 19 images in batches of 8 the last 3 are less than half a batch and left out
-    assert (told, training.images_seen, training.steps, training.epoch) == ([8, 8], 16, 2, 1)
+    assert (batch_sizes, training.images_seen, training.steps, training.epoch) == ([8, 8], 16, 2, 1)
     assert 0 <= training.data_wait_fraction <= 1
     assert point.train_top1 is not None
     assert (16 * point.train_top1) == pytest.approx(round(16 * point.train_top1))
-    training.run_epoch(told.append)
-    assert (told, training.images_seen, training.done) == ([8, 8, 8, 8], 32, True)
+    training.run_epoch(batch_sizes.append)
+    assert (batch_sizes, training.images_seen, training.done) == ([8, 8, 8, 8], 32, True)
 
 
 def sure_of_class_0() -> Network:
@@ -234,9 +234,9 @@ def test_the_average_is_judged_and_the_weights_go_on() -> None:
     for training in (averaged, plain):
         training.run_epoch()
         before = everything(training)
-        told = training.evaluate()
+        result = training.evaluate()
         assert differing(before, everything(training)) == []
-        assert told == evaluate(training.eval_network, noise_data(), "validation")
+        assert result == evaluate(training.eval_network, noise_data(), "validation")
         training.run_epoch()
     assert differing(averaged.network.state_dict(), plain.network.state_dict()) == []
     assert averaged.eval_network is not averaged.network
@@ -268,8 +268,8 @@ def test_a_frozen_backbone_stays_to_the_bit_and_the_rest_learns(ema: float) -> N
     training.run_epoch(look)
     layers = sum(len([*part.modules()]) for part in network.backbone)
     assert set(modes) == {(False,) * layers + (True, True)}
-    for told in (network.state_dict(), training.eval_network.state_dict()):
-        changed = {name.split(".")[0] for name, value in told.items() if not value.equal(before[name])}
+    for result in (network.state_dict(), training.eval_network.state_dict()):
+        changed = {name.split(".")[0] for name, value in result.items() if not value.equal(before[name])}
         assert changed == {"hidden", "classifier"}
 
 
@@ -346,13 +346,13 @@ def test_a_precision_must_be_known() -> None:
 
 
 def test_hopeless_trainings_end_within_fifty_steps() -> None:
-    told: list[int] = []
+    batch_sizes: list[int] = []
     network = toy()
     nn.init.constant_(network.classifier.bias, math.nan)
     training = Trainer(network, noise_data(train=400), replace(PLAIN, batch_size=4), seed=3)
     with pytest.raises(NonFiniteLossError, match=r"^the loss of epoch 1 is nan$"):
-        training.run_epoch(told.append)
-    assert len(told) == 49  # of 100
+        training.run_epoch(batch_sizes.append)
+    assert len(batch_sizes) == 49  # of 100
 
 
 def test_a_loss_on_the_validation_images_that_is_no_number_fails() -> None:
@@ -365,8 +365,8 @@ def test_a_loss_on_the_validation_images_that_is_no_number_fails() -> None:
 
 def test_a_network_is_judged_on_the_split_asked_for() -> None:
     training = training_of(PLAIN)
-    told = {split: training.evaluate(split) for split in SPLITS}
-    assert len(set(told.values())) == 3
+    result = {split: training.evaluate(split) for split in SPLITS}
+    assert len(set(result.values())) == 3
 
 
 def test_an_epoch_that_is_broken_off_leaves_torchs_random_numbers_alone() -> None:

@@ -182,7 +182,7 @@ def test_a_folder_that_is_a_file_is_named(run: Run, judged: Record, tmp_path: Pa
 def test_weights_of_another_network_are_refused(run: Run, judged: Record, tmp_path: Path) -> None:
     other = run.record("2")
     keep(as_if_trained(judged.architecture), run.checkpoint(other.architecture))
-    with pytest.raises(RunError, match=f"holds network {judged.key}, not {other.key}"):
+    with pytest.raises(RunError, match=f"must hold network {other.key}, got {judged.key}"):
         export(run, other, ["onnx"], tmp_path / "out")
 
 

@@ -222,7 +222,7 @@ def test_two_classes_have_no_first_five(tmp_path: Path, photos: Callable[[int], 
 
 
 def test_images_of_another_kind_are_refused(folder: TrainingRun, photos: Callable[[int], Data]) -> None:
-    with pytest.raises(RunError, match="has 3 channels, the network takes 1"):
+    with pytest.raises(RunError, match="the network needs 1 channels, got 3"):
         metrics_on_split(folder.model(), photos(0), "test")
 
 

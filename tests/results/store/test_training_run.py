@@ -131,7 +131,7 @@ def test_before_the_first_epoch_there_is_no_model(tmp_path: Path) -> None:
         folder.model()
     assert str(caught.value) == f"{folder.folder}: no epoch is over yet; bneck train {folder.folder} --resume"
     with pytest.raises(
-        RunError, match=r"checkpoint\.safetensors: the file with the trained network is missing"
+        RunError, match=r"checkpoint\.safetensors: checkpoint file not found"
     ):
         folder.checkpoint()
 

@@ -274,12 +274,12 @@ def test_images_that_cannot_be_read_are_told(animals: Path, tmp_path: Path) -> N
 def test_images_of_other_classes_are_refused(animals: Path, tmp_path: Path, classes: tuple[str, ...]) -> None:
     name = f"folder:{photos(tmp_path / 'photos', classes=classes)}"
     complaint = run("evaluate", animals / "t", "--data", name, *NO_LATENCY).complaint
-    assert complaint == f"{name} has other classes ({', '.join(classes)}) than the network (cat, dog)"
+    assert complaint == f"{name}: the network was trained on other classes (cat, dog), got {', '.join(classes)}"
 
 
 def test_images_in_colour_are_not_for_a_network_for_grey_ones(trained: Path, animals: Path) -> None:
     complaint = run("evaluate", trained, "--data", f"folder:{animals / 'photos'}", *NO_LATENCY).complaint
-    assert complaint == f"folder:{animals / 'photos'} has 3 channels, the network takes 1"
+    assert complaint == f"folder:{animals / 'photos'}: the network needs 1 channels, got 3"
 
 
 def test_images_that_have_gone_are_named(animals: Path, tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_images_that_have_gone_are_named(animals: Path, tmp_path: Path) -> None:
     net = animals / "net.yaml"
     assert run("train", net, "--data", name, *ON_PHOTOS, "--epochs", 1, "--out", tmp_path / "t").code == 0
     (tmp_path / "photos").rename(tmp_path / "moved")
-    assert f"no folder {tmp_path / 'photos'}" in run("evaluate", tmp_path / "t", *NO_LATENCY).complaint
+    assert f"folder {tmp_path / 'photos'} not found" in run("evaluate", tmp_path / "t", *NO_LATENCY).complaint
     moved = as_json(tmp_path / "t", "--data", f"folder:{tmp_path / 'moved'}", *NO_LATENCY)
     assert moved["images"] > 0
 
@@ -306,14 +306,14 @@ def test_a_training_knows_where_its_data_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["nowhere"], "nowhere: the file with the trained network is missing"),
-        (["nowhere.safetensors"], "nowhere.safetensors: the file with the trained network is missing"),
+        (["nowhere"], "nowhere: checkpoint file not found"),
+        (["nowhere.safetensors"], "nowhere.safetensors: checkpoint file not found"),
         (["FOLDER"], "is no training; give a folder of `bneck train`, a file or RUN#TRIAL"),
-        (["NET"], "net.yaml: no checkpoint of bneck"),
+        (["NET"], "net.yaml: not a bneck checkpoint"),
         (["nowhere#1"], "nowhere is no run folder"),
         (["RUN#99"], "has no trial '99'"),
         (["RUN#x"], "has no trial 'x'"),
-        (["RUN#0"], "the file with the trained network is missing"),
+        (["RUN#0"], "checkpoint file not found"),
         (["T", "--split", "tests"], "unknown split 'tests'; nearest: test"),
         (["T", "--split", ""], "unknown split ''"),
         (["T", "--data", "didgits"], "unknown data set 'didgits'; nearest: digits"),

@@ -396,7 +396,7 @@ def test_without_tensorboard_the_remedy_is_told(here: Path, monkeypatch: pytest.
     assert (ended.code, ended.err) == (
         2,
         "bneck: --tensorboard needs the package torch.utils.tensorboard, which is not installed; "
-        "get it: pip install 'bneck[tensorboard]'\n",
+        "install it: pip install 'bneck[tensorboard]'\n",
     )
 
 
@@ -512,7 +512,7 @@ def test_imagenet_weights_that_cannot_be_fetched_are_told_with_the_way_round(
         (["nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
         (["nowhere#1"], "nowhere is no run folder"),
         (["--data", "didgits"], "unknown data set 'didgits'; nearest: digits"),
-        (["--data", "folder:nowhere"], "no folder nowhere"),
+        (["--data", "folder:nowhere"], "folder nowhere not found"),
         (["--data", "fashion-mnist", "--data-root", "nowhere"], "--download"),
         (["--recipe", "gide"], "unknown recipe 'gide'; nearest: guide"),
         (["--recipe", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
@@ -525,15 +525,15 @@ def test_imagenet_weights_that_cannot_be_fetched_are_told_with_the_way_round(
         (["--freeze", "all"], "freeze must be one of none, backbone, got 'all'"),
         (["--precision", "fp8"], "--precision must be auto, fp32, bf16, fp16, got 'fp8'"),
         (["--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
-        (["--init", "nowhere"], "nowhere: the file with the trained network is missing"),
+        (["--init", "nowhere"], "nowhere: checkpoint file not found"),
         (["--init", "empty"], "empty is no training; give a folder of `bneck train`, a file or RUN#TRIAL"),
-        (["--init", "net.yaml"], "net.yaml: no checkpoint of bneck"),
+        (["--init", "net.yaml"], "net.yaml: not a bneck checkpoint"),
         (["--init", "nowhere#1"], "nowhere is no run folder"),
         (["--init", "x", "--pretrained"], "--init and --pretrained exclude each other"),
         (["--init", "x", "--weights", "w"], "--init and --pretrained exclude each other"),
         (["--pretrained"], "pretrained must be mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"),
         (["--weights", "nowhere.pth"], "pretrained must be mobilenet_v3_large, mobilenet_v3_small or "),
-        (["mobilenet_v3_small", "--weights", "bad.yaml"], "bad.yaml: no state dict of torchvision"),
+        (["mobilenet_v3_small", "--weights", "bad.yaml"], "bad.yaml: not a torchvision state dict"),
         (["--out", "empty"], "empty exists; choose another --out, or go on with it: bneck train empty "),
         (["--out", "net.yaml"], "net.yaml exists"),
         (["--out", "net.yaml/t"], "net.yaml/t cannot be made: Not a directory"),

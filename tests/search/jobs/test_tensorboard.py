@@ -53,6 +53,6 @@ def test_epochs_that_are_done_again_count_once(tmp_path: Path) -> None:
 
 def test_without_the_package_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(RunError, match=r"not installed; get it: pip install 'bneck\[tensorboard\]'"):
+    with pytest.raises(RunError, match=r"not installed; install it: pip install 'bneck\[tensorboard\]'"):
         write(tmp_path / "events", 0)
     assert not (tmp_path / "events").exists()

@@ -136,7 +136,7 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
         ({"data": "digit"}, "unknown data set 'digit'; nearest: digits"),
         ({"recipe": "gide"}, "unknown recipe 'gide'; nearest: guide"),
         ({"overrides": (("ema", 1.5),)}, "ema must be from 0 to below 1, got 1.5"),
-        ({"overrides": (("augment", "blur"),)}, "augment is no augmentation: unknown augmentation 'blur'"),
+        ({"overrides": (("augment", "blur"),)}, "augment is not a valid augmentation: unknown augmentation 'blur'"),
         ({"precision": "fp8"}, "--precision must be auto, fp32, bf16, fp16, got 'fp8'"),
         ({"device": "tpu"}, "--device must be auto, cpu or cuda, got 'tpu'"),
         ({"resolution_px": -3}, "resolution_px must"),
@@ -145,7 +145,7 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
             {"init": "a", "pretrained": True},
             "--init and --pretrained exclude each other; a network begins from one of them",
         ),
-        ({"init": "none.safetensors"}, "none.safetensors: the file with the trained network is missing"),
+        ({"init": "none.safetensors"}, "none.safetensors: checkpoint file not found"),
         ({"init": "none#3"}, "none is no run"),
         ({"pretrained": True}, "pretrained must be mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"),
         ({"arch": "mobilenet_v2", "weights": Path("none.pth")}, "none.pth: cannot be read (No such file"),
@@ -232,7 +232,7 @@ def test_a_network_begun_from_must_be_of_the_same_make(request_of: Any, tmp_path
     )
     path = tmp_path / "trained.safetensors"
     save_checkpoint(make_checkpoint(other, noise_data(), Recipe(), 0, ()), path)
-    with pytest.raises(BneckError, match="the weights are of another network: block 1 differs"):
+    with pytest.raises(BneckError, match="the weights do not fit the network: block 1 differs"):
         made(request_of(init=str(path)))
     assert not (tmp_path / "out").exists()
 

@@ -68,13 +68,13 @@ def test_a_file_is_itself(trained: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("RUN#2", "the file with the trained network is missing"),
+        ("RUN#2", "checkpoint file not found"),
         ("RUN#3", "has no trial '3'"),
         ("RUN#", "has no trial ''"),
         ("RUN", "is no training; give a folder of `bneck train`, a file or RUN#TRIAL"),
         ("T#1", "is no run folder"),
-        ("T/curve.csv", "no checkpoint of bneck"),
-        ("T/nothing.safetensors", "the file with the trained network is missing"),
+        ("T/curve.csv", "not a bneck checkpoint"),
+        ("T/nothing.safetensors", "checkpoint file not found"),
         ("", "is no training"),
     ],
 )

@@ -237,7 +237,7 @@ def test_a_backend_without_its_package_says_how_to_get_it(
         latency_backend(name)
     message = str(caught.value)
     assert message.startswith(f"latency backend {name} needs the package {package}")
-    assert message.endswith(f", which is not installed; get it: pip install 'bneck[{name}]'")
+    assert message.endswith(f", which is not installed; install it: pip install 'bneck[{name}]'")
 
 
 def test_a_package_that_does_not_run_here_is_told_with_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,7 @@ def test_a_package_that_does_not_run_here_is_told_with_the_machine(monkeypatch: 
     with pytest.raises(BackendError) as caught, optional_import("latency backend openvino", extra="openvino"):
         raise ImportError("libopenvino.so: cannot open shared object file\nand more")
     assert str(caught.value) == (
-        "latency backend openvino does not run on this Linux riscv64: "
+        "latency backend openvino cannot be imported on Linux riscv64: "
         "libopenvino.so: cannot open shared object file"
     )
 
