@@ -59,9 +59,7 @@ def _read_classes(folder: Path, min_images: int) -> tuple[tuple[str, ...], Label
     classes = _subfolders(folder)
     if len(classes) < 2:
         existing = f"only '{classes[0].name}'" if classes else "none"
-        raise DataError(
-            f"{folder}: needs sub-folders of images for at least two classes, got {existing}"
-        )
+        raise DataError(f"{folder}: needs sub-folders of images for at least two classes, got {existing}")
     images = [list(_image_paths(str(class_folder))) for class_folder in classes]
     labels = torch.repeat_interleave(torch.tensor([len(paths) for paths in images]))
     class_names = tuple(class_folder.name for class_folder in classes)

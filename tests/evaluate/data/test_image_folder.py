@@ -93,9 +93,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_classes_says_what_it_needs(tmp_path: Path) -> None:
     paint(tmp_path / "stray.png")
-    assert (
-        error_of(tmp_path) == "ROOT: needs sub-folders of images for at least two classes, got none"
-    )
+    assert error_of(tmp_path) == "ROOT: needs sub-folders of images for at least two classes, got none"
 
 
 def test_one_class_is_not_enough(tmp_path: Path) -> None:
@@ -122,7 +120,10 @@ def test_a_training_class_of_one_image_cannot_give_validation_images(tmp_path: P
 def test_classes_that_differ_are_named(tmp_path: Path) -> None:
     paint_classes(tmp_path / "train", cat=2, cow=2, dog=2)
     paint_classes(tmp_path / "test", cat=2, pig=2)
-    assert error_of(tmp_path) == "ROOT/test: no folder for cow, dog, which ROOT/train has; classes must be the same"
+    assert (
+        error_of(tmp_path)
+        == "ROOT/test: no folder for cow, dog, which ROOT/train has; classes must be the same"
+    )
 
 
 def test_a_class_that_train_lacks_is_named(tmp_path: Path) -> None:

@@ -202,7 +202,9 @@ def test_there_may_be_fewer_examples_than_asked_for_or_none() -> None:
         network.classifier.bias[0] = 1e3
     # It answers class 0 always, which images 0 and 4 are of.
     assert {example.position for example in select_examples(network, data, "test", mistakes=0)} == {0, 4}
-    assert [example.top_predictions[0][0] for example in select_examples(network, data, "test", correct=0)] == [
+    assert [
+        example.top_predictions[0][0] for example in select_examples(network, data, "test", correct=0)
+    ] == [
         0,
         0,
         0,
@@ -213,7 +215,11 @@ def test_there_may_be_fewer_examples_than_asked_for_or_none() -> None:
 
 def test_an_examples_pixels_are_again_what_the_network_took() -> None:
     data = seen(3)
-    [shown] = [example for example in select_examples(network_of(FOUR_CLASSES), data, "test") if example.position == 1]
+    [shown] = [
+        example
+        for example in select_examples(network_of(FOUR_CLASSES), data, "test")
+        if example.position == 1
+    ]
     assert torch.allclose(to_network_input(shown.pixels, data), as_taken(data)[[1]], atol=1e-5)
 
 

@@ -258,7 +258,9 @@ def test_without_a_network_the_remedy_is_told(
             pretrained_network("mobilenet_v3_small")
     message = str(caught.value)
     where = tmp_path / "hub" / "checkpoints"
-    assert message.startswith(f"the weights of mobilenet_v3_small are not in {where} and cannot be downloaded (")
+    assert message.startswith(
+        f"the weights of mobilenet_v3_small are not in {where} and cannot be downloaded ("
+    )
     assert message.endswith("download torchvision's file on another machine and pass it as --weights FILE")
     assert "\n" not in message
 

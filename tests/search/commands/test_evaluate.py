@@ -274,7 +274,9 @@ def test_images_that_cannot_be_read_are_told(animals: Path, tmp_path: Path) -> N
 def test_images_of_other_classes_are_refused(animals: Path, tmp_path: Path, classes: tuple[str, ...]) -> None:
     name = f"folder:{photos(tmp_path / 'photos', classes=classes)}"
     complaint = run("evaluate", animals / "t", "--data", name, *NO_LATENCY).complaint
-    assert complaint == f"{name}: the network was trained on other classes (cat, dog), got {', '.join(classes)}"
+    assert (
+        complaint == f"{name}: the network was trained on other classes (cat, dog), got {', '.join(classes)}"
+    )
 
 
 def test_images_in_colour_are_not_for_a_network_for_grey_ones(trained: Path, animals: Path) -> None:

@@ -136,7 +136,10 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
         ({"data": "digit"}, "unknown data set 'digit'; nearest: digits"),
         ({"recipe": "gide"}, "unknown recipe 'gide'; nearest: guide"),
         ({"overrides": (("ema", 1.5),)}, "ema must be from 0 to below 1, got 1.5"),
-        ({"overrides": (("augment", "blur"),)}, "augment is not a valid augmentation: unknown augmentation 'blur'"),
+        (
+            {"overrides": (("augment", "blur"),)},
+            "augment is not a valid augmentation: unknown augmentation 'blur'",
+        ),
         ({"precision": "fp8"}, "--precision must be auto, fp32, bf16, fp16, got 'fp8'"),
         ({"device": "tpu"}, "--device must be auto, cpu or cuda, got 'tpu'"),
         ({"resolution_px": -3}, "resolution_px must"),
