@@ -1,8 +1,8 @@
 """Data augmentation by name.
 
-Each image has its own seeds, drawn for the whole batch, so that the result does not depend on the process that
-computes it or on unreadable images in the batch. torch and torchvision are imported lazily, because recipes
-name augmentations before any image is read.
+Each image has its own seeds, drawn for the whole batch, so that the result does not depend on the process
+that computes it or on unreadable images in the batch. torch and torchvision are imported lazily, because
+recipes name augmentations before any image is read.
 """
 
 from collections.abc import Callable

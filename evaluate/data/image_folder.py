@@ -17,9 +17,9 @@ _SPLIT_FRACTION = 0.15
 def load_folder(name: str, root: Path) -> StreamingData:
     """Data in `root/CLASS/image`, or in `root/train/CLASS/image` with `val` or `test` or both beside it.
 
-    Class folders alone are split 70/15/15, stratified by class. With `train` and one other folder, that one is
-    the test split and 15% of `train` become the validation split. `validation` is a synonym of `val`. Hidden
-    files and files without an image suffix are ignored. Files are listed, not opened.
+    Class folders alone are split 70/15/15, stratified by class. With `train` and one other folder, that one
+    is the test split and 15% of `train` become the validation split. `validation` is a synonym of `val`.
+    Hidden files and files without an image suffix are ignored. Files are listed, not opened.
 
     Args:
         name: name of the data set.

@@ -1,7 +1,7 @@
 """Stratified splits and subsets, and batches.
 
-Splits do not depend on the seed of a run, so that results of different runs are comparable and the test images are
-never used for training or selection.
+Splits do not depend on the seed of a run, so that results of different runs are comparable and the test
+images are never used for training or selection.
 """
 
 from collections.abc import Sequence
