@@ -498,7 +498,7 @@ def test_imagenet_weights_that_cannot_be_fetched_are_told_with_the_way_round(
     ended = run("train", "mobilenet_v3_small", "--pretrained", *SHORT, "--out", "t")
     assert ended.code == 2
     assert ended.err.splitlines()[-1].startswith("bneck: the weights of mobilenet_v3_small are not in ")
-    assert "give it by --weights FILE" in ended.err
+    assert "pass it as --weights FILE" in ended.err
     assert not (here / "t").exists()
 
 
