@@ -163,7 +163,7 @@ def test_a_trial_that_failed_is_not_exported(tmp_path: Path) -> None:
     ["onnx", "weights"],
 )
 def test_weights_that_are_missing_are_named(run: Run, bare: Record, tmp_path: Path, format_name: str) -> None:
-    with pytest.raises(RunError, match=f"{bare.key}.*missing"):
+    with pytest.raises(RunError, match=f"{bare.key}.*checkpoint file not found"):
         export(run, bare, [format_name], tmp_path / "out")
 
 
