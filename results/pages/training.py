@@ -1,15 +1,15 @@
-"""The page of a training: how well the network answers, where it errs, and what it sees."""
+"""The page of a training run: metrics, mistakes, and what the network responds to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ...evaluate import Epoch, wilson_half_width
+from ...evaluate import Epoch
 from ...evaluate.training.grad_cam import MIN_HEATMAP_PX, BlockActivations, Example
-from ...evaluate.training.metrics import ClassMetrics, Metrics
+from ...evaluate.training.metrics import Metrics
 from ..plots.training import confusion_figure, curves_figure, gallery_figure, gates_figure, maps_figure
-from .html import Html, facts, joined, page, plot, table_row, tag
+from .html import render
 
 _MOST_PAIRS = 5
 _MOST_OPEN_CLASSES = 20
@@ -17,14 +17,14 @@ _MOST_OPEN_CLASSES = 20
 
 @dataclass(frozen=True, eq=False)
 class TrainingReport:
-    """What the page tells.
+    """Values on the page.
 
     Attributes:
-        facts: how it was made, name and value.
-        best_epoch: counted from 1, the one whose weights were kept.
-        metrics: on the split `metrics_split`, from which `examples` are too.
-        viewed_example: the image that `views` show; None without views.
-        notes: what a reader must know, such as images left out.
+        facts: provenance as names and values.
+        best_epoch: the epoch whose weights were selected, counted from 1.
+        metrics: computed on the split `metrics_split`; `examples` are images of that split.
+        viewed_example: the image that `views` were computed on; None without views.
+        notes: warnings, such as images that could not be read.
     """
 
     title: str
@@ -41,8 +41,8 @@ class TrainingReport:
 
 
 def figures(report: TrainingReport) -> dict[str, go.Figure]:
-    """The figures by file name; those without anything to show are left out."""
-    spatial_views = [view for view in report.views if view.maps.shape[1] > 1]  # one place alone is no picture
+    """The figures by file name; those without data are left out."""
+    spatial_views = [view for view in report.views if view.maps.shape[1] > 1]
     candidates: dict[str, go.Figure | None] = {
         "curves": curves_figure(report.curve, report.best_epoch) if report.curve else None,
         "confusion": confusion_figure(report.metrics),
@@ -56,147 +56,32 @@ def figures(report: TrainingReport) -> dict[str, go.Figure]:
 
 
 def training_html(report: TrainingReport) -> str:
-    """The page, with nothing outside it; the same story gives the same bytes."""
-    drawn = {name: _drawn(figure, name) for name, figure in figures(report).items()}
-    sections = (
-        _head(report),
-        _curves(drawn),
-        _confusion(report, drawn),
-        _classes(report.metrics),
-        _gallery(report, drawn),
-        _inside(report, drawn),
-        tag("h2", "Provenance"),
-        facts(report.facts),
-    )
-    return page(report.title, joined(sections))
-
-
-def _drawn(figure: go.Figure, name: str) -> Html:
-    """A figure of fixed width scrolls in a narrow window."""
-    place = plot(figure, name, figure.layout.height)
-    return tag("div", place, class_="scroll") if figure.layout.width else place
-
-
-def _head(report: TrainingReport) -> Html:
-    metrics = report.metrics
-    margin = wilson_half_width(metrics.top1, metrics.images)
-    phrases = [
-        f"{100 * metrics.top1:.1f} ± {100 * margin:.1f}% of {metrics.images:,} {report.metrics_split} images "
-        "get the right answer"
-    ]
-    if metrics.top5 is not None:
-        phrases.append(f"{100 * metrics.top5:.1f}% have it among the first five")
-    calibration_note = (
-        f"Cross-entropy {metrics.loss:.3f}; the confidence is off by {100 * metrics.calibration_error:.1f} "
-        "points on average (expected calibration error). The ± is the 95% interval that so many images leave."
-    )
-    notes = [tag("p", note, class_="warn") for note in report.notes]
-    return joined(
-        [
-            tag("h1", report.title),
-            tag("p", f"{', '.join(phrases)}.", class_="lead"),
-            tag("p", calibration_note),
-            *notes,
-        ]
+    """The page as one self-contained HTML file."""
+    fine_views = [view for view in report.views if view.maps.shape[1] >= MIN_HEATMAP_PX] or report.views
+    return render(
+        "training",
+        title=report.title,
+        provenance=report.facts,
+        metrics=report.metrics,
+        split=report.metrics_split,
+        notes=report.notes,
+        figures=figures(report),
+        confused=list(_most_confused(report.metrics)),
+        classes=sorted(report.metrics.classes, key=lambda each: (each.f1, each.name)),
+        most_open_classes=_MOST_OPEN_CLASSES,
+        heatmap_shape=fine_views[-1].maps.shape[1:] if fine_views else None,
     )
 
 
-def _section(title: str, note: str, *content: object) -> Html:
-    return joined([tag("h2", title), tag("p", note, class_="note"), *content])
-
-
-def _curves(drawn: dict[str, Html]) -> Html:
-    if "curves" not in drawn:
-        return Html("")
-    note = (
-        "Training values are taken over the epoch, on augmented images and while the weights change, so they "
-        "may be worse than those on the validation images, which are taken at its end."
-    )
-    return _section("Curves", note, drawn["curves"])
-
-
-def _confusion(report: TrainingReport, drawn: dict[str, Html]) -> Html:
-    note = (
-        "A row is a true class, a cell the share of its images that got an answer: right ones blue, mistakes "
-        "orange on a square-root scale, so that rare ones show."
-    )
-    pairs = tag("ul", *(tag("li", text) for text in _confused(report.metrics)))
-    content = (
-        [tag("p", "Most often confused:"), pairs]
-        if pairs != "<ul></ul>"
-        else [tag("p", "No image is mistaken.")]
-    )
-    return _section("Confusion", note, drawn["confusion"], *content)
-
-
-def _confused(metrics: Metrics) -> Iterator[str]:
-    """The most frequent mistakes in words, most images first."""
+def _most_confused(metrics: Metrics) -> Iterator[tuple[str, str, float, int]]:
+    """True class, predicted class, fraction and number of images of the true class; most mistakes first."""
     names = [each.name for each in metrics.classes]
     mistakes = sorted(
-        (-count, true, answer)
+        (-count, true, predicted)
         for true, row in enumerate(metrics.confusion)
-        for answer, count in enumerate(row)
-        if count and true != answer
+        for predicted, count in enumerate(row)
+        if count and true != predicted
     )
-    for count, true, answer in mistakes[:_MOST_PAIRS]:
+    for count, true, predicted in mistakes[:_MOST_PAIRS]:
         images = sum(metrics.confusion[true])
-        yield f"{names[true]} taken for {names[answer]}: {_share(-count / images)} of {images:,}"
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:.0f}%" if share >= 0.095 else f"{100 * share:.1f}%"
-
-
-def _classes(metrics: Metrics) -> Html:
-    columns = ("class", "precision", "recall", "F1", "images")
-    rows = sorted(metrics.classes, key=lambda each: (each.f1, each.name))
-    table = tag(
-        "table",
-        tag("thead", table_row(columns, "th")),
-        tag("tbody", *(table_row(_class_cells(each)) for each in rows)),
-        class_="wide",
-    )
-    content = tag("div", table, class_="scroll")
-    if len(rows) > _MOST_OPEN_CLASSES:
-        content = tag("details", tag("summary", f"all {len(rows)} classes"), content)
-    note = (
-        "Lowest F1 first. Precision: how often an answer is right; recall: how many images of the class are "
-        "found; F1: their harmonic mean."
-    )
-    return _section("Per class", note, content)
-
-
-def _class_cells(each: ClassMetrics) -> Sequence[object]:
-    shares = [f"{100 * share:.1f}%" for share in (each.precision, each.recall, each.f1)]
-    return [each.name, *shares, f"{each.images:,}"]
-
-
-def _gallery(report: TrainingReport, drawn: dict[str, Html]) -> Html:
-    if "gallery" not in drawn:
-        return Html("")
-    note = (
-        f"{report.metrics_split.capitalize()} images as the network takes them, each with what speaks for "
-        "the answer (Grad-CAM): the brighter, the more."
-    )
-    if report.views:
-        last = [view for view in report.views if view.maps.shape[1] >= MIN_HEATMAP_PX] or report.views
-        height, width = last[-1].maps.shape[1:]
-        note += f" They are those of the last maps with {height} × {width} places, and no finer."
-    return _section("Gallery", note, drawn["gallery"])
-
-
-def _inside(report: TrainingReport, drawn: dict[str, Html]) -> Html:
-    if "feature-maps" not in drawn:
-        return Html("")
-    note = (
-        "The strongest channels of the stem and of each block for one image, each from its least value "
-        "(blue) to its greatest (yellow). Blocks whose maps have a single place are left out."
-    )
-    parts = [_section("Inside the network", note, drawn["feature-maps"])]
-    if "gates" in drawn:
-        text = (
-            "Attention multiplies each channel by a gate. Gates below 0.05 are shut, above 0.95 open. Where "
-            "most are open, or all alike, a block hardly needs its attention."
-        )
-        parts += [tag("p", text, class_="note"), drawn["gates"]]
-    return joined(parts)
+        yield names[true], names[predicted], -count / images, images

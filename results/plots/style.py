@@ -1,4 +1,4 @@
-"""How the figures of a report look. Colours: Okabe and Ito's."""
+"""Template, colors and ticks shared by all figures; colors by Okabe and Ito."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 
 from ...evaluate import Quantity
 
-BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#777777", "#333333"
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+GREY, INK = "#777777", "#333333"
 _AXIS = {"gridcolor": "#E6E6E6", "linecolor": "#999999", "zeroline": False, "automargin": True}
 TEMPLATE = go.layout.Template(
     layout={
@@ -25,5 +26,5 @@ HOVER = "%{customdata}<extra></extra>"
 
 
 def ticks(quantity: Quantity) -> dict[str, Any]:
-    """Counts are told as 1.2M."""
+    """Tick format of an axis: counts as 1.2M."""
     return {"tickformat": "~s"} if quantity in ("macs", "params") else {}

@@ -12,7 +12,7 @@ from bneck.results.analysis.ablation import Effect, EffectEstimate, GeneChange
 from bneck.results.analysis.gene_model import GeneModel
 from bneck.results.analysis.importance import Importance, Importances
 from bneck.results.export.ablation import ablation_dict
-from bneck.results.pages.ablation import ablation_section
+from bneck.results.pages.ablation import ablation_values
 from bneck.results.pages.search import report_html
 from bneck.results.plots.ablation import effects_figure, importance_figure
 from bneck.results.text.ablation import (
@@ -170,8 +170,9 @@ def test_widths_that_differ_by_stage_share_a_row_of_the_map() -> None:
 def test_too_few_networks_are_told_so(tmp_path: Path) -> None:
     run = Run(tmp_path, run_settings())
     judged = [record for record in records() if record.state == "complete"]
-    assert "takes 20 judged networks that were trained; here are 4." in ablation_section(run, judged)
-    assert ablation_section(run, []) == ""
+    values = ablation_values(run, judged)
+    assert values and "20" in values["too_few"] and values["trained"] == 4
+    assert ablation_values(run, []) is None
 
 
 @pytest.mark.slow

@@ -19,7 +19,6 @@ from bneck.results.analysis.seed_noise import (
 )
 from bneck.results.export import seed_noise as noise_json
 from bneck.results.export.seed_noise import report_dict
-from bneck.results.pages.seed_noise import figures, seed_variance_html
 from bneck.results.store.seed_study import SeedTraining
 from bneck.results.text.seed_noise import counts_text, summary_lines, table_rows, verdict_text
 
@@ -224,14 +223,13 @@ def test_a_scorer_that_tells_no_accuracy_has_a_score() -> None:
     assert "another scorer" in verdict_text(told(noise))
 
 
-def test_a_scorer_without_noise_is_reliable_and_its_page_can_be_drawn() -> None:
+def test_a_scorer_without_noise_is_reliable() -> None:
     rows = [
         SeedTraining(f"n{n}", 10**n, seed, float(n), cpu_seconds=0.0) for n in range(1, 8) for seed in (0, 1)
     ]
     report = told(rows)
     assert report.primary.variances_overall.reliability() == 1
     assert report.trainings_for_target == 1
-    assert "<h1>none</h1>" in seed_variance_html(report, "none", [])
 
 
 # --------------------------------------------------------------------------------- the forms
@@ -259,30 +257,3 @@ def test_the_table_has_a_column_for_one_two_and_four_trainings() -> None:
     assert rows[0][2].startswith(f"{2 * single / (1 + single):.2f} (")
     [apart] = [row for row in rows if row[0] == "difference that can be told, accuracy, points"]
     assert float(apart[1]) == pytest.approx(100 * report.primary.least_significant_difference(1), abs=0.06)
-
-
-def test_the_figures_show_every_training_the_means_and_the_fit() -> None:
-    report = told(trainings())
-    drawn = figures(report)
-    assert list(drawn) == ["sizes-accuracy", "sizes-loss", "trainings"]
-    dots = [each for each in drawn["sizes-accuracy"].data if each.name == "single trainings"]
-    assert sorted(y for each in dots for y in each.y) == pytest.approx(
-        sorted(100 * report.primary.table.ravel())
-    )
-    [means] = [each for each in drawn["sizes-accuracy"].data if each.name == "means over the seeds"]
-    [fit] = [each for each in drawn["sizes-accuracy"].data if each.name == "smooth fit"]
-    # every network lies near the straight line of the truth, 5 points over the width
-    assert fit.y[-1] - fit.y[0] == pytest.approx(5, abs=1)
-    assert max(abs(np.interp(np.log(means.x), np.log(fit.x), fit.y) - means.y)) < 1
-    [line] = [each for each in drawn["trainings"].data if each.name == "accuracy"]
-    assert list(line.y) == pytest.approx(
-        [report.primary.variances_overall.reliability(count) for count in range(1, 9)]
-    )
-
-
-def test_the_page_tells_the_verdict_and_how_it_was_made_and_escapes_names() -> None:
-    html = seed_variance_html(told(trainings()), "Noise of <b>", [("data", "a & b")])
-    assert "<h1>Noise of &lt;b&gt;</h1>" in html
-    assert "A search is hardly worth its time" in html
-    assert "a &amp; b" in html
-    assert html == seed_variance_html(told(trainings()), "Noise of <b>", [("data", "a & b")])

@@ -107,7 +107,7 @@ def test_the_page_tells_the_epochs_and_shows_stopped_networks_only_on_demand(run
     assert "3 at 2 epochs, 2 at 4, 1 at 8, 1 at 16; 22 epochs instead of 48." in page
     assert "2 stopped early" in page
     assert "1 in 2 goes on after 2, 4 and 8 of 16 epochs" in page
-    assert "have accuracies of fewer epochs and are left out" in page
+    assert "stopped early have accuracies after fewer epochs" in page
 
 
 def test_stopped_networks_are_a_hidden_trace_of_their_own(run: Run) -> None:

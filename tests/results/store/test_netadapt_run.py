@@ -1,19 +1,16 @@
-"""The folder of an adaptation, its tables, its path in a plot, and its page."""
+"""The folder of a NetAdapt run and its tables."""
 
 import csv
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bneck.results.pages.netadapt import figures, netadapt_html, netadapt_path_figure
-from bneck.results.plots.netadapt import netadapt_trace, netadapt_traces
-from bneck.results.store.netadapt_run import NetAdaptRun, netadapt_runs_of
+from bneck.results.store.netadapt_run import NetAdaptRun
 from bneck.search_space import FileFormatError, RunError, cost
 
-from ..example_adaptation import SETTINGS, START, example_adaptation, path_rows, result
+from ..example_adaptation import SETTINGS, START, example_adaptation, path_rows
 
 
 @pytest.fixture
@@ -101,68 +98,3 @@ def test_the_tables_tell_every_cut(made: NetAdaptRun) -> None:
 
 def test_the_value_of_a_row_is_what_the_limit_looks_at() -> None:
     assert [row.value(SETTINGS.limit) for row in path_rows()] == [0.5, 0.4, 0.25]
-
-
-def test_the_path_runs_from_the_start_to_the_last_training() -> None:
-    trace = netadapt_trace(path_rows(), "latency", "a path", result())
-    assert list(trace.x) == pytest.approx([1.0, 0.8, 0.5, 0.5])
-    assert list(trace.y) == pytest.approx([90, 85, 80, 88])
-    assert list(trace.marker.symbol) == ["circle-open"] * 3 + ["star"]
-    assert trace.name == "a path"
-    assert "initial network" in trace.customdata[0] and "as given" in trace.customdata[0]
-    assert "expansion of block 2: 64 to 40" in trace.customdata[1]
-    assert "tuned briefly" in trace.customdata[2] and "trained to the end" in trace.customdata[3]
-
-
-def test_an_unfinished_path_has_no_star_and_one_without_latencies_no_place_among_them() -> None:
-    assert list(netadapt_trace(path_rows(), "macs", "p").x) == [
-        cost(row.architecture).macs for row in path_rows()
-    ]
-    assert not netadapt_trace(path_rows(measured=False), "latency", "p", result()).x
-
-
-def test_the_paths_of_a_run_are_those_in_its_folder(tmp_path: Path) -> None:
-    assert netadapt_traces(tmp_path, "latency") == []
-    for name in ("trial-3-1", "trial-12-1"):
-        example_adaptation(tmp_path / "netadapt" / name)
-    finished = NetAdaptRun.open(tmp_path / "netadapt" / "trial-12-1")
-    finished.result_file.write_text(json.dumps(result()), encoding="utf-8")
-    assert [each.folder.name for each in netadapt_runs_of(tmp_path)] == ["trial-12-1", "trial-3-1"]
-    first, second = netadapt_traces(tmp_path, "latency")
-    assert (first.name, len(first.x)) == ("adapted: trial-12-1", 4)
-    assert (second.name, len(second.x)) == ("adapted: trial-3-1", 3)
-
-
-def test_the_page_tells_both_ends_and_every_cut(made: NetAdaptRun) -> None:
-    html = netadapt_html(made, path_rows(), result())
-    assert netadapt_html(made, path_rows(), result()) == html
-    text = re.sub(r"<script.*?</script>|<[^>]+>", " ", html, flags=re.DOTALL)
-    text = re.sub(r"\s+", " ", text)
-    # Wilson's interval of 400 images at 87%: 3.3 points, at 89%: 3.1; validation 85%: 3.5.
-    assert "answers 87.0 ± 3.3% right, the start 89.0 ± 3.1%" in text
-    assert "2 steps bring the network from 1.00 ms" in text and "to 0.500 ms" in text
-    assert "expansion of block 2: 64 to 40 0.800 ms" in text
-    assert "0.400 (+0.050) 85.0 ± 3.5% (-1.0) 3 of 4" in text
-    assert START.key in text and "from random weights" in text
-    assert "runs/one/checkpoints/abc.safetensors" in text
-    for name in ("path-latency", "path-macs", "start-blocks", "result-blocks"):
-        assert f'id="{name}"' in html
-
-
-def test_the_limit_is_drawn_where_the_limited_quantity_is() -> None:
-    def lines(x: Any) -> list[float]:
-        return [shape.x0 for shape in netadapt_path_figure(SETTINGS, path_rows(), x, None).layout.shapes]
-
-    assert lines("latency") == pytest.approx([0.6])  # 0.3 of 2 ms
-    assert lines("macs") == []
-
-
-def test_without_latencies_the_page_speaks_of_macs_alone(tmp_path: Path) -> None:
-    made = example_adaptation(tmp_path / "a", measured=False)
-    rows = path_rows(measured=False)
-    assert list(figures(made.settings, rows, None)) == ["path-macs"]
-    found = result()
-    for end in ("start", "final"):
-        found[end]["latency_ms"] = None
-    html = netadapt_html(made, rows, found)
-    assert " ms" not in html.split("<body>")[1] and "<th>latency</th>" not in html
