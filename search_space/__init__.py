@@ -1,4 +1,4 @@
-"""What a network is, and which ones there are. Nothing here but `network` needs torch."""
+"""Architectures, their cost, and search spaces. Only `network` and `onnx_graph` need torch."""
 
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem
 from .choices import Choice, Gene, Genes

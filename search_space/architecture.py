@@ -47,17 +47,17 @@ def require_at_least(field: str, value: object, minimum: int) -> None:
 class Block:
     """One bneck: 1x1 expansion, depthwise convolution, attention, linear 1x1 projection.
 
-    The expansion is left out where `expanded` equals the input channels; the
-    residual is there where the stride is 1 and input and output channels agree.
+    There is no expansion where `expanded` equals the input channels. There is a residual
+    where the stride is 1 and the input and output channels are equal.
 
     Attributes:
-        kernel: of the depthwise convolution: 3, 5 or 7.
-        expanded: channels of the depthwise convolution (absolute, no ratio).
+        kernel: kernel size of the depthwise convolution: 3, 5 or 7.
+        expanded: channels of the depthwise convolution (absolute, not a ratio).
         out: output channels.
-        attention: after the depthwise convolution; `se` as in MobileNetV3 (hard-sigmoid gate),
+        attention: attention after the depthwise convolution; `se` as in MobileNetV3 (hard-sigmoid gate),
             `eca` as in ECA-Net, arXiv 1910.03151.
-        activation: after the expansion and the depthwise convolution.
-        stride: of the depthwise convolution: 1 or 2.
+        activation: activation after the expansion and the depthwise convolution.
+        stride: stride of the depthwise convolution: 1 or 2.
         squeeze: channels between the two layers of `se`; 0 otherwise.
     """
 
@@ -84,7 +84,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """The first convolution, with batch normalisation and activation."""
+    """The first convolution with batch normalization and activation."""
 
     out: int
     activation: Activation = "hardswish"
@@ -100,12 +100,12 @@ class Stem:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What follows the blocks: 1x1 convolution, global pool, optional hidden layer, classifier.
+    """The layers after the blocks: 1x1 convolution, global pool, optional hidden layer, classifier.
 
     Attributes:
         features: channels of the 1x1 convolution before the pool.
         hidden: width of the layer between pool and classifier (MobileNetV3 has one); 0 for none.
-        activation: after both.
+        activation: activation after both.
     """
 
     features: int
@@ -120,14 +120,14 @@ class Head:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A whole network, from the pixels to the classes.
+    """A whole network, from pixels to class logits.
 
-    Equal values are equal networks; `key` names one in files and studies.
+    Equal values are equal networks. `key` identifies a network in files and studies.
 
     Attributes:
         resolution_px: side of the square input image.
         image_channels: 1 for grey, 3 for colour.
-        classes: outputs of the classifier.
+        classes: number of outputs of the classifier.
     """
 
     resolution_px: int
@@ -152,7 +152,7 @@ class Architecture:
             channels = block.out
 
     def to_dict(self) -> dict[str, Any]:
-        """The versioned form that files hold: plain dicts, lists, strings and integers."""
+        """The versioned form used in files: plain dicts, lists, strings and integers."""
         return {
             "bneck": FORMAT,
             "resolution_px": self.resolution_px,
@@ -165,6 +165,6 @@ class Architecture:
 
     @cached_property
     def key(self) -> str:
-        """Twelve hexadecimal digits: the start of the SHA-256 of the canonical JSON form."""
+        """The first twelve hexadecimal digits of the SHA-256 of the canonical JSON form."""
         canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -1,9 +1,8 @@
-"""Counting a space's networks and finding a network in it, exactly.
+"""The stages of a space as a nondeterministic automaton over blocks: exact counting and membership.
 
-Different genes may name the same network: genes of blocks that a depth leaves out, ratios that
-round to the same width, a stage dropped here or there. So the space is read as a nondeterministic
-automaton whose words are networks, a block a letter: counting walks its subset construction,
-and finding genes is a search for an accepting path.
+Different genes may give the same network: genes of omitted blocks, ratios that round to the same
+width, dropped stages. A word of the automaton is the block sequence of a network. Counting walks
+its subset construction; membership is a search for an accepting path.
 """
 
 from collections import defaultdict
@@ -20,7 +19,7 @@ StateSet = frozenset["State"]
 class State(NamedTuple):
     """Before a block: `blocks_left` more blocks of a stage whose shared choices are fixed.
 
-    A position after the last stage has `stage` equal to the number of stages.
+    The accepting state has `stage` equal to the number of stages.
     """
 
     stage: int
@@ -32,7 +31,7 @@ class State(NamedTuple):
 
 
 class Automaton:
-    """The stages of a space as a reader of blocks that can be in several states at once."""
+    """Nondeterministic automaton of the stages of a space."""
 
     def __init__(self, stages: tuple[StageChoices, ...]) -> None:
         self.stages = stages
@@ -41,7 +40,7 @@ class Automaton:
         self._symbols_at = cache(self._compute_symbols)
 
     def _compute_entry_states(self, stage: int, in_channels: int) -> tuple[State, ...]:
-        """The positions from which a network can go on when `stage` comes next."""
+        """States at the start of a stage; a stage of depth 0 is skipped."""
         if stage == len(self.stages):
             return (self.accepting_state,)
         choices = self.stages[stage]
@@ -67,17 +66,17 @@ class Automaton:
         return blocks
 
     def symbols(self, state: State) -> dict[Block, tuple[Choice, ...]]:
-        """The blocks that can stand at a position, each with choices of `BLOCK_GENES` that give it."""
+        """Blocks allowed in a state, each with values of `BLOCK_GENES` that give it."""
         return self._symbols_at(state._replace(blocks_left=0))
 
     def successors(self, state: State) -> tuple[State, ...]:
-        """Where a network can be after the block at this position."""
+        """States after any block of this state."""
         if state.blocks_left == 1:
             return self.entry_states(state.stage + 1, state.out)
         return (state._replace(blocks_left=state.blocks_left - 1, in_channels=state.out, stride=1),)
 
     def transitions(self, states: StateSet) -> dict[StateSet, list[Block]]:
-        """The blocks that can follow, each once, by the positions where a network can be after them.
+        """Allowed blocks, each once, grouped by the set of states after them.
 
         The order is the same in every process.
         """
@@ -121,7 +120,7 @@ def find_stage_choices(
 ) -> Genes | None:
     """Choices of the stages, by name, that give these blocks; None where no choices do.
 
-    Choices of blocks that a depth leaves out are not among them.
+    Inactive choices are left out.
     """
     automaton = automaton_of(stages)
     path = _accepting_path(automaton, automaton.entry_states(0, in_channels), blocks)
@@ -148,7 +147,7 @@ def find_stage_choices(
 def _accepting_path(
     automaton: Automaton, starts: tuple[State, ...], blocks: tuple[Block, ...]
 ) -> list[State] | None:
-    """One way to spell the blocks, found from the last block back; None where there is none."""
+    """An accepting path for the blocks, traced back from the last block; None if there is none."""
     reachable = [dict.fromkeys(starts)]
     for block in blocks:
         following = (

@@ -1,4 +1,4 @@
-"""The choices that span a search space, and the block that some of them give."""
+"""The choices that define a search space, and the block that a set of choices gives."""
 
 import math
 from dataclasses import dataclass, fields
@@ -24,14 +24,9 @@ from .errors import ArchitectureError
 from .reference_networks import squeeze_mnasnet, squeeze_v3
 
 Choice = int | float | str
-
-
 Genes = dict[str, Choice]
 
-
 BLOCK_GENES = ("kernel", "expansion", "attention", "squeeze", "activation")
-
-
 SQUEEZE_RULES = {
     "expanded/4": lambda in_channels, expanded: squeeze_v3(expanded),
     "input/4": lambda in_channels, expanded: squeeze_mnasnet(in_channels),
@@ -52,11 +47,11 @@ class StageChoices:
 
     Attributes:
         out: output channels of every block.
-        depth: numbers of blocks; 0 drops the stage.
-        expansion: expanded channels over input channels, rounded to steps of 8; 1 keeps the input's.
+        depth: number of blocks; 0 drops the stage.
+        expansion: ratio of expanded to input channels, rounded to multiples of 8; 1 means no expansion.
         squeeze: width of squeeze-and-excitation, `expanded/4` (MobileNetV3) or `input/4` (MnasNet).
-        stride: of the first block; the others have 1.
-        shared: which of `BLOCK_GENES` all blocks of the stage have in common.
+        stride: stride of the first block; the other blocks have stride 1.
+        shared: those of `BLOCK_GENES` that all blocks of the stage share.
     """
 
     out: tuple[int, ...]
@@ -136,7 +131,7 @@ def make_block(
     squeeze: str,
     activation: Activation,
 ) -> Block:
-    """A block from the choices of a space."""
+    """The block that these choices give."""
     expanded = in_channels if expansion == 1 else make_divisible(in_channels * expansion)
     width = SQUEEZE_RULES[squeeze](in_channels, expanded) if attention == "se" else 0
     return Block(kernel, expanded, out, attention, activation, stride, width)

@@ -1,4 +1,4 @@
-"""What a network costs, in closed form: MACs, parameters, activation bytes, depth. No torch.
+"""Cost of a network in closed form: MACs, parameters, activation bytes, depth. No torch.
 
 A MAC is one multiply-add of a convolution or a linear layer, in evaluation mode, for one image.
 The papers of this field call MACs "FLOPs" (facebookresearch/fvcore issue 69).
@@ -13,18 +13,19 @@ from typing import NamedTuple
 from .architecture import Architecture, Block, Head, Stem
 
 BYTES_PER_ELEMENT = 4  # fp32
-COST_CACHE_SIZE = 2**15  # parts whose cost is not worked out again: networks of a search share most of theirs
+COST_CACHE_SIZE = 2**15  # networks of a search share most of their parts
 
 
 class Operator(NamedTuple):
     """One convolution or linear layer, with the batch normalisation that follows it.
 
     Attributes:
-        name: of the module in the network that `build_network` makes.
+        name: name of the module in the network that `build_network` returns.
         macs: multiply-adds for one image.
-        params: weights, biases, and the two parameters a channel of the normalisation.
-        output_elements: of the output.
-        live_elements: input, output, and what a residual or an attention keeps for later.
+        params: weights, biases, and two parameters per channel for the normalization.
+        output_elements: number of elements of the output.
+        live_elements: elements in memory while it runs: input, output, and tensors that a later residual or
+            attention needs.
     """
 
     name: str
@@ -39,9 +40,9 @@ class Cost:
     """The cost of a network or of a part of it, for one image.
 
     Attributes:
-        activation_bytes: fp32 outputs of all convolutions and linear layers together;
-            normalisation and activation are taken as fused into them.
-        peak_activation_bytes: the most that is alive at once when the operators run in order.
+        activation_bytes: total size of the fp32 outputs of all convolutions and linear layers;
+            normalization and activation count as fused into them.
+        peak_activation_bytes: largest total size of live tensors when the operators run in order.
         depth: convolutions and linear layers in series, attention's included.
     """
 
@@ -53,7 +54,7 @@ class Cost:
 
 
 def eca_kernel(channels: int) -> int:
-    """The kernel of ECA's 1-d convolution, for gamma 2 and b 1.
+    """Kernel size of ECA's 1-d convolution, for gamma = 2 and b = 1.
 
     Source: Wang et al. 2020, arXiv 1910.03151, equation 12.
     """
@@ -62,7 +63,7 @@ def eca_kernel(channels: int) -> int:
 
 
 def operators(architecture: Architecture) -> Iterator[Operator]:
-    """The convolutions and linear layers in the order they run."""
+    """The convolutions and linear layers in execution order."""
     yield from stem_operators(architecture.stem, architecture.image_channels, architecture.resolution_px)
     for number, (block, channels, map_size) in enumerate(blocks_with_input_shapes(architecture)):
         for each in block_operators(block, channels, map_size):
@@ -76,7 +77,7 @@ def cost(architecture: Architecture) -> Cost:
 
 
 def cost_breakdown(architecture: Architecture) -> dict[str, Cost]:
-    """The cost of `stem`, `block 1` and so on, and `head`; all but the peak add up to the total."""
+    """Cost by part: `stem`, `block 1`, ..., `head`; all fields but the peak add up to the total."""
     parts = {"stem": stem_cost(architecture.stem, architecture.image_channels, architecture.resolution_px)}
     for number, placed in enumerate(blocks_with_input_shapes(architecture), start=1):
         parts[f"block {number}"] = block_cost(*placed)
@@ -85,7 +86,7 @@ def cost_breakdown(architecture: Architecture) -> dict[str, Cost]:
 
 
 def blocks_with_input_shapes(architecture: Architecture) -> Iterator[tuple[Block, int, int]]:
-    """Each block with the channels and the side of the maps that it is given."""
+    """Each block with the channels and the size (in px) of its input maps."""
     map_size = conv_output_size(architecture.resolution_px, architecture.stem.stride)
     for channels, block in architecture.blocks_with_in_channels():
         yield block, channels, map_size
@@ -93,18 +94,17 @@ def blocks_with_input_shapes(architecture: Architecture) -> Iterator[tuple[Block
 
 
 def final_map_shape(architecture: Architecture) -> tuple[int, int]:
-    """The channels and the side of the maps behind the blocks."""
+    """Channels and size (in px) of the maps after the last block."""
     *_, (block, _, map_size) = blocks_with_input_shapes(architecture)
     return block.out, conv_output_size(map_size, block.stride)
 
 
 def conv_output_size(map_size: int, stride: int) -> int:
-    """The side of the map after a convolution padded by half its kernel."""
+    """Output size of a convolution with padding of half its kernel."""
     return -(-map_size // stride)
 
 
 def stem_operators(stem: Stem, image_channels: int, resolution_px: int) -> list[Operator]:
-    """The layer of a stem."""
     pixels = conv_output_size(resolution_px, stem.stride) ** 2
     weights = stem.kernel**2 * image_channels * stem.out
     out = stem.out * pixels
@@ -113,7 +113,7 @@ def stem_operators(stem: Stem, image_channels: int, resolution_px: int) -> list[
 
 
 def block_operators(block: Block, channels: int, map_size: int) -> list[Operator]:
-    """The layers of a block that is given maps of so many channels and this side; their names within it."""
+    """The layers of a block, named relative to it, for `channels` input maps of size `map_size`."""
     layers: list[Operator] = []
     pixels = map_size * map_size
     expanded = block.expanded
@@ -150,7 +150,7 @@ def block_operators(block: Block, channels: int, map_size: int) -> list[Operator
 
 
 def head_operators(head: Head, channels: int, map_size: int, classes: int) -> list[Operator]:
-    """The layers of a head that is given maps of so many channels and this side."""
+    """The layers of a head for `channels` input maps of size `map_size`."""
     pixels = map_size * map_size
     weights = channels * head.features
     out = head.features * pixels
@@ -192,7 +192,7 @@ def _operators_cost(group: list[Operator]) -> Cost:
 
 
 def _sequential_cost(parts: Iterable[Cost]) -> Cost:
-    """Of parts that run one after the other."""
+    """Cost of parts that run in sequence."""
     rows = [
         (part.macs, part.params, part.activation_bytes, part.peak_activation_bytes, part.depth)
         for part in parts
@@ -202,7 +202,7 @@ def _sequential_cost(parts: Iterable[Cost]) -> Cost:
 
 
 def format_count(value: float) -> str:
-    """A count for people: 216.6M, 5.48M, 640K, 12."""
+    """A count with a unit: 216.6M, 5.48M, 640K, 12."""
     rounded = float(f"{value:.4g}")
     for suffix, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
         if rounded >= size:

@@ -1,33 +1,35 @@
-"""What bneck raises when the caller can mend it.
+"""Errors that the caller can fix.
 
     BneckError
-    ├── FieldError               a field with a value that it cannot have
-    │   └── ArchitectureError    one of a block, stem, head, network or space
-    ├── SpaceError               a space or genes that do not fit together
+    ├── FieldError               a field with an invalid value
+    │   └── ArchitectureError    a field of a block, stem, head, network or space
+    ├── SpaceError               a space and genes that do not match
     ├── FileFormatError          a YAML or JSON file, with its line and key
-    ├── UnknownNameError         a name that is not in a table, with the nearest ones
+    ├── UnknownNameError         an unknown name, with the known ones
     ├── PluginError              a third-party object that cannot be imported or used
-    ├── DataError                a data set that is missing or broken
-    ├── GoalError                an objective or a limit that makes no sense
-    ├── BackendError             a latency backend that is missing, or cannot run a network
-    ├── ScorerError              a scorer that cannot judge a network, or these images
-    ├── NoFeasibleNetworkError   limits that no network of the space meets
+    ├── DataError                a missing or broken data set
+    ├── GoalError                an invalid objective, limit or option
+    ├── BackendError             a missing latency backend, or a network that it cannot run
+    ├── ScorerError              an evaluator that cannot score a network
+    ├── NoFeasibleNetworkError   limits that no network of the space satisfies
     └── RunError                 a run folder or study that cannot be used
-        └── DivergedError        a training whose loss is no longer a number
+        └── DivergedError        a training whose loss is not finite
 
-The command line prints the message alone and exits with code 2.
+The command line prints the message without a traceback and exits with code 2.
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+LISTED_IN_FULL = 12  # so many names are too many for one line
+
 
 class BneckError(Exception):
-    """Something the caller can mend; the message says what, where and how."""
+    """An error that the caller can fix; the message names place, value and remedy."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An error of a worker process arrives whole, whatever its constructor takes.
+        # Errors of worker processes are pickled; the default passes `args`, which other constructors refuse.
         return _rebuild_error, (type(self), self.args, vars(self))
 
 
@@ -40,10 +42,10 @@ def _rebuild_error(
 
 
 class FieldError(BneckError):
-    """A field with a value that it cannot have.
+    """A field with an invalid value.
 
     Attributes:
-        field: the field at fault, so that a file's reader can name its line.
+        field: name of the field, from which a file reader finds the line.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -52,48 +54,49 @@ class FieldError(BneckError):
 
 
 class ArchitectureError(FieldError):
-    """A value no network can have."""
+    """A value that no network can have."""
 
 
 class SpaceError(BneckError):
-    """A search space, or genes, that do not fit together."""
+    """A search space and genes that do not match."""
 
 
 class FileFormatError(BneckError):
-    """A file that cannot be read as what it should be."""
+    """A file that does not have the expected format."""
 
 
 class UnknownNameError(BneckError):
-    """A name outside its table."""
+    """An unknown name; the message lists the known names, or the nearest of a dozen or more."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = list(known)
-        suggestions = get_close_matches(name, names, n=3, cutoff=0.5) or names
-        super().__init__(f"unknown {kind} '{name}'; nearest: {', '.join(suggestions)}")
+        nearest = get_close_matches(name, names, n=3, cutoff=0.5) if len(names) >= LISTED_IN_FULL else []
+        shown = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(names)}"
+        super().__init__(f"unknown {kind} '{name}'; {shown}")
 
 
 class PluginError(BneckError):
-    """A sampler, evaluator, backend or data set of others that cannot be imported or used."""
+    """A third-party sampler, evaluator, latency backend or data set that cannot be imported or used."""
 
 
 class DataError(BneckError):
-    """A data set that is missing or broken."""
+    """A missing or broken data set."""
 
 
 class GoalError(BneckError):
-    """An objective or a limit that makes no sense."""
+    """An invalid objective, limit or option."""
 
 
 class BackendError(BneckError):
-    """A latency backend whose runtime is missing, or that cannot run a network."""
+    """A latency backend whose runtime is missing, or a network that it cannot run."""
 
 
 class ScorerError(BneckError):
-    """A scorer that cannot judge a network, or not with these images or this space."""
+    """An evaluator that cannot score a network with the given data or space."""
 
 
 class NoFeasibleNetworkError(BneckError):
-    """Limits that no network of the space meets."""
+    """Limits that no network of the space satisfies."""
 
 
 class RunError(BneckError):
@@ -101,9 +104,9 @@ class RunError(BneckError):
 
 
 class DivergedError(RunError):
-    """A training whose loss is no longer a number."""
+    """A training whose loss is not finite."""
 
 
 def first_line(error: Exception) -> str:
-    """Another library's message, cut to a line that ours can hold."""
+    """The first line of another library's message."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -79,10 +79,10 @@ class EfficientChannelAttention(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Leaves a residual branch out for some images while training, and scales it up for the others.
+    """Drops a residual branch for some images during training and scales the others up.
 
     Attributes:
-        p: the probability of leaving it out.
+        p: probability of dropping the branch.
     Source: stochastic depth, arXiv 1603.09382.
     """
 
@@ -164,11 +164,11 @@ class Network(nn.Module):
 
     @property
     def backbone(self) -> tuple[nn.Module, ...]:
-        """What comes before the pooling."""
+        """The modules before the pooling."""
         return self.stem, self.blocks, self.features
 
     def set_drop_path(self, last: float) -> None:
-        """Leave residual branches out with a probability that grows linearly from block to block."""
+        """Set drop probabilities that grow linearly from block to block, up to `last`."""
         drop_paths = [each.drop_path for each in self.blocks if isinstance(each, Bneck) and each.residual]
         for number, path in enumerate(drop_paths, start=1):
             path.p = last * number / len(drop_paths)
@@ -177,11 +177,11 @@ class Network(nn.Module):
         return self.head(self.blocks(self.stem(images)))
 
     def head(self, maps: Tensor) -> Tensor:
-        """What follows the blocks: features, pooling and classifier."""
+        """Logits from the maps after the last block."""
         return self.forward_classifier(self.features(maps))
 
     def forward_classifier(self, maps: Tensor) -> Tensor:
-        """What follows the last feature maps: pooling and classifier."""
+        """Logits from the last feature maps: pooling and classifier."""
         x = self.pool(maps).flatten(1)
         if self.hidden is not None:
             x = self.hidden(x)
@@ -190,10 +190,10 @@ class Network(nn.Module):
 
 
 class NetworkPart(nn.Module):
-    """A network's stem, one of its blocks, or its head, with the network's own weights.
+    """The stem, a block, or the head of a network; shares the network's weights.
 
     Args:
-        name: `stem`, `block 1` and so on, or `head`, as `cost_breakdown` names them.
+        name: `stem`, `block 1`, ..., or `head`, as in `cost_breakdown`.
     """
 
     def __init__(self, network: Network, name: str) -> None:
@@ -214,7 +214,7 @@ class NetworkPart(nn.Module):
 
 
 def _input_shapes(architecture: Architecture) -> dict[str, tuple[int, int, int]]:
-    """Channels, height and width that each part takes."""
+    """Input channels, height and width of each part."""
     size_px = architecture.resolution_px
     shapes = {"stem": (architecture.image_channels, size_px, size_px)}
     size_px = conv_output_size(size_px, architecture.stem.stride)
@@ -231,14 +231,14 @@ def build_network(
     norm_eps: float = 1e-5,
     norm_momentum: float = 0.1,
 ) -> Network:
-    """A freshly initialised network.
+    """A network with initial weights.
 
-    The weights are as torch's layers draw them, which trains best in short runs
-    (`docs/decisions/0003-initialisation.md` compares torchvision's and timm's rules).
+    The weights follow torch's default initialization, which trains best in short runs
+    (`docs/decisions/0003-initialisation.md` compares it with torchvision's and timm's rules).
 
     Args:
-        dropout: before the classifier, while training.
-        norm_eps: of batch normalisation; torchvision's MobileNetV3 has 1e-3 and momentum 0.01,
+        dropout: dropout probability before the classifier.
+        norm_eps, norm_momentum: of batch normalization; torchvision's MobileNetV3 uses 1e-3 and 0.01,
             its V2 and timm's networks 1e-5 and 0.1.
     """
     network = Network(architecture, dropout)
@@ -251,13 +251,14 @@ def build_network(
 def from_torchvision(name: str, state: Mapping[str, Tensor]) -> Network:
     """A published network with the weights of torchvision's network of the same name.
 
-    Both register their layers in the order they run, so the n-th tensor here is the n-th there.
+    Both register their layers in execution order, so the n-th tensors correspond.
 
     Args:
         name: `mobilenet_v3_large`, `mobilenet_v3_small` or `mobilenet_v2`, with `@width` if scaled.
-        state: what `torchvision.models.mobilenet_v3_large(weights=...).state_dict()` holds.
+        state: state dict of a torchvision model, such as
+            `torchvision.models.mobilenet_v3_large(weights=...).state_dict()`.
     Raises:
-        ArchitectureError: the tensors do not fit; names the first that differs.
+        ArchitectureError: the tensors do not match; names the first that differs.
     """
     v3 = name.startswith("mobilenet_v3")
     architecture = published_architecture(name)
@@ -284,7 +285,7 @@ def from_torchvision(name: str, state: Mapping[str, Tensor]) -> Network:
 
 
 def load_torchvision_weights(name: str) -> Network:
-    """A published network with torchvision's ImageNet weights, downloaded where they are not cached.
+    """A published network with torchvision's ImageNet weights, downloaded if they are not cached.
 
     Raises:
         ArchitectureError: torchvision has no weights for that name.
@@ -297,25 +298,25 @@ def load_torchvision_weights(name: str) -> Network:
 
 
 def require_torchvision_weights(name: str) -> None:
-    """Raise `ArchitectureError` for a network that torchvision has no weights for."""
+    """Raise `ArchitectureError` unless torchvision has weights for the network."""
     if name not in ("mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"):
         known = "mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"
         raise ArchitectureError("pretrained", f"must be {known}, got {name}")
 
 
 def count_parameters(network: nn.Module) -> int:
-    """The number of trainable values."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def example_images(architecture: Architecture, count: int = 1) -> Tensor:
-    """Noise of the shape the network takes, always the same."""
+    """Uniform noise as network input, `count x channels x height x width`; always the same."""
     size_px = architecture.resolution_px
     return _noise(count, architecture.image_channels, size_px, size_px)
 
 
 def example_input(network: Network | NetworkPart, count: int = 1) -> Tensor:
-    """Noise of the shape a network or a part of one takes, always the same."""
+    """Uniform noise as input of a network or of a part; always the same."""
     return _noise(count, *network.input_shape)
 
 

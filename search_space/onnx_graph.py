@@ -1,6 +1,6 @@
 """A bneck network as an ONNX model, written operator by operator.
 
-`torch.onnx.export` takes seconds a network, more than measuring it; this takes milliseconds and
+`torch.onnx.export` takes seconds per network, longer than the measurement; this takes milliseconds and
 needs no tracing, since the structure is known. `docs/decisions/0004-onnx-writer.md` has the figures.
 """
 
@@ -16,15 +16,14 @@ from torch import Tensor, nn
 from .network import Bneck, ConvNorm, EfficientChannelAttention, Network, NetworkPart, SqueezeExcite
 
 OPSET = 18
-IR_VERSION = 10  # the oldest runtimes allowed read it
+IR_VERSION = 10  # readable by the oldest supported runtimes
 
 
 def build_onnx_model(network: Network | NetworkPart) -> onnx.ModelProto:
     """The network in evaluation mode: `images` (n x c x r x r, fp32) to `logits` (n x classes).
 
-    A part of a network takes the maps before it as `images` and gives those after it
-    under the name of its last operator, unless it is the head. Batch normalisation is folded into the
-    convolution before it.
+    For a part of a network, `images` are its input maps, and the output has the name of the last
+    operator (`logits` for the head). Batch normalization is folded into the preceding convolution.
     """
     graph = _GraphBuilder()
     with torch.no_grad():
@@ -55,7 +54,7 @@ def build_onnx_model(network: Network | NetworkPart) -> onnx.ModelProto:
 
 
 class _GraphBuilder:
-    """Nodes and weights as they are added; every method returns the name of its output."""
+    """Collects nodes and weights; every method returns the name of its output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []

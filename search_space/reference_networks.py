@@ -1,4 +1,4 @@
-"""Published networks, exact to the channel, each with width multipliers.
+"""Published networks, exact to the channel, with width multipliers.
 
 The attention's gate is the hard sigmoid of MobileNetV3 throughout; MnasNet's logistic
 sigmoid has the same parameters and the same MACs.

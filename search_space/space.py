@@ -1,4 +1,4 @@
-"""A search space: the networks that a table of choices spans, and the genes that name one of them."""
+"""A search space: a table of choices; genes select one network of it."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -31,10 +31,10 @@ from .errors import ArchitectureError, SpaceError
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """All the networks that the choices span.
+    """All networks that the choices allow.
 
-    A gene is a choice with more than one value. Genes that a depth of a stage leaves without a
-    block change nothing: networks are compared as `Architecture`, never by their genes.
+    A gene is a choice with more than one value. Genes of blocks that a stage's depth leaves out are
+    inactive, so different genes may give the same network: compare `Architecture`s, not genes.
     """
 
     name: str
@@ -55,12 +55,12 @@ class SearchSpace:
             raise ArchitectureError("stages", "must hold one stage without depth 0, or no block may be left")
 
     def for_data(self, image_channels: int, classes: int) -> "SearchSpace":
-        """The same space for other images and classes."""
+        """The same space for data with other channels and classes."""
         return replace(self, image_channels=image_channels, classes=classes)
 
     @cached_property
     def all_choices(self) -> dict[str, tuple[Choice, ...]]:
-        """Every choice by name, those with a single value too."""
+        """All choices by name, including those with a single value."""
         table: dict[str, tuple[Choice, ...]] = {"resolution_px": self.resolution_px}
         table |= {f"stem.{field.name}": getattr(self.stem, field.name) for field in fields(self.stem)}
         for number, stage in enumerate(self.stages, start=1):
@@ -82,7 +82,7 @@ class SearchSpace:
         return tuple(Gene(name, choices) for name, choices in self.all_choices.items() if len(choices) > 1)
 
     def with_fixed_choices(self, genes: Mapping[str, Choice]) -> Genes:
-        """All choices by name, the fixed ones filled in.
+        """All choices by name, with the fixed ones filled in.
 
         Raises:
             SpaceError: a gene is missing, unknown or has a value outside its choices.
@@ -104,10 +104,10 @@ class SearchSpace:
         return full
 
     def decode(self, genes: Mapping[str, Choice]) -> Architecture:
-        """The network that these genes name.
+        """The network that these genes select.
 
         Raises:
-            SpaceError: the genes are not exactly those of the space, or no choice of theirs.
+            SpaceError: a gene is missing, unknown or has a value outside its choices.
         """
         value: dict[str, Any] = self.with_fixed_choices(genes)
         stem = Stem(*(value[f"stem.{field.name}"] for field in fields(Stem)))
@@ -124,11 +124,12 @@ class SearchSpace:
         )
 
     def stage_blocks(self, number: int, channels: int, choices: Mapping[str, Any]) -> list[Block]:
-        """The blocks of a stage that is given so many channels.
+        """The blocks of a stage.
 
         Args:
-            number: of the stage, from 1.
-            choices: by name, those of the stage among them, the fixed ones too.
+            number: index of the stage, from 1.
+            channels: input channels of the stage.
+            choices: choices by full name; must include all choices of the stage.
         """
         stage, prefix = self.stages[number - 1], f"stage{number}"
         blocks: list[Block] = []
@@ -143,18 +144,18 @@ class SearchSpace:
         return blocks
 
     def is_active(self, gene: str, genes: Mapping[str, Choice]) -> bool:
-        """Whether a gene's block or stage is there; other values of one that is not change nothing."""
+        """Whether the block or stage of a gene exists; inactive genes do not change the network."""
         return gene not in self.inactive_genes(genes)
 
     def inactive_genes(self, genes: Mapping[str, Choice]) -> frozenset[str]:
-        """The genes whose block or stage a depth leaves out."""
+        """Genes of blocks and stages that a depth leaves out."""
         depths = self._inactive_by_depth
         inactive_sets = (names[int(genes.get(prefix, depth))] for prefix, (depth, names) in depths.items())
         return frozenset().union(*inactive_sets)
 
     @cached_property
     def _inactive_by_depth(self) -> dict[str, tuple[int, dict[int, frozenset[str]]]]:
-        """For each stage's depth: its first choice, and the genes that each choice leaves without effect."""
+        """By name of a depth gene: its first choice, and the inactive genes of every choice."""
         inactive_by_depth = {}
         for number, stage in enumerate(self.stages, start=1):
             prefix = f"stage{number}"
@@ -168,14 +169,14 @@ class SearchSpace:
         return inactive_by_depth
 
     def sample(self, rng: random.Random) -> Genes:
-        """Genes drawn evenly and independently (so not every network is equally likely)."""
+        """Genes drawn uniformly and independently (networks are not equally likely)."""
         return {gene.name: rng.choice(gene.choices) for gene in self.genes}
 
     def mutate(self, genes: Mapping[str, Choice], rng: random.Random) -> Genes:
-        """A network that differs: one gene takes another value.
+        """Genes of a different network, with one gene changed.
 
         Raises:
-            SpaceError: no single gene leads to another network.
+            SpaceError: no change of one gene gives another network.
         """
         before = self.decode(genes)
         for mutant in self.neighbours(genes, rng):
@@ -184,7 +185,7 @@ class SearchSpace:
         raise SpaceError(f"space {self.name}: no change of one gene gives another network")
 
     def neighbours(self, genes: Mapping[str, Choice], rng: random.Random) -> Iterator[Genes]:
-        """All genes that differ in one value, in random order."""
+        """All genes at Hamming distance 1, in random order."""
         changes = [(g.name, c) for g in self.genes for c in g.choices if c != genes[g.name]]
         rng.shuffle(changes)
         for name, choice in changes:
@@ -193,11 +194,11 @@ class SearchSpace:
     def crossover(
         self, parent_a: Mapping[str, Choice], parent_b: Mapping[str, Choice], rng: random.Random
     ) -> Genes:
-        """Each gene from one parent or the other, evenly."""
+        """Uniform crossover: every gene from either parent with equal probability."""
         return {gene.name: rng.choice((parent_a, parent_b))[gene.name] for gene in self.genes}
 
     def encode(self, architecture: Architecture) -> Genes:
-        """Genes that decode to this network; those without effect have their first choice.
+        """Genes that decode to this network; inactive genes have their first choice.
 
         Raises:
             SpaceError: the network is not in the space.
@@ -208,12 +209,12 @@ class SearchSpace:
         return genes
 
     def contains(self, architecture: Architecture) -> bool:
-        """Whether some genes decode to exactly this network."""
+        """Whether the network is a point of the space."""
         return self._find_genes(architecture) is not None
 
     @cached_property
     def size(self) -> int:
-        """The exact number of different networks."""
+        """Exact number of different networks."""
         stem, head = self.stem, self.head
         stems = len(stem.activation) * len(stem.kernel) * len(stem.stride)
         heads = len(head.features) * len(head.hidden) * len(head.activation)
@@ -237,6 +238,6 @@ class SearchSpace:
 
 
 def _min_depth(gene: str) -> int:
-    """Of `stage2.block3.kernel` 3, of `stage2.kernel` 1."""
+    """Depth from which a gene is active: 3 for `stage2.block3.kernel`, 1 for `stage2.kernel`."""
     _, *inner, _ = gene.split(".")
     return int(inner[0].removeprefix("block")) if inner else 1

@@ -1,8 +1,8 @@
-"""A space as a graph of parts: each path from the root is one network, and its steps add up to its cost.
+"""A space as a graph of parts: every path from the root is one network, and its edges add up to its cost.
 
-The subset construction of the space's automaton spells every network once. Positions from which the
-same can follow are one node (for each side of the map), and blocks that differ in their activation
-alone are one step, so that some hundred nodes hold 1e45 networks.
+The subset construction of the automaton contains every network once. States with the same
+continuations are merged into one node per map size, and blocks that differ only in their activation
+into one edge, so that a few hundred nodes represent 1e45 networks.
 """
 
 from collections import Counter
@@ -30,14 +30,14 @@ _Edge = tuple[Any, int, _CostVector, int]  # part, node after it, costs, count
 
 
 class Node(NamedTuple):
-    """A point on the way through a network, with the `n` steps that lead on.
+    """A node with its `n` outgoing edges.
 
     Attributes:
-        parts: what each step adds to the network, its activation left open: the side of the image and
-            the stem from the root, then shapes of blocks, and at last a head.
-        successors: `n` numbers of nodes, lower than the node's own.
+        parts: the part that each edge adds, without its activation: resolution and stem at the root,
+            then block shapes, then a head.
+        successors: `n` node indices, lower than the node's own.
         costs: `n x 4`, by `ADDITIVE_COSTS`.
-        multiplicities: `n`, in how many activations each step comes.
+        multiplicities: `n`, number of activation choices of each edge.
     """
 
     parts: list[Any]
@@ -47,7 +47,7 @@ class Node(NamedTuple):
 
 
 class _StateClass(NamedTuple):
-    """What can follow some positions: shapes of blocks with the kind after them, and maybe a head."""
+    """States with the same continuations: block shapes with the class after them, and possibly a head."""
 
     channels: int
     may_end: bool
@@ -58,7 +58,7 @@ class CostGraph:
     """The graph of a space.
 
     Attributes:
-        nodes: all paths end in the first and begin in the last.
+        nodes: the last is the root; all paths end in the first.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -74,10 +74,10 @@ class CostGraph:
         self.nodes.append(_node(list(self._root_edges())))
 
     def min_cost_to_go(self, weights: Integers) -> tuple[Integers, list[Integers]]:
-        """The least that is still to come at every node, and by how much each of its steps misses it.
+        """Minimum cost to go at every node, and by how much each edge exceeds it (its reduced cost).
 
         Args:
-            weights: of the quantities of `ADDITIVE_COSTS`; whole numbers, so that sums are exact.
+            weights: integer weights of `ADDITIVE_COSTS`, so that sums are exact.
         """
         min_cost_to_go = np.zeros(len(self.nodes), np.int64)
         reduced_costs = [np.zeros(0, np.int64)]
@@ -88,11 +88,11 @@ class CostGraph:
         return min_cost_to_go, reduced_costs
 
     def decode_path(self, steps: Sequence[int], choose: Choose) -> Architecture:
-        """A network of a path.
+        """A network on a path.
 
         Args:
-            steps: by their place in each node, from the root to the end.
-            choose: takes activations, or blocks that differ in theirs, and gives one.
+            steps: edge index at each node, from the root to the end.
+            choose: picks one of several activations, or of blocks that differ in activation.
         """
         space = self.space
         node = self.nodes[-1]
@@ -131,11 +131,11 @@ class CostGraph:
             yield (map_size, part), successors, costs, len(stem.activation)
 
     def _initial_states(self, channels: int) -> StateSet:
-        """The positions behind a stem."""
+        """States after a stem."""
         return frozenset(self._automaton.entry_states(0, channels))
 
     def _compute_transitions(self, states: StateSet) -> dict[BlockShape, dict[StateSet, list[Block]]]:
-        """The blocks that can follow, by their shape and the positions after them."""
+        """Allowed blocks by their shape and the states after them."""
         transitions: dict[BlockShape, dict[StateSet, list[Block]]] = {}
         for successors, blocks in self._automaton.transitions(states).items():
             for block in blocks:
@@ -176,7 +176,7 @@ class CostGraph:
 
 @lru_cache(maxsize=8)
 def cost_graph(space: SearchSpace) -> CostGraph:
-    """The graph of a space, made once (in two seconds for the largest preset)."""
+    """The graph of a space, built once (in two seconds for the largest preset)."""
     return CostGraph(space)
 
 

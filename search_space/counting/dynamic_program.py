@@ -1,4 +1,4 @@
-"""How many networks keep a limit, at most: a dynamic program over a space's cost graph."""
+"""Upper bound of the number of networks within a limit: a dynamic program over the cost graph."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -9,19 +9,19 @@ import numpy as np
 from .cost_graph import ADDITIVE_COSTS, CostGraph, Floats, Integers
 
 BUCKETS = 1000
-MIXTURE_STEPS = 8  # of the one limit and the other in a mixture of both
-WEIGHT_RESOLUTION = 1024  # of a mixture's weights, which are whole numbers
+MIXTURE_STEPS = 8  # mixtures of two limits that are tried
+WEIGHT_RESOLUTION = 1024  # scale of the integer weights of a mixture
 
 
 @dataclass(frozen=True, eq=False)
 class CountUpperBound:
-    """How many networks there are at most with a weighted sum of costs within a limit.
+    """Upper bound of the number of networks whose weighted cost is within a limit.
 
     Attributes:
-        reduced_costs: by node, how far each step misses the least way on.
-        slack: what the least network leaves of the limit.
-        bucket_width: of a bucket; with 1 the bound is exact.
-        upper_bounds: by node and buckets left, how many ways on there are at most.
+        reduced_costs: by node, excess of each edge over the minimum cost to go.
+        slack: limit minus the cost of the cheapest network.
+        bucket_width: width of a cost bucket; the bound is exact if it is 1.
+        upper_bounds: `nodes x buckets left`, bound of the number of completions.
     """
 
     reduced_costs: list[Integers]
@@ -31,7 +31,7 @@ class CountUpperBound:
 
     @classmethod
     def of(cls, graph: CostGraph, weight_vector: Integers, limit: int) -> "CountUpperBound | None":
-        """None where no network stays within the limit."""
+        """None if no network is within the limit."""
         min_cost_to_go, reduced_costs = graph.min_cost_to_go(weight_vector)
         slack = limit - int(min_cost_to_go[-1])
         if slack < 0:
@@ -43,7 +43,7 @@ class CountUpperBound:
         for row, node, edge_reduced_costs in zip(
             upper_bounds[1:], graph.nodes[1:], reduced_costs[1:], strict=True
         ):
-            # only what is dearer than the least way on is rounded, so that a tight limit stays tight
+            # only the reduced cost is rounded, so that a tight limit stays tight
             feasible = edge_reduced_costs <= slack
             edges = np.column_stack([node.successors, edge_reduced_costs // bucket_width])[feasible]
             unique_edges, inverse = np.unique(edges, axis=0, return_inverse=True)
@@ -59,9 +59,9 @@ class CountUpperBound:
         return float(self.upper_bounds[-1, -1])
 
     def successor_bounds(self, number: int, successors: Integers, slack_left: int) -> tuple[Integers, Floats]:
-        """What each step of a node leaves, and how many ways on there are at most behind it.
+        """Slack left after each edge of a node, and the bound of the completions behind it.
 
-        Times the counts of the steps these add up to no more than the bound at the node itself.
+        Weighted by multiplicity, these bounds add up to at most the bound of the node.
         """
         remaining_slack = slack_left - self.reduced_costs[number]
         completions = self.upper_bounds[successors, np.maximum(remaining_slack, 0) // self.bucket_width]
@@ -74,9 +74,9 @@ def weight_vector(by_quantity: Mapping[str, int]) -> Integers:
 
 
 def aggregated_limits(limits: Mapping[str, int]) -> Iterator[tuple[Integers, int]]:
-    """Limits on weighted sums that follow from the given ones: the first, mixtures of both, the last.
+    """Limits on weighted sums that the given limits imply: the first, mixtures of both, the last.
 
-    Where two limits hold together, a mixture may leave far fewer networks than either.
+    A mixture of two limits may exclude far more networks than either alone.
     """
     shares: list[tuple[int, ...]] = [(1,) * len(limits)]
     if len(limits) == 2:

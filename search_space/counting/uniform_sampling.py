@@ -1,13 +1,12 @@
-"""Networks within limits on cost, each as likely as any other, and the least networks of a space.
+"""Uniform sampling of the networks within cost limits, and the cheapest networks of a space.
 
-Genes drawn evenly favour networks that many genes name, and hardly ever keep a tight limit. Here a path
-of the space's cost graph is drawn, which is one network: each step as often as networks within the
-limits go on from it. How many do is known as an upper bound, for costs are rounded down to buckets;
-what the bound promised too much is refused, and the draw begins again. So in an attempt every network
-within the limits has the same chance, one over the bound at the root (up to the rounding of floating
-point, some 1e-13 of it).
+Uniform genes favour networks with many encodings and hardly ever satisfy a tight limit. Here a path of
+the cost graph is sampled, which is one network: every edge in proportion to the number of feasible
+completions. That number is an upper bound, because costs are rounded down to buckets; the excess is
+rejected, and the draw starts again. Every feasible network has the same probability per attempt, one over
+the bound at the root (up to floating-point rounding, about 1e-13 of it).
 
-Most networks of a space are deep, and most within a limit are near to it: so are those drawn.
+Most networks of a space are deep, and most feasible ones are close to the limit; so are the samples.
 """
 
 import math
@@ -28,18 +27,18 @@ from .dynamic_program import CountUpperBound, aggregated_limits, weight_vector
 
 AdditiveCost = Literal["macs", "params", "activation_bytes", "depth"]
 
-# In the presets a tenth of the attempts or more gave a network, under all limits that were tried;
-# where one in a hundred does, all of these fail with a chance of 0.99 ** 10_000 = 2e-44.
+# In the presets at least a tenth of the attempts succeed under all limits tried; at one in a hundred,
+# the probability that all attempts fail is 0.99 ** 10_000 = 2e-44.
 MAX_ATTEMPTS = 10_000
 QUANTITY_NAMES = {"macs": "MACs", "params": "parameters"}
 
 
 @dataclass(frozen=True, eq=False)
 class UniformArchitectureSampler:
-    """The networks of a space within limits, to be drawn from.
+    """Uniform sampler of the feasible networks of a space.
 
     Attributes:
-        count_upper_bound: a bound of their number; without limits the number itself.
+        count_upper_bound: upper bound of their number; exact without limits.
     """
 
     space: SearchSpace
@@ -53,12 +52,12 @@ class UniformArchitectureSampler:
     def of(
         cls, space: SearchSpace, max_macs: float | None = None, max_params: float | None = None
     ) -> "UniformArchitectureSampler":
-        """Made once for each space and limits, in some seconds for the largest preset.
+        """Built once per space and limits, in some seconds for the largest preset.
 
         Raises:
-            NoFeasibleNetworkError: no network keeps the limits; names the smallest there is, where a
-                limit cannot be kept alone.
-            SpaceError: the networks are more than floating point can count, 1e308.
+            NoFeasibleNetworkError: no network satisfies the limits; names the smallest network if a
+                single limit is infeasible.
+            SpaceError: the space has more than 1e308 networks, too many for floating point.
         """
         requested = {"macs": max_macs, "params": max_params}
         limits = {name: limit for name, limit in requested.items() if limit is not None}
@@ -84,24 +83,24 @@ class UniformArchitectureSampler:
                 bounds.append(bound)
         tightest = min(bounds, key=lambda bound: bound.total)
         if math.isinf(tightest.total):
-            raise SpaceError(f"space {space.name} has more than 1e308 networks: too many to draw from evenly")
-        # the first and the last are the limits themselves
+            raise SpaceError(f"space {space.name} has more than 1e308 networks: too many to sample uniformly")
+        # the first and the last bound are the limits themselves
         cumulative = tuple(dict.fromkeys((bounds[0], bounds[-1], tightest)))
         return cls(space, limits, tightest.total, graph, cumulative)
 
     def sample(self, rng: random.Random) -> Genes:
-        """Genes of a network; those without effect have their first choice.
+        """Genes of a feasible network; inactive genes have their first choice.
 
         Raises:
-            NoFeasibleNetworkError: as good as no network keeps both limits.
+            NoFeasibleNetworkError: no attempt satisfied both limits.
         """
         return self.space.encode(self.sample_architecture(rng))
 
     def sample_architecture(self, rng: random.Random) -> Architecture:
-        """A network; ten times as quick as its genes.
+        """A feasible network; ten times as fast as `sample`.
 
         Raises:
-            NoFeasibleNetworkError: as good as no network keeps both limits.
+            NoFeasibleNetworkError: no attempt satisfied both limits.
         """
         for _ in range(MAX_ATTEMPTS):
             steps = self._sample_path(rng)
@@ -113,7 +112,7 @@ class UniformArchitectureSampler:
         )
 
     def _sample_path(self, rng: random.Random) -> list[int] | None:
-        """The steps of a path; None where it left the limits."""
+        """Edge indices of a path; None if it was rejected."""
         nodes = self._graph.nodes
         number, current_bound = len(nodes) - 1, self.count_upper_bound
         slack_left = [bound.slack for bound in self._bounds]
@@ -136,12 +135,12 @@ class UniformArchitectureSampler:
 
 
 def smallest_architecture(space: SearchSpace, quantity: AdditiveCost) -> Architecture:
-    """The network of a space with the least of a quantity, exactly; the first one of several."""
+    """The network with the exact minimum of a quantity; the first of several."""
     return _min_cost_architecture(cost_graph(space), weight_vector({quantity: 1}))
 
 
 def smallest_architectures(space: SearchSpace, limits: Mapping[str, float]) -> list[Architecture]:
-    """The networks that are least by the limited quantities, alone and mixed as their limits are."""
+    """The networks with the minimum of each limited quantity and of their mixtures."""
     graph = cost_graph(space)
     integer_limits = {
         name: max(1, math.floor(min(limit, _cost_range(graph, name)[1]))) for name, limit in limits.items()
@@ -165,7 +164,7 @@ def _min_cost_architecture(graph: CostGraph, weight_vector: Integers) -> Archite
 
 
 def _cost_range(graph: CostGraph, quantity: str) -> tuple[int, int]:
-    """The least and the most of a quantity in the space."""
+    """Minimum and maximum of a quantity in the space."""
     unit_weights = weight_vector({quantity: 1})
     return int(graph.min_cost_to_go(unit_weights)[0][-1]), -int(graph.min_cost_to_go(-unit_weights)[0][-1])
 

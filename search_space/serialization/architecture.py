@@ -14,8 +14,7 @@ def architecture_yaml(architecture: Architecture, metadata: Mapping[str, Any] | 
     """The canonical YAML form: one block a line.
 
     Args:
-        metadata: what is known of the network (its run, its accuracy), kept beside it and not
-            part of it: it does not change the key.
+        metadata: information about the network (run, accuracy); not part of it and without effect on its key.
     """
     data = architecture.to_dict()
     lines = [f"bneck: {data['bneck']}"]
@@ -35,7 +34,7 @@ def load_architecture(path: Path) -> Architecture:
     """Read a YAML or JSON file.
 
     Raises:
-        FileFormatError: names file, line, key, value and what would work.
+        FileFormatError: names file, line, key, value and remedy.
     """
     return read_architecture(parse_file(path))
 
@@ -62,5 +61,5 @@ def _flow_mapping(fields: Mapping[str, Any]) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON, which is YAML too."""
+    """JSON is valid YAML."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes."""
 
 import os
 from contextlib import suppress
@@ -8,12 +8,12 @@ from ..errors import RunError
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Put a file in place of the old one in one step: a reader finds the old one or the new one.
+    """Replace a file in one step: readers see the old content or the new, never a part.
 
     Args:
         content: text is written as UTF-8.
     Raises:
-        RunError: it cannot be written; the old file stays.
+        RunError: the file cannot be written; the old content stays.
     """
     temporary = path.parent / f".{path.name}.{os.getpid()}.part"
     try:

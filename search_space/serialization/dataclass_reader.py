@@ -1,4 +1,4 @@
-"""Flat dataclasses from a mapping of a file, every value checked by its type hint."""
+"""Flat dataclasses from YAML mappings; every value is checked by its type hint."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 def read_dataclass(kind: type[T], entry: YamlNode, optional: Collection[str] = ()) -> T:
-    """A dataclass whose fields are the keys of the mapping.
+    """Read a dataclass whose fields are the keys of the mapping.
 
     Args:
-        optional: fields that may be left out, and then have their default.
+        optional: fields that may be missing; they take their default.
     Raises:
-        FileFormatError: names file, line, key, value and what would work.
+        FileFormatError: names file, line, key, value and remedy.
     """
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     hints = get_type_hints(kind)
@@ -30,10 +30,10 @@ def read_dataclass(kind: type[T], entry: YamlNode, optional: Collection[str] = (
 def read_versioned_file(
     kind: type[T], path: Path, schema: str, readers: Mapping[str, Callable[[YamlNode], Any]]
 ) -> T:
-    """A dataclass from a file of its own: fields that are dataclasses by a reader, the others by their type.
+    """Read a dataclass from a file: fields with a reader by it, other fields by their type.
 
     Raises:
-        FileFormatError: names file, line, key, value and what would work.
+        FileFormatError: names file, line, key, value and remedy.
     """
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     hints = get_type_hints(kind)
@@ -46,9 +46,9 @@ def read_versioned_file(
 
 
 def read_value(hint: Any, entry: YamlNode) -> Any:
-    """One value of a type: int, float, str, bool, or a union, tuple, mapping or literal of them.
+    """Read a value of a type: int, float, str, bool, or a union, tuple, mapping or literal of them.
 
-    What a literal allows is left to the dataclass, whose message names the field.
+    Values of a literal are checked by the dataclass, whose message names the field.
     """
     arguments = get_args(hint)
     origin = get_origin(hint)

@@ -1,4 +1,4 @@
-"""Search spaces as YAML files, and the presets that come with bneck."""
+"""Search spaces as YAML files, and the presets."""
 
 from dataclasses import fields
 from importlib.resources import files
@@ -13,17 +13,17 @@ PRESETS = ("tiny", "mobile", "mobile-small", "mobile-32")
 
 
 def load_space(name_or_path: str) -> SearchSpace:
-    """A preset by its name, or a YAML file.
+    """Load a preset by name, or a YAML file.
 
     Raises:
         UnknownNameError: neither a preset nor a file.
-        FileFormatError: names file, line, key, value and what would work.
+        FileFormatError: names file, line, key, value and remedy.
     """
     return read_space(parse_named("space", name_or_path, PRESETS, preset_yaml))
 
 
 def preset_yaml(name: str) -> str:
-    """The file behind a preset, to start an own space from."""
+    """Text of a preset's file, as a start for a space of one's own."""
     return files(__package__).joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
 
 
@@ -83,7 +83,7 @@ def _read_stage(entry: YamlNode) -> StageChoices:
 
 
 def space_to_dict(space: SearchSpace) -> dict[str, Any]:
-    """The versioned form that files hold; `read_space` turns it back."""
+    """The versioned form used in files; `read_space` is the inverse."""
 
     def choice_lists(choices: Any) -> dict[str, list[Any]]:
         return {field.name: list(getattr(choices, field.name)) for field in fields(choices)}

@@ -1,4 +1,4 @@
-"""A parsed YAML or JSON file in which every value knows its place, for exact errors.
+"""Parsed YAML and JSON in which every value knows its line and path, for exact errors.
 
 Scalars follow YAML 1.2: `no` and `12:30` stay strings, `1e-3` is a number.
 """
@@ -22,13 +22,13 @@ _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": N
 
 @dataclass(frozen=True)
 class YamlNode:
-    """One value of a file.
+    """A value of a file.
 
     Attributes:
-        value: a scalar, a list of entries, or a dict of entries.
-        source: the file's name.
-        line: counted from 1; of the key, where the value has one.
-        path: such as `blocks[2].kernel`; empty for the whole file.
+        value: a scalar, a list of nodes, or a dict of nodes.
+        source: name of the file.
+        line: line number from 1; that of the key if the value has one.
+        path: path in the file, such as `blocks[2].kernel`; empty for the whole file.
     """
 
     value: Any
@@ -41,7 +41,7 @@ class YamlNode:
         return FileFormatError(prefix + problem)
 
     def mapping(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "YamlNode"]:
-        """The entries of a mapping; a missing or an unknown key is an error."""
+        """Items of a mapping; a missing or unknown key is an error."""
         if not isinstance(self.value, dict):
             raise self.error(f"must be a mapping with {', '.join(required)}, got {self.value_text}")
         known = [*required, *optional]
@@ -56,14 +56,14 @@ class YamlNode:
     def versioned_mapping(
         self, schema: str, required: Collection[str], optional: Collection[str] = ()
     ) -> dict[str, "YamlNode"]:
-        """The entries of a mapping whose key `bneck` names this form; that is looked at first."""
+        """Items of a mapping whose key `bneck` holds the schema version, which is checked first."""
         version = self.value.get("bneck") if isinstance(self.value, dict) else None
         if version is not None and version.value != schema:
             raise version.error(f"must be {schema}, got {version.value_text}")
         return self.mapping(("bneck", *required), optional)
 
     def items(self) -> list["YamlNode"]:
-        """The entries of a list."""
+        """Items of a list."""
         if not isinstance(self.value, list):
             raise self.error(f"must be a list, got {self.value_text}")
         return self.value
@@ -91,7 +91,7 @@ class YamlNode:
         return self.value
 
     def choices(self, read: Callable[["YamlNode"], T]) -> tuple[T, ...]:
-        """A list of different values, or one value alone."""
+        """A list of distinct values, or a single value."""
         entries = self.items() if isinstance(self.value, list) else [self]
         values = tuple(read(entry) for entry in entries)
         if not values:
@@ -105,7 +105,7 @@ class YamlNode:
         return str(self.to_python())
 
     def to_python(self) -> Any:
-        """The value without its places."""
+        """The value as plain Python objects."""
         if isinstance(self.value, dict):
             return {key: entry.to_python() for key, entry in self.value.items()}
         if isinstance(self.value, list):
@@ -114,7 +114,7 @@ class YamlNode:
 
     @contextmanager
     def error_context(self) -> Iterator[None]:
-        """Turn errors of a value's constructor into errors of this place."""
+        """Add line and path to the errors of a constructor."""
         try:
             yield
         except FileFormatError:
@@ -127,10 +127,10 @@ class YamlNode:
 
 
 def parse(text: str, source: str) -> YamlNode:
-    """Read YAML (JSON is a part of it).
+    """Parse YAML or JSON.
 
     Raises:
-        FileFormatError: the text is no YAML, or holds a key twice.
+        FileFormatError: the text is not valid YAML, or a key is duplicated.
     """
     try:
         node = yaml.compose(text.expandtabs() if source.endswith(".json") else text, Loader=yaml.SafeLoader)
@@ -163,11 +163,11 @@ def parse_file(path: Path) -> YamlNode:
 def parse_named(
     kind: str, name_or_path: str, presets: Collection[str], load_text: Callable[[str], str]
 ) -> YamlNode:
-    """Read a preset by its name, or a file.
+    """Parse a preset by name, or a file.
 
     Args:
-        kind: what it is, for the message.
-        load_text: the file behind a preset.
+        kind: kind of file, for messages.
+        load_text: returns the text of a preset.
     Raises:
         UnknownNameError: neither a preset nor a file.
         FileFormatError: the file is missing, unreadable or broken.
@@ -181,7 +181,7 @@ def parse_named(
 
 
 def dump(value: Any) -> str:
-    """YAML that `parse` reads back as it was: strings that look like numbers are quoted."""
+    """YAML that `parse` reads back unchanged: strings that look like numbers are quoted."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
 
 
@@ -201,7 +201,7 @@ def _build_node(
     node: yaml.Node, source: str, path: str, line: int, ancestors: tuple[yaml.Node, ...]
 ) -> YamlNode:
     if node in ancestors:
-        raise YamlNode(None, source, line, path).error("refers to what it is part of")
+        raise YamlNode(None, source, line, path).error("refers to one of its own ancestors")
     ancestors = (*ancestors, node)
     value: Any
     if isinstance(node, yaml.MappingNode):
@@ -211,7 +211,7 @@ def _build_node(
             child_path = f"{path}.{key}" if path else key
             key_line = key_node.start_mark.line + 1
             if key in value:
-                raise YamlNode(None, source, key_line, child_path).error("stands here twice")
+                raise YamlNode(None, source, key_line, child_path).error("duplicate key")
             value[key] = _build_node(value_node, source, child_path, key_line, ancestors)
     elif isinstance(node, yaml.SequenceNode):
         value = [

@@ -144,13 +144,13 @@ def test_every_published_network_takes_224_px_colour_images_of_1000_classes() ->
 def test_an_unknown_name_lists_the_nearest_first() -> None:
     with pytest.raises(UnknownNameError) as refusal:
         published_architecture("mobilenet_v3_larg")
-    assert str(refusal.value).startswith("unknown network 'mobilenet_v3_larg'; nearest: mobilenet_v3_large, ")
+    assert str(refusal.value).startswith("unknown network 'mobilenet_v3_larg'; known: mobilenet_v3_large, ")
 
 
 def test_a_name_like_no_other_lists_all() -> None:
     with pytest.raises(UnknownNameError) as refusal:
         published_architecture("zzz")
-    assert str(refusal.value) == "unknown network 'zzz'; nearest: " + ", ".join(PUBLISHED_NAMES)
+    assert str(refusal.value) == "unknown network 'zzz'; known: " + ", ".join(PUBLISHED_NAMES)
 
 
 @pytest.mark.parametrize("width", ["", "wide", "0", "-1", "0.09", "11", "nan", "inf", "0.5@2"])

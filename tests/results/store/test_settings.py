@@ -371,7 +371,7 @@ def test_a_key_that_is_missing_is_named(tmp_path: Path, key: str) -> None:
         ("", "is empty"),
         ("a: [1", "no valid YAML"),
         ("- 1", "must be a mapping"),
-        ("bneck: run/1\nbneck: run/1", "run.yaml:2: bneck: stands here twice"),
+        ("bneck: run/1\nbneck: run/1", "run.yaml:2: bneck: duplicate key"),
     ],
 )
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path, text: str, expected: str) -> None:

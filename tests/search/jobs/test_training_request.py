@@ -133,8 +133,8 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
     [
         ({"arch": "mobilenet_v9"}, "unknown network 'mobilenet_v9'"),
         ({"arch": "none.yaml"}, "none.yaml: cannot be read"),
-        ({"data": "digit"}, "unknown data set 'digit'; nearest: digits"),
-        ({"recipe": "gide"}, "unknown recipe 'gide'; nearest: guide"),
+        ({"data": "digit"}, "unknown data set 'digit'"),
+        ({"recipe": "gide"}, "unknown recipe 'gide'"),
         ({"overrides": (("ema", 1.5),)}, "ema must be from 0 to below 1, got 1.5"),
         (
             {"overrides": (("augment", "blur"),)},

@@ -86,7 +86,7 @@ def test_the_names_are_those_of_the_help() -> None:
 def test_an_unknown_sampler_lists_the_names() -> None:
     with pytest.raises(
         UnknownNameError,
-        match=r"^unknown sampler 'annealing'; nearest: ehvi, random, tpe, nsga2, gp$",
+        match=r"^unknown sampler 'annealing'; known: ehvi, random, tpe, nsga2, gp$",
     ):
         sampler("annealing", context(0))
 

@@ -119,12 +119,12 @@ def test_a_word_that_yaml_1_1_takes_for_a_boolean_stays_a_word(tmp_path: Path) -
         (", stride: 2, squeeze", ", squeeze", "8: blocks[2]: 'stride' is missing"),
         ("out: 6", "out: 6, colour: red", "8: blocks[2].colour: unknown key; known here: kernel, expanded, "
          "out, attention, activation, stride, squeeze"),
-        ("out: 6", "out: 6, out: 6", "8: blocks[2].out: stands here twice"),
+        ("out: 6", "out: 6, out: 6", "8: blocks[2].out: duplicate key"),
         ("classes: 2", "classes: 1", "4: classes must be a whole number of at least 2, got 1"),
         ("classes: 2", "classes: ten", "4: classes: must be a whole number, got ten"),
         ("classes: 2", "classes: true", "4: classes: must be a whole number, got True"),
         ("classes: 2", "classes: '2'", "4: classes: must be a whole number, got 2"),
-        ("classes: 2", "classes: 2\nclasses: 3", "5: classes: stands here twice"),
+        ("classes: 2", "classes: 2\nclasses: 3", "5: classes: duplicate key"),
         ("classes: 2\n", "", "1: 'classes' is missing"),
         ("classes: 2", "classes: 2\ncolour: red", "5: colour: unknown key; known here: bneck, "
          "resolution_px, image_channels, classes, stem, blocks, head, metadata"),

@@ -98,7 +98,7 @@ def test_presets_are_all_the_files_that_come_along() -> None:
 
 
 def test_a_space_that_is_neither_preset_nor_file_lists_the_presets(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="unknown space 'mobil'; nearest: mobile"):
+    with pytest.raises(UnknownNameError, match="unknown space 'mobil'; known: tiny, mobile"):
         load_space("mobil")
     with pytest.raises(FileFormatError, match=r"none\.yaml: cannot be read: No such file"):
         load_space(str(tmp_path / "none.yaml"))
@@ -136,7 +136,7 @@ def test_a_space_that_is_neither_preset_nor_file_lists_the_presets(tmp_path: Pat
         ("[32, 64]", "[4, 64]", "3: resolution_px must be a whole number of at least 8, got 4"),
         ("[32, 64]", "large", "3: resolution_px: must be a whole number, got large"),
         ("classes: 10", "classes: 1", "5: classes must be a whole number of at least 2, got 1"),
-        ("classes: 10", "classes: 10\nclasses: 10", "6: classes: stands here twice"),
+        ("classes: 10", "classes: 10\nclasses: 10", "6: classes: duplicate key"),
         ("classes: 10", "classes: 10\ncolour: red", "6: colour: unknown key; known here: bneck, name, "
          "resolution_px, stem, stages, head, image_channels, classes"),
         ("name: small\n", "", "1: 'name' is missing"),

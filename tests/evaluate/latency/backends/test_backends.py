@@ -170,7 +170,7 @@ def test_cpu_time_tells_the_latency_of_one_thread_and_wall_time_that_of_several(
 def test_an_unknown_backend_is_named_with_those_there_are() -> None:
     with pytest.raises(UnknownNameError) as caught:
         latency_backend("tensorrt")
-    assert str(caught.value).startswith("unknown latency backend 'tensorrt'; nearest: ")
+    assert str(caught.value).startswith("unknown latency backend 'tensorrt'; known: ")
     assert "torch" in str(caught.value)
     assert "fake" not in str(caught.value)
     assert set(INSTALLED) <= set(BACKEND_NAMES)
