@@ -77,9 +77,7 @@ def test_what_makes_no_sense_together_is_refused(text: str, message: str) -> Non
     ("text", "near"), [("cutmx", "cutmix"), ("flip-crop+randaug", "randaugment"), ("", "none")]
 )
 def test_an_unknown_name_gets_the_nearest_ones(text: str, near: str) -> None:
-    with pytest.raises(
-        UnknownNameError, match=f"^unknown augmentation '{text.split('+')[-1]}'; .*{near}"
-    ):
+    with pytest.raises(UnknownNameError, match=f"^unknown augmentation '{text.split('+')[-1]}'; .*{near}"):
         parse_augmentation(text)
 
 
