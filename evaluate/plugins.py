@@ -65,3 +65,15 @@ def resolve(
     if is_reference(name):
         return load_reference(name)
     raise UnknownNameError(kind, name, [*builtin, *forms, *installed_names(group), "module:attribute"])
+
+
+def object_label(value: object) -> str:
+    """How a file records an object that has no name: `<function my_train>`, `<TPESampler>`."""
+    kind = type(value).__name__
+    name = getattr(value, "__qualname__", None)
+    return f"<{kind} {name}>" if name else f"<{kind}>"
+
+
+def is_object_label(name: str) -> bool:
+    """Whether a recorded name stands for an object that only its own process had."""
+    return name.startswith("<")

@@ -22,7 +22,7 @@ ROOMS = {  # from the top floor to the ground
         "surrogate", "statistics", "plugins", "cores", "optional_dependencies",
     ),
     "results": ("run", "outputs", "pages", "export", "plots", "text", "analysis", "store"),
-    "search": ("cli", "commands", "api", "jobs", "runner", "samplers", "parallel", "resolve", "console"),
+    "search": ("cli", "commands", "api", "jobs", "runner", "resolve", "samplers", "parallel", "console"),
 }  # fmt: skip
 MOST_MODULES = 16
 PENDING = {

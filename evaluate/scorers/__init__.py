@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from ...search_space import Architecture, UnknownNameError
+from ..plugins import is_object_label
 from ..training.accuracy import Accuracy
 from ..training.recipe import Recipe
 
@@ -85,6 +86,8 @@ def scorer_kind(name: str) -> str:
     Raises:
         UnknownNameError: no such scorer, or its file is left out.
     """
+    if is_object_label(name):
+        return "object"
     kind, _, file = name.partition(":")
     complete = bool(file) if kind in _NEEDS_FILE else name == kind
     if kind not in _MODULES or not complete:

@@ -1,22 +1,33 @@
-"""Data sets by name, as a run needs them."""
+"""Data sets: a name or an object to the images of a run."""
 
 from pathlib import Path
 from typing import Protocol
 
 from ...evaluate.data.dataset import Data, load_dataset, subsample
+from ...evaluate.plugins import is_object_label
 from ...evaluate.scorers import scorer_kind
 from ...results import DataSettings
+from ...search_space import DataError
 
 
-def load_run_data(settings: DataSettings, *, download: bool = False) -> Data:
-    """The images of a run."""
-    root = Path(settings.root) if settings.root else None
-    data = load_dataset(settings.name, root=root, download=download)
+def load_run_data(settings: DataSettings, data: Data | None = None, *, download: bool = False) -> Data:
+    """The images of a run.
+
+    Args:
+        data: the object that the run was started with, where its name is a label.
+    Raises:
+        BneckError: they are missing or broken.
+    """
+    if data is None:
+        if is_object_label(settings.name):
+            raise DataError(f"data {settings.name} existed only in the process that started the run")
+        root = Path(settings.root) if settings.root else None
+        data = load_dataset(settings.name, root=root, download=download)
     return subsample(data, train=settings.train_images, validation=settings.validation_images)
 
 
 class ImagesRequest(Protocol):
-    """The images that a person asked for, in words."""
+    """The fields of a request that choose images."""
 
     @property
     def data(self) -> str: ...
@@ -34,23 +45,23 @@ class ImagesRequest(Protocol):
     def download(self) -> bool: ...
 
 
-def open_images(request: ImagesRequest) -> tuple[DataSettings, Data]:
-    """The images, and what a folder keeps of them.
+def open_images(request: ImagesRequest, data: Data | None = None) -> tuple[DataSettings, Data]:
+    """The images, and the settings that open them again.
 
     Raises:
         BneckError: they are missing or broken.
     """
     root = str(request.data_root) if request.data_root else None
     requested = DataSettings(request.data, root, request.train_images, request.validation_images)
-    data = load_run_data(requested, download=request.download)
-    return requested.of(data), data
+    images = load_run_data(requested, data, download=request.download)
+    return requested.of(images), images
 
 
 def normalized_for_evaluator(name: str, data: Data) -> Data:
-    """The images normalised as the weights that a scorer begins with were trained to see them.
+    """The images, normalized as the weights of a supernet expect them.
 
     Raises:
-        BneckError: they are no images for these weights.
+        BneckError: the supernet has other classes or channels.
     """
     if scorer_kind(name) not in ("supernet", "inherit"):
         return data

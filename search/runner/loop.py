@@ -9,7 +9,7 @@ best are trained on from there.
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...evaluate import Accuracy, Latency
 from ...evaluate.training.trainer import NonFiniteLossError
@@ -21,11 +21,15 @@ from ...search_space import Architecture, NoFeasibleNetworkError, RunError, Scor
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool, result_of
+from ..samplers.registry import SamplerFactory
 from . import worker
 from .latency_policy import LatencyStrategy
 from .replication import Replicate, ReplicationScheduler
 from .successive_halving import Promotion, last_promotion, next_promotion
 from .trials import Proposal, SpaceExhaustedError, TrialManager
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 Work = Proposal | Replicate | Promotion
 
@@ -34,7 +38,14 @@ class SearchFinishedError(Exception):
     """Nothing new is left to begin; says why."""
 
 
-def run_trials(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> None:
+def run_trials(
+    run: Run,
+    pool: Pool,
+    progress: Progress,
+    deadline: Deadline | None = None,
+    sampler: "BaseSampler | SamplerFactory | None" = None,
+    callbacks: Sequence[Callable[[Record], None]] = (),
+) -> None:
     """Propose, measure and train until the run's number of networks is judged.
 
     Fewer are judged where nothing new keeps the limits any more, or where the time is up. With rungs it
@@ -45,7 +56,7 @@ def run_trials(run: Run, pool: Pool, progress: Progress, deadline: Deadline | No
         RunError: one training after another fails, or the time is up before one network is judged.
     """
     deadline = deadline or Deadline()
-    trial_loop = _TrialLoop(run, pool, progress, deadline)
+    trial_loop = _TrialLoop(run, pool, progress, deadline, sampler, callbacks)
     trial_loop.run_loop()
     trial_manager = trial_loop.trial_manager
     if not trial_manager.evaluated and deadline.work_was_skipped:
@@ -75,13 +86,15 @@ class _TrialLoop:
     pool: Pool
     progress: Progress
     deadline: Deadline
+    sampler: "BaseSampler | SamplerFactory | None" = None
+    callbacks: Sequence[Callable[[Record], None]] = ()
     running: dict[Future[Any], Work] = field(default_factory=dict)
     finished: bool = False
     latest: Record | None = None
 
     def __post_init__(self) -> None:
         self.latency_strategy = LatencyStrategy.of(self.run)
-        self.trial_manager = TrialManager(self.run, self.latency_strategy.model)
+        self.trial_manager = TrialManager(self.run, self.latency_strategy.model, self.sampler, self.callbacks)
         self.replicates = ReplicationScheduler(self.run)
 
     def run_loop(self) -> None:

@@ -1,48 +1,69 @@
-"""Working in a run's folder, one process at a time: going on where a search stopped, up to the reports."""
+"""A session in a run's folder: trials, replicates, baselines, verification and reports."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ...evaluate import usable_cores
-from ...results import Run
+from ...results import Record, Run
 from ...results.store.settings import save_settings
 from ...search_space import RunError
 from ..console.progress import Progress
 from ..parallel.deadline import Deadline
 from ..parallel.lock import run_lock
-from ..parallel.pool import Pool, result_of
+from ..parallel.pool import open_pool, result_of
+from ..resolve.objects import NO_OBJECTS, SearchObjects
 from . import worker
+from .create import attach_study
 from .latency_policy import fit_latency_model
 from .loop import run_trials
 from .replication import replicate_front
 from .verification import evaluate_baselines, verify_front
 
 
-def resume(folder: Path, n_trials: int | None, replicates: int | None = None) -> Run:
-    """Open a run again; trials that were cut off are proposed once more.
+def resume(
+    folder: Path,
+    n_trials: int | None = None,
+    replicates: int | None = None,
+    objects: SearchObjects = NO_OBJECTS,
+) -> Run:
+    """Open a run to continue it; interrupted trials are enqueued again.
 
     Args:
-        n_trials: a new total; None keeps that of the run.
-        replicates: a new number of them; None keeps that of the run.
+        n_trials: new total; None for that of the run.
+        replicates: new total; None for that of the run.
+        objects: those that the run was started with.
     Raises:
-        RunError: the folder is no run, is worked in, or holds more than the new total.
+        RunError: the folder is no run, is in use, or has more evaluated networks than the new total.
+        GoalError: an object is missing.
     """
     from optuna.trial import TrialState
 
     run = Run.open(folder)
-    if n_trials is not None:
-        run = Run(folder, replace(run.settings, n_trials=n_trials))
-    if replicates is not None:
-        run = Run(folder, replace(run.settings, replicates=replicates))
+    objects.require_same(run.settings)
+    settings = run.settings
+    run = Run(
+        folder,
+        replace(
+            settings,
+            n_trials=settings.n_trials if n_trials is None else n_trials,
+            replicates=settings.replicates if replicates is None else replicates,
+        ),
+    )
+    if objects.storage:
+        attach_study(run, objects.storage)
     with run_lock(folder):
         evaluated = {record.trial: record for record in run.records() if record.is_evaluated}
         if n_trials is not None and n_trials < len(evaluated):
-            known = f"{len(evaluated)} networks are judged already"
-            raise RunError(f"{folder}: {known}; --n-trials must be more, got {n_trials}")
+            raise RunError(
+                f"{folder}: {len(evaluated)} networks are evaluated already; --n-trials must be at least "
+                f"that, got {n_trials}"
+            )
         save_settings(run.settings, folder / "run.yaml")
         genes = {gene.name for gene in run.settings.space.genes}
         for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.number in evaluated:  # cut off between the verdict and the telling of it
+            if trial.number in evaluated:  # interrupted after its result was stored
                 values = [evaluated[trial.number].value(each) for each in run.settings.goals.objectives]
                 run.study.tell(trial.number, values)
                 continue
@@ -54,33 +75,48 @@ def resume(folder: Path, n_trials: int | None, replicates: int | None = None) ->
 
 
 def default_workers(run: Run) -> int:
-    """One a core; on a GPU one, for several would share its memory."""
+    """One per core; one on a GPU, whose memory several would share."""
     return 1 if run.settings.torch_device == "cuda" else usable_cores()
 
 
-def run_session(run: Run, workers: int, progress: Progress, deadline: Deadline | None = None) -> None:
-    """Judge networks until the total is reached, then baselines and the front; writes the reports.
+def run_session(
+    run: Run,
+    workers: int,
+    progress: Progress,
+    deadline: Deadline | None = None,
+    *,
+    objects: SearchObjects = NO_OBJECTS,
+    callbacks: Sequence[Callable[[Record], None]] = (),
+) -> None:
+    """Run trials until the requested number is reached, then verify the front and write the reports.
 
-    What steps forward when a network is dropped from the front is trained again too, if repeats are left.
+    Networks that enter the front because another one was dropped are replicated too, if replicates are left.
 
     Args:
-        deadline: after it no network and no repeat begins; baselines and the front are judged all the same.
+        workers: 1 trains in this process; only the verification of latencies starts others.
+        deadline: after it no trial and no replicate starts; baselines and verification still run.
+        callbacks: called with every finished trial.
     Raises:
-        BneckError: it cannot go on; what was judged is kept.
+        BneckError: the search cannot continue; finished trials are stored.
     """
     from ...evaluate.latency.meter import open_backend
     from ...results.export.run_summary import write_results
 
+    objects.require_one_worker(workers)
     if run.settings.latency_policy != "model":
         open_backend(run.settings.latency)
-    with run_lock(run.folder), progress, Pool(run, workers, worker.start) as pool:
-        fit_latency_model(run, pool, progress)
-        run_trials(run, pool, progress, deadline)
-        replicate_front(run, pool, progress, deadline)
-        evaluate_baselines(run, pool, progress)
-        verify_front(run, pool, progress)
-        while replicate_front(run, pool, progress, deadline):
+    start = worker.start if workers > 1 else partial(worker.start, objects=objects)
+    try:
+        with run_lock(run.folder), progress, open_pool(run, workers, start) as pool:
+            fit_latency_model(run, pool, progress)
+            run_trials(run, pool, progress, deadline, objects.sampler, callbacks)
+            replicate_front(run, pool, progress, deadline)
+            evaluate_baselines(run, pool, progress)
             verify_front(run, pool, progress)
-        if skipped_images_text := result_of(pool.submit(worker.skipped_images_text)):
-            progress.print_line(skipped_images_text)
+            while replicate_front(run, pool, progress, deadline):
+                verify_front(run, pool, progress)
+            if skipped_images_text := result_of(pool.submit(worker.skipped_images_text)):
+                progress.print_line(skipped_images_text)
+    finally:
+        worker.stop()
     write_results(run)

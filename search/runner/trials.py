@@ -1,7 +1,7 @@
 """Asking the study for networks worth judging; those that are not are told on the way."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,13 +20,14 @@ from ...search_space import (
     published_architecture,
 )
 from ..samplers.feasibility import constraint_violation, sample_unseen_feasible
-from ..samplers.registry import SamplerContext, sampler
+from ..samplers.registry import SamplerContext, SamplerFactory, make_sampler
 from ..samplers.transfer import transfer_prior_of
 from .successive_halving import Promotion
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
 
     from ...evaluate.latency.predictor import LatencyPredictor
     from ..samplers.ehvi import AccuracyByTrial
@@ -65,8 +66,15 @@ class TrialManager:
         evaluated: the networks that the study was told of with an accuracy of their own.
     """
 
-    def __init__(self, run: Run, latency_predictor: "LatencyPredictor | None" = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        latency_predictor: "LatencyPredictor | None" = None,
+        sampler: "BaseSampler | SamplerFactory | None" = None,
+        callbacks: Sequence[Callable[[Record], None]] = (),
+    ) -> None:
         self.run = run
+        self.callbacks = callbacks
         self.settings = run.settings
         self.study: Study = run.study
         records = run.records()
@@ -81,7 +89,7 @@ class TrialManager:
             reference_ms=self.settings.latency.reference_ms,
             transfer_prior=transfer_prior_of(run),
         )
-        self.study.sampler = sampler(self.settings.sampler, context)
+        self.study.sampler = make_sampler(sampler or self.settings.sampler, context)
         self.rng = random.Random(context.session_seed)
         self.evaluated = [record for record in records if record.is_evaluated]
         self.seen = {record.key for record in records if record.is_evaluated or record.state == "failed"}
@@ -166,6 +174,7 @@ class TrialManager:
             proposal.record = with_rung_result(proposal.record, rungs.first, proposal.accuracy, rungs.last)
         self.study.tell(trial, [proposal.record.value(objective) for objective in self._objectives])
         self.evaluated.append(proposal.record)
+        self._notify(proposal.record)
         self.consecutive_rejections = self.consecutive_failures = 0
 
     def record_promotion(self, promotion: Promotion, outcome: Accuracy | str) -> Record:
@@ -183,7 +192,12 @@ class TrialManager:
         assert self.settings.rungs
         after = with_rung_result(before, promotion.epochs, outcome, self.settings.rungs.last)
         self.evaluated = [after if record.key == before.key else record for record in self.evaluated]
+        self._notify(after)
         return after
+
+    def _notify(self, record: Record) -> None:
+        for callback in self.callbacks:
+            callback(record)
 
     def update_replicates(self) -> None:
         """Have the judged networks know all their trainings; the study keeps what it was told."""

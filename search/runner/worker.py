@@ -1,4 +1,4 @@
-"""What a worker process does: measure, train, and look once more. One thread each."""
+"""Steps of the workers: measure, train, replicate, evaluate on the test set. One thread each."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,32 +7,35 @@ from ...evaluate import Accuracy, Latency
 from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.meter import LatencyMeter
 from ...evaluate.latency.predictor_file import load_latency_predictor
-from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
+from ...evaluate.scorers import EvaluationContext, Score, Scorer
 from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
 from ...results import Baseline, Run, RunSettings
 from ...search_space import Architecture, GoalError
 from ..parallel.worker_process import init_worker_process
 from ..resolve.datasets import load_run_data, normalized_for_evaluator
+from ..resolve.evaluators import resolve_scorer
+from ..resolve.objects import NO_OBJECTS, SearchObjects
 from .partial_training import PartialTrainingResult, train_to_epoch
 
 
 def require_accuracy(score: Score, name: str) -> Accuracy:
-    """What a scorer says of accuracy.
+    """The accuracy of a score.
 
     Raises:
-        GoalError: it tells none.
+        GoalError: the evaluator gives a score only, as proxies do.
     """
     if score.accuracy is None:
-        raise GoalError(f"scorer {name} tells no accuracy")
+        raise GoalError(f"evaluator {name} gives no accuracy")
     return score.accuracy
 
 
 @dataclass(frozen=True)
 class Worker:
-    """The steps of judging a network."""
+    """The steps of one run, with what they share: data, evaluator, latency meter."""
 
     run: Run
+    objects: SearchObjects = NO_OBJECTS
 
     @property
     def settings(self) -> RunSettings:
@@ -40,14 +43,16 @@ class Worker:
 
     @cached_property
     def data(self) -> Data:
-        return normalized_for_evaluator(self.settings.evaluator, load_run_data(self.settings.data))
+        data = load_run_data(self.settings.data, self.objects.data)
+        return normalized_for_evaluator(self.settings.evaluator, data)
 
     @cached_property
     def evaluator(self) -> Scorer:
-        settings = self.settings
-        return evaluator(
-            settings.evaluator, EvaluationContext(self.data, settings.recipe, settings.torch_device)
-        )
+        return resolve_scorer(self.settings.evaluator, self.context, self.objects.evaluator)
+
+    @property
+    def context(self) -> EvaluationContext:
+        return EvaluationContext(self.data, self.settings.recipe, self.settings.torch_device)
 
     @cached_property
     def meter(self) -> LatencyMeter:
@@ -60,11 +65,11 @@ class Worker:
         return self.meter.measure(architecture, fresh=True)
 
     def train(self, architecture: Architecture) -> Accuracy:
-        """Judge by the run's scorer and seed, the same for all networks, and keep the weights if it has any.
+        """Evaluate with the run's seed, the same for all networks, and save the weights if there are any.
 
         Raises:
-            NonFiniteLossError: the loss is no longer a number.
-            ScorerError: the scorer cannot judge this network.
+            NonFiniteLossError: the loss is NaN or infinite.
+            ScorerError: the evaluator cannot evaluate this network.
         """
         settings = self.settings
         score = self.evaluator.score(architecture, settings.seed)
@@ -77,30 +82,29 @@ class Worker:
         return accuracy
 
     def train_to_epoch(self, architecture: Architecture, epochs: int) -> PartialTrainingResult:
-        """Train to a rung, from where the network was left if it was; with the run's seed.
+        """Train to a rung with the run's seed, from the partial checkpoint if there is one.
 
         Raises:
-            NonFiniteLossError: the loss is no longer a number.
+            NonFiniteLossError: the loss is NaN or infinite.
         """
         settings, run = self.settings, self.run
-        context = EvaluationContext(self.data, settings.recipe, settings.torch_device)
         files = run.partial_checkpoint(architecture), run.checkpoint(architecture)
-        return train_to_epoch(epochs, architecture, context, settings.seed, *files)
+        return train_to_epoch(epochs, architecture, self.context, settings.seed, *files)
 
     def train_replicate(self, architecture: Architecture, seed: int) -> Accuracy:
-        """In full with another seed; the weights kept stay, for the best draw would be a lucky one."""
+        """Train in full with another seed; the weights of the first training stay."""
         return replace(
             require_accuracy(self.evaluator.score(architecture, seed), self.settings.evaluator), seed=seed
         )
 
     def evaluate_on_test_set(self, architecture: Architecture) -> tuple[float, float, int]:
-        """Accuracy and loss on the test images, and how many they are."""
+        """Accuracy, loss and number of test images."""
         network = load_trained_network(architecture, self.run.checkpoint(architecture))
         top1, loss = evaluate(network, self.data, "test")
         return top1, loss, self.data.count("test")
 
     def baseline(self, name: str) -> Baseline:
-        """A published network, treated like those of the search."""
+        """Train and measure a published network as the search does."""
         architecture = self.settings.published_architecture(name)
         model = (
             load_latency_predictor(self.run.latency_predictor_file)
@@ -116,16 +120,23 @@ class Worker:
 _worker: Worker
 
 
-def skipped_images_text() -> str | None:
-    """The images that this worker could not read, in a line."""
-    return unreadable_images_text(_worker.data)
-
-
-def start(run: Run) -> None:
-    """Make this process a worker, which ends with its parent."""
+def start(run: Run, objects: SearchObjects = NO_OBJECTS) -> None:
+    """Make this process a worker; a child process ends with its parent."""
     global _worker
     init_worker_process()
-    _worker = Worker(run)
+    _worker = Worker(run, objects)
+
+
+def stop() -> None:
+    """Release the data and networks of an in-process worker."""
+    global _worker
+    if "_worker" in globals():
+        del _worker
+
+
+def skipped_images_text() -> str | None:
+    """One line about the images that this worker could not read."""
+    return unreadable_images_text(_worker.data)
 
 
 def measure(architecture: Architecture) -> Latency:

@@ -1,16 +1,19 @@
-"""Samplers by name: bneck's own, and Optuna's, set for spaces of many categorical genes.
+"""Samplers by name: bneck's own, Optuna's with settings for many categorical genes, and plug-ins.
 
-Accuracies are noisy. `ehvi` is told how much; of Optuna's, GP alone has a model of noise, and fits its size
-to what it is told.
+Accuracies are noisy. `ehvi` receives the noise level; of Optuna's samplers only GP models noise, and it
+estimates the level from the trials.
 """
 
+import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ...evaluate import Goals
-from ...search_space import SearchSpace, UnknownNameError
+from ...evaluate.plugins import resolve
+from ...search_space import PluginError, SearchSpace
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -22,16 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamplerContext:
-    """What a sampler may know of a search.
+    """What a sampler may know of a search; passed to the factory of every sampler.
 
     Attributes:
-        n_previous_trials: trials so far; Optuna's samplers would propose the same again if they began by the
-            seed alone.
-        observed_accuracies: accuracy and number of trainings by trial.
-        noise: deviation of an accuracy of one training; None where it is not known.
-        latency_predictor: None where latencies are known of judged networks alone.
-        reference_ms: latency of the reference.
-        transfer_prior: what another search of the space has learned.
+        n_previous_trials: trials of the study so far; 0 unless the run is resumed.
+        observed_accuracies: mean accuracy and number of training runs by trial number.
+        noise: standard deviation of the accuracy of one training run; None while unknown.
+        latency_predictor: None where latencies are known of measured networks only.
+        reference_ms: latency of the reference model, the unit of limits such as 0.5x.
+        transfer_prior: model learned from another run of the space.
     """
 
     space: SearchSpace
@@ -46,8 +48,11 @@ class SamplerContext:
 
     @property
     def session_seed(self) -> int:
-        """One that differs when a search goes on."""
+        """Seed that differs between sessions: Optuna's samplers would repeat their proposals otherwise."""
         return self.seed + 1000 * self.n_previous_trials
+
+
+SamplerFactory = Callable[[SamplerContext], "BaseSampler"]
 
 
 def _ehvi(context: SamplerContext) -> "BaseSampler":
@@ -94,7 +99,8 @@ def _gp(context: SamplerContext) -> "BaseSampler":
 
 
 DEFAULT_SAMPLER = "ehvi"
-SAMPLERS: dict[str, Callable[[SamplerContext], "BaseSampler"]] = {
+ENTRY_POINTS = "bneck.samplers"
+SAMPLERS: dict[str, SamplerFactory] = {
     DEFAULT_SAMPLER: _ehvi,
     "random": _random,
     "tpe": _tpe,
@@ -103,22 +109,44 @@ SAMPLERS: dict[str, Callable[[SamplerContext], "BaseSampler"]] = {
 }
 
 
-def check_sampler(name: str) -> None:
-    """Raise `UnknownNameError` where there is no such sampler."""
-    if name not in SAMPLERS:
-        raise UnknownNameError("sampler", name, SAMPLERS)
+def resolve_sampler(name: str) -> "SamplerFactory | BaseSampler":
+    """The factory, class or instance that a name stands for.
 
-
-def sampler(name: str, context: SamplerContext) -> "BaseSampler":
-    """A sampler by its name.
-
+    Args:
+        name: built in, of the entry-point group `bneck.samplers`, or `module:attribute`.
     Raises:
         UnknownNameError: no such sampler.
-        NoFeasibleNetworkError: no network keeps the limits.
+        PluginError: it cannot be imported.
     """
-    check_sampler(name)
-    from optuna.exceptions import ExperimentalWarning
+    builtin = {each: partial(SAMPLERS.__getitem__, each) for each in SAMPLERS}
+    source: SamplerFactory | BaseSampler = resolve("sampler", name, ENTRY_POINTS, builtin)
+    return source
 
+
+def make_sampler(source: "str | SamplerFactory | BaseSampler", context: SamplerContext) -> "BaseSampler":
+    """The sampler of a search.
+
+    Args:
+        source: a name, an Optuna sampler, a class of such, which gets a seed if it takes one, or a function
+            of the context.
+    Raises:
+        UnknownNameError: no such sampler.
+        PluginError: a plug-in gives no sampler.
+        NoFeasibleNetworkError: no network satisfies the limits.
+    """
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.samplers import BaseSampler
+
+    found: Any = resolve_sampler(source) if isinstance(source, str) else source
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return SAMPLERS[name](context)
+        if inspect.isclass(found) and issubclass(found, BaseSampler):
+            arguments = (
+                {"seed": context.session_seed} if "seed" in inspect.signature(found).parameters else {}
+            )
+            found = found(**arguments)
+        elif not isinstance(found, BaseSampler):
+            found = found(context)
+    if not isinstance(found, BaseSampler):
+        raise PluginError(f"sampler {source} must be an Optuna sampler, got {type(found).__name__}")
+    return found

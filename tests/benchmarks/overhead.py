@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from bneck.evaluate import Goals, Objective
 from bneck.evaluate.surrogate.factory import REFIT_GROWTH
 from bneck.search.console.tables import plain_table
-from bneck.search.samplers.registry import SAMPLERS, SamplerContext, sampler
+from bneck.search.samplers.registry import SAMPLERS, SamplerContext, make_sampler
 from bneck.search_space import SearchSpace, cost, load_space
 
 FINISHED = (250, 500, 1000, 2000)
@@ -54,7 +54,7 @@ def seconds_a_proposal(name: str, space: SearchSpace, count: int, folder: Path) 
     study = optuna.load_study(
         study_name="study",
         storage=url,
-        sampler=sampler(name, SamplerContext(space, GOALS, 0, n_previous_trials=count)),
+        sampler=make_sampler(name, SamplerContext(space, GOALS, 0, n_previous_trials=count)),
     )
     study.get_trials(deepcopy=False)
     choices = {gene.name: optuna.distributions.CategoricalDistribution(gene.choices) for gene in space.genes}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-from bneck.search.samplers.registry import SamplerContext, sampler
+from bneck.search.samplers.registry import SamplerContext, make_sampler
 from bneck.search_space import Genes
 
 from .landscapes import Evaluation, Landscape
@@ -47,7 +47,7 @@ def optuna(name: str) -> TrialManager:
 
         logging.set_verbosity(logging.WARNING)
         context = SamplerContext(landscape.space, landscape.goals, seed)
-        chosen = RandomSampler(seed) if name == "random" else sampler(name, context)
+        chosen = RandomSampler(seed) if name == "random" else make_sampler(name, context)
         study = create_study(sampler=chosen, directions=("maximize", "minimize"))
         choices: dict[str, BaseDistribution] = {
             gene.name: CategoricalDistribution(gene.choices) for gene in landscape.space.genes

@@ -15,9 +15,10 @@ from bneck.results import Run
 from bneck.results.store.fidelities import Rungs
 from bneck.search.parallel.lock import run_lock
 from bneck.search.resolve.environment import unused_run_directory
+from bneck.search.resolve.evaluators import resolve_evaluator
 from bneck.search.resolve.requests import SearchRequest
 from bneck.search.runner import session, worker
-from bneck.search.runner.create import create_run, default_replicates, resolve_evaluator
+from bneck.search.runner.create import create_run, default_replicates
 from bneck.search.runner.latency_policy import LatencyStrategy
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.session import resume, run_session
@@ -361,10 +362,8 @@ def test_about_a_fifth_of_the_trials_are_repeats_and_six_at_least(trials: int, e
 def test_a_scorer_that_tells_no_accuracy_is_refused_with_those_that_do(here: Path, name: str) -> None:
     with pytest.raises(GoalError) as raised:
         create_run(replace(PLAIN, evaluator=name))
-    assert str(raised.value) == (
-        f"--evaluator {name} tells no accuracy, which a search needs; those that do: train, supernet:FILE, "
-        "inherit:FILE, table:FILE"
-    )
+    for word in (f"--evaluator {name}", "train", "supernet:FILE", "inherit:FILE", "table:FILE"):
+        assert word in str(raised.value)
 
 
 def test_the_files_of_a_scorer_are_kept_with_their_whole_paths(here: Path) -> None:
@@ -554,7 +553,7 @@ def test_going_on_on_another_device_is_refused_with_what_differs(
         opened.append(MeasuringPool(run, workers))
         return opened[-1]
 
-    monkeypatch.setattr(session, "Pool", pool)
+    monkeypatch.setattr(session, "open_pool", pool)
     elsewhere = fake_device(processor="a phone")
     run = run_on_disk(tmp_path / "run", latency=elsewhere, latency_policy=latency_policy)
     with pytest.raises(BackendError) as raised:
@@ -576,7 +575,7 @@ def test_going_on_on_another_device_is_refused_before_anything_is_trained(
         opened.append(MeasuringPool(run, workers))
         return opened[-1]
 
-    monkeypatch.setattr(session, "Pool", pool)
+    monkeypatch.setattr(session, "open_pool", pool)
     run = run_on_disk(tmp_path / "run", latency=fake_device(processor="a phone"))
     give_model(run, 0.3)
     with pytest.raises(BackendError, match="processor a made-up machine here, a phone there"):
@@ -586,7 +585,7 @@ def test_going_on_on_another_device_is_refused_before_anything_is_trained(
 
 @pytest.mark.slow
 def test_a_model_that_stands_alone_goes_on_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "Pool", MeasuringPool)
+    monkeypatch.setattr(session, "open_pool", MeasuringPool)
     pools = fresh_pools(monkeypatch)
     run = run_on_disk(
         tmp_path / "run", n_trials=3, latency=fake_device(processor="a phone"), latency_policy="model"
@@ -610,7 +609,7 @@ def test_what_steps_forward_when_a_network_is_dropped_is_trained_again_and_looke
         calls.append("train again")
         return next(trained)
 
-    monkeypatch.setattr(session, "Pool", FakePool)
+    monkeypatch.setattr(session, "open_pool", FakePool)
     monkeypatch.setattr(session, "replicate_front", replicate_front)
     monkeypatch.setattr(session, "verify_front", lambda *_: calls.append("check"))
     monkeypatch.setattr("bneck.results.export.run_summary.write_results", lambda run: None)
@@ -628,7 +627,7 @@ def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the
         opened.append(FakePool(run, workers))
         return opened[-1]
 
-    monkeypatch.setattr(session, "Pool", pool)
+    monkeypatch.setattr(session, "open_pool", pool)
     fresh = fresh_pools(monkeypatch)
     run = run_on_disk(tmp_path / "run", n_trials=40, replicates=3, baselines=("mobilenet_v2@0.35",))
     shown = Shown()
@@ -656,7 +655,7 @@ def test_a_search_fits_a_model_then_judges_then_trains_baselines_then_checks_the
 def test_a_finished_search_leaves_front_configs_and_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "Pool", FakePool)
+    monkeypatch.setattr(session, "open_pool", FakePool)
     fresh_pools(monkeypatch)
     run = run_on_disk(tmp_path / "run", n_trials=6, baselines=("mobilenet_v2@0.35",))
     stale = run.folder / "architectures" / "trial99-000000000000.yaml"

@@ -75,7 +75,7 @@ def test_the_best_is_the_network_of_the_most_reward(
 
 @pytest.mark.slow
 def test_a_search_for_a_reward_goes_on_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "Pool", FakePool)
+    monkeypatch.setattr(session, "open_pool", FakePool)
     fresh_pools(monkeypatch)
     run = run_on_disk(tmp_path / "run", objectives="reward:0.2x", n_trials=4)
     run_session(run, 2, Shown())

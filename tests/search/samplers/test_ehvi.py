@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from bneck.evaluate import Goals, parse_goals
 from bneck.evaluate.statistics.multi_objective import hypervolume
 from bneck.search.samplers.ehvi import N_INITIAL_DESIGN, EhviSampler
-from bneck.search.samplers.registry import SamplerContext, sampler
+from bneck.search.samplers.registry import SamplerContext, make_sampler
 from bneck.search.samplers.uniform import UniformSampler
 from bneck.search_space import Architecture, Genes, NoFeasibleNetworkError, SearchSpace, cost
 
@@ -118,7 +118,7 @@ def test_limits_on_macs_and_parameters_are_always_kept(name: str, limits: Mappin
     goals = parse_goals("accuracy,macs", limits)
     most = {limit.quantity: limit.limit for limit in goals.constraints}
     for seed in range(3):
-        study = study_of(sampler(name, SamplerContext(TINY, goals, seed)), goals)
+        study = study_of(make_sampler(name, SamplerContext(TINY, goals, seed)), goals)
         for network in searched(study, TINY, goals, 16):
             assert all(getattr(cost(network), quantity) <= limit for quantity, limit in most.items())
 
@@ -313,7 +313,7 @@ def test_how_it_is_told_of_a_search_is_how_it_is_made() -> None:
     context = SamplerContext(
         SMALL, TWO_GOALS, 7, n_previous_trials=5, noise=lambda: 0.1, latency_predictor=model, reference_ms=3.0
     )
-    made = sampler("ehvi", context)
+    made = make_sampler("ehvi", context)
     assert isinstance(made, EhviSampler)
     assert (made.space, made.goals, made.seed, made.noise()) == (SMALL, TWO_GOALS, 7, 0.1)
     assert (made.latency_predictor, made.reference_ms, made.surrogate_factory.transfer_prior) == (

@@ -7,7 +7,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from bneck.evaluate import Constraint, Goals, Objective
-from bneck.search.samplers.registry import SAMPLERS, SamplerContext, sampler
+from bneck.search.samplers.registry import SAMPLERS, SamplerContext, make_sampler
 from bneck.search_space import Genes, UnknownNameError, cost
 
 from ..helpers import SMALL, fake_accuracy, fake_latency
@@ -50,7 +50,7 @@ def proposed(with_sampler: BaseSampler, rounds: int = ROUNDS) -> tuple[list[Gene
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_proposes_networks_of_the_space_whatever_it_is_told(name: str) -> None:
     rounds = ROUNDS if name in SLOW else 3 * ROUNDS
-    found, study = proposed(sampler(name, context(0)), rounds)
+    found, study = proposed(make_sampler(name, context(0)), rounds)
     assert len(found) == rounds
     choices = {gene.name: gene.choices for gene in SMALL.genes}
     for genes in found:
@@ -65,15 +65,15 @@ def test_every_sampler_proposes_networks_of_the_space_whatever_it_is_told(name: 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_seed_repeats_the_proposals_and_another_seed_changes_them(name: str) -> None:
     rounds = ROUNDS if name in SLOW else 3 * ROUNDS
-    first, _ = proposed(sampler(name, context(3)), rounds)
-    again, _ = proposed(sampler(name, context(3)), rounds)
-    other, _ = proposed(sampler(name, context(4)), 3)
+    first, _ = proposed(make_sampler(name, context(3)), rounds)
+    again, _ = proposed(make_sampler(name, context(3)), rounds)
+    other, _ = proposed(make_sampler(name, context(4)), 3)
     assert first == again
     assert first[:3] != other
 
 
 def test_the_names_are_those_of_the_help() -> None:
-    kinds = {name: type(sampler(name, context(0))).__name__ for name in SAMPLERS}
+    kinds = {name: type(make_sampler(name, context(0))).__name__ for name in SAMPLERS}
     assert kinds == {
         "ehvi": "EhviSampler",
         "random": "UniformSampler",
@@ -84,15 +84,12 @@ def test_the_names_are_those_of_the_help() -> None:
 
 
 def test_an_unknown_sampler_lists_the_names() -> None:
-    with pytest.raises(
-        UnknownNameError,
-        match=r"^unknown sampler 'annealing'; known: ehvi, random, tpe, nsga2, gp$",
-    ):
-        sampler("annealing", context(0))
+    with pytest.raises(UnknownNameError, match=r"'annealing'.* ehvi, random, tpe, nsga2, gp"):
+        make_sampler("annealing", context(0))
 
 
 def test_tpe_learns_from_limits_that_were_broken() -> None:
     # of random proposals some half break the limit
-    found, _ = proposed(sampler("tpe", context(0)), 60)
+    found, _ = proposed(make_sampler("tpe", context(0)), 60)
     kept = [cost(SMALL.decode(genes)).macs <= MAX_MACS for genes in found]
     assert sum(kept[30:]) > 20

@@ -1,0 +1,61 @@
+"""A search's request to values: after this nothing parses a string."""
+
+from dataclasses import dataclass
+
+from ...evaluate import Goals, Recipe, parse_goals
+from ...evaluate.scorers import EvaluationContext
+from ...results import DataSettings
+from ...search_space import SearchSpace, load_space, published_architecture
+from ..samplers.registry import resolve_sampler
+from .environment import torch_device
+from .evaluators import resolve_evaluator, resolve_scorer
+from .objects import SearchObjects
+from .requests import SearchRequest
+
+
+@dataclass(frozen=True)
+class ResolvedSearch:
+    """What a search works on.
+
+    Attributes:
+        space: for the channels and classes of the data.
+        evaluator: name that worker processes resolve again, its files with absolute paths.
+        device: `cpu` or `cuda`.
+    """
+
+    space: SearchSpace
+    data: DataSettings
+    goals: Goals
+    recipe: Recipe
+    evaluator: str
+    device: str
+
+
+def resolve_search(request: SearchRequest, objects: SearchObjects) -> ResolvedSearch:
+    """Resolve every name of a request, cheap checks first.
+
+    Raises:
+        BneckError: a name is unknown, or a file is missing, damaged or does not fit.
+    """
+    from .datasets import normalized_for_evaluator, open_images
+
+    evaluator = resolve_evaluator(request.evaluator)
+    goals = parse_goals(request.objectives, request.limits)
+    if objects.sampler is None:
+        resolve_sampler(request.sampler)
+    for name in request.baseline_names:
+        published_architecture(name)
+    space = objects.space or load_space(request.space)
+    device = torch_device(request.device)
+    settings, data = open_images(request, objects.data)
+    recipe = Recipe(epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
+    resolve_scorer(evaluator, EvaluationContext(data, recipe, device), objects.evaluator)
+    data = normalized_for_evaluator(evaluator, data)
+    return ResolvedSearch(
+        space=space.for_data(data.image_channels, len(data.class_names)),
+        data=settings.of(data),
+        goals=goals,
+        recipe=recipe,
+        evaluator=evaluator,
+        device=device,
+    )
