@@ -1,4 +1,4 @@
-"""The figures of what the choices do: a map of effects by place and choice, and bars of importance."""
+"""Figures of the ablation: effects by location and choice, and gene importance."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -27,7 +27,7 @@ _MARKS = {True: " ✓", False: " ✗", None: ""}
 
 
 class _Line(NamedTuple):
-    """Of the map; all its cells are of one kind."""
+    """A row of the map; its cells have one gene type."""
 
     order: int
     gene_type: str
@@ -36,9 +36,9 @@ class _Line(NamedTuple):
 
 
 def effects_figure(effects: Sequence[Effect], cost_quantity: Quantity) -> go.Figure:
-    """A row a choice, a column a place: points of accuracy, and below them the change of the price.
+    """A heat map with a row per choice and a column per location.
 
-    Only what is told has a colour.
+    Cells: change in accuracy (percentage points) and, below it, in cost. Only significant ones are colored.
     """
     lines = sorted({_line(effect.gene_change) for effect in effects})
     locations = list(dict.fromkeys(effect.gene_change.location for effect in effects))
@@ -77,7 +77,7 @@ def effects_figure(effects: Sequence[Effect], cost_quantity: Quantity) -> go.Fig
 
 
 def importance_figure(importances: Importances, quantity: Quantity) -> go.Figure:
-    """The genes that matter most by either way, each a share of all; the number is its rank."""
+    """The most important genes by total effect and fANOVA, as fractions of the total; labels are ranks."""
     shares = {
         method: {each.name: getattr(each, method).get(quantity, 0.0) for each in importances.genes}
         for method in ("total_effect", "fanova")
@@ -107,7 +107,7 @@ def importance_figure(importances: Importances, quantity: Quantity) -> go.Figure
             hovertemplate=HOVER,
             name=name,
         )
-    figure.update_xaxes(title=f"importance for {quantity}, % of all", rangemode="tozero")
+    figure.update_xaxes(title=f"importance for {quantity}, % of the total", rangemode="tozero")
     return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
@@ -150,9 +150,9 @@ def _hover(effect: Effect) -> str:
     ]
     lines = [
         f"<b>{gene_change_text(effect.gene_change)}</b>",
-        f"accuracy {accuracy} points",
+        f"accuracy {accuracy} pp",
         ", ".join(costs),
-        f"beyond the front {delta_vs_front} points; pays: {above_front}" if delta_vs_front else "",
+        f"vs. front {delta_vs_front} pp; above the front: {above_front}" if delta_vs_front else "",
         f"mean of {effect.networks} networks",
     ]
     return "<br>".join(line for line in lines if line)

@@ -1,4 +1,4 @@
-"""The figures of a comparison: accuracy against cost, accuracy by name, curves over the epochs."""
+"""Figures of a comparison: accuracy against cost, accuracy by name, learning curves."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from ..text.formatting import AXIS_TITLES, milliseconds, pluralize, ratio_text, 
 from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
 
 Curves = Mapping[tuple[str, int], tuple[Epoch, ...]]
-"""The epochs of a training, by its contestant's name and its seed."""
+"""Epochs of a training run, by the name of its variant and its seed."""
 
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", INK)
 _SYMBOLS = ("diamond", "square", "triangle-up", "star")
-_FEW_EPOCHS = 5
+_MAX_UNZOOMED_EPOCHS = 5
 _DASHES = ("solid", "dash", "dot", "dashdot")
-_LINE = 26
+_LINE_CHARS = 26
 _BAND = {"fillcolor": GREY, "opacity": 0.13, "line_width": 0, "layer": "below"}
 
 
 def figures(comparison: Comparison, curves: Curves) -> dict[str, go.Figure]:
-    """All there are, by the name of their element and file."""
+    """The figures by file name."""
     drawn: dict[str, go.Figure] = {}
     if comparison.factor == "augmentations":
         drawn["accuracy"] = accuracy_by_name_figure(comparison)
@@ -39,22 +39,22 @@ def figures(comparison: Comparison, curves: Curves) -> dict[str, go.Figure]:
 
 
 def accuracy_cost_figure(comparison: Comparison, x: Quantity) -> go.Figure:
-    """Test accuracy against latency or MACs: the mean with its 95% interval, and a circle for each seed.
+    """Test accuracy against latency or MACs: means with 95% intervals, and one circle per seed.
 
-    Contestants that were not measured are left out of the former.
+    Variants without a latency are left out of the plot against latency.
     """
     figure = _figure(height=480)
     for number, each in enumerate(comparison.variants):
-        place = _cost(each, x)
-        if place is None:
+        cost = _cost(each, x)
+        if cost is None:
             continue
         if len(each.results) > 1:
-            figure.add_trace(_seeds(each, number, x=[place] * len(each.results), y=_percents(each)))
-        mean = _mean(comparison, each, number, x=[place], y=[100 * each.mean], error_y=_margin(each, number))
+            figure.add_trace(_seeds(each, number, x=[cost] * len(each.results), y=_percents(each)))
+        mean = _mean(comparison, each, number, x=[cost], y=[100 * each.mean], error_y=_margin(each, number))
         if x == "latency" and each.measured:
-            known = each.measured
-            above, below = known.ratio_high / known.ratio - 1, 1 - known.ratio_low / known.ratio
-            mean.error_x = _bars(number, above * known.latency_ms, below * known.latency_ms)
+            latency = each.measured
+            above, below = latency.ratio_high / latency.ratio - 1, 1 - latency.ratio_low / latency.ratio
+            mean.error_x = _bars(number, above * latency.latency_ms, below * latency.latency_ms)
         figure.add_trace(mean)
     if band := _band(comparison):
         figure.add_hrect(y0=band[0], y1=band[1], **_BAND)
@@ -63,15 +63,15 @@ def accuracy_cost_figure(comparison: Comparison, x: Quantity) -> go.Figure:
 
 
 def accuracy_by_name_figure(comparison: Comparison) -> go.Figure:
-    """Test accuracy by name, the best on top: the mean with its 95% interval, and a circle for each seed."""
+    """Test accuracy by name, the best on top: means with 95% intervals, and one circle per seed."""
     figure = _figure(height=90 + 40 * len(comparison.variants), showlegend=False)
     ordered = sorted(enumerate(comparison.variants), key=lambda pair: pair[1].mean)
     for number, each in ordered:
         name = _label(each.name)
         if len(each.results) > 1:
             figure.add_trace(_seeds(each, number, x=_percents(each), y=[name] * len(each.results)))
-        top1_ci95 = _margin(each, number)
-        figure.add_trace(_mean(comparison, each, number, x=[100 * each.mean], y=[name], error_x=top1_ci95))
+        margin = _margin(each, number)
+        figure.add_trace(_mean(comparison, each, number, x=[100 * each.mean], y=[name], error_x=margin))
     if band := _band(comparison):
         figure.add_vrect(x0=band[0], x1=band[1], **_BAND)
     figure.update_xaxes(title="test accuracy, %")
@@ -79,24 +79,21 @@ def accuracy_by_name_figure(comparison: Comparison) -> go.Figure:
 
 
 def curves_figure(comparison: Comparison, curves: Curves) -> go.Figure:
-    """Validation accuracy over the epochs: a thin line each training, a thick one their mean.
+    """Validation accuracy by epoch: a thin line per seed, a thick one for the mean.
 
-    The steep beginning, where lines lie close, is outside of the view.
+    The view starts at `first_epoch`; the lines before it are steep and close together.
     """
     figure = _figure(height=440)
     for number, each in enumerate(comparison.variants):
-        known = {seed: _validated(curves.get((each.name, seed), ())) for seed in each.seeds}
-        own = {seed: accuracy_by_epoch for seed, accuracy_by_epoch in known.items() if accuracy_by_epoch}
-        if not own:
+        by_seed = {seed: _validation(curves.get((each.name, seed), ())) for seed in each.seeds}
+        by_seed = {seed: curve for seed, curve in by_seed.items() if curve}
+        if not by_seed:
             continue
-        for seed, accuracy_by_epoch in own.items() if len(own) > 1 else ():
-            thin = _curve(f"{each.name}, seed {seed}", accuracy_by_epoch, number, 1)
+        for seed, curve in by_seed.items() if len(by_seed) > 1 else ():
+            thin = _curve(f"{each.name}, seed {seed}", curve, number, 1)
             figure.add_trace(thin.update(opacity=0.45, showlegend=False))
-        shared = sorted(set.intersection(*map(set, own.values())))
-        mean = {
-            epoch: statistics.fmean(accuracy_by_epoch[epoch] for accuracy_by_epoch in own.values())
-            for epoch in shared
-        }
+        shared = sorted(set.intersection(*map(set, by_seed.values())))
+        mean = {epoch: statistics.fmean(curve[epoch] for curve in by_seed.values()) for epoch in shared}
         figure.add_trace(_curve(each.name, mean, number, 2.5))
     lines = [dict(zip(trace.x, trace.y, strict=True)) for trace in figure.data]
     first = first_epoch(curves)
@@ -109,20 +106,18 @@ def curves_figure(comparison: Comparison, curves: Curves) -> go.Figure:
 
 
 def first_epoch(curves: Curves) -> int:
-    """Where the curves are cut off at first: after a third of the epochs, if there are more than five."""
+    """First epoch in view: a third of the epochs are hidden if there are more than five."""
     longest = max(map(len, curves.values()), default=0)
-    return 1 + longest // 3 if longest > _FEW_EPOCHS else 1
+    return 1 + longest // 3 if longest > _MAX_UNZOOMED_EPOCHS else 1
 
 
-def _curve(name: str, accuracy_by_epoch: Mapping[int, float], number: int, width: float) -> go.Scatter:
+def _curve(name: str, curve: Mapping[int, float], number: int, width: float) -> go.Scatter:
     return go.Scatter(
-        x=list(accuracy_by_epoch),
-        y=list(accuracy_by_epoch.values()),
-        mode="lines+markers" if len(accuracy_by_epoch) == 1 else "lines",
+        x=list(curve),
+        y=list(curve.values()),
+        mode="lines+markers" if len(curve) == 1 else "lines",
         line={"color": colour(number), "dash": _cycled(_DASHES, number), "width": width},
-        customdata=[
-            f"{escape(name)}<br>epoch {epoch}: {value:.1f}%" for epoch, value in accuracy_by_epoch.items()
-        ],
+        customdata=[f"{escape(name)}<br>epoch {epoch}: {value:.1f}%" for epoch, value in curve.items()],
         hovertemplate=HOVER,
         name=_label(name),
         legendgroup=str(number),
@@ -130,12 +125,12 @@ def _curve(name: str, accuracy_by_epoch: Mapping[int, float], number: int, width
 
 
 def colour(number: int) -> str:
-    """Of the contestant with this number, in all figures."""
+    """The color of the variant with this number, in all figures and the table."""
     return COLOURS[number % len(COLOURS)]
 
 
 def _cycled(marks: Sequence[str], number: int) -> str:
-    """Another mark for contestants that share a colour."""
+    """Variants that share a color differ in their mark."""
     return marks[number // len(COLOURS) % len(marks)]
 
 
@@ -143,8 +138,8 @@ def _figure(height: int, showlegend: bool = True) -> go.Figure:
     return go.Figure(layout={"template": TEMPLATE, "showlegend": showlegend, "height": height})
 
 
-def _validated(epochs: Sequence[Epoch]) -> dict[int, float]:
-    """Percent by epoch, where it was asked for."""
+def _validation(epochs: Sequence[Epoch]) -> dict[int, float]:
+    """Validation accuracy in percent by epoch, for the epochs that have one."""
     return {
         number: 100 * epoch.validation_top1
         for number, epoch in enumerate(epochs, 1)
@@ -205,7 +200,7 @@ def _hover(comparison: Comparison, variant: Variant) -> list[str]:
 
 
 def _margin(variant: Variant, number: int) -> dict[str, Any]:
-    """The interval of the mean as far as an accuracy can be."""
+    """The 95% interval of the mean, clipped to 0 to 100%."""
     above = min(variant.top1_ci95, 1 - variant.mean)
     return _bars(number, 100 * above, 100 * min(variant.top1_ci95, variant.mean))
 
@@ -220,7 +215,7 @@ def _padded(values: Sequence[float]) -> list[float]:
 
 
 def _band(comparison: Comparison) -> tuple[float, float] | None:
-    """The percents that are not told apart from the best; None where that is not one band for all."""
+    """Accuracies in percent that are indistinguishable from the best; None without a common threshold."""
     if comparison.least_significant_difference is None or not comparison.complete:
         return None
     best = comparison.best.mean
@@ -228,10 +223,10 @@ def _band(comparison: Comparison) -> tuple[float, float] | None:
 
 
 def _label(name: str) -> str:
-    """A name for a figure: no markup, and several lines if it is long and has parts."""
+    """The escaped name; a long one with several parts is split into lines."""
     lines = [""]
     for part in name.replace("+", "+\0").split("\0"):
-        if lines[-1] and len(lines[-1] + part) > _LINE:
+        if lines[-1] and len(lines[-1] + part) > _LINE_CHARS:
             lines.append("")
         lines[-1] += part
     return "<br>".join(map(escape, lines))

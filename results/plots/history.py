@@ -1,4 +1,4 @@
-"""The small figures of a report: progress over the trials, a network as a strip of blocks."""
+"""Search history by trial, and a network as a strip of blocks."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,14 +16,14 @@ ATTENTION_PATTERNS = {"none": "", "se": "/", "eca": "."}
 
 
 def hypervolume_figure(completed: Sequence[Record], box: HypervolumeBox, last_trial: int) -> go.Figure:
-    """The share of the box that the front of the judged networks takes, from trial to trial."""
-    shares = [100 * share for share in hypervolume_history(completed, box)]
-    figure = _step_figure(completed, shares, last_trial, lambda record, share: f"{share:.2f}% of the box")
-    return figure.update_yaxes(title="hypervolume, % of the box")
+    """Normalized hypervolume of the front by trial."""
+    values = [100 * value for value in hypervolume_history(completed, box)]
+    figure = _step_figure(completed, values, last_trial, lambda record, value: f"{value:.2f}%")
+    return figure.update_yaxes(title="normalized hypervolume, %")
 
 
 def best_value_figure(completed: Sequence[Record], objective: Objective, last_trial: int) -> go.Figure:
-    """The best value of a single objective, from trial to trial."""
+    """Best and single values of the only objective by trial."""
     better = max if objective.direction == "maximize" else min
     values = [record.value(objective) for record in completed]
     best = [better(values[: count + 1]) for count in range(len(values))]
@@ -42,9 +42,9 @@ def best_value_figure(completed: Sequence[Record], objective: Objective, last_tr
 
 
 def architecture_strip(architecture: Architecture) -> go.Figure:
-    """One bar a block: height is output channels, colour the kernel, pattern the attention.
+    """One bar per block: height is output channels, color the kernel, pattern the attention.
 
-    Above each bar stands the expansion ratio; below, the number, and `s2` where the map is halved.
+    Above each bar: the expansion ratio. Below: the block number, and `s2` for stride 2.
     """
     pairs = list(architecture.blocks_with_in_channels())
     blocks = [block for _, block in pairs]
@@ -86,10 +86,9 @@ def _step_figure(
     last_trial: int,
     hover: Callable[[Record, float], str],
 ) -> go.Figure:
-    """Values that stay until the next judged network, up to the last trial."""
+    """Values that hold until the next completed trial, up to the last trial."""
     texts = [
-        f"trial {record.trial}<br>{hover(record, value)}"
-        for record, value in zip(completed, values, strict=True)
+        f"trial {each.trial}<br>{hover(each, value)}" for each, value in zip(completed, values, strict=True)
     ]
     line = go.Scatter(
         x=[*(record.trial for record in completed), last_trial],
@@ -101,4 +100,4 @@ def _step_figure(
         name="incumbent",
     )
     figure = go.Figure(line, layout={"template": TEMPLATE, "showlegend": False})
-    return figure.update_xaxes(title="trial (those that broke a limit count)", rangemode="tozero")
+    return figure.update_xaxes(title="trial", rangemode="tozero")

@@ -1,4 +1,4 @@
-"""Small pictures in a figure: PNGs in the page, placed by the pixel on one pair of axes."""
+"""Small images in a figure, placed by pixel on one pair of axes."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ _OPACITY = 0.65
 
 @dataclass(frozen=True, eq=False)
 class PlacedImage:
-    """A picture and where it stands, in pixels of the page from the upper left.
+    """An image and its position, in pixels of the page from the upper left.
 
     Attributes:
         pixels: `h x w`, `h x w x 1` or `h x w x 3`; drawn without smoothing.
@@ -40,7 +40,7 @@ class PlacedImage:
 
 @dataclass(frozen=True)
 class Caption:
-    """Markup that begins at a place."""
+    """Markup whose upper left corner is at a position in pixels."""
 
     text: str
     left: float
@@ -52,10 +52,10 @@ class Caption:
 def image_grid(
     images: Sequence[PlacedImage], captions: Sequence[Caption], width_px: int, height_px: int
 ) -> go.Figure:
-    """A figure of fixed size; a narrow window scrolls it, so nothing in it takes hold of a finger."""
+    """A figure of fixed size without zooming, so that dragging scrolls the page."""
     axis = {"visible": False, "fixedrange": True, "automargin": False}
     figure = go.Figure(
-        [_trace(picture) for picture in images],
+        [_trace(image) for image in images],
         layout={
             "template": TEMPLATE,
             "width": width_px,
@@ -70,17 +70,16 @@ def image_grid(
     return figure
 
 
-def _trace(picture: PlacedImage) -> go.Image:
-    step = picture.width_px / picture.pixels.shape[1]
+def _trace(image: PlacedImage) -> go.Image:
+    step = image.width_px / image.pixels.shape[1]
     return go.Image(
-        source=png_uri(picture.pixels),
-        # Plotly names the middle of the first pixel.
-        x0=picture.left + step / 2,
-        y0=picture.top + step / 2,
+        source=png_uri(image.pixels),
+        x0=image.left + step / 2,  # the center of the first pixel
+        y0=image.top + step / 2,
         dx=step,
         dy=step,
         zsmooth=False,
-        hovertemplate=f"{picture.hover}<extra></extra>",
+        hovertemplate=f"{image.hover}<extra></extra>",
     )
 
 
@@ -99,7 +98,7 @@ def _annotation(caption: Caption) -> dict[str, Any]:
 
 
 def png_uri(pixels: Bytes) -> str:
-    """The picture as a data URI."""
+    """A PNG data URI."""
     flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     stream = io.BytesIO()
     Image.fromarray(flat).save(stream, "PNG", optimize=True)
@@ -107,7 +106,7 @@ def png_uri(pixels: Bytes) -> str:
 
 
 def overlay_heatmap(pixels: Bytes, heatmap: NDArray[np.float32]) -> Bytes:
-    """A picture in grey, the hotter the more coloured.
+    """The image in grey under a heat map in inferno colors.
 
     Args:
         pixels: `h x w x channels`.
@@ -115,25 +114,25 @@ def overlay_heatmap(pixels: Bytes, heatmap: NDArray[np.float32]) -> Bytes:
     """
     grey = pixels.mean(2, keepdims=True)
     cover = _OPACITY * heatmap[..., None]
-    return _bytes((1 - cover) * grey + cover * _coloured(heatmap, _INFERNO))
+    return _bytes((1 - cover) * grey + cover * _colorize(heatmap, _INFERNO))
 
 
 def viridis(values: NDArray[np.float32]) -> Bytes:
-    """A map in colour, dark blue at its least value and yellow at its greatest."""
+    """Viridis colors, scaled from the minimum (dark blue) to the maximum (yellow)."""
     least, most = values.min(), values.max()
     shares = (values - least) / (most - least) if most > least else np.zeros_like(values)
-    return _bytes(_coloured(shares, _VIRIDIS))
+    return _bytes(_colorize(shares, _VIRIDIS))
 
 
 def _bytes(colours: NDArray[np.float64]) -> Bytes:
     return np.rint(colours).astype(np.uint8)
 
 
-def _coloured(shares: NDArray[np.float32], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+def _colorize(shares: NDArray[np.float32], scale: NDArray[np.float64]) -> NDArray[np.float64]:
     places = np.linspace(0, 1, len(scale))
     return np.stack([np.interp(shares, places, channel) for channel in scale.T], axis=-1)
 
 
 def truncated_label(name: str, longest: int) -> str:
-    """A name as a figure's text: cut, and safe from being read as markup or as a template's field."""
+    """A truncated name that plotly reads neither as markup nor as a template field."""
     return escape(truncate(name, longest), quote=False).replace("%{", "%&#123;")

@@ -1,6 +1,7 @@
-"""The Pareto plot: what was judged, what was refused, what was published, and the limit."""
+"""The Pareto plot: evaluated, infeasible and published networks, the front and the limits."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,94 +40,212 @@ def pareto_figure(
     x: Quantity | None = None,
     front_posterior: FrontPosterior | None = None,
 ) -> go.Figure:
-    """Accuracy against the cost that counts (or against `x`), with all that was proposed.
+    """Validation accuracy against the cost in the goals (or against `x`).
 
-    Bars of accuracy are the 95% intervals of the mean of a network's trainings, by the noise of the
-    seeds; where that is not known, those that the number of images leaves.
-    Networks that broke a limit have no accuracy: they lie in a strip of their own below, cut off
-    at 1.5 times the largest cost of the others.
+    Error bars are 95% confidence intervals: of the mean over seeds where the seed variance is known,
+    otherwise for the number of images. Infeasible networks have no accuracy and lie in a strip below the
+    plot, which ends at 1.5 times the largest cost of the others.
     """
     x = x or x_quantity(goals)
+    plot = _ParetoPlot(x, goals, verifications, front_posterior)
     is_multi_objective = len(goals.objectives) > 1
-    placed = [record for record in records if _x(record, x) is not None]
-    completed = [record for record in placed if record.state == "complete"]
-    on_front = {record.trial for record in front}
-    pareto_records = [record for record in completed if record.trial in on_front]
-    dominated_records = [record for record in completed if record.trial not in on_front]
+    known = [record for record in records if _cost(record, x) is not None]
+    completed = [record for record in known if record.state == "complete"]
+    front_trials = {record.trial for record in front}
+    optimal = [record for record in completed if record.trial in front_trials]
+    dominated = [record for record in completed if record.trial not in front_trials]
     infeasible = [record for record in records if record.state == "infeasible"]
-    stopped = [record for record in placed if record.state == "stopped"]
+    stopped = [record for record in known if record.state == "stopped"]
     limit = limit_on(x, goals, reference_ms)
-    left, right = _x_range(_xs([*completed, *stopped, *baselines], x), limit, _xs(infeasible, x))
+    left, right = _x_range(_costs([*completed, *stopped, *baselines], x), limit, _costs(infeasible, x))
 
     figure = go.Figure(layout={"template": TEMPLATE, "showlegend": True})
     figure.update_xaxes(title=AXIS_TITLES[x], range=[left, right], **ticks(x))
     figure.update_yaxes(title=AXIS_TITLES["accuracy"])
     if infeasible:
-        figure.add_trace(_infeasible_trace(infeasible, x, right, goals))
+        figure.add_trace(plot.infeasible(infeasible, right))
         figure.update_layout(
             xaxis={"anchor": "y2"},
             yaxis={"domain": [0.1, 1]},
             yaxis2={"domain": [0, 0.07], "range": [-1, 1], "visible": False, "fixedrange": True},
         )
     if stopped:
-        figure.add_trace(_stopped_trace(stopped, x, verifications))
-    # Always there: without a trace on it plotly would not draw the axis.
-    name = f"{'beaten' if is_multi_objective else 'complete'} ({len(dominated_records)})"
+        figure.add_trace(plot.stopped(stopped))
+    # Added even when empty: plotly draws no axis without a trace on it.
+    name = f"{'dominated' if is_multi_objective else 'complete'} ({len(dominated)})"
     dots = {"color": BLUE, "symbol": "circle", "size": 8}
-    figure.add_trace(
-        _accuracy_trace(dominated_records, x, verifications, front_posterior, name, dots).update(opacity=0.55)
-    )
-    if pareto_records and {each.quantity for each in goals.objectives} == {"accuracy", x}:
-        figure.add_trace(_step_trace(pareto_records, x, right))
-    target = goals.reward.target if goals.reward else None
-    if pareto_records and target and target.quantity == x:
-        figure.add_trace(_equal_reward_trace(pareto_records[0], x, left, right))
-    if pareto_records:
-        name = f"{'front' if is_multi_objective else 'best'} ({len(pareto_records)})"
-        figure.add_trace(_front_trace(pareto_records, x, verifications, front_posterior, goals, name))
+    figure.add_trace(plot.points(dominated, name, dots).update(opacity=0.55))
+    target = goals.reward.target if goals.reward and goals.reward.target else None
+    if target and target.quantity != x:
+        target = None
+    if optimal:
+        if {each.quantity for each in goals.objectives} == {"accuracy", x}:
+            figure.add_trace(_step(optimal, x, right))
+        if target:
+            figure.add_trace(_equal_reward(optimal[0], x, left, right))
+        name = f"{'Pareto front' if is_multi_objective else 'best'} ({len(optimal)})"
+        figure.add_trace(plot.front(optimal, name))
     if baselines:
-        noise = front_posterior.noise if front_posterior else None
-        figure.add_trace(_baseline_trace(baselines, x, left, right, noise))
-    target_value = absolute_limit(target, reference_ms) if target and target.quantity == x else None
+        figure.add_trace(plot.baselines(baselines, left, right))
     if limit:
-        space_on_right = limit < (left + right) / 2
-        figure.add_shape(
-            _limit_line(limit, f"limit {value_text(x, limit)}", "left" if space_on_right else "right")
-        )
+        figure.add_shape(_limit_line(limit, f"limit {value_text(x, limit)}", (left, right)))
+    target_value = absolute_limit(target, reference_ms) if target else None
     if target_value and left < target_value < right:
-        space_on_right = target_value < (left + right) / 2
-        line = _limit_line(
-            target_value, f"target {value_text(x, target_value)}", "left" if space_on_right else "right"
-        )
+        line = _limit_line(target_value, f"target {value_text(x, target_value)}", (left, right))
         line["line"]["dash"] = "dot"
         line["label"] |= {"textposition": "start", "yanchor": "bottom"}
         figure.add_shape(line)
     if not completed and not baselines:
-        text = "no network is judged yet"
-        place = {"x": 0.5, "y": 0.55, "xref": "paper", "yref": "paper"}
-        figure.add_annotation(text=text, showarrow=False, bgcolor="white", **place)
+        text = "no network has been evaluated yet"
+        position = {"x": 0.5, "y": 0.55, "xref": "paper", "yref": "paper"}
+        figure.add_annotation(text=text, showarrow=False, bgcolor="white", **position)
         figure.update_layout(yaxis={"range": [0, 100]})
     return figure
 
 
-def _x(known: Record | Baseline, quantity: Quantity) -> float | None:
-    return value_of(quantity, known.cost, known.latency)
+@dataclass(frozen=True)
+class _ParetoPlot:
+    """Traces against the cost `x`."""
+
+    x: Quantity
+    goals: Goals
+    verifications: Mapping[str, Verification]
+    posterior: FrontPosterior | None
+
+    @property
+    def noise(self) -> SeedNoise | None:
+        return self.posterior.noise if self.posterior else None
+
+    def points(self, records: Sequence[Record], name: str, marker: dict[str, Any]) -> go.Scatter:
+        return go.Scatter(
+            x=_costs(records, self.x),
+            y=[_percent(record) for record in records],
+            ids=[str(record.trial) for record in records],
+            customdata=[self._trial_hover(record) for record in records],
+            hovertemplate=HOVER,
+            mode="markers",
+            marker=marker,
+            name=name,
+        )
+
+    def stopped(self, records: Sequence[Record]) -> go.Scatter:
+        """Hidden at first: their accuracies are after fewer epochs than the others."""
+        rings = {"color": GREY, "symbol": "circle-open", "size": 7}
+        trace = self.points(records, f"stopped early ({len(records)})", rings)
+        return trace.update(opacity=0.6, visible="legendonly", legendrank=1500)
+
+    def front(self, front: Sequence[Record], name: str) -> go.Scatter:
+        trace = self.points(front, name, {"color": ORANGE, "symbol": "diamond", "size": 12})
+        bars = {"color": ORANGE, "thickness": 1, "width": 4}
+        margins = [100 * accuracy_ci95(record, self.noise) for record in front]
+        above = [min(margin, 100 - _percent(record)) for margin, record in zip(margins, front, strict=True)]
+        trace.error_y = {"array": above, "arrayminus": margins, **bars}
+        if self.x == "latency":
+            latencies = [record.latency for record in front if record.latency]
+            trace.error_x = {
+                "array": [(each.ratio_high / each.ratio - 1) * each.latency_ms for each in latencies],
+                "arrayminus": [(1 - each.ratio_low / each.ratio) * each.latency_ms for each in latencies],
+                **bars,
+            }
+        third = [
+            each for each in self.goals.objectives if not each.depends_on_accuracy and each.quantity != self.x
+        ]
+        if third:
+            bar = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "thickness": 12}
+            bar |= {"title": AXIS_TITLES[third[0].quantity], **ticks(third[0].quantity)}
+            values = [record.value(third[0]) for record in front]
+            trace.marker.update(color=values, colorscale=_ORANGES, colorbar=bar, showscale=True)
+            trace.marker.line = {"color": INK, "width": 1}
+        return trace
+
+    def baselines(self, baselines: Sequence[Baseline], left: float, right: float) -> go.Scatter:
+        costs = _costs(baselines, self.x)
+        return go.Scatter(
+            x=costs,
+            y=[_percent(baseline) for baseline in baselines],
+            text=[baseline.name for baseline in baselines],
+            textposition=[_text_position((cost - left) / (right - left)) for cost in costs],
+            textfont={"color": GREEN},
+            customdata=[_hover(baseline, baseline.name, self.noise) for baseline in baselines],
+            hovertemplate=HOVER,
+            mode="markers+text",
+            marker={"color": GREEN, "symbol": "star", "size": 14},
+            name=f"published ({len(baselines)})",
+        )
+
+    def infeasible(self, records: Sequence[Record], right: float) -> go.Scatter:
+        known = [(record, cost) for record in records if (cost := _cost(record, self.x)) is not None]
+        n_off_axis = sum(cost > right for _, cost in known)
+        notes = [f"{n_off_axis} beyond the right edge"] if n_off_axis else []
+        if len(known) < len(records):
+            notes.append(f"{len(records) - len(known)} not measured")
+        return go.Scatter(
+            x=[cost for _, cost in known],
+            y=[0] * len(known),
+            yaxis="y2",
+            customdata=[self._infeasible_hover(record, cost) for record, cost in known],
+            hovertemplate=HOVER,
+            mode="markers",
+            marker={"color": GREY, "symbol": "x-thin", "size": 9, "line": {"color": GREY, "width": 1.5}},
+            opacity=0.35,
+            name="<br>".join([f"infeasible ({len(records)})", *notes]),
+            legendrank=2000,
+        )
+
+    def _trial_hover(self, record: Record) -> str:
+        more: list[str] = []
+        verification = self.verifications.get(record.key)
+        if record.state == "stopped":
+            more.append(f"stopped after {pluralize(record.epochs, 'epoch')}")
+        if len(record.trainings) > 1:
+            seeds = ", ".join(f"{100 * each.top1:.1f}% (seed {each.seed})" for each in record.trainings)
+            more.append(f"single seeds: {seeds}")
+        if self.posterior and record in self.posterior:
+            low, high = self.posterior.interval(record)
+            probability = percent(self.posterior.pareto_probability(record))
+            more.append(f"95% CI {100 * low:.1f} to {100 * high:.1f}%, P(Pareto) {probability}")
+        if verification and verification.test_top1 is not None:
+            more.append(
+                f"test accuracy {100 * verification.test_top1:.1f}% ({verification.test_images:,} images)"
+            )
+        return _hover(record, f"trial {record.trial}, {record.key}", self.noise, more)
+
+    def _infeasible_hover(self, record: Record, cost: float) -> str:
+        # The study repeats one violation for limits that were not checked, so they are computed again.
+        violations = self.goals.violations(record.cost, record.latency)
+        violated = ", ".join(name for name, violation in violations.items() if violation > 0)
+        return (
+            f"trial {record.trial}, {record.key}<br>{value_text(self.x, cost)}<br>over the limit: {violated}"
+        )
 
 
-def _xs(known: Iterable[Record | Baseline], quantity: Quantity) -> list[float]:
-    return [value for each in known if (value := _x(each, quantity)) is not None]
+def _cost(network: Record | Baseline, quantity: Quantity) -> float | None:
+    return value_of(quantity, network.cost, network.latency)
 
 
-def _x_range(known: Sequence[float], limit: float | None, infeasible: Sequence[float]) -> tuple[float, float]:
-    """From a little below the least to a little above the most; what was refused stretches it by half."""
-    inner = [*known, limit] if limit else [*known]
-    edge = _INFEASIBLE_CUTOFF * max(inner) if known else max([*inner, *infeasible], default=1.0)
-    shown = [*inner, *(value for value in infeasible if value <= edge)] or [0.0, edge]
+def _costs(networks: Iterable[Record | Baseline], quantity: Quantity) -> list[float]:
+    return [cost for each in networks if (cost := _cost(each, quantity)) is not None]
+
+
+def _accuracy(network: Record | Baseline) -> Record | Accuracy:
+    return network if isinstance(network, Record) else network.accuracy
+
+
+def _percent(network: Record | Baseline) -> float:
+    return 100 * _accuracy(network).top1
+
+
+def _x_range(costs: Sequence[float], limit: float | None, infeasible: Sequence[float]) -> tuple[float, float]:
+    """All costs and the limit, with a margin; infeasible networks extend it by at most a half."""
+    inner = [*costs, limit] if limit else [*costs]
+    edge = _INFEASIBLE_CUTOFF * max(inner) if costs else max([*inner, *infeasible], default=1.0)
+    shown = [*inner, *(cost for cost in infeasible if cost <= edge)] or [0.0, edge]
     pad = 0.06 * (max(shown) - min(shown)) or 0.1 * edge
     return max(0.0, min(shown) - pad), max(shown) + pad
 
 
-def _limit_line(limit: float, text: str, side: str) -> dict[str, Any]:
+def _limit_line(limit: float, text: str, x_range: tuple[float, float]) -> dict[str, Any]:
+    side = "left" if limit < sum(x_range) / 2 else "right"
     return {
         "type": "line",
         "x0": limit,
@@ -139,117 +258,21 @@ def _limit_line(limit: float, text: str, side: str) -> dict[str, Any]:
     }
 
 
-def _trained(known: Record | Baseline) -> Record | Accuracy:
-    return known if isinstance(known, Record) else known.accuracy
+def _hover(network: Record | Baseline, title: str, noise: SeedNoise | None, more: Sequence[str] = ()) -> str:
+    lines = [f"<b>{title}</b>", f"validation accuracy {accuracy_text(_accuracy(network), noise)}", *more]
+    if network.latency:
+        lines.append(f"{milliseconds(network.latency.latency_ms)}, {ratio_text(network.latency)}")
+    lines += [value_text(quantity, float(getattr(network.cost, quantity))) for quantity in ("macs", "params")]
+    return "<br>".join([*lines, "", *network_lines(network.architecture)])
 
 
-def _percent(known: Record | Baseline) -> float:
-    return 100 * _trained(known).top1
-
-
-def _hover(known: Record | Baseline, title: str, noise: SeedNoise | None, more: Sequence[str] = ()) -> str:
-    lines = [f"<b>{title}</b>", f"accuracy {accuracy_text(_trained(known), noise)} (validation)", *more]
-    if known.latency:
-        lines.append(f"{milliseconds(known.latency.latency_ms)}, {ratio_text(known.latency)}")
-    lines += [value_text(quantity, float(getattr(known.cost, quantity))) for quantity in ("macs", "params")]
-    return "<br>".join([*lines, "", *network_lines(known.architecture)])
-
-
-def _trial_hover(
-    record: Record, verification: Verification | None, front_posterior: FrontPosterior | None
-) -> str:
-    more: list[str] = []
-    if record.state == "stopped":
-        more.append(f"stopped at {pluralize(record.epochs, 'epoch')}")
-    if len(record.trainings) > 1:
-        alone = ", ".join(f"{100 * each.top1:.1f}% (seed {each.seed})" for each in record.trainings)
-        more.append(f"its trainings: {alone}")
-    if front_posterior and record in front_posterior:
-        low, high = front_posterior.interval(record)
-        probability = percent(front_posterior.pareto_probability(record))
-        more.append(f"likely {100 * low:.1f} to {100 * high:.1f}%, on the front with {probability}")
-    if verification and verification.test_top1 is not None:
-        more.append(f"{100 * verification.test_top1:.1f}% on {verification.test_images:,} test images")
-    noise = front_posterior.noise if front_posterior else None
-    return _hover(record, f"trial {record.trial}, {record.key}", noise, more)
-
-
-def _accuracy_trace(
-    records: Sequence[Record],
-    x: Quantity,
-    verifications: Mapping[str, Verification],
-    front_posterior: FrontPosterior | None,
-    name: str,
-    marker: dict[str, Any],
-) -> go.Scatter:
-    return go.Scatter(
-        x=_xs(records, x),
-        y=[_percent(record) for record in records],
-        ids=[str(record.trial) for record in records],
-        customdata=[_trial_hover(each, verifications.get(each.key), front_posterior) for each in records],
-        hovertemplate=HOVER,
-        mode="markers",
-        marker=marker,
-        name=name,
-    )
-
-
-def _stopped_trace(
-    stopped: Sequence[Record], x: Quantity, verifications: Mapping[str, Verification]
-) -> go.Scatter:
-    """Hidden until it is asked for: accuracies of fewer epochs than the others."""
-    rings = {"color": GREY, "symbol": "circle-open", "size": 7}
-    name = f"stopped early ({len(stopped)})"
-    trace = _accuracy_trace(stopped, x, verifications, None, name, rings)
-    return trace.update(opacity=0.6, visible="legendonly", legendrank=1500)
-
-
-def _front_trace(
-    front: Sequence[Record],
-    x: Quantity,
-    verifications: Mapping[str, Verification],
-    front_posterior: FrontPosterior | None,
-    goals: Goals,
-    name: str,
-) -> go.Scatter:
-    diamonds = {"color": ORANGE, "symbol": "diamond", "size": 12}
-    trace = _accuracy_trace(front, x, verifications, front_posterior, name, diamonds)
-    bars = {"color": ORANGE, "thickness": 1, "width": 4}
-    noise = front_posterior.noise if front_posterior else None
-    margins = [100 * accuracy_ci95(record, noise) for record in front]
-    above = [min(margin, 100 - _percent(record)) for margin, record in zip(margins, front, strict=True)]
-    trace.error_y = {"array": above, "arrayminus": margins, **bars}
-    if x == "latency":
-        known = [record.latency for record in front if record.latency]
-        trace.error_x = {
-            "array": [(each.ratio_high / each.ratio - 1) * each.latency_ms for each in known],
-            "arrayminus": [(1 - each.ratio_low / each.ratio) * each.latency_ms for each in known],
-            **bars,
-        }
-    third = [each for each in goals.objectives if not each.depends_on_accuracy and each.quantity != x]
-    if third:
-        bar = {
-            "title": third[0].unit,
-            "orientation": "h",
-            "yref": "container",
-            "y": 0,
-            "yanchor": "bottom",
-            "thickness": 12,
-        }
-        bar |= ticks(third[0].quantity)
-        values = [record.value(third[0]) for record in front]
-        trace.marker.update(color=values, colorscale=_ORANGES, colorbar=bar, showscale=True)
-        trace.marker.line = {"color": INK, "width": 1}
-    return trace
-
-
-def _step_trace(front: Sequence[Record], x: Quantity, right: float) -> go.Scatter:
-    """The accuracy to be had for at most so much cost."""
-    steps = sorted(zip(_xs(front, x), map(_percent, front), strict=True))
+def _step(front: Sequence[Record], x: Quantity, right: float) -> go.Scatter:
+    """The best accuracy at or below each cost."""
+    steps = sorted(zip(_costs(front, x), map(_percent, front), strict=True))
     steps.append((right, steps[-1][1]))
     return go.Scatter(
-        x=[value for value, _ in steps],
-        y=[percent for _, percent in steps],
+        x=[cost for cost, _ in steps],
+        y=[accuracy for _, accuracy in steps],
         mode="lines",
         line={"shape": "hv", "color": ORANGE, "width": 2},
         opacity=0.6,
@@ -259,14 +282,14 @@ def _step_trace(front: Sequence[Record], x: Quantity, right: float) -> go.Scatte
     )
 
 
-def _equal_reward_trace(pareto_records: Record, x: Quantity, left: float, right: float) -> go.Scatter:
-    """The accuracy that a network of so much cost needs for the reward of the best one."""
-    [place] = _xs([pareto_records], x)
-    values = np.geomspace(max(left, 0.01 * right), right, 101)
-    percents = _percent(pareto_records) * (values / place) ** -REWARD_EXPONENT
+def _equal_reward(best: Record, x: Quantity, left: float, right: float) -> go.Scatter:
+    """The accuracy that gives the reward of the best network, by cost."""
+    [best_cost] = _costs([best], x)
+    costs = np.geomspace(max(left, 0.01 * right), right, 101)
+    percents = _percent(best) * (costs / best_cost) ** -REWARD_EXPONENT
     possible = percents <= 100
     return go.Scatter(
-        x=values[possible].tolist(),
+        x=costs[possible].tolist(),
         y=percents[possible].tolist(),
         mode="lines",
         line={"dash": "dot", "color": ORANGE, "width": 1.5},
@@ -275,51 +298,6 @@ def _equal_reward_trace(pareto_records: Record, x: Quantity, left: float, right:
     )
 
 
-def _baseline_trace(
-    baselines: Sequence[Baseline], x: Quantity, left: float, right: float, noise: SeedNoise | None
-) -> go.Scatter:
-    places = _xs(baselines, x)
-    return go.Scatter(
-        x=places,
-        y=[_percent(baseline) for baseline in baselines],
-        text=[baseline.name for baseline in baselines],
-        textposition=[_text_side((place - left) / (right - left)) for place in places],
-        textfont={"color": GREEN},
-        customdata=[_hover(baseline, baseline.name, noise) for baseline in baselines],
-        hovertemplate=HOVER,
-        mode="markers+text",
-        marker={"color": GREEN, "symbol": "star", "size": 14},
-        name=f"published ({len(baselines)})",
-    )
-
-
-def _text_side(share: float) -> str:
-    """Where a text next to a point stays inside; the point is at this share of the width."""
-    return "middle right" if share < 0.25 else "middle left" if share > 0.75 else "bottom center"
-
-
-def _infeasible_trace(infeasible: Sequence[Record], x: Quantity, right: float, goals: Goals) -> go.Scatter:
-    placed = [(record, value) for record in infeasible if (value := _x(record, x)) is not None]
-    n_off_axis = sum(value > right for _, value in placed)
-    notes = [f"{n_off_axis} beyond the right edge"] if n_off_axis else []
-    if len(placed) < len(infeasible):
-        notes.append(f"{len(infeasible) - len(placed)} not measured")
-    return go.Scatter(
-        x=[value for _, value in placed],
-        y=[0] * len(placed),
-        yaxis="y2",
-        customdata=[_infeasible_hover(record, x, value, goals) for record, value in placed],
-        hovertemplate=HOVER,
-        mode="markers",
-        marker={"color": GREY, "symbol": "x-thin", "size": 9, "line": {"color": GREY, "width": 1.5}},
-        opacity=0.35,
-        name="<br>".join([f"broke a limit ({len(infeasible)})", *notes]),
-        legendrank=2000,
-    )
-
-
-def _infeasible_hover(record: Record, x: Quantity, value: float, goals: Goals) -> str:
-    # The study repeats one violation for limits that were not reached; only those that were are told.
-    violations = goals.violations(record.cost, record.latency)
-    broken = ", ".join(name for name, violation in violations.items() if violation > 0)
-    return f"trial {record.trial}, {record.key}<br>{value_text(x, value)}<br>over the limit: {broken}"
+def _text_position(fraction: float) -> str:
+    """The side of a point on which its label stays inside, by the point's fraction of the width."""
+    return "middle right" if fraction < 0.25 else "middle left" if fraction > 0.75 else "bottom center"

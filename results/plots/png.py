@@ -1,4 +1,4 @@
-"""Figures as PNG files, drawn by kaleido in a browser without a window."""
+"""Figures as PNG files, drawn by kaleido in a headless browser."""
 
 import tempfile
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _REMEDY = "pip install 'bneck[png]', and Chrome or chromium on the PATH"
 
 
 def kaleido() -> ModuleType:
-    """What draws the pictures.
+    """The module kaleido.
 
     Raises:
         RunError: it is not installed.
@@ -29,10 +29,10 @@ def kaleido() -> ModuleType:
 
 
 def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
-    """Write `NAME.png` for each figure, over an older one; a file is never half written.
+    """Write `NAME.png` for each figure, replacing older files atomically.
 
     Raises:
-        RunError: kaleido or a browser is missing, a figure cannot be drawn, or the folder not written.
+        RunError: kaleido or a browser is missing, a figure cannot be drawn, or the folder cannot be written.
     """
     kaleido_module = kaleido()
     from kaleido.errors import ChromeNotFoundError

@@ -1,4 +1,4 @@
-"""The figures of a training: its curves, its mistakes, and what the network sees."""
+"""Figures of a training run: learning curves, confusion matrix, Grad-CAM, feature maps, gates."""
 
 from collections.abc import Sequence
 
@@ -15,20 +15,20 @@ from .style import BLUE, HOVER, INK, ORANGE, TEMPLATE
 _BLUES = [[0, "#FFFFFF"], [1, "#86B6DA"]]
 _ERRORS = [[0, "#FFFFFF"], [0.25, "#FDD9B5"], [0.6, "#F28E3C"], [1, "#A33B00"]]
 _MIN_SCALE_FRACTION = 0.1
-_MOST_NUMBERED, _LONGEST_LABEL = 15, 18
-_FEW_EPOCHS = 30
+_MAX_NUMBERED_CLASSES, _LONGEST_LABEL = 15, 18
+_MAX_MARKED_EPOCHS = 30
 _CURVE_NAMES, _CURVE_COLOURS = ("training", "validation"), (BLUE, ORANGE)
 _EPOCHS = "epoch<br><sub>training: on augmented images, while the weights change</sub>"
 _COLUMNS, _SIDE_PX, _GAP_PX = 4, 128, 34
-_PART_PX, _NAME_PX = 504, 66
-_SHUT, _OPEN = 0.05, 0.95
+_HALF_PX, _NAME_PX = 504, 66
+_CLOSED, _OPEN = 0.05, 0.95
 
 
 def curves_figure(curve: Sequence[Epoch], best_epoch: int | None) -> go.Figure:
-    """Loss and accuracy from epoch to epoch, one above the other; what was not asked for is left out.
+    """Loss and accuracy by epoch, one above the other; metrics without values are left out.
 
     Args:
-        best_epoch: counted from 1, the one whose weights were kept.
+        best_epoch: the epoch whose weights were selected, counted from 1.
     """
     losses = [each.train_loss for each in curve], [each.validation_loss for each in curve]
     top1s = [_percent(each.train_top1) for each in curve], [_percent(each.validation_top1) for each in curve]
@@ -41,7 +41,7 @@ def curves_figure(curve: Sequence[Epoch], best_epoch: int | None) -> go.Figure:
     whole = {"tickformat": "d"} | ({"dtick": 1} if len(curve) <= 10 else {})
     figure.update_xaxes(title=_EPOCHS, anchor="y2" if both else "y", range=[0.5, len(curve) + 0.5], **whole)
     if best_epoch is not None:
-        label = {"text": f"kept: epoch {best_epoch}", "textangle": 0, "textposition": "end"}
+        label = {"text": f"selected: epoch {best_epoch}", "textangle": 0, "textposition": "end"}
         label |= {"xanchor": "right" if best_epoch > len(curve) / 2 else "left", "yanchor": "top"}
         line = {"dash": "dash", "color": INK, "width": 1.5}
         ends = {"x0": best_epoch, "x1": best_epoch, "y0": 0, "y1": 1, "yref": "paper"}
@@ -52,7 +52,7 @@ def curves_figure(curve: Sequence[Epoch], best_epoch: int | None) -> go.Figure:
 def _lines(
     figure: go.Figure, axis: str, values: tuple[Sequence[float | None], Sequence[float | None]], form: str
 ) -> bool:
-    """Draw what there is of training and validation; say whether there was any."""
+    """Add the training and validation curves that have values; returns whether there are any."""
     known = [any(value is not None for value in each) for each in values]
     for name, colour, each, draw in zip(_CURVE_NAMES, _CURVE_COLOURS, values, known, strict=True):
         if draw:
@@ -63,7 +63,7 @@ def _lines(
                 name=name,
                 legendgroup=name,
                 showlegend=axis == "y",
-                mode="lines+markers" if len(each) <= _FEW_EPOCHS else "lines",
+                mode="lines+markers" if len(each) <= _MAX_MARKED_EPOCHS else "lines",
                 connectgaps=True,
                 line={"color": colour, "width": 2},
                 marker={"size": 6},
@@ -77,9 +77,9 @@ def _percent(share: float | None) -> float | None:
 
 
 def confusion_figure(metrics: Metrics) -> go.Figure:
-    """Of the images of each true class (rows), the share that got each answer (columns).
+    """Fractions of each true class (rows) by predicted class (columns).
 
-    Right answers are blue, mistakes orange on a square-root scale, so that one in a hundred shows.
+    Correct predictions are blue; errors are orange on a square-root scale, so that 1% is visible.
     """
     names = [each.name for each in metrics.classes]
     counts = np.array(metrics.confusion, dtype=np.int64)
@@ -92,7 +92,7 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
     cell = int(np.clip(480 / size, 9, 48))
     gap = 1 if size <= 40 else 0
     cells = {"customdata": hover, "hovertemplate": HOVER, "hoverongaps": False, "xgap": gap, "ygap": gap}
-    numbered = size <= _MOST_NUMBERED
+    numbered = size <= _MAX_NUMBERED_CLASSES
     if numbered:
         cells |= {
             "text": _numbers(shares),
@@ -101,7 +101,7 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
         }
     ticks = [share for share in (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if share <= most]
     bar = {
-        "title": {"text": "mistakes", "side": "top"},
+        "title": {"text": "errors", "side": "top"},
         "thickness": 12,
         "len": 0.6,
         "y": 1,
@@ -114,8 +114,8 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
     right = np.where(diagonal, shares, np.nan)
     wrong = np.where(diagonal, np.nan, np.sqrt(shares))
     figure = go.Figure(layout={"template": TEMPLATE, "dragmode": False})
-    figure.add_heatmap(z=right, zmin=0, zmax=1, colorscale=_BLUES, showscale=False, name="right", **cells)
-    figure.add_heatmap(z=wrong, zmin=0, zmax=most**0.5, colorscale=_ERRORS, name="wrong", **cells)
+    figure.add_heatmap(z=right, zmin=0, zmax=1, colorscale=_BLUES, showscale=False, name="correct", **cells)
+    figure.add_heatmap(z=wrong, zmin=0, zmax=most**0.5, colorscale=_ERRORS, name="error", **cells)
     figure.data[1].update(colorbar=bar, showscale=not numbered)
     letter = int(np.clip(cell - 2, 9, 12))
     labels = [truncated_label(name, _LONGEST_LABEL) for name in names]
@@ -123,7 +123,7 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
     axis = {"tickvals": list(range(size)), "ticktext": labels, "tickfont": {"size": letter}, "ticks": ""}
     axis |= {"showgrid": False, "fixedrange": True}
     figure.update_xaxes(
-        title={"text": "answer", "standoff": 12}, range=[-0.5, size - 0.5], tickangle=-90, **axis
+        title={"text": "predicted class", "standoff": 12}, range=[-0.5, size - 0.5], tickangle=-90, **axis
     )
     figure.update_yaxes(title={"text": "true class", "standoff": 12}, range=[size - 0.5, -0.5], **axis)
     return figure.update_layout(
@@ -135,26 +135,28 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
 
 def _cell_hover(names: Sequence[str], counts: NDArray[np.int64], row: int, column: int) -> str:
     images = int(counts[row].sum())
-    true, answer = truncated_label(names[row], 60), truncated_label(names[column], 60)
+    true, predicted = truncated_label(names[row], 60), truncated_label(names[column], 60)
     share = f" ({100 * counts[row, column] / images:.1f}%)" if images else ""
-    return f"true: {true}<br>answer: {answer}<br>{counts[row, column]:,} of {images:,} images{share}"
+    return f"true: {true}<br>predicted: {predicted}<br>{counts[row, column]:,} of {images:,} images{share}"
 
 
 def _numbers(shares: NDArray[np.float64]) -> list[list[str]]:
-    """Whole percents; nothing where there is nothing."""
+    """Percentages without decimals; empty for 0."""
     return [
         ["" if s == 0 else "<1" if s < 0.01 else f"{100 * s:.0f}" for s in row] for row in shares.tolist()
     ]
 
 
 def gallery_figure(examples: Sequence[Example], class_names: Sequence[str]) -> go.Figure:
-    """Each image beside itself with its Grad-CAM: mistakes first, then right answers, four to a row."""
+    """Images next to their Grad-CAM heat maps: errors first, then correct predictions, four per row."""
     pictures: list[PlacedImage] = []
     captions: list[Caption] = []
     top = 0
     groups = {
-        "The worst mistakes": [each for each in examples if each.top_predictions[0][0] != each.label],
-        "The least sure right answers": [
+        "Errors with the highest confidence": [
+            each for each in examples if each.top_predictions[0][0] != each.label
+        ],
+        "Correct predictions with the lowest confidence": [
             each for each in examples if each.top_predictions[0][0] == each.label
         ],
     }
@@ -181,7 +183,7 @@ def gallery_figure(examples: Sequence[Example], class_names: Sequence[str]) -> g
 def _answer_caption(example: Example, class_names: Sequence[str], left: int, top: int) -> Caption:
     answer, chance = example.top_predictions[0]
     wrong = answer != example.label
-    below = f"(true: {truncated_label(class_names[example.label], 30)})" if wrong else "right"
+    below = f"(true: {truncated_label(class_names[example.label], 30)})" if wrong else "correct"
     text = f"<b>{truncated_label(class_names[answer], 28)} {_chance(chance)}</b><br>{below}"
     return Caption(text, left, top, ORANGE if wrong else BLUE)
 
@@ -200,16 +202,16 @@ def _chance(chance: float) -> str:
 
 
 def maps_figure(pixels: Bytes, views: Sequence[BlockActivations]) -> go.Figure:
-    """An image, and beside it the strongest channels of the stem and of each block, each on its own scale."""
+    """An image and the strongest channels of the stem and of each block, each on its own scale."""
     most = max(len(view.channels) for view in views)
-    side = min(70, (_PART_PX - _NAME_PX) // most - 3)
+    side = min(70, (_HALF_PX - _NAME_PX) // most - 3)
     pitch = max(side, 30) + 8
     rows = -(-len(views) // 2)
-    pictures = [PlacedImage(pixels, 0, 20, 120, "the image")]
-    captions = [Caption("<b>the image</b>", 0, 0)]
+    pictures = [PlacedImage(pixels, 0, 20, 120, "input image")]
+    captions = [Caption("<b>input image</b>", 0, 0)]
     for number, view in enumerate(views):
         column, row = divmod(number, rows)
-        left, top = 140 + column * (_PART_PX + 10), 20 + row * pitch
+        left, top = 140 + column * (_HALF_PX + 10), 20 + row * pitch
         height, width = view.maps.shape[1:]
         captions.append(Caption(f"<b>{view.name}</b><br>{height} × {width}", left, top + 2, size=11))
         for place, (channel, values) in enumerate(zip(view.channels, view.maps, strict=True)):
@@ -217,21 +219,18 @@ def maps_figure(pixels: Bytes, views: Sequence[BlockActivations]) -> go.Figure:
             pictures.append(
                 PlacedImage(viridis(values), left + _NAME_PX + place * (side + 3), top, side, hover)
             )
-    return image_grid(pictures, captions, 140 + 2 * (_PART_PX + 10), max(20 + rows * pitch, 145))
+    return image_grid(pictures, captions, 140 + 2 * (_HALF_PX + 10), max(20 + rows * pitch, 145))
 
 
 def gates_figure(views: Sequence[BlockActivations]) -> go.Figure | None:
-    """How far attention opened each channel's gate for an image: a strip a block, gates in order.
-
-    None if no block has attention.
-    """
+    """Sorted attention gates for one image, one strip per block; None if no block has attention."""
     gated = [(view.name, view.gates) for view in views if view.gates is not None]
     if not gated:
         return None
     shares = np.linspace(0, 1, 101)
     strips = [np.quantile(gates, shares, method="nearest") for _, gates in gated]
     rows = list(range(len(gated)))
-    bar = {"thickness": 10, "tickvals": [0, 0.5, 1], "ticktext": ["shut", "half", "open"], "xpad": 5}
+    bar = {"thickness": 10, "tickvals": [0, 0.5, 1], "ticktext": ["closed", "half", "open"], "xpad": 5}
     strip = go.Heatmap(
         x=100 * shares,
         y=rows,
@@ -249,12 +248,13 @@ def gates_figure(views: Sequence[BlockActivations]) -> go.Figure | None:
         | {"xanchor": "left", "yanchor": "middle", "font": {"size": 12}, "borderpad": 0}
         for row, (name, gates) in enumerate(gated)
     ]
-    title = "% of the gates, most shut first"
+    title = "gates sorted by value, %"
     figure.update_xaxes(title=title, range=[0, 100], fixedrange=True, showgrid=False)
     figure.update_yaxes(range=[len(gated) - 0.5, -0.75], visible=False, fixedrange=True)
     return figure.update_layout(height=46 * len(gated) + 70, margin={"t": 20, "l": 5, "r": 5})
 
 
 def _gates_text(name: str, gates: NDArray[np.float32]) -> str:
-    shut, opened = 100 * (gates < _SHUT).mean(), 100 * (gates > _OPEN).mean()
-    return f"<b>{name}</b>: mean {gates.mean():.2f}, {shut:.0f}% shut, {opened:.0f}% open ({gates.size:,})"
+    closed, opened = 100 * (gates < _CLOSED).mean(), 100 * (gates > _OPEN).mean()
+    fractions = f"{closed:.0f}% closed, {opened:.0f}% open"
+    return f"<b>{name}</b>: mean {gates.mean():.2f}, {fractions} ({gates.size:,} channels)"

@@ -48,13 +48,13 @@ def figure_of(
 
 
 def trace(figure: go.Figure, start: str) -> Any:
-    [found] = [each for each in figure.data if each.name.startswith(start)]
-    return found
+    [only] = [each for each in figure.data if each.name.startswith(start)]
+    return only
 
 
-def test_the_front_holds_exactly_the_networks_that_no_other_beats() -> None:
-    front = trace(figure_of(records()), "front")
-    assert front.name == "front (3)"
+def test_the_front_has_exactly_the_nondominated_networks() -> None:
+    front = trace(figure_of(records()), "Pareto front")
+    assert front.name == "Pareto front (3)"
     assert list(zip(front.ids, front.x, front.y, strict=True)) == [
         ("0", pytest.approx(0.6), pytest.approx(90)),
         ("2", pytest.approx(0.4), pytest.approx(80)),
@@ -62,13 +62,13 @@ def test_the_front_holds_exactly_the_networks_that_no_other_beats() -> None:
     ]
 
 
-def test_a_beaten_network_is_drawn_apart_in_another_shape_and_colour() -> None:
+def test_a_dominated_network_has_another_shape_and_color() -> None:
     figure = figure_of(records())
-    beaten, front = trace(figure, "beaten"), trace(figure, "front")
-    assert list(beaten.ids) == ["4"]
-    assert (beaten.x[0], beaten.y[0]) == (pytest.approx(0.7), pytest.approx(85))
-    assert beaten.marker.symbol != front.marker.symbol
-    assert beaten.marker.color != front.marker.color
+    dominated, front = trace(figure, "dominated"), trace(figure, "Pareto front")
+    assert list(dominated.ids) == ["4"]
+    assert (dominated.x[0], dominated.y[0]) == (pytest.approx(0.7), pytest.approx(85))
+    assert dominated.marker.symbol != front.marker.symbol
+    assert dominated.marker.color != front.marker.color
 
 
 def test_the_step_rises_only_where_more_latency_buys_accuracy_and_ends_at_the_right_edge() -> None:
@@ -80,17 +80,17 @@ def test_the_step_rises_only_where_more_latency_buys_accuracy_and_ends_at_the_ri
     assert list(step.y) == pytest.approx([80, 90, 95, 95])
 
 
-def test_error_bars_stand_on_the_front_alone_and_span_the_95_percent_intervals() -> None:
+def test_error_bars_of_the_front_are_the_95_percent_intervals() -> None:
     figure = figure_of(records())
-    front = trace(figure, "front")
-    assert trace(figure, "beaten").error_y.array is None
+    front = trace(figure, "Pareto front")
+    assert trace(figure, "dominated").error_y.array is None
     assert front.error_y.arrayminus[0] == pytest.approx(100 * wilson_half_width(0.9, IMAGES))
     # The ratio's interval is from 10% below to 20% above, so is that of 0.6 ms.
     assert front.error_x.arrayminus[0] == pytest.approx(0.06)
     assert front.error_x.array[0] == pytest.approx(0.12)
 
 
-def test_where_the_noise_is_known_the_bars_are_those_of_the_seeds_and_hovering_tells_the_trainings() -> None:
+def test_with_known_seed_noise_the_bars_are_over_seeds_and_the_hover_lists_them() -> None:
     # 89 and 91% are 1 + 1 squares of a point around 90%: a deviation of 1.41 points, t of 1 degree 12.71
     rows = records()
     again = replace(accuracy(0.92), seed=8)
@@ -99,32 +99,32 @@ def test_where_the_noise_is_known_the_bars_are_those_of_the_seeds_and_hovering_t
     assert front_posterior is not None
     front = pareto_front(rows, HALF.objectives)
     figure = pareto_figure(rows, front, [baseline()], {}, HALF, REFERENCE_MS, front_posterior=front_posterior)
-    shown = trace(figure, "front")
-    place = list(shown.ids).index("0")
-    assert shown.y[place] == pytest.approx(91)
-    assert shown.error_y.arrayminus[place] == pytest.approx(12.706 * 1.41421 / math.sqrt(2), rel=1e-3)
-    assert shown.error_y.array[place] == pytest.approx(9)  # up to 100%
+    shown = trace(figure, "Pareto front")
+    index = list(shown.ids).index("0")
+    assert shown.y[index] == pytest.approx(91)
+    assert shown.error_y.arrayminus[index] == pytest.approx(12.706 * 1.41421 / math.sqrt(2), rel=1e-3)
+    assert shown.error_y.array[index] == pytest.approx(9)  # up to 100%
     other = list(shown.ids).index("5")
     assert shown.error_y.arrayminus[other] == pytest.approx(12.706 * 1.41421, rel=1e-3)
-    told = shown.customdata[place]
-    assert "accuracy 91.0 ± 12.7%, 2 trainings (validation)" in told
-    assert "its trainings: 90.0% (seed 0), 92.0% (seed 8)" in told
-    assert re.search(r"likely [\d.]+ to [\d.]+%, on the front with \d+%", told)
-    assert "accuracy 88.0 ± 18.0%, 1 training (validation)" in trace(figure, "published").customdata[0]
+    hover = shown.customdata[index]
+    assert re.search(r"accuracy 91\.0 ± 12\.7%, 2 \w+<br>", hover)
+    assert "90.0% (seed 0), 92.0% (seed 8)" in hover
+    assert re.search(r"95% CI [\d.]+ to [\d.]+%, P\(Pareto\) \d+%", hover)
+    assert "accuracy 88.0 ± 18.0%, 1 " in trace(figure, "published").customdata[0]
 
 
 def test_an_error_bar_ends_at_100_percent() -> None:
-    front = trace(figure_of(records([Row("complete", 1.0, 0.3)])), "front")
+    front = trace(figure_of(records([Row("complete", 1.0, 0.3)])), "Pareto front")
     assert front.error_y.array[0] == 0
     assert front.error_y.arrayminus[0] > 0
 
 
-def test_networks_that_broke_a_limit_have_no_accuracy_and_lie_in_a_strip_of_their_own() -> None:
+def test_infeasible_networks_have_no_accuracy_and_lie_in_a_strip_below() -> None:
     figure = figure_of(records())
-    refused = trace(figure, "broke a limit")
-    assert refused.yaxis == "y2"
-    assert set(refused.y) == {0}
-    assert list(refused.x) == pytest.approx([1.8, 8.0])
+    infeasible = trace(figure, "infeasible")
+    assert infeasible.yaxis == "y2"
+    assert set(infeasible.y) == {0}
+    assert list(infeasible.x) == pytest.approx([1.8, 8.0])
     assert figure.layout.yaxis2.visible is False
     assert figure.layout.yaxis2.domain[1] < figure.layout.yaxis.domain[0]
 
@@ -133,8 +133,8 @@ def test_a_far_network_does_not_stretch_the_axis_and_the_legend_counts_it() -> N
     figure = figure_of(records(), baselines=[baseline()])
     # Known are 0.4 to 1.4 ms: 1.8 is within 1.5 times that and 8 is not; 6% of 1.4 is the margin.
     assert list(figure.layout.xaxis.range) == pytest.approx([0.4 - 0.084, 1.8 + 0.084])
-    name = trace(figure, "broke a limit").name
-    assert name == "broke a limit (3)<br>1 beyond the right edge<br>1 not measured"
+    name = trace(figure, "infeasible").name
+    assert name == "infeasible (3)<br>1 beyond the right edge<br>1 not measured"
 
 
 @pytest.mark.parametrize(
@@ -166,20 +166,22 @@ def test_published_networks_are_named_stars() -> None:
     assert (stars.x[0], stars.y[0]) == (pytest.approx(1.4), pytest.approx(88))
 
 
-def test_hovering_tells_trial_key_intervals_cost_blocks_and_the_test_accuracy() -> None:
+def test_the_hover_has_trial_key_intervals_cost_blocks_and_test_accuracy() -> None:
     first = records()[0]
-    text = trace(figure_of(records(), verifications={first.key: check(0.31, 0.89)}), "front").customdata[0]
+    text = trace(
+        figure_of(records(), verifications={first.key: check(0.31, 0.89)}), "Pareto front"
+    ).customdata[0]
     assert f"trial 0, {first.key}" in text
     assert "accuracy 90.0 ± 3.0%" in text  # Wilson, 360 of 400: (86.7%, 92.6%)
-    assert "89.0% on 400 test images" in text
+    assert "89.0% (400 images)" in text
     assert "0.600 ms, 0.300x (0.270 to 0.360)" in text
     assert all(line in text for line in network_lines(first.architecture))
 
 
-def test_a_third_objective_is_told_by_colour_and_there_is_no_step() -> None:
+def test_a_third_objective_is_a_color_scale_and_there_is_no_step() -> None:
     goals = parse_goals("accuracy,latency,params", {})
     figure = figure_of(records(), goals)
-    front = trace(figure, "front")
+    front = trace(figure, "Pareto front")
     params = {str(record.trial): record.cost.params for record in records()}
     assert list(front.marker.color) == [params[trial] for trial in front.ids]
     assert not [each for each in figure.data if each.name == "step"]
@@ -192,7 +194,7 @@ def test_with_accuracy_alone_the_best_is_marked_against_macs() -> None:
 
 
 def test_with_a_reward_the_best_lies_on_a_curve_of_equal_reward_and_all_others_below_it() -> None:
-    # 0.80 at the target of 0.2x; 0.83 at 0.6x is worth 0.83 * 3 ** -0.07 = 0.7686
+    # 0.80 at the target of 0.2x; 0.83 at 0.6x has 0.83 * 3 ** -0.07 = 0.7686
     rows = [Row("complete", 0.80, 0.2), Row("complete", 0.83, 0.6), Row("complete", 0.70, 0.15)]
     figure = figure_of(records(rows), parse_goals("reward:0.2x", {}))
     best, curve = trace(figure, "best"), trace(figure, "equal reward")
@@ -214,11 +216,11 @@ def test_a_reward_for_macs_is_drawn_against_macs_and_no_curve_against_latency() 
     assert trace(other, "best").marker.color == trace(figure, "best").marker.color == ORANGE  # no third one
 
 
-def test_without_a_judged_network_the_refused_ones_and_the_limit_are_all_in_sight() -> None:
+def test_without_a_completed_network_infeasible_ones_and_the_limit_are_in_view() -> None:
     figure = figure_of(records([ROWS[1], ROWS[6], Row("running")]))
     low, high = figure.layout.xaxis.range
     assert low < 1.0 and high > 8.0
-    assert figure.layout.annotations[0].text == "no network is judged yet"
+    assert figure.layout.annotations[0].text == "no network has been evaluated yet"
 
 
 def test_the_hypervolume_of_two_boxes_counts_their_overlap_once() -> None:
@@ -228,29 +230,29 @@ def test_the_hypervolume_of_two_boxes_counts_their_overlap_once() -> None:
     assert hypervolume([(2, 1, 0), (0, 1, 2)], (3, 3, 3)) == 10
 
 
-def test_what_is_worse_than_the_reference_adds_no_volume() -> None:
+def test_points_worse_than_the_reference_add_no_volume() -> None:
     assert hypervolume([(5, 0)], (4, 4)) == 0
     assert hypervolume([], (4, 4)) == 0
 
 
-def test_progress_is_the_part_of_the_box_up_to_the_limit() -> None:
-    judged = [record for record in records() if record.state == "complete"]
-    box = hypervolume_box(judged, HALF, REFERENCE_MS)
+def test_hypervolume_is_normalized_by_the_box_up_to_the_limit() -> None:
+    completed = [record for record in records() if record.state == "complete"]
+    box = hypervolume_box(completed, HALF, REFERENCE_MS)
     assert box.reference_point == (0, 1.0)
-    # 0: 0.4 ms of room x 90%; 2: 0.2 ms more x 80%; 4: beaten; 5: 5% more over the last 0.1 ms.
-    assert hypervolume_history(judged, box) == pytest.approx([0.36, 0.52, 0.52, 0.525])
+    # 0: 0.4 ms of room x 90%; 2: 0.2 ms more x 80%; 4: dominated; 5: 5% more over the last 0.1 ms.
+    assert hypervolume_history(completed, box) == pytest.approx([0.36, 0.52, 0.52, 0.525])
 
 
-def test_without_a_limit_the_worst_judged_network_is_the_reference() -> None:
-    judged = [record for record in records() if record.state == "complete"]
+def test_without_a_limit_the_worst_completed_network_is_the_reference() -> None:
+    completed = [record for record in records() if record.state == "complete"]
     goals = parse_goals("accuracy,latency", {})
-    assert hypervolume_box(judged, goals, REFERENCE_MS).reference_point == pytest.approx((0, 0.9))
+    assert hypervolume_box(completed, goals, REFERENCE_MS).reference_point == pytest.approx((0, 0.9))
 
 
-def test_progress_agrees_with_optuna_on_feasible_trials() -> None:
+def test_hypervolume_history_agrees_with_optuna() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["maximize", "minimize"])
-    judged = [record for record in records() if record.state == "complete"]
+    completed = [record for record in records() if record.state == "complete"]
     for record in records():
         assert record.accuracy is None or record.latency
         known = [record.value(each) for each in HALF.objectives] if record.accuracy else [1.0, 0.0]
@@ -258,7 +260,7 @@ def test_progress_agrees_with_optuna_on_feasible_trials() -> None:
         study.add_trial(optuna.create_trial(values=known, constraints={"latency": broken}))
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
         theirs = optuna.visualization.plot_hypervolume_history(study, [0.0, 1.0]).data[0].y
-    ours = hypervolume_figure(judged, hypervolume_box(judged, HALF, REFERENCE_MS), last_trial=6).data[0]
+    ours = hypervolume_figure(completed, hypervolume_box(completed, HALF, REFERENCE_MS), last_trial=6).data[0]
     # The box is 1 (100%) by 1 ms, so its part is their volume.
     assert list(ours.x) == [0, 2, 4, 5, 6]
     assert [value / 100 for value in ours.y] == pytest.approx([theirs[trial] for trial in ours.x])
@@ -269,14 +271,14 @@ def test_progress_agrees_with_optuna_on_feasible_trials() -> None:
     [
         ("accuracy", [90, 90, 90, 95, 95]),
         ("latency", [0.6, 0.4, 0.4, 0.4, 0.4]),
-        # 0.9 at the target; 0.95 at 1.5 times it is worth 0.95 * 0.972017
+        # 0.9 at the target; 0.95 at 1.5 times it has 0.95 * 0.972017
         ("reward:0.3x", [0.9, 0.9, 0.9, 0.923416, 0.923416]),
     ],
 )
-def test_with_one_objective_progress_is_the_best_so_far(objective: str, best: list[float]) -> None:
-    judged = [record for record in records() if record.state == "complete"]
+def test_with_one_objective_the_history_is_the_best_value_so_far(objective: str, best: list[float]) -> None:
+    completed = [record for record in records() if record.state == "complete"]
     [goal] = parse_goals(objective, {}).objectives
-    line = best_value_figure(judged, goal, last_trial=6).data[0]
+    line = best_value_figure(completed, goal, last_trial=6).data[0]
     assert list(line.x) == [0, 2, 4, 5, 6]
     assert list(line.y) == pytest.approx(best)
 
@@ -291,7 +293,7 @@ def test_a_strip_shows_each_block_by_height_colour_pattern_and_text() -> None:
     assert list(architecture_strip(NETWORK).layout.xaxis.ticktext) == ["1", "2<br>s2", "3", "4"]
 
 
-def test_a_network_is_told_in_short_lines_with_equal_blocks_together() -> None:
+def test_network_lines_group_equal_blocks() -> None:
     assert network_lines(NETWORK) == [
         "24 px, stem k3 c8 hswish s2",
         "k3 e24 c8 relu s1",
@@ -310,7 +312,7 @@ def test_milliseconds_have_three_digits(value: float, text: str) -> None:
     assert milliseconds(value) == text
 
 
-def test_limits_in_multiples_are_told_in_milliseconds_too() -> None:
+def test_relative_limits_are_given_in_milliseconds_too() -> None:
     goals = parse_goals("accuracy", {"macs": "2M", "latency": "0.5x"})
     assert limits_text(goals, REFERENCE_MS) == "macs <= 2M, latency <= 0.5x (1.00 ms)"
     assert limits_text(goals, 0.0) == "macs <= 2M, latency <= 0.5x"

@@ -16,14 +16,14 @@ FIGURES = {
 }
 
 
-def test_without_kaleido_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_kaleido_the_error_has_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "kaleido", None)
     with pytest.raises(RunError, match=r"[Cc]hrome.*needs the package kaleido.*pip install 'bneck\[png\]'"):
         write_pngs(FIGURES, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
-def test_without_a_browser_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_browser_the_error_has_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="the extra bneck[png] is not installed")
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
     with pytest.raises(RunError, match=r"need a browser.*chromium"):
@@ -31,7 +31,7 @@ def test_without_a_browser_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="the extra bneck[png] is not installed")
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"file.figures cannot be written: Not a directory"):

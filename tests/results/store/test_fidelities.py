@@ -119,7 +119,7 @@ def test_stopped_networks_are_a_hidden_trace_of_their_own(run: Run) -> None:
         "legendonly",
         ["1", "2"],
     )
-    assert "stopped at 2 epochs" in stopped.customdata[0]
+    assert "stopped after 2 epochs" in stopped.customdata[0]
     assert not {"1", "2"} & {name for trace in others for name in trace.ids or ()}
     left, right = figure.layout.xaxis.range
     assert left <= min(stopped.x) and max(stopped.x) <= right  # 0.4 and 0.7 ms
