@@ -1,7 +1,7 @@
-"""What a network is worth: latency, accuracy, and the goals they are held against.
+"""Evaluation of networks: latency, accuracy, objectives and constraints."""
 
-`train`, `data` and `onnx_graph` need torch and are imported by their own names.
-"""
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ..search_space.cost import format_count
 from .cores import usable_cores
@@ -23,6 +23,17 @@ from .objectives import (
 from .training.accuracy import Accuracy, Epoch, wilson_half_width
 from .training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from .latency.meter import LatencyMeter as LatencyMeter
+    from .latency.meter import measure_latency as measure_latency
+    from .latency.predictor import LatencyPredictor as LatencyPredictor
+
+_LAZY = {  # names that need torch or numpy
+    "LatencyMeter": ".latency.meter",
+    "LatencyPredictor": ".latency.predictor",
+    "measure_latency": ".latency.meter",
+}
+
 __all__ = [
     "QUANTITIES",
     "Accuracy",
@@ -32,6 +43,8 @@ __all__ = [
     "Epoch",
     "Goals",
     "Latency",
+    "LatencyMeter",
+    "LatencyPredictor",
     "LatencySetup",
     "Objective",
     "Quantity",
@@ -40,6 +53,7 @@ __all__ = [
     "build_reference_panel",
     "format_count",
     "host",
+    "measure_latency",
     "package_versions",
     "parse_count",
     "parse_goals",
@@ -48,3 +62,9 @@ __all__ = [
     "usable_cores",
     "wilson_half_width",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name], __name__), name)

@@ -1,4 +1,4 @@
-"""Latencies measured before, in plain files: one folder a device and panel, one file a network."""
+"""Disk cache of measured latencies: one folder per device and reference panel, one JSON file per network."""
 
 import json
 import os
@@ -16,7 +16,7 @@ FORMAT = "latency/1"
 
 
 def cache_directory() -> Path:
-    """`$BNECK_CACHE`, or `bneck` in the user's cache folder."""
+    """`$BNECK_CACHE`, or `bneck` in the user's cache directory."""
     if override := os.environ.get("BNECK_CACHE"):
         return Path(override)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bneck"
@@ -24,17 +24,17 @@ def cache_directory() -> Path:
 
 @dataclass(frozen=True)
 class LatencyCache:
-    """What is known of networks on one device, held against one panel.
+    """Latencies and calibration of one device and one reference panel.
 
-    A file that cannot be read, or is of another calibration, counts as missing; one that cannot be
-    written is left out: the cache saves time and holds nothing that cannot be measured again.
+    A file that is unreadable or belongs to another calibration counts as missing. A file that cannot be
+    written is skipped without an error: everything in the cache can be measured again.
     """
 
     folder: Path
 
     @classmethod
     def for_device(cls, device: Device, panel: ReferencePanel) -> "LatencyCache":
-        """The cache for a device and a panel, with a file that says what they are."""
+        """The cache of a device and a panel; `device.json` in its folder describes both."""
         cache = cls(cache_directory() / "latency" / f"{device.key}-{panel.key}")
         networks = {name: network.key for name, network in panel.networks.items()}
         cache._write("device", {"device": asdict(device), "reference": panel.reference, "panel": networks})
@@ -50,7 +50,7 @@ class LatencyCache:
         self._write("calibration", {"calibration": asdict(calibration)})
 
     def latency(self, key: str, calibration: Calibration) -> Latency | None:
-        """What was measured of the network with this key under this calibration."""
+        """The stored latency of the network with this key, if measured under this calibration."""
         entry = self._read(key)
         if entry is None or entry.get("calibrated_at") != calibration.measured_at:
             return None

@@ -1,4 +1,4 @@
-"""What this machine is, so that figures can be told apart by where they were measured."""
+"""Description of the device that latency is measured on."""
 
 import hashlib
 import json
@@ -16,16 +16,16 @@ RELEVANT_CPU_FLAGS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "bf16
 
 @dataclass(frozen=True)
 class Device:
-    """Where a latency was measured: everything that may move it but the network and the moment.
+    """Everything that affects latency apart from the network and the time of measurement.
 
     Attributes:
-        backend: bneck's name of the way it is measured.
-        runtime: the program that runs the network, with its version.
-        processor: model of the CPU or GPU, or what reaches a remote device.
-        features: the instruction sets of a CPU that runtimes choose their code by, or a GPU's settings.
-        threads: that run the network.
-        layout: how images lie in memory.
-        batch_size: images a run.
+        backend: name of the latency backend.
+        runtime: inference runtime with its version.
+        processor: model of the CPU or GPU, or the way a remote device is reached.
+        features: instruction sets of a CPU by which runtimes select kernels, or settings of a GPU.
+        threads: threads that run the network.
+        layout: memory layout of the images.
+        batch_size: images per run.
         system: operating system and architecture.
     """
 
@@ -41,17 +41,15 @@ class Device:
 
     @property
     def key(self) -> str:
-        """12 hexadecimal digits that differ where anything differs."""
+        """Hash of all fields, 12 hexadecimal digits."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
     def differences(self, other: "Device") -> str:
-        """`runtime onnxruntime 1.31.0 here, onnxruntime 1.32.0 there`; empty where there is none."""
-        changes = []
-        for field in fields(self):
-            here, there = getattr(self, field.name), getattr(other, field.name)
-            if here != there:
-                changes.append(f"{field.name} {here or 'none'} here, {there or 'none'} there")
-        return "; ".join(changes)
+        """`runtime: onnxruntime 1.31.0 != onnxruntime 1.32.0`, separated by `;`; empty for equal devices."""
+        pairs = (
+            (field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
+        )
+        return "; ".join(f"{name}: {a or 'none'} != {b or 'none'}" for name, a, b in pairs if a != b)
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
@@ -62,7 +60,7 @@ class Device:
 def cpu_device(
     backend: str, runtime: str, *, threads: int = 1, batch_size: int = 1, layout: str = "NCHW"
 ) -> Device:
-    """The processor of this machine, as a runtime uses it."""
+    """The CPU of this machine with the settings of a runtime."""
     return Device(
         backend,
         runtime,
@@ -76,12 +74,12 @@ def cpu_device(
 
 
 def host() -> dict[str, str]:
-    """Processor, cores this process may use, operating system: where a search runs."""
+    """Processor, number of cores that this process may use, and operating system."""
     return {"processor": _processor(), "cores": str(usable_cores()), "system": _system()}
 
 
 def package_versions() -> dict[str, str]:
-    """What the results depend on, by package."""
+    """Versions of Python and of the packages that affect results."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
@@ -100,7 +98,7 @@ def _features() -> str:
 
 @cache
 def _cpuinfo() -> dict[str, str]:
-    """What Linux tells of the first core; empty elsewhere."""
+    """`/proc/cpuinfo` of the first core; empty on systems other than Linux."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().split("\n\n")[0].splitlines() if path.is_file() else []
     pairs = (line.partition(":") for line in lines)

@@ -1,9 +1,9 @@
-"""Where a network's time goes: its stem, blocks and head measured alone, scaled to the whole network."""
+"""Latency by layer: stem, blocks and head measured alone and scaled to the whole network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...search_space import Architecture, BackendError, cost_breakdown
+from ...search_space import Architecture, cost_breakdown
 from ...search_space.network import NetworkPart
 from .measurement import Latency, measure
 from .meter import LatencyMeter, build_network_for_timing
@@ -11,13 +11,13 @@ from .meter import LatencyMeter, build_network_for_timing
 
 @dataclass(frozen=True)
 class PartLatency:
-    """One part of a network.
+    """Latency of the stem, one block or the head.
 
     Attributes:
-        name: as `cost_breakdown` names it.
-        isolated: the part measured on its own.
-        fraction: of all parts' time.
-        latency_ms: its share of the whole network's milliseconds.
+        name: as in `cost_breakdown`.
+        isolated: latency of the part measured alone.
+        fraction: share of the sum of all isolated latencies.
+        latency_ms: `fraction` of the end-to-end milliseconds.
     """
 
     name: str
@@ -28,10 +28,10 @@ class PartLatency:
 
 @dataclass(frozen=True)
 class LayerwiseLatency:
-    """All parts of a network.
+    """End-to-end latency of a network and its division among the parts.
 
-    Parts alone do not add up to the network: between them, runtimes reorder memory, and caches are
-    warm or cold. So they tell shares, and the sum must not be taken for a latency.
+    The isolated latencies do not add up to the end-to-end latency: between parts, runtimes reorder memory,
+    and caches are in another state. Only their proportions are used.
     """
 
     end_to_end: Latency
@@ -39,23 +39,21 @@ class LayerwiseLatency:
 
     @property
     def isolated_sum_ratio(self) -> float:
-        """What the parts alone add up to, over the whole network's time."""
+        """Sum of the isolated latencies divided by the end-to-end latency."""
         return sum(part.isolated.ratio for part in self.parts) / self.end_to_end.ratio
 
 
 def measure_layerwise(
     meter: LatencyMeter, architecture: Architecture, progress: Callable[[int, int], None]
 ) -> LayerwiseLatency:
-    """Measure the parts of a network, and the network.
+    """Measure a network end to end and each of its parts alone.
 
     Args:
-        progress: called with the number of parts done and their total.
+        progress: called with the number of finished parts and their total.
     Raises:
-        BackendError: the device cannot run them.
+        BackendError: the backend cannot run the network or a part.
     """
-    end_to_end = meter.measure(architecture)
-    if end_to_end.status == "failed":
-        raise BackendError(end_to_end.error)
+    end_to_end = meter.measure_or_raise(architecture)
     network = build_network_for_timing(architecture)
     names = list(cost_breakdown(architecture))
     isolated: dict[str, Latency] = {}

@@ -1,9 +1,9 @@
 """Latency as a ratio to reference networks, measured so that it repeats on a busy machine.
 
-The network and its references take turns in palindromes (ABBA, ABCCBA), so that a drift of the
-machine cancels. A turn's time is its quickest timing, confirmed by a second one. The ratios of
-the palindromes give the result and its interval; measuring goes on until that is narrow enough.
-`docs/decisions/0006-latency.md` has the spread against that of the usual median of wall times.
+The network and its references run alternately in ABBA blocks (ABBA, ABCCBA), which cancels a linear drift of
+the machine. The time of one turn is its minimum, confirmed by a second timing. The log ratios of the blocks
+give the estimate and its interval; blocks are added until the interval is narrow enough.
+`docs/decisions/0006-latency.md` compares the spread with that of the median wall time.
 """
 
 import math
@@ -17,32 +17,32 @@ from ..cores import usable_cores
 from . import hodges_lehmann
 
 Runner = Callable[[int], float]
-"""Runs a network so many times in a row and gives the seconds that took, by the device's clock."""
+"""Runs a network the given number of times and returns the elapsed seconds of the device's clock."""
 
 Status = Literal["ok", "noisy", "failed"]
 
 MIN_SECONDS = 1e-9
 MAX_UNRESOLVED_RUNS = 64
-MIN_REFERENCE_WEIGHT = 0.15  # a reference that counts for less is not worth its time
+MIN_REFERENCE_WEIGHT = 0.15  # a reference with a smaller weight is not measured
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """One network's latency on one device.
+    """Latency of one network on one device.
 
     Attributes:
-        ratio: time over that of the panel's unit network; 1 is as fast as the unit.
-        ratio_low, ratio_high: 95% interval of the ratio; of a prediction, 90%.
-        latency_ms: `ratio` times the unit's milliseconds when the device was calibrated.
-        status: `noisy` where the interval stayed wide, `failed_latency` where the device
-            gave no time; then all figures are NaN.
-        clock: what the time is of, like `CPU time of the thread`.
-        pairs: turns of the network, each held against turns of the references around it.
-        seconds: wall time that measuring took, preparation included.
-        load: processes that wanted a core, for every core, in the minute before (Unix).
+        ratio: latency relative to the reference network; 1 is as fast as the reference.
+        ratio_low, ratio_high: 95% confidence interval of the ratio; 90% interval for a prediction.
+        latency_ms: `ratio` times the latency of the reference in milliseconds at calibration.
+        status: `noisy` if the interval stayed wide; `failed` if the device could not run the network, and
+            all figures are NaN.
+        clock: description of the clock, such as `CPU time of the thread`.
+        pairs: turns of the network, each paired with turns of the references.
+        seconds: wall time of the measurement, including preparation.
+        load: 1-minute load average per core (Unix).
         device: `Device.key` of the device.
-        source: `measured`, or `predicted` by a latency model.
-        error: why it failed.
+        source: `measured`, or `predicted` by a latency predictor.
+        error: reason of a failure.
     """
 
     ratio: float
@@ -61,18 +61,17 @@ class Latency:
 
 @dataclass(frozen=True)
 class MeasurementPlan:
-    """How long a device is asked.
+    """Stopping rule and timing parameters of a measurement.
 
     Attributes:
-        target_half_width: the half width of the ratio's 95% interval, as a share of it, that is narrow
-            enough.
-        noisy: the half width above which a latency is told as noisy, when patience has ended.
-        min_abba_blocks, max_abba_blocks: taken at least, and at most.
-        max_seconds: of wall time, after which no more palindromes are begun.
-        min_timing_seconds: the least a timing lasts, so that reading the clock does not count.
-        max_timings: of a turn, which ends as soon as its two quickest timings agree.
-        timing_tolerance: how far apart those two may be, as a share.
-        warmup_runs: at the start of a turn, not timed: they find the caches as another network left them.
+        target_half_width: relative half width of the ratio's 95% interval at which measuring stops.
+        noisy: relative half width above which the final status is `noisy`.
+        min_abba_blocks, max_abba_blocks: minimum and maximum number of ABBA blocks.
+        max_seconds: wall time after which no further block is started.
+        min_timing_seconds: minimum duration of one timing, so that reading the clock is negligible.
+        max_timings: maximum timings per turn; a turn ends once its two fastest timings agree.
+        timing_tolerance: relative difference up to which two timings agree.
+        warmup_runs: runs at the start of a turn that are not timed; they warm up the caches.
     """
 
     target_half_width: float = 0.02
@@ -88,12 +87,12 @@ class MeasurementPlan:
 
 @dataclass(frozen=True)
 class ReferenceRunners:
-    """The networks of a panel, ready to run, and what is known of them.
+    """The prepared networks of a reference panel with their calibrated latencies.
 
     Attributes:
-        runners: from the quickest to the slowest.
-        ratios: of their times to the unit's, one a runner, rising.
-        reference_ms: milliseconds of the unit, for which the ratio is 1.
+        runners: in ascending order of latency.
+        ratios: latency relative to the reference, one per runner, ascending.
+        reference_ms: latency of the reference (ratio 1) in milliseconds.
     """
 
     runners: Sequence[Runner]
@@ -101,7 +100,7 @@ class ReferenceRunners:
     reference_ms: float
 
     def interpolation_weights(self, ratio: float) -> dict[int, float]:
-        """The members next to a ratio, and their weights: nearer ones, on the log scale, weigh more."""
+        """Indices of the one or two references nearest to a ratio, with linear weights on the log scale."""
         last = len(self.ratios) - 1
         above = next((index for index, each in enumerate(self.ratios) if each >= ratio), None)
         if above is None or above == 0:
@@ -122,10 +121,12 @@ def measure(
     *,
     now: Callable[[], float] = time.perf_counter,
 ) -> Latency:
-    """The ratio of a network's time to the unit's, until its interval is narrow or patience ends.
+    """Measure a network until the interval is narrow enough or the plan's limits are reached.
 
     Args:
-        now: wall clock, in seconds.
+        runner: the prepared network.
+        references: the prepared reference panel.
+        now: wall clock in seconds.
     """
     start = now()
     rough_ms = 1000 * min_time(runner, 1, plan)
@@ -150,7 +151,7 @@ def estimate_latency(
     plan: MeasurementPlan = MeasurementPlan(),
     seconds: float = 0.0,
 ) -> Latency:
-    """The latency that the logarithms of the palindromes' ratios tell."""
+    """Latency from the log ratios of at least six ABBA blocks."""
     low, high = hodges_lehmann.confidence_interval(log_ratios)
     ratio = math.exp(hodges_lehmann.pseudomedian(log_ratios))
     return Latency(
@@ -166,9 +167,9 @@ def estimate_latency(
 
 
 class StoppingRule:
-    """Whether the interval is narrow enough, asked ever more rarely.
+    """Stop once the interval is narrow enough, checked after 6, 9, 14, 21, ... blocks.
 
-    Asked after every palindrome, luck alone would be enough to stop, and the intervals too narrow.
+    A check after every block would stop on chance fluctuations and make the intervals too narrow.
     """
 
     def __init__(self, plan: MeasurementPlan) -> None:
@@ -190,11 +191,11 @@ def _half_width(log_ratios: Sequence[float]) -> float:
 
 
 class AbbaBlock:
-    """Turns of several networks forwards and backwards: each is in the middle of the time they take.
+    """Turns of several networks in forward and reverse order (ABBA), which cancels a linear drift.
 
     Args:
-        factors: the runners, and the power of each one's time in the product that is wanted: 1 for
-            the network, minus the weight for a reference.
+        factors: runners with the exponents of their times in the product: 1 for the network, the negative
+            weight for a reference.
     """
 
     def __init__(self, factors: Sequence[tuple[Runner, float]], plan: MeasurementPlan) -> None:
@@ -203,7 +204,7 @@ class AbbaBlock:
         self.n_runs = [runs_per_timing(runner, plan) for runner, _ in factors]
 
     def log_ratio(self) -> float:
-        """The logarithm of the product, from one palindrome."""
+        """Run one block; logarithm of the product of times to their exponents."""
         forward_order = range(len(self.factors))
         total = 0.0
         for index in (*forward_order, *reversed(forward_order)):
@@ -213,23 +214,23 @@ class AbbaBlock:
 
 
 def min_time(runner: Runner, n_runs: int, plan: MeasurementPlan) -> float:
-    """Seconds a run in the quickest timing, confirmed by a second one or after `max_timings`."""
+    """Seconds per run of the fastest timing, confirmed by a second one or after `max_timings`."""
     if plan.warmup_runs:
         runner(plan.warmup_runs)
-    quickest = second = math.inf
+    fastest = second = math.inf
     for _ in range(plan.max_timings):
         seconds = runner(n_runs)
-        if seconds < quickest:
-            quickest, second = seconds, quickest
+        if seconds < fastest:
+            fastest, second = seconds, fastest
         elif seconds < second:
             second = seconds
-        if second <= quickest * (1 + plan.timing_tolerance):
+        if second <= fastest * (1 + plan.timing_tolerance):
             break
-    return max(quickest, MIN_SECONDS) / n_runs
+    return max(fastest, MIN_SECONDS) / n_runs
 
 
 def runs_per_timing(runner: Runner, plan: MeasurementPlan) -> int:
-    """How many runs a timing needs."""
+    """Number of runs per timing for it to last `min_timing_seconds`."""
     if not plan.min_timing_seconds:
         return 1
     n_runs = 1
@@ -241,10 +242,10 @@ def runs_per_timing(runner: Runner, plan: MeasurementPlan) -> int:
 
 
 def failed_latency(error: str) -> Latency:
-    """What a device that gave no time tells."""
+    """A latency with status `failed`; all figures are NaN."""
     return Latency(math.nan, math.nan, math.nan, math.nan, "failed", error=error)
 
 
 def load_per_core() -> float:
-    """The load average of the last minute, for every core of this process; 0 where there is none."""
+    """1-minute load average per usable core; 0 on systems without one."""
     return round(os.getloadavg()[0] / usable_cores(), 2) if hasattr(os, "getloadavg") else 0.0

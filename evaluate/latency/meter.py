@@ -1,8 +1,10 @@
-"""Measuring many networks on one device, on one scale."""
+"""Measurement of many networks on one device, relative to one reference panel."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import overload
 
 import torch
 from torch.optim.swa_utils import update_bn
@@ -12,16 +14,16 @@ from ...search_space.network import Network, build_network, example_images
 from .backends import LatencyBackend, latency_backend
 from .cache import LatencyCache
 from .measurement import Latency, ReferenceRunners, Runner, failed_latency, measure
-from .reference_panel import Calibration, ReferencePanel, calibrate
+from .reference_panel import Calibration, ReferencePanel, build_reference_panel, calibrate
 from .setup import LatencySetup
 
 
 class LatencyMeter:
-    """A backend with its panel prepared.
+    """A latency backend with a prepared reference panel.
 
     Args:
-        calibration: what an earlier meter found, so that all networks are told on one scale.
-        cache: where latencies are looked up and kept; None for none.
+        calibration: calibration of an earlier meter, so that both measure on one scale.
+        cache: cache of latencies and calibration; None for no cache.
     """
 
     def __init__(
@@ -37,50 +39,80 @@ class LatencyMeter:
         self._calibration = calibration or (cache.calibration() if cache else None)
 
     @classmethod
+    def open(
+        cls,
+        backend: str = "onnxruntime",
+        *,
+        like: Architecture,
+        threads: int = 1,
+        batch_size: int = 1,
+        reference_model: str = "mobilenet_v3_small",
+    ) -> "LatencyMeter":
+        """A meter with its disk cache, by names.
+
+        Args:
+            backend: as for `latency_backend`.
+            like: the references get the resolution, image channels and classes of this network.
+            reference_model: published network whose latency is 1x.
+        Raises:
+            BackendError: the backend does not work here.
+            UnknownNameError: no such backend or reference.
+        """
+
+        def adapt(network: Architecture) -> Architecture:
+            return replace(
+                network,
+                resolution_px=like.resolution_px,
+                image_channels=like.image_channels,
+                classes=like.classes,
+            )
+
+        panel = build_reference_panel(reference_model, adapt)
+        return cls.with_cache(latency_backend(backend, threads=threads, batch_size=batch_size), panel)
+
+    @classmethod
     def with_cache(cls, backend: LatencyBackend, panel: ReferencePanel) -> "LatencyMeter":
-        """A meter with the cache of its device and panel."""
+        """A meter with the disk cache of its device and panel."""
         return cls(backend, panel, cache=LatencyCache.for_device(backend.device, panel))
 
     @classmethod
     def from_setup(cls, setup: LatencySetup) -> "LatencyMeter":
-        """A meter whose latencies may stand beside those of a setup, with its cache.
+        """A meter, with its disk cache, whose latencies are comparable with those of a setup.
 
         Raises:
-            BackendError: the device is another one, or does not work here.
+            BackendError: this is another device, or the backend does not work here.
         """
-        backend = open_backend(setup)
-        return cls(
-            backend, setup.panel, setup.calibration, LatencyCache.for_device(setup.device, setup.panel)
-        )
+        cache = LatencyCache.for_device(setup.device, setup.panel)
+        return cls(open_backend(setup), setup.panel, setup.calibration, cache)
 
     @property
     def setup(self) -> LatencySetup:
-        """What its latencies may stand beside.
+        """Device, panel and calibration of this meter; calibrates if necessary.
 
         Raises:
-            BackendError: the device cannot run the panel.
+            BackendError: the backend cannot run the panel.
         """
         return LatencySetup(self.backend.name, self.backend.device, self.panel, self.calibration)
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether the panel need not be measured: a calibration was given, or is in the cache."""
+        """Whether a calibration was given, cached or measured already."""
         return self._calibration is not None
 
     @property
     def calibration(self) -> Calibration:
-        """The one given, or that of the cache, or one measured now.
+        """The calibration given, cached or measured already; measured now if there is none.
 
         Raises:
-            BackendError: the device cannot run the panel.
+            BackendError: the backend cannot run the panel.
         """
         return self._calibration or self.calibrate()
 
     def calibrate(self) -> Calibration:
-        """Measure the panel now, for all that is measured from here on.
+        """Measure the panel now and use the result for all later measurements.
 
         Raises:
-            BackendError: the device cannot run it.
+            BackendError: the backend cannot run the panel.
         """
         self._calibration = calibrate(
             self._runners, self.panel.reference, self.backend.plan, self.backend.clock
@@ -90,14 +122,14 @@ class LatencyMeter:
         return self._calibration
 
     def measure(self, architecture: Architecture, *, fresh: bool = False) -> Latency:
-        """A network's latency; `failed_latency` where the device cannot run it.
+        """Latency of a network; its status is `failed` if the backend cannot run it.
 
-        What comes from the cache has taken no seconds.
+        A cached latency has `seconds=0`.
 
         Args:
-            fresh: measure even if the cache knows the network.
+            fresh: measure even if the latency is cached.
         Raises:
-            BackendError: the device cannot run the panel.
+            BackendError: the backend cannot run the panel.
         """
         calibration = self.calibration
         if self.cache is not None and not fresh:
@@ -121,10 +153,10 @@ class LatencyMeter:
         return latency
 
     def measure_or_raise(self, architecture: Architecture) -> Latency:
-        """A network's latency.
+        """Latency of a network.
 
         Raises:
-            BackendError: the device cannot run it.
+            BackendError: the backend cannot run it.
         """
         latency = self.measure(architecture)
         if latency.status == "failed":
@@ -140,27 +172,111 @@ class LatencyMeter:
 
     @property
     def references(self) -> ReferenceRunners:
+        """The prepared panel with its calibrated latencies."""
         return self.calibration.references(self._runners)
+
+
+@overload
+def measure_latency(
+    networks: Architecture,
+    *,
+    latency_backend: str = ...,
+    latency_threads: int = ...,
+    batch_size: int = ...,
+    reference_model: str = ...,
+    fresh: bool = ...,
+) -> Latency: ...
+
+
+@overload
+def measure_latency(
+    networks: Sequence[Architecture],
+    *,
+    latency_backend: str = ...,
+    latency_threads: int = ...,
+    batch_size: int = ...,
+    reference_model: str = ...,
+    fresh: bool = ...,
+) -> list[Latency]: ...
+
+
+def measure_latency(
+    networks: Architecture | Sequence[Architecture],
+    *,
+    latency_backend: str = "onnxruntime",
+    latency_threads: int = 1,
+    batch_size: int = 1,
+    reference_model: str = "mobilenet_v3_small",
+    fresh: bool = False,
+) -> Latency | list[Latency]:
+    """Measure the inference latency of one or several networks with random weights.
+
+    Latency is measured as a ratio to a reference network, in turns with it, and takes about a second per
+    network. Results are cached on disk per device (`$BNECK_CACHE`). The first call on a device calibrates
+    the references.
+
+    Args:
+        networks: one architecture, or a sequence of architectures for the same images and classes.
+        latency_backend: `onnxruntime`, `torch`, `torch-compile`, `torch-cuda`, `torch-cuda-graph`,
+            `openvino`, `executorch`, `ncnn`, `command:TEMPLATE`, `module:attribute` of a backend factory, or
+            a name in the entry-point group `bneck.latency_backends`.
+        latency_threads: threads that run a network.
+        batch_size: images per run.
+        reference_model: published network whose latency is 1x; it gets the resolution, image channels and
+            classes of the first network.
+        fresh: measure even if the latency is cached.
+    Returns:
+        One `Latency`, or a list with one per network. Its status is `failed` for a network that the backend
+        cannot run.
+    Raises:
+        BackendError: the backend is not installed, does not work here, or cannot run the references.
+        UnknownNameError: no such backend or reference.
+
+    Example:
+        >>> from bneck.evaluate import measure_latency
+        >>> from bneck.search_space import published_architecture
+        >>> small = published_architecture("mobilenet_v3_small")
+        >>> large = published_architecture("mobilenet_v3_large")
+        >>> latency = measure_latency(large, latency_backend="fake")  # "onnxruntime", "torch", ...
+        >>> latency.status, round(latency.ratio), latency.ratio_low < latency.ratio < latency.ratio_high
+        ('ok', 4, True)
+        >>> [round(each.ratio) for each in measure_latency([small, large], latency_backend="fake")]
+        [1, 4]
+    """
+    architectures = [networks] if isinstance(networks, Architecture) else list(networks)
+    if not architectures:
+        return []
+    meter = LatencyMeter.open(
+        latency_backend,
+        like=architectures[0],
+        threads=latency_threads,
+        batch_size=batch_size,
+        reference_model=reference_model,
+    )
+    if fresh:
+        meter.calibrate()
+    latencies = [meter.measure(each, fresh=fresh) for each in architectures]
+    return latencies[0] if isinstance(networks, Architecture) else latencies
 
 
 def open_backend(setup: LatencySetup) -> LatencyBackend:
     """The backend of a setup.
 
     Raises:
-        BackendError: the device is another one, or does not work here.
+        BackendError: this is another device, or the backend does not work here.
     """
     stored = setup.device
     backend = latency_backend(setup.backend, threads=stored.threads, batch_size=stored.batch_size)
     if backend.device != stored:
         raise BackendError(
-            f"latencies of another device are not mixed in: {backend.device.differences(stored)}; "
-            "go on there, or begin anew here"
+            f"latencies were measured on another device ({stored.differences(backend.device)}); "
+            "resume there or start a new run here"
         )
     return backend
 
 
 def unavailable_reason(setup: LatencySetup) -> str:
-    """Why nothing can be measured here that may stand beside a setup's latencies; empty where it can."""
+    """Why nothing comparable with a setup's latencies can be measured here; empty if it can."""
     try:
         open_backend(setup)
     except BneckError as error:
@@ -169,17 +285,17 @@ def unavailable_reason(setup: LatencySetup) -> str:
 
 
 def build_network_for_timing(architecture: Architecture) -> Network:
-    """A network with initial weights that are always the same, settled."""
+    """A network with fixed initial weights and calibrated batch-norm statistics, in evaluation mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return init_batchnorm_statistics(build_network(architecture))
 
 
 def init_batchnorm_statistics(network: Network) -> Network:
-    """Give batch normalisation the statistics of noise images, for a network that is not trained.
+    """Set the batch-norm statistics of an untrained network to those of noise images.
 
-    With the initial statistics the numbers shrink from layer to layer, and once they are
-    subnormal the processor takes many times longer for each.
+    With the initial statistics, activations shrink from layer to layer until they are subnormal, which
+    processors compute many times more slowly.
     """
     update_bn([example_images(network.architecture, count=4)], network)
     return network.eval()

@@ -1,21 +1,28 @@
-"""Latency predicted from a network's structure, learned from some networks that were measured.
+"""Latency prediction from network structure, fitted to measured networks.
 
-A linear model: every term of `latency_features` costs so much. It is fitted by ridge regression to
-the least relative error; vector width, terms and the ridge are those that predict best what is
-left out. Intervals are conformal: they are as wide as the errors on networks left out.
+A linear model over the terms of `predictor_features`, fitted by ridge regression to the least relative error.
+Vector width, terms and ridge penalty are selected by leave-one-out error. Intervals are conformal: their
+width is a quantile of the leave-one-out errors.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from ...search_space import Architecture
+from ...search_space.serialization.atomic_write import write_atomic
+from ...search_space.serialization.dataclass_reader import read_dataclass, read_value
+from ...search_space.serialization.yaml_nodes import YamlNode, parse_file
 from .measurement import Latency
 from .predictor_features import DETAILED_TERMS, TERMS, VECTOR_WIDTHS, features
-from .setup import LatencySetup
+from .setup import LatencySetup, read_latency_setup
 
+FORMAT = "latency-predictor/1"
 COVERAGE = 0.9
 RIDGE_PENALTIES = 10.0 ** np.arange(-7, 2)
 MIN_NETWORKS = 20
@@ -25,7 +32,7 @@ EXTRAPOLATION_FLOOR = 0.1
 
 @dataclass(frozen=True)
 class MeasuredRatio:
-    """A network that a model was fitted to or judged by; its ratio is to the panel's unit."""
+    """A measured network: `Architecture.key` and latency relative to the reference."""
 
     key: str
     ratio: float
@@ -33,13 +40,14 @@ class MeasuredRatio:
 
 @dataclass(frozen=True)
 class PredictionMetrics:
-    """How well a model predicts networks that it was not fitted to.
+    """Accuracy of a predictor on networks that it was not fitted to.
 
     Attributes:
-        spearman: rank correlation with what was measured; None where it is not defined.
-        mape: mean absolute error, as a share of what was measured.
-        within_5, within_10: share of networks whose error is at most 5% or 10%.
-        coverage: share of networks inside the 90% interval.
+        networks: number of networks.
+        spearman: rank correlation of prediction and measurement; None or NaN if undefined.
+        mape: mean absolute error as a fraction of the measurement.
+        within_5, within_10: fraction of networks with an error of at most 5% or 10%.
+        coverage: fraction of networks within the 90% interval.
     """
 
     networks: int
@@ -52,17 +60,37 @@ class PredictionMetrics:
 
 @dataclass(frozen=True)
 class LatencyPredictor:
-    """A latency for every network of a space, without measuring it.
+    """Predicts the latency of the networks of a search space without measuring them.
+
+    Create one with `fit` or `load`.
 
     Attributes:
-        space: the name of the space that the networks were drawn from.
-        setup: where they were measured.
-        vector_width: channels that count together.
-        ridge: the penalty that predicted best.
-        terms: what each costs, as a ratio to the panel's unit.
-        errors: relative, each of a network left out of the fit; in rising order.
-        training_networks: the networks it was fitted to.
-        held_out: how well it does on others; None where none were measured.
+        space: name of the search space of the training networks.
+        setup: device, reference panel and calibration of the measurements.
+        vector_width: channels are rounded up to a multiple of it.
+        ridge: ridge penalty.
+        terms: cost of one unit of each term, relative to the latency of the reference.
+        errors: relative leave-one-out errors, ascending.
+        training_networks: networks that the predictor was fitted to.
+        held_out: accuracy on other networks; None if none were measured.
+
+    Example:
+        >>> import random
+        >>> from bneck.evaluate import LatencyMeter, LatencyPredictor
+        >>> from bneck.search_space import load_space
+        >>> space, rng = load_space("tiny"), random.Random(0)
+        >>> networks = [space.decode(space.sample(rng)) for _ in range(30)]
+        >>> meter = LatencyMeter.open("fake", like=networks[0])  # "onnxruntime", "torch", ...
+        >>> ratios = [meter.measure(network).ratio for network in networks]
+        >>> predictor = LatencyPredictor.fit(networks[10:], ratios[10:], setup=meter.setup, space="tiny")
+        >>> predictor.evaluate(networks[:10], ratios[:10]).mape < 0.02
+        True
+        >>> latency = predictor.predict(networks[0])
+        >>> latency.ratio_low < ratios[0] < latency.ratio_high
+        True
+        >>> predictor.save("latency.json")
+        >>> LatencyPredictor.load("latency.json") == predictor
+        True
     """
 
     space: str
@@ -74,6 +102,55 @@ class LatencyPredictor:
     training_networks: tuple[MeasuredRatio, ...]
     held_out: PredictionMetrics | None = None
 
+    @classmethod
+    def fit(
+        cls, networks: Sequence[Architecture], ratios: Sequence[float], *, setup: LatencySetup, space: str
+    ) -> "LatencyPredictor":
+        """The predictor with the smallest leave-one-out error.
+
+        Args:
+            networks: at least 20; from 60 on, more detailed terms are tried.
+            ratios: measured `Latency.ratio`, one per network.
+            setup: where the ratios were measured, such as `LatencyMeter.setup`.
+            space: name of the search space of the networks.
+        Raises:
+            ValueError: fewer than 20 networks.
+        """
+        from sklearn.linear_model import RidgeCV
+
+        if len(networks) < MIN_NETWORKS:
+            raise ValueError(f"a latency predictor needs {MIN_NETWORKS} networks, got {len(networks)}")
+        best: LatencyPredictor | None = None
+        lowest_error = math.inf
+        detailed = len(networks) >= MIN_NETWORKS_FOR_DETAILED_TERMS
+        for width in VECTOR_WIDTHS:
+            term_values = [features(network, width) for network in networks]
+            for terms in (TERMS, DETAILED_TERMS) if detailed else (TERMS,):
+                table = np.array([[each[term] for term in terms] for each in term_values])
+                nonzero = [column.any() for column in table.T]
+                relative_terms = table[:, nonzero] / np.asarray(ratios)[:, None]
+                norms = np.linalg.norm(relative_terms, axis=0)
+                ridge = RidgeCV(RIDGE_PENALTIES, fit_intercept=False, store_cv_results=True)
+                ridge.fit(relative_terms / norms, np.ones(len(ratios)))
+                squared_errors = ridge.cv_results_[:, list(RIDGE_PENALTIES).index(ridge.alpha_)]
+                if squared_errors.mean() < lowest_error:
+                    lowest_error = squared_errors.mean()
+                    names = [term for term, is_nonzero in zip(terms, nonzero, strict=True) if is_nonzero]
+                    best = cls(
+                        space=space,
+                        setup=setup,
+                        vector_width=width,
+                        ridge=float(ridge.alpha_),
+                        terms={name: float(c) for name, c in zip(names, ridge.coef_ / norms, strict=True)},
+                        errors=tuple(sorted(float(error) for error in np.sqrt(squared_errors))),
+                        training_networks=tuple(
+                            MeasuredRatio(network.key, float(ratio))
+                            for network, ratio in zip(networks, ratios, strict=True)
+                        ),
+                    )
+        assert best is not None
+        return best
+
     @property
     def relative_error_std(self) -> float:
         """Standard deviation of the relative error."""
@@ -81,7 +158,7 @@ class LatencyPredictor:
 
     @property
     def conformal_margin(self) -> float:
-        """The relative error that 90% of the networks keep under.
+        """Relative error that 90% of the networks do not exceed.
 
         Source: the jackknife+ of Barber et al. 2021, doi:10.1214/20-AOS1965, in its simpler form.
         """
@@ -89,7 +166,7 @@ class LatencyPredictor:
         return min(self.errors[min(rank, len(self.errors)) - 1], 0.99)
 
     def predict(self, architecture: Architecture) -> Latency:
-        """The latency with its 90% interval."""
+        """Predicted latency with its 90% interval; at least a tenth of the fastest training network."""
         term_values = features(architecture, self.vector_width)
         total = sum(cost * term_values[term] for term, cost in self.terms.items())
         ratio = max(total, EXTRAPOLATION_FLOOR * min(each.ratio for each in self.training_networks))
@@ -104,74 +181,78 @@ class LatencyPredictor:
         )
 
     def within_two_std(self, ratio: float, limit: float) -> bool:
-        """Whether a predicted ratio is too near to a limit to tell which side of it is true."""
+        """Whether a predicted ratio is within two standard deviations of a limit."""
         return abs(ratio / limit - 1) <= 2 * self.relative_error_std
 
+    def evaluate(self, networks: Sequence[Architecture], ratios: Sequence[float]) -> PredictionMetrics:
+        """Compare predictions with the measured ratios of networks that the predictor was not fitted to."""
+        from scipy.stats import spearmanr
 
-def fit(
-    space: str, setup: LatencySetup, networks: Sequence[Architecture], ratios: Sequence[float]
-) -> LatencyPredictor:
-    """The model that predicts best what is left out, one network at a time.
+        predicted = [self.predict(network) for network in networks]
+        predicted_ratios, measured_ratios = np.array([each.ratio for each in predicted]), np.asarray(ratios)
+        errors = np.abs(predicted_ratios / measured_ratios - 1)
+        covered = [
+            each.ratio_low <= ratio <= each.ratio_high for each, ratio in zip(predicted, ratios, strict=True)
+        ]
+        return PredictionMetrics(
+            networks=len(networks),
+            spearman=float(spearmanr(predicted_ratios, measured_ratios).statistic),
+            mape=float(errors.mean()),
+            within_5=float((errors <= 0.05).mean()),
+            within_10=float((errors <= 0.10).mean()),
+            coverage=float(np.mean(covered)),
+        )
 
-    Args:
-        ratios: as measured, one a network.
-    Raises:
-        ValueError: fewer networks than `MIN_NETWORKS`.
-    """
-    from sklearn.linear_model import RidgeCV
+    def to_dict(self) -> dict[str, Any]:
+        """The versioned JSON form."""
+        document: dict[str, Any] = {"bneck": FORMAT}
+        document |= {field.name: getattr(self, field.name) for field in fields(self)}
+        document["setup"] = self.setup.to_dict()
+        document["training_networks"] = [asdict(each) for each in self.training_networks]
+        document["held_out"] = asdict(self.held_out) if self.held_out else None
+        if self.held_out and self.held_out.spearman != self.held_out.spearman:
+            document["held_out"]["spearman"] = None
+        return document
 
-    if len(networks) < MIN_NETWORKS:
-        raise ValueError(f"a latency model needs {MIN_NETWORKS} networks, got {len(networks)}")
-    best: LatencyPredictor | None = None
-    lowest_error = math.inf
-    for width in VECTOR_WIDTHS:
-        term_values = [features(network, width) for network in networks]
-        for terms in (
-            (TERMS, DETAILED_TERMS) if len(networks) >= MIN_NETWORKS_FOR_DETAILED_TERMS else (TERMS,)
-        ):
-            table = np.array([[each[term] for term in terms] for each in term_values])
-            nonzero = [column.any() for column in table.T]
-            relative_terms = table[:, nonzero] / np.asarray(ratios)[:, None]
-            norms = np.linalg.norm(relative_terms, axis=0)
-            ridge = RidgeCV(RIDGE_PENALTIES, fit_intercept=False, store_cv_results=True)
-            ridge.fit(relative_terms / norms, np.ones(len(ratios)))
-            squared_errors = ridge.cv_results_[:, list(RIDGE_PENALTIES).index(ridge.alpha_)]
-            if squared_errors.mean() < lowest_error:
-                lowest_error = squared_errors.mean()
-                names = [term for term, is_nonzero in zip(terms, nonzero, strict=True) if is_nonzero]
-                best = LatencyPredictor(
-                    space=space,
-                    setup=setup,
-                    vector_width=width,
-                    ridge=float(ridge.alpha_),
-                    terms={name: float(c) for name, c in zip(names, ridge.coef_ / norms, strict=True)},
-                    errors=tuple(sorted(float(error) for error in np.sqrt(squared_errors))),
-                    training_networks=tuple(
-                        MeasuredRatio(network.key, float(ratio))
-                        for network, ratio in zip(networks, ratios, strict=True)
-                    ),
-                )
-    assert best is not None
-    return best
+    def save(self, path: str | Path) -> None:
+        """Write a JSON file atomically; an existing file is replaced.
+
+        Raises:
+            RunError: it cannot be written there.
+        """
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
+        write_atomic(Path(path), f"{text}\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "LatencyPredictor":
+        """Read a file that `save` wrote.
+
+        Raises:
+            FileFormatError: names file, line and key.
+        """
+        entries = parse_file(Path(path)).versioned_mapping(FORMAT, [field.name for field in fields(cls)])
+        hints = get_type_hints(cls)
+        scalars = {name: read_value(hints[name], entries[name]) for name in ("space", "ridge", "errors")}
+        held_out = entries["held_out"]
+        for name in ("errors", "training_networks"):
+            if not entries[name].items():
+                raise entries[name].error("must have at least one item")
+        return cls(
+            setup=read_latency_setup(entries["setup"]),
+            vector_width=_one_of(entries["vector_width"], VECTOR_WIDTHS),
+            terms={
+                name: each.number() for name, each in entries["terms"].mapping((), DETAILED_TERMS).items()
+            },
+            training_networks=tuple(
+                read_dataclass(MeasuredRatio, each) for each in entries["training_networks"].items()
+            ),
+            held_out=None if held_out.value is None else read_dataclass(PredictionMetrics, held_out),
+            **scalars,
+        )
 
 
-def evaluate_predictor(
-    model: LatencyPredictor, networks: Sequence[Architecture], ratios: Sequence[float]
-) -> PredictionMetrics:
-    """How well a model predicts networks that it was not fitted to."""
-    from scipy.stats import spearmanr
-
-    predicted = [model.predict(network) for network in networks]
-    predicted_ratios, measured_ratios = np.array([each.ratio for each in predicted]), np.asarray(ratios)
-    errors = np.abs(predicted_ratios / measured_ratios - 1)
-    covered = [
-        each.ratio_low <= ratio <= each.ratio_high for each, ratio in zip(predicted, ratios, strict=True)
-    ]
-    return PredictionMetrics(
-        networks=len(networks),
-        spearman=float(spearmanr(predicted_ratios, measured_ratios).statistic),
-        mape=float(errors.mean()),
-        within_5=float((errors <= 0.05).mean()),
-        within_10=float((errors <= 0.10).mean()),
-        coverage=float(np.mean(covered)),
-    )
+def _one_of(entry: YamlNode, known: tuple[int, ...]) -> int:
+    value = entry.integer()
+    if value not in known:
+        raise entry.error(f"must be one of {', '.join(map(str, known))}, got {value}")
+    return value

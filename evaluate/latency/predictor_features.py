@@ -1,7 +1,7 @@
-"""What of a network's structure its latency is made of: sums over layers, without any measuring.
+"""Features of the latency predictor: sums over the layers of a network, in closed form.
 
-Processors compute whole vectors: 24 channels take as long as 32 where a vector holds 16. So channels
-are rounded up to a vector width, which the model chooses by what predicts best.
+Processors compute whole vectors: with 16 elements per vector, 24 channels take as long as 32. Channels are
+therefore rounded up to a vector width, which the predictor selects.
 """
 
 from collections.abc import Iterator
@@ -43,8 +43,8 @@ class Layer:
     """One convolution or attention.
 
     Attributes:
-        pixels_in, pixels_out: of the maps.
-        residual: whether its output is added to an earlier one.
+        pixels_in, pixels_out: height times width of the input and output maps.
+        residual: whether a residual is added to the output.
     """
 
     kind: Literal["stem", "pointwise", "depthwise", "attention"]
@@ -58,7 +58,7 @@ class Layer:
 
 
 def layers(architecture: Architecture) -> Iterator[Layer]:
-    """The layers on maps, in the order they run."""
+    """The layers on feature maps in execution order."""
     stem, head = architecture.stem, architecture.head
     pixels_in = architecture.resolution_px**2
     side = conv_output_size(architecture.resolution_px, stem.stride)
@@ -81,7 +81,7 @@ def layers(architecture: Architecture) -> Iterator[Layer]:
 
 
 def features(architecture: Architecture, vector_width: int = 1) -> dict[str, float]:
-    """The terms by name; MACs and elements with channels rounded up to the vector width."""
+    """Term values by name; channels in MACs and elements are rounded up to the vector width."""
     head = architecture.head
     terms = dict.fromkeys(DETAILED_TERMS, 0.0)
     terms["network"] = 1

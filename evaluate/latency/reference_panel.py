@@ -1,4 +1,4 @@
-"""The reference networks that latency is a ratio to, and what a device needs for each."""
+"""The reference networks that latency is a ratio to, and their calibration on a device."""
 
 import hashlib
 import math
@@ -26,14 +26,17 @@ CALIBRATION_BLOCKS = 20
 
 @dataclass(frozen=True)
 class ReferencePanel:
-    """Networks of different size. A network is held against those next to it in time.
+    """Reference networks of different sizes.
 
-    A machine's moods (clock rate, neighbours, caches) do not slow small and large networks alike, so
-    one reference leaves more of them in the ratio than two around it.
+    A network is measured against the one or two references nearest in latency: clock rate, cache state and
+    other processes do not slow small and large networks alike, and two references around a network cancel
+    more of it than one.
 
     Attributes:
-        reference: the name of the network whose ratio is 1.
-        networks: by name, from the least to the most MACs; the unit is one of them.
+        reference: name of the network whose ratio is 1; one of `networks`.
+        networks: by name, in ascending order of MACs.
+    Raises:
+        FieldError: the reference is not one of the networks.
     """
 
     reference: str
@@ -45,20 +48,21 @@ class ReferencePanel:
 
     @property
     def key(self) -> str:
-        """12 hexadecimal digits that differ for other networks or another unit."""
+        """Hash of the reference and the networks, 12 hexadecimal digits."""
         key_parts = [self.reference, *(f"{name} {network.key}" for name, network in self.networks.items())]
         return hashlib.sha256(" ".join(key_parts).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the panel's networks take on a device, and when that was measured.
+    """Latencies of the panel on a device.
 
     Attributes:
-        ratios: to the unit's time, by name.
-        reference_ms: milliseconds of the unit.
-        measured_at: date and time, UTC.
-        load: processes that wanted a core, for every core, in the minute before.
+        ratios: latency relative to the reference, by network name.
+        reference_ms: latency of the reference in milliseconds.
+        clock: description of the clock.
+        measured_at: date and time, UTC, ISO 8601.
+        load: 1-minute load average per core at that time.
     """
 
     ratios: Mapping[str, float]
@@ -68,7 +72,7 @@ class Calibration:
     load: float
 
     def references(self, runners: Mapping[str, Runner]) -> ReferenceRunners:
-        """The panel's networks with their ratios, the quickest first."""
+        """The panel with its runners, in ascending order of latency."""
         names = sorted(self.ratios, key=lambda name: self.ratios[name])
         return ReferenceRunners(
             [runners[name] for name in names], [self.ratios[name] for name in names], self.reference_ms
@@ -78,12 +82,12 @@ class Calibration:
 def build_reference_panel(
     reference: str, adapt_network: Callable[[Architecture], Architecture] = lambda network: network
 ) -> ReferencePanel:
-    """Small, medium, large, and the unit if it is none of these.
+    """A panel of a small, a medium and a large MobileNetV3, plus the reference if it is another network.
 
     Args:
         adapt_network: adapts a published network to resolution, image channels and classes.
     Raises:
-        UnknownNameError: the unit is no published network.
+        UnknownNameError: the reference is not a published network.
     """
     names = dict.fromkeys((reference, *PANEL_NETWORKS))
     networks = {name: adapt_network(published_architecture(name)) for name in names}
@@ -97,7 +101,11 @@ def calibrate(
     clock: str,
     n_blocks: int = CALIBRATION_BLOCKS,
 ) -> Calibration:
-    """Measure the panel against its unit, and the unit's milliseconds."""
+    """Measure the panel relative to its reference, and the reference in milliseconds.
+
+    Args:
+        n_blocks: ABBA blocks per network, at most `plan.max_abba_blocks`.
+    """
     n_runs = runs_per_timing(runners[reference], plan)
     times: list[float] = []
     abba_blocks = {

@@ -1,6 +1,5 @@
-"""Where latency is measured and against what, in the form that runs and latency models keep."""
+"""What makes latencies comparable, in the form stored with runs and latency predictors."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -13,11 +12,11 @@ from .reference_panel import Calibration, ReferencePanel
 
 @dataclass(frozen=True)
 class LatencySetup:
-    """What makes two latencies comparable: all of it must be the same.
+    """Device, reference panel and calibration; latencies are comparable if all of it is equal.
 
     Attributes:
-        backend: its name, or `command:TEMPLATE`.
-        panel: the reference networks; its unit is what multiples like `0.5x` are of.
+        backend: name of the latency backend, `module:attribute` or `command:TEMPLATE`.
+        panel: the reference networks; limits such as `0.5x` are multiples of the latency of its reference.
     """
 
     backend: str
@@ -27,12 +26,12 @@ class LatencySetup:
 
     @property
     def reference(self) -> str:
-        """The name of the network whose latency is 1x."""
+        """Name of the network whose latency is 1x."""
         return self.panel.reference
 
     @property
     def reference_ms(self) -> float:
-        """The reference's milliseconds when the device was calibrated."""
+        """Latency of the reference in milliseconds at calibration."""
         return self.calibration.reference_ms
 
     def to_dict(self) -> dict[str, Any]:
@@ -47,7 +46,7 @@ class LatencySetup:
 
 
 def read_latency_setup(entry: YamlNode) -> LatencySetup:
-    """A setup from a part of a parsed file.
+    """Read a setup from a node of a parsed file.
 
     Raises:
         FileFormatError: names file, line and key.
@@ -68,12 +67,9 @@ def read_latency_setup(entry: YamlNode) -> LatencySetup:
 
 def _read_reference_panel(entry: YamlNode) -> ReferencePanel:
     entries = entry.mapping(("reference", "networks"))
-    networks = entries["networks"].mapping((), _names(entries["networks"]))
+    value = entries["networks"].value
+    networks = entries["networks"].mapping((), value if isinstance(value, dict) else {})
     with entry.error_context():
         return ReferencePanel(
             entries["reference"].text(), {name: read_architecture(each) for name, each in networks.items()}
         )
-
-
-def _names(entry: YamlNode) -> Mapping[str, Any]:
-    return entry.value if isinstance(entry.value, dict) else {}

@@ -1,11 +1,11 @@
-"""Latencies measured once more, in fresh processes: what a limit is held against at the end.
+"""Latency of the Pareto front re-measured in fresh processes, with confidence bounds.
 
-A process has its own luck with memory, which no repetition inside it shows. So each network is measured
-in two, and the spread between the two, taken over all networks, tells how sure their mean is.
+Memory placement differs between processes, and repetition within a process does not show it. Each network is
+measured in two processes; the spread between them, pooled over all networks, gives the error of the mean.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .measurement import Latency
@@ -15,11 +15,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class VerifiedLatency:
-    """One network in two fresh processes.
+    """Latency of one network over two processes.
 
     Attributes:
-        latency: the mean of both, with its two-sided 95% interval.
-        ratio_upper: what the ratio stays under with 95% confidence.
+        latency: geometric mean of both, with its two-sided 95% interval.
+        ratio_upper: one-sided 95% upper confidence bound of the ratio.
     """
 
     latency: Latency
@@ -27,10 +27,10 @@ class VerifiedLatency:
 
 
 def verify_latencies(pairs: Mapping[str, tuple[Latency, Latency]]) -> dict[str, VerifiedLatency]:
-    """The means and their bounds, by key; a network that failed in a process is left out.
+    """Means and confidence bounds by key; networks with a failed measurement are left out.
 
-    The difference of the two processes is taken to have the same relative spread for all networks,
-    so its t distribution has as many degrees of freedom as there are networks.
+    The relative spread between processes is assumed equal for all networks, so that its t distribution has
+    one degree of freedom per network.
     """
     from scipy.stats import t
 
@@ -38,16 +38,16 @@ def verify_latencies(pairs: Mapping[str, tuple[Latency, Latency]]) -> dict[str, 
     if not succeeded:
         return {}
     log_ratios = [math.log(first.ratio / second.ratio) for first, second in succeeded.values()]
-    std_of_mean = math.sqrt(sum(log_ratio**2 for log_ratio in log_ratios) / 2 / len(log_ratios)) / math.sqrt(
-        2
-    )
+    variance = sum(log_ratio**2 for log_ratio in log_ratios) / 2 / len(log_ratios)
+    std_of_mean = math.sqrt(variance) / math.sqrt(2)
     two_sided_factor = math.exp(t.ppf((1 + CONFIDENCE) / 2, len(log_ratios)) * std_of_mean)
     one_sided_factor = math.exp(t.ppf(CONFIDENCE, len(log_ratios)) * std_of_mean)
-    return {key: _mean(pair, two_sided_factor, one_sided_factor) for key, pair in succeeded.items()}
+    return {key: _mean(*pair, two_sided_factor, one_sided_factor) for key, pair in succeeded.items()}
 
 
-def _mean(pair: Sequence[Latency], two_sided_factor: float, one_sided_factor: float) -> VerifiedLatency:
-    first, second = pair
+def _mean(
+    first: Latency, second: Latency, two_sided_factor: float, one_sided_factor: float
+) -> VerifiedLatency:
     ratio = math.sqrt(first.ratio * second.ratio)
     latency = replace(
         first,

@@ -1,34 +1,31 @@
-"""The widths of a network that can be cut, and the narrower networks that come of it. No torch.
+"""Groups of channels that are pruned together, and the narrower networks that result. No torch.
 
-Channels that are added, or multiplied one by one, are one place and are cut together: the bottlenecks
-along a chain of residuals, and the depthwise channels of a block without an expansion. A cut keeps the
-structure: no residual and no expansion comes or goes because two widths happen to agree.
+Channels that are added or multiplied elementwise form one group: the bottlenecks along a chain of residuals,
+and the depthwise channels of a block without an expansion. Pruning preserves the structure: no residual or
+expansion appears or disappears because two widths happen to be equal.
 """
 
 import random
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ...search_space import Architecture, Block, NoFeasibleNetworkError
-from ...search_space.architecture import make_divisible
+from ...search_space import Architecture, Block
 from ...search_space.choices import SQUEEZE_RULES
 
 CHANNEL_DIVISOR = 8
 CostFunction = Callable[[Architecture], float]
-_N_MULTIPLIERS = 1000
 _MIN_WIDTH_FRACTION = 0.3
 _SQUEEZES: Mapping[str, Callable[[int, int], int]] = SQUEEZE_RULES
 
 
 @dataclass(frozen=True)
 class ChannelGroup:
-    """Channels that are cut together.
+    """Channels that are pruned together.
 
     Attributes:
-        kind: `chain` is the output of the blocks `first` to `last`, where 0 stands for the stem;
-            `expansion` is that of block `first`.
+        kind: `chain` for the output of blocks `first` to `last`, 0 being the stem; `expansion` for the
+            expanded channels of block `first`; `features` or `hidden` for a layer of the head.
     """
 
     kind: Literal["chain", "expansion", "features", "hidden"]
@@ -46,7 +43,7 @@ class ChannelGroup:
 
 
 def residual_groups(architecture: Architecture) -> list[ChannelGroup]:
-    """The outputs of stem and blocks, those that a residual adds to each other in one place."""
+    """The outputs of stem and blocks; outputs connected by residuals form one group."""
     groups = [ChannelGroup("chain")]
     for number, (channels_in, block) in enumerate(architecture.blocks_with_in_channels(), start=1):
         if block.stride == 1 and block.out == channels_in:
@@ -57,7 +54,7 @@ def residual_groups(architecture: Architecture) -> list[ChannelGroup]:
 
 
 def channel_groups(architecture: Architecture) -> list[ChannelGroup]:
-    """All that can be cut, in the order of the network, the head last."""
+    """All groups in network order, the head last."""
     expansions = [
         ChannelGroup("expansion", number)
         for number, (channels_in, block) in enumerate(architecture.blocks_with_in_channels(), start=1)
@@ -68,7 +65,7 @@ def channel_groups(architecture: Architecture) -> list[ChannelGroup]:
 
 
 def group_width(architecture: Architecture, group: ChannelGroup) -> int:
-    """Channels at a place."""
+    """Number of channels of a group."""
     match group.kind:
         case "chain":
             return architecture.blocks[group.first - 1].out if group.first else architecture.stem.out
@@ -81,7 +78,7 @@ def group_width(architecture: Architecture, group: ChannelGroup) -> int:
 
 
 def with_widths(architecture: Architecture, widths: Mapping[ChannelGroup, int]) -> Architecture:
-    """The network with other widths at some places; squeeze-and-excitation follows by its rule."""
+    """The network with other widths; squeeze widths follow by the rule of their block."""
     channels_out = [architecture.stem.out, *(block.out for block in architecture.blocks)]
     for group, width in widths.items():
         if group.kind == "chain":
@@ -108,7 +105,7 @@ def with_widths(architecture: Architecture, widths: Mapping[ChannelGroup, int]) 
 
 
 def _squeeze(block: Block, channels_in: int, new_channels_in: int, expanded: int) -> int:
-    """The squeeze width by the rule that the block follows, else in its ratio to the expansion."""
+    """Squeeze width by the rule that the block follows, else in proportion to the expansion."""
     if not block.squeeze:
         return 0
     for rule in _SQUEEZES.values():
@@ -118,7 +115,7 @@ def _squeeze(block: Block, channels_in: int, new_channels_in: int, expanded: int
 
 
 def same_structure(one: Architecture, other: Architecture) -> bool:
-    """Whether the same blocks have an expansion and a residual."""
+    """Whether the same blocks have an expansion and the same blocks a residual."""
     return _structure(one) == _structure(other)
 
 
@@ -129,20 +126,21 @@ def _structure(architecture: Architecture) -> list[tuple[bool, bool]]:
     ]
 
 
+def smaller_widths(width: int) -> range:
+    """Multiples of 8 below a width, descending."""
+    return range((width - 1) // CHANNEL_DIVISOR * CHANNEL_DIVISOR, 0, -CHANNEL_DIVISOR)
+
+
 def narrower_networks(architecture: Architecture, group: ChannelGroup) -> Iterator[Architecture]:
-    """The networks with fewer channels at one place, a multiple of 8 of them, the widest first."""
-    for width in _smaller_widths(group_width(architecture, group)):
+    """Networks of the same structure with fewer channels in one group, multiples of 8, widest first."""
+    for width in smaller_widths(group_width(architecture, group)):
         narrower = with_widths(architecture, {group: width})
         if same_structure(architecture, narrower):
             yield narrower
 
 
-def _smaller_widths(width: int) -> range:
-    return range((width - 1) // CHANNEL_DIVISOR * CHANNEL_DIVISOR, 0, -CHANNEL_DIVISOR)
-
-
 def narrowest(architecture: Architecture) -> Architecture:
-    """The network after as many cuts as can be made, one place after the other."""
+    """The network with every group pruned as far as the structure permits."""
     before = None
     while architecture != before:
         before = architecture
@@ -152,7 +150,7 @@ def narrowest(architecture: Architecture) -> Architecture:
 
 
 def sample_narrower_network(architecture: Architecture, rng: random.Random) -> Architecture:
-    """A network with fewer channels at some places; some such networks keep nearly all, others a third."""
+    """A random narrower network; the minimum fraction of channels is drawn between 0.3 and 1."""
     keep_fraction = rng.uniform(_MIN_WIDTH_FRACTION, 1)
     shuffled = channel_groups(architecture)
     rng.shuffle(shuffled)
@@ -161,47 +159,9 @@ def sample_narrower_network(architecture: Architecture, rng: random.Random) -> A
         width = rng.choice(
             [
                 current_width,
-                *(each for each in _smaller_widths(current_width) if each >= keep_fraction * current_width),
+                *(each for each in smaller_widths(current_width) if each >= keep_fraction * current_width),
             ]
         )
         narrower = with_widths(architecture, {group: width})
         architecture = narrower if same_structure(architecture, narrower) else architecture
     return architecture
-
-
-def scale_width(architecture: Architecture, factor: float) -> Architecture:
-    """All widths times a factor, rounded as in the papers of this family, at least 8.
-
-    Two widths may come to agree, and with them a residual may come or an expansion go, as in theirs.
-    """
-    return with_widths(
-        architecture,
-        {
-            group: make_divisible(group_width(architecture, group) * factor, CHANNEL_DIVISOR)
-            for group in channel_groups(architecture)
-        },
-    )
-
-
-def scale_width_to_limit(architecture: Architecture, cost_of: CostFunction, limit: float) -> Architecture:
-    """The network that one width multiplier for all places makes: the widest within a limit.
-
-    What is cut place by place must beat this. Costs are taken to rise with the multiplier, and are asked
-    of about ten networks.
-
-    Raises:
-        NoFeasibleNetworkError: 8 channels everywhere still cost more.
-    """
-    factors = (number / _N_MULTIPLIERS for number in range(1, _N_MULTIPLIERS + 1))
-    # At factor 1 too the widths are rounded, which the network itself need not be.
-    candidates = list(
-        dict.fromkeys([*(scale_width(architecture, factor) for factor in factors), architecture])
-    )
-    n_feasible = bisect_right(candidates, limit, key=cost_of)
-    if not n_feasible:
-        least = f"{cost_of(candidates[0]):.4g}"
-        raise NoFeasibleNetworkError(
-            f"no width multiplier brings network {architecture.key} under {limit:.4g}: 8 channels "
-            f"everywhere cost {least}; raise the limit"
-        )
-    return candidates[n_feasible - 1]

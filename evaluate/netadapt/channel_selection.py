@@ -1,11 +1,11 @@
-"""The weights of a trained network carried over to a narrower one, its most important channels kept.
+"""Weights of a narrower network from a trained one: the most important channels of every group.
 
-A channel's importance is the product of the norms of the filters along its way: those that write it,
-those that work on it, and those that read it, each with its batch normalisation folded in. It does not
-change when a channel is made larger in one layer and smaller in the next.
+The importance of a channel is the product of the L2 norms of the filters that write it, process it and read
+it, with batch norm folded in. It is invariant to rescaling a channel in one layer and its inverse in the
+next.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from .channel_groups import residual_groups, same_structure
 
 @dataclass(frozen=True)
 class WeightAxis:
-    """Channels as an axis of a layer's weights: 0 where it writes them, 1 where it reads them."""
+    """An axis of a layer's weights: 0 for output channels, 1 for input channels."""
 
     layer: str
     axis: int
@@ -26,11 +26,11 @@ class WeightAxis:
 
 @dataclass(frozen=True)
 class CoupledChannels:
-    """Channels that are kept or dropped together in every layer that uses them.
+    """Channels that are selected together in every layer that uses them.
 
     Attributes:
-        path: the steps that tell of importance; the layers of a step stand side by side.
-        attached: other layers that use them.
+        path: consecutive steps whose norms determine the importance; the layers of a step are parallel.
+        attached: other layers that use the channels.
     """
 
     path: tuple[tuple[WeightAxis, ...], ...]
@@ -42,7 +42,7 @@ class CoupledChannels:
 
 
 def coupled_channels(architecture: Architecture) -> Iterator[CoupledChannels]:
-    """All channels of a network but those of the image and the classes."""
+    """All channel groups of a network; image channels and classes are not among them."""
     inner_axes = dict(enumerate(_inner_axes(architecture)))
     without_expansion = [
         block.expanded == channels_in for channels_in, block in architecture.blocks_with_in_channels()
@@ -78,7 +78,7 @@ def coupled_channels(architecture: Architecture) -> Iterator[CoupledChannels]:
 
 
 def _inner_axes(architecture: Architecture) -> Iterator[tuple[WeightAxis, ...]]:
-    """What uses the channels of each block's depthwise convolution after it."""
+    """Layers after the depthwise convolution of each block that use its channels."""
     for number, block in enumerate(architecture.blocks):
         name = f"blocks.{number}."
         attention = (WeightAxis(f"{name}attention.reduce", 1), WeightAxis(f"{name}attention.restore", 0))
@@ -86,13 +86,12 @@ def _inner_axes(architecture: Architecture) -> Iterator[tuple[WeightAxis, ...]]:
 
 
 def inherit_weights(network: Network, architecture: Architecture) -> Network:
-    """The narrower network with the weights of the most important channels.
+    """A narrower network with the weights of the most important channels.
 
-    A smaller kernel of eca is the middle of the larger one. Batch normalisation should be settled
-    before the network is judged.
+    A smaller ECA kernel is the center of the larger one. Recalibrate batch norm before evaluation.
 
     Args:
-        architecture: the same structure with at most as many channels everywhere.
+        architecture: same structure, nowhere more channels.
     Raises:
         RunError: another structure, or more channels somewhere.
     """
@@ -103,7 +102,7 @@ def inherit_weights(network: Network, architecture: Architecture) -> Network:
     target_state = pruned.state_dict()
     weights = dict(network.state_dict())
     if target_state.keys() != weights.keys() or not same_structure(network.architecture, architecture):
-        raise RunError(f"network {architecture.key} is no narrower form of {network.architecture.key}")
+        raise RunError(f"network {architecture.key} must have the structure of {network.architecture.key}")
     for channels in coupled_channels(network.architecture):
         first, axis = next(_tensors(network, channels.weight_axes[0]))
         width = target_state[first].shape[axis]
@@ -117,31 +116,24 @@ def inherit_weights(network: Network, architecture: Architecture) -> Network:
     try:
         pruned.load_state_dict(weights)
     except RuntimeError:
-        problem = f"network {architecture.key} is no narrower form of {network.architecture.key}"
-        raise RunError(f"{problem}: it has other layers, or more channels somewhere") from None
+        problem = f"network {architecture.key} must have the layers of {network.architecture.key}"
+        raise RunError(f"{problem} and nowhere more channels") from None
     return pruned
 
 
 def channel_importance(network: Network, channels: CoupledChannels) -> Tensor:
-    """What each channel matters, `n`."""
-    steps = [
-        _root_sum_of_squares([_batchnorm_layers(network, weight_axis) for weight_axis in step])
-        for step in channels.path
-    ]
-    return torch.stack(steps).prod(0)
+    """Importance of each channel, `n`."""
+    norms = [torch.stack([_filter_norms(network, axis) for axis in step]) for step in channels.path]
+    return torch.stack([each.square().sum(0).sqrt() for each in norms]).prod(0)
 
 
 def top_channels(values: Tensor, count: int) -> Tensor:
-    """Positions of the `count` largest values, ascending; the first of equal ones."""
+    """Indices of the `count` largest values, ascending; ties go to the lower index."""
     return values.argsort(descending=True, stable=True)[:count].sort().values
 
 
-def _root_sum_of_squares(norms: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(norms)).square().sum(0).sqrt()
-
-
-def _batchnorm_layers(network: Network, weight_axis: WeightAxis) -> Tensor:
-    """L2 norm of the weights of every channel, normalisation folded in, bias included where written."""
+def _filter_norms(network: Network, weight_axis: WeightAxis) -> Tensor:
+    """L2 norm of each channel's weights with batch norm folded in, and with the bias on output axes."""
     layer = network.get_submodule(weight_axis.layer)
     with torch.no_grad():
         if isinstance(layer, ConvNorm):
@@ -161,7 +153,7 @@ def _norm_along(weight: Tensor, axis: int) -> Tensor:
 
 
 def _tensors(network: Network, weight_axis: WeightAxis) -> Iterator[tuple[str, int]]:
-    """The names of the tensors that hold the channels, and along which axis."""
+    """Names of the tensors with the channels, and their axes."""
     layer = network.get_submodule(weight_axis.layer)
     if isinstance(layer, ConvNorm):
         yield f"{weight_axis.layer}.conv.weight", weight_axis.axis

@@ -1,13 +1,13 @@
-"""NetAdapt: a trained network is cut a little at a time until it costs no more than a limit.
+"""NetAdapt: prune a trained network step by step until its cost is within a limit.
 
-A step cuts every place by as little as saves enough, tunes each of these networks briefly on the same
-images in the same order, and keeps the one that loses least for what it saves. Networks are judged by
-the cross-entropy on validation images: on a few thousand images it tells networks apart more reliably
-than top-1, which moves by whole images. What is lost is counted from the uncut network tuned alike, so
-that what tuning alone gains or spoils cancels.
+In each step, every channel group is pruned by the smallest amount that reduces the cost enough, each of these
+proposals is fine-tuned briefly on the same images in the same order, and the one with the smallest loss
+increase per cost reduction is selected. Loss is the cross-entropy on validation images: on a few thousand
+images it separates networks better than top-1, which changes by whole images. The loss increase is relative
+to the unpruned network fine-tuned in the same way, so that the effect of fine-tuning alone cancels.
 
-Source: Yang et al. 2018, arXiv 1804.03230; with MobileNetV3's cuts and its loss over saving, Howard et
-al. 2019, arXiv 1905.02244, section 4.2. Tuned there for 10,000 steps, with savings of 1%.
+Source: Yang et al. 2018, arXiv 1804.03230; with the proposals and the selection criterion of MobileNetV3,
+Howard et al. 2019, arXiv 1905.02244, section 4.2 (10,000 fine-tuning steps, cost reductions of 1%).
 """
 
 import math
@@ -27,7 +27,6 @@ from ..training.trainer import NonFiniteLossError
 from .channel_groups import CostFunction, channel_groups, group_width, narrower_networks, narrowest
 from .channel_selection import inherit_weights
 
-STEP_FRACTION = 0.025
 TUNE_IMAGES = 2000
 TUNE_LEARNING_RATE_FACTOR = 0.1
 _BN_RECALIBRATION_IMAGES = 2048
@@ -35,15 +34,14 @@ _BN_RECALIBRATION_IMAGES = 2048
 
 @dataclass(frozen=True)
 class ResourceBudget:
-    """What a network must be brought to.
+    """Cost function and limit.
 
     Attributes:
-        cost_of: milliseconds, MACs or the like in closed form; asked for thousands of networks.
-        limit: in the same unit.
-        min_reduction: of a step, in the same unit; the last one saves what is left.
-        measure: what a network that was kept really costs, where that can be told; the costs of its
-            cuts are then taken from `cost_of` in proportion.
-        format_cost: a cost with its unit, for messages.
+        cost_of: estimated cost, such as milliseconds or MACs; evaluated for thousands of networks.
+        limit: maximum cost, in the same unit.
+        min_reduction: minimum cost reduction per step, in the same unit; the last step may reduce less.
+        measure: measured cost of selected networks; estimates of proposals are scaled to it.
+        format_cost: formats a cost with its unit for messages.
     """
 
     cost_of: CostFunction
@@ -58,12 +56,12 @@ class ResourceBudget:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A network with one place cut.
+    """A network with one pruned channel group.
 
     Attributes:
-        group: in words, such as `expansion of block 3`.
-        channels_before, channels_after: channels there.
-        cost: as it is estimated.
+        group: description, such as `expansion of block 3`.
+        channels_before, channels_after: channels of the group.
+        cost: estimated cost.
     """
 
     group: str
@@ -75,12 +73,12 @@ class Proposal:
 
 @dataclass(frozen=True, eq=False)
 class TuningResult:
-    """A network after its brief tuning.
+    """A network after brief fine-tuning.
 
     Attributes:
-        top1, loss: on the validation images; the loss is infinite where it was no longer a number.
-        network: gives it with its weights.
-        curve: of the tuning, with the validation at its end.
+        top1, loss: on the validation images; the loss is infinite if training diverged.
+        network: returns the network with its weights.
+        curve: fine-tuning epochs, the last one with validation.
     """
 
     top1: float
@@ -90,19 +88,20 @@ class TuningResult:
 
 
 TuneAll = Callable[[int, Network, Sequence[Architecture]], Sequence[TuningResult]]
-"""Tunes and judges narrower forms of a network alike, for the step of that number."""
+"""Fine-tunes and evaluates pruned forms of a network: step number, network, architectures."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A cut that was kept.
+    """A completed step.
 
     Attributes:
-        number: from 1.
-        cost: of the network, measured where that can be.
-        unpruned: the network before, tuned alike.
-        pruned: the network after.
-        top1s: top-1 of all that were proposed.
+        number: counted from 1.
+        proposal: the selected proposal.
+        cost: cost of the network, measured if possible.
+        unpruned: the network before the step, fine-tuned in the same way.
+        pruned: the selected network.
+        top1s: top-1 of all proposals.
     """
 
     number: int
@@ -114,30 +113,16 @@ class Step:
     network: Network
 
     def n_indistinguishable(self, images: int) -> int:
-        """How many other proposals so many images do not tell from this one by top-1 (95%)."""
+        """Number of other proposals with statistically indistinguishable top-1 on that many images (95%)."""
         margin = wilson_half_width(self.pruned.top1, images)
         return sum(abs(top1 - self.pruned.top1) <= margin for top1 in self.top1s) - 1
 
 
 @dataclass(frozen=True, eq=False)
-class NetAdaptResult:
-    """What came out: the network after the last tuning, not yet trained to the end."""
-
-    start: Architecture
-    start_cost: float
-    steps: tuple[Step, ...]
-    network: Network
-
-    @property
-    def cost(self) -> float:
-        return self.steps[-1].cost if self.steps else self.start_cost
-
-
-@dataclass(frozen=True, eq=False)
 class Tuner:
-    """Tunes cut networks for a moment, by the recipe at a lower rate.
+    """Fine-tunes pruned networks briefly by the recipe at a lower learning rate.
 
-    Every step draws training images of its own, which all networks of the step see.
+    Every step draws its own training images, the same for all networks of the step.
     """
 
     data: Data
@@ -153,10 +138,10 @@ class Tuner:
         return [self.tune(number, network, each) for each in architectures]
 
     def tune(self, number: int, network: Network, architecture: Architecture) -> TuningResult:
-        """One of them, in the step of this number."""
+        """Fine-tune and evaluate one pruned network."""
         network_copy = inherit_weights(network, architecture)
         try:
-            found = train(
+            accuracy = train(
                 network_copy,
                 self.training_subset(number),
                 self.tuning_recipe,
@@ -165,11 +150,11 @@ class Tuner:
             )
         except NonFiniteLossError:
             return TuningResult(0.0, math.inf, lambda: network_copy, (Epoch(math.inf, math.inf, 0.0),))
-        last = replace(found.curve[-1], validation_loss=found.loss, validation_top1=found.top1)
-        return TuningResult(found.top1, found.loss, lambda: network_copy, (*found.curve[:-1], last))
+        last = replace(accuracy.curve[-1], validation_loss=accuracy.loss, validation_top1=accuracy.top1)
+        return TuningResult(accuracy.top1, accuracy.loss, lambda: network_copy, (*accuracy.curve[:-1], last))
 
     def training_subset(self, number: int) -> Data:
-        """The data with the training images of a step alone."""
+        """The data with the training images of one step."""
         count = self.data.count("train")
         if count <= self.images:
             return self.data
@@ -178,7 +163,7 @@ class Tuner:
 
     @property
     def tuning_recipe(self) -> Recipe:
-        """An average of weights would hardly leave those it began from, so there is none."""
+        """The recipe of fine-tuning, without EMA, which would hardly move from the initial weights."""
         return replace(
             self.recipe,
             epochs=max(1, round(self.images / self.data.count("train"))),
@@ -189,48 +174,15 @@ class Tuner:
         )
 
 
-def run_netadapt(
-    network: Network,
-    data: Data,
-    recipe: Recipe,
-    budget: ResourceBudget,
-    *,
-    seed: int = 0,
-    finetune_images: int = TUNE_IMAGES,
-    device: str = "cpu",
-    tune_all: TuneAll | None = None,
-    on_step: Callable[[Step], None] | None = None,
-) -> NetAdaptResult:
-    """Cut a trained network until it keeps the limit; the same seed gives the same network.
-
-    Args:
-        recipe: by which the network was trained; cuts are tuned by it.
-        tune_all: tunes and judges instead of a `Tuner`, such as in several processes.
-    Raises:
-        NoFeasibleNetworkError: no network that can be cut out keeps the limit; names the least cost.
-        NonFiniteLossError: the loss of all cuts is no longer a number.
-    """
-    require_reachable(network.architecture, budget)
-    tuner = Tuner(data, recipe, seed, finetune_images, device=device)
-    found: list[Step] = []
-    for step in steps(network, budget, tune_all or tuner):
-        found.append(step)
-        if on_step is not None:
-            on_step(step)
-    start = network.architecture
-    return NetAdaptResult(
-        start, budget.measured_cost(start), tuple(found), found[-1].network if found else network
-    )
-
-
 def steps(network: Network, budget: ResourceBudget, tune_all: TuneAll, *, done: int = 0) -> Iterator[Step]:
-    """One cut after another, until the limit is kept.
+    """Prune a trained network step by step until its cost is within the limit.
 
     Args:
-        done: steps that led to this network.
+        tune_all: fine-tunes and evaluates the proposals of a step, such as a `Tuner`.
+        done: number of steps that led to this network.
     Raises:
-        NoFeasibleNetworkError: nothing is left to cut; names what was reached.
-        NonFiniteLossError: the loss of all cuts is no longer a number.
+        NoFeasibleNetworkError: nothing is left to prune; names the cost that was reached.
+        NonFiniteLossError: all proposals diverged.
     """
     cost, number = budget.measured_cost(network.architecture), done
     while cost > budget.limit:
@@ -248,12 +200,12 @@ def steps(network: Network, budget: ResourceBudget, tune_all: TuneAll, *, done: 
 
 
 def generate_proposals(architecture: Architecture, budget: ResourceBudget, cost: float) -> list[Proposal]:
-    """The smallest cut of each place that saves enough, of those places that can.
+    """The smallest sufficient reduction of each channel group that can reach the step's target.
 
-    Where no place alone can save enough, the deepest cut of each.
+    If no group can reach it alone, the largest reduction of each group.
 
     Args:
-        cost: of the network, as it was measured.
+        cost: measured cost of the network.
     """
     target = max(budget.limit, cost - budget.min_reduction)
     scale = cost / budget.cost_of(architecture)
@@ -276,13 +228,13 @@ def generate_proposals(architecture: Architecture, budget: ResourceBudget, cost:
 def select_proposal(
     proposals: Sequence[Proposal], pruned: Sequence[TuningResult], unpruned: TuningResult, cost: float
 ) -> int:
-    """Which proposal loses least for what it saves; the first of equal ones.
+    """Index of the proposal with the smallest loss increase per cost reduction; the first on ties.
 
     Raises:
-        NonFiniteLossError: the loss of the uncut network, or of all proposals, is no number.
+        NonFiniteLossError: the unpruned network or all proposals diverged.
     """
     if not math.isfinite(unpruned.loss) or not any(math.isfinite(each.loss) for each in pruned):
-        raise NonFiniteLossError("the loss of the cut networks is no longer a number; tune at a lower rate")
+        raise NonFiniteLossError("fine-tuning of the pruned networks diverged; lower the learning rate")
     scores = [
         loss_per_saving(result.loss - unpruned.loss, 1 - each.cost / cost)
         for each, result in zip(proposals, pruned, strict=True)
@@ -291,15 +243,15 @@ def select_proposal(
 
 
 def loss_per_saving(loss_increase: float, cost_reduction: float) -> float:
-    """What a saving costs in accuracy, for ordering: `lost / saved`.
+    """Selection score, lower is better: loss increase per cost reduction.
 
-    A cut that loses nothing goes before all others, and the more so the more it gains and saves.
+    A proposal without a loss increase precedes all others, the more so the larger its gain and reduction.
     """
     return loss_increase / cost_reduction if loss_increase > 0 else loss_increase * cost_reduction
 
 
 def require_reachable(architecture: Architecture, budget: ResourceBudget) -> None:
-    """Raise `NoFeasibleNetworkError` where a network cannot be cut down to the limit; names the least."""
+    """Raise `NoFeasibleNetworkError` if no pruned network is within the limit; names the lowest cost."""
     least = narrowest(architecture)
     scale = budget.measured_cost(architecture) / budget.cost_of(architecture)
     cost = scale * budget.cost_of(least)
@@ -309,7 +261,7 @@ def require_reachable(architecture: Architecture, budget: ResourceBudget) -> Non
 
 def _unreachable_message(architecture: Architecture, budget: ResourceBudget, least: float) -> str:
     return (
-        f"network {architecture.key} cannot be cut down to {budget.format_cost(budget.limit)}: "
-        f"the least that can be reached is {budget.format_cost(least)}; "
-        "raise the limit, or begin from a smaller network"
+        f"network {architecture.key} cannot be pruned to {budget.format_cost(budget.limit)}: "
+        f"the lowest reachable cost is {budget.format_cost(least)}; "
+        "raise the limit or start from a smaller network"
     )

@@ -1,4 +1,4 @@
-"""Supernets on disk: one safetensors file with the weights, the space, the data, and the past."""
+"""Supernet files: one safetensors file with weights, search space, data and training state."""
 
 import json
 from collections.abc import Mapping
@@ -23,20 +23,19 @@ FORMAT = "supernet/1"
 
 @dataclass(frozen=True, eq=False)
 class SupernetCheckpoint:
-    """A supernet, and where it comes from.
+    """A supernet with its weights, configuration and training state.
 
     Attributes:
-        space: for the images and classes of the data.
-        weights: the supernet's state dict; averaged over the steps if the recipe has an `ema` and
-            the training is finished.
+        space: search space for the images and classes of the data.
+        weights: state dict of the supernet; the EMA if the recipe has one and training is finished.
         data: name of the data set.
-        pixel_mean, pixel_std: how pixels (0 to 255) are normalised, one number a channel.
-        train_images: how many there were to train on.
-        fraction_done: of the training that is done, from 0 to 1.
-        images_seen: training images that were shown, repetitions included.
-        seconds: of computing.
-        curve: one point an epoch.
-        state: of the training, to go on from; empty where it is finished.
+        pixel_mean, pixel_std: normalization of pixels (0 to 255), one number per channel.
+        train_images: size of the training split.
+        fraction_done: completed fraction of the training budget, 0 to 1.
+        images_seen: training images processed, repetitions included.
+        seconds: compute time.
+        curve: one point per epoch.
+        state: training state to resume from; empty if finished.
     """
 
     space: SearchSpace
@@ -59,24 +58,24 @@ class SupernetCheckpoint:
         return self.fraction_done >= 1
 
     def supernet(self) -> Supernet:
-        """The supernet with its weights.
+        """The supernet module with its weights.
 
         Raises:
-            RunError: the weights are of another space.
+            RunError: the weights do not fit the space.
         """
         supernet = Supernet(self.space)
         try:
             supernet.load_state_dict(dict(self.weights))
         except RuntimeError as error:
-            problem = f"the weights are not those of space {self.space.name}"
+            problem = f"the weights do not fit space {self.space.name}"
             raise RunError(f"{problem} ({first_line(error)})") from None
         return supernet
 
     def normalise_data(self, data: Data) -> Data:
-        """The data as the supernet was trained to see it.
+        """The data with the normalization of the training data.
 
         Raises:
-            ScorerError: it has other classes or channels.
+            ScorerError: the data has other classes or channels.
         """
         return normalize_as_trained(data, self, self.space.image_channels, "supernet", ScorerError)
 
@@ -96,10 +95,10 @@ _CONFIG_FIELDS = tuple(each.name for each in fields(SupernetConfig) if each.name
 
 
 def save_supernet(checkpoint: SupernetCheckpoint, path: Path) -> None:
-    """Write the file whole or not at all.
+    """Write the file atomically.
 
     Raises:
-        RunError: it cannot be written: no space, no permission.
+        RunError: it cannot be written.
     """
     info = {name: getattr(checkpoint, name) for name in _SCALAR_FIELDS}
     info["settings"] = {name: getattr(checkpoint.settings, name) for name in _CONFIG_FIELDS}
@@ -117,11 +116,10 @@ def load_supernet(path: Path) -> SupernetCheckpoint:
     """Read a file that `save_supernet` wrote.
 
     Raises:
-        RunError: there is none, or it is damaged or of another kind.
-        FileFormatError: its space or recipe is none; names the line.
+        RunError: the file is missing, damaged or of another kind.
     """
     if not path.is_file():
-        raise RunError(f"{path}: the file with the supernet is missing; make one: bneck supernet train")
+        raise RunError(f"{path}: the supernet file is missing; create one: bneck supernet train")
     metadata, tensors = read_tensors(path, FORMAT, "supernet")
     try:
         info = json.loads(metadata["info"])

@@ -1,4 +1,4 @@
-"""How a supernet is trained, as a value that its file keeps."""
+"""Training configuration of a supernet, stored in its file."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,17 +12,19 @@ SamplingStrategy = Literal["uniform", "balanced", "sandwich"]
 
 @dataclass(frozen=True)
 class SupernetConfig:
-    """What is trained for how long.
+    """Training configuration of a supernet.
 
     Attributes:
-        recipe: of the steps; its `bn_recalibration_images` is of no use here.
-        strategy: which networks a step trains: `uniform` one at random; `balanced` one, so that every
-            choice of a gene comes equally often; `sandwich` the largest on the labels, and the
-            smallest and two at random on its answers.
-        max_macs: of the networks that are trained; None for no limit.
-        minutes: of computing, instead of the recipe's epochs, over which its schedule is stretched:
-            the process's own time on a CPU, the clock's on a GPU.
-        seed: of the weights, the networks, the images' order and augmentation.
+        recipe: training recipe; `bn_recalibration_images` is not used.
+        strategy: networks trained in a step. `uniform`: one at random. `balanced`: one, every choice of a
+            gene equally often. `sandwich`: the largest on the labels, the smallest and two random ones on
+            the predictions of the largest.
+        max_macs: maximum MACs of the trained networks; None for no limit.
+        minutes: budget instead of the recipe's epochs, with its schedule stretched over it: process time on a
+            CPU, wall time on a GPU.
+        seed: random seed of initial weights, network sampling, image order and augmentation.
+    Raises:
+        FieldError: an unknown strategy, a non-positive limit, or a recipe with `freeze` or `drop_path`.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -40,6 +42,5 @@ class SupernetConfig:
             if value is not None and not 0 < value < math.inf:
                 raise FieldError(name, f"must be above 0, got {value}")
         for name, required in (("freeze", "none"), ("drop_path", 0)):
-            if getattr(self.recipe, name) != required:
-                value = getattr(self.recipe, name)
+            if (value := getattr(self.recipe, name)) != required:
                 raise FieldError(name, f"must be {required} in the recipe of a supernet, got {value}")

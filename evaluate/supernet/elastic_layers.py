@@ -1,7 +1,7 @@
-"""Layers as large as a space allows, of which a network takes a part.
+"""Elastic layers: weights of maximum size, of which a subnetwork uses a slice.
 
-Of the channels it takes the first ones, of a kernel the middle. `tensors` names that part as the
-layer of `bneck.search_space.network` does whose place it takes; `forward` computes with it.
+A subnetwork uses the first channels and the center of a kernel. `tensors` returns the slice, named as in the
+corresponding layer of `bneck.search_space.network`; `forward` computes with it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _ACTIVATE = {name: activation_layer(name) for name in ACTIVATIONS}
 
 
 def apply_activation(x: Tensor, activation: Activation | None) -> Tensor:
-    """The activation, in place."""
+    """Apply an activation in place; None is the identity."""
     if activation is None:
         return x
     out: Tensor = _ACTIVATE[activation](x)
@@ -29,7 +29,7 @@ def apply_activation(x: Tensor, activation: Activation | None) -> Tensor:
 
 
 def add_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> StateDict:
-    """The same tensors as those of a module inside another one."""
+    """Prefix tensor names with that of a submodule."""
     return {f"{prefix}.{name}": value for name, value in tensors.items()}
 
 
@@ -39,7 +39,7 @@ def _centre_slice(largest: int, kernel: int) -> slice:
 
 
 class ElasticConvNorm(nn.Module):
-    """Convolution and batch normalisation, whose statistics are shared by all networks."""
+    """Convolution and batch norm; all subnetworks share the running statistics."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, groups: int = 1) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class ElasticConvNorm(nn.Module):
 
 
 class ElasticSqueezeExcite(nn.Module):
-    """Squeeze-and-excitation."""
+    """Elastic squeeze-and-excitation."""
 
     def __init__(self, channels: int, squeeze: int) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class ElasticSqueezeExcite(nn.Module):
 
 
 class ElasticChannelAttention(nn.Module):
-    """ECA."""
+    """Elastic ECA."""
 
     def __init__(self, kernel: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class ElasticChannelAttention(nn.Module):
 
 
 class ElasticLinear(nn.Linear):
-    """A linear layer of some inputs and outputs."""
+    """Elastic linear layer."""
 
     def tensors(self, inputs: int, outputs: int) -> StateDict:
         return {"weight": self.weight[:outputs, :inputs], "bias": self.bias[:outputs]}
@@ -138,7 +138,7 @@ class ElasticLinear(nn.Linear):
 
 
 class ElasticBneck(nn.Module):
-    """A block's place: each kind of attention has weights of its own."""
+    """Elastic bneck block with separate weights per attention type."""
 
     def __init__(self, sizes: MaxBlockSizes) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class ElasticBneck(nn.Module):
         self.project = ElasticConvNorm(expanded_channels, sizes.out)
 
     def tensors(self, in_channels: int, block: Block) -> StateDict:
-        """The part that a block takes, named as in `Bneck`."""
+        """The slices that a block uses, named as in `Bneck`."""
         expanded_channels = block.expanded
         state: StateDict = {}
         if expanded_channels != in_channels:

@@ -1,4 +1,4 @@
-"""The largest sizes that a space allows at each of its places."""
+"""Maximum sizes at each block position of a search space."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from ...search_space.cost import eca_kernel
 
 @dataclass(frozen=True)
 class MaxBlockSizes:
-    """The largest of each size of the networks' blocks at one place.
+    """Maximum sizes over all blocks at one position.
 
     Attributes:
-        in_channels: input channels where there is an expansion; 0 where no network has one here.
-        squeeze: width of squeeze-and-excitation; 0 where no network has it.
-        eca_kernel: 0 where no network has ECA.
+        in_channels: input channels of blocks with an expansion; 0 if no block has one.
+        squeeze: width of squeeze-and-excitation; 0 if no block has it.
+        eca_kernel: kernel of ECA; 0 if no block has it.
     """
 
     in_channels: int
@@ -28,7 +28,7 @@ class MaxBlockSizes:
 
 
 def max_stage_sizes(space: SearchSpace) -> tuple[tuple[MaxBlockSizes, ...], ...]:
-    """For each stage the sizes of its blocks, the deepest network's last one included."""
+    """Maximum block sizes by stage and position, up to the maximum depth."""
     sizes: list[tuple[MaxBlockSizes, ...]] = []
     input_channels = set(space.stem.out)
     for stage in space.stages:
@@ -39,7 +39,7 @@ def max_stage_sizes(space: SearchSpace) -> tuple[tuple[MaxBlockSizes, ...], ...]
 
 
 def max_last_channels(space: SearchSpace) -> int:
-    """The most channels that the blocks hand to the head."""
+    """Maximum number of channels of the last block."""
     max_channels = max(space.stem.out)
     for stage in space.stages:
         max_channels = max(*stage.out, max_channels if 0 in stage.depth else 0)

@@ -1,4 +1,4 @@
-"""Which networks are trained in each step of a supernet."""
+"""Sampling of the subnetworks for each supernet training step."""
 
 import json
 import math
@@ -19,10 +19,10 @@ _MIN_FEASIBLE_FRACTION = 0.02
 
 
 class SubnetSampler:
-    """Networks within the limit on MACs, one step's after another's, by the strategy and the seed.
+    """Samples the networks of each step by strategy and seed, within the MACs limit.
 
     Raises:
-        NoFeasibleNetworkError: hardly any network keeps the limit; says what to relax.
+        NoFeasibleNetworkError: fewer than 2% of random networks are within the limit; names a feasible limit.
     """
 
     def __init__(self, space: SearchSpace, settings: SupernetConfig) -> None:
@@ -36,7 +36,7 @@ class SubnetSampler:
             self._extremes = (largest_genes(space, self.max_macs, settings.seed), smallest_genes(space))
 
     def step(self) -> list[Genes]:
-        """The networks of the next step, the largest one first."""
+        """Genes of the networks of the next step; the first one is trained on the labels."""
         if self.strategy == "balanced":
             return [self._sample_balanced()]
         if self.strategy == "uniform":
@@ -44,13 +44,13 @@ class SubnetSampler:
         return [*self._extremes, *(self._sample_uniform() for _ in range(SANDWICH_RANDOM_SUBNETS))]
 
     def state(self) -> Tensor:
-        """What the next step follows from, `n` uint8."""
+        """State of the sampler, `n` uint8."""
         _, rng_state, _ = self._rng.getstate()
         content = json.dumps({"random": rng_state, "remaining": self._remaining})
         return torch.tensor(list(content.encode()), dtype=torch.uint8)
 
     def restore(self, state: Tensor) -> None:
-        """Go on from what `state` told, with the same space and settings."""
+        """Restore a `state` of a sampler with the same space and settings."""
         content = json.loads(bytes(state.tolist()))
         self._rng.setstate((3, tuple(content["random"]), None))
         self._remaining = content["remaining"]
@@ -61,7 +61,7 @@ class SubnetSampler:
             if _macs(self.space, genes) <= self.max_macs:
                 return genes
         raise NoFeasibleNetworkError(
-            f"none of {tries:,} networks drawn from space {self.space.name} stays under "
+            f"none of {tries:,} random networks of space {self.space.name} has at most "
             f"{format_count(self.max_macs)} MACs; raise the limit"
         )
 
@@ -69,10 +69,10 @@ class SubnetSampler:
         return self._sample_feasible(lambda: self.space.sample(self._rng))
 
     def _sample_balanced(self) -> Genes:
-        """Of every gene a choice that its round has left, at random; each round holds all choices once.
+        """A random remaining choice of every gene; a round contains each choice of a gene once.
 
-        A round that cannot go on within the limit is given up. After FairNAS (Chu et al. 2021,
-        arXiv 1907.01845), whose rounds are one step, and whose genes have equally many choices.
+        A round that cannot be completed within the limit is abandoned. After FairNAS (Chu et al. 2021,
+        arXiv 1907.01845), where a round is one step and all genes have equally many choices.
         """
         for _ in range(_MAX_TRIES // _MAX_TRIES_PER_ROUND):
             for gene in self.space.genes:
@@ -93,7 +93,7 @@ class SubnetSampler:
 
 
 def smallest_genes(space: SearchSpace) -> Genes:
-    """Genes of which no single one can be changed for fewer MACs."""
+    """Local minimum of MACs: no change of a single gene reduces them."""
     genes: Genes = {gene.name: gene.choices[0] for gene in space.genes}
     while True:
         previous_macs = _macs(space, genes)
@@ -106,9 +106,10 @@ def smallest_genes(space: SearchSpace) -> Genes:
 
 
 def largest_genes(space: SearchSpace, max_macs: float = math.inf, seed: int = 0) -> Genes:
-    """Genes of which no single one can be changed for more MACs within the limit.
+    """Local maximum of MACs within the limit: no change of a single gene increases them.
 
-    They grow from the smallest network gene by gene, each by the least step, so that none takes all.
+    Starts from the smallest network and raises the genes in turn by the smallest step, which spreads the
+    MACs over all genes.
     """
     genes, order = smallest_genes(space), list(space.genes)
     random.Random(seed).shuffle(order)
@@ -138,7 +139,7 @@ def _require_feasible_fraction(space: SearchSpace, max_macs: float) -> None:
     if required_macs > max_macs:
         n_feasible = sum(each <= max_macs for each in macs)
         raise NoFeasibleNetworkError(
-            f"{n_feasible} of {_MAX_TRIES:,} networks drawn from space {space.name} stay under "
-            f"{format_count(max_macs)} MACs, too few to train a supernet on; "
-            f"raise --max-macs to at least {required_macs}, or narrow the space"
+            f"only {n_feasible} of {_MAX_TRIES:,} random networks of space {space.name} have at most "
+            f"{format_count(max_macs)} MACs, too few to train a supernet; "
+            f"raise --max-macs to at least {required_macs} or narrow the space"
         )

@@ -1,4 +1,4 @@
-"""All networks of a space in one: each takes its part of the same weights."""
+"""Weight-sharing supernet of a search space."""
 
 from collections.abc import Mapping
 
@@ -23,15 +23,15 @@ SubnetSpec = Architecture | Mapping[str, Choice]
 
 
 class Supernet(nn.Module):
-    """Weights of the largest choices at each place of a space.
+    """All networks of a search space in one module with shared weights.
 
-    A network takes the first channels, the middle of a kernel, and the first blocks of a stage. Each
-    kind of attention, and the classifier with and without a hidden layer, has weights of its own.
-    The statistics of batch normalisation are shared by all networks and right for none: settle them
-    (`bneck.evaluate.training.evaluation.recalibrate_batchnorm`) before a network is judged.
+    A subnetwork uses the first channels, the center of a kernel, and the first blocks of a stage. Attention
+    types have separate weights, as do classifiers with and without a hidden layer. Subnetworks share the
+    batch-norm statistics, which fit none of them: recalibrate them
+    (`bneck.evaluate.training.evaluation.recalibrate_batchnorm`) before evaluating a subnetwork.
 
     Args:
-        space: for the images and classes at hand (`SearchSpace.for_data`).
+        space: search space for the images and classes of the data (`SearchSpace.for_data`).
     """
 
     def __init__(self, space: SearchSpace, dropout: float = 0.0) -> None:
@@ -50,14 +50,14 @@ class Supernet(nn.Module):
         self.hidden_classifier = ElasticLinear(hidden, space.classes) if hidden else None
 
     def forward(self, images: Tensor, network: SubnetSpec) -> Tensor:
-        """The logits of one network, `n x classes`.
+        """Logits of one subnetwork, `n x classes`.
 
         Args:
-            images: `n x image_channels x r x r`; `r` may be another one than the network's.
-            network: by its genes, or any network of the space.
+            images: `n x image_channels x r x r`; `r` may differ from the network's resolution.
+            network: genes or an architecture of the space.
         Raises:
-            SpaceError: these are no genes of the space.
-            ScorerError: the network is not in the space.
+            SpaceError: the genes are not of the space.
+            ScorerError: the architecture is not in the space.
         """
         architecture, elastic_blocks = self._resolve(network)
         stem, head = architecture.stem, architecture.head
@@ -73,7 +73,7 @@ class Supernet(nn.Module):
         return logits
 
     def tensors(self, network: SubnetSpec) -> StateDict:
-        """The part of the weights that a network takes, named as in `Network`; views, no copies."""
+        """Weights of a subnetwork, named as in `Network`; views, not copies."""
         architecture, elastic_blocks = self._resolve(network)
         stem, head = architecture.stem, architecture.head
         subnet = add_prefix("stem", self.stem.tensors(architecture.image_channels, stem.out, stem.kernel))
@@ -88,11 +88,11 @@ class Supernet(nn.Module):
         return subnet | add_prefix("classifier", last)
 
     def extract(self, network: SubnetSpec) -> Network:
-        """The network alone, with copies of its weights and of the shared statistics.
+        """A subnetwork as a `Network`, with copies of its weights and of the shared statistics.
 
         Raises:
-            SpaceError: these are no genes of the space.
-            ScorerError: the network is not in the space.
+            SpaceError: the genes are not of the space.
+            ScorerError: the architecture is not in the space.
         """
         subnet = seeded_network(self._resolve(network)[0], seed=0)
         state = subnet.state_dict()
@@ -102,12 +102,11 @@ class Supernet(nn.Module):
         return subnet
 
     def _resolve(self, network: SubnetSpec) -> tuple[Architecture, list[ElasticBneck]]:
-        """The network, and the place of each of its blocks."""
         if isinstance(network, Architecture):
             try:
                 network = self.space.encode(network)
             except SpaceError as error:
-                raise ScorerError(f"the supernet cannot judge it: {error}") from None
+                raise ScorerError(f"the network is not in the supernet: {error}") from None
         elastic_blocks: list[ElasticBneck] = []
         for number, (stage, elastic_stage) in enumerate(
             zip(self.space.stages, self.stages, strict=True), start=1

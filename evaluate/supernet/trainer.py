@@ -1,4 +1,4 @@
-"""Training a supernet: a step at a time, with everything that the next step follows from."""
+"""Supernet training, resumable at every step."""
 
 import math
 import os
@@ -21,32 +21,32 @@ from ..training.recipe import Recipe
 from ..training.safetensors_io import select_prefix
 from ..training.trainer import GlobalRng, NonFiniteLossError
 from .checkpoint import SupernetCheckpoint, save_supernet
-from .config import SamplingStrategy, SupernetConfig
+from .config import SupernetConfig
 from .sampling import SubnetSampler
 from .supernet import Supernet
 
 SAVE_INTERVAL_SECONDS = 60.0
 _LOSS_CHECK_INTERVAL = 50
-_SCHEDULE_STEPS_PER_EPOCH = 10_000  # steps that the schedule has an epoch, whatever the budget is counted in
+_SCHEDULE_STEPS_PER_EPOCH = 10_000  # resolution of the learning-rate schedule, for either kind of budget
 _COUNTERS = ("epoch", "steps_in_epoch", "steps", "images_seen")
 
 
 class SupernetTrainer:
-    """A supernet being trained.
+    """Trains a supernet on the training split.
 
-    On one machine, with as many threads, a training of so many epochs comes to the same weights to
-    the bit, whether or not it was stopped in between. Nothing but the training images is looked at.
+    With a budget in epochs, the weights are the same to the bit on one machine with the same number of
+    threads, whether or not training was interrupted.
 
     Args:
-        space: for whatever images; it is made one for these.
-        clock: in seconds, of the computing.
+        space: search space; adapted to the images and classes of the data.
+        clock: compute time in seconds.
     Attributes:
-        epoch, steps_in_epoch, steps: whole ones that are done; steps of the one begun; all steps.
-        images_seen: training images that were shown, repetitions included.
-        seconds: of computing so far.
-        curve: one point an epoch, of the networks on the labels.
+        epoch, steps_in_epoch, steps: completed epochs, steps of the current epoch, all steps.
+        images_seen: training images processed, repetitions included.
+        seconds: compute time so far.
+        curve: one point per epoch, of the networks trained on the labels.
     Raises:
-        NoFeasibleNetworkError: hardly any network keeps the limit.
+        NoFeasibleNetworkError: too few networks are within the MACs limit.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class SupernetTrainer:
 
     @property
     def fraction_done(self) -> float:
-        """Of the budget that is spent, from 0 to 1."""
+        """Fraction of the budget spent, 0 to 1."""
         if self.settings.minutes is not None:
             return min(1.0, self.seconds / (60 * self.settings.minutes))
         done = self.epoch + self.steps_in_epoch / self.steps_per_epoch
@@ -97,7 +97,7 @@ class SupernetTrainer:
 
     @property
     def eval_network(self) -> Supernet:
-        """The supernet that is kept: with the average of the weights if there is one."""
+        """The supernet to evaluate: the EMA if the recipe has one."""
         if self._ema is None:
             return self.supernet
         ema_network = self._ema.module
@@ -106,17 +106,17 @@ class SupernetTrainer:
 
     @property
     def latest(self) -> Epoch | None:
-        """The epoch so far, or the last one where none is begun."""
+        """The current epoch so far, or else the last completed one."""
         loss, correct, n_images = self._totals.tolist()
         if n_images:
             return Epoch(loss / n_images, train_top1=correct / n_images, seconds=self._epoch_seconds)
         return self.curve[-1] if self.curve else None
 
     def advance(self, seconds: float = math.inf) -> None:
-        """Go on to the end of the epoch or of the budget, or for about so many seconds.
+        """Train to the end of the epoch or budget, or for about that many seconds.
 
         Raises:
-            NonFiniteLossError: the loss is no longer a number.
+            NonFiniteLossError: the loss is not finite.
         """
         self.supernet.train()
         end = self.seconds + seconds
@@ -142,7 +142,7 @@ class SupernetTrainer:
             self._end_epoch()
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next step follows from beside the supernet, the curve, the settings and the data."""
+        """Training state besides weights, curve, configuration and data."""
         saved: dict[str, Tensor] = {}
         if self._ema is not None:
             saved |= {f"ema.{name}": value for name, value in self._ema.state_dict().items()}
@@ -159,7 +159,7 @@ class SupernetTrainer:
         return {name: value.detach().cpu().clone() for name, value in saved.items()}
 
     def restore(self, saved: SupernetCheckpoint) -> None:
-        """Go on from what a file tells, with the same space, settings and data."""
+        """Restore a checkpoint of the same space, configuration and data."""
         state = saved.state
         self.supernet.load_state_dict(dict(saved.weights))
         self.curve = list(saved.curve)
@@ -178,7 +178,7 @@ class SupernetTrainer:
             next(batches, None)
 
     def checkpoint(self) -> SupernetCheckpoint:
-        """What is known of the supernet now; with what goes on from it if there is more to do."""
+        """The current supernet, with the training state unless training is finished."""
         supernet = self.eval_network if self.done else self.supernet
         data = self.data
         return SupernetCheckpoint(
@@ -199,7 +199,7 @@ class SupernetTrainer:
         )
 
     def _remaining_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Those of this epoch, at the highest resolution of the space."""
+        """Remaining batches of this epoch at the highest resolution of the space."""
         if self._batches is None:
             self._epoch_shuffle_state = self._shuffle.get_state()
             self._batches = iter(
@@ -214,7 +214,7 @@ class SupernetTrainer:
         return self._batches
 
     def _step(self, images: Tensor, targets: Tensor) -> None:
-        """Change the weights once: the first network learns the targets, the others its answers."""
+        """One optimizer step: the first network on the targets, the others on its predictions."""
         lr = self.settings.recipe.learning_rate * self._learning_rate_factor()
         for group in self._optimizer.param_groups:
             group["lr"] = lr
@@ -252,7 +252,9 @@ class SupernetTrainer:
 
     def _check_loss(self) -> None:
         if not math.isfinite(float(self._totals[0])):
-            raise NonFiniteLossError(f"the loss is no longer a number after {self.steps} steps")
+            raise NonFiniteLossError(
+                f"the loss is not finite after {self.steps} steps; lower the learning rate"
+            )
 
     def _end_epoch(self) -> None:
         self._check_loss()
@@ -265,42 +267,17 @@ class SupernetTrainer:
         self._epoch_shuffle_state = self._shuffle.get_state()
 
 
-def train_supernet(
-    space: SearchSpace,
-    data: Data,
-    path: Path,
-    *,
-    recipe: Recipe | None = None,
-    strategy: SamplingStrategy = "uniform",
-    max_macs: float | None = None,
-    minutes: float | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-) -> int:
-    """Train from the beginning to the end, and write the file; see `SupernetConfig`.
-
-    Returns:
-        The number of steps.
-    Raises:
-        NoFeasibleNetworkError, NonFiniteLossError, RunError: as `train_to_end`.
-    """
-    settings = SupernetConfig(recipe or Recipe(), strategy, max_macs, minutes, seed)
-    training = SupernetTrainer(space, data, settings, device=device)
-    train_to_end(training, path)
-    return training.steps
-
-
 def train_to_end(
     training: SupernetTrainer,
     path: Path,
     on_save: Callable[[SupernetTrainer], None] | None = None,
 ) -> None:
-    """Train, with the file written at once, after every epoch, and every minute of a longer one.
+    """Train to the end of the budget; saves at the start, after every epoch, and every minute.
 
     Args:
-        on_save: told of every file but the first.
+        on_save: called after every save but the first.
     Raises:
-        NonFiniteLossError: the loss is no longer a number; the last file stays.
+        NonFiniteLossError: the loss is not finite; the last file remains.
         RunError: the file cannot be written.
     """
     save_supernet(training.checkpoint(), path)
@@ -312,14 +289,14 @@ def train_to_end(
 
 
 def seeded_supernet(space: SearchSpace, seed: int, dropout: float = 0.0) -> Supernet:
-    """A supernet whose initial weights follow from the seed."""
+    """A supernet with initial weights determined by the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         return Supernet(space, dropout)
 
 
 def downscale(images: Tensor, side_px: int) -> Tensor:
-    """Images as a network of a lower resolution sees them.
+    """Resize images to a lower resolution.
 
     Args:
         images: `n x channels x r x r` float.
@@ -333,12 +310,12 @@ def downscale(images: Tensor, side_px: int) -> Tensor:
 def _optimizer_of(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
     optimizer = build_optimizer(supernet, recipe)
     if recipe.optimizer == "sgd" and recipe.momentum:
-        for group in optimizer.param_groups:  # fused SGD makes either all or none in a step
+        for group in optimizer.param_groups:  # fused SGD creates either all buffers or none in a step
             for parameter in group["params"]:
                 optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
 
 
 def _enlarge_onednn_cache() -> None:
-    """Every step has convolutions of other shapes, and oneDNN keeps 1,024 compiled ones unless told."""
+    """Convolution shapes vary by step; oneDNN caches only 1,024 compiled primitives by default."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")

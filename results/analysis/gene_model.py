@@ -12,7 +12,6 @@ import numpy as np
 
 from ...evaluate import Goals, Latency, Objective, Quantity
 from ...evaluate.latency.predictor import LatencyPredictor
-from ...evaluate.latency.predictor_file import load_latency_predictor
 from ...evaluate.objectives import x_quantity
 from ...evaluate.statistics.reliability import Array
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM, estimate_seed_noise
@@ -68,7 +67,7 @@ class GeneModel:
             run.settings.goals,
             tuple(trained),
             tuple({name: trials[record.trial].params[name] for name in names} for record in trained),
-            load_latency_predictor(file) if file.is_file() else None,
+            LatencyPredictor.load(file) if file.is_file() else None,
         )
 
     @property

@@ -79,16 +79,15 @@ def build(
 
     bneck latency-model build mobile --latency-backend 'command:./on-phone.sh {pte}' --out phone.json
     """
-    from ...evaluate.latency.predictor_file import latency_predictor_to_dict, save_latency_predictor
     from ..jobs import latency_predictor as modelling
 
     modelling.require_absent(out)
     model = modelling.build(
         space, latency_backend, networks, held_out, latency_threads, reference_model, seed
     )
-    save_latency_predictor(model, out)
+    model.save(out)
     if as_json:
-        typer.echo(json.dumps(latency_predictor_to_dict(model), indent=2))
+        typer.echo(json.dumps(model.to_dict(), indent=2))
     else:
         modelling.print_model(model)
         typer.echo(f"\nsearch with it:  bneck search {space} --latency-predictor {out}")
@@ -103,11 +102,11 @@ def show(
 
     bneck latency-model show phone.json
     """
-    from ...evaluate.latency.predictor_file import latency_predictor_to_dict, load_latency_predictor
+    from ...evaluate.latency.predictor import LatencyPredictor
     from ..jobs import latency_predictor as modelling
 
-    model = load_latency_predictor(file)
+    model = LatencyPredictor.load(file)
     if as_json:
-        typer.echo(json.dumps(latency_predictor_to_dict(model), indent=2))
+        typer.echo(json.dumps(model.to_dict(), indent=2))
     else:
         modelling.print_model(model)

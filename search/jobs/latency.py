@@ -1,13 +1,12 @@
 """`bneck latency`: networks measured on a device, and where their time goes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
 
-from ...evaluate import Latency, build_reference_panel
-from ...evaluate.latency.backends import latency_backend
+from ...evaluate import Latency
 from ...evaluate.latency.layerwise import LayerwiseLatency, measure_layerwise
 from ...evaluate.latency.meter import LatencyMeter
 from ...results.text.formatting import milliseconds
@@ -34,17 +33,9 @@ def make_meter(
         BackendError: the device does not work here.
         UnknownNameError: no such backend or reference.
     """
-    backend = latency_backend(backend_name, threads=threads, batch_size=batch_size)
-
-    def fit(network: Architecture) -> Architecture:
-        return replace(
-            network,
-            resolution_px=like.resolution_px,
-            image_channels=like.image_channels,
-            classes=like.classes,
-        )
-
-    return LatencyMeter.with_cache(backend, build_reference_panel(reference, fit))
+    return LatencyMeter.open(
+        backend_name, like=like, threads=threads, batch_size=batch_size, reference_model=reference
+    )
 
 
 def measure_all(

@@ -13,8 +13,6 @@ from ...evaluate.latency.predictor import (
     MIN_NETWORKS,
     LatencyPredictor,
     PredictionMetrics,
-    evaluate_predictor,
-    fit,
 )
 from ...results.store.settings import fitted_to_space
 from ...results.text.latency import setup_lines
@@ -61,10 +59,13 @@ def build(
     ratios = _measured(meter, drawn)
     known = [network for network in drawn if network in ratios]
     training_networks, others = known[held_out:], known[:held_out]
-    model = fit(
-        space.name, meter.setup, training_networks, [ratios[network] for network in training_networks]
+    model = LatencyPredictor.fit(
+        training_networks,
+        [ratios[network] for network in training_networks],
+        setup=meter.setup,
+        space=space.name,
     )
-    return replace(model, held_out=evaluate_predictor(model, others, [ratios[network] for network in others]))
+    return replace(model, held_out=model.evaluate(others, [ratios[network] for network in others]))
 
 
 def _measured(meter: LatencyMeter, networks: list[Architecture]) -> dict[Architecture, float]:

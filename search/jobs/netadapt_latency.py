@@ -8,8 +8,7 @@ from rich.console import Console
 
 from ...evaluate import Latency, LatencySetup
 from ...evaluate.latency.meter import LatencyMeter, unavailable_reason
-from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor, fit
-from ...evaluate.latency.predictor_file import load_latency_predictor
+from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
 from ...evaluate.netadapt.channel_groups import sample_narrower_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
@@ -49,7 +48,7 @@ def resolve_latency_source(
         BneckError: the device does not work, the model cannot be read, or none can be learned.
     """
     if request.model:
-        model = load_latency_predictor(request.model)
+        model = LatencyPredictor.load(request.model)
         return model.setup, model, meter_or_problem(model.setup)[0]
     if request.backend == "none":
         return None, None, None
@@ -93,7 +92,9 @@ def fit_local_predictor(
     if len(known) < MIN_NETWORKS:
         failure = next(each.error for each in measured if each.status == "failed")
         raise BackendError(f"too few narrower forms of {name} could be measured; one of them: {failure}")
-    model = fit(f"narrower forms of {name}", meter.setup, list(known), list(known.values()))
+    model = LatencyPredictor.fit(
+        list(known), list(known.values()), setup=meter.setup, space=f"narrower forms of {name}"
+    )
     console.print(
         f"latency: {milliseconds(measured[0].latency_ms)}, predicted within "
         f"{100 * model.conformal_margin:.0f}% for 9 of 10 narrower forms (from {len(known)} measured ones); "

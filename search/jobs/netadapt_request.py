@@ -21,7 +21,6 @@ from ...evaluate import (
 )
 from ...evaluate.latency.meter import LatencyMeter
 from ...evaluate.latency.predictor import LatencyPredictor
-from ...evaluate.latency.predictor_file import save_latency_predictor
 from ...evaluate.netadapt.netadapt import TUNE_LEARNING_RATE_FACTOR, ResourceBudget, require_reachable
 from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ...evaluate.training.recipe import load_recipe
@@ -126,7 +125,7 @@ def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
     folder = NetAdaptRun.create(netadapt_plan.out, netadapt_plan.settings)
     try:
         if netadapt_plan.model:
-            save_latency_predictor(netadapt_plan.model, folder.latency_predictor_file)
+            netadapt_plan.model.save(folder.latency_predictor_file)
         if netadapt_plan.start:
             save_checkpoint(replace(netadapt_plan.start, state={}), folder.network_file(0))
     except BaseException:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ...evaluate import Latency, host, package_versions, usable_cores
 from ...evaluate.data.dataset import Data, unreadable_images_text
-from ...evaluate.latency.predictor_file import load_latency_predictor
+from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.netadapt.netadapt import Step, steps
 from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
@@ -133,7 +133,7 @@ def _run_steps(folder: NetAdaptRun, data: Data, workers: int, console: Console) 
     if rows and rows[-1].value(settings.limit) <= settings.limit.limit:
         return rows
     model = (
-        load_latency_predictor(folder.latency_predictor_file)
+        LatencyPredictor.load(folder.latency_predictor_file)
         if folder.latency_predictor_file.is_file()
         else None
     )

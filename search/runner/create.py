@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...evaluate import Latency, LatencySetup, build_reference_panel, host, package_versions
 from ...evaluate.latency.backends import COMMAND_PREFIX, latency_backend
-from ...evaluate.latency.predictor_file import load_latency_predictor
+from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.scorers import depends_on_seed
 from ...evaluate.surrogate.factory import TRANSFER_KEY
 from ...results import LatencyPolicy, Run, RunSettings
@@ -128,7 +128,7 @@ def _latencies(
     from ...evaluate.latency.meter import LatencyMeter
 
     if request.latency_predictor:
-        predictor = load_latency_predictor(request.latency_predictor)
+        predictor = LatencyPredictor.load(request.latency_predictor)
         if predictor.space != space.name:
             raise GoalError(
                 f"--latency-predictor {request.latency_predictor} is of space {predictor.space}; build one: "

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ...evaluate import Goals, Latency
-from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor, fit
-from ...evaluate.latency.predictor_file import load_latency_predictor, save_latency_predictor
+from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
 from ...results import LatencyPolicy, Record, Run, pareto_front
 from ...search_space import Architecture, RunError, cost
 from ..console.progress import Progress
@@ -44,7 +43,7 @@ class LatencyStrategy:
         return cls(
             run.settings.goals,
             source,
-            load_latency_predictor(run.latency_predictor_file) if has_model else None,
+            LatencyPredictor.load(run.latency_predictor_file) if has_model else None,
         )
 
     def predict_before_training(self, architecture: Architecture) -> Latency | None:
@@ -97,9 +96,14 @@ def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
     if len(known) < MIN_NETWORKS:
         failed = next(each.error for each in measured.values() if each.status == "failed")
         raise RunError(f"{run.folder}: too few networks could be measured; one of them: {failed}")
-    model = fit(settings.space.name, settings.latency, list(known), [each.ratio for each in known.values()])
+    model = LatencyPredictor.fit(
+        list(known),
+        [each.ratio for each in known.values()],
+        setup=settings.latency,
+        space=settings.space.name,
+    )
     run.study.set_user_attr("latency_predictor_seconds", sum(each.seconds for each in measured.values()))
-    save_latency_predictor(model, run.latency_predictor_file)
+    model.save(run.latency_predictor_file)
     progress.print_line(
         f"latency is predicted within {100 * model.conformal_margin:.0f}% for 9 of 10 networks "
         f"(from {len(known)} measured ones), and measured near the limit and for the front"

@@ -6,7 +6,7 @@ from functools import cached_property
 from ...evaluate import Accuracy, Latency
 from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.meter import LatencyMeter
-from ...evaluate.latency.predictor_file import load_latency_predictor
+from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.scorers import EvaluationContext, Score, Scorer
 from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
@@ -107,7 +107,7 @@ class Worker:
         """Train and measure a published network as the search does."""
         architecture = self.settings.published_architecture(name)
         model = (
-            load_latency_predictor(self.run.latency_predictor_file)
+            LatencyPredictor.load(self.run.latency_predictor_file)
             if self.settings.latency_policy == "model"
             else None
         )

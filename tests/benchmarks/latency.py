@@ -32,7 +32,7 @@ from scipy.stats import spearmanr
 from bneck.evaluate import Calibration, Latency, ReferencePanel, build_reference_panel, usable_cores
 from bneck.evaluate.latency.backends import latency_backend
 from bneck.evaluate.latency.meter import LatencyMeter, build_network_for_timing
-from bneck.evaluate.latency.predictor import evaluate_predictor, fit
+from bneck.evaluate.latency.predictor import LatencyPredictor
 from bneck.evaluate.latency.verification import verify_latencies
 from bneck.search.jobs.latency_predictor import NO_LIMITS
 from bneck.search.samplers.initial_design import stratified
@@ -161,12 +161,15 @@ def predictions(
     scores: dict[str, list[dict[str, float]]] = {"30": [], str(len(fitted)): []}
     for _ in range(SPLITS):
         chosen = [rng.choice(share) for share in np.array_split(order, 30)]
-        model = fit(
-            space, setup, [fitted[number] for number in chosen], [ratios[number] for number in chosen]
+        model = LatencyPredictor.fit(
+            [fitted[number] for number in chosen],
+            [ratios[number] for number in chosen],
+            setup=setup,
+            space=space,
         )
-        scores["30"].append(asdict(evaluate_predictor(model, tested, true)))
-    model = fit(space, setup, fitted, ratios)
-    scores[str(len(fitted))].append(asdict(evaluate_predictor(model, tested, true)))
+        scores["30"].append(asdict(model.evaluate(tested, true)))
+    model = LatencyPredictor.fit(fitted, ratios, setup=setup, space=space)
+    scores[str(len(fitted))].append(asdict(model.evaluate(tested, true)))
     return {
         count: {name: float(np.mean([each[name] for each in found])) for name in found[0]}
         for count, found in scores.items()

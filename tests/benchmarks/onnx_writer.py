@@ -14,7 +14,7 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from bneck.evaluate.latency.backends.stopwatch import CPU_TIME, make_runner
+from bneck.evaluate.latency.backends.cpu import CPU_TIME, make_runner
 from bneck.evaluate.latency.measurement import MeasurementPlan, ReferenceRunners, measure, min_time
 from bneck.search_space import published_architecture
 from bneck.search_space.network import Network, build_network, example_images

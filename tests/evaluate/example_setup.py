@@ -16,7 +16,7 @@ PANEL = ReferencePanel(
     "medium",
     {"small": TOY, "medium": replace(TOY, resolution_px=32), "large": replace(TOY, resolution_px=64)},
 )
-DEVICE = Device("fake", "none", "a made-up machine")
+DEVICE = Device("fake", "none", "simulated")
 CALIBRATION = Calibration({"small": 0.5, "medium": 1.0, "large": 2.5}, 8.0, "CPU time", "2026-01-02", 0.25)
 SETUP = LatencySetup("fake", DEVICE, PANEL, CALIBRATION)
 

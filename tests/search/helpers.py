@@ -14,7 +14,6 @@ import pytest
 
 from bneck.evaluate import Accuracy, Device, Latency, LatencySetup
 from bneck.evaluate.latency.predictor import LatencyPredictor, MeasuredRatio
-from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.results import Baseline, Run, RunSettings
 from bneck.search.console.progress import Progress, Status
 from bneck.search.parallel.pool import Pool
@@ -70,7 +69,7 @@ def fake_rung(architecture: Architecture, epochs: int) -> PartialTrainingResult:
 
 def fake_device(**changes: Any) -> LatencySetup:
     """The made-up device of backend `fake`, which can be measured anywhere."""
-    device = Device(**{"backend": "fake", "runtime": "none", "processor": "a made-up machine", **changes})
+    device = Device(**{"backend": "fake", "runtime": "none", "processor": "simulated", **changes})
     return replace(latency_setup(), backend="fake", device=device)
 
 
@@ -94,7 +93,7 @@ def give_model(run: Run, ratio: float) -> LatencyPredictor:
     """Have a run predict the same ratio for every network."""
     model = fake_model({"network": ratio})
     run.folder.mkdir(parents=True, exist_ok=True)
-    save_latency_predictor(model, run.latency_predictor_file)
+    model.save(run.latency_predictor_file)
     return model
 
 

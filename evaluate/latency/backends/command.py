@@ -1,4 +1,4 @@
-"""Any device that a command reaches: bneck writes a model's file, the command runs it and prints the time."""
+"""Latency from an external command: bneck writes a model file, the command runs it and prints the time."""
 
 import fcntl
 import io
@@ -25,13 +25,13 @@ from ..measurement import MeasurementPlan, Runner
 from . import COMMAND_PREFIX
 
 ModelWriter = Callable[[Network | NetworkPart, int, Path], object]
-"""Writes a settled network for so many images a run to a file."""
+"""Writes a network to a file for a batch size."""
 
 FORMATS = ("onnx", "pte", "pt2", "tflite")
 PARAMETERS = ("threads", "batch")
 TIMEOUT_SECONDS = 600.0
 
-# a command takes seconds and times many runs by itself: nothing is repeated but the palindromes
+# a command takes seconds and averages many runs itself, so that only ABBA blocks are repeated
 PLAN = MeasurementPlan(
     max_abba_blocks=14, max_seconds=300.0, min_timing_seconds=0.0, max_timings=1, warmup_runs=0
 )
@@ -44,15 +44,15 @@ _TIME = re.compile(rf"(?<![\w.])(?<!\d,)({_NUMBER})\s*({'|'.join(UNITS_MS)})(?!\
 
 
 class CommandBackend:
-    """One run of the command is one timing, however many runs of the network are in it.
+    """A backend that runs a command once per timing.
 
     Args:
-        template: the command, with `{onnx}`, `{pte}`, `{pt2}` or `{tflite}` where the model's file
-            belongs, and `{threads}` and `{batch}` where it asks for them. It is cut into words as a
-            shell does, and run without one.
-        timeout_seconds: after which the command is taken for hung.
+        template: the command, with one of the placeholders `{onnx}`, `{pte}`, `{pt2}` and `{tflite}` for the
+            path of the model file, and optionally `{threads}` and `{batch}`. It is split by the rules of a
+            POSIX shell and run without one.
+        timeout_seconds: maximum duration of one run of the command.
     Raises:
-        BackendError: the template is not of that form, or the format's writer is not installed.
+        BackendError: the template is invalid, or the exporter of the format is not installed.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class CommandBackend:
         def run(count: int) -> float:
             return count * self._run_command(arguments) / 1000
 
-        # TemporaryDirectory would warn of being left to the garbage collector, which is the plan here
+        # TemporaryDirectory would warn when it is garbage-collected, which is intended here
         weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
         try:
             self.write(network.eval(), self.device.batch_size, file)
@@ -93,7 +93,7 @@ class CommandBackend:
         return run
 
     def _run_command(self, arguments: list[str]) -> float:
-        """What one run of the command prints."""
+        """Milliseconds printed by one run of the command."""
         command = f"command '{self.device.runtime}'"
         try:
             with self._exclusive_access():
@@ -107,23 +107,21 @@ class CommandBackend:
                     check=False,
                 )
         except subprocess.TimeoutExpired:
-            raise BackendError(f"{command} did not end within {self.timeout_seconds:g} s") from None
+            raise BackendError(f"{command} timed out after {self.timeout_seconds:g} s") from None
         except OSError as error:
             raise BackendError(f"{command} cannot be started: {error.strerror}") from None
         message = _last_line(completed.stderr)
         if completed.returncode:
-            reason = message or _last_line(completed.stdout) or "it printed nothing"
-            raise BackendError(f"{command} ended with exit code {completed.returncode}: {reason}")
+            reason = message or _last_line(completed.stdout) or "no output"
+            raise BackendError(f"{command} failed with exit code {completed.returncode}: {reason}")
         try:
             return parse_milliseconds(completed.stdout)
         except ValueError as error:
-            raise BackendError(
-                f"{command} {error}{f'; its errors end with: {message}' if message else ''}"
-            ) from None
+            raise BackendError(f"{command} {error}{f'; stderr: {message}' if message else ''}") from None
 
     @contextmanager
     def _exclusive_access(self) -> Iterator[None]:
-        """Workers of a search are processes; two of them must not use the device at once."""
+        """Lock the device against other processes, such as workers of a search."""
         lock = Path(tempfile.gettempdir()) / f"bneck-{os.getuid()}-{self.device.key}.lock"
         with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -131,29 +129,27 @@ class CommandBackend:
 
 
 def parse_milliseconds(output: str) -> float:
-    """The time on the last line: the last number with a unit, or a number alone, which is milliseconds.
+    """Time on the last line of the output: the last number with a unit, or a single number in milliseconds.
 
     Raises:
-        ValueError: there is none, or it is not above 0; says what was printed instead.
+        ValueError: there is no time, or it is not positive.
     """
     line = _last_line(output)
     if not line:
-        raise ValueError("printed nothing")
+        raise ValueError("printed nothing; its last line must be a time such as '1.5 ms'")
     if re.fullmatch(_NUMBER, line):
         milliseconds = float(line)
     elif times := _TIME.findall(line):
         number, unit = times[-1]
         milliseconds = float(number) * UNITS_MS[unit]
     else:
-        example = "neither a number alone nor one with its unit, like 1.5 ms"
-        raise ValueError(f"printed no time on its last line, {example}: {line}")
+        raise ValueError(f"must print a time such as '1.5 ms' on its last line, got: {line}")
     if not 0 < milliseconds < float("inf"):
-        raise ValueError(f"printed a time that is not above 0: {line}")
+        raise ValueError(f"must print a positive time, got: {line}")
     return milliseconds
 
 
 def _last_line(text: str) -> str:
-    """The last line with something on it; empty where there is none."""
     return (text.strip().splitlines() or [""])[-1].strip()
 
 
@@ -162,25 +158,26 @@ def _split_arguments(template: str) -> list[str]:
         return shlex.split(template)
     except ValueError as error:
         problem = str(error).lower()
-        raise BackendError(f"command '{template}' cannot be cut into words: {problem}") from None
+        raise BackendError(f"command '{template}' cannot be split into arguments: {problem}") from None
 
 
 def _format(template: str, threads: int, batch_size: int) -> str:
-    """The one format that a template asks for."""
+    """The model format of a template, validated."""
     command = f"command '{template}'"
     placeholders: list[str] = list(dict.fromkeys(_PLACEHOLDER.findall(template)))
     unknown = [name for name in placeholders if name not in FORMATS + PARAMETERS]
     if unknown:
-        raise BackendError(f"{command}: no {{{unknown[0]}}}, only {_braced(FORMATS + PARAMETERS)}")
+        known = _braced(FORMATS + PARAMETERS)
+        raise BackendError(f"{command}: unknown placeholder {{{unknown[0]}}}; known here: {known}")
     formats = [name for name in placeholders if name in FORMATS]
     if len(formats) != 1:
         got = "none" if not formats else " and ".join(f"{{{name}}}" for name in formats)
-        raise BackendError(f"{command} must hold one of {_braced(FORMATS)} for the model's file, got {got}")
+        raise BackendError(f"{command} must contain one of {_braced(FORMATS)} for the model file, got {got}")
     if threads != 1 and "threads" not in placeholders:
-        raise BackendError(f"{command} must hold {{threads}} to be run with {threads} threads")
+        raise BackendError(f"{command} must contain {{threads}} to run with {threads} threads")
     if batch_size != 1 and "batch" not in placeholders and formats == ["onnx"]:
         raise BackendError(
-            f"{command} must hold {{batch}} to be run with batch {batch_size}: .onnx leaves it open"
+            f"{command} must contain {{batch}} to run with batch {batch_size}: .onnx has a dynamic batch"
         )
     return formats[0]
 
@@ -190,7 +187,7 @@ def _braced(names: tuple[str, ...]) -> str:
 
 
 def _model_writer(name: str) -> ModelWriter:
-    """How a format is written. Imports what it needs, so that what is missing is told at once."""
+    """The writer of a format; imports its exporter, so that a missing package is reported at once."""
     match name:
         case "pte":
             from .executorch import export_executorch
@@ -212,10 +209,10 @@ def _litert_writer() -> ModelWriter:
         litert_torch = import_module("litert_torch")
     except ImportError as error:
         missing = f"{{tflite}} needs the package litert_torch: {first_line(error)}"
-        raise BackendError(f"{missing}; get it: pip install litert-torch") from None
+        raise BackendError(f"{missing}; pip install litert-torch") from None
 
     def write(network: Network | NetworkPart, batch_size: int, file: Path) -> None:
-        with redirect_stdout(io.StringIO()):  # it tells of every step, in the middle of our table
+        with redirect_stdout(io.StringIO()):  # it prints every conversion step
             litert_torch.convert(network, (example_input(network, batch_size),)).export(str(file))
 
     return write

@@ -1,4 +1,4 @@
-"""ExecuTorch on the CPU, with the operators of XNNPACK."""
+"""ExecuTorch on the CPU with the XNNPACK delegate."""
 
 import copy
 import os
@@ -17,14 +17,13 @@ from ....search_space import BackendError
 from ....search_space.errors import first_line
 from ....search_space.network import ConvNorm, Network, NetworkPart, example_input
 from ...optional_dependencies import optional_import
-from ..device import cpu_device
-from ..measurement import MeasurementPlan, Runner
-from .stopwatch import make_runner, select_clock
+from ..measurement import Runner
+from .cpu import CpuBackend, make_runner
 
 
 @contextmanager
 def _suppress_output() -> Iterator[None]:
-    """Drop deprecation warnings, and what C++ writes to the standard error stream."""
+    """Suppress deprecation warnings and everything that C++ writes to stderr."""
     sys.stderr.flush()
     saved_stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)
@@ -45,26 +44,24 @@ with optional_import("latency backend executorch", extra="executorch"), _suppres
     from executorch.runtime import Runtime
 
 
-class ExecuTorchBackend:
-    """Programs, each run with its images copied in and its logits copied out.
+class ExecuTorchBackend(CpuBackend):
+    """ExecuTorch programs; a run includes copying images in and logits out.
 
-    All programs of a process share one pool of threads, which may not change while one is loaded:
-    the first network that is prepared fixes how many there are.
+    All programs of a process share one thread pool, which must not change while a program is loaded: the
+    first prepared network fixes its size.
 
     Attributes:
-        threadpool_size: the number of threads in it, 0 before the first network.
+        threadpool_size: number of threads; 0 before the first network.
     """
 
     threadpool_size: ClassVar[int] = 0
 
     def __init__(self, name: str, threads: int, batch_size: int) -> None:
-        self.name = name
-        self.clock = select_clock(threads)
-        runtime = f"executorch {version('executorch')} with XNNPACK"
-        self.device = cpu_device(name, runtime, threads=threads, batch_size=batch_size)
-        self.plan = MeasurementPlan()
+        super().__init__(name, f"executorch {version('executorch')} with XNNPACK", threads, batch_size)
         if not Runtime.get().backend_registry.is_available("XnnpackBackend"):
-            raise BackendError("latency backend executorch: this executorch is built without XNNPACK")
+            raise BackendError(
+                "latency backend executorch: this build has no XNNPACK; pip install executorch"
+            )
 
     def prepare(self, network: Network | NetworkPart) -> Runner:
         self._set_threads()
@@ -75,7 +72,7 @@ class ExecuTorchBackend:
             program.load_method("forward").execute(images)
         except RuntimeError as error:
             raise BackendError(f"executorch cannot load the network: {first_line(error)}") from None
-        # asked of the program at every run, which alone keeps the weights
+        # the method is loaded at every run: the program alone keeps the weights alive
         return make_runner(lambda: program.load_method("forward").execute(images), self.clock)
 
     def _set_threads(self) -> None:
@@ -84,16 +81,14 @@ class ExecuTorchBackend:
                 portable_lib._unsafe_reset_threadpool(self.device.threads)
                 ExecuTorchBackend.threadpool_size = portable_lib._threadpool_get_thread_count()
         if ExecuTorchBackend.threadpool_size != self.device.threads:
-            size = ExecuTorchBackend.threadpool_size
-            has = f"{size} thread{'' if size == 1 else 's'}"
             raise BackendError(
-                f"executorch has {has} in this process, not {self.device.threads}: "
-                "the first network fixes them; start another process"
+                f"executorch: threads must be {ExecuTorchBackend.threadpool_size} in this process, fixed by "
+                f"its first network, got {self.device.threads}; start another process"
             )
 
 
 def export_executorch(network: Network | NetworkPart, batch_size: int) -> bytes:
-    """What a `.pte` file holds: the network in evaluation mode, for XNNPACK and so many images a run.
+    """Content of a `.pte` file: the network in evaluation mode, lowered to XNNPACK for one batch size.
 
     Raises:
         BackendError: ExecuTorch cannot convert it.
@@ -110,10 +105,9 @@ def export_executorch(network: Network | NetworkPart, batch_size: int) -> bytes:
 
 
 def _fold_batchnorm(network: Network | NetworkPart) -> nn.Module:
-    """A copy without batch normalisation: XNNPACK would fold it too, after twice the time.
+    """A copy with batch norm folded into the convolutions, which halves the conversion time.
 
-    Its weights are not `channels_last`, as those of a network that torch has run may be: the
-    conversion fails on them.
+    Its weights are contiguous: the conversion fails on `channels_last` weights.
     """
     folded = copy.deepcopy(network).eval().to(memory_format=torch.contiguous_format)
     for module in folded.modules():

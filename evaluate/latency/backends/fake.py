@@ -1,4 +1,4 @@
-"""A made-up device whose clock only its runs move: it proves the statistics, and tries out the rest."""
+"""A simulated device with its own clock, for tests."""
 
 import math
 import random
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class FakeMachine:
-    """Runners of known seconds on a machine that misbehaves as it is told.
+    """A machine with known run times and configurable noise.
 
     Args:
-        jitter: standard deviation of every run, as a share.
-        drift: by how much the whole machine slows down and recovers, as a share...
-        drift_seconds: ... in a period of so long.
-        spikes: the share of runs that are interrupted shortly, by a tenth of a millisecond on average.
-        preemption: the share of runs during which another process has the core, for 4 ms on average.
+        jitter: relative standard deviation of every run.
+        drift: relative amplitude of a periodic slowdown of the whole machine.
+        drift_seconds: period of the drift.
+        spikes: fraction of runs with a short interruption, 0.1 ms on average.
+        preemption: fraction of runs interrupted by another process, 4 ms on average.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class FakeMachine:
         self.spikes, self.preemption = spikes, preemption
 
     def clock(self) -> float:
-        """Seconds since the machine was made."""
+        """Simulated seconds."""
         return self.now
 
     def runner(self, seconds: float) -> Runner:
-        """A network that takes so long on the quiet machine."""
+        """A network with this run time in the absence of noise."""
 
         def run(count: int) -> float:
             start = self.now
@@ -65,12 +65,12 @@ class FakeMachine:
 
 
 class FakeBackend:
-    """A quiet machine that does a MAC in a tenth of a nanosecond and begins a layer in a microsecond."""
+    """A machine with 1% jitter that takes 0.1 ns per MAC and 1 µs per layer."""
 
     def __init__(self, name: str, threads: int, batch_size: int) -> None:
         self.name = name
-        self.clock = "a made-up clock"
-        self.device = Device(name, "none", "a made-up machine", threads=threads, batch_size=batch_size)
+        self.clock = "simulated clock"
+        self.device = Device(name, "none", "simulated", threads=threads, batch_size=batch_size)
         self.plan = MeasurementPlan()
         self.machine = FakeMachine()
 

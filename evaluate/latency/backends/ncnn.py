@@ -1,4 +1,4 @@
-"""ncnn on the CPU, by way of pnnx."""
+"""ncnn on the CPU; pnnx converts the networks."""
 
 import subprocess
 import tempfile
@@ -10,24 +10,20 @@ from ....search_space.errors import first_line
 from ....search_space.network import Network, NetworkPart, example_input
 from ....search_space.onnx_graph import build_onnx_model
 from ...optional_dependencies import optional_import
-from ..device import cpu_device
-from ..measurement import MeasurementPlan, Runner
-from .stopwatch import make_runner, select_clock
+from ..measurement import Runner
+from .cpu import CpuBackend, make_runner
 
 with optional_import("latency backend ncnn", extra="ncnn"):
     import ncnn
     import pnnx
 
 
-class NcnnBackend:
-    """Nets in fp32. ncnn takes one image at a time: those of a batch run one after another."""
+class NcnnBackend(CpuBackend):
+    """Nets in fp32. ncnn takes one image at a time: the images of a batch run one after another."""
 
     def __init__(self, name: str, threads: int, batch_size: int) -> None:
-        self.name = name
-        self.clock = select_clock(threads)
         runtime = f"ncnn {ncnn.__version__}, pnnx {pnnx.__version__}"
-        self.device = cpu_device(name, runtime, threads=threads, batch_size=batch_size)
-        self.plan = MeasurementPlan()
+        super().__init__(name, runtime, threads, batch_size)
 
     def prepare(self, network: Network | NetworkPart) -> Runner:
         net = _load_net(network, self.device.threads)
@@ -42,12 +38,11 @@ class NcnnBackend:
             return outputs
 
         if any(output.empty() for output in run()):
-            raise BackendError("ncnn cannot run the network: it has no output")
+            raise BackendError("ncnn cannot run the network: its output is empty")
         return make_runner(run, self.clock)
 
 
 def _load_net(network: Network | NetworkPart, threads: int) -> Any:
-    """The network, converted and loaded, with the layout of ncnn's own choice."""
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_packing_layout = True
@@ -57,12 +52,14 @@ def _load_net(network: Network | NetworkPart, threads: int) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         param, weights = _convert(network, Path(folder))
         if net.load_param(str(param)) or net.load_model(str(weights)):
-            raise BackendError("ncnn cannot load the network that pnnx made: an operator is unknown to it")
+            raise BackendError(
+                "ncnn cannot load the network that pnnx converted: an operator is not supported"
+            )
     return net
 
 
 def _convert(network: Network | NetworkPart, folder: Path) -> tuple[Path, Path]:
-    """ncnn's two files, for one image a run, with the weights in fp32."""
+    """Write ncnn's two files for batch size 1 with fp32 weights."""
     (folder / "model.onnx").write_bytes(build_onnx_model(network.eval()).SerializeToString())
     shape = ",".join(str(size) for size in (1, *network.input_shape))
     command = [pnnx.EXEC_PATH, "model.onnx", f"inputshape=[{shape}]", "fp16=0"]

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, all graph optimisations."""
+"""ONNX Runtime on the CPU with all graph optimizations."""
 
 import onnxruntime
 
@@ -6,20 +6,15 @@ from ....search_space import BackendError
 from ....search_space.errors import first_line
 from ....search_space.network import Network, NetworkPart, example_input
 from ....search_space.onnx_graph import build_onnx_model
-from ..device import cpu_device
-from ..measurement import MeasurementPlan, Runner
-from .stopwatch import make_runner, select_clock
+from ..measurement import Runner
+from .cpu import CpuBackend, make_runner
 
 
-class OnnxRuntimeBackend:
-    """Sessions of their own for every network; more threads than one do not spin."""
+class OnnxRuntimeBackend(CpuBackend):
+    """One session per network; with several threads, idle ones do not spin."""
 
     def __init__(self, name: str, threads: int, batch_size: int) -> None:
-        self.name = name
-        self.clock = select_clock(threads)
-        runtime = f"onnxruntime {onnxruntime.__version__}"
-        self.device = cpu_device(name, runtime, threads=threads, batch_size=batch_size)
-        self.plan = MeasurementPlan()
+        super().__init__(name, f"onnxruntime {onnxruntime.__version__}", threads, batch_size)
 
     def prepare(self, network: Network | NetworkPart) -> Runner:
         options = onnxruntime.SessionOptions()

@@ -1,37 +1,34 @@
-"""OpenVINO on the CPU, by its latency hint."""
+"""OpenVINO on the CPU with the latency hint."""
 
 from ....search_space import BackendError
 from ....search_space.network import Network, NetworkPart, example_input
 from ....search_space.onnx_graph import build_onnx_model
 from ...optional_dependencies import optional_import
-from ..device import cpu_device
-from ..measurement import MeasurementPlan, Runner
-from .stopwatch import make_runner, select_clock
+from ..measurement import Runner
+from .cpu import CpuBackend, make_runner
 
 with optional_import("latency backend openvino", extra="openvino"):
     import openvino
 
 
-class OpenVinoBackend:
-    """Compiled models in fp32, one stream. One thread is the calling one; more are bound to no core."""
+class OpenVinoBackend(CpuBackend):
+    """Compiled models in fp32 with one stream. A single thread is the calling one; threads are not pinned."""
 
     def __init__(self, name: str, threads: int, batch_size: int) -> None:
-        self.name = name
-        self.clock = select_clock(threads)
-        runtime = f"openvino {openvino.__version__.partition('-')[0]}"
-        self.device = cpu_device(name, runtime, threads=threads, batch_size=batch_size)
-        self.plan = MeasurementPlan()
+        super().__init__(name, f"openvino {openvino.__version__.partition('-')[0]}", threads, batch_size)
         self.core = openvino.Core()
         if "CPU" not in self.core.available_devices:
-            raise BackendError("latency backend openvino: this openvino has no plugin for the CPU")
+            raise BackendError(
+                "latency backend openvino: this build of openvino has no CPU plugin; pip install openvino"
+            )
 
     def prepare(self, network: Network | NetworkPart) -> Runner:
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": self.device.threads,
-            "INFERENCE_PRECISION_HINT": "f32",  # otherwise bf16 where the processor has it
-            "ENABLE_CPU_PINNING": False,  # a bound thread waits for a busy core while another is free
+            "INFERENCE_PRECISION_HINT": "f32",  # the default is bf16 on processors that support it
+            "ENABLE_CPU_PINNING": False,  # a pinned thread waits for a busy core while another is idle
         }
         images = example_input(network, self.device.batch_size).numpy()
         try:
@@ -45,7 +42,7 @@ class OpenVinoBackend:
 
 
 def _reason(error: Exception) -> str:
-    """The first line that is not a place in OpenVINO's source."""
+    """The first line that is not a location in OpenVINO's source."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith("Exception from")]
     return lines[0] if lines else type(error).__name__
 

@@ -1,4 +1,4 @@
-"""Torch on a GPU, eager or as one CUDA graph, timed by the GPU's own events."""
+"""PyTorch on a GPU, eager or as a CUDA graph, timed by CUDA events."""
 
 import copy
 from collections.abc import Callable
@@ -19,18 +19,17 @@ WARMUP_RUNS = 3
 class TorchCudaBackend:
     """Copies of the networks on the current GPU, `channels_last`, in evaluation mode.
 
-    Eager, launching the kernels counts, and often is most of the time. TF32 and cuDNN's search for
-    the quickest algorithms are as the process has set them, and are told in the device's features.
+    Eager execution includes kernel launches, often most of the time. TF32 and cuDNN autotuning are left as
+    the process has set them, and are recorded in `device.features`.
     """
 
     def __init__(self, name: str, threads: int, batch_size: int) -> None:
         if not torch.cuda.is_available():
             built = torch.version.cuda or torch.version.hip
-            remedy = (
-                "check its driver" if built else "get a torch with CUDA from https://pytorch.org/get-started"
-            )
+            install = "install a torch with CUDA from https://pytorch.org/get-started"
+            remedy = "check the driver" if built else install
             raise BackendError(
-                f"latency backend {name} needs a GPU, and torch {torch.__version__} finds none here; {remedy}"
+                f"latency backend {name} needs a GPU, and torch {torch.__version__} finds none; {remedy}"
             )
         if threads != 1:
             raise BackendError(f"latency backend {name} runs on a GPU: threads must be 1, got {threads}")
@@ -65,11 +64,11 @@ class TorchCudaBackend:
 
 
 def cuda_event_runner(run: Callable[[], object]) -> Runner:
-    """A runner that times calls which put work on the current stream."""
+    """A runner that times calls which enqueue work on the current stream."""
     start, end = _event(), _event()
 
     def runner(count: int) -> float:
-        torch.cuda.synchronize()  # behind work that still waits, launching would cost nothing
+        torch.cuda.synchronize()  # launches would be hidden behind pending work
         start.record()
         for _ in range(count):
             run()
@@ -91,11 +90,11 @@ def _forward(model: Network | NetworkPart, images: Tensor) -> Tensor:
 
 
 class _CudaGraph:
-    """One forward pass as a graph. The graph knows only addresses: what lies there is kept here."""
+    """One captured forward pass. The graph refers to tensors by address, so they are kept alive here."""
 
     def __init__(self, model: Network | NetworkPart, images: Tensor) -> None:
         self.model, self.images = model, images
-        # What is made on first use may not be captured, and a capture is not on the default stream.
+        # Lazy initialization may not be captured, and capture needs a stream other than the default one.
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -119,11 +118,11 @@ def _toolkit() -> str:
 
 
 def _settings() -> str:
-    """What moves fp32 arithmetic on a GPU, such as `tf32 convolutions, ieee matrix products`."""
+    """fp32 settings, such as `tf32 convolutions, ieee matrix products, without cuDNN autotuning`."""
     convolutions = _precision(torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined]
     products = _precision(torch.backends.cuda.matmul.fp32_precision)
-    search = "with" if torch.backends.cudnn.benchmark else "without"
-    return f"{convolutions} convolutions, {products} matrix products, {search} cuDNN's search"
+    autotuning = "with" if torch.backends.cudnn.benchmark else "without"
+    return f"{convolutions} convolutions, {products} matrix products, {autotuning} cuDNN autotuning"
 
 
 def _precision(setting: str) -> str:

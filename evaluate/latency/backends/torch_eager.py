@@ -1,24 +1,17 @@
-"""Eager torch on the CPU, evaluation mode, `channels_last`."""
+"""Eager PyTorch on the CPU, `channels_last`, in inference mode."""
 
 import torch
 
 from ....search_space.network import Network, NetworkPart, example_input
-from ..device import cpu_device
-from ..measurement import MeasurementPlan, Runner
-from .stopwatch import make_runner, select_clock
+from ..measurement import Runner
+from .cpu import CpuBackend, make_runner
 
 
-class TorchBackend:
-    """The modules as they are. Preparing sets the number of threads of the whole process."""
+class TorchBackend(CpuBackend):
+    """The modules as they are. `prepare` sets torch's number of threads for the whole process."""
 
     def __init__(self, name: str, threads: int, batch_size: int) -> None:
-        self.name = name
-        self.clock = select_clock(threads)
-        runtime = f"torch {torch.__version__}"
-        self.device = cpu_device(
-            name, runtime, threads=threads, batch_size=batch_size, layout="channels_last"
-        )
-        self.plan = MeasurementPlan()
+        super().__init__(name, f"torch {torch.__version__}", threads, batch_size, layout="channels_last")
 
     def prepare(self, network: Network | NetworkPart) -> Runner:
         torch.set_num_threads(self.device.threads)

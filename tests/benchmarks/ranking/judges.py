@@ -12,7 +12,8 @@ from rich.console import Console
 
 from bneck.evaluate.data.dataset import subsample
 from bneck.evaluate.scorers import COSTS, ZERO_COST, EvaluationContext, Scorer, evaluator
-from bneck.evaluate.supernet.trainer import train_supernet
+from bneck.evaluate.supernet.config import SupernetConfig
+from bneck.evaluate.supernet.trainer import SupernetTrainer, train_to_end
 from bneck.search_space import Architecture, cost
 
 from ..kept import Job, Result, run_all
@@ -88,10 +89,10 @@ def scored(judge: Judge, words: str, architecture: Architecture, seed: int) -> R
 def supernet_trained(path: Path, seed: int) -> Result:
     torch.set_num_threads(1)
     start = time.process_time()
-    steps = train_supernet(
-        space(), images(None), path, minutes=SUPERNET_MINUTES, seed=seed, max_macs=MOST_MACS
-    )
-    return {"cpu_seconds": time.process_time() - start, "steps": steps, "data": DATA}
+    settings = SupernetConfig(max_macs=MOST_MACS, minutes=SUPERNET_MINUTES, seed=seed)
+    training = SupernetTrainer(space(), images(None), settings)
+    train_to_end(training, path)
+    return {"cpu_seconds": time.process_time() - start, "steps": training.steps, "data": DATA}
 
 
 def supernets(kept: Path, workers: int, console: Console) -> tuple[list[Path], float]:

@@ -15,10 +15,8 @@ from rich.table import Table
 
 from bneck.evaluate.data.dataset import subsample
 from bneck.evaluate.latency.predictor import LatencyPredictor
-from bneck.evaluate.latency.predictor_file import load_latency_predictor
-from bneck.evaluate.netadapt.channel_groups import scale_width_to_limit
 from bneck.evaluate.netadapt.channel_selection import inherit_weights
-from bneck.evaluate.netadapt.netadapt import ResourceBudget, run_netadapt
+from bneck.evaluate.netadapt.netadapt import ResourceBudget, Tuner, steps
 from bneck.evaluate.statistics.reliability import student_t_quantile
 from bneck.evaluate.training.evaluation import evaluate
 from bneck.evaluate.training.train import seeded_network, train
@@ -29,6 +27,7 @@ from bneck.search_space.network import Network
 from ..kept import Job, Result, run_all
 from ..setting import SPACE, images
 from .truth import CALM, few
+from .width_multiplier import scale_width_to_limit
 
 START_MACS = 1.2e6
 SHARE = 0.7
@@ -56,12 +55,12 @@ def latency_predictor(path: Path) -> LatencyPredictor:
             str(path),
         ]
         subprocess.run(command, check=True)
-    return load_latency_predictor(path)
+    return LatencyPredictor.load(path)
 
 
 @cache
 def _model(path: Path) -> LatencyPredictor:
-    return load_latency_predictor(path)
+    return LatencyPredictor.load(path)
 
 
 def narrowed(path: Path, step: float, seed: int) -> Result:
@@ -79,16 +78,18 @@ def narrowed(path: Path, step: float, seed: int) -> Result:
     whole = latency_of(start())
     goal = ResourceBudget(latency_of, SHARE * whole, step * whole)
     judged = subsample(data, validation=FEW_VALIDATION)
-    found = run_netadapt(network, judged, TRAINED, goal, seed=seed, finetune_images=STEPS[step])
+    tuner = Tuner(judged, TRAINED, seed, images=STEPS[step])
+    taken = list(steps(network, goal, tuner))
+    adapted = taken[-1].network
     adapted_at = time.process_time()
     scaled = scale_width_to_limit(start(), latency_of, SHARE * whole)
     ways = dict(
         zip(
             WAYS,
             (
-                found.network,
+                adapted,
                 inherit_weights(network, scaled),
-                seeded_network(found.network.architecture, seed),
+                seeded_network(adapted.architecture, seed),
                 seeded_network(scaled, seed),
             ),
             strict=True,
@@ -104,7 +105,7 @@ def narrowed(path: Path, step: float, seed: int) -> Result:
         "top1": {name: tested(each) for name, each in ways.items()},
         "latency": {name: latency_of(each.architecture) / whole for name, each in ways.items()},
         "macs": {name: cost(each.architecture).macs for name, each in ways.items()},
-        "steps": len(found.steps),
+        "steps": len(taken),
         "cpu_seconds": {"training": trained_at - began, "adapting": adapted_at - trained_at},
     }
 

@@ -18,11 +18,8 @@ from bneck.evaluate.latency.predictor import (
     LatencyPredictor,
     MeasuredRatio,
     PredictionMetrics,
-    evaluate_predictor,
-    fit,
 )
 from bneck.evaluate.latency.predictor_features import DETAILED_TERMS, TERMS, VECTOR_WIDTHS, features
-from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.search_space import Architecture
 
 from ...search_space.helpers import TOY
@@ -35,8 +32,14 @@ def model(
     terms: dict[str, float], errors: Sequence[float] = (0.25,), least_ratio: float = 0.001
 ) -> LatencyPredictor:
     """A model that nothing was fitted to."""
-    fitted = (MeasuredRatio("a", 7.0), MeasuredRatio("b", least_ratio), MeasuredRatio("c", 5.0))
-    return LatencyPredictor("made up", SETUP, 1, 0.1, terms, tuple(errors), fitted)
+    networks = (MeasuredRatio("a", 7.0), MeasuredRatio("b", least_ratio), MeasuredRatio("c", 5.0))
+    return LatencyPredictor("made up", SETUP, 1, 0.1, terms, tuple(errors), networks)
+
+
+def fitted(
+    networks: Sequence[Architecture], ratios: Sequence[float], space: str = "made up"
+) -> LatencyPredictor:
+    return LatencyPredictor.fit(networks, ratios, setup=SETUP, space=space)
 
 
 # Fitting
@@ -46,7 +49,7 @@ def model(
 @pytest.mark.parametrize("count", [30, 80])
 def test_costs_without_noise_are_found_again_with_their_vector_width(width: int, count: int) -> None:
     ratios = ratios_of(NETWORKS, width)
-    found = fit("made up", SETUP, NETWORKS[:count], ratios[:count])
+    found = fitted(NETWORKS[:count], ratios[:count])
     assert found.vector_width == width
     assert set(found.terms) == set(TERMS)
     told = [found.predict(network).ratio for network in NETWORKS]
@@ -57,16 +60,14 @@ def test_costs_without_noise_are_found_again_with_their_vector_width(width: int,
 @pytest.mark.parametrize("width", VECTOR_WIDTHS)
 def test_the_vector_width_is_found_in_noise(width: int) -> None:
     networks = NETWORKS[:MIN_NETWORKS_FOR_DETAILED_TERMS]
-    assert fit("made up", SETUP, networks, ratios_of(networks, width, noise=0.01)).vector_width == width
+    assert fitted(networks, ratios_of(networks, width, noise=0.01)).vector_width == width
 
 
 def test_costs_that_only_the_details_tell_are_found_with_many_networks_alone() -> None:
     ratios = ratios_of(NETWORKS, terms=DETAILED_TERMS)
 
-    def fitted(count: int) -> LatencyPredictor:
-        return fit("made up", SETUP, NETWORKS[:count], ratios[:count])
-
-    many, few = fitted(MIN_NETWORKS_FOR_DETAILED_TERMS), fitted(MIN_NETWORKS_FOR_DETAILED_TERMS - 1)
+    count = MIN_NETWORKS_FOR_DETAILED_TERMS
+    many, few = (fitted(NETWORKS[:n], ratios[:n]) for n in (count, count - 1))
     assert set(many.terms) == set(DETAILED_TERMS)
     np.testing.assert_allclose([many.predict(n).ratio for n in NETWORKS], ratios, rtol=1e-4)
     assert set(few.terms) == set(TERMS)
@@ -75,7 +76,7 @@ def test_costs_that_only_the_details_tell_are_found_with_many_networks_alone() -
 
 def test_details_that_do_not_help_are_left_out() -> None:
     networks = NETWORKS[: MIN_NETWORKS_FOR_DETAILED_TERMS + 20]
-    assert set(fit("made up", SETUP, networks, ratios_of(networks, noise=0.02)).terms) == set(TERMS)
+    assert set(fitted(networks, ratios_of(networks, noise=0.02)).terms) == set(TERMS)
 
 
 def test_a_term_that_no_network_has_costs_nothing() -> None:
@@ -88,7 +89,7 @@ def test_a_term_that_no_network_has_costs_nothing() -> None:
         )
         for network in NETWORKS[:30]
     ]
-    found = fit("made up", SETUP, relu, ratios_of(relu))
+    found = fitted(relu, ratios_of(relu))
     assert set(found.terms) == set(TERMS) - {"hardswish_elements", "silu_elements"}
 
 
@@ -115,7 +116,7 @@ def test_the_errors_are_those_of_fits_without_each_network(monkeypatch: pytest.M
     monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (4,))
     networks = NETWORKS[:35]
     ratios = ratios_of(networks, noise=0.03)
-    found = fit("made up", SETUP, networks, ratios)
+    found = fitted(networks, ratios)
     table = shares(networks, ratios, 4)
     assert list(found.errors) == pytest.approx(errors_left_out(table, found.ridge), rel=1e-5)
     # and the ridge is the one that does best there
@@ -128,7 +129,7 @@ def test_the_costs_are_those_of_a_fit_to_all_networks(monkeypatch: pytest.Monkey
     monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (4,))
     networks = NETWORKS[:35]
     ratios = ratios_of(networks, noise=0.03)
-    found = fit("made up", SETUP, networks, ratios)
+    found = fitted(networks, ratios)
     table = shares(networks, ratios, 4)
     weights = np.linalg.solve(table.T @ table + found.ridge * np.eye(len(TERMS)), table.sum(axis=0))
     told = [found.predict(n).ratio / ratio for n, ratio in zip(networks, ratios, strict=True)]
@@ -141,16 +142,16 @@ def test_among_vector_widths_the_least_error_left_out_wins(monkeypatch: pytest.M
     least = {}
     for width in VECTOR_WIDTHS:
         monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (width,))
-        least[width] = fmean(e**2 for e in fit("made up", SETUP, networks, ratios).errors)
+        least[width] = fmean(e**2 for e in fitted(networks, ratios).errors)
     monkeypatch.undo()
-    found = fit("made up", SETUP, networks, ratios)
+    found = fitted(networks, ratios)
     assert found.vector_width == min(least, key=least.__getitem__)
     assert fmean(e**2 for e in found.errors) == pytest.approx(min(least.values()))
 
 
 def test_a_model_keeps_what_it_was_fitted_to() -> None:
     networks, ratios = NETWORKS[:MIN_NETWORKS], ratios_of(NETWORKS[:MIN_NETWORKS])
-    found = fit("the space", SETUP, networks, ratios)
+    found = fitted(networks, ratios, space="the space")
     assert (found.space, found.setup, found.held_out) == ("the space", SETUP, None)
     assert found.training_networks == tuple(
         MeasuredRatio(network.key, ratio) for network, ratio in zip(networks, ratios, strict=True)
@@ -161,16 +162,14 @@ def test_a_model_keeps_what_it_was_fitted_to() -> None:
 
 def test_fewer_networks_than_twenty_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^a latency model needs 20 networks, got 19$"):
-        fit("made up", SETUP, NETWORKS[:19], ratios_of(NETWORKS[:19]))
-    assert fit("made up", SETUP, NETWORKS[:20], ratios_of(NETWORKS[:20])).training_networks
+        fitted(NETWORKS[:19], ratios_of(NETWORKS[:19]))
+    assert fitted(NETWORKS[:20], ratios_of(NETWORKS[:20])).training_networks
 
 
 def test_a_second_fit_to_the_same_networks_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("first.json", "second.json"):
         networks = crooked_networks(MIN_NETWORKS_FOR_DETAILED_TERMS)
-        save_latency_predictor(
-            fit("made up", SETUP, networks, ratios_of(networks, noise=0.05, seed=3)), tmp_path / name
-        )
+        fitted(networks, ratios_of(networks, noise=0.05, seed=3)).save(tmp_path / name)
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
 
 
@@ -261,7 +260,7 @@ def test_scores_of_four_networks_worked_out_by_hand() -> None:
     # told 1, 2, 3 and 4; the margin of 25% makes the intervals 0.8 to 1.33, 1.6 to 2.67, 2.4 to 4
     # and 3.2 to 5.33
     networks = [with_classes(count) for count in (10, 20, 30, 40)]
-    found = evaluate_predictor(model({"head_macs": 0.01}), networks, [1.0, 1.92, 3.3, 2.5])
+    found = model({"head_macs": 0.01}).evaluate(networks, [1.0, 1.92, 3.3, 2.5])
     assert found.networks == 4
     # errors: 0, 0.08 / 1.92 = 4.17%, 0.3 / 3.3 = 9.09% and 1.5 / 2.5 = 60%
     assert found.mape == pytest.approx((0 + 1 / 24 + 1 / 11 + 0.6) / 4)
@@ -274,7 +273,7 @@ def test_scores_of_four_networks_worked_out_by_hand() -> None:
 def test_an_error_is_a_share_of_what_was_measured_whichever_side_it_is_on() -> None:
     networks = [with_classes(count) for count in (10, 20)]
     # told 1 and 2: of 0.8 a quarter too much, of 4 half too little
-    found = evaluate_predictor(model({"head_macs": 0.01}), networks, [0.8, 4.0])
+    found = model({"head_macs": 0.01}).evaluate(networks, [0.8, 4.0])
     assert found.mape == pytest.approx((0.25 + 0.5) / 2)
     assert (found.within_5, found.within_10) == (0, 0)
 
@@ -283,7 +282,7 @@ def test_an_error_is_a_share_of_what_was_measured_whichever_side_it_is_on() -> N
 def test_what_was_measured_is_covered_where_the_interval_holds_it(measured: float, coverage: float) -> None:
     # told 1 with a margin of 25%: from 0.8 to 1.333
     networks = [with_classes(10), with_classes(20)]
-    found = evaluate_predictor(model({"head_macs": 0.01}), networks, [measured, 2.0])
+    found = model({"head_macs": 0.01}).evaluate(networks, [measured, 2.0])
     assert found.coverage == (coverage + 1) / 2
 
 
@@ -298,7 +297,7 @@ def test_the_rank_correlation_is_that_of_the_ranks() -> None:
     told = [by_macs.predict(network).ratio for network in networks]
     expected = np.corrcoef(ranks(told), ranks(measured))[0, 1]
     assert 0.1 < expected < 0.9
-    assert evaluate_predictor(by_macs, networks, measured).spearman == pytest.approx(expected)
+    assert by_macs.evaluate(networks, measured).spearman == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("count", "noise"), [(30, 0.03), (60, 0.03), (30, 0.1)])
@@ -308,9 +307,9 @@ def test_the_interval_holds_nine_of_ten_networks_that_the_model_has_not_seen(
     scores: list[PredictionMetrics] = []
     for seed in range(6):
         networks = crooked_networks(count, seed=100 + seed)
-        found = fit("made up", SETUP, networks, ratios_of(networks, noise=noise, seed=seed))
+        found = fitted(networks, ratios_of(networks, noise=noise, seed=seed))
         fresh = NETWORKS[60 * seed : 60 * seed + 60]
-        scores.append(evaluate_predictor(found, fresh, ratios_of(fresh, noise=noise, seed=50 + seed)))
+        scores.append(found.evaluate(fresh, ratios_of(fresh, noise=noise, seed=50 + seed)))
     assert 0.85 <= fmean(each.coverage for each in scores) <= 0.95
     # of normal noise the mean absolute size is sqrt(2 / pi) = 0.8 deviations; the fit adds some
     assert 0.8 * noise < fmean(each.mape for each in scores) < 1.1 * noise

@@ -14,11 +14,8 @@ from bneck.evaluate.latency.predictor import (
     LatencyPredictor,
     MeasuredRatio,
     PredictionMetrics,
-    evaluate_predictor,
-    fit,
 )
 from bneck.evaluate.latency.predictor_features import TERMS
-from bneck.evaluate.latency.predictor_file import load_latency_predictor, save_latency_predictor
 from bneck.search_space import FileFormatError, RunError
 
 from ...search_space.helpers import TOY
@@ -40,19 +37,19 @@ SMALL = LatencyPredictor(
 def training_networks() -> LatencyPredictor:
     networks = crooked_networks(80)
     ratios = ratios_of(networks, noise=0.05)
-    found = fit("crooked", SETUP, networks[:60], ratios[:60])
-    return replace(found, held_out=evaluate_predictor(found, networks[60:], ratios[60:]))
+    found = LatencyPredictor.fit(networks[:60], ratios[:60], setup=SETUP, space="crooked")
+    return replace(found, held_out=found.evaluate(networks[60:], ratios[60:]))
 
 
 def there_and_back(model: LatencyPredictor, folder: Path) -> LatencyPredictor:
-    save_latency_predictor(model, folder / "model.json")
-    return load_latency_predictor(folder / "model.json")
+    model.save(folder / "model.json")
+    return LatencyPredictor.load(folder / "model.json")
 
 
 def message_of(path: Path) -> str:
     """The refusal of a file, its folder left out."""
     with pytest.raises(FileFormatError) as refusal:
-        load_latency_predictor(path)
+        LatencyPredictor.load(path)
     message = str(refusal.value)
     assert message.startswith(str(path))
     return message.replace(str(path), path.name)
@@ -96,7 +93,7 @@ def test_a_rank_correlation_that_is_not_defined_comes_back(tmp_path: Path) -> No
 
 
 def test_the_file_is_json_that_a_person_can_read(tmp_path: Path) -> None:
-    save_latency_predictor(SMALL, tmp_path / "model.json")
+    SMALL.save(tmp_path / "model.json")
     text = (tmp_path / "model.json").read_text(encoding="utf-8")
     assert json.loads(text) == {
         "bneck": "latency-predictor/1",
@@ -126,13 +123,13 @@ def test_the_file_is_json_that_a_person_can_read(tmp_path: Path) -> None:
 
 
 def test_a_model_is_read_and_predicts_without_sklearn_and_torch(tmp_path: Path) -> None:
-    save_latency_predictor(SMALL, tmp_path / "model.json")
+    SMALL.save(tmp_path / "model.json")
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from bneck.evaluate.latency.predictor_file import load_latency_predictor\n"
+        "from bneck.evaluate.latency.predictor import LatencyPredictor\n"
         "from bneck.search_space import published_architecture\n"
-        f"model = load_latency_predictor(Path({str(tmp_path / 'model.json')!r}))\n"
+        f"model = LatencyPredictor.load(Path({str(tmp_path / 'model.json')!r}))\n"
         "model.predict(published_architecture('mobilenet_v2'))\n"
         "print([name for name in ('sklearn', 'scipy', 'torch') if name in sys.modules])"
     )
@@ -144,34 +141,34 @@ def test_a_model_is_read_and_predicts_without_sklearn_and_torch(tmp_path: Path) 
 
 
 def test_a_model_takes_the_place_of_the_one_before_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    save_latency_predictor(training_networks(), tmp_path / "model.json")
-    save_latency_predictor(SMALL, tmp_path / "model.json")
-    assert load_latency_predictor(tmp_path / "model.json") == SMALL
+    training_networks().save(tmp_path / "model.json")
+    SMALL.save(tmp_path / "model.json")
+    assert LatencyPredictor.load(tmp_path / "model.json") == SMALL
     assert [file.name for file in tmp_path.iterdir()] == ["model.json"]
 
 
 def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none" / "model.json"
     with pytest.raises(RunError) as refusal:
-        save_latency_predictor(SMALL, path)
+        SMALL.save(path)
     assert str(refusal.value) == f"{path} cannot be written: No such file or directory"
     (tmp_path / "a folder").mkdir()
     with pytest.raises(RunError, match=r"a folder cannot be written: Is a directory$"):
-        save_latency_predictor(SMALL, tmp_path / "a folder")
+        SMALL.save(tmp_path / "a folder")
 
 
 def test_a_disk_that_is_full_leaves_the_model_that_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_latency_predictor(SMALL, tmp_path / "model.json")
+    SMALL.save(tmp_path / "model.json")
 
     def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(RunError, match=r"model\.json cannot be written: No space left on device$"):
-        save_latency_predictor(training_networks(), tmp_path / "model.json")
-    assert load_latency_predictor(tmp_path / "model.json") == SMALL
+        training_networks().save(tmp_path / "model.json")
+    assert LatencyPredictor.load(tmp_path / "model.json") == SMALL
 
 
 # Mistakes
@@ -217,7 +214,7 @@ def test_a_mistake_is_named_with_file_line_key_and_value(
     tmp_path: Path, old: str, new: str, place: str, problem: str
 ) -> None:
     path = tmp_path / "model.json"
-    save_latency_predictor(SMALL, path)
+    SMALL.save(path)
     lines = path.read_text().splitlines()
     (number,) = (number for number, line in enumerate(lines, start=1) if old in line)
     lines[number - 1] = lines[number - 1].replace(old, new)
@@ -227,7 +224,7 @@ def test_a_mistake_is_named_with_file_line_key_and_value(
 
 def edited(path: Path, **changes: Any) -> Path:
     """A small model's file with other values, one key a line; `...` takes one out."""
-    save_latency_predictor(SMALL, path)
+    SMALL.save(path)
     form = json.loads(path.read_text()) | changes
     rows = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in form.items() if value is not ...]
     path.write_text("{\n" + ",\n".join(rows) + "\n}")

@@ -13,15 +13,12 @@ from bneck.evaluate.netadapt.channel_groups import (
     narrowest,
     same_structure,
     sample_narrower_network,
-    scale_width,
-    scale_width_to_limit,
     with_widths,
 )
 from bneck.search_space import (
     Architecture,
     Block,
     Head,
-    NoFeasibleNetworkError,
     Stem,
     cost,
     published_architecture,
@@ -136,33 +133,6 @@ def test_random_narrowings_are_spread_and_come_again_with_the_seed() -> None:
     assert shares[0] < 0.5 and shares[-1] > 0.85
     assert all(residuals(each) == residuals(LARGE) for each in drawn)
     assert sample_narrower_network(LARGE, random.Random(3)) == drawn[0]
-
-
-def test_scaling_is_the_width_multiplier_of_torchvision() -> None:
-    # But for the features, which torchvision makes six times the scaled output of the last block.
-    for factor in (0.5, 0.75):
-        theirs = published_architecture(f"mobilenet_v3_large@{factor}")
-        ours = scale_width(LARGE, factor)
-        assert ours.blocks == theirs.blocks and ours.stem == theirs.stem
-        assert ours.head.hidden == theirs.head.hidden
-
-
-def test_scaling_to_a_limit_finds_the_widest_of_a_thousand_multipliers() -> None:
-    small = published_architecture("mobilenet_v3_small")
-    everything = [macs(scale_width(small, number / 1000)) for number in range(1, 1001)]
-    for share in (0.3, 0.61):
-        limit = share * macs(small)
-        found = macs(scale_width_to_limit(small, macs, limit))
-        assert found == max(each for each in everything if each <= limit)
-    assert scale_width_to_limit(small, macs, macs(small)) == small
-
-
-def test_scaling_below_eight_channels_everywhere_names_the_least() -> None:
-    network = random_networks("tiny", 1)[0]
-    least = macs(scale_width(network, 0.001))
-    with pytest.raises(NoFeasibleNetworkError, match=f"cost {least:.4g}".replace("+", r"\+")):
-        scale_width_to_limit(network, macs, least - 1)
-    assert macs(scale_width_to_limit(network, macs, least)) == least
 
 
 def test_a_block_that_halves_the_map_adds_no_residual_though_its_channels_agree() -> None:

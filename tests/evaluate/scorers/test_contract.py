@@ -22,7 +22,8 @@ from bneck.evaluate.scorers import (
     depends_on_seed,
     evaluator,
 )
-from bneck.evaluate.supernet.trainer import train_supernet
+from bneck.evaluate.supernet.config import SupernetConfig
+from bneck.evaluate.supernet.trainer import SupernetTrainer, train_to_end
 from bneck.search_space import Architecture, UnknownNameError, cost, load_space
 
 from ..example_training import PLAIN, noise_data
@@ -49,7 +50,7 @@ def write_table(path: Path) -> None:
 
 
 def write_supernet(path: Path) -> None:
-    train_supernet(SPACE, DATA, path, recipe=RECIPE)
+    train_to_end(SupernetTrainer(SPACE, DATA, SupernetConfig(RECIPE)), path)
 
 
 # How the file of each kind of scorer is made, for SPACE and DATA.

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from bneck.evaluate.data.dataset import load_dataset
 from bneck.evaluate.scorers import EvaluationContext, Scorer, evaluator
 from bneck.evaluate.supernet.checkpoint import load_supernet, save_supernet
+from bneck.evaluate.supernet.config import SupernetConfig
 from bneck.evaluate.supernet.sampling import smallest_genes
-from bneck.evaluate.supernet.trainer import train_supernet, train_to_end
+from bneck.evaluate.supernet.trainer import SupernetTrainer, train_to_end
 from bneck.evaluate.training.recipe import Recipe
 from bneck.search_space import Architecture, RunError, ScorerError, load_space
 from bneck.search_space.network import Network
@@ -133,7 +134,7 @@ def test_what_cannot_judge_these_images_is_refused_before_any_network(
         evaluator(f"{kind}:{files[0]}", EvaluationContext(noise_data(channels=1), RECIPE))
     with pytest.raises(ScorerError, match=f"^{files[0]}: noise: the supernet was trained on other classes"):
         evaluator(f"{kind}:{files[0]}", EvaluationContext(noise_data(names=("x", "y")), RECIPE))
-    with pytest.raises(RunError, match=f"^{tmp_path}/none: the file with the supernet is missing"):
+    with pytest.raises(RunError, match=f"^{tmp_path}/none: the supernet file is missing"):
         judge(f"{kind}:{files[0]},{tmp_path}/none")
     stopped = training_of(replace(CONSTANT, epochs=4))
     stopped.advance()
@@ -149,7 +150,8 @@ def test_a_supernet_trained_for_a_little_knows_the_digits_by_all_of_its_networks
 ) -> None:
     data, space, path = load_dataset("digits"), load_space("tiny"), tmp_path / "net"
     recipe = Recipe(epochs=20, batch_size=32, label_smoothing=0.0)
-    train_supernet(space, data, path, recipe=recipe, strategy=strategy, max_macs=1.5e6)  # type: ignore[arg-type]
+    settings = SupernetConfig(recipe, strategy, max_macs=1.5e6)  # type: ignore[arg-type]
+    train_to_end(SupernetTrainer(space, data, settings), path)
     judged = evaluator(f"supernet:{path}", EvaluationContext(data, recipe))
     ours, rng = space.for_data(1, 10), random.Random(0)
     found = [judged.score(ours.decode(ours.sample(rng)), 0).accuracy for _ in range(5)]

@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 
 from bneck.evaluate.fvcore_audit import OperatorCounts, fvcore_counts
-from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.results import Run
 from bneck.search.cli import main
 from bneck.search.parallel.lock import run_lock
@@ -390,7 +389,7 @@ def test_a_latency_model_says_itself_where_it_is_from(call: Call, here: Path, wo
 
 
 def test_a_latency_model_of_another_space_is_told_with_how_to_build_one(call: Call, here: Path) -> None:
-    save_latency_predictor(fake_model({"network": 0.3}), here / "model.json")
+    fake_model({"network": 0.3}).save(here / "model.json")
     ended = call("search", "tiny", "--out", "run", "--latency-predictor", "model.json")
     assert ended.complaint == (
         "--latency-predictor model.json is of space small; "

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from bneck.evaluate.data.dataset import load_dataset
-from bneck.evaluate.latency.predictor_file import save_latency_predictor
 from bneck.evaluate.training.metrics import Metrics
 from bneck.results import Run
 from bneck.results.store.netadapt_run import NetAdaptRun
@@ -273,7 +272,7 @@ def test_a_model_of_another_device_predicts_what_cannot_be_measured_here(
     inline()
     elsewhere = fake_device(processor="another machine")
     model = fake_model({"network": 0.01, "pointwise_macs": 1e-6, "depthwise_macs": 1e-6}, elsewhere)
-    save_latency_predictor(model, tmp_path / "m.json")
+    model.save(tmp_path / "m.json")
     words = ("--to", 0.8, "--latency-predictor", tmp_path / "m.json", *FAST, "--out", tmp_path / "a")
     ran = run("netadapt", trained, *words)
     assert ran.code == 0, ran
@@ -316,7 +315,7 @@ def test_a_network_of_a_search_is_adapted_in_the_folder_of_the_run(
             ("--to", "0.5", "--latency-backend", "none"),
             "a limit on latency needs a --latency-backend, or a --latency-predictor",
         ),
-        (("--max-macs", "1K", *NO_LATENCY), "cannot be cut down to 1K: the least that can be reached is"),
+        (("--max-macs", "1K", *NO_LATENCY), "cannot be pruned to 1K: the lowest reachable cost is"),
         (("--max-macs", "9M", *NO_LATENCY), "keeps macs <= 9M already; choose a lower limit"),
         (("--max-macs", "9K", "--final", "both"), "--final must be inherit or scratch, got 'both'"),
         (("--max-macs", "9K", "--latency-predictor", "m.json"), "--max-macs and --latency-predictor exclude"),

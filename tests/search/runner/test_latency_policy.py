@@ -8,7 +8,6 @@ import pytest
 from bneck.evaluate import Latency, parse_goals
 from bneck.evaluate.latency.measurement import failed_latency
 from bneck.evaluate.latency.predictor import LatencyPredictor
-from bneck.evaluate.latency.predictor_file import load_latency_predictor
 from bneck.results import LatencyPolicy, Record, Run
 from bneck.search.runner import worker
 from bneck.search.runner.latency_policy import LatencyStrategy, fit_latency_model
@@ -218,7 +217,7 @@ def test_a_model_is_fitted_to_thirty_networks_and_read_back(tmp_path: Path) -> N
     pool = fitted(run)
     networks = pool.asked_for(worker.measure)
     assert len(pool.asked) == len({network.key for network in networks}) == 30
-    model = load_latency_predictor(run.latency_predictor_file)
+    model = LatencyPredictor.load(run.latency_predictor_file)
     assert (model.space, model.setup) == ("small", run.settings.latency)
     measured = {network.key: fake_latency(network).ratio for network in networks}
     assert {each.key: each.ratio for each in model.training_networks} == measured
@@ -250,7 +249,7 @@ def test_what_was_fitted_predicts_networks_it_has_not_seen(tmp_path: Path) -> No
 
     run = fake_run(tmp_path, n_trials=40)
     seen = set(fitted(run, latency_of=by_macs).asked_for(worker.measure))
-    model = load_latency_predictor(run.latency_predictor_file)
+    model = LatencyPredictor.load(run.latency_predictor_file)
     others = set(every_network(SMALL).values()) - seen
     assert len(others) == 72 - 30
     for network in others:
@@ -310,7 +309,7 @@ def test_networks_that_cannot_be_measured_are_left_out(tmp_path: Path) -> None:
     run = fake_run(tmp_path, n_trials=40)
     device = FailsFor(10)
     fitted(run, latency_of=device)
-    model: LatencyPredictor = load_latency_predictor(run.latency_predictor_file)
+    model: LatencyPredictor = LatencyPredictor.load(run.latency_predictor_file)
     assert len(model.training_networks) == 20
     assert not {each.key for each in model.training_networks} & device.failing
 
@@ -342,7 +341,7 @@ def test_a_person_sees_how_far_it_is_and_how_good_the_model_is(tmp_path: Path) -
     }
     assert [shown.statuses[0].done, shown.statuses[-1].done] == [0, 30]
     [line] = shown.lines
-    conformal_margin = load_latency_predictor(run.latency_predictor_file).conformal_margin
+    conformal_margin = LatencyPredictor.load(run.latency_predictor_file).conformal_margin
     assert line.startswith(f"latency is predicted within {100 * conformal_margin:.0f}% for 9 of 10 networks")
     assert "(from 30 measured ones)" in line
 
