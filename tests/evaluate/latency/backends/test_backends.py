@@ -19,14 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from bneck.evaluate.latency.backends import BACKEND_NAMES, latency_backend
-from bneck.evaluate.latency.backends.stopwatch import (
-    CLOCKS,
-    CPU_TIME,
-    PROCESS_TIME,
-    WALL_TIME,
-    make_runner,
-    select_clock,
-)
+from bneck.evaluate.latency.backends.cpu import CLOCKS, CPU_TIME, WALL_TIME, make_runner, select_clock
 from bneck.evaluate.latency.device import cpu_device
 from bneck.evaluate.latency.meter import build_network_for_timing
 from bneck.search_space import UnknownNameError, cost, cost_breakdown
@@ -199,16 +192,12 @@ def elsewhere(work: Callable[[], None]) -> None:
         (CPU_TIME, lambda: burn(0.005), True),
         (CPU_TIME, lambda: time.sleep(0.005), False),
         (CPU_TIME, lambda: elsewhere(lambda: burn(0.005)), False),
-        (PROCESS_TIME, lambda: elsewhere(lambda: burn(0.005)), True),
-        (PROCESS_TIME, lambda: time.sleep(0.005), False),
         (WALL_TIME, lambda: time.sleep(0.005), True),
     ],
     ids=[
         "work of the thread",
         "its sleep",
         "work of another thread",
-        "work of the process",
-        "its sleep",
         "sleep",
     ],
 )

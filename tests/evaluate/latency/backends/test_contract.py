@@ -1,12 +1,16 @@
-"""What every latency backend keeps, whatever it runs on."""
+"""Contract of all latency backends, plug-ins, and what each reports if it cannot run."""
 
+import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,12 +19,22 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bneck.evaluate.latency.backends import BACKEND_NAMES, LatencyBackend, latency_backend, torch_cuda
-from bneck.evaluate.latency.measurement import MeasurementPlan, ReferenceRunners, Runner, measure
-from bneck.evaluate.latency.meter import build_network_for_timing
+from bneck.evaluate import Latency, LatencySetup
+from bneck.evaluate.latency.backends import (
+    BACKEND_NAMES,
+    ENTRY_POINT_GROUP,
+    LatencyBackend,
+    latency_backend,
+    torch_cuda,
+)
+from bneck.evaluate.latency.measurement import Runner
+from bneck.evaluate.latency.meter import LatencyMeter, open_backend
 from bneck.evaluate.optional_dependencies import optional_import
-from bneck.search_space import Architecture, BackendError, Block, Head, Stem
+from bneck.search_space import Architecture, BackendError, Block, Head, PluginError, Stem, UnknownNameError
 from bneck.search_space.network import Network, NetworkPart, build_network, example_input
+from bneck.testing.latency_backend import LatencyBackendContract
+
+from ...example_setup import PANEL, SETUP
 
 PACKAGES = {"openvino": ("openvino",), "executorch": ("executorch",), "ncnn": ("ncnn", "pnnx")}
 GPU = ("torch-cuda", "torch-cuda-graph")
@@ -45,19 +59,6 @@ def backend_param(name: str) -> Any:
 
 RUNTIMES = [backend_param(name) for name in BACKEND_NAMES]
 ALL = [*RUNTIMES, pytest.param("fake", id="fake")]
-
-
-@pytest.fixture(autouse=True)
-def _threads_as_before() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
-def network_of(blocks: int, resolution_px: int = 48) -> Architecture:
-    """Equal blocks, and next to nothing before and after them."""
-    block = Block(3, 72, 24, "se", "hardswish", 1, squeeze=8)
-    return Architecture(resolution_px, Stem(24), (block,) * blocks, Head(32), classes=2)
 
 
 VARIED = Architecture(
@@ -93,7 +94,7 @@ def network_that_shows_its_layers() -> Network:
 def outputs_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[LatencyBackend, Network | NetworkPart], NDArray[Any]]:
-    """What a backend's run gives, one row an image: its stopwatch tells what it would time."""
+    """Outputs of a backend's run, one row per image, taken from the function that it times."""
 
     def outputs(backend: LatencyBackend, network: Network | NetworkPart) -> NDArray[Any]:
         module = sys.modules[type(backend).__module__]
@@ -131,60 +132,93 @@ def test_a_network_and_its_parts_give_the_numbers_of_torch(
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=(1e-2 if name in GPU else 1e-4) * size)
 
 
-# Order
+class TestContract(LatencyBackendContract):
+    @pytest.fixture(params=[name for name in ALL if name.id not in GPU])
+    def backend_name(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
 
 
-def ratio_low(slow: Runner, quick: Runner) -> float:
-    """How many times longer one takes than the other, at least: both in turn, 95%."""
-    plan = MeasurementPlan(max_abba_blocks=6, max_timings=4)
-    return measure(slow, ReferenceRunners([quick], [1.0], reference_ms=1), plan).ratio_low
+class TestGpuContract(LatencyBackendContract):
+    # small work is dominated by kernel launches
+    small_batch, large_batch, large_px = 64, 2048, 512
+
+    @pytest.fixture(params=[name for name in ALL if name.id in GPU])
+    def backend_name(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_three_times_the_blocks_more_pixels_and_more_images_take_longer(name: str) -> None:
-    # a GPU does small work in the time that beginning it takes
-    side, batch_size, few = (512, 2048, 64) if name in GPU else (112, 4, 1)
-    prepare = latency_backend(name, batch_size=few).prepare
-    network = prepare(build_network_for_timing(network_of(2)))
-    assert ratio_low(prepare(build_network_for_timing(network_of(6))), network) > 1.3
-    assert ratio_low(prepare(build_network_for_timing(network_of(2, side))), network) > 1.5
-    larger = latency_backend(name, batch_size=batch_size).prepare(build_network_for_timing(network_of(2)))
-    assert ratio_low(larger, network) > 1.5
+class TestPluginContract(LatencyBackendContract):
+    @pytest.fixture
+    def backend_name(self, plugin_module: str) -> str:
+        return f"{plugin_module}:Simulator"
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_a_runner_gives_the_seconds_of_all_its_runs(name: str) -> None:
-    run = latency_backend(name).prepare(
-        NetworkPart(build_network_for_timing(network_of(2)), "block 1").eval()
-    )
-    run(1)
-    one = min(run(1) for _ in range(20))
-    assert 0 < 5 * one < run(20) < 1
+# Plug-ins
 
 
-# Devices
+@pytest.fixture
+def plugin_module(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The example plug-in, importable from the working directory alone."""
+    monkeypatch.chdir(Path(__file__).parent)
+    return "plugin"
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_a_device_is_the_same_each_time_and_another_for_another_batch(name: str) -> None:
-    backend = latency_backend(name)
-    again = latency_backend(name)
-    assert (backend.name, backend.device, backend.clock) == (name, again.device, again.clock)
-    assert backend.device.key == again.device.key
-    assert (backend.device.backend, backend.device.threads, backend.device.batch_size) == (name, 1, 1)
-    assert latency_backend(name, batch_size=4).device == replace(backend.device, batch_size=4)
-    assert latency_backend(name, batch_size=4).device.key != backend.device.key
+def test_a_plugin_can_be_registered_as_an_entry_point(
+    plugin_module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = EntryPoint("npu", f"{plugin_module}:Simulator", ENTRY_POINT_GROUP)
+
+    def entry_points(group: str, name: str | None = None) -> list[EntryPoint]:
+        return [point] if group == ENTRY_POINT_GROUP and name in (None, "npu") else []
+
+    monkeypatch.setattr("bneck.evaluate.plugins.entry_points", entry_points)
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    assert latency_backend("npu", threads=2).device.threads == 2
+    with pytest.raises(UnknownNameError, match="npu"):
+        latency_backend("np")
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_a_device_is_another_with_more_threads_which_a_gpu_does_not_have(name: str) -> None:
-    if name in GPU:
-        with pytest.raises(BackendError, match="threads must be 1, got 2"):
-            latency_backend(name, threads=2)
-        return
-    device = latency_backend(name).device
-    assert latency_backend(name, threads=2).device == replace(device, threads=2)
-    assert latency_backend(name, threads=2).device.key != device.key
+def test_a_setup_names_its_plugin(plugin_module: str) -> None:
+    device = latency_backend(f"{plugin_module}:Simulator", threads=2).device
+    setup = replace(SETUP, backend=f"{plugin_module}:Simulator", device=device)
+    assert open_backend(setup).name == "plugin:Simulator"
+
+
+@pytest.mark.slow
+def test_a_plugin_is_resolved_from_a_setup_in_another_process(
+    plugin_module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BNECK_CACHE", str(tmp_path))
+    meter = LatencyMeter.with_cache(latency_backend(f"{plugin_module}:Simulator"), PANEL)
+    setup = meter.setup
+    assert setup.backend == "plugin:Simulator"
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        latency = pool.submit(measure_elsewhere, setup).result()
+    assert latency.status == "ok"
+    assert latency.ratio == pytest.approx(meter.measure(VARIED).ratio, rel=0.02)
+
+
+def measure_elsewhere(setup: LatencySetup) -> Latency:
+    return LatencyMeter.from_setup(setup).measure(VARIED, fresh=True)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "problem"),
+    [
+        ("renamed", "got simulator"),
+        ("incomplete", "object has no name, clock, device, plan, prepare"),
+        ("not_callable", "must be callable, got int"),
+        ("missing", "cannot be imported"),
+    ],
+)
+def test_a_plugin_that_does_not_follow_the_protocol_is_refused(
+    attribute: str, problem: str, plugin_module: str
+) -> None:
+    with pytest.raises(PluginError, match=f"plugin:{attribute}.*{problem}"):
+        latency_backend(f"{plugin_module}:{attribute}")
+
+
+# Threads and errors
 
 
 @pytest.mark.backends
@@ -194,9 +228,7 @@ def test_the_threads_of_executorch_stay_as_they_are_while_a_network_may_use_them
     run = latency_backend("executorch").prepare(network)
     with pytest.raises(BackendError) as caught:
         latency_backend("executorch", threads=2).prepare(network)
-    assert str(caught.value) == (
-        "executorch has 1 thread in this process, not 2: the first network fixes them; start another process"
-    )
+    assert "threads must be 1 in this process" in str(caught.value)
     assert run(1) > 0
 
 
@@ -254,9 +286,7 @@ def test_a_package_that_does_not_run_here_is_told_with_the_machine(monkeypatch: 
 @pytest.mark.backends
 def test_torch_compile_without_a_compiler_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(
-        BackendError, match=r"torch-compile needs a C\+\+ compiler.*; get one: apt install g\+\+"
-    ):
+    with pytest.raises(BackendError, match=r"torch-compile needs a C\+\+ compiler.*; apt install g\+\+"):
         latency_backend("torch-compile")
 
 
@@ -265,12 +295,10 @@ def test_cuda_without_a_gpu_says_so(name: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "hip", None)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    with pytest.raises(
-        BackendError, match=f"^latency backend {name} needs a GPU, .* none here; check its driver"
-    ):
+    with pytest.raises(BackendError, match=f"^latency backend {name} needs a GPU, .*; check the driver"):
         latency_backend(name)
     monkeypatch.setattr(torch.version, "cuda", None)
-    with pytest.raises(BackendError, match=r"; get a torch with CUDA from https://pytorch\.org/get-started$"):
+    with pytest.raises(BackendError, match=r"torch with CUDA from https://pytorch\.org/get-started$"):
         latency_backend(name)
 
 
