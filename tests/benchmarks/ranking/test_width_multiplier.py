@@ -1,10 +1,11 @@
 """Width multipliers: widths as in torchvision, the largest within a limit, and limits that are too low."""
 
+import random
+
 import pytest
 
-from bneck.search_space import Architecture, NoFeasibleNetworkError, cost, published_architecture
+from bneck.search_space import Architecture, NoFeasibleNetworkError, cost, load_space, published_architecture
 
-from ...search_space.helpers import random_networks
 from .width_multiplier import scale_width, scale_width_to_limit
 
 LARGE = published_architecture("mobilenet_v3_large")
@@ -34,7 +35,8 @@ def test_scaling_to_a_limit_finds_the_widest_of_a_thousand_multipliers() -> None
 
 
 def test_scaling_below_eight_channels_everywhere_names_the_least() -> None:
-    network = random_networks("tiny", 1)[0]
+    space = load_space("tiny")
+    network = space.decode(space.sample(random.Random(0)))
     least = macs(scale_width(network, 0.001))
     with pytest.raises(NoFeasibleNetworkError, match=f"cost {least:.4g}".replace("+", r"\+")):
         scale_width_to_limit(network, macs, least - 1)
