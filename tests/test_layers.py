@@ -26,13 +26,10 @@ ROOMS = {  # from the top floor to the ground
 }  # fmt: skip
 MOST_MODULES = 16
 PENDING = {
-    "bneck.results.analysis.comparison imports bneck.results.text.formatting.pluralize",
-    "bneck.results.analysis.macs_baseline imports bneck.results.text.seed_noise.estimate_text",
     "bneck.results.export.run_summary imports bneck.results.pages.search.write_report",
     "bneck.results.export.training imports bneck.results.pages.training.TrainingReport",
     "bneck.results.export.training imports bneck.results.pages.training.figures",
     "bneck.results.export.training imports bneck.results.pages.training.training_html",
-    "bneck.results.store.fidelities imports bneck.results.text.formatting.pluralize",
 }
 
 

@@ -1,32 +1,28 @@
-"""Networks, or augmentations, trained with the same seeds and held against each other.
+"""Comparison of networks, or of augmentations, that were trained with the same seeds.
 
-A seed is a block: with it all contestants start by the same rule and see the images in the same
-order. Differences are taken within seeds, so what a seed does to all of them cancels.
+Seeds are blocks: with one seed all variants use the same initialization rule and the same image order.
+Differences are taken within seeds, so the main effect of a seed cancels.
 """
 
 import math
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from ...evaluate import Latency, wilson_half_width
 from ...evaluate.statistics.reliability import residual_std, student_t_quantile, studentized_range
-from ..text.formatting import pluralize
-
-_MOST_LISTED = 4
 
 
 @dataclass(frozen=True)
 class Result:
-    """One training.
+    """Result of one training.
 
     Attributes:
-        name: of the contestant.
+        name: name of the variant.
         top1, loss: on the test images.
         images: number of test images.
-        seconds: that training took.
+        seconds: training time.
     """
 
     name: str
@@ -41,14 +37,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Variant:
-    """What was trained several times.
+    """A network (or an augmentation) trained with one or more seeds.
 
     Attributes:
-        key: of the architecture.
-        latency: None where it was not measured.
-        results: one a seed, at least one.
+        key: key of the architecture.
+        latency: None if not measured.
+        results: one per seed, at least one.
     Raises:
-        ValueError: no result, or two of one seed.
+        ValueError: no result, or two results with the same seed.
     """
 
     name: str
@@ -60,9 +56,9 @@ class Variant:
 
     def __post_init__(self) -> None:
         if not self.results:
-            raise ValueError(f"{self.name}: a contestant needs a result, got none")
+            raise ValueError(f"{self.name}: needs at least one result, got none")
         if len(set(self.seeds)) < len(self.results):
-            raise ValueError(f"{self.name}: a seed may have one result, got the seeds {self.seeds}")
+            raise ValueError(f"{self.name}: at most one result per seed, got seeds {self.seeds}")
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -70,12 +66,12 @@ class Variant:
 
     @property
     def measured(self) -> Latency | None:
-        """The latency, if the device gave a time."""
+        """The latency unless the measurement failed."""
         return self.latency if self.latency and self.latency.status != "failed" else None
 
     @property
     def mean(self) -> float:
-        """Of the test top-1 over the seeds."""
+        """Mean test top-1 over the seeds."""
         return statistics.fmean(result.top1 for result in self.results)
 
     @property
@@ -86,10 +82,10 @@ class Variant:
 
     @property
     def top1_ci95(self) -> float:
-        """Half the 95% interval of `mean`, of what `ci95_source` says.
+        """Half width of the 95% interval of `mean`; `ci95_source` names the source of variation.
 
-        Over the seeds by Student's t, which leaves out that other test images would give another
-        accuracy; with one seed by Wilson's score, which leaves out all that another seed would change.
+        With several seeds: Student's t over the seeds, for the given test images. With one seed: Wilson's
+        score interval for the test images, without seed noise.
         """
         count = len(self.results)
         if self.std is None:
@@ -103,15 +99,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Contestants, in the order they were asked for.
+    """Variants in the order requested.
 
     Attributes:
         data: name of the data set.
-        recipe: how all were trained, in words.
-        reference: name of the network for which a latency's ratio is 1; empty if none was measured.
-        factor: that differs between the contestants.
+        recipe: training recipe in words.
+        reference: network with latency ratio 1; empty if no latency was measured.
+        factor: what differs between the variants.
     Raises:
-        ValueError: no contestant, or two of one name.
+        ValueError: no variant, or two with the same name.
     """
 
     variants: tuple[Variant, ...]
@@ -123,7 +119,7 @@ class Comparison:
     def __post_init__(self) -> None:
         names = [each.name for each in self.variants]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"contestants must have names of their own, got {names}")
+            raise ValueError(f"variants must have unique names, got {names}")
 
     @property
     def images(self) -> int:
@@ -132,40 +128,38 @@ class Comparison:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those that all contestants were trained with, in order."""
+        """The seeds that all variants share, ascending."""
         return tuple(sorted(set.intersection(*(set(each.seeds) for each in self.variants))))
 
     @property
     def complete(self) -> bool:
-        """Whether all were trained with the same seeds."""
+        """Whether all variants were trained with the same seeds."""
         return all(set(each.seeds) == set(self.seeds) for each in self.variants)
 
     @property
     def best(self) -> Variant:
-        """The highest mean; the first of equal ones."""
+        """The variant with the highest mean; ties go to the first."""
         return max(self.variants, key=lambda each: each.mean)
 
     @property
     def indistinguishable_from_best(self) -> list[Variant]:
-        """The others that cannot be told apart from the best."""
+        """The others without a significant difference from the best."""
         others = (each for each in self.variants if each is not self.best)
         return [each for each in others if not self.is_significant(self.best, each)]
 
     def difference(self, a: Variant, b: Variant) -> float:
-        """How much higher the test top-1 of `a` is, over the seeds of all; of the means if there are none."""
+        """Mean test top-1 of `a` minus that of `b`, over the shared seeds; over all if none is shared."""
         if not self.seeds:
             return a.mean - b.mean
         top1s = [{result.seed: result.top1 for result in each.results} for each in (a, b)]
         return statistics.fmean(top1s[0][seed] - top1s[1][seed] for seed in self.seeds)
 
     def significance_threshold(self, a: Variant, b: Variant) -> float:
-        """How large a difference in test top-1 must be to be no accident (95%).
+        """Smallest significant difference in test top-1 (95%).
 
-        With several seeds it is the same for all pairs: Tukey's honestly significant difference,
-        seeds as blocks, which for two contestants is the paired t test. It takes the deviation for
-        equal among contestants, for three seeds are too few to know it of each pair, and it allows
-        for the number of pairs. With one seed, only the test images count, as if each contestant
-        had its own.
+        With several seeds it is equal for all pairs: Tukey's honestly significant difference with seeds as
+        blocks (for two variants: the paired t test). It assumes equal variance of all variants and corrects
+        for the number of pairs. With one seed only the test images count, as if each variant had its own.
 
         Source: Montgomery, Design and Analysis of Experiments, sections 3.5 and 4.1.
         """
@@ -174,60 +168,17 @@ class Comparison:
         return self.least_significant_difference
 
     def is_significant(self, a: Variant, b: Variant) -> bool:
-        """Whether the difference is no accident (95% for all pairs, see `significance_threshold`)."""
+        """Whether the difference exceeds `significance_threshold`."""
         return abs(self.difference(a, b)) > self.significance_threshold(a, b)
-
-    def verdict(self) -> str:
-        """Which is best, which may be as good, and what so few seeds cannot show."""
-        best, others = self.best, len(self.variants) - 1
-        on = f"on {self.images:,} test images"
-        if not others:
-            return f"{best.name} has {accuracy_text(best)} {on}."
-        indistinguishable_from_best = [each.name for each in self.indistinguishable_from_best]
-        if not indistinguishable_from_best:
-            rest = f"it can be told apart from {'the other' if others == 1 else f'all {others} others'}"
-        elif len(indistinguishable_from_best) > _MOST_LISTED:
-            rest = f"{len(indistinguishable_from_best)} of {others} others cannot be told apart from it"
-        else:
-            rest = f"{joined_names(indistinguishable_from_best)} cannot be told apart from it"
-        return f"Best {on} is {best.name} with {accuracy_text(best)}; {rest}. {self._power_text()}"
-
-    def _power_text(self) -> str:
-        """What cannot be seen with so many seeds."""
-        others = (each for each in self.variants if each is not self.best)
-        least = min(self.significance_threshold(self.best, each) for each in others)
-        whose = "" if self.complete else " that all share"
-        text = (
-            f"With {pluralize(len(self.seeds), 'seed')}{whose} "
-            f"a difference under {percentage_points(least)} points would not be seen"
-        )
-        if self.least_significant_difference is None:
-            text += ", and what another seed would change is not even in that"
-        return f"{text}."
 
     @cached_property
     def least_significant_difference(self) -> float | None:
-        """The least difference, for all pairs, over the seeds; None with fewer than two seeds, or alone."""
+        """Tukey's HSD over the shared seeds; None with fewer than two seeds or two variants."""
         seeds, count = self.seeds, len(self.variants)
         if len(seeds) < 2 or count < 2:
             return None
         top1s = [{result.seed: result.top1 for result in each.results} for each in self.variants]
         noise = residual_std([[top1[seed] for seed in seeds] for top1 in top1s])
-        # Equal counts of right answers in all seeds are luck: the difference is known to an image at best.
+        # Equal counts in all seeds would give zero variance; accuracy has a resolution of one image.
         noise = max(noise, 1 / self.images / math.sqrt(2))
         return studentized_range(count, (count - 1) * (len(seeds) - 1)) * noise / math.sqrt(len(seeds))
-
-
-def accuracy_text(variant: Variant) -> str:
-    """`93.1 ± 0.4%`."""
-    return f"{100 * variant.mean:.1f} ± {percentage_points(variant.top1_ci95)}%"
-
-
-def percentage_points(share: float) -> str:
-    """Percentage points: one decimal, two below a tenth."""
-    return f"{100 * share:.{1 if share >= 0.001 else 2}f}"
-
-
-def joined_names(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

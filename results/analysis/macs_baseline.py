@@ -1,4 +1,4 @@
-"""The rule that every search must beat: take the largest network by MACs within the limits."""
+"""Baseline that a search must beat: take the largest feasible network by MACs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ...evaluate import Goals, format_count
+from ...evaluate import Goals
 from ...evaluate.statistics.rank_correlation import bootstrap_ci95, spearman
 from ..store.trial import Record
-from ..text.seed_noise import estimate_text
 from .front_posterior import FrontPosterior, most_accurate
 from .seed_noise import Estimate
 
@@ -18,14 +17,15 @@ MIN_NETWORKS = 4
 
 @dataclass(frozen=True)
 class MacsBaseline:
-    """What the rule would have given, among the networks that were judged.
+    """The baseline among the completed networks of a run.
 
     Attributes:
-        spearman_estimate: Spearman of MACs and accuracy over all of them, with its 95% bootstrap interval.
-        networks: how many they are; the limits hold for all.
-        largest: what the rule takes.
-        best: the most accurate of the front.
-        accuracy_advantage: how much more accurate the best truly is; None where the noise is not known.
+        spearman_estimate: Spearman(MACs, accuracy) with its 95% bootstrap interval.
+        networks: number of completed networks; all satisfy the constraints.
+        largest: the network with most MACs.
+        best: the most accurate network of the front.
+        accuracy_advantage: posterior of the accuracy of `best` minus that of `largest`; None if the seed
+            noise is unknown.
     """
 
     spearman_estimate: Estimate
@@ -35,31 +35,8 @@ class MacsBaseline:
     accuracy_advantage: Estimate | None
 
     @property
-    def sentences(self) -> str:
-        """For people."""
-        text = (
-            "Taking the largest network by MACs within the limits instead: "
-            f"MACs alone rank the {self.networks} judged networks by accuracy "
-            f"with Spearman {estimate_text(self.spearman_estimate)}"
-        )
-        largest = f"trial {self.largest.trial} ({format_count(self.largest.cost.macs)} MACs)"
-        if self.largest.key == self.best.key:
-            return f"{text}, and the largest of them, {largest}, is the best found."
-        largest_text = f"the largest of them, {largest}, has {100 * self.largest.top1:.1f}%"
-        best = f"the best found, trial {self.best.trial}, {100 * self.best.top1:.1f}%"
-        if self.accuracy_advantage is None:
-            return f"{text}; {largest_text}, {best}; the noise is not known, so this may be chance."
-        accuracy_advantage = self.accuracy_advantage
-        value, low, high = (
-            f"{100 * share:.1f}"
-            for share in (accuracy_advantage.value, accuracy_advantage.low, accuracy_advantage.high)
-        )
-        verdict = "more than chance" if accuracy_advantage.low > 0 else "which may be chance"
-        return f"{text}; {largest_text}, {best}: truly {value} points more ({low} to {high}), {verdict}."
-
-    @property
     def as_dict(self) -> dict[str, Any]:
-        """For programs; shares, not points."""
+        """For JSON; accuracies as fractions."""
         accuracy_advantage = self.accuracy_advantage
         return {
             "networks": self.networks,
@@ -77,9 +54,9 @@ class MacsBaseline:
 def macs_baseline(
     completed: Sequence[Record], front: Sequence[Record], front_posterior: FrontPosterior | None, goals: Goals
 ) -> MacsBaseline | None:
-    """The rule held against what was found; None where too few networks of different size were judged.
+    """The baseline and the best network; None for fewer than `MIN_NETWORKS` networks or without variation.
 
-    None too where the reward is the objective: the largest network is not what it asks for.
+    Also None if the objective is the reward, which does not favor the largest network.
     """
     if goals.reward:
         return None

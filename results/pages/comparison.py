@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ..analysis.comparison import Comparison
 from ..plots.comparison import Curves, colour, figures, first_epoch
-from ..text.comparison import table_rows
+from ..text.comparison import comparison_text, table_rows
 from ..text.formatting import pluralize
 from .html import render
 
@@ -27,6 +27,7 @@ def comparison_html(comparison: Comparison, curves: Curves, provenance: Iterable
         title=f"{pluralize(len(variants), comparison.factor[:-1])} compared on {comparison.data}",
         provenance=provenance,
         comparison=comparison,
+        lead=comparison_text(comparison),
         ci95_sources={each.ci95_source for each in variants},
         columns=columns,
         rows=[

@@ -15,12 +15,13 @@ from ..analysis.macs_baseline import macs_baseline
 from ..plots.history import KERNEL_COLOURS, best_value_figure, hypervolume_figure
 from ..plots.netadapt import netadapt_traces
 from ..plots.pareto import pareto_figure
-from ..store.fidelities import rungs_text
 from ..store.search_run import Run, Verification
 from ..store.trial import Record, State
+from ..text.fidelities import epochs_spent_text, rungs_text
 from ..text.formatting import best_label, key_value_text, limits_text, outcome_text, reward_text, value_text
 from ..text.front_posterior import front_posterior_lines
 from ..text.latency import calibration_text, sources_text, times_text, verification_text
+from ..text.macs_baseline import macs_baseline_text
 from ..text.surrogate_quality import surrogate_quality_text
 from .ablation import ablation_values
 from .front_table import FrontTable, export_command
@@ -144,9 +145,9 @@ class _ReportData:
         epochs_spent = self.run.epochs_spent()
         findings = [
             " ".join(front_posterior_lines(self.alternatives, goals, posterior)),
-            baseline.sentences if baseline else "",
+            macs_baseline_text(baseline) if baseline else "",
             surrogate_quality_text(self.completed, posterior),
-            f"{epochs_spent}." if epochs_spent else "",
+            epochs_spent_text(epochs_spent) if epochs_spent else "",
         ]
         return [each for each in findings if each]
 

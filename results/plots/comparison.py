@@ -8,7 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ...evaluate import Epoch, Quantity
-from ..analysis.comparison import Comparison, Variant, accuracy_text
+from ..analysis.comparison import Comparison, Variant
+from ..text.comparison import variant_accuracy_text
 from ..text.formatting import AXIS_TITLES, milliseconds, pluralize, ratio_text, value_text
 from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
 
@@ -191,7 +192,7 @@ def _mean(
 
 def _hover(comparison: Comparison, variant: Variant) -> list[str]:
     runs = pluralize(len(variant.results), "seed")
-    lines = [f"<b>{escape(variant.name)}</b>", f"{accuracy_text(variant)} (test, {runs})"]
+    lines = [f"<b>{escape(variant.name)}</b>", f"{variant_accuracy_text(variant)} (test, {runs})"]
     if comparison.factor == "networks":
         if latency := variant.measured:
             lines.append(f"{milliseconds(latency.latency_ms)}, {ratio_text(latency)}")

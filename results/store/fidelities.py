@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 from ...search_space.errors import FieldError
-from ..text.formatting import pluralize
 from .trial import Record
 
 
@@ -81,19 +80,6 @@ class EpochsSpent:
         return EpochsSpent(projected).epochs
 
     @property
-    def counts_text(self) -> str:
-        """`60 at 2 epochs, 30 at 4, 15 at 8, 8 at 16`."""
-        first, *others = self.networks_by_rung.items()
-        words = [f"{first[1]} at {pluralize(first[0], 'epoch')}"]
-        return ", ".join(words + [f"{count} at {rung}" for rung, count in others])
-
-    def __str__(self) -> str:
-        return (
-            f"{pluralize(self.networks_started, 'network')} begun: {self.counts_text}; "
-            f"{self.epochs:,} epochs instead of {self.epochs_without_stopping:,}"
-        )
-
-    @property
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
         return {
@@ -103,13 +89,6 @@ class EpochsSpent:
             "epochs": self.epochs,
             "epochs_without_stopping": self.epochs_without_stopping,
         }
-
-
-def rungs_text(rungs: Rungs) -> str:
-    """`1 in 2 goes on after 2, 4 and 8 of 16 epochs`."""
-    *others, before = map(str, rungs.epochs[:-1])
-    pauses = f"{', '.join(others)} and {before}" if others else before
-    return f"1 in {rungs.reduction_factor} goes on after {pauses} of {pluralize(rungs.last, 'epoch')}"
 
 
 def count_epochs_spent(records: Iterable[Record], rungs: Rungs) -> EpochsSpent:

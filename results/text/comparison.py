@@ -1,4 +1,4 @@
-"""A comparison as rows: for programs (JSON, CSV), and as words in columns for people."""
+"""A comparison as rows for JSON and CSV, as a table and as sentences."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from ...evaluate import format_count
-from ..analysis.comparison import Comparison, Result, Variant, percentage_points
-from .formatting import duration, milliseconds
+from ..analysis.comparison import Comparison, Result, Variant
+from .formatting import duration, joined_names, milliseconds, percentage_points, pluralize
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,12 +34,13 @@ COLUMNS = (
     "seconds",
 )
 _NOTHING = "–"
+_MAX_LISTED = 4
 
 
 def comparison_row(comparison: Comparison, variant: Variant) -> dict[str, Any]:
-    """One contestant as plain values: means over its seeds, accuracies as shares, None for unknown.
+    """One variant as plain values: means over its seeds, accuracies as fractions, None if unknown.
 
-    `latency_ratio` is over the reference as measured, `latency_vs_first` over the first contestant.
+    `latency_ratio` is relative to the reference, `latency_vs_first` to the first variant.
     """
     latency = variant.measured
     best, alone = comparison.best, len(comparison.variants) == 1
@@ -68,7 +69,7 @@ def comparison_row(comparison: Comparison, variant: Variant) -> dict[str, Any]:
 
 
 def comparison_rows(comparison: Comparison) -> "DataFrame":
-    """A table for pandas: one row a contestant, columns as in `comparison_row`."""
+    """Data frame with one row per variant and the columns of `comparison_row`."""
     import pandas
 
     rows = [comparison_row(comparison, each) for each in comparison.variants]
@@ -76,13 +77,13 @@ def comparison_rows(comparison: Comparison) -> "DataFrame":
 
 
 def to_csv(comparison: Comparison) -> str:
-    """The same as comma-separated values, with a heading."""
+    """CSV of `comparison_rows`."""
     text: str = comparison_rows(comparison).to_csv(index=False, lineterminator="\n")
     return text
 
 
 def results_csv(comparison: Comparison) -> str:
-    """One row a training, with a heading."""
+    """CSV with one row per training."""
     import pandas
 
     rows = [asdict(result) for result in _results(comparison)]
@@ -92,7 +93,7 @@ def results_csv(comparison: Comparison) -> str:
 
 
 def comparison_dict(comparison: Comparison) -> dict[str, Any]:
-    """All of it for JSON."""
+    """The comparison as a JSON document."""
     return {
         "factor": comparison.factor,
         "data": comparison.data,
@@ -100,16 +101,16 @@ def comparison_dict(comparison: Comparison) -> dict[str, Any]:
         "reference": comparison.reference,
         "test_images": comparison.images,
         "seed_list": list(comparison.seeds),
-        "verdict": comparison.verdict(),
+        "verdict": comparison_text(comparison),
         "variants": [comparison_row(comparison, each) for each in comparison.variants],
         "trainings": [asdict(result) for result in _results(comparison)],
     }
 
 
 def table_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells in words, one row a contestant; columns without a value are left out.
+    """Headings and cells, one row per variant; columns without a value are omitted.
 
-    A distance to the best in brackets is one that may be an accident.
+    A gap to the best in brackets is not statistically significant.
     """
     columns: dict[str, list[str]] = {
         comparison.factor[:-1]: [each.name for each in comparison.variants],
@@ -133,9 +134,42 @@ def table_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 
 
 def latency_vs_first(comparison: Comparison, variant: Variant) -> float | None:
-    """How many times the first contestant's latency; None where one of them was not measured."""
+    """Latency relative to the first variant; None if either was not measured."""
     first, own = comparison.variants[0].measured, variant.measured
     return own.ratio / first.ratio if first and own else None
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """The best variant, the variants indistinguishable from it, and the least significant difference."""
+    best, n_others = comparison.best, len(comparison.variants) - 1
+    images = pluralize(comparison.images, "test image")
+    if not n_others:
+        return f"{best.name}: {variant_accuracy_text(best)} ({images})."
+    names = [each.name for each in comparison.indistinguishable_from_best]
+    if not names:
+        rest = "the difference from every other variant is statistically significant (95%)"
+    else:
+        others = joined_names(names) if len(names) <= _MAX_LISTED else f"{len(names)} of {n_others} others"
+        rest = f"statistically indistinguishable from it (95%): {others}"
+    lead = f"Highest accuracy: {best.name}, {variant_accuracy_text(best)} ({images}); {rest}."
+    return f"{lead} {_threshold_text(comparison)}"
+
+
+def variant_accuracy_text(variant: Variant) -> str:
+    """`93.1 ± 0.4%`."""
+    return f"{100 * variant.mean:.1f} ± {percentage_points(variant.top1_ci95)}%"
+
+
+def _threshold_text(comparison: Comparison) -> str:
+    best = comparison.best
+    least = min(
+        comparison.significance_threshold(best, each) for each in comparison.variants if each is not best
+    )
+    seeds = pluralize(len(comparison.seeds), "seed" if comparison.complete else "shared seed")
+    text = f"Least significant difference (95%, {seeds}): {percentage_points(least)} pp"
+    if comparison.least_significant_difference is None:
+        return f"{text} from the test images alone; seed noise is not included."
+    return f"{text}."
 
 
 def _results(comparison: Comparison) -> Sequence[Result]:

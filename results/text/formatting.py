@@ -1,4 +1,4 @@
-"""Runs and networks in words and numbers for people: no HTML, no figures."""
+"""Formatting of quantities, networks and runs as plain text."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -21,7 +21,7 @@ _SHORT_NAMES = {"hardswish": "hswish", "none": ""}
 
 
 def limits_text(goals: Goals, reference_ms: float) -> str:
-    """All limits: `macs <= 2M, latency <= 0.5x (1.23 ms)`."""
+    """All constraints: `macs <= 2M, latency <= 0.5x (1.23 ms)`."""
 
     def constraint_text(constraint: Constraint) -> str:
         limit_ms = limit_on("latency", goals, reference_ms)
@@ -35,7 +35,7 @@ def limits_text(goals: Goals, reference_ms: float) -> str:
 
 
 def best_label(goals: Goals) -> str:
-    """What the best network is called: `the ... , trial 7`."""
+    """Label of the best network: `most accurate` or `best by reward`."""
     return "best by reward" if goals.reward else "most accurate"
 
 
@@ -47,7 +47,7 @@ def reward_text(reward: Objective) -> str:
 
 
 def value_text(quantity: Quantity, value: float) -> str:
-    """A value with its unit; an accuracy is a share."""
+    """A value with its unit; accuracies are fractions."""
     if quantity == "accuracy":
         return f"{100 * value:.1f}%"
     if quantity == "latency":
@@ -58,27 +58,27 @@ def value_text(quantity: Quantity, value: float) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Three digits with their unit: `0.0412 ms`, `1.20 ms`, `215 ms`."""
+    """Three significant digits: `0.0412 ms`, `1.20 ms`, `215 ms`."""
     decimals = 2 - math.floor(math.log10(value)) if value > 0 else 0
     return f"{value:.{max(0, decimals)}f} ms"
 
 
 def accuracy_text(known: Accuracy | Record, noise: SeedNoise | None = None) -> str:
-    """`93.1 ± 2.6%`: with the 95% interval of the mean of the trainings, or without noise of the images."""
+    """`93.1 ± 2.6%`, with the half width of `accuracy_ci95`."""
     text = f"{100 * known.top1:.1f} ± {100 * accuracy_ci95(known, noise):.1f}%"
     trainings = len(known.trainings) if isinstance(known, Record) else 1
     return f"{text}, {pluralize(trainings, 'training')}" if noise else text
 
 
 def accuracy_ci95(known: Accuracy | Record, noise: SeedNoise | None) -> float:
-    """Half the 95% interval of a mean accuracy: by the noise of seeds; without it, by that of the images."""
+    """Half width of the 95% interval of a mean accuracy: by seed noise if known, else by image sampling."""
     if noise:
         return noise.ci95_half_width(len(known.trainings) if isinstance(known, Record) else 1)
     return known.image_sampling_ci95 if isinstance(known, Record) else known.ci95_half_width
 
 
 def ratio_text(latency: Latency) -> str:
-    """The ratio to the reference with its interval: `0.520x (0.514 to 0.531)`."""
+    """Ratio to the reference with its 95% interval: `0.520x (0.514 to 0.531)`."""
     noisy = ", noisy" if latency.status == "noisy" else ""
     return f"{latency.ratio:.3f}x ({latency.ratio_low:.3f} to {latency.ratio_high:.3f}{noisy})"
 
@@ -99,7 +99,7 @@ def block_text(block: Block) -> str:
 
 
 def network_lines(architecture: Architecture) -> list[str]:
-    """The network from the pixels to the classes, equal blocks in a row on one line."""
+    """The network from input to classes; consecutive equal blocks share a line."""
     stem, head = architecture.stem, architecture.head
     stem_activation = _SHORT_NAMES.get(stem.activation, stem.activation)
     hidden = f", hidden {head.hidden}" if head.hidden else ""
@@ -114,7 +114,7 @@ def network_lines(architecture: Architecture) -> list[str]:
 
 
 def with_overlapping_interval(known: Accuracy | Record, others: Iterable[Record]) -> list[Record]:
-    """The records whose 95% interval, as the images leave it, overlaps this one's."""
+    """The records whose 95% image-sampling interval overlaps that of `known`."""
     ci95_half_width = accuracy_ci95(known, None)
     return [
         other
@@ -126,28 +126,28 @@ def with_overlapping_interval(known: Accuracy | Record, others: Iterable[Record]
 
 
 def outcome_text(records: Sequence[Record], front: Sequence[Record], goals: Goals) -> str:
-    """What came out, in a sentence or two."""
-    completed, infeasible = (
-        sum(each.state == state for each in records) for state in ("complete", "infeasible")
-    )
-    text = f"{pluralize(completed, 'network')} judged"
+    """Number of evaluated and infeasible networks, and the front, in one to three sentences."""
+    states = [record.state for record in records]
+    completed, infeasible = states.count("complete"), states.count("infeasible")
+    text = f"{pluralize(completed, 'network')} evaluated"
     if infeasible:
         trained = sum(each.state == "infeasible" and each.accuracy is not None for each in records)
-        verb = "was" if infeasible == 1 else "were"
-        clause = f", {trained} of them found so after training" if trained else f" and {verb} not trained"
-        text += f", {pluralize(infeasible, 'proposal')} broke a limit{clause}"
+        clause = f", {trained} of them only after training" if trained else " and were not trained"
+        if infeasible == 1 and not trained:
+            clause = " and was not trained"
+        text += f"; {pluralize(infeasible, 'proposal')} violated a constraint{clause}"
     if not front:
         return f"{text}."
     if len(goals.objectives) == 1:
         trials = listed([record.trial for record in front])
-        return f"{text}; best is trial {trials} with {_values(front[0], goals)}."
-    text += f"; {pluralize(len(front), 'network')} {'is' if len(front) == 1 else 'are'} on the front."
+        return f"{text}. Best: trial {trials} ({_values(front[0], goals)})."
     if len(front) == 1:
-        return f"{text} It is trial {front[0].trial}: {_values(front[0], goals)}."
+        return f"{text}. 1 network is Pareto-optimal: trial {front[0].trial} ({_values(front[0], goals)})."
+    text += f". {len(front)} networks are Pareto-optimal"
     if len(goals.objectives) > 2:
-        return text
+        return f"{text}."
     ends = (f"trial {end.trial} ({_values(end, goals)})" for end in (front[0], front[-1]))
-    return f"{text} It runs from {' to '.join(ends)}."
+    return f"{text}, from {' to '.join(ends)}."
 
 
 def pluralize(number: int, noun: str) -> str:
@@ -163,8 +163,18 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def percentage_points(fraction: float) -> str:
+    """A fraction in percentage points: one decimal, two below 0.1 pp."""
+    return f"{100 * fraction:.{1 if fraction >= 0.001 else 2}f}"
+
+
+def joined_names(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def listed(trials: Collection[int]) -> str:
-    """Trial numbers in order, `3, 7, 12`."""
+    """Trial numbers, ascending: `3, 7, 12`."""
     return ", ".join(str(trial) for trial in sorted(trials))
 
 
@@ -173,10 +183,10 @@ def _values(record: Record, goals: Goals) -> str:
 
 
 def key_value_text(items: Iterable[tuple[str, object]]) -> str:
-    """Names and values in a line."""
+    """`name value, name value`."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in items)
 
 
-def truncate(name: str, longest: int) -> str:
-    """A name of so many characters at most."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+def truncate(name: str, max_length: int) -> str:
+    """The name, shortened to `max_length` characters with an ellipsis."""
+    return name if len(name) <= max_length else f"{name[: max_length - 1]}…"

@@ -1,121 +1,111 @@
-"""How sure the accuracies of a search are, in sentences for people."""
+"""Uncertainty of accuracies and of the Pareto front, in sentences."""
 
 from collections.abc import Iterable, Sequence
 
 from ...evaluate import Goals, Objective
 from ..analysis.front_posterior import DECIDED_PROBABILITY, FrontPosterior, best_by
 from ..store.trial import Record
-from .formatting import best_label, listed, pluralize
+from .formatting import listed, pluralize
 
-_MOST_LISTED = 12
-SEED_NOISE_UNKNOWN = "One training each: the noise is not known"
+_MAX_LISTED = 12
 
 
 def front_posterior_lines(
     alternatives: Sequence[Record], goals: Goals, front_posterior: FrontPosterior | None
 ) -> list[str]:
-    """Everything that there is to say.
+    """Seed noise, sampling error of the images, and what they leave undecided.
 
     Args:
-        alternatives: among which a reader chooses: the front, or with a single objective all that were
-            judged.
+        alternatives: networks to choose from: the front, or all completed networks for a single objective.
     """
-    sentences = [
+    if not any(record.trainings for record in alternatives):
+        return []
+    lines = [
         noise_text(front_posterior),
         image_sampling_text(alternatives, front_posterior),
-        *_membership_sentences(alternatives, goals, front_posterior),
+        *decision_lines(alternatives, goals, front_posterior),
     ]
-    return [line for line in sentences if line and any(record.trainings for record in alternatives)]
+    return [line for line in lines if line]
+
+
+def decision_lines(
+    alternatives: Sequence[Record], goals: Goals, front_posterior: FrontPosterior | None
+) -> list[str]:
+    """Best network and Pareto membership; see `front_posterior_lines`."""
+    lines = [indistinguishable_text(alternatives, goals, front_posterior)]
+    if front_posterior and len(goals.objectives) > 1:
+        lines.append(pareto_membership_text(alternatives, front_posterior))
+    return [line for line in lines if line]
 
 
 def noise_text(front_posterior: FrontPosterior | None) -> str:
-    """What another seed does."""
+    """Seed standard deviation and least significant difference, in percentage points."""
     if front_posterior is None:
-        return f"{SEED_NOISE_UNKNOWN}; training again with another seed moves accuracies too."
-    noise, replicates = front_posterior.noise, pluralize(front_posterior.replicates, "repeat")
-    one, four = (f"{100 * noise.least_significant_difference(count, count):.1f}" for count in (1, 4))
+        return "Seed noise unknown: no network was trained with more than one seed."
+    noise = front_posterior.noise
+    one, four = (f"{100 * noise.least_significant_difference(count, count):.1f} pp" for count in (1, 4))
     return (
-        f"Training again with another seed moves an accuracy by ±{100 * noise.std:.1f} points "
-        f"(deviation, from {replicates}); differences below {one} points are not told apart (95%) by one "
-        f"training each, below {four} by four each."
+        f"Seed standard deviation {100 * noise.std:.1f} pp "
+        f"({pluralize(front_posterior.replicates, 'replicate')}). "
+        f"Least significant difference (95%): {one} with 1 seed per network, {four} with 4."
     )
 
 
 def image_sampling_text(records: Iterable[Record], front_posterior: FrontPosterior | None) -> str:
-    """What the number of images leaves uncertain."""
+    """Sampling error that the number of validation images causes."""
     trained = [record for record in records if record.trainings]
     if not trained:
         return ""
     margins = sorted({f"{100 * record.image_sampling_ci95:.1f}" for record in trained}, key=float)
     images = " or ".join(f"{images:,}" for images in sorted({each.trainings[0].images for each in trained}))
     span = f"±{margins[0]}" + (f" to ±{margins[-1]}" if len(margins) > 1 else "")
-    sentence = f"{images} validation images leave each accuracy uncertain by {span} points (95%)"
+    text = f"Sampling error with {images} validation images (95%): {span} pp"
     if front_posterior:
-        return f"{sentence}, the same images for all networks; that is not in the intervals."
-    if len(trained) > 1:
-        return f"{sentence}. Networks whose intervals overlap are not told apart here."
-    return f"{sentence}."
+        return f"{text}, common to all networks and not part of the intervals."
+    return f"{text}."
 
 
 def indistinguishable_text(
     records: Sequence[Record], goals: Goals, front_posterior: FrontPosterior | None
 ) -> str:
-    """Which of these records the best one is not told apart from; empty for less than two."""
+    """The best record and those indistinguishable from it; empty for fewer than two trained records."""
     trained = [record for record in records if record.trainings]
-    best, label = best_by(goals.ranking_objective, trained), best_label(goals)
+    best = best_by(goals.ranking_objective, trained)
     if best is None or len(trained) < 2:
         return ""
-    if front_posterior is None:
-        return _overlapping_intervals_text(best, trained, goals)
-    indistinguishable_records = front_posterior.indistinguishable(best, trained)
-    if not indistinguishable_records:
-        return f"Trial {best.trial} is the {label}, beyond chance (95%)."
-    alone = len(goals.objectives) == 1
-    probability = f" the best with {percent(front_posterior.pareto_probability(best))}," if alone else ""
-    others = _trials(indistinguishable_records)
-    return f"The {label}, trial {best.trial},{probability} is not told apart from {others} (95%)."
+    text = f"Trial {best.trial} has the highest {goals.ranking_objective.quantity}"
+    if front_posterior:
+        others, method = front_posterior.indistinguishable(best, trained), "95%"
+        if len(goals.objectives) == 1:
+            text += f" (P(best) = {percent(front_posterior.pareto_probability(best))})"
+    else:
+        others = _with_overlapping_interval(best, trained, goals.ranking_objective)
+        method = f"95% intervals of {best.trainings[0].images:,} validation images"
+    if not others:
+        return f"{text}, significantly higher than all others ({method})."
+    verb = "is" if len(others) == 1 else "are"
+    return f"{text}; {_trials(others)} {verb} statistically indistinguishable from it ({method})."
 
 
 def pareto_membership_text(front: Sequence[Record], front_posterior: FrontPosterior) -> str:
-    """Who is surely on the front, and who may be on it too."""
-    keys = {record.key for record in front}
-    decided = [each for each in front if front_posterior.pareto_probability(each) >= DECIDED_PROBABILITY]
-    others = [each for each in front_posterior.undecided if each.key not in keys]
-    text = f"Surely on the front ({percent(DECIDED_PROBABILITY)}): {_trials(decided) if decided else 'none'}"
-    return f"{text}; {_trials(others)} may be on it too." if others else f"{text}."
+    """The networks that are Pareto-optimal with high probability, and those that are undecided."""
+    certain = [each for each in front if front_posterior.pareto_probability(each) >= DECIDED_PROBABILITY]
+    undecided = front_posterior.undecided
+    text = f"P(Pareto-optimal) >= {DECIDED_PROBABILITY:g}: {_trials(certain) if certain else 'no trial'}."
+    return f"{text} Undecided: {_trials(undecided)}." if undecided else text
 
 
 def percent(probability: float) -> str:
-    """`62%`; what is nearly sure is not told as sure."""
+    """`62%`; probabilities that round to 0 or 1 without being it are `<1%` and `>99%`."""
     if 0 < probability < 0.005:
         return "<1%"
     return ">99%" if 0.995 <= probability < 1 else f"{100 * probability:.0f}%"
 
 
-def _membership_sentences(
-    alternatives: Sequence[Record], goals: Goals, front_posterior: FrontPosterior | None
-) -> list[str]:
-    sentences = [indistinguishable_text(alternatives, goals, front_posterior)]
-    if front_posterior and len(goals.objectives) > 1:
-        sentences.append(pareto_membership_text(alternatives, front_posterior))
-    return sentences
-
-
-def _overlapping_intervals_text(best: Record, trained: Sequence[Record], goals: Goals) -> str:
-    images, label = f"{best.trainings[0].images:,} validation images", best_label(goals)
-    indistinguishable_records = _with_overlapping_interval(best, trained, goals.ranking_objective)
-    if not indistinguishable_records:
-        return f"Trial {best.trial} is the {label}, beyond the 95% margins that {images} leave."
-    return (
-        f"On {images} the {label}, trial {best.trial}, is not told apart from "
-        f"{_trials(indistinguishable_records)} (95% intervals overlap)."
-    )
-
-
 def _with_overlapping_interval(
     best: Record, trained: Sequence[Record], ranking_objective: Objective
 ) -> list[Record]:
-    """Those whose 95% interval of accuracy or reward, as the images leave it, overlaps that of the best."""
+    """Records whose 95% image-sampling interval of accuracy or reward overlaps that of the best."""
 
     def margin(record: Record) -> float:
         return record.image_sampling_ci95 * (
@@ -131,6 +121,6 @@ def _with_overlapping_interval(
 
 
 def _trials(records: Sequence[Record]) -> str:
-    if len(records) > _MOST_LISTED:
+    if len(records) > _MAX_LISTED:
         return pluralize(len(records), "trial")
     return f"trial{'s' if len(records) > 1 else ''} {listed([record.trial for record in records])}"

@@ -1,4 +1,4 @@
-"""What a run's latencies are worth, in words: where they come from, and what looking again changed."""
+"""Latency setup, verification and time spent, in sentences."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,57 +9,54 @@ from .formatting import duration, milliseconds, pluralize
 
 
 def setup_lines(setup: LatencySetup) -> list[str]:
-    """The conditions that ratios and milliseconds are told under."""
-    resolution_px, reference_text = (
-        setup.panel.networks[setup.reference].resolution_px,
-        milliseconds(setup.reference_ms),
-    )
+    """The reference network and the device that ratios and milliseconds refer to."""
+    resolution_px = setup.panel.networks[setup.reference].resolution_px
     return [
-        f"1x is {setup.reference} at {resolution_px} px: {reference_text} ({calibration_text(setup)})",
+        f"1x = {setup.reference} at {resolution_px} px: {milliseconds(setup.reference_ms)} "
+        f"({calibration_text(setup)})",
         f"device {setup.device.key}: {setup.device}",
     ]
 
 
 def calibration_text(setup: LatencySetup) -> str:
-    """When and how the milliseconds were measured."""
-    known = setup.calibration
-    return f"{known.clock}, {known.measured_at}, load {known.load:g} a core"
+    """Clock, time and load of the calibration."""
+    calibration = setup.calibration
+    return f"{calibration.clock}, {calibration.measured_at}, load {calibration.load:g} per core"
 
 
 def verification_text(run: Run) -> str:
-    """How many networks left the front when their latency was measured once more."""
+    """Number of re-measured networks and of those dropped; empty without a latency limit."""
     verifications = run.verifications().values()
     limited = any(limit.quantity == "latency" for limit in run.settings.goals.constraints)
     if not limited or not verifications:
         return ""
     remeasured = sum(verification.latency is not None for verification in verifications)
     if not remeasured:
-        return "The device was not at hand: latencies are predicted, and none was measured again."
-    n_failed = len(run.failed_verification())
+        return "Verification: device unavailable, latencies are predicted and were not re-measured."
     return (
-        f"Of {pluralize(remeasured, 'network')} measured again in two fresh processes, "
-        f"{n_failed or 'none'} {'was' if n_failed == 1 else 'were'} dropped: "
-        "a network stays if the 95% upper bound of its latency keeps the limit."
+        f"Verification: {pluralize(remeasured, 'network')} re-measured in two fresh processes, "
+        f"{len(run.failed_verification())} dropped (a network is kept only if the 95% upper confidence bound "
+        "satisfies the latency limit)."
     )
 
 
 def sources_text(records: Iterable[Record]) -> str:
     """`32 measured, 28 predicted`."""
-    known = [record.latency for record in records if record.latency]
-    counts = {source: sum(each.source == source for each in known) for source in ("measured", "predicted")}
+    sources = [record.latency.source for record in records if record.latency]
+    counts = {source: sources.count(source) for source in ("measured", "predicted")}
     return ", ".join(f"{count:,} {source}" for source, count in counts.items() if count) or "none"
 
 
 def times_text(run: Run, records: Sequence[Record]) -> str:
-    """Time spent training beside time spent measuring, over all workers."""
+    """Training time and measuring time, summed over all workers."""
     completed: list[Record | Baseline] = [*records, *run.baselines()]
     remeasured = [verification.latency for verification in run.verifications().values()]
     trained = [each.accuracy for each in completed if each.accuracy]
-    replicates = [repeat for each in records for repeat in each.replicates]
+    replicates = [replicate for each in records for replicate in each.replicates]
     training = sum(each.seconds for each in [*trained, *replicates])
-    model = float(run.study.user_attrs.get("latency_predictor_seconds", 0.0))
-    measuring = model + sum(
+    predictor = float(run.study.user_attrs.get("latency_predictor_seconds", 0.0))
+    measuring = predictor + sum(
         each.seconds for each in [*(each.latency for each in completed), *remeasured] if each
     )
     text = f"training {duration(training)}, measuring {duration(measuring)}"
-    return f"{text} ({duration(model)} of it for the latency model)" if model else text
+    return f"{text} (latency predictor: {duration(predictor)})" if predictor else text

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from ...evaluate import format_count
 from ...evaluate.statistics.reliability import VarianceComponents
-from ..analysis.comparison import percentage_points
 from ..analysis.seed_noise import (
     REPORTED_N_SEEDS,
     TARGET_RELIABILITY,
@@ -13,7 +12,7 @@ from ..analysis.seed_noise import (
     MetricReliability,
     SeedVarianceReport,
 )
-from .formatting import pluralize
+from .formatting import percentage_points, pluralize
 
 FEW_NETWORKS = 10
 _MANY_TRAININGS = 20

@@ -1,4 +1,4 @@
-"""How well networks can be told apart without training them, once some of a search were trained."""
+"""Cross-validated quality of the surrogate of accuracy, in sentences."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ MIN_NETWORKS = 12
 
 
 def surrogate_quality_text(completed: Sequence[Record], front_posterior: FrontPosterior | None) -> str:
-    """What a model of size and shape foretells of networks left out of it; empty for fewer than a dozen."""
+    """Rank correlation of held-out networks, by all features and by MACs; empty below `MIN_NETWORKS`."""
     trained = [record for record in completed if record.trainings]
     if len(trained) < MIN_NETWORKS:
         return ""
@@ -26,17 +26,17 @@ def surrogate_quality_text(completed: Sequence[Record], front_posterior: FrontPo
         [len(record.trainings) for record in trained],
         front_posterior.noise.std if front_posterior else None,
     )
-    verb = "tells" if cross_validation.gain_over_macs.ci95[0] > 0 else "does not surely tell"
+    improve = "improve" if cross_validation.gain_over_macs.ci95[0] > 0 else "do not significantly improve"
     return (
-        f"A model of size and shape, fitted without a fifth of {cross_validation.networks} networks at a "
-        f"time, ranks those {_text(cross_validation.full_model)}; a trend in MACs "
-        f"{_text(cross_validation.macs)}. Shape {verb} more than size."
+        f"Surrogate ({cross_validation.folds}-fold cross-validation, {cross_validation.networks} networks): "
+        f"{_text(cross_validation.full_model)} with architecture features, {_text(cross_validation.macs)} "
+        f"with MACs alone. Architecture features {improve} on MACs alone."
     )
 
 
 def _text(metrics: PredictionMetrics) -> str:
     low, high = metrics.spearman_ci95
-    # Left-out networks pull the mean away from themselves, so below 0 means nothing.
+    # Held-out networks pull the training mean away from themselves: values below 0 mean nothing.
     if not metrics.spearman > 0:
-        return "no better than chance"
-    return f"with Spearman {metrics.spearman:.2f} ({low:.2f} to {high:.2f})"
+        return "no rank correlation"
+    return f"Spearman {metrics.spearman:.2f} ({low:.2f} to {high:.2f})"

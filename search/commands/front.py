@@ -4,10 +4,11 @@ from ...evaluate import format_count
 from ...results import Record, Run
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
 from ...results.analysis.macs_baseline import MacsBaseline, macs_baseline
-from ...results.store.fidelities import rungs_text
+from ...results.text.fidelities import epochs_spent_text, rungs_text
 from ...results.text.formatting import accuracy_ci95, pluralize
 from ...results.text.front_posterior import front_posterior_lines, percent
 from ...results.text.latency import sources_text, times_text, verification_text
+from ...results.text.macs_baseline import macs_baseline_text
 from ..console.tables import plain_table, wide_console
 
 
@@ -85,7 +86,7 @@ def print_front(run: Run) -> None:
     is_multi_objective = len(run.settings.goals.objectives) > 1
     alternatives = records if is_multi_objective else run.completed_records()
     lines = front_posterior_lines(alternatives, run.settings.goals, front_posterior)
-    baseline_line = baseline.sentences if baseline else ""
+    baseline_line = macs_baseline_text(baseline) if baseline else ""
     for line in (
         *lines,
         baseline_line,
@@ -137,7 +138,7 @@ def epochs_spent_message(run: Run) -> str:
         f" Those that were stopped wait in {run.folder / 'checkpoints'} ({format_count(size)}B) for --resume "
         "--n-trials; their .paused files may be deleted."
     )
-    return f"{epochs_spent}.{partial_text if size else ''}"
+    return f"{epochs_spent_text(epochs_spent)}{partial_text if size else ''}"
 
 
 def timing_message(run: Run) -> str:

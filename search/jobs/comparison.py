@@ -18,7 +18,7 @@ from ...results.pages.comparison import comparison_html, figures
 from ...results.plots.png import kaleido, write_pngs
 from ...results.store.directories import is_training, require_absent
 from ...results.store.training_run import TrainingRun, TrainingSettings
-from ...results.text.comparison import comparison_dict, results_csv, table_rows, to_csv
+from ...results.text.comparison import comparison_dict, comparison_text, results_csv, table_rows, to_csv
 from ...results.text.formatting import key_value_text
 from ...search_space import GoalError, RunError, cost
 from ...search_space.errors import DivergedError
@@ -246,7 +246,7 @@ def _print(comparison: Comparison, out: Path) -> None:
         table.add_row(*map(escape, row))
     console.print(table)
     for line in (
-        comparison.verdict(),
+        comparison_text(comparison),
         f"page:    {out / 'comparison.html'}",
         f"tables:  {out / 'comparison.csv'}, {out / 'trainings.csv'}",
     ):

@@ -16,6 +16,7 @@ from ...evaluate.training.trainer import NonFiniteLossError
 from ...results import Record, Run, pareto_front
 from ...results.analysis.front_posterior import best_by
 from ...results.store.fidelities import count_epochs_spent
+from ...results.text.fidelities import rung_counts_text
 from ...results.text.formatting import best_label
 from ...search_space import Architecture, NoFeasibleNetworkError, RunError, ScorerError
 from ..console.progress import Progress, Status
@@ -271,7 +272,9 @@ def _status(run: Run, trial_manager: TrialManager, busy: Sequence[Work], latest:
         epochs_spent.projected_epochs(settings.n_trials, settings.rungs.reduction_factor),
         epochs_spent.epochs + running_epochs,
     )
-    return replace(status, epochs=(epochs_spent.epochs, projected_epochs), rungs=epochs_spent.counts_text)
+    return replace(
+        status, epochs=(epochs_spent.epochs, projected_epochs), rungs=rung_counts_text(epochs_spent)
+    )
 
 
 def _work_text(work: Work) -> str:

@@ -15,13 +15,6 @@ from bneck.results.analysis.front_posterior import (
     trend,
     true_accuracies,
 )
-from bneck.results.text.front_posterior import (
-    front_posterior_lines,
-    indistinguishable_text,
-    noise_text,
-    pareto_membership_text,
-    percent,
-)
 
 from ..example_run import Row, accuracy, record
 
@@ -144,27 +137,8 @@ def test_the_best_by_reward_is_the_fast_one_and_not_the_most_accurate() -> None:
     assert sure.mean(slow) == pytest.approx(0.8205, abs=0.002)  # an accuracy all the same
     assert sure.replacements(fast) == []
     assert sure.replacements(slow) == [fast]
-    assert (
-        indistinguishable_text([fast, slow], REWARD, sure)
-        == "Trial 0 is the best by reward, beyond chance (95%)."
-    )
+    assert sure.indistinguishable(fast, [fast, slow]) == []
     assert believed([fast, slow], ACCURACY).pareto_probability(slow) == 1
-
-
-def test_without_repeats_rewards_are_told_apart_by_the_margins_of_the_images() -> None:
-    # 400 images leave 0.80 uncertain by 0.039; at twice the target it is worth 0.762
-    one, other = trained(0, 0.80, ratio=0.1), trained(1, 0.80, ratio=0.2)
-    assert indistinguishable_text([one, other], REWARD, None) == (
-        "On 400 validation images the best by reward, trial 0, is not told apart from trial 1 "
-        "(95% intervals overlap)."
-    )
-    # worth twice its accuracy: 0.90, uncertain by 2 * 0.0487, so that 0.0391 + 0.0974 > 0.90 - 0.80
-    quick = trained(3, 0.45, ratio=0.1 * 2 ** (-1 / 0.07))
-    assert "trial 3, is not told apart from trial 0" in indistinguishable_text([one, quick], REWARD, None)
-    tiny = trained(2, 0.80, ratio=0.0001)  # 0.001 ** -0.07 = 1.62
-    assert indistinguishable_text([one, tiny], REWARD, None) == (
-        "Trial 2 is the best by reward, beyond the 95% margins that 400 validation images leave."
-    )
 
 
 def test_without_a_repeat_nothing_is_believed() -> None:
@@ -226,54 +200,3 @@ def test_19_of_20_intervals_hold_the_truth() -> None:
         held += ((low <= truth) & (truth <= high)).tolist()
     # of 160, which share four noises
     assert 0.89 <= np.mean(held) <= 0.99
-
-
-# --------------------------------------------------------------------------------- in words
-
-
-def test_the_noise_is_told_with_what_it_hides() -> None:
-    # trainings 2 points apart: around their mean 1 + 1, so a deviation of 1.41 points of freedom 2;
-    # t is 4.303, so 4.303 x 1.414 x 1.414 = 8.6 points, and half of it with four trainings
-    sure = believed([trained(0, 0.80, 0.82), trained(1, 0.72, 0.70), trained(2, 0.6)])
-    assert noise_text(sure) == (
-        "Training again with another seed moves an accuracy by ±1.4 points (deviation, from 2 repeats); "
-        "differences below 8.6 points are not told apart (95%) by one training each, below 4.3 by four each."
-    )
-
-
-def test_without_repeats_it_is_said_that_the_noise_is_not_known() -> None:
-    lines = front_posterior_lines([trained(0, 0.80), trained(1, 0.82)], TWO, None)
-    assert lines[0].startswith("One training each: the noise is not known")
-    assert lines[2].endswith("is not told apart from trial 0 (95% intervals overlap).")
-    assert front_posterior_lines([], TWO, None) == []
-
-
-def test_the_group_is_told_with_the_chance_of_the_best() -> None:
-    records = [trained(0, 0.80, 0.82), trained(1, 0.82, 0.80), trained(2, 0.1)]
-    sure = believed(records, ACCURACY)
-    chance = percent(sure.pareto_probability(records[0]))
-    told = indistinguishable_text(records, ACCURACY, sure)
-    assert (
-        told == f"The most accurate, trial 0, the best with {chance}, is not told apart from trial 1 (95%)."
-    )
-    assert (
-        indistinguishable_text(records, TWO, sure)
-        == "The most accurate, trial 0, is not told apart from trial 1 (95%)."
-    )
-    assert indistinguishable_text([records[0], records[2]], ACCURACY, sure) == (
-        "Trial 0 is the most accurate, beyond chance (95%)."
-    )
-    assert indistinguishable_text(records[:1], ACCURACY, sure) == ""
-
-
-def test_who_may_be_on_the_front_beside_those_shown_is_named() -> None:
-    records = [trained(0, 0.6, 0.6, ratio=0.1), trained(1, 0.82, 0.81), trained(2, 0.80, 0.82)]
-    told = pareto_membership_text(records[:2], believed(records))
-    assert told == "Surely on the front (90%): trial 0; trial 2 may be on it too."
-
-
-@pytest.mark.parametrize(
-    ("chance", "told"), [(0, "0%"), (0.001, "<1%"), (0.615, "62%"), (0.996, ">99%"), (1, "100%")]
-)
-def test_what_is_nearly_sure_is_not_told_as_sure(chance: float, told: str) -> None:
-    assert percent(chance) == told

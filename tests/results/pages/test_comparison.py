@@ -13,6 +13,7 @@ from bneck.evaluate.latency.measurement import failed_latency
 from bneck.results.analysis.comparison import Comparison, Variant
 from bneck.results.pages.comparison import comparison_html, figures
 from bneck.results.plots.comparison import colour
+from bneck.results.text.comparison import comparison_text
 
 from ..example_comparison import IMAGES, comparison, variant
 
@@ -193,7 +194,7 @@ def test_a_long_name_of_several_parts_is_broken_in_figures_between_them() -> Non
 def test_the_page_opens_with_the_verdict_and_ends_with_the_provenance() -> None:
     html = comparison_html(THREE, CURVES, [("device", "an example")])
     text = text_of(html)
-    assert f'<p class="lead">{THREE.verdict()}</p>' in html
+    assert f'<p class="lead">{comparison_text(THREE)}</p>' in html
     assert text.strip().startswith("3 networks compared on digits")
     assert re.search(r"<strong>\s*<span.*>c</span></strong>", html) and html.count("</strong>") == 1
     provenance = text[text.index("Provenance") :]

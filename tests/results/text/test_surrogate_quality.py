@@ -1,5 +1,3 @@
-"""What a report says that size and shape foretell."""
-
 import random
 
 import pytest
@@ -33,5 +31,5 @@ def test_shape_tells_more_where_accuracy_is_the_resolution_and_not_where_it_is_t
     drawn = networks(40)
     by_shape = [record(n, each, each.resolution_px / 100 + n / 1e5) for n, each in enumerate(drawn)]
     by_size = [record(n, each, cost(each).macs / 1e8) for n, each in enumerate(drawn)]
-    assert surrogate_quality_text(by_shape, None).endswith("Shape tells more than size.")
-    assert surrogate_quality_text(by_size, None).endswith("Shape does not surely tell more than size.")
+    assert "do not significantly" not in surrogate_quality_text(by_shape, None)
+    assert "do not significantly" in surrogate_quality_text(by_size, None)

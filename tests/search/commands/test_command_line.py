@@ -275,10 +275,9 @@ def test_front_lists_the_front_and_what_cannot_be_told_apart(call: Call, finishe
     lines = call("front", finished.folder).out.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["trial", "2", "0", "5"]
     assert "90.0 ±3.0" in lines[2]
-    assert lines[4].startswith("One training each: the noise is not known; ")
+    assert lines[4].startswith("Seed noise unknown")
     # of 400 images 95% is 92.8% to 97.2%, and 90% is 87.0% to 93.0%, and 80% ends at 83.9%
-    assert lines[6].startswith("On 400 validation images the most accurate, trial 5, is not told apart from ")
-    assert "from trial 0 (" in lines[6]
+    assert lines[6].startswith("Trial 5 has the highest accuracy; trial 0 is statistically indistinguishable")
 
 
 def test_front_for_programs(call: Call, finished: Run) -> None:

@@ -207,7 +207,7 @@ def test_a_person_reads_a_row_for_each_and_who_is_best(here: Path) -> None:
         (name, "1", f"{100 * top1:.1f}") for (name, _), top1 in tops.items()
     ]
     best = max(tops, key=lambda each: tops[each])[0]
-    assert any(line.startswith(f"Best on 359 test images is {best} with ") for line in lines)
+    assert any(line.startswith(f"Highest accuracy: {best}, ") and "359 test images" in line for line in lines)
     assert lines[-2:] == ["page:    c/comparison.html", "tables:  c/comparison.csv, c/trainings.csv"]
 
 

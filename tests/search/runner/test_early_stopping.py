@@ -317,9 +317,9 @@ def test_the_front_ends_with_what_was_stopped_and_the_opening_says_where(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = run_of(tmp_path, n_trials=4)
-    assert "; 1 in 2 goes on after 1 and 2 of 4 epochs" in start_message(run)
+    assert "1 in 2 promoted after 1 and 2 of 4 epochs" in start_message(run)
     assert epochs_spent_message(run) == ""
     run_trials(run, Trained(RISING).pool(run), Shown())
     print_front(run)
-    told = "4 networks begun: 4 at 1 epoch, 3 at 2, 2 at 4; 11 epochs instead of 16."  # 4 + 3 + 2 x 2
-    assert told in capsys.readouterr().out.splitlines()
+    counts = "4 at 1 epoch, 3 at 2, 2 at 4; 11 epochs instead of 16"  # 4 + 3 + 2 x 2
+    assert counts in capsys.readouterr().out

@@ -67,7 +67,7 @@ def test_the_best_is_the_network_of_the_most_reward(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["trial", "key", "reward"]
     assert lines[1].split()[:3] == [str(best.trial), best.key, f"{by_hand(best):.4f}"]
-    assert any("best by reward" in line for line in lines)
+    assert any(f"Trial {best.trial} has the highest reward" in line for line in lines)
     assert front_posterior_and_baseline(run)[1] is None
     [config] = export(run, run.record("best"), ["config"], tmp_path / "exported")
     assert config.stem == f"trial{best.trial}-{best.key}"
@@ -89,4 +89,4 @@ def test_a_search_for_a_reward_goes_on_after_a_stop(tmp_path: Path, monkeypatch:
     [row] = csv.DictReader(io.StringIO((run.folder / "front.csv").read_text(encoding="utf-8")))
     assert (row["key"], float(row["reward"])) == (best.key, by_hand(best))
     page = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert f"best is trial {best.trial} with reward {by_hand(best):.4f}." in page
+    assert f"Best: trial {best.trial} (reward {by_hand(best):.4f})." in page
