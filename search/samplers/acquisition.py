@@ -1,7 +1,7 @@
-"""What may come of networks that were not judged, in the terms of a search's goals.
+"""The acquisition function: EHVI of a search's objectives times the probability of feasibility.
 
-Costs are known in closed form. A latency is predicted by the run's latency model; without one it is learned
-from the networks that were judged, as accuracy is.
+Costs are known in closed form. Latency comes from the run's latency predictor, or from a surrogate of the
+measured networks. Accuracy comes from a surrogate.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ MeanAndStd = tuple[Array, Array]
 
 
 class LogLatency(Protocol):
-    """Of networks that were not judged: mean and deviation of the logarithm of milliseconds."""
+    """Predicts mean and standard deviation of the logarithm of milliseconds."""
 
     def predict(self, networks: Sequence[Candidate]) -> MeanAndStd: ...
 
 
 @dataclass(frozen=True)
 class PredictedLatency:
-    """As a latency model predicts it, with the spread of its errors."""
+    """Predictions of a latency predictor, with the standard deviation of its errors."""
 
     model: LatencyPredictor
 
@@ -42,19 +42,19 @@ class PredictedLatency:
 
 
 def absolute_limit(limit: Constraint, reference_ms: float) -> float:
-    """A limit in milliseconds, or as a count."""
+    """A limit in milliseconds, MACs or parameters."""
     return limit.limit * (reference_ms if limit.unit == "x" else 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class LatencyFeasibility:
-    """What counts before any network has kept the limit on latency: to keep it."""
+    """Acquisition before any network has satisfied the latency limit."""
 
     latency: LogLatency
     limit_ms: float
 
     def __call__(self, networks: Sequence[Candidate]) -> Array:
-        """`m`: by how many deviations each is believed to be within the limit."""
+        """`m`: distance of the limit from the predicted latency in standard deviations."""
         mean, std = self.latency.predict(networks)
         values: Array = (np.log(self.limit_ms) - mean) / np.maximum(std, 1e-9)
         return values
@@ -62,12 +62,12 @@ class LatencyFeasibility:
 
 @dataclass(frozen=True, eq=False)
 class Acquisition:
-    """What is believed after some networks were judged.
+    """EHVI times the probability of satisfying the latency limit.
 
     Attributes:
-        accuracy: learned from the networks that were judged, those under way among them.
-        latency: None where no goal asks.
-        reference_ms: latency of the reference, whose multiples limits may be.
+        accuracy: surrogate conditioned on evaluated and pending networks.
+        latency: None if neither an objective nor a limit is on latency.
+        reference_ms: latency of the reference model, the unit of limits such as 0.5x.
     """
 
     goals: Goals
@@ -76,7 +76,7 @@ class Acquisition:
     reference_ms: float = 1.0
 
     def __call__(self, networks: Sequence[Candidate]) -> Array:
-        """`m`: by how much each is expected to widen the front, times the chance that it keeps the limits."""
+        """`m`: values of the acquisition function, higher is better."""
         latencies = self.latency.predict(networks) if self.latency else None
         predicted_losses = self._losses(networks, self.accuracy.predict(networks), latencies)
         gains = expected_hypervolume_improvement(predicted_losses, self.front, self.reference_point)
@@ -89,7 +89,7 @@ class Acquisition:
 
     @property
     def best(self) -> list[Candidate]:
-        """The judged networks that no other beats."""
+        """Non-dominated candidates among the evaluated ones."""
         return [
             each.candidate
             for each, best in zip(self.accuracy.known, self._non_dominated, strict=True)
@@ -98,12 +98,12 @@ class Acquisition:
 
     @property
     def front(self) -> Array:
-        """`k x d`: their losses, as far as they are known."""
+        """`k x d`: losses of `best`, lower is better."""
         return self._medians[self._non_dominated]
 
     @cached_property
     def reference_point(self) -> Array:
-        """`d`: the limits; without one, half way from the worst of the front to the worst of all."""
+        """`d`: the limits; without one, the midpoint of the worst loss of the front and the worst of all."""
         values = []
         for objective, losses, front in zip(
             self.goals.objectives, self._observed_losses, self.front.T, strict=True
@@ -176,9 +176,9 @@ def _cost_losses(
 
 
 def select_observations(known: Sequence[Observation], goals: Goals, max_count: int) -> list[int]:
-    """The places of at most so many networks that tell most of what is to come: the front, and the latest.
+    """Positions of the front, then of the latest observations, up to `max_count`.
 
-    A search comes nearer to the front with time, so the latest are near it.
+    A search approaches the front with time, so the latest observations are near it.
     """
     if len(known) <= max_count:
         return list(range(len(known)))

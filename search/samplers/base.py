@@ -1,4 +1,4 @@
-"""What bneck's own samplers have in common: they propose whole networks of a space."""
+"""Base of bneck's own samplers, which propose whole networks of a space."""
 
 from abc import ABC, abstractmethod
 from typing import Any, NoReturn
@@ -12,17 +12,17 @@ from ...search_space import Genes, SearchSpace, UnknownNameError
 
 
 class GenesSampler(BaseSampler, ABC):
-    """A sampler of Optuna that proposes whole networks of a space."""
+    """An Optuna sampler that proposes whole networks of a space."""
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
 
     @abstractmethod
     def propose(self, study: Study, trial: FrozenTrial) -> Genes:
-        """Genes for a trial that was just begun."""
+        """Genes for a new trial."""
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All genes of the space, whatever earlier trials had."""
+        """All genes of the space, whatever the parameters of earlier trials."""
         return {gene.name: CategoricalDistribution(gene.choices) for gene in self.space.genes}
 
     def sample_relative(
@@ -33,7 +33,7 @@ class GenesSampler(BaseSampler, ABC):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> NoReturn:
-        """Refuse: a parameter that is no gene would change nothing.
+        """Refuse parameters that are no genes: they would change nothing.
 
         Raises:
             UnknownNameError: always; every gene comes from `propose`.
@@ -43,10 +43,7 @@ class GenesSampler(BaseSampler, ABC):
 
 
 def proposed_keys(study: Study, trial: FrozenTrial, space: SearchSpace) -> set[str]:
-    """The networks of all other trials, finished or not.
-
-    A trial that has not all genes yet, or not those of this space, has no network.
-    """
+    """Keys of the networks of all other trials, finished or not; trials without all genes are skipped."""
     genes = {gene.name for gene in space.genes}
     keys: set[str] = set()
     for other in study.get_trials(deepcopy=False):

@@ -1,8 +1,8 @@
-"""bneck's own sampler: each network is the one that is expected to widen the front most (EHVI)."""
+"""bneck's own sampler, by expected hypervolume improvement (EHVI)."""
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 
 from optuna import Study
@@ -21,35 +21,35 @@ from .acquisition import (
     absolute_limit,
     select_observations,
 )
-from .acquisition_optimizer import maximize_acquisition
+from .acquisition_optimizer import AcquisitionOptimizer
 from .base import GenesSampler
 from .feasibility import constraint_violation, sample_unseen_feasible, sampler_within
 from .initial_design import stratified
 
 AccuracyByTrial = Mapping[int, tuple[float, int]]  # mean accuracy and number of trainings
 
-N_INITIAL_DESIGN = 10
-MAX_OBSERVATIONS = 400
-
 
 class EhviSampler(GenesSampler):
-    """Proposes networks by what is believed of all, from what was judged.
+    """Proposes the network of highest expected hypervolume improvement (EHVI).
 
-    The first networks are one from each tenth of the space by MACs. Then each is the one of the greatest
-    expected growth of the dominated hypervolume, times the chance that it keeps the limit on latency; the
-    limits on MACs and parameters are always kept. While every network has broken the limit on latency, the
-    likeliest to keep it comes next. Networks that are being judged count as if they came out as expected. No
-    network is proposed twice while new ones are found.
+    The first networks are a stratified design: one from each tenth of the space by MACs. Then a Gaussian
+    process predicts accuracy, and latency unless a latency predictor does. The acquisition is the EHVI times
+    the probability of satisfying the latency limit. While every network has violated that limit, the most
+    probable to satisfy it is proposed. Limits on MACs and parameters are always satisfied, and no network is
+    proposed twice while new ones are found. Pending trials count with their predicted accuracy.
 
-    A proposal follows from the seed, the number of its trial and what is known, and from nothing else.
+    A proposal depends on the seed, the trial's number and the other trials only.
 
     Args:
-        observed_accuracies: accuracy and number of trainings by trial, where more is known than the
-            study was told.
-        noise: deviation of an accuracy of one training; None where it is to be learned.
-        latency_predictor: None where latencies are learned from those that the study holds.
-        reference_ms: of the limit's unit.
-        transfer_prior: what another search of the space has learned.
+        observed_accuracies: mean accuracy and number of training runs by trial, where more is known than
+            the study's values.
+        noise: standard deviation of the accuracy of one training run; None to estimate it.
+        latency_predictor: None to learn latency from the trials.
+        reference_ms: latency of the reference model, the unit of limits such as 0.5x.
+        transfer_prior: model learned from another run of the space.
+        n_initial_design: size of the stratified design.
+        max_observations: most trials that a surrogate is conditioned on: the front, then the latest.
+        optimizer: of the acquisition.
     """
 
     def __init__(
@@ -63,6 +63,9 @@ class EhviSampler(GenesSampler):
         latency_predictor: LatencyPredictor | None = None,
         reference_ms: float = 1.0,
         transfer_prior: TransferPrior | None = None,
+        n_initial_design: int = 10,
+        max_observations: int = 400,
+        optimizer: AcquisitionOptimizer = AcquisitionOptimizer(),  # noqa: B008
     ) -> None:
         super().__init__(space)
         self.goals = goals
@@ -71,6 +74,9 @@ class EhviSampler(GenesSampler):
         self.noise = noise
         self.latency_predictor = latency_predictor
         self.reference_ms = reference_ms
+        self.n_initial_design = n_initial_design
+        self.max_observations = max_observations
+        self.optimizer = optimizer
         self.encoder = Encoder(space)
         self.surrogate_factory = SurrogateFactory(self.encoder.names, transfer_prior)
         self._candidates: dict[int, Candidate] = {}
@@ -83,31 +89,39 @@ class EhviSampler(GenesSampler):
         known = self._known(others, candidates)
         pending = _pending(others, candidates, known)
         evaluated = [each for each in known if each.accuracy is not None]
-        if len(evaluated) + len(pending) < N_INITIAL_DESIGN or not evaluated:
-            for network, genes in self._first.items():
+        if len(evaluated) + len(pending) < self.n_initial_design or not evaluated:
+            for network, genes in self._initial_design.items():
                 if network not in excluded:
                     return genes
         best: Candidate | None = None
         if evaluated:
             acquisition = self._acquisition(known, evaluated, pending)
             parents = [each.genes for each in acquisition.best]
-            best = maximize_acquisition(self.encoder, parents, excluded, self._is_feasible, acquisition, rng)
+            best = self._maximize(acquisition, parents, excluded, rng)
         elif feasibility := self._latency_feasibility(known):
             parents = [each.candidate.genes for each in known]
-            best = maximize_acquisition(self.encoder, parents, excluded, self._is_feasible, feasibility, rng)
+            best = self._maximize(feasibility, parents, excluded, rng)
         if best is not None:
             return best.genes
         keys = {network.key for network in excluded}
         unseen = sample_unseen_feasible(self.space, self.goals, keys, rng)
         return unseen or sampler_within(self.space, self.goals).sample(rng)
 
+    def _maximize(
+        self,
+        acquisition: Acquisition | LatencyFeasibility,
+        parents: Sequence[Genes],
+        excluded: Collection[Architecture],
+        rng: random.Random,
+    ) -> Candidate | None:
+        return self.optimizer.maximize(acquisition, self.encoder, parents, excluded, self._is_feasible, rng)
+
     @cached_property
-    def _first(self) -> dict[Architecture, Genes]:
-        networks = stratified(self.space, self.goals, N_INITIAL_DESIGN, random.Random(self.seed))
+    def _initial_design(self) -> dict[Architecture, Genes]:
+        networks = stratified(self.space, self.goals, self.n_initial_design, random.Random(self.seed))
         return {network: self.space.encode(network) for network in networks}
 
     def _latency_feasibility(self, known: Sequence[Observation]) -> LatencyFeasibility | None:
-        """What tells of latency while all networks known have broken its limit."""
         limits = [limit for limit in self.goals.constraints if limit.quantity == "latency"]
         latency = self._latency(known, ()) if limits and known else None
         return LatencyFeasibility(latency, absolute_limit(limits[0], self.reference_ms)) if latency else None
@@ -116,7 +130,7 @@ class EhviSampler(GenesSampler):
         self, known: Sequence[Observation], evaluated: Sequence[Observation], pending: Sequence[Candidate]
     ) -> Acquisition:
         accuracies = [each.accuracy for each in evaluated if each.accuracy is not None]
-        selected = select_observations(evaluated, self.goals, MAX_OBSERVATIONS)
+        selected = select_observations(evaluated, self.goals, self.max_observations)
         accuracy = self.surrogate_factory.fit_surrogate(
             "accuracy", evaluated, accuracies, self.noise(), selected
         )
@@ -130,18 +144,18 @@ class EhviSampler(GenesSampler):
         if not timed:
             return None
         logs = [math.log(each.latency_ms) for each in timed if each.latency_ms is not None]
-        selected = range(max(0, len(timed) - MAX_OBSERVATIONS), len(timed))
+        selected = range(max(0, len(timed) - self.max_observations), len(timed))
         return self.surrogate_factory.fit_surrogate("latency", timed, logs, None, selected).fantasize(pending)
 
     def _is_feasible(self, network: Architecture) -> bool:
-        """Whether it keeps the limits on MACs and parameters."""
+        """Whether the limits on MACs and parameters are satisfied."""
         limited = any(limit.quantity != "latency" for limit in self.goals.constraints)
         return not limited or constraint_violation(self.goals)(cost(network)) == 0
 
     def _candidate_of(self, trial: FrozenTrial) -> Candidate | None:
-        """None for a trial that has no genes yet, or not those of the space."""
+        """None for a trial without genes, or with those of another space."""
         if trial.number not in self._candidates:
-            # one that waits has the genes that it was enqueued with
+            # an enqueued trial has no parameters yet
             genes = dict(trial.params or trial.system_attrs.get("fixed_params", {}))
             try:
                 self.space.with_fixed_choices(genes)
@@ -151,7 +165,7 @@ class EhviSampler(GenesSampler):
         return self._candidates[trial.number]
 
     def _known(self, trials: Sequence[FrozenTrial], candidates: Mapping[int, Candidate]) -> list[Observation]:
-        """What the study and the run know of networks, each once, in the order of their trials."""
+        """Observations of finished trials, one per network, in the order of the trials."""
         quantities = [objective.quantity for objective in self.goals.objectives]
         observed_accuracies = self.observed_accuracies()
         known: dict[Architecture, Observation] = {}
@@ -173,15 +187,13 @@ class EhviSampler(GenesSampler):
 def _pending(
     trials: Sequence[FrozenTrial], candidates: Mapping[int, Candidate], known: Sequence[Observation]
 ) -> list[Candidate]:
-    """The networks that are being judged or wait for it, each once; none that is known."""
-    known_architectures = {each.candidate.architecture for each in known}
-    in_progress = [
+    """Candidates of unfinished trials without duplicates; those with an observation are left out."""
+    observed = {each.candidate.architecture for each in known}
+    unfinished = [
         candidates[trial.number]
         for trial in trials
         if trial.number in candidates and not trial.state.is_finished()
     ]
     return list(
-        {
-            each.architecture: each for each in in_progress if each.architecture not in known_architectures
-        }.values()
+        {each.architecture: each for each in unfinished if each.architecture not in observed}.values()
     )

@@ -1,8 +1,7 @@
-"""By how much a network is expected to widen the front, over all that may be true of it.
+"""Expected hypervolume improvement (EHVI), exact for any number of independent objectives.
 
-The expected growth of the dominated hypervolume, exactly, for any number of objectives: the space that
-nothing dominates is cut into boxes along the front, and what a network gains in a box is a product of one
-factor an objective.
+The non-dominated region is partitioned into boxes along the front; the expected improvement within a box is
+a product of one factor per objective.
 
 Source: Emmerich, Deutz & Klinkenberg 2011, doi:10.1109/CEC.2011.5949880; Daulton, Balandat & Bakshy 2020,
 arXiv 2006.05078.
@@ -22,10 +21,10 @@ MAX_BOXES = 4000
 
 @dataclass(frozen=True, eq=False)
 class LossDistribution:
-    """What is believed of one objective of `m` networks, lower is better: normal, or its logarithm is.
+    """Normal or log-normal distribution of one objective of `m` networks, lower is better.
 
     Attributes:
-        mean, std: `m`, of the loss or of its logarithm; a deviation of 0 is certainty.
+        mean, std: `m`, of the loss or of its logarithm; a standard deviation of 0 is a known value.
     """
 
     mean: Array
@@ -34,20 +33,19 @@ class LossDistribution:
 
     @property
     def median(self) -> Array:
-        """`m`."""
         if not self.logarithmic:
             return self.mean
         values: Array = np.exp(self.mean)
         return values
 
     def midpoint_to_worst(self, loss: float) -> float:
-        """The middle between a loss and the worst of all, on the scale that is normal."""
+        """Midpoint of a loss and the worst mean, on the scale of the normal distribution."""
         if self.logarithmic:
             return math.exp((math.log(loss) + float(self.mean.max())) / 2)
         return (loss + float(self.mean.max())) / 2
 
     def expected_improvement(self, bound: float) -> Array:
-        """`m`: the expected `max(bound - loss, 0)`."""
+        """`m`: expectation of `max(bound - loss, 0)`."""
         from scipy.special import ndtr
 
         if bound == -math.inf or (self.logarithmic and bound <= 0):
@@ -64,7 +62,7 @@ class LossDistribution:
         return np.maximum(values, 0)
 
     def probability_of_improvement(self, bound: float) -> Array:
-        """`m`: the probability that the loss is at most so much."""
+        """`m`: probability that the loss is at most `bound`."""
         from scipy.special import ndtr
 
         bound = math.log(bound) if self.logarithmic else bound
@@ -75,14 +73,14 @@ class LossDistribution:
 def expected_hypervolume_improvement(
     predicted_losses: list[LossDistribution], front: Array, reference_point: Array
 ) -> Array:
-    """The expected growth of the hypervolume by each of `m` networks alone.
+    """`m`: expected hypervolume improvement by each network alone.
 
     Args:
-        predicted_losses: for each of `d` objectives; taken as independent of each other.
-        front: `k x d` losses that no other one of them dominates; `k` may be 0.
-        reference_point: `d`, the reference point.
-    Source: the boxes are those of a grid through the front; above a cell of all objectives but the last, what
-        is not dominated ends at the least last loss of the front's rows below that cell.
+        predicted_losses: one per objective, `d`; assumed independent.
+        front: `k x d` mutually non-dominated losses; `k` may be 0.
+        reference_point: `d`.
+    The boxes are the cells of a grid through the front in all objectives but the last; in the last, a box
+    ends at the lowest loss of the front's rows that lie below the cell.
     """
     front = _thinned(front[(front < reference_point).all(1)])
     *others, last = predicted_losses
@@ -107,7 +105,7 @@ def expected_hypervolume_improvement(
 
 
 def _thinned(front: Array) -> Array:
-    """The front, or rows spread evenly over it where all would make too many boxes."""
+    """The front, or equally spaced rows of it where all would make more than `MAX_BOXES` boxes."""
     most = int(MAX_BOXES ** (1 / max(front.shape[1] - 1, 1)))
     if len(front) <= most:
         return front

@@ -1,4 +1,4 @@
-"""Whether limits can be met, and networks that meet them, before anything is trained."""
+"""Feasibility of limits, and networks that satisfy them, before anything is trained."""
 
 import math
 import random
@@ -14,31 +14,31 @@ from ...search_space.counting.uniform_sampling import (
 
 
 def constraint_violation(goals: Goals) -> Callable[[Cost], float]:
-    """The sum of the violations that the cost alone tells."""
+    """Function of a cost: the sum of the violations of the limits on MACs and parameters."""
     return lambda network_cost: sum(
         max(0.0, violation) for violation in goals.violations(network_cost).values()
     )
 
 
 def sampler_within(space: SearchSpace, goals: Goals) -> UniformArchitectureSampler:
-    """The networks that keep the limits on MACs and parameters, made once for each space and limits.
+    """Uniform sampler of the networks within the limits on MACs and parameters, cached by space and limits.
 
     Raises:
-        NoFeasibleNetworkError: there is none.
+        NoFeasibleNetworkError: there is no such network.
     """
     limits = {limit.quantity: limit.limit for limit in _cost_constraints(goals)}
     return UniformArchitectureSampler.of(space, limits.get("macs"), limits.get("params"))
 
 
 def sample_unseen_feasible(
-    space: SearchSpace, goals: Goals, seen: Iterable[str], rng: random.Random
+    space: SearchSpace, goals: Goals, excluded: Iterable[str], rng: random.Random
 ) -> Genes | None:
-    """Genes of a network that keeps the limits and whose key is not among those seen, each as likely.
+    """Genes of a uniformly sampled network within the limits whose key is not excluded.
 
-    None where none turned up in a bounded search. Where one is left beside `n` seen ones, that happens
-    with a chance of (1 - 1 / (n + 1)) ** (10 n + 100), at most 1 in 20,000.
+    None after a bounded number of samples. If one network is left beside `n` excluded ones, it is missed
+    with probability (1 - 1 / (n + 1)) ** (10 n + 100), at most 1 in 20,000.
     """
-    known = set(seen)
+    known = set(excluded)
     try:
         network_sampler = sampler_within(space, goals)
         for _ in range(10 * len(known) + 100):
@@ -51,12 +51,12 @@ def sample_unseen_feasible(
 
 
 def require_feasible(space: SearchSpace, goals: Goals, rng: random.Random) -> None:
-    """Make sure that the limits on MACs and parameters can be met.
+    """Check that the limits on MACs and parameters can be satisfied.
 
-    One limit is decided exactly; of two together a network may be missed that hardly any other is like.
+    A single limit is decided exactly; with both, a very rare network may be missed.
 
     Raises:
-        NoFeasibleNetworkError: no network was found within them; names the nearest and what to relax.
+        NoFeasibleNetworkError: no network within the limits; names the nearest and what to relax.
     """
     limits = _cost_constraints(goals)
     if not limits:
@@ -77,7 +77,7 @@ def require_feasible(space: SearchSpace, goals: Goals, rng: random.Random) -> No
 
 
 def smallest_networks(space: SearchSpace, rng: random.Random) -> list[Architecture]:
-    """The least networks of a space by MACs, by depth and by activation bytes: likely the fastest."""
+    """The smallest networks of a space by MACs, by depth and by activation bytes: likely the fastest."""
     return list(
         dict.fromkeys(
             [
@@ -92,10 +92,10 @@ def smallest_networks(space: SearchSpace, rng: random.Random) -> list[Architectu
 def require_feasible_latency(
     space: SearchSpace, goals: Goals, measured: list[tuple[Architecture, Latency]]
 ) -> None:
-    """Make sure that a limit on latency can be met, by the least networks of the space.
+    """Check that a limit on latency can be satisfied, by the smallest networks of the space.
 
     Raises:
-        NoFeasibleNetworkError: all of them are surely slower; names them and what to relax.
+        NoFeasibleNetworkError: the lower bounds of all of them violate it; names them and what to relax.
     """
     for limit in goals.constraints:
         if limit.quantity != "latency" or not measured:
@@ -112,14 +112,13 @@ def require_feasible_latency(
             relaxed_limit = fastest.ratio_high if limit.unit == "x" else fastest.latency_ms
             step = 10 ** (math.floor(math.log10(relaxed_limit)) - 2)
             raise NoFeasibleNetworkError(
-                f"no network of space {space.name} keeps {limit}; the least ones measured: "
+                f"no network of space {space.name} satisfies {limit}; the smallest ones measured: "
                 f"{smallest_architectures}; "
                 f"relax --max-latency to at least {math.ceil(relaxed_limit / step) * step:.3g}{limit.unit}"
             )
 
 
 def _cost_constraints(goals: Goals) -> list[Constraint]:
-    """The limits on what the cost tells."""
     return [limit for limit in goals.constraints if limit.quantity != "latency"]
 
 
@@ -130,7 +129,7 @@ def _cost_text(network: Architecture, limits: list[Constraint]) -> str:
 
 
 def _relaxed_options(network_cost: Cost, limits: list[Constraint]) -> list[str]:
-    """The options that would let the nearest network in."""
+    """Options with the values that would admit the nearest network."""
     return [
         f"--max-{limit.quantity} to {getattr(network_cost, limit.quantity)}"
         for limit in limits

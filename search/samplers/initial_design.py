@@ -1,4 +1,4 @@
-"""Networks of a space that differ as much in size as the space allows: what a latency model is fitted to."""
+"""Space-filling designs over the MACs of a space: for samplers, latency predictors and seed studies."""
 
 import math
 import random
@@ -9,15 +9,15 @@ from ...evaluate import Goals
 from ...search_space import Architecture, Genes, SearchSpace, cost
 from .feasibility import constraint_violation, sample_unseen_feasible
 
-DRAWS_PER_NETWORK = 20
+SAMPLES_PER_NETWORK = 20
 
 
 def stratified(space: SearchSpace, goals: Goals, count: int, rng: random.Random) -> list[Architecture]:
-    """Different networks within the limits on cost, one from each of `count` equal shares by MACs.
+    """Distinct networks within the limits on cost, one from each of `count` quantiles of MACs.
 
     Fewer where the space or the limits leave no more.
     """
-    feasible = _draw_within(space, goals, count, rng)
+    feasible = _sample_feasible(space, goals, count, rng)
     ordered = sorted(feasible, key=lambda network: cost(network).macs)
     count = min(count, len(ordered))
     shares = [len(ordered) * number // count for number in range(count + 1)] if count else []
@@ -29,12 +29,12 @@ def stratified(space: SearchSpace, goals: Goals, count: int, rng: random.Random)
 def spread_by_macs(
     space: SearchSpace, goals: Goals, count: int, rng: random.Random
 ) -> dict[Architecture, Genes]:
-    """Different networks within the limits, spread evenly by the logarithm of MACs.
+    """Distinct networks within the limits, equally spaced by the logarithm of MACs.
 
-    They come in such an order that those before any point are spread too. Fewer where the space or the
-    limits leave no more.
+    The order is a van der Corput sequence: every prefix is spread too. Fewer where the space or the limits
+    leave no more.
     """
-    feasible = _draw_within(space, goals, count, rng)
+    feasible = _sample_feasible(space, goals, count, rng)
     left = sorted((math.log(cost(network).macs), network.key, network) for network in feasible)
     count = min(count, len(left))
     if not count:
@@ -52,20 +52,20 @@ def spread_by_macs(
     return {chosen[number]: feasible[chosen[number]] for number in order}
 
 
-def _draw_within(
+def _sample_feasible(
     space: SearchSpace, goals: Goals, count: int, rng: random.Random
 ) -> dict[Architecture, Genes]:
-    """Different networks within the limits on cost: `count`, unless the space or the limits leave fewer."""
+    """At least `count` distinct networks within the limits on cost, unless there are fewer."""
     violation_of = constraint_violation(goals)
-    drawn: dict[Architecture, Genes] = {}
-    for _ in range(DRAWS_PER_NETWORK * count):
+    sampled: dict[Architecture, Genes] = {}
+    for _ in range(SAMPLES_PER_NETWORK * count):
         genes = space.sample(rng)
         network = space.decode(genes)
         if violation_of(cost(network)) == 0:
-            drawn[network] = genes
-    while len(drawn) < count:
-        unseen = sample_unseen_feasible(space, goals, (network.key for network in drawn), rng)
+            sampled[network] = genes
+    while len(sampled) < count:
+        unseen = sample_unseen_feasible(space, goals, (network.key for network in sampled), rng)
         if unseen is None:
             break
-        drawn[space.decode(unseen)] = unseen
-    return drawn
+        sampled[space.decode(unseen)] = unseen
+    return sampled

@@ -145,7 +145,7 @@ def make_sampler(source: "str | SamplerFactory | BaseSampler", context: SamplerC
                 {"seed": context.session_seed} if "seed" in inspect.signature(found).parameters else {}
             )
             found = found(**arguments)
-        elif not isinstance(found, BaseSampler):
+        elif callable(found) and not isinstance(found, BaseSampler):
             found = found(context)
     if not isinstance(found, BaseSampler):
         raise PluginError(f"sampler {source} must be an Optuna sampler, got {type(found).__name__}")

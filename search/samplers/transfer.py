@@ -1,7 +1,7 @@
-"""What an earlier search of the same space found, as a start for another: other images, other limits.
+"""Warm start from an earlier run of the same space, which may have other data and other limits.
 
-Its best networks within the new limits are judged first. How it orders networks is given to the sampler's
-model as a judge, which counts as far as the new trainings confirm it. All is copied into the new study.
+Networks of its front within the new limits are enqueued first. A surrogate of its accuracies is a prior for
+the sampler's, weighted by how well it predicts the new accuracies. Everything is copied into the new study.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,10 @@ MAX_ENQUEUED = 6
 
 @dataclass(frozen=True)
 class TransferredTrial:
-    """A network that an earlier search judged.
+    """A network that an earlier run evaluated.
 
     Attributes:
+        trainings: number of training runs that `accuracy` is the mean of.
         best: whether it was on the front there.
     """
 
@@ -34,10 +35,10 @@ class TransferredTrial:
 
 
 def load_transferred_trials(source_run: Run, space: SearchSpace) -> list[TransferredTrial]:
-    """What an earlier run found, in the order of its trials.
+    """The evaluated networks of an earlier run, in the order of its trials.
 
     Raises:
-        GoalError: it searched another space, or judged nothing.
+        GoalError: it searched another space, or has no evaluated network.
     """
     source_space = source_run.settings.space
     if source_space.genes != space.genes:
@@ -52,12 +53,12 @@ def load_transferred_trials(source_run: Run, space: SearchSpace) -> list[Transfe
         for each in source_run.completed_records()
     ]
     if not transferred:
-        raise GoalError(f"--transfer-from {source_run.folder}: no network has been judged there yet")
+        raise GoalError(f"--transfer-from {source_run.folder}: no network has been evaluated there yet")
     return transferred
 
 
 def select_transferred_genes(transferred: Sequence[TransferredTrial], run: Run) -> list[Genes]:
-    """Genes of networks spread evenly over the earlier front, within the run's limits on cost."""
+    """Genes of networks equally spaced along the earlier front, within the run's limits on cost."""
     space, violation_of = run.settings.space, constraint_violation(run.settings.goals)
     best = [(cost(space.decode(each.genes)), each.genes) for each in transferred if each.best]
     left = sorted((pair for pair in best if violation_of(pair[0]) == 0), key=lambda pair: pair[0].macs)
@@ -66,25 +67,25 @@ def select_transferred_genes(transferred: Sequence[TransferredTrial], run: Run) 
 
 
 def transfer_prior_of(run: Run) -> TransferPrior | None:
-    """What a run began from; None where it began from nothing."""
+    """The prior of a run; None without `--transfer-from`."""
     rows = run.study.user_attrs.get(TRANSFER_KEY)
     return fit_transfer_prior([TransferredTrial(*row) for row in rows], run.settings.space) if rows else None
 
 
 def fit_transfer_prior(transferred: list[TransferredTrial], space: SearchSpace) -> TransferPrior:
-    """A model of what was found."""
+    """Fit a Gaussian process to the accuracies of the latest transferred trials."""
     encoder = Encoder(space)
-    seen = {}
+    by_architecture = {}
     for each in transferred[-MAX_FITTED:]:
         own = encoder.encode(each.genes)
-        seen[own.architecture] = own, each
-    networks = [own for own, _ in seen.values()]
+        by_architecture[own.architecture] = own, each
+    networks = [own for own, _ in by_architecture.values()]
     model = fit(
         [own.architecture.key for own in networks],
         np.array([own.features for own in networks]),
         encoder.names,
-        [each.accuracy for _, each in seen.values()],
-        [each.trainings for _, each in seen.values()],
+        [each.accuracy for _, each in by_architecture.values()],
+        [each.trainings for _, each in by_architecture.values()],
         None,
     )
     return TransferPrior(model)

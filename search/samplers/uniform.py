@@ -1,4 +1,4 @@
-"""Random search that wastes nothing: networks within the limits on cost, each once, all as likely."""
+"""Random search: uniform over the networks within the limits on cost, without duplicates."""
 
 import random
 
@@ -12,15 +12,15 @@ from .feasibility import sample_unseen_feasible, sampler_within
 
 
 class UniformSampler(GenesSampler):
-    """Draws evenly among the networks that keep the limits and that no trial of the study has.
+    """Samples uniformly among the networks within the limits that no trial of the study has.
 
-    A draw follows from the seed and the number of its trial, so a study that goes on repeats nothing.
-    Where nothing new turns up, an old network is proposed again, and whoever asked sees the repeat.
+    A sample depends on the seed and the trial's number only, so a resumed study repeats nothing. Where no
+    new network is found, a known one is proposed again.
 
     Args:
-        goals: whose limits on MACs and parameters are kept; one on latency is not looked at.
+        goals: limits on MACs and parameters are satisfied; one on latency is ignored.
     Raises:
-        NoFeasibleNetworkError: no network keeps the limits.
+        NoFeasibleNetworkError: no network satisfies the limits.
     """
 
     def __init__(self, space: SearchSpace, goals: Goals, seed: int) -> None:
@@ -31,5 +31,7 @@ class UniformSampler(GenesSampler):
 
     def propose(self, study: Study, trial: FrozenTrial) -> Genes:
         rng = random.Random(f"{self.seed}/{trial.number}")
-        seen = proposed_keys(study, trial, self.space)
-        return sample_unseen_feasible(self.space, self.goals, seen, rng) or self.network_sampler.sample(rng)
+        excluded = proposed_keys(study, trial, self.space)
+        return sample_unseen_feasible(self.space, self.goals, excluded, rng) or self.network_sampler.sample(
+            rng
+        )

@@ -9,3 +9,7 @@ Installed as `bneck.testing`. A third party derives a test class and names its o
         def sampler(self):
             return "my_package.samplers:Annealing"
 """
+
+from .sampler import SamplerContract
+
+__all__ = ["SamplerContract"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bneck.evaluate.surrogate.encoder import Candidate, Encoder
-from bneck.search.samplers.acquisition_optimizer import maximize_acquisition, mutated_offspring
+from bneck.search.samplers.acquisition_optimizer import AcquisitionOptimizer
 from bneck.search.samplers.expected_hypervolume import Array
 from bneck.search_space import Architecture, Genes, SearchSpace, cost
 
@@ -36,8 +36,8 @@ def found_in(
     seed: int = 0,
 ) -> Candidate | None:
     genes = [each.genes for each in parents]
-    return maximize_acquisition(
-        Encoder(space), genes, excluded, is_feasible, acquisition, random.Random(seed)
+    return AcquisitionOptimizer().maximize(
+        acquisition, Encoder(space), genes, excluded, is_feasible, random.Random(seed)
     )
 
 
@@ -126,7 +126,7 @@ def test_a_seed_repeats_it_and_equal_worth_changes_nothing_of_that() -> None:
 def test_a_child_takes_its_genes_from_its_parents_but_three_at_most(count: int) -> None:
     parents: list[Genes] = [each.genes for each in some(TINY, count)]
     changes, mixed = [], 0
-    for child in islice(mutated_offspring(TINY, parents, random.Random(0)), 200):
+    for child in islice(AcquisitionOptimizer().offspring(TINY, parents, random.Random(0)), 200):
         assert TINY.decode(child)
         strange = [name for name, choice in child.items() if choice not in [each[name] for each in parents]]
         changes.append(len(strange))

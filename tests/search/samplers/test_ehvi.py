@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from bneck.evaluate import Goals, parse_goals
 from bneck.evaluate.statistics.multi_objective import hypervolume
-from bneck.search.samplers.ehvi import N_INITIAL_DESIGN, EhviSampler
+from bneck.search.samplers.ehvi import EhviSampler
 from bneck.search.samplers.registry import SamplerContext, make_sampler
 from bneck.search.samplers.uniform import UniformSampler
 from bneck.search_space import Architecture, Genes, NoFeasibleNetworkError, SearchSpace, cost
@@ -30,6 +30,7 @@ FEW = space_of(
 )
 FEW_SIZE = 24
 TWO_GOALS = parse_goals("accuracy,macs", {})
+N_INITIAL_DESIGN = 10  # the default
 
 
 def own(space: SearchSpace = SMALL, goals: Goals = TWO_GOALS, seed: int = 0, **known: Any) -> EhviSampler:

@@ -1,18 +1,16 @@
-"""What holds for every sampler: proposals lie in the space, limits and repeats do no harm, a seed repeats."""
+from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
 
 from bneck.evaluate import Constraint, Goals, Objective
 from bneck.search.samplers.registry import SAMPLERS, SamplerContext, make_sampler
-from bneck.search_space import Genes, UnknownNameError, cost
+from bneck.search_space import PluginError, UnknownNameError, cost
+from bneck.testing import SamplerContract
 
-from ..helpers import SMALL, fake_accuracy, fake_latency
+from ..helpers import SMALL
 
-ROUNDS = 12
 MAX_MACS = 25_000  # about half of SMALL
 
 SLOW = ("ehvi", "gp")
@@ -24,52 +22,57 @@ def context(seed: int) -> SamplerContext:
     return SamplerContext(SMALL, goals, seed)
 
 
-def proposed(with_sampler: BaseSampler, rounds: int = ROUNDS) -> tuple[list[Genes], optuna.Study]:
-    """Ask and tell as a search does: infeasible ones complete, repeats failed, the rest judged."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(directions=["maximize", "minimize"], sampler=with_sampler)
-    distributions: dict[str, BaseDistribution] = {
-        gene.name: CategoricalDistribution(gene.choices) for gene in SMALL.genes
-    }
-    found: list[Genes] = []
-    seen: set[str] = set()
-    for _ in range(rounds):
-        trial = study.ask(distributions)
-        assert isinstance(trial.relative_params, dict)
-        network = SMALL.decode(trial.params)
-        found.append(dict(trial.params))
-        if network.key in seen:
-            study.tell(trial, state=TrialState.FAIL)
-            continue
-        seen.add(network.key)
-        trial.set_constraint("macs", cost(network).macs / MAX_MACS - 1)
-        study.tell(trial, [fake_accuracy(network).top1, fake_latency(network).latency_ms])
-    return found, study
+class TestBuiltinSampler(SamplerContract):
+    space = SMALL
+    max_macs = "25K"  # about half of SMALL
+
+    @pytest.fixture(params=SAMPLERS)
+    def sampler(self, request: pytest.FixtureRequest) -> Any:
+        return request.param
+
+
+PLUGIN = """\
+import optuna
+
+class Tuned(optuna.samplers.TPESampler): pass
+
+def from_context(context):
+    return optuna.samplers.RandomSampler(seed=context.seed)
+
+number = 7
+"""
+
+
+class TestPluginSampler(SamplerContract):
+    space = SMALL
+    max_macs = "25K"
+
+    @pytest.fixture(params=["annealing_plugin:from_context", "annealing_plugin:Tuned"])
+    def sampler(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        (tmp_path / "annealing_plugin.py").write_text(PLUGIN, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        return request.param
+
+
+def test_a_plugin_that_gives_no_sampler_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "annealing_number.py").write_text(PLUGIN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError, match=r"annealing_number:number.*int"):
+        make_sampler("annealing_number:number", context(0))
+
+
+def test_an_instance_is_taken_as_it_is() -> None:
+    sampler = optuna.samplers.RandomSampler()
+    assert make_sampler(sampler, context(0)) is sampler
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_every_sampler_proposes_networks_of_the_space_whatever_it_is_told(name: str) -> None:
-    rounds = ROUNDS if name in SLOW else 3 * ROUNDS
-    found, study = proposed(make_sampler(name, context(0)), rounds)
-    assert len(found) == rounds
-    choices = {gene.name: gene.choices for gene in SMALL.genes}
-    for genes in found:
-        assert set(genes) == set(choices)
-        assert all(value in choices[gene] for gene, value in genes.items())
-    violations = [trial.constraints["macs"] for trial in study.trials if trial.state == TrialState.COMPLETE]
-    assert min(violations) <= 0
-    assert (max(violations) <= 0) == (name in FEASIBLE)
-    assert len({SMALL.decode(genes).key for genes in found}) > 5
-
-
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_a_seed_repeats_the_proposals_and_another_seed_changes_them(name: str) -> None:
-    rounds = ROUNDS if name in SLOW else 3 * ROUNDS
-    first, _ = proposed(make_sampler(name, context(3)), rounds)
-    again, _ = proposed(make_sampler(name, context(3)), rounds)
-    other, _ = proposed(make_sampler(name, context(4)), 3)
-    assert first == again
-    assert first[:3] != other
+def test_only_bnecks_own_samplers_satisfy_cost_limits_by_construction(name: str) -> None:
+    contract = TestBuiltinSampler()
+    n_trials = contract.n_trials if name in SLOW else 3 * contract.n_trials
+    proposed = contract.propose(make_sampler(name, context(0)), n_trials=n_trials)
+    largest = max(cost(SMALL.decode(genes)).macs for genes in proposed)
+    assert (largest <= MAX_MACS) == (name in FEASIBLE)
 
 
 def test_the_names_are_those_of_the_help() -> None:
@@ -90,6 +93,6 @@ def test_an_unknown_sampler_lists_the_names() -> None:
 
 def test_tpe_learns_from_limits_that_were_broken() -> None:
     # of random proposals some half break the limit
-    found, _ = proposed(make_sampler("tpe", context(0)), 60)
+    found = TestBuiltinSampler().propose(make_sampler("tpe", context(0)), n_trials=60)
     kept = [cost(SMALL.decode(genes)).macs <= MAX_MACS for genes in found]
     assert sum(kept[30:]) > 20

@@ -87,9 +87,7 @@ def test_other_images_and_classes_make_no_other_space(searched: Run) -> None:
 
 def test_a_run_that_judged_nothing_is_refused(tmp_path: Path) -> None:
     earlier = example_run(tmp_path / "run", [Row("infeasible"), Row("failed")])
-    with pytest.raises(
-        GoalError, match=rf"^--transfer-from {tmp_path}/run: no network has been judged there yet$"
-    ):
+    with pytest.raises(GoalError, match=rf"--transfer-from {tmp_path}/run"):
         load_transferred_trials(earlier, TINY)
 
 
