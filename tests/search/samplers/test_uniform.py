@@ -136,7 +136,5 @@ def test_a_given_network_is_taken_and_not_proposed_again() -> None:
 
 def test_a_parameter_that_is_no_gene_is_refused() -> None:
     trial = study_of(FOUR).ask()
-    with pytest.raises(
-        UnknownNameError, match=r"space small 'width'.*stage1\.block1"
-    ):
+    with pytest.raises(UnknownNameError, match=r"space small 'width'.*stage1\.block1"):
         trial.suggest_categorical("width", [1, 2])
