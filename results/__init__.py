@@ -1,7 +1,8 @@
 """What was found: runs, records, fronts, reports, exports. Optuna, pandas and plotly enter late."""
 
+from .run import Run
 from .store.pareto import losses_of, pareto_front
-from .store.search_run import Baseline, Run, Verification
+from .store.search_run import Baseline, Verification
 from .store.settings import DataSettings, LatencyPolicy, RunSettings
 from .store.trial import Record
 

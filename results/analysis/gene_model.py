@@ -21,7 +21,7 @@ from ...evaluate.surrogate.linear_contrasts import LinearContrasts
 from ...evaluate.surrogate.posterior import Posterior
 from ...search_space import Architecture, Genes, SearchSpace, cost
 from ...search_space.choices import Choice
-from ..store.search_run import Run
+from ..store.search_run import SearchRun
 from ..store.trial import Record, accuracies_by_seed
 
 MIN_NETWORKS = 20
@@ -48,7 +48,7 @@ class GeneModel:
     latency_predictor: LatencyPredictor | None = None
 
     @classmethod
-    def of(cls, run: Run, completed: Sequence[Record]) -> "GeneModel | None":
+    def of(cls, run: SearchRun, completed: Sequence[Record]) -> "GeneModel | None":
         """From these records of a run, of very many every other one or so; None where they are too few.
 
         Raises:

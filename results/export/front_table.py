@@ -70,15 +70,17 @@ def front_row(
     }
 
 
-def front_json(
+def front_dict(
     records: Sequence[Record],
     front_posterior: FrontPosterior | None = None,
     macs_baseline: MacsBaseline | None = None,
     epochs_spent: EpochsSpent | None = None,
     reward: Objective | None = None,
-) -> str:
-    """For programs: the rows as `front`; `seed_variance` (null while it is unknown); `macs_baseline`;
-    `early_stopping`, how many networks reached which epochs (null where all are trained in full).
+) -> dict[str, Any]:
+    """The front and its statistics as plain values, for `result.json` and `bneck front --json`.
+
+    Keys: `front` (rows as in `front_row`); `seed_variance` (null while unknown); `macs_baseline`;
+    `early_stopping` (networks by epochs; null without early stopping).
     """
     noise = front_posterior and {
         "std": front_posterior.noise.std,
@@ -86,13 +88,23 @@ def front_json(
         "replicates": front_posterior.replicates,
         "least_significant_difference": front_posterior.noise.least_significant_difference(),
     }
-    document = {
+    return {
         "front": [front_row(record, front_posterior, reward) for record in records],
         "seed_variance": noise,
         "macs_baseline": macs_baseline and macs_baseline.as_dict,
         "early_stopping": epochs_spent and epochs_spent.as_dict,
     }
-    return json.dumps(document, indent=2)
+
+
+def front_json(
+    records: Sequence[Record],
+    front_posterior: FrontPosterior | None = None,
+    macs_baseline: MacsBaseline | None = None,
+    epochs_spent: EpochsSpent | None = None,
+    reward: Objective | None = None,
+) -> str:
+    """`front_dict` as JSON."""
+    return json.dumps(front_dict(records, front_posterior, macs_baseline, epochs_spent, reward), indent=2)
 
 
 def front_dataframe(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...search_space import Architecture, RunError, UnknownNameError, architecture_yaml, cost
-from ..store.search_run import Run
+from ..store.search_run import SearchRun
 from ..store.settings import DataSettings
 from ..store.trial import Record
 
@@ -45,7 +45,7 @@ class Exportable:
         return architecture_yaml(self.architecture, {**self.metadata, **images})
 
 
-def exportable_from_trial(run: Run, record: Record) -> Exportable:
+def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
     """A network that a search judged."""
     metadata: dict[str, Any] = {
         "run": run.folder.name,
@@ -139,7 +139,7 @@ def parse_formats(text: str) -> list[str]:
     return names
 
 
-def export(run: Run, record: Record, formats: Sequence[str], folder: Path) -> list[Path]:
+def export(run: SearchRun, record: Record, formats: Sequence[str], folder: Path) -> list[Path]:
     """Write a judged network's files, named by its trial and key.
 
     Raises:

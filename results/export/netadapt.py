@@ -1,37 +1,35 @@
-"""What an adaptation comes to: start and result on the test images, which nothing has looked at before."""
+"""The result of a NetAdapt run as plain values."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ...evaluate.data.dataset import Data
-from ...evaluate.training.checkpoint import load_checkpoint
-from ...search_space.serialization.atomic_write import write_atomic
+from ...evaluate.training.metrics import Metrics
 from ..store.netadapt_run import NetAdaptRow, NetAdaptRun
-from .training import metrics_on_split, write_training_results
+
+_COPIED_KEYS = ("key", "macs", "params", "latency_ms", "latency_ratio", "latency_source")
 
 
-def write_result(folder: NetAdaptRun, rows: Sequence[NetAdaptRow], data: Data) -> dict[str, Any]:
-    """Judge start and result on the test images; write `result.json`, and the page of the last training."""
-    device = folder.settings.device
-    final = write_training_results(folder.final(), data, device=device)
-    start = metrics_on_split(load_checkpoint(folder.network_file(0)), data, "test", device)
-    result = {
-        "name": folder.settings.name,
-        "data": folder.settings.data.name,
-        "seed": folder.settings.seed,
-        "limit": str(folder.settings.limit),
+def netadapt_result(run: NetAdaptRun, final: Mapping[str, Any], initial: Metrics) -> dict[str, Any]:
+    """The content of `result.json`: initial and final network with cost and accuracy.
+
+    Args:
+        final: result of the final training.
+        initial: metrics of the initial network on the test images.
+    """
+    rows, settings = run.path(), run.settings
+    return {
+        "name": settings.name,
+        "data": settings.data.name,
+        "seed": settings.seed,
+        "limit": str(settings.limit),
         "n_steps": len(rows) - 1,
-        "test_images": start.images,
-        "start": _network(rows[0], rows[0].top1, start.top1, start.loss),
+        "test_images": initial.images,
+        "start": _network(rows[0], rows[0].top1, initial.top1, initial.loss),
         "final": _network(rows[-1], final["validation_top1"], final["test"]["top1"], final["test"]["loss"]),
     }
-    write_atomic(folder.result_file, json.dumps(result, indent=2) + "\n")
-    return result
 
 
 def _network(row: NetAdaptRow, validation_top1: float, test_top1: float, test_loss: float) -> dict[str, Any]:
     values = row.as_row()
-    shared_keys = ("key", "macs", "params", "latency_ms", "latency_ratio", "latency_source")
-    shared = {name: values[name] for name in shared_keys}
-    return shared | {"validation_top1": validation_top1, "test_top1": test_top1, "test_loss": test_loss}
+    copied = {name: values[name] for name in _COPIED_KEYS}
+    return copied | {"validation_top1": validation_top1, "test_top1": test_top1, "test_loss": test_loss}

@@ -7,7 +7,7 @@ from ..analysis.ablation import ablation_effects
 from ..analysis.gene_model import GeneModel
 from ..analysis.importance import gene_importances
 from ..plots.ablation import effects_figure, importance_figure
-from ..store.search_run import Run
+from ..store.search_run import SearchRun
 from ..store.trial import Record
 from ..text.ablation import (
     EFFECT_COLUMNS,
@@ -25,7 +25,7 @@ from ..text.ablation import (
 _LEFT_PX, _COLUMN_PX = 200, 52
 
 
-def ablation_values(run: Run, completed: Sequence[Record]) -> dict[str, Any] | None:
+def ablation_values(run: SearchRun, completed: Sequence[Record]) -> dict[str, Any] | None:
     """Effects and importance; with too few networks a note alone, without networks None."""
     if not completed:
         return None

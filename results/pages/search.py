@@ -2,20 +2,18 @@
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from plotly.graph_objects import Figure
 
 from ...evaluate.objectives import x_quantity
-from ...search_space.serialization.atomic_write import write_atomic
 from ..analysis.front_posterior import FrontPosterior, best_by, front_posterior_of
 from ..analysis.hypervolume import hypervolume_box
 from ..analysis.macs_baseline import macs_baseline
 from ..plots.history import KERNEL_COLOURS, best_value_figure, hypervolume_figure
 from ..plots.netadapt import netadapt_traces
 from ..plots.pareto import pareto_figure
-from ..store.search_run import Run, Verification
+from ..store.search_run import SearchRun, Verification
 from ..store.trial import Record, State
 from ..text.fidelities import epochs_spent_text, rungs_text
 from ..text.formatting import best_label, key_value_text, limits_text, outcome_text, reward_text, value_text
@@ -37,21 +35,12 @@ _OTHER_STATES: dict[State, str] = {
 }
 
 
-def write_report(run: Run, path: Path) -> None:
-    """Write the page.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
-    write_atomic(path, report_html(run))
-
-
-def report_html(run: Run) -> str:
+def report_html(run: SearchRun) -> str:
     """The page as one self-contained HTML file."""
     return render("search", **_ReportData(run).values())
 
 
-def report_figures(run: Run) -> dict[str, Figure]:
+def report_figures(run: SearchRun) -> dict[str, Figure]:
     """The page's Pareto plots by file name."""
     return _ReportData(run).pareto_figures()
 
@@ -60,7 +49,7 @@ def report_figures(run: Run) -> dict[str, Figure]:
 class _ReportData:
     """Values of the page, read from the study once."""
 
-    run: Run
+    run: SearchRun
 
     @cached_property
     def records(self) -> list[Record]:

@@ -13,14 +13,13 @@ from ...search_space.errors import first_line
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
 from ...search_space.serialization.yaml_nodes import parse
-from .directories import create_directory
+from .experiment import NETADAPT_FILE, Experiment
 from .netadapt_settings import NetAdaptSettings, netadapt_yaml, read_netadapt_settings
 
 if TYPE_CHECKING:
     from .training_run import TrainingRun
 
 PATH_FORMAT = "netadapt-path/1"
-SETTINGS_FILE = "netadapt.yaml"
 NETADAPT_DIRECTORY = "netadapt"
 
 
@@ -104,37 +103,19 @@ class NetAdaptRow:
         }
 
 
-@dataclass(frozen=True)
-class NetAdaptRun:
-    """An opened adaptation."""
+class NetAdaptRun(Experiment[NetAdaptSettings]):
+    """A NetAdapt run: a starting network pruned step by step to a limit, then trained once more."""
 
-    folder: Path
-    settings: NetAdaptSettings
-
-    @classmethod
-    def create(cls, folder: Path, settings: NetAdaptSettings) -> "NetAdaptRun":
-        """Make the folder and write `netadapt.yaml`.
-
-        Raises:
-            RunError: the folder exists, or cannot be made.
-        """
-        create_directory(folder, f"bneck netadapt {folder} --resume")
-        (folder / "steps").mkdir()
-        write_atomic(folder / SETTINGS_FILE, netadapt_yaml(settings))
-        return cls(folder, settings)
+    SETTINGS_NAME = NETADAPT_FILE
+    COMMAND = "bneck netadapt"
+    SUBFOLDERS = ("steps",)
 
     @classmethod
-    def open(cls, folder: Path) -> "NetAdaptRun":
-        """Open a folder that `bneck netadapt` made.
+    def _read_settings(cls, path: Path) -> NetAdaptSettings:
+        return read_netadapt_settings(path)
 
-        Raises:
-            RunError: it is none.
-        """
-        if not is_netadapt_run(folder):
-            raise RunError(
-                f"{folder} is no adaptation (it has no {SETTINGS_FILE}); `bneck netadapt` makes one"
-            )
-        return cls(folder, read_netadapt_settings(folder / SETTINGS_FILE))
+    def _settings_yaml(self) -> str:
+        return netadapt_yaml(self.settings)
 
     def network_file(self, step: int) -> Path:
         """The network after a step; 0 is the start."""
@@ -158,26 +139,10 @@ class NetAdaptRun:
         """The training of the result."""
         return self.folder / "final"
 
-    @property
-    def report_file(self) -> Path:
-        return self.folder / "report.html"
-
-    @property
-    def result_file(self) -> Path:
-        """What came out, for programs; there once all is over."""
-        return self.folder / "result.json"
-
     def final(self) -> "TrainingRun":
         from .training_run import TrainingRun
 
         return TrainingRun.open(self.final_folder)
-
-    def result(self) -> dict[str, Any] | None:
-        """What `result.json` holds; None before the end."""
-        if not self.result_file.is_file():
-            return None
-        content: dict[str, Any] = json.loads(self.result_file.read_text(encoding="utf-8"))
-        return content
 
     def path(self) -> list[NetAdaptRow]:
         """The start and every cut so far.
@@ -206,14 +171,9 @@ class NetAdaptRun:
         write_atomic(self.folder / "path.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
-def is_netadapt_run(folder: Path) -> bool:
-    """Whether `bneck netadapt` made it."""
-    return (folder / SETTINGS_FILE).is_file()
-
-
 def netadapt_runs_of(run: Path) -> list[NetAdaptRun]:
     """Those that started from networks of a search, in its folder."""
-    settings_files = sorted((run / NETADAPT_DIRECTORY).glob(f"*/{SETTINGS_FILE}"))
+    settings_files = sorted((run / NETADAPT_DIRECTORY).glob(f"*/{NETADAPT_FILE}"))
     return [NetAdaptRun.open(file.parent) for file in settings_files]
 
 

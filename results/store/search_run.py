@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ...evaluate import Accuracy, Goals, Latency
 from ...search_space import Architecture, Cost, RunError, cost
 from ...search_space.errors import first_line
-from .directories import create_directory
+from .experiment import RUN_FILE, Experiment
 from .fidelities import EpochsSpent, count_epochs_spent
 from .pareto import pareto_front
-from .settings import RunSettings, load_settings, save_settings
+from .settings import RunSettings, load_settings, settings_yaml
 from .trial import Record, accuracy_from, record_from_trial, with_replicates, with_rung_result
 
 if TYPE_CHECKING:
@@ -64,42 +64,23 @@ class Baseline:
         return cost(self.architecture)
 
 
-@dataclass(frozen=True)
-class Run:
-    """An opened run folder."""
+class SearchRun(Experiment[RunSettings]):
+    """A search run: its Optuna study, checkpoints and exported architectures."""
 
-    folder: Path
-    settings: RunSettings
+    SETTINGS_NAME = RUN_FILE
+    COMMAND = "bneck search"
+    SUBFOLDERS = ("checkpoints", "architectures")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A worker process opens the study itself, and has no use for the sampler.
-        return Run, (self.folder, self.settings)
+        # A worker process opens the study itself.
+        return type(self), (self.folder, self.settings)
 
     @classmethod
-    def create(cls, folder: Path, settings: RunSettings) -> "Run":
-        """Make the folder and write `run.yaml`.
+    def _read_settings(cls, path: Path) -> RunSettings:
+        return load_settings(path)
 
-        Raises:
-            RunError: the folder exists.
-        """
-        create_directory(folder, f"bneck search {folder} --resume")
-        for name in ("checkpoints", "architectures"):
-            (folder / name).mkdir()
-        save_settings(settings, folder / "run.yaml")
-        return cls(folder, settings)
-
-    @classmethod
-    def open(cls, folder: Path) -> "Run":
-        """Open a folder that a search made.
-
-        Raises:
-            RunError: it is none.
-        """
-        if not (folder / "run.yaml").is_file():
-            raise RunError(
-                f"{folder} is no run folder (it has no run.yaml); `bneck search --out DIR` makes one"
-            )
-        return cls(folder, load_settings(folder / "run.yaml"))
+    def _settings_yaml(self) -> str:
+        return settings_yaml(self.settings)
 
     def checkpoint(self, architecture: Architecture) -> Path:
         """Where a network is that was trained."""

@@ -7,7 +7,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,11 +17,10 @@ from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
 from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
-from .directories import create_directory
+from .experiment import SEED_STUDY_FILE, Experiment
 from .settings import DataSettings
 
 FORMAT = "seed-variance/1"
-SETTINGS_FILE = "seed-variance.yaml"
 
 
 @dataclass(frozen=True)
@@ -73,62 +72,41 @@ class SeedVarianceSettings:
     versions: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class SeedVarianceStudy:
-    """An opened folder."""
+class SeedStudy(Experiment[SeedVarianceSettings]):
+    """A seed study: networks trained with several seeds each, one row of `trainings.csv` a training."""
 
-    folder: Path
-    settings: SeedVarianceSettings
-
-    @classmethod
-    def create(cls, folder: Path, settings: SeedVarianceSettings) -> "SeedVarianceStudy":
-        """Make the folder and write `seed-variance.yaml`.
-
-        Raises:
-            RunError: the folder exists, or cannot be made.
-        """
-        create_directory(folder, f"bneck seed-variance {folder} --resume")
-        study = cls(folder, settings)
-        try:
-            study.save_settings()
-        except RunError:
-            folder.rmdir()
-            raise
-        return study
+    SETTINGS_NAME = SEED_STUDY_FILE
+    COMMAND = "bneck seed-variance"
 
     @classmethod
-    def open(cls, folder: Path) -> "SeedVarianceStudy":
-        """Open a folder that `bneck seed-variance` made.
+    def _read_settings(cls, path: Path) -> SeedVarianceSettings:
+        readers: dict[str, Any] = {
+            "networks": lambda entry: tuple(read_architecture(item) for item in entry.items()),
+            "data": lambda entry: read_dataclass(DataSettings, entry),
+            "recipe": lambda entry: read_dataclass(Recipe, entry),
+        }
+        return read_versioned_file(SeedVarianceSettings, path, FORMAT, readers)
 
-        Raises:
-            RunError: it is none.
-            FileFormatError: its `seed-variance.yaml` is damaged; names line and key.
-        """
-        if not (folder / SETTINGS_FILE).is_file():
-            raise RunError(
-                f"{folder} is no study of noise (it has no {SETTINGS_FILE}); `bneck seed-variance` makes one"
-            )
-        return cls(folder, _read(folder / SETTINGS_FILE))
+    def _settings_yaml(self) -> str:
+        networks = [network.to_dict() for network in self.settings.networks]
+        return dump({"bneck": FORMAT, **asdict(self.settings), "networks": networks})
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Space, limits, data set and evaluator by name."""
+        settings = self.settings
+        return {
+            "space": settings.space,
+            "limits": settings.limits,
+            "data": settings.data.name,
+            "evaluator": settings.evaluator,
+        }
 
     @property
     def trainings_file(self) -> Path:
         return self.folder / "trainings.csv"
 
-    @property
-    def result_file(self) -> Path:
-        """What came out, for programs."""
-        return self.folder / "seed-variance.json"
-
-    @property
-    def page_file(self) -> Path:
-        return self.folder / "seed-variance.html"
-
-    def save_settings(self) -> None:
-        form = {"bneck": FORMAT, **asdict(self.settings)}
-        form["networks"] = [network.to_dict() for network in self.settings.networks]
-        write_atomic(self.folder / SETTINGS_FILE, dump(form))
-
-    def with_more_seeds(self, seeds: int) -> "SeedVarianceStudy":
+    def with_more_seeds(self, seeds: int) -> "SeedStudy":
         """The same with more seeds, saved.
 
         Raises:
@@ -137,7 +115,7 @@ class SeedVarianceStudy:
         if seeds < self.settings.seeds:
             words = f"has {self.settings.seeds} seeds; --seeds must be as many or more, got {seeds}"
             raise RunError(f"{self.folder} {words}")
-        study = SeedVarianceStudy(self.folder, replace(self.settings, seeds=seeds))
+        study = self.with_settings(seeds=seeds)
         study.save_settings()
         return study
 
@@ -176,12 +154,3 @@ def _row(path: Path, line: int, row: Mapping[str, str | None]) -> SeedTraining:
     except (KeyError, TypeError, ValueError):
         columns = ", ".join(hints)
         raise RunError(f"{path}:{line}: is no row of {columns}; remove it, and it is trained again") from None
-
-
-def _read(path: Path) -> SeedVarianceSettings:
-    readers: dict[str, Any] = {
-        "networks": lambda entry: tuple(read_architecture(item) for item in entry.items()),
-        "data": lambda entry: read_dataclass(DataSettings, entry),
-        "recipe": lambda entry: read_dataclass(Recipe, entry),
-    }
-    return read_versioned_file(SeedVarianceSettings, path, FORMAT, readers)

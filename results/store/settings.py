@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ...evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
 from ...evaluate.latency.setup import read_latency_setup
 from ...evaluate.scorers import scorer_kind
-from ...search_space import Architecture, SearchSpace, published_architecture
-from ...search_space.serialization.atomic_write import write_atomic
-from ...search_space.serialization.dataclass_reader import read_dataclass, read_value
+from ...search_space import Architecture, DataError, SearchSpace, published_architecture
+from ...search_space.errors import FieldError
+from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
 from ...search_space.serialization.space import read_space, space_to_dict
-from ...search_space.serialization.yaml_nodes import YamlNode, dump, parse_file
+from ...search_space.serialization.yaml_nodes import YamlNode, dump
 from .fidelities import Rungs
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 FORMAT = "run/3"
 LatencyPolicy = Literal["measurements", "model", "both"]
-_OPTIONAL = ("replicates", "evaluator", "rungs")  # runs that began before they were known lack them
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,25 @@ class DataSettings:
     class_names: tuple[str, ...] = ()
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()
+
+    def load(self, data: "Data | None" = None, *, download: bool = False) -> "Data":
+        """Open the images.
+
+        Args:
+            data: the object that the experiment was started with, if its name is only a label.
+            download: fetch a built-in data set that is not on disk.
+        Raises:
+            BneckError: they are missing or broken.
+        """
+        from ...evaluate.data.dataset import load_dataset, subsample
+        from ...evaluate.plugins import is_object_label
+
+        if data is None:
+            if is_object_label(self.name):
+                raise DataError(f"data {self.name} existed only in the process that started the run")
+            root = Path(self.root) if self.root else None
+            data = load_dataset(self.name, root=root, download=download)
+        return subsample(data, train=self.train_images, validation=self.validation_images)
 
     def of(self, data: "Data") -> "DataSettings":
         """The same with the classes and the normalisation of the images that were found."""
@@ -82,6 +100,12 @@ class RunSettings:
     evaluator: str = "train"
     rungs: Rungs | None = None
 
+    def __post_init__(self) -> None:
+        if self.rungs and self.rungs.last != self.recipe.epochs:
+            raise FieldError(
+                "rungs", f"must end with the recipe's {self.recipe.epochs} epochs, got {self.rungs.last}"
+            )
+
     @property
     def saves_weights(self) -> bool:
         """Whether the networks that are judged have weights worth keeping."""
@@ -102,33 +126,24 @@ def fitted_to_space(architecture: Architecture, space: SearchSpace) -> Architect
     )
 
 
-def settings_to_dict(settings: RunSettings) -> dict[str, Any]:
-    """The versioned form that `run.yaml` holds."""
-    form: dict[str, Any] = {"bneck": FORMAT}
-    for field in fields(RunSettings):
-        form[field.name] = getattr(settings, field.name)
-    form["space"] = space_to_dict(settings.space)
-    form["data"] = asdict(settings.data)
-    form["goals"] = {
-        "objectives": [_objective_form(objective) for objective in settings.goals.objectives],
-        "limits": [asdict(constraint) for constraint in settings.goals.constraints],
-    }
-    form["recipe"] = asdict(settings.recipe)
-    form["latency"] = settings.latency.to_dict()
-    form["baselines"] = list(settings.baselines)
-    if settings.rungs:
-        form["rungs"] = {
-            "epochs": list(settings.rungs.epochs),
-            "reduction_factor": settings.rungs.reduction_factor,
+def settings_yaml(settings: RunSettings) -> str:
+    """The content of `run.yaml`."""
+    rungs = settings.rungs
+    return dump(
+        {
+            "bneck": FORMAT,
+            **{field.name: getattr(settings, field.name) for field in fields(RunSettings)},
+            "space": space_to_dict(settings.space),
+            "data": asdict(settings.data),
+            "goals": {
+                "objectives": [_objective_form(objective) for objective in settings.goals.objectives],
+                "limits": [asdict(constraint) for constraint in settings.goals.constraints],
+            },
+            "recipe": asdict(settings.recipe),
+            "latency": settings.latency.to_dict(),
+            "rungs": rungs and asdict(rungs),
         }
-    form["host"] = dict(settings.host)
-    form["versions"] = dict(settings.versions)
-    return form
-
-
-def save_settings(settings: RunSettings, path: Path) -> None:
-    """Write `run.yaml`."""
-    write_atomic(path, dump(settings_to_dict(settings)))
+    )
 
 
 def load_settings(path: Path) -> RunSettings:
@@ -137,47 +152,21 @@ def load_settings(path: Path) -> RunSettings:
     Raises:
         FileFormatError: names file, line and key.
     """
-    return read_settings(parse_file(path))
-
-
-def read_settings(entry: YamlNode) -> RunSettings:
-    """Settings from a parsed file."""
-    names = [field.name for field in fields(RunSettings) if field.name not in _OPTIONAL]
-    given = entry.versioned_mapping(FORMAT, names, _OPTIONAL)
-    hints = get_type_hints(RunSettings)
-    plain_names = (
-        "study",
-        "created",
-        "sampler",
-        "enqueue_published",
-        "torch_device",
-        "storage",
-        "host",
-        "versions",
-    )
-    plain = {name: read_value(hints[name], given[name]) for name in plain_names}
-    readers: Mapping[str, Callable[[YamlNode], Any]] = {
-        "replicates": lambda each: each.integer(minimum=0),
-        "evaluator": _read_scorer,
-        "rungs": _read_rungs,
+    readers: dict[str, Callable[[YamlNode], Any]] = {
+        "space": read_space,
+        "data": lambda entry: read_dataclass(DataSettings, entry),
+        "goals": _read_goals,
+        "recipe": lambda entry: read_dataclass(Recipe, entry),
+        "latency": read_latency_setup,
+        "latency_policy": _read_latency_policy,
+        "n_trials": lambda entry: entry.integer(minimum=1),
+        "seed": lambda entry: entry.integer(minimum=0),
+        "baselines": lambda entry: tuple(_read_published(item) for item in entry.items()),
+        "replicates": lambda entry: entry.integer(minimum=0),
+        "evaluator": _read_evaluator,
+        "rungs": lambda entry: None if entry.value is None else _read_rungs(entry),
     }
-    recipe = read_dataclass(Recipe, given["recipe"])
-    optional = {name: readers[name](given[name]) for name in _OPTIONAL if name in given}
-    if (rungs := optional.get("rungs")) and rungs.last != recipe.epochs:
-        raise given["rungs"].error(f"must end with the recipe's {recipe.epochs} epochs, got {rungs.last}")
-    return RunSettings(
-        space=read_space(given["space"]),
-        data=read_dataclass(DataSettings, given["data"]),
-        goals=_read_goals(given["goals"]),
-        recipe=recipe,
-        latency=read_latency_setup(given["latency"]),
-        latency_policy=_read_latency_policy(given["latency_policy"]),
-        n_trials=given["n_trials"].integer(minimum=1),
-        seed=given["seed"].integer(minimum=0),
-        baselines=tuple(_read_published(item) for item in given["baselines"].items()),
-        **plain,
-        **optional,
-    )
+    return read_versioned_file(RunSettings, path, FORMAT, readers)
 
 
 def _read_goals(entry: YamlNode) -> Goals:
@@ -210,16 +199,14 @@ def _read_latency_policy(entry: YamlNode) -> LatencyPolicy:
     raise entry.error(f"must be {', '.join(policies[:-1])} or {policies[-1]}, got {entry.value_text}")
 
 
-def _read_scorer(entry: YamlNode) -> str:
+def _read_evaluator(entry: YamlNode) -> str:
     name = entry.text()
     with entry.error_context():
         scorer_kind(name)
     return name
 
 
-def _read_rungs(entry: YamlNode) -> Rungs | None:
-    if entry.value is None:
-        return None
+def _read_rungs(entry: YamlNode) -> Rungs:
     given = entry.mapping(("epochs", "reduction_factor"))
     epochs = tuple(item.integer(minimum=1) for item in given["epochs"].items())
     with entry.error_context():

@@ -15,7 +15,7 @@ from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
 from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
-from .directories import TRAINING_FILE, create_directory, is_training
+from .experiment import TRAINING_FILE, Experiment
 from .settings import DataSettings
 
 FORMAT = "training/1"
@@ -61,38 +61,25 @@ class TrainingSettings:
         return None
 
 
-@dataclass(frozen=True)
-class TrainingRun:
-    """An opened training."""
+class TrainingRun(Experiment[TrainingSettings]):
+    """A training: checkpoint of the last epoch, weights of the best epoch, learning curve."""
 
-    folder: Path
-    settings: TrainingSettings
-
-    @classmethod
-    def create(cls, folder: Path, settings: TrainingSettings) -> "TrainingRun":
-        """Make the folder and write `training.yaml`.
-
-        Raises:
-            RunError: the folder exists, or cannot be made.
-        """
-        create_directory(folder, f"bneck train {folder} --resume")
-        try:
-            write_atomic(folder / TRAINING_FILE, _to_yaml(settings))
-        except RunError:
-            folder.rmdir()
-            raise
-        return cls(folder, settings)
+    SETTINGS_NAME = TRAINING_FILE
+    COMMAND = "bneck train"
 
     @classmethod
-    def open(cls, folder: Path) -> "TrainingRun":
-        """Open a folder that `bneck train` made.
+    def _read_settings(cls, path: Path) -> TrainingSettings:
+        readers: dict[str, Any] = {
+            "architecture": read_architecture,
+            "data": lambda entry: read_dataclass(DataSettings, entry),
+            "recipe": lambda entry: read_dataclass(Recipe, entry),
+            "compute": lambda entry: read_dataclass(ComputeConfig, entry),
+        }
+        return read_versioned_file(TrainingSettings, path, FORMAT, readers)
 
-        Raises:
-            RunError: it is none.
-        """
-        if not is_training(folder):
-            raise RunError(f"{folder} is no training (it has no {TRAINING_FILE}); `bneck train` makes one")
-        return cls(folder, _read(folder / TRAINING_FILE))
+    def _settings_yaml(self) -> str:
+        architecture = self.settings.architecture.to_dict()
+        return dump({"bneck": FORMAT, **asdict(self.settings), "architecture": architecture})
 
     @property
     def checkpoint_file(self) -> Path:
@@ -103,15 +90,6 @@ class TrainingRun:
     def model_file(self) -> Path:
         """The network after the epoch with the best validation accuracy."""
         return self.folder / "model.safetensors"
-
-    @property
-    def report_file(self) -> Path:
-        return self.folder / "report.html"
-
-    @property
-    def result_file(self) -> Path:
-        """What came out, for programs; there once the training is over."""
-        return self.folder / "result.json"
 
     def checkpoint(self) -> Checkpoint:
         return load_checkpoint(self.checkpoint_file)
@@ -144,17 +122,3 @@ def best_epoch(curve: Sequence[Epoch]) -> int:
     """The epoch, from 1, with the best validation accuracy; the last of equals."""
     scores = [point.validation_top1 or 0.0 for point in curve]
     return max(range(len(scores)), key=lambda index: (scores[index], index)) + 1
-
-
-def _to_yaml(settings: TrainingSettings) -> str:
-    return dump({"bneck": FORMAT, **asdict(settings), "architecture": settings.architecture.to_dict()})
-
-
-def _read(path: Path) -> TrainingSettings:
-    readers: dict[str, Any] = {
-        "architecture": read_architecture,
-        "data": lambda entry: read_dataclass(DataSettings, entry),
-        "recipe": lambda entry: read_dataclass(Recipe, entry),
-        "compute": lambda entry: read_dataclass(ComputeConfig, entry),
-    }
-    return read_versioned_file(TrainingSettings, path, FORMAT, readers)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ...evaluate import LatencySetup
-from ..store.search_run import Baseline, Run
+from ..store.search_run import Baseline, SearchRun
 from ..store.trial import Record
 from .formatting import duration, milliseconds, pluralize
 
@@ -24,7 +24,7 @@ def calibration_text(setup: LatencySetup) -> str:
     return f"{calibration.clock}, {calibration.measured_at}, load {calibration.load:g} per core"
 
 
-def verification_text(run: Run) -> str:
+def verification_text(run: SearchRun) -> str:
     """Number of re-measured networks and of those dropped; empty without a latency limit."""
     verifications = run.verifications().values()
     limited = any(limit.quantity == "latency" for limit in run.settings.goals.constraints)
@@ -47,7 +47,7 @@ def sources_text(records: Iterable[Record]) -> str:
     return ", ".join(f"{count:,} {source}" for source, count in counts.items() if count) or "none"
 
 
-def times_text(run: Run, records: Sequence[Record]) -> str:
+def times_text(run: SearchRun, records: Sequence[Record]) -> str:
     """Training time and measuring time, summed over all workers."""
     completed: list[Record | Baseline] = [*records, *run.baselines()]
     remeasured = [verification.latency for verification in run.verifications().values()]

@@ -4,13 +4,11 @@ from pathlib import Path
 
 from ...results import Run
 from ...results.export.models import export, exportable_from_training, parse_formats, write_files
-from ...results.export.training import write_training_results
-from ...results.pages.search import report_figures, write_report
-from ...results.plots.png import write_pngs
-from ...results.store.directories import is_training
+from ...results.outputs import write_report
+from ...results.store.experiment import is_training
+from ...results.store.open_experiment import open_experiment
 from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError
-from ..resolve.datasets import load_run_data
 from ..resolve.environment import torch_device
 
 
@@ -18,17 +16,9 @@ def write_page(folder: Path, page: Path, png_folder: Path | None = None) -> None
     """Write the page, and its figures as PNG if there is a folder for them.
 
     Raises:
-        BneckError: the folder is neither, or something cannot be written.
+        BneckError: there is no experiment, it has no results yet, or a file cannot be written.
     """
-    if is_training(folder):
-        training = TrainingRun.open(folder)
-        data = load_run_data(training.settings.data)
-        write_training_results(training, data, device=torch_device("auto"), page=page, png_folder=png_folder)
-    else:
-        run = Run.open(folder)
-        write_report(run, page)
-        if png_folder:
-            write_pngs(report_figures(run), png_folder)
+    write_report(open_experiment(folder), page, png_folder=png_folder, device=torch_device("auto"))
 
 
 def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list[Path]:

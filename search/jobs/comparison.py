@@ -13,10 +13,10 @@ from rich.markup import escape
 
 from ...evaluate import Latency, usable_cores
 from ...results.analysis.comparison import Comparison, Result, Variant
-from ...results.export.training import metrics_on_split, write_result
+from ...results.export.training import metrics_on_split, training_result
 from ...results.pages.comparison import comparison_html, figures
 from ...results.plots.png import kaleido, write_pngs
-from ...results.store.directories import is_training, require_absent
+from ...results.store.experiment import is_training, require_absent
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...results.text.comparison import comparison_dict, comparison_text, results_csv, table_rows, to_csv
 from ...results.text.formatting import key_value_text
@@ -123,14 +123,14 @@ def train_one(request: TrainingRequest) -> dict[str, Any]:
     else:
         settings, data = plan(request)
         folder = create_training_run(request, settings, data)
-    if folder.result_file.is_file():
-        known: dict[str, Any] = json.loads(folder.result_file.read_text(encoding="utf-8"))
+    if (known := folder.result()) is not None:
         return known
     epochs = folder.settings.recipe.epochs
     run_epochs(folder, data, TrainingProgress(Console(), epochs=epochs, images=0, quiet=True))
-    return write_result(
-        folder, metrics_on_split(folder.model(), data, "test", folder.settings.compute.device)
-    )
+    metrics = metrics_on_split(folder.model(), data, "test", folder.settings.compute.device)
+    result = training_result(folder, metrics)
+    folder.save_result(result)
+    return result
 
 
 def _train_all(

@@ -25,7 +25,7 @@ from ...evaluate.netadapt.netadapt import TUNE_LEARNING_RATE_FACTOR, ResourceBud
 from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ...evaluate.training.recipe import load_recipe
 from ...results import DataSettings
-from ...results.store.directories import is_training, require_absent
+from ...results.store.experiment import is_training
 from ...results.store.netadapt_run import NETADAPT_DIRECTORY, NetAdaptRun
 from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSettings
 from ...search_space import Architecture, GoalError, cost
@@ -102,7 +102,7 @@ def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
     """
     _require_one_limit(request)
     out = request.training.out or _folder(request)
-    require_absent(out, f"bneck netadapt {out} --resume")
+    NetAdaptRun.require_absent(out)
     start, base = _start(request)
     architecture = base.architecture
     setup, model, meter = resolve_latency_source(request.latency, architecture, console)

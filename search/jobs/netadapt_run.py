@@ -18,15 +18,13 @@ from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, NonFiniteLossError, Trainer
-from ...results.export.netadapt import write_result
-from ...results.pages.netadapt import netadapt_html
+from ...results.outputs import write_netadapt_results, write_report
 from ...results.store.netadapt_run import NetAdaptRow, NetAdaptRun
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...results.text.formatting import pluralize
 from ...search_space import Architecture, GoalError
 from ...search_space.errors import DivergedError
 from ...search_space.network import Network
-from ...search_space.serialization.atomic_write import write_atomic
 from ..console.progress import progress
 from ..console.training_progress import TrainingProgress
 from ..parallel.pool import Pool
@@ -63,10 +61,11 @@ def run_netadapt(folder: NetAdaptRun, workers: int, console: Console) -> dict[st
     result = folder.result()
     if result is None:
         _train_final(folder, rows, data, console)
-        result = write_result(folder, rows, data)
+        result = write_netadapt_results(folder, data)
+    else:
+        write_report(folder)
     if skipped_images_text := unreadable_images_text(data):
         console.print(skipped_images_text, highlight=False, markup=False, soft_wrap=True)
-    write_atomic(folder.report_file, netadapt_html(folder, rows, result))
     return result
 
 

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from ...evaluate import format_count
-from ...results.store.netadapt_run import NetAdaptRun, is_netadapt_run
+from ...results.store.experiment import NETADAPT_FILE, settings_name
+from ...results.store.netadapt_run import NetAdaptRun
 from ...results.text.formatting import milliseconds, pluralize
 from ...search_space import RunError
 from ..console.exit_codes import INTERRUPTED
@@ -28,7 +29,7 @@ def netadapt_and_report(
     """
     console = Console(stderr=as_json)
     path = Path(request.words)
-    if is_netadapt_run(path) and not resume:
+    if settings_name(path) == NETADAPT_FILE and not resume:
         raise RunError(f"{path} is an adaptation; go on with it: bneck netadapt {path} --resume")
     folder = NetAdaptRun.open(path) if resume else create_netadapt_run(plan(request, console))
     console.print(start_message(folder), highlight=False, markup=False, soft_wrap=True)

@@ -4,7 +4,7 @@ import json
 import math
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,14 +15,11 @@ from rich.markup import escape
 from ...evaluate import Recipe, host, package_versions, parse_goals, usable_cores
 from ...evaluate.scorers import EvaluationContext, evaluator
 from ...results.analysis.seed_noise import MIN_NETWORKS, MIN_SEEDS, SeedVarianceReport, analyze_seed_variance
-from ...results.export.seed_noise import report_dict
-from ...results.pages.seed_noise import seed_variance_html
-from ...results.store.directories import require_absent
-from ...results.store.seed_study import SeedVarianceSettings, SeedVarianceStudy
-from ...results.text.formatting import duration, key_value_text, pluralize
+from ...results.outputs import write_seed_study_results
+from ...results.store.seed_study import SeedStudy, SeedVarianceSettings
+from ...results.text.formatting import pluralize
 from ...results.text.seed_noise import counts_text, summary_lines, table_rows
 from ...search_space import GoalError, RunError, SpaceError, load_space
-from ...search_space.serialization.atomic_write import write_atomic
 from ..console.exit_codes import INTERRUPTED
 from ..console.progress import progress
 from ..console.tables import plain_table, wide_console
@@ -56,7 +53,7 @@ class NoiseRequest:
     n_trials: int
 
 
-def create(request: NoiseRequest) -> SeedVarianceStudy:
+def create(request: NoiseRequest) -> SeedStudy:
     """Check everything, then make the study's folder.
 
     Raises:
@@ -65,7 +62,7 @@ def create(request: NoiseRequest) -> SeedVarianceStudy:
     space = load_space(request.space)
     goals = parse_goals("accuracy", {"macs": request.max_macs, "params": request.max_params})
     out = request.out or unused_run_directory(f"seed-variance-{space.name}", request.data)
-    require_absent(out, f"bneck seed-variance {out} --resume")
+    SeedStudy.require_absent(out)
     device = torch_device(request.device)
     images, data = open_images(request)
     recipe = Recipe(epochs=request.epochs)
@@ -93,10 +90,10 @@ def create(request: NoiseRequest) -> SeedVarianceStudy:
         host=host(),
         versions=package_versions(),
     )
-    return SeedVarianceStudy.create(out, settings)
+    return SeedStudy.create(out, settings)
 
 
-def resume(folder: Path, seeds: int | None, n_trials: int | None) -> SeedVarianceStudy:
+def resume(folder: Path, seeds: int | None, n_trials: int | None) -> SeedStudy:
     """Open a study again.
 
     Args:
@@ -105,17 +102,17 @@ def resume(folder: Path, seeds: int | None, n_trials: int | None) -> SeedVarianc
     Raises:
         BneckError: it is none, or its images are others now.
     """
-    study = SeedVarianceStudy.open(folder)
+    study = SeedStudy.open(folder)
     data = study.settings.data
     if data.of(load_run_data(data)) != data:
         raise GoalError(f"{folder}: the classes or pixels of {data.name} are no longer those it began with")
     if n_trials is not None:
-        study = replace(study, settings=replace(study.settings, n_trials=n_trials))
+        study = study.with_settings(n_trials=n_trials)
     return study.with_more_seeds(seeds or study.settings.seeds)
 
 
 def train_and_report(
-    study: SeedVarianceStudy, *, workers: int | None, timeout_minutes: float | None, as_json: bool
+    study: SeedStudy, *, workers: int | None, timeout_minutes: float | None, as_json: bool
 ) -> None:
     """Train, within the minutes, and tell what came out.
 
@@ -147,18 +144,14 @@ def train_and_report(
     if report is None:
         took = (time.monotonic() - start_time) / 60
         raise RunError(_too_few_trainings(study, finished, len(trainings), len(trainings) - before, took))
-    result = report_dict(report, _metadata(settings))
-    write_atomic(study.result_file, json.dumps(result, indent=2) + "\n")
-    write_atomic(study.page_file, seed_variance_html(report, _title(settings), _provenance(study)))
+    result = write_seed_study_results(study, report)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
         _print(report, study)
 
 
-def _too_few_trainings(
-    study: SeedVarianceStudy, finished: bool, known: int, new: int, took_minutes: float
-) -> str:
+def _too_few_trainings(study: SeedStudy, finished: bool, known: int, new: int, took_minutes: float) -> str:
     """What is missing, and how many minutes it takes."""
     least = f"{MIN_NETWORKS} networks with {MIN_SEEDS} seeds"
     if finished:
@@ -173,7 +166,7 @@ def _too_few_trainings(
     return f"{text} about {minutes} more: {command} --timeout {minutes}"
 
 
-def _start_message(study: SeedVarianceStudy, timeout_minutes: float | None) -> str:
+def _start_message(study: SeedStudy, timeout_minutes: float | None) -> str:
     settings = study.settings
     limit = f", {timeout_minutes:g} minutes at most" if timeout_minutes else ""
     return (
@@ -182,38 +175,7 @@ def _start_message(study: SeedVarianceStudy, timeout_minutes: float | None) -> s
     )
 
 
-def _title(settings: SeedVarianceSettings) -> str:
-    return f"Noise of space {settings.space} on {settings.data.name}"
-
-
-def _metadata(settings: SeedVarianceSettings) -> dict[str, str]:
-    return {
-        "space": settings.space,
-        "limits": settings.limits,
-        "data": settings.data.name,
-        "evaluator": settings.evaluator,
-    }
-
-
-def _provenance(study: SeedVarianceStudy) -> list[tuple[str, object]]:
-    settings = study.settings
-    spent = sum(each.cpu_seconds for each in study.trainings())
-    images = [
-        (name.replace("_", " "), getattr(settings.data, name))
-        for name in ("train_images", "validation_images")
-    ]
-    return [
-        *_metadata(settings).items(),
-        *((name, f"{count:,} at most") for name, count in images if count),
-        ("recipe", key_value_text(vars(settings.recipe).items())),
-        ("time", f"{duration(spent)} of computing"),
-        ("trainings", str(study.trainings_file)),
-        ("machine", key_value_text(settings.host.items())),
-        ("versions", key_value_text(settings.versions.items())),
-    ]
-
-
-def _print(report: SeedVarianceReport, study: SeedVarianceStudy) -> None:
+def _print(report: SeedVarianceReport, study: SeedStudy) -> None:
     console = wide_console()
     columns, rows = table_rows(report)
     table = plain_table(*columns, left=(columns[0],))
@@ -221,5 +183,5 @@ def _print(report: SeedVarianceReport, study: SeedVarianceStudy) -> None:
         table.add_row(*map(escape, row))
     console.print(f"{counts_text(report)}", highlight=False, markup=False, soft_wrap=True)
     console.print(table)
-    for line in (*summary_lines(report), f"page:    {study.page_file}", f"data:    {study.result_file}"):
+    for line in (*summary_lines(report), f"page:    {study.report_file}", f"data:    {study.result_file}"):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

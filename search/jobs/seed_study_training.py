@@ -9,7 +9,7 @@ from typing import Any
 from ...evaluate import format_count
 from ...evaluate.scorers import EvaluationContext, Scorer, evaluator
 from ...evaluate.training.trainer import NonFiniteLossError
-from ...results.store.seed_study import SeedTraining, SeedVarianceSettings, SeedVarianceStudy
+from ...results.store.seed_study import SeedStudy, SeedTraining, SeedVarianceSettings
 from ...search_space import Architecture, cost
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Clock, Deadline
@@ -48,7 +48,7 @@ def train_once(network: Architecture, seed: int) -> SeedTraining:
 
 
 def train_all(
-    study: SeedVarianceStudy,
+    study: SeedStudy,
     workers: int,
     timeout_minutes: float | None,
     display: Progress,

@@ -15,7 +15,6 @@ from ...evaluate.training.pretrained import pretrained_network, transfer_weights
 from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
-from ...results.store.directories import require_absent
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...search_space import Architecture, GoalError, RunError
 from ...search_space.network import Network
@@ -119,7 +118,7 @@ def create_training_run(request: TrainingRequest, settings: TrainingSettings, da
         BneckError: the weights cannot be had, or the folder exists; then nothing has been made.
     """
     out = request.out or unused_run_directory(settings.name, settings.data.name)
-    require_absent(out, f"bneck train {out} --resume")
+    TrainingRun.require_absent(out)
     network = _first_network(request, settings)
     training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
     if is_main_process():

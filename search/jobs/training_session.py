@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from ...evaluate.data.dataset import Data, unreadable_images_text
-from ...results.export.training import write_training_results
+from ...results.outputs import write_training_results
 from ...results.plots.png import kaleido
-from ...results.store.directories import is_training
+from ...results.store.experiment import is_training
 from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError, RunError
 from ..console.exit_codes import INTERRUPTED

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...results.store.experiment import LOCK_NAME
 from ...search_space import RunError
 
 
@@ -17,7 +18,7 @@ def run_lock(folder: Path, activity: str = "searching") -> Iterator[None]:
     Raises:
         RunError: another process works there.
     """
-    with (folder / "lock").open("w") as file:
+    with (folder / LOCK_NAME).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -18,12 +18,7 @@ def load_run_data(settings: DataSettings, data: Data | None = None, *, download:
     Raises:
         BneckError: they are missing or broken.
     """
-    if data is None:
-        if is_object_label(settings.name):
-            raise DataError(f"data {settings.name} existed only in the process that started the run")
-        root = Path(settings.root) if settings.root else None
-        data = load_dataset(settings.name, root=root, download=download)
-    return subsample(data, train=settings.train_images, validation=settings.validation_images)
+    return settings.load(data, download=download)
 
 
 class ImagesRequest(Protocol):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...results.store.directories import is_training
+from ...results.store.experiment import is_training
 from ...search_space import (
     PUBLISHED_NAMES,
     Architecture,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...results import DataSettings
-from ...results.store.directories import is_training
+from ...results.store.experiment import is_training
 from ...results.store.training_run import TrainingRun
 from ...search_space import RunError
 from .networks import resolve_trial

@@ -15,7 +15,6 @@ from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.scorers import depends_on_seed
 from ...evaluate.surrogate.factory import TRANSFER_KEY
 from ...results import LatencyPolicy, Run, RunSettings
-from ...results.store.directories import require_absent
 from ...results.store.fidelities import Rungs
 from ...results.store.settings import fitted_to_space
 from ...search_space import Architecture, GoalError, RunError, SearchSpace
@@ -41,7 +40,7 @@ def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> R
     """
     rungs = _rungs(request)
     out = request.out or unused_run_directory(request.space, request.data)
-    require_absent(out, f"bneck search {out} --resume")
+    Run.require_absent(out)
     search = resolve_search(request, objects)
     space, goals = search.space, search.goals
     transferred = (

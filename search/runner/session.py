@@ -1,13 +1,11 @@
 """A session in a run's folder: trials, replicates, baselines, verification and reports."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from ...evaluate import usable_cores
 from ...results import Record, Run
-from ...results.store.settings import save_settings
 from ...search_space import RunError
 from ..console.progress import Progress
 from ..parallel.deadline import Deadline
@@ -42,15 +40,8 @@ def resume(
 
     run = Run.open(folder)
     objects.require_same(run.settings)
-    settings = run.settings
-    run = Run(
-        folder,
-        replace(
-            settings,
-            n_trials=settings.n_trials if n_trials is None else n_trials,
-            replicates=settings.replicates if replicates is None else replicates,
-        ),
-    )
+    totals = {"n_trials": n_trials, "replicates": replicates}
+    run = run.with_settings(**{name: total for name, total in totals.items() if total is not None})
     if objects.storage:
         attach_study(run, objects.storage)
     with run_lock(folder):
@@ -60,7 +51,7 @@ def resume(
                 f"{folder}: {len(evaluated)} networks are evaluated already; --n-trials must be at least "
                 f"that, got {n_trials}"
             )
-        save_settings(run.settings, folder / "run.yaml")
+        run.save_settings()
         genes = {gene.name for gene in run.settings.space.genes}
         for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.number in evaluated:  # interrupted after its result was stored
@@ -100,7 +91,7 @@ def run_session(
         BneckError: the search cannot continue; finished trials are stored.
     """
     from ...evaluate.latency.meter import open_backend
-    from ...results.export.run_summary import write_results
+    from ...results.outputs import write_search_results
 
     objects.require_one_worker(workers)
     if run.settings.latency_policy != "model":
@@ -119,4 +110,4 @@ def run_session(
                 progress.print_line(skipped_images_text)
     finally:
         worker.stop()
-    write_results(run)
+    write_search_results(run)

@@ -37,12 +37,14 @@ def read_versioned_file(
     """
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     hints = get_type_hints(kind)
-    nodes = parse_file(path).versioned_mapping(schema, names)
+    root = parse_file(path)
+    nodes = root.versioned_mapping(schema, names)
     values = {
         name: readers[name](nodes[name]) if name in readers else read_value(hints[name], nodes[name])
         for name in names
     }
-    return kind(**values)
+    with root.error_context():
+        return kind(**values)
 
 
 def read_value(hint: Any, entry: YamlNode) -> Any:

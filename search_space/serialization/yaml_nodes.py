@@ -59,7 +59,9 @@ class YamlNode:
         """Items of a mapping whose key `bneck` holds the schema version, which is checked first."""
         version = self.value.get("bneck") if isinstance(self.value, dict) else None
         if version is not None and version.value != schema:
-            raise version.error(f"must be {schema}, got {version.value_text}")
+            same_kind = version.value_text.startswith(f"{schema.partition('/')[0]}/")
+            remedy = "; use the version of bneck that wrote it, or create it anew" if same_kind else ""
+            raise version.error(f"must be {schema}, got {version.value_text}{remedy}")
         return self.mapping(("bneck", *required), optional)
 
     def items(self) -> list["YamlNode"]:

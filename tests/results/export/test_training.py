@@ -14,13 +14,10 @@ from bneck.evaluate.data.dataset import Data, load_dataset
 from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
 from bneck.evaluate.training.trainer import ComputeConfig
 from bneck.results import DataSettings
-from bneck.results.export.training import (
-    build_training_report,
-    metrics_on_split,
-    training_result,
-    write_training_results,
-)
+from bneck.results.export.training import metrics_on_split, training_result
+from bneck.results.outputs import write_report, write_training_results
 from bneck.results.pages.training import figures, training_html
+from bneck.results.pages.training_report import build_training_report
 from bneck.results.store.training_run import TrainingRun, TrainingSettings
 from bneck.search_space import Architecture, Block, Head, RunError, Stem
 from bneck.search_space.network import build_network
@@ -133,7 +130,7 @@ def test_the_page_and_the_result_tell_the_same(folder: TrainingRun, digits: Data
     assert html == training_html(
         build_training_report(own, digits, metrics_on_split(own.model(), digits, "test"))
     )
-    assert write_training_results(folder, digits, device="cpu", page=tmp_path / "page.html") == result
+    write_report(folder, tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == html
     assert not folder.report_file.exists()
 
@@ -241,9 +238,10 @@ def test_the_pictures_are_the_figures_of_the_page(
     def write_pngs(named: dict[str, object], place: Path) -> None:
         drawn[place] = list(named)
 
-    monkeypatch.setattr("bneck.results.export.training.write_pngs", write_pngs)
-    write_training_results(folder, digits, device="cpu", page=tmp_path / "page.html")
+    monkeypatch.setattr("bneck.results.outputs.write_pngs", write_pngs)
+    own = training(tmp_path / "t", digits)
+    write_training_results(own, digits, device="cpu")
     assert drawn == {}
     place = tmp_path / "pictures"
-    write_training_results(folder, digits, device="cpu", page=tmp_path / "page.html", png_folder=place)
+    write_training_results(own, digits, device="cpu", png_folder=place)
     assert drawn == {place: ["curves", "confusion", "gallery", "feature-maps", "gates"]}

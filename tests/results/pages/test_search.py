@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bneck.results import DataSettings, Run
-from bneck.results.pages.search import report_html, write_report
+from bneck.results.outputs import write_report
+from bneck.results.pages.search import report_html
 from bneck.search_space import RunError
 
 from ..example_run import BASELINE, ROWS, Row, baseline, check, example_run, records, run_settings
@@ -162,7 +163,7 @@ def test_each_network_of_the_front_has_the_line_that_exports_it(run: Run, html: 
 
 
 def test_a_storage_url_with_a_password_is_not_shown(run: Run) -> None:
-    elsewhere = replace(run, settings=replace(run.settings, storage="postgresql://me:secret@host/db"))
+    elsewhere = run.with_settings(storage="postgresql://me:secret@host/db")
     elsewhere.__dict__["study"] = run.study  # as if it had been opened there
     assert "secret" not in report_html(elsewhere).split("<body>")[1]
 

@@ -46,7 +46,7 @@ def test_nothing_is_written_over(made: NetAdaptRun) -> None:
 
 
 def test_another_folder_is_no_adaptation(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"is no adaptation \(it has no netadapt.yaml\)"):
+    with pytest.raises(RunError, match=r"is not a NetAdapt run \(no netadapt.yaml\)"):
         NetAdaptRun.open(tmp_path)
 
 

@@ -11,7 +11,7 @@ from bneck.evaluate import Epoch, Recipe
 from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
 from bneck.evaluate.training.trainer import ComputeConfig
 from bneck.results import DataSettings
-from bneck.results.store.directories import is_training
+from bneck.results.store.experiment import is_training
 from bneck.results.store.training_run import TrainingRun, TrainingSettings, best_epoch
 from bneck.search_space import BneckError, RunError
 
@@ -104,14 +104,14 @@ def test_a_folder_is_made_once(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         TrainingRun.create(tmp_path / "one", replace(SETTINGS, seed=8))
     folder = tmp_path / "one"
-    told = f"{folder} exists; choose another --out, or go on with it: bneck train {folder} --resume"
-    assert str(caught.value) == told
+    assert f"{folder} exists" in str(caught.value)
+    assert f"bneck train {folder} --resume" in str(caught.value)
     assert (folder / "training.yaml").read_bytes() == before
 
 
 def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"file/below cannot be made: Not a directory$"):
+    with pytest.raises(RunError, match=r"file/below cannot be created: Not a directory$"):
         TrainingRun.create(tmp_path / "file" / "below", SETTINGS)
 
 
@@ -119,9 +119,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert not is_training(tmp_path)
     with pytest.raises(RunError) as caught:
         TrainingRun.open(tmp_path)
-    assert (
-        str(caught.value) == f"{tmp_path} is no training (it has no training.yaml); `bneck train` makes one"
-    )
+    assert str(caught.value).startswith(f"{tmp_path} is not a training (no training.yaml)")
+    assert "`bneck train`" in str(caught.value)
 
 
 def test_before_the_first_epoch_there_is_no_model(tmp_path: Path) -> None:
@@ -150,7 +149,7 @@ def test_checkpoint_and_model_are_two_files(tmp_path: Path) -> None:
         ("seed: 7", "seed: x", r":\d+: seed: must be a whole number, got x$"),
         ("seed: 7", "sed: 7", r":\d+: sed: unknown key; known here: bneck, created, name"),
         ("threads: 3\n", "", r":1: 'threads' is missing$"),
-        ("training/1", "training/2", r":1: bneck: must be training/1, got training/2$"),
+        ("training/1", "training/2", r":1: bneck: must be training/1, got training/2; "),
         (
             "precision: bf16",
             "precision: fp8",

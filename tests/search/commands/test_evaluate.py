@@ -312,7 +312,7 @@ def test_a_training_knows_where_its_data_is(tmp_path: Path) -> None:
         (["nowhere.safetensors"], "nowhere.safetensors: checkpoint file not found"),
         (["FOLDER"], "is no training; give a folder of `bneck train`, a file or RUN#TRIAL"),
         (["NET"], "net.yaml: not a bneck checkpoint"),
-        (["nowhere#1"], "nowhere is no run folder"),
+        (["nowhere#1"], "nowhere is not a search run"),
         (["RUN#99"], "has no trial '99'"),
         (["RUN#x"], "has no trial 'x'"),
         (["RUN#0"], "checkpoint file not found"),

@@ -43,12 +43,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[Path, list[str]]:
         found[folder] = list(figures)
         return [folder / f"{name}.png" for name in figures]
 
-    for module in (
-        "bneck.results.plots.png",
-        "bneck.search.commands.report",
-        "bneck.results.export.training",
-    ):
-        monkeypatch.setattr(f"{module}.write_pngs", write_pngs)
+    monkeypatch.setattr("bneck.results.outputs.write_pngs", write_pngs)
     return found
 
 
@@ -97,7 +92,7 @@ def test_pictures_are_files(searched: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
 def test_a_folder_that_is_neither_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=f"{name} is no run folder"):
+    with pytest.raises(RunError, match=f"{name} is no folder of bneck"):
         write_page(tmp_path / name, tmp_path / "page.html")
     assert files(tmp_path) == ["empty"]
 

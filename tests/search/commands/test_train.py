@@ -510,7 +510,7 @@ def test_imagenet_weights_that_cannot_be_fetched_are_told_with_the_way_round(
     [
         (["mobilenet_v3_smal"], "unknown network 'mobilenet_v3_smal'; nearest: mobilenet_v3_small"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
-        (["nowhere#1"], "nowhere is no run folder"),
+        (["nowhere#1"], "nowhere is not a search run"),
         (["--data", "didgits"], "unknown data set 'didgits'; nearest: digits"),
         (["--data", "folder:nowhere"], "folder nowhere not found"),
         (["--data", "fashion-mnist", "--data-root", "nowhere"], "--download"),
@@ -528,17 +528,17 @@ def test_imagenet_weights_that_cannot_be_fetched_are_told_with_the_way_round(
         (["--init", "nowhere"], "nowhere: checkpoint file not found"),
         (["--init", "empty"], "empty is no training; give a folder of `bneck train`, a file or RUN#TRIAL"),
         (["--init", "net.yaml"], "net.yaml: not a bneck checkpoint"),
-        (["--init", "nowhere#1"], "nowhere is no run folder"),
+        (["--init", "nowhere#1"], "nowhere is not a search run"),
         (["--init", "x", "--pretrained"], "--init and --pretrained exclude each other"),
         (["--init", "x", "--weights", "w"], "--init and --pretrained exclude each other"),
         (["--pretrained"], "pretrained must be mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"),
         (["--weights", "nowhere.pth"], "pretrained must be mobilenet_v3_large, mobilenet_v3_small or "),
         (["mobilenet_v3_small", "--weights", "bad.yaml"], "bad.yaml: not a torchvision state dict"),
-        (["--out", "empty"], "empty exists; choose another --out, or go on with it: bneck train empty "),
+        (["--out", "empty"], "empty exists; choose another --out, or resume it: bneck train empty "),
         (["--out", "net.yaml"], "net.yaml exists"),
-        (["--out", "net.yaml/t"], "net.yaml/t cannot be made: Not a directory"),
-        (["--resume", "--out", "nowhere"], "nowhere is no training (it has no training.yaml)"),
-        (["--resume", "--out", "empty"], "empty is no training (it has no training.yaml)"),
+        (["--out", "net.yaml/t"], "net.yaml/t cannot be created: Not a directory"),
+        (["--resume", "--out", "nowhere"], "nowhere is not a training (no training.yaml)"),
+        (["--resume", "--out", "empty"], "empty is not a training (no training.yaml)"),
     ],
 )  # fmt: skip
 def test_a_training_that_cannot_begin_says_why_and_makes_nothing(
@@ -584,7 +584,7 @@ def test_what_the_parser_refuses_has_a_usage_line_and_makes_nothing(here: Path, 
 def test_going_on_needs_a_training(here: Path, folder: str) -> None:
     (here / "empty").mkdir()
     complaint = run("train", folder, "--resume").complaint
-    assert complaint == f"{folder} is no training (it has no training.yaml); `bneck train` makes one"
+    assert complaint == f"{folder} is not a training (no training.yaml); create one with `bneck train`"
 
 
 def test_several_processes_must_be_told_the_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -400,7 +400,7 @@ def test_ctrl_c_ends_all_processes_and_the_same_words_go_on(
         (["a.yaml", "--augment", ""], "unknown augmentation ''"),
         (["a.yaml", "nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
         (["a.yaml", "mobilenet_v4"], "unknown network 'mobilenet_v4'"),
-        (["a.yaml", "nowhere#1"], "nowhere is no run folder"),
+        (["a.yaml", "nowhere#1"], "nowhere is not a search run"),
         (["a.yaml", "--data", "didgits"], "unknown data set 'didgits'"),
         (["a.yaml", "--recipe", "gide"], "unknown recipe 'gide'"),
         (["a.yaml", "--optimizer", "sdg"], "optimizer must be one of sgd, adam, adamw, rmsprop, got 'sdg'"),
@@ -415,7 +415,7 @@ def test_ctrl_c_ends_all_processes_and_the_same_words_go_on(
         (["a.yaml", "--out", "a.yaml"], "a.yaml exists; choose another --out"),
         (
             ["a.yaml", "--out", "full"],
-            "full exists; choose another --out, or go on with it: --out full --resume",
+            "full exists; choose another --out, or resume it: --out full --resume",
         ),
     ],
 )

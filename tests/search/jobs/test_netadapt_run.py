@@ -222,7 +222,6 @@ def test_what_is_over_is_told_again_and_judged_no_more(
     def never(*_: object, **__: object) -> Metrics:
         raise AssertionError("the test images are looked at once")
 
-    monkeypatch.setattr("bneck.results.export.netadapt.metrics_on_split", never)
     monkeypatch.setattr("bneck.results.export.training.metrics_on_split", never)
     before = contents(adapted)
     ran = run("netadapt", adapted, "--resume", "--json")
@@ -339,5 +338,5 @@ def test_what_exists_is_not_written_over_and_goes_on_only_when_asked(adapted: Pa
     assert "exists; choose another --out" in adapt(trained, adapted).complaint
     assert f"go on with it: bneck netadapt {adapted} --resume" in run("netadapt", adapted, *LIMIT).complaint
     assert "--max-macs cannot change with --resume" in run("netadapt", adapted, *LIMIT, "--resume").complaint
-    assert "is no adaptation" in run("netadapt", trained, "--resume").complaint
+    assert "is not a NetAdapt run" in run("netadapt", trained, "--resume").complaint
     assert contents(adapted) == before

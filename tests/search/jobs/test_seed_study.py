@@ -18,7 +18,7 @@ from bneck.evaluate import parse_goals
 from bneck.evaluate.data.dataset import load_dataset, subsample
 from bneck.evaluate.scorers import EvaluationContext, evaluator
 from bneck.evaluate.training.trainer import NonFiniteLossError
-from bneck.results.store.seed_study import SeedTraining, SeedVarianceSettings, SeedVarianceStudy
+from bneck.results.store.seed_study import SeedStudy, SeedTraining, SeedVarianceSettings
 from bneck.search.cli import app, search
 from bneck.search.commands.seed_variance import seed_variance
 from bneck.search.jobs import seed_study_training as noise_training
@@ -99,8 +99,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> SeedVarianceSettings:
 
 
 @pytest.fixture
-def study(tmp_path: Path, settings: SeedVarianceSettings) -> SeedVarianceStudy:
-    return SeedVarianceStudy.create(tmp_path / "study", settings)
+def study(tmp_path: Path, settings: SeedVarianceSettings) -> SeedStudy:
+    return SeedStudy.create(tmp_path / "study", settings)
 
 
 # The networks
@@ -137,34 +137,32 @@ def test_a_space_with_few_networks_gives_those() -> None:
 # Stopping and going on
 
 
-def test_all_networks_are_trained_with_one_seed_before_the_next(
-    study: SeedVarianceStudy, judges: Judges
-) -> None:
+def test_all_networks_are_trained_with_one_seed_before_the_next(study: SeedStudy, judges: Judges) -> None:
     train_all(study, 2, None, Shown())
     keys = [network.key for network in study.settings.networks]
     assert judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
     assert {(each.network, each.seed) for each in study.trainings()} == set(judges.asked)
 
 
-def test_what_is_kept_is_what_the_judge_said(study: SeedVarianceStudy, judges: Judges) -> None:
+def test_what_is_kept_is_what_the_judge_said(study: SeedStudy, judges: Judges) -> None:
     train_all(study, 1, None, Shown())
     expected = [row(network, seed) for seed in (0, 1) for network in study.settings.networks]
-    assert SeedVarianceStudy.open(study.folder).trainings() == expected
+    assert SeedStudy.open(study.folder).trainings() == expected
 
 
-def test_after_ctrl_c_it_goes_on_where_it_was(study: SeedVarianceStudy, judges: Judges) -> None:
+def test_after_ctrl_c_it_goes_on_where_it_was(study: SeedStudy, judges: Judges) -> None:
     judges.stop_after = 5
     with pytest.raises(KeyboardInterrupt):
         train_all(study, 1, None, Shown())
     assert 4 <= len(study.trainings()) <= 5
     known = [(each.network, each.seed) for each in study.trainings()]
     judges.asked, judges.stop_after = [], 1_000
-    train_all(SeedVarianceStudy.open(study.folder), 1, None, Shown())
+    train_all(SeedStudy.open(study.folder), 1, None, Shown())
     keys = [network.key for network in study.settings.networks]
     assert known + judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
 
 
-def test_when_the_minutes_are_gone_what_ended_is_kept(study: SeedVarianceStudy, judges: Judges) -> None:
+def test_when_the_minutes_are_gone_what_ended_is_kept(study: SeedStudy, judges: Judges) -> None:
     # 29 seconds a look at the clock, and a look a training: the fifth comes after 145 of 120
     times = iter(range(0, 3000, 29))
     with pytest.raises(TimeoutReachedError):
@@ -176,31 +174,31 @@ def test_when_the_minutes_are_gone_what_ended_is_kept(study: SeedVarianceStudy, 
     assert (shown.statuses[0].done, shown.statuses[-1].done, shown.statuses[-1].total) == (5, 12, 12)
 
 
-def test_a_second_process_in_the_same_study_is_refused(study: SeedVarianceStudy, judges: Judges) -> None:
+def test_a_second_process_in_the_same_study_is_refused(study: SeedStudy, judges: Judges) -> None:
     with run_lock(study.folder), pytest.raises(RunError, match="another process is training there"):
         train_and_report(study, workers=1, timeout_minutes=None, as_json=False)
     assert study.trainings() == []
 
 
-def test_a_finished_study_trains_nothing_more(study: SeedVarianceStudy, judges: Judges) -> None:
+def test_a_finished_study_trains_nothing_more(study: SeedStudy, judges: Judges) -> None:
     train_all(study, 1, None, Shown())
     judges.asked = []
     train_all(study, 1, None, Shown())
     assert judges.asked == []
 
 
-def test_more_seeds_are_trained_and_fewer_refused(study: SeedVarianceStudy, judges: Judges) -> None:
+def test_more_seeds_are_trained_and_fewer_refused(study: SeedStudy, judges: Judges) -> None:
     train_all(study, 1, None, Shown())
     judges.asked = []
     train_all(study.with_more_seeds(3), 1, None, Shown())
     assert {seed for _, seed in judges.asked} == {2}
-    assert SeedVarianceStudy.open(study.folder).settings.seeds == 3
+    assert SeedStudy.open(study.folder).settings.seeds == 3
     with pytest.raises(RunError, match="has 3 seeds; --seeds must be as many or more, got 2"):
-        SeedVarianceStudy.open(study.folder).with_more_seeds(2)
+        SeedStudy.open(study.folder).with_more_seeds(2)
 
 
 def test_too_few_trainings_say_how_many_minutes_are_missing(
-    study: SeedVarianceStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
+    study: SeedStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def soon(*_: object, **__: object) -> None:
         study.save_trainings(row(network, 0) for network in study.settings.networks[:3])
@@ -217,7 +215,7 @@ def test_too_few_trainings_say_how_many_minutes_are_missing(
     assert told.endswith(f"bneck seed-variance {study.folder} --resume --timeout 18")
 
 
-def test_a_damaged_row_is_named(study: SeedVarianceStudy) -> None:
+def test_a_damaged_row_is_named(study: SeedStudy) -> None:
     study.save_trainings([row(study.settings.networks[0], 0)])
     with study.trainings_file.open("a", encoding="utf-8") as file:
         file.write("abc,many,0,1,1,1,1,\n")
@@ -225,12 +223,12 @@ def test_a_damaged_row_is_named(study: SeedVarianceStudy) -> None:
         study.trainings()
 
 
-def test_a_study_is_read_as_it_was_written(study: SeedVarianceStudy) -> None:
-    assert SeedVarianceStudy.open(study.folder) == study
+def test_a_study_is_read_as_it_was_written(study: SeedStudy) -> None:
+    assert SeedStudy.open(study.folder) == study
 
 
 def test_a_training_that_fails_is_told_and_not_tried_again(
-    study: SeedVarianceStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
+    study: SeedStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing:
         name = "train"
@@ -260,16 +258,16 @@ def test_the_command_tells_and_leaves_its_files(
     folder = tmp_path / "runs" / "seed-variance-tiny-digits-1"
     assert files(folder) == [
         "lock",
-        "seed-variance.html",
-        "seed-variance.json",
+        "report.html",
+        "result.json",
         "seed-variance.yaml",
         "trainings.csv",
     ]
     assert "6 networks x 2 seeds" in ran.out
-    assert json.loads((folder / "seed-variance.json").read_text(encoding="utf-8"))["verdict_text"] in ran.out
-    assert not asks_for_something((folder / "seed-variance.html").read_text(encoding="utf-8"))
+    assert json.loads((folder / "result.json").read_text(encoding="utf-8"))["verdict_text"] in ran.out
+    assert not asks_for_something((folder / "report.html").read_text(encoding="utf-8"))
     again = run("seed-variance", folder, "--resume", "--json")
-    assert json.loads(again.out) == json.loads((folder / "seed-variance.json").read_text(encoding="utf-8"))
+    assert json.loads(again.out) == json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
 def test_the_example_in_the_help_is_a_command_that_parses() -> None:
@@ -297,7 +295,7 @@ def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
         (("tiny", "--max-macs", "1K"), "no network of space tiny stays under macs <= 1K"),
         (("two.yaml",), "space two has 2 networks within the limits; to tell noise takes 6"),
         (("tiny", "--out", "there"), "there exists; choose another --out"),
-        (("there", "--resume"), "there is no study of noise"),
+        (("there", "--resume"), "there is not a seed study"),
         (("there", "--resume", "--epochs", "3"), "--epochs cannot change with --resume"),
     ],
 )
@@ -333,7 +331,7 @@ def test_a_study_of_the_digits_trains_as_the_scorer_does(tmp_path: Path) -> None
     assert (done.returncode, "training 12/12" in done.stderr) == (0, True)
     found = json.loads(done.stdout)
     assert (found["networks"], found["seeds"], found["failed"]) == (6, 2, 0)
-    study = SeedVarianceStudy.open(tmp_path / "study")
+    study = SeedStudy.open(tmp_path / "study")
     context = EvaluationContext(subsample(load_dataset("digits"), train=100), study.settings.recipe)
     network = study.settings.networks[2]
     score = evaluator("train", context).score(network, 1)

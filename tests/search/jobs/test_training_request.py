@@ -149,7 +149,7 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
             "--init and --pretrained exclude each other; a network begins from one of them",
         ),
         ({"init": "none.safetensors"}, "none.safetensors: checkpoint file not found"),
-        ({"init": "none#3"}, "none is no run"),
+        ({"init": "none#3"}, "none is not a search run"),
         ({"pretrained": True}, "pretrained must be mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"),
         ({"arch": "mobilenet_v2", "weights": Path("none.pth")}, "none.pth: cannot be read (No such file"),
     ],
@@ -198,7 +198,7 @@ def test_the_folder_begins_with_a_checkpoint_of_no_epochs(request_of: Any) -> No
 
 def test_a_folder_that_exists_is_left_alone(request_of: Any, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(BneckError, match=r"out exists; choose another --out, or go on with it"):
+    with pytest.raises(BneckError, match=r"out exists; "):
         made(request_of())
     assert [*(tmp_path / "out").iterdir()] == []
 
@@ -338,5 +338,5 @@ def test_other_images_than_it_began_with_are_refused(
 
 
 def test_what_is_no_training_does_not_go_on(tmp_path: Path) -> None:
-    with pytest.raises(BneckError, match="is no training"):
+    with pytest.raises(BneckError, match="is not a training"):
         resume_training_run(TrainingRequest(str(tmp_path), "digits"), same_request=False)

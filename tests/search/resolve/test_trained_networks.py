@@ -72,7 +72,7 @@ def test_a_file_is_itself(trained: Path) -> None:
         ("RUN#3", "has no trial '3'"),
         ("RUN#", "has no trial ''"),
         ("RUN", "is no training; give a folder of `bneck train`, a file or RUN#TRIAL"),
-        ("T#1", "is no run folder"),
+        ("T#1", "is not a search run"),
         ("T/curve.csv", "not a bneck checkpoint"),
         ("T/nothing.safetensors", "checkpoint file not found"),
         ("", "is no training"),

@@ -496,7 +496,7 @@ def test_without_a_new_total_the_old_one_stays(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_cannot_go_on(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"is no run folder \(it has no run\.yaml\)"):
+    with pytest.raises(RunError, match=r"is not a search run \(no run\.yaml\)"):
         resume(tmp_path, None)
     assert list(tmp_path.iterdir()) == []
 
@@ -608,7 +608,7 @@ def test_what_steps_forward_when_a_network_is_dropped_is_trained_again_and_looke
     monkeypatch.setattr(session, "open_pool", FakePool)
     monkeypatch.setattr(session, "replicate_front", replicate_front)
     monkeypatch.setattr(session, "verify_front", lambda *_: calls.append("check"))
-    monkeypatch.setattr("bneck.results.export.run_summary.write_results", lambda run: None)
+    monkeypatch.setattr("bneck.results.outputs.write_search_results", lambda run: None)
     run_session(fake_run(tmp_path, n_trials=1), 1, Shown())
     assert calls == ["train again", "check", "train again", "check", "train again"]
 
