@@ -141,26 +141,28 @@ def _render(experiment: Experiment[Any], device: str) -> tuple[str, Mapping[str,
         report = _training_report(experiment, device)
         return training_page.training_html(report), training_page.figures(report)
     if isinstance(experiment, NetAdaptRun):
-        from .pages import netadapt as netadapt_page
+        from .pages.netadapt import netadapt_html
+        from .plots.netadapt import netadapt_figures
 
         rows, result = experiment.path(), experiment.result()
         if result is None:
             raise RunError(
                 f"{experiment.folder}: not finished; resume it: bneck netadapt {experiment.folder} --resume"
             )
-        html = netadapt_page.netadapt_html(experiment, rows, result)
-        return html, netadapt_page.figures(experiment.settings, rows, result)
+        html = netadapt_html(experiment, rows, result)
+        return html, netadapt_figures(experiment.settings, rows, result)
     assert isinstance(experiment, SeedStudy)
     from .analysis.seed_noise import analyze_seed_variance
-    from .pages import seed_noise as seed_page
+    from .pages.seed_noise import seed_variance_html
+    from .plots.seed_noise import figures
 
     study_report = analyze_seed_variance(experiment.trainings(), experiment.settings.n_trials)
     if study_report is None:
         folder = experiment.folder
         raise RunError(f"{folder}: too few trainings; resume it: bneck seed-variance {folder} --resume")
     title = f"Seed variance of space {experiment.settings.space} on {experiment.settings.data.name}"
-    html = seed_page.seed_variance_html(study_report, title, _provenance(experiment))
-    return html, seed_page.figures(study_report)
+    html = seed_variance_html(study_report, title, _provenance(experiment))
+    return html, figures(study_report)
 
 
 def _training_report(training: TrainingRun, device: str) -> TrainingReport:
