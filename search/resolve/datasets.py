@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Protocol
 
-from ...evaluate.data.dataset import Data, load_dataset, subsample
-from ...evaluate.plugins import is_object_label
+from ...evaluate.data.dataset import Data
 from ...evaluate.scorers import scorer_kind
 from ...results import DataSettings
-from ...search_space import DataError
 
 
 def load_run_data(settings: DataSettings, data: Data | None = None, *, download: bool = False) -> Data:
