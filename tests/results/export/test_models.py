@@ -192,7 +192,7 @@ def test_formats_are_read_with_blanks_and_in_order() -> None:
 
 
 def test_an_unknown_format_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="unknown format 'tflite'; nearest: config, onnx, weights"):
+    with pytest.raises(UnknownNameError, match="unknown format 'tflite'; known: config, onnx, weights"):
         parse_formats("config,tflite")
 
 
