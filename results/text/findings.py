@@ -2,7 +2,7 @@
 
 from ..analysis.front_posterior import FrontPosterior, front_posterior_of
 from ..analysis.macs_baseline import macs_baseline
-from ..store.search_run import Run
+from ..store.search_run import SearchRun
 from .front_posterior import decision_lines, noise_text
 from .latency import sources_text, verification_text
 from .macs_baseline import macs_baseline_text
@@ -10,7 +10,7 @@ from .macs_baseline import macs_baseline_text
 MAX_FINDINGS = 4
 
 
-def findings(run: Run, front_posterior: FrontPosterior | None = None) -> list[str]:
+def findings(run: SearchRun, front_posterior: FrontPosterior | None = None) -> list[str]:
     """The most decision-relevant findings, at most `MAX_FINDINGS` lines; empty without a front.
 
     In this order: best network and those indistinguishable from it; Pareto membership; MACs baseline;
@@ -34,7 +34,7 @@ def findings(run: Run, front_posterior: FrontPosterior | None = None) -> list[st
     return lines[:MAX_FINDINGS]
 
 
-def _sources_line(run: Run) -> str:
+def _sources_line(run: SearchRun) -> str:
     records = run.records()
     if not any(record.latency for record in records):
         return ""
