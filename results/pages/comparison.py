@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ..analysis.comparison import Comparison
-from ..plots.comparison import Curves, colour, figures, first_epoch
+from ..plots.comparison import Curves, color, figures, first_epoch
 from ..text.comparison import comparison_text, table_rows
 from ..text.formatting import pluralize
 from .html import render
@@ -31,7 +31,7 @@ def comparison_html(comparison: Comparison, curves: Curves, provenance: Iterable
         ci95_sources={each.ci95_source for each in variants},
         columns=columns,
         rows=[
-            {"variant": each, "cells": cells[1:], "colour": colour(number)}
+            {"variant": each, "cells": cells[1:], "color": color(number)}
             for number, (each, cells) in enumerate(zip(variants, rows, strict=True))
         ],
         figures=figures(comparison, curves),

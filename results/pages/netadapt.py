@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..plots.history import KERNEL_COLOURS, architecture_strip
+from ..plots.history import KERNEL_COLORS, architecture_strip
 from ..plots.netadapt import netadapt_figures
 from ..store.netadapt_run import NetAdaptRow, NetAdaptRun
 from ..text.formatting import duration, key_value_text, network_lines
@@ -29,7 +29,7 @@ def netadapt_html(folder: NetAdaptRun, rows: Sequence[NetAdaptRow], result: Mapp
         measured=rows[0].latency is not None,
         figures=netadapt_figures(settings, rows, result),
         ends=ends,
-        kernel_colours=KERNEL_COLOURS,
+        kernel_colors=KERNEL_COLORS,
         n_proposals=sum(row.proposals for row in rows),
         duration=duration(sum(row.seconds for row in rows)),
         provenance=[

@@ -10,7 +10,7 @@ from ...evaluate.objectives import x_quantity
 from ..analysis.front_posterior import FrontPosterior, best_by, front_posterior_of
 from ..analysis.hypervolume import hypervolume_box
 from ..analysis.macs_baseline import macs_baseline
-from ..plots.history import KERNEL_COLOURS, best_value_figure, hypervolume_figure
+from ..plots.history import KERNEL_COLORS, best_value_figure, hypervolume_figure
 from ..plots.netadapt import netadapt_traces
 from ..plots.pareto import pareto_figure
 from ..store.search_run import SearchRun, Verification
@@ -110,7 +110,7 @@ class _ReportData:
             "verified": bool(self.verifications),
             "verification": verification_text(run),
             "verification_tested": any(each.test_images for each in self.verifications.values()),
-            "kernel_colours": KERNEL_COLOURS,
+            "kernel_colors": KERNEL_COLORS,
             "ablation": ablation_values(run, self.completed),
             **self._provenance(),
         }

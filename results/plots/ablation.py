@@ -17,16 +17,17 @@ from ..text.ablation import (
     ranked,
     signed_percent,
 )
+from ..text.formatting import pluralize
 from .style import BLUE, HOVER, INK, ORANGE, TEMPLATE
 
 N_TOP_GENES = 12
-_COLOURS = ((0.0, "#F0A36B"), (0.5, "#F4F4F4"), (1.0, "#7FB8DA"))
-_KINDS = ("resolution", "out", "stride", "depth", "kernel", "expansion", "attention", "squeeze", "activation")
+_COLORS = ((0.0, "#F0A36B"), (0.5, "#F4F4F4"), (1.0, "#7FB8DA"))
+_TYPES = ("resolution", "out", "stride", "depth", "kernel", "expansion", "attention", "squeeze", "activation")
 _ORDINAL_TYPES = ("out", "depth")  # whose numbers differ from stage to stage
 _MARKS = {True: " ✓", False: " ✗", None: ""}
 
 
-class _Line(NamedTuple):
+class _Row(NamedTuple):
     """A row of the map; its cells have one gene type."""
 
     order: int
@@ -40,19 +41,16 @@ def effects_figure(effects: Sequence[Effect], cost_quantity: Quantity) -> go.Fig
 
     Cells: change in accuracy (percentage points) and, below it, in cost. Only significant ones are colored.
     """
-    lines = sorted({_line(effect.gene_change) for effect in effects})
+    rows = sorted({_row(effect.gene_change) for effect in effects})
     locations = list(dict.fromkeys(effect.gene_change.location for effect in effects))
-    locations = [
-        *(location for location in locations if location != ALL_STAGES),
-        *([ALL_STAGES] * (ALL_STAGES in locations)),
-    ]
-    cells = {(_line(effect.gene_change), effect.gene_change.location): effect for effect in effects}
-    table = [[cells.get((line, location)) for location in locations] for line in lines]
-    most = max((abs(_points(effect)) for effect in effects if _is_significant(effect)), default=1.0)
+    locations.sort(key=lambda location: location == ALL_STAGES)  # last, the others in order
+    cells = {(_row(effect.gene_change), effect.gene_change.location): effect for effect in effects}
+    table = [[cells.get((row, location)) for location in locations] for row in rows]
+    max_points = max((abs(_points(effect)) for effect in effects if _is_significant(effect)), default=1.0)
     figure = go.Figure(
         go.Heatmap(
             x=[location_name(location) for location in locations],
-            y=[_label(line, effects) for line in lines],
+            y=[_label(row, effects) for row in rows],
             z=[
                 [None if each is None else _points(each) if _is_significant(each) else 0.0 for each in row]
                 for row in table
@@ -63,17 +61,17 @@ def effects_figure(effects: Sequence[Effect], cost_quantity: Quantity) -> go.Fig
             textfont={"color": INK, "size": 11},
             hovertemplate=HOVER,
             hoverongaps=False,
-            colorscale=_COLOURS,
-            zmin=-most,
-            zmax=most,
+            colorscale=_COLORS,
+            zmin=-max_points,
+            zmax=max_points,
             showscale=False,
             xgap=2,
             ygap=2,
         ),
-        layout={"template": TEMPLATE, "height": 90 + 38 * len(lines), "margin": {"t": 60}},
+        layout={"template": TEMPLATE, "height": 90 + 38 * len(rows), "margin": {"t": 60}},
     )
-    figure.update_xaxes(side="top", showgrid=False)
-    return figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(side="top", showgrid=False, ticks="")
+    return figure.update_yaxes(autorange="reversed", showgrid=False, ticks="")
 
 
 def importance_figure(importances: Importances, quantity: Quantity) -> go.Figure:
@@ -82,13 +80,13 @@ def importance_figure(importances: Importances, quantity: Quantity) -> go.Figure
         method: {each.name: getattr(each, method).get(quantity, 0.0) for each in importances.genes}
         for method in ("total_effect", "fanova")
     }
-    parts = {method: _normalized(each) for method, each in shares.items()}
-    names = sorted(shares["total_effect"], key=lambda name: -sum(each[name] for each in parts.values()))[
+    fractions = {method: _normalized(each) for method, each in shares.items()}
+    names = sorted(shares["total_effect"], key=lambda name: -sum(each[name] for each in fractions.values()))[
         :N_TOP_GENES
     ]
     figure = go.Figure(layout={"template": TEMPLATE, "height": 90 + 34 * len(names), "barmode": "group"})
     styles = {"total_effect": ("total effect", BLUE), "fanova": ("fANOVA", ORANGE)}
-    for method, (name, colour) in styles.items():
+    for method, (name, color) in styles.items():
         ranks = ranked(importances.genes, quantity, method)
         if not ranks:
             continue
@@ -96,10 +94,10 @@ def importance_figure(importances: Importances, quantity: Quantity) -> go.Figure
             f"<b>{gene}</b><br>{name}: {100 * shares[method][gene]:.1f}% of the variance" for gene in names
         ]
         figure.add_bar(
-            x=[100 * parts[method][gene] for gene in names],
+            x=[100 * fractions[method][gene] for gene in names],
             y=names,
             orientation="h",
-            marker={"color": colour},
+            marker={"color": color},
             text=[str(ranks[gene]) for gene in names],
             textposition="outside",
             cliponaxis=False,
@@ -107,30 +105,23 @@ def importance_figure(importances: Importances, quantity: Quantity) -> go.Figure
             hovertemplate=HOVER,
             name=name,
         )
-    figure.update_xaxes(title=f"importance for {quantity}, % of the total", rangemode="tozero")
+    figure.update_xaxes(title=f"importance for {quantity}, %", rangemode="tozero")
     return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
-def _line(gene_change: GeneChange) -> _Line:
-    order = _KINDS.index(gene_change.gene_type) if gene_change.gene_type in _KINDS else len(_KINDS)
-    values = (
-        ("", "")
-        if gene_change.gene_type in _ORDINAL_TYPES
-        else (str(gene_change.baseline), str(gene_change.alternative))
-    )
-    return _Line(
-        order,
-        gene_change.gene_type,
-        values,
-        gene_change.step if gene_change.gene_type in _ORDINAL_TYPES else 0,
-    )
+def _row(change: GeneChange) -> _Row:
+    gene_type = change.gene_type
+    order = _TYPES.index(gene_type) if gene_type in _TYPES else len(_TYPES)
+    if gene_type in _ORDINAL_TYPES:
+        return _Row(order, gene_type, ("", ""), change.step)
+    return _Row(order, gene_type, (str(change.baseline), str(change.alternative)), 0)
 
 
-def _label(line: _Line, effects: Sequence[Effect]) -> str:
-    same = [effect.gene_change for effect in effects if _line(effect.gene_change) == line]
-    if len({(gene_change.baseline, gene_change.alternative) for gene_change in same}) == 1:
-        return choice_text(same[0])
-    return f"{gene_type_name(line.gene_type)}, {line.step} step{'s'[: line.step > 1]} up"
+def _label(row: _Row, effects: Sequence[Effect]) -> str:
+    changes = [effect.gene_change for effect in effects if _row(effect.gene_change) == row]
+    if len({(change.baseline, change.alternative) for change in changes}) == 1:
+        return choice_text(changes[0])
+    return f"{gene_type_name(row.gene_type)}, {pluralize(row.step, 'step')} up"
 
 
 def _cell(effect: Effect, cost_quantity: Quantity) -> str:

@@ -11,12 +11,12 @@ from ...evaluate import Epoch, Quantity
 from ..analysis.comparison import Comparison, Variant
 from ..text.comparison import variant_accuracy_text
 from ..text.formatting import AXIS_TITLES, milliseconds, pluralize, ratio_text, value_text
-from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
+from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, latency_errors, ticks
 
 Curves = Mapping[tuple[str, int], tuple[Epoch, ...]]
 """Epochs of a training run, by the name of its variant and its seed."""
 
-COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", INK)
+COLORS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", INK)
 _SYMBOLS = ("diamond", "square", "triangle-up", "star")
 _MAX_UNZOOMED_EPOCHS = 5
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -33,9 +33,9 @@ def figures(comparison: Comparison, curves: Curves) -> dict[str, go.Figure]:
         if any(each.measured for each in comparison.variants):
             drawn["accuracy-latency"] = accuracy_cost_figure(comparison, "latency")
         drawn["accuracy-macs"] = accuracy_cost_figure(comparison, "macs")
-    trainings = curves_figure(comparison, curves)
-    if trainings.data:
-        drawn["curves"] = trainings
+    learning_curves = curves_figure(comparison, curves)
+    if learning_curves.data:
+        drawn["curves"] = learning_curves
     return drawn
 
 
@@ -53,9 +53,7 @@ def accuracy_cost_figure(comparison: Comparison, x: Quantity) -> go.Figure:
             figure.add_trace(_seeds(each, number, x=[cost] * len(each.results), y=_percents(each)))
         mean = _mean(comparison, each, number, x=[cost], y=[100 * each.mean], error_y=_margin(each, number))
         if x == "latency" and each.measured:
-            latency = each.measured
-            above, below = latency.ratio_high / latency.ratio - 1, 1 - latency.ratio_low / latency.ratio
-            mean.error_x = _bars(number, above * latency.latency_ms, below * latency.latency_ms)
+            mean.error_x = {**latency_errors([each.measured]), **_bar_style(number)}
         figure.add_trace(mean)
     if band := _band(comparison):
         figure.add_hrect(y0=band[0], y1=band[1], **_BAND)
@@ -117,7 +115,7 @@ def _curve(name: str, curve: Mapping[int, float], number: int, width: float) -> 
         x=list(curve),
         y=list(curve.values()),
         mode="lines+markers" if len(curve) == 1 else "lines",
-        line={"color": colour(number), "dash": _cycled(_DASHES, number), "width": width},
+        line={"color": color(number), "dash": _cycled(_DASHES, number), "width": width},
         customdata=[f"{escape(name)}<br>epoch {epoch}: {value:.1f}%" for epoch, value in curve.items()],
         hovertemplate=HOVER,
         name=_label(name),
@@ -125,14 +123,14 @@ def _curve(name: str, curve: Mapping[int, float], number: int, width: float) -> 
     )
 
 
-def colour(number: int) -> str:
+def color(number: int) -> str:
     """The color of the variant with this number, in all figures and the table."""
-    return COLOURS[number % len(COLOURS)]
+    return COLORS[number % len(COLORS)]
 
 
 def _cycled(marks: Sequence[str], number: int) -> str:
     """Variants that share a color differ in their mark."""
-    return marks[number // len(COLOURS) % len(marks)]
+    return marks[number // len(COLORS) % len(marks)]
 
 
 def _figure(height: int, showlegend: bool = True) -> go.Figure:
@@ -158,14 +156,16 @@ def _percents(variant: Variant) -> list[float]:
     return [100 * result.top1 for result in variant.results]
 
 
-def _seeds(variant: Variant, number: int, **place: Sequence[float | str]) -> go.Scatter:
-    hover_texts = [f"seed {result.seed}: {100 * result.top1:.2f}%" for result in variant.results]
+def _seeds(variant: Variant, number: int, **position: Sequence[float | str]) -> go.Scatter:
     return go.Scatter(
-        **place,
+        **position,
         mode="markers",
-        marker={"color": colour(number), "symbol": "circle-open", "size": 8},
+        marker={"color": color(number), "symbol": "circle-open", "size": 8},
         opacity=0.6,
-        customdata=[f"{escape(variant.name)}<br>{each}" for each in hover_texts],
+        customdata=[
+            f"{escape(variant.name)}<br>seed {result.seed}: {100 * result.top1:.2f}%"
+            for result in variant.results
+        ],
         hovertemplate=HOVER,
         name=f"{_label(variant.name)}, seeds",
         legendgroup=str(number),
@@ -177,12 +177,12 @@ def _mean(
     comparison: Comparison,
     variant: Variant,
     number: int,
-    **place: Sequence[float | str] | dict[str, Any],
+    **position: Sequence[float | str] | dict[str, Any],
 ) -> go.Scatter:
     return go.Scatter(
-        **place,
+        **position,
         mode="markers",
-        marker={"color": colour(number), "symbol": _cycled(_SYMBOLS, number), "size": 11},
+        marker={"color": color(number), "symbol": _cycled(_SYMBOLS, number), "size": 11},
         customdata=["<br>".join(_hover(comparison, variant))],
         hovertemplate=HOVER,
         name=_label(variant.name),
@@ -202,12 +202,12 @@ def _hover(comparison: Comparison, variant: Variant) -> list[str]:
 
 def _margin(variant: Variant, number: int) -> dict[str, Any]:
     """The 95% interval of the mean, clipped to 0 to 100%."""
-    above = min(variant.top1_ci95, 1 - variant.mean)
-    return _bars(number, 100 * above, 100 * min(variant.top1_ci95, variant.mean))
+    above, below = min(variant.top1_ci95, 1 - variant.mean), min(variant.top1_ci95, variant.mean)
+    return {"array": [100 * above], "arrayminus": [100 * below], **_bar_style(number)}
 
 
-def _bars(number: int, above: float, below: float) -> dict[str, Any]:
-    return {"array": [above], "arrayminus": [below], "color": colour(number), "thickness": 1.5, "width": 4}
+def _bar_style(number: int) -> dict[str, Any]:
+    return {"color": color(number), "thickness": 1.5, "width": 4}
 
 
 def _padded(values: Sequence[float]) -> list[float]:

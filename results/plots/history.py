@@ -11,7 +11,7 @@ from ..store.trial import Record
 from ..text.formatting import AXIS_TITLES, block_text, value_text
 from .style import BLUE, HOVER, INK, ORANGE, TEMPLATE, ticks
 
-KERNEL_COLOURS = {3: "#9ECAE1", 5: "#4292C6", 7: "#084594"}
+KERNEL_COLORS = {3: "#9ECAE1", 5: "#4292C6", 7: "#084594"}
 ATTENTION_PATTERNS = {"none": "", "se": "/", "eca": "."}
 
 
@@ -49,7 +49,7 @@ def architecture_strip(architecture: Architecture) -> go.Figure:
     pairs = list(architecture.blocks_with_in_channels())
     blocks = [block for _, block in pairs]
     marker = {
-        "color": [KERNEL_COLOURS[block.kernel] for block in blocks],
+        "color": [KERNEL_COLORS[block.kernel] for block in blocks],
         "line": {"color": INK, "width": 1},
         "pattern": {
             "shape": [ATTENTION_PATTERNS[block.attention] for block in blocks],
@@ -77,7 +77,7 @@ def architecture_strip(architecture: Architecture) -> go.Figure:
         tickvals=numbers, ticktext=below, range=[0.4, max(len(blocks), 6) + 0.6], showgrid=False
     )
     figure.update_yaxes(title="channels", range=[0, 1.25 * max(block.out for block in blocks)], nticks=4)
-    return figure.update_layout(margin={"t": 5})
+    return figure.update_layout(margin={"t": 5}, dragmode=False)
 
 
 def _step_figure(

@@ -17,8 +17,8 @@ from ..text.formatting import truncate
 from .style import INK, TEMPLATE
 
 Bytes = NDArray[np.uint8]
-_INFERNO = np.array([hex_to_rgb(colour) for colour in sequential.Inferno], dtype=np.float64)
-_VIRIDIS = np.array([hex_to_rgb(colour) for colour in sequential.Viridis], dtype=np.float64)
+_INFERNO = np.array([hex_to_rgb(color) for color in sequential.Inferno], dtype=np.float64)
+_VIRIDIS = np.array([hex_to_rgb(color) for color in sequential.Viridis], dtype=np.float64)
 _OPACITY = 0.65
 
 
@@ -45,7 +45,7 @@ class Caption:
     text: str
     left: float
     top: float
-    colour: str = INK
+    color: str = INK
     size: int = 12
 
 
@@ -93,7 +93,7 @@ def _annotation(caption: Caption) -> dict[str, Any]:
         "align": "left",
         "showarrow": False,
         "borderpad": 0,
-        "font": {"color": caption.colour, "size": caption.size},
+        "font": {"color": caption.color, "size": caption.size},
     }
 
 
@@ -124,8 +124,8 @@ def viridis(values: NDArray[np.float32]) -> Bytes:
     return _bytes(_colorize(shares, _VIRIDIS))
 
 
-def _bytes(colours: NDArray[np.float64]) -> Bytes:
-    return np.rint(colours).astype(np.uint8)
+def _bytes(colors: NDArray[np.float64]) -> Bytes:
+    return np.rint(colors).astype(np.uint8)
 
 
 def _colorize(shares: NDArray[np.float32], scale: NDArray[np.float64]) -> NDArray[np.float64]:

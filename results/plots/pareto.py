@@ -24,7 +24,7 @@ from ..text.formatting import (
     value_text,
 )
 from ..text.front_posterior import percent
-from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
+from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, latency_errors, ticks
 
 _ORANGES = [[0, "#FDBE85"], [1, "#8C2D04"]]
 _INFEASIBLE_CUTOFF = 1.5
@@ -75,9 +75,8 @@ def pareto_figure(
     name = f"{'dominated' if is_multi_objective else 'complete'} ({len(dominated)})"
     dots = {"color": BLUE, "symbol": "circle", "size": 8}
     figure.add_trace(plot.points(dominated, name, dots).update(opacity=0.55))
-    target = goals.reward.target if goals.reward and goals.reward.target else None
-    if target and target.quantity != x:
-        target = None
+    target = goals.reward.target if goals.reward else None
+    target = target if target and target.quantity == x else None
     if optimal:
         if {each.quantity for each in goals.objectives} == {"accuracy", x}:
             figure.add_trace(_step(optimal, x, right))
@@ -141,12 +140,8 @@ class _ParetoPlot:
         above = [min(margin, 100 - _percent(record)) for margin, record in zip(margins, front, strict=True)]
         trace.error_y = {"array": above, "arrayminus": margins, **bars}
         if self.x == "latency":
-            latencies = [record.latency for record in front if record.latency]
-            trace.error_x = {
-                "array": [(each.ratio_high / each.ratio - 1) * each.latency_ms for each in latencies],
-                "arrayminus": [(1 - each.ratio_low / each.ratio) * each.latency_ms for each in latencies],
-                **bars,
-            }
+            latencies = (record.latency for record in front if record.latency)
+            trace.error_x = {**latency_errors(latencies), **bars}
         third = [
             each for each in self.goals.objectives if not each.depends_on_accuracy and each.quantity != self.x
         ]

@@ -12,7 +12,7 @@ from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, ticks
 
 _MAX_SEEDS = 8
 _BAND_OPACITY = 0.13
-_COLOURS = {"accuracy": BLUE, "score": BLUE, "loss": GREEN}
+_COLORS = {"accuracy": BLUE, "score": BLUE, "loss": GREEN}
 _TITLES = {"accuracy": "validation accuracy, %", "loss": "validation loss", "score": "score"}
 
 
@@ -54,14 +54,14 @@ def metric_macs_figure(metric: MetricReliability, keys: tuple[str, ...]) -> go.F
         x=metric.macs,
         y=scale * means,
         mode="markers",
-        marker={"color": _COLOURS[metric.name], "symbol": "diamond", "size": 9},
+        marker={"color": _COLORS[metric.name], "symbol": "diamond", "size": 9},
         customdata=[
             f"{key}<br>{format_count(macs)} MACs<br>mean {scale * mean:.4g}" for key, macs, mean in points
         ],
         hovertemplate=HOVER,
         name="mean over seeds",
     )
-    figure.update_xaxes(title="MACs", type="log", **ticks("macs"))
+    figure.update_xaxes(title="MACs", type="log", dtick="D2", **ticks("macs"))
     return figure.update_yaxes(title=_TITLES[metric.name])
 
 
@@ -69,12 +69,12 @@ def reliability_figure(report: SeedVarianceReport) -> go.Figure:
     """Reliability of the mean over 1 to 8 seeds: overall (solid), and given MACs (dashed)."""
     figure = go.Figure(layout={"template": TEMPLATE, "height": 420})
     for each in report.metrics:
-        colour = _COLOURS[each.name]
+        color = _COLORS[each.name]
         _add_reliability(
-            figure, each.name, each.variances_overall, colour, "solid", banded=each is report.primary
+            figure, each.name, each.variances_overall, color, "solid", banded=each is report.primary
         )
         _add_reliability(
-            figure, f"{each.name}, given MACs", each.variances_given_macs, colour, "dash", banded=False
+            figure, f"{each.name}, given MACs", each.variances_given_macs, color, "dash", banded=False
         )
     figure.add_hline(y=TARGET_RELIABILITY, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_xaxes(title="seeds per network", dtick=1)
@@ -82,7 +82,7 @@ def reliability_figure(report: SeedVarianceReport) -> go.Figure:
 
 
 def _add_reliability(
-    figure: go.Figure, name: str, part: VarianceComponents, colour: str, dash: str, *, banded: bool
+    figure: go.Figure, name: str, part: VarianceComponents, color: str, dash: str, *, banded: bool
 ) -> None:
     estimates = reliability_by_n_seeds(part, range(1, _MAX_SEEDS + 1))
     counts = list(estimates)
@@ -94,7 +94,7 @@ def _add_reliability(
                 *(each.low for each in reversed(estimates.values())),
             ],
             fill="toself",
-            fillcolor=colour,
+            fillcolor=color,
             opacity=_BAND_OPACITY,
             mode="none",
             hoverinfo="skip",
@@ -104,7 +104,7 @@ def _add_reliability(
         x=counts,
         y=[each.value for each in estimates.values()],
         mode="lines+markers",
-        line={"color": colour, "dash": dash},
+        line={"color": color, "dash": dash},
         customdata=[
             f"{name}<br>{pluralize(count, 'seed')}: {estimate_text(each)}"
             for count, each in estimates.items()

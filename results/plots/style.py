@@ -1,10 +1,11 @@
-"""Template, colors and ticks shared by all figures; colors by Okabe and Ito."""
+"""Template, colors, ticks and error bars shared by all figures; colors by Okabe and Ito."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import plotly.graph_objects as go
 
-from ...evaluate import Quantity
+from ...evaluate import Latency, Quantity
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 GREY, INK = "#777777", "#333333"
@@ -28,3 +29,12 @@ HOVER = "%{customdata}<extra></extra>"
 def ticks(quantity: Quantity) -> dict[str, Any]:
     """Tick format of an axis: counts as 1.2M."""
     return {"tickformat": "~s"} if quantity in ("macs", "params") else {}
+
+
+def latency_errors(latencies: Iterable[Latency]) -> dict[str, list[float]]:
+    """Error bars in milliseconds: the 95% intervals of the ratios at the measured latencies."""
+    known = list(latencies)
+    return {
+        "array": [(each.ratio_high / each.ratio - 1) * each.latency_ms for each in known],
+        "arrayminus": [(1 - each.ratio_low / each.ratio) * each.latency_ms for each in known],
+    }

@@ -17,7 +17,7 @@ _ERRORS = [[0, "#FFFFFF"], [0.25, "#FDD9B5"], [0.6, "#F28E3C"], [1, "#A33B00"]]
 _MIN_SCALE_FRACTION = 0.1
 _MAX_NUMBERED_CLASSES, _LONGEST_LABEL = 15, 18
 _MAX_MARKED_EPOCHS = 30
-_CURVE_NAMES, _CURVE_COLOURS = ("training", "validation"), (BLUE, ORANGE)
+_CURVE_NAMES, _CURVE_COLORS = ("training", "validation"), (BLUE, ORANGE)
 _EPOCHS = "epoch<br><sub>training: on augmented images, while the weights change</sub>"
 _COLUMNS, _SIDE_PX, _GAP_PX = 4, 128, 34
 _HALF_PX, _NAME_PX = 504, 66
@@ -41,8 +41,8 @@ def curves_figure(curve: Sequence[Epoch], best_epoch: int | None) -> go.Figure:
     whole = {"tickformat": "d"} | ({"dtick": 1} if len(curve) <= 10 else {})
     figure.update_xaxes(title=_EPOCHS, anchor="y2" if both else "y", range=[0.5, len(curve) + 0.5], **whole)
     if best_epoch is not None:
-        label = {"text": f"selected: epoch {best_epoch}", "textangle": 0, "textposition": "end"}
-        label |= {"xanchor": "right" if best_epoch > len(curve) / 2 else "left", "yanchor": "top"}
+        label = {"text": f"selected: epoch {best_epoch}", "textangle": 0, "textposition": "start"}
+        label |= {"xanchor": "right" if best_epoch > len(curve) / 2 else "left", "yanchor": "bottom"}
         line = {"dash": "dash", "color": INK, "width": 1.5}
         ends = {"x0": best_epoch, "x1": best_epoch, "y0": 0, "y1": 1, "yref": "paper"}
         figure.add_shape(type="line", **ends, line=line, label=label)
@@ -54,7 +54,7 @@ def _lines(
 ) -> bool:
     """Add the training and validation curves that have values; returns whether there are any."""
     known = [any(value is not None for value in each) for each in values]
-    for name, colour, each, draw in zip(_CURVE_NAMES, _CURVE_COLOURS, values, known, strict=True):
+    for name, color, each, draw in zip(_CURVE_NAMES, _CURVE_COLORS, values, known, strict=True):
         if draw:
             figure.add_scatter(
                 x=list(range(1, len(each) + 1)),
@@ -65,7 +65,7 @@ def _lines(
                 showlegend=axis == "y",
                 mode="lines+markers" if len(each) <= _MAX_MARKED_EPOCHS else "lines",
                 connectgaps=True,
-                line={"color": colour, "width": 2},
+                line={"color": color, "width": 2},
                 marker={"size": 6},
                 hovertemplate=f"%{{y:{form}}}",
             )
@@ -100,13 +100,7 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
             "textfont": {"size": min(12, cell // 3)},
         }
     ticks = [share for share in (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if share <= most]
-    bar = {
-        "title": {"text": "errors", "side": "top"},
-        "thickness": 12,
-        "len": 0.6,
-        "y": 1,
-        "yanchor": "top",
-    }
+    bar = {"title": {"text": "errors", "side": "top"}, "thickness": 12, "len": 0.6, "y": 1, "yanchor": "top"}
     bar |= {
         "tickvals": [share**0.5 for share in ticks],
         "ticktext": [f"{100 * share:.0f}%" for share in ticks],
@@ -230,7 +224,6 @@ def gates_figure(views: Sequence[BlockActivations]) -> go.Figure | None:
     shares = np.linspace(0, 1, 101)
     strips = [np.quantile(gates, shares, method="nearest") for _, gates in gated]
     rows = list(range(len(gated)))
-    bar = {"thickness": 10, "tickvals": [0, 0.5, 1], "ticktext": ["closed", "half", "open"], "xpad": 5}
     strip = go.Heatmap(
         x=100 * shares,
         y=rows,
@@ -239,7 +232,7 @@ def gates_figure(views: Sequence[BlockActivations]) -> go.Figure | None:
         zmax=1,
         colorscale="Viridis",
         ygap=22,
-        colorbar=bar,
+        showscale=False,
         hovertemplate="%{x:.0f}% of the gates are at most %{z:.2f}<extra></extra>",
     )
     figure = go.Figure(strip, layout={"template": TEMPLATE, "dragmode": False})
@@ -251,10 +244,10 @@ def gates_figure(views: Sequence[BlockActivations]) -> go.Figure | None:
     title = "gates sorted by value, %"
     figure.update_xaxes(title=title, range=[0, 100], fixedrange=True, showgrid=False)
     figure.update_yaxes(range=[len(gated) - 0.5, -0.75], visible=False, fixedrange=True)
-    return figure.update_layout(height=46 * len(gated) + 70, margin={"t": 20, "l": 5, "r": 5})
+    return figure.update_layout(height=46 * len(gated) + 85, margin={"t": 20, "l": 5, "r": 15, "b": 50})
 
 
 def _gates_text(name: str, gates: NDArray[np.float32]) -> str:
     closed, opened = 100 * (gates < _CLOSED).mean(), 100 * (gates > _OPEN).mean()
     fractions = f"{closed:.0f}% closed, {opened:.0f}% open"
-    return f"<b>{name}</b>: mean {gates.mean():.2f}, {fractions} ({gates.size:,} channels)"
+    return f"<b>{name}</b>: mean {gates.mean():.2f}, {fractions} ({gates.size:,})"

@@ -3,7 +3,8 @@ const config = {displaylogo: false, responsive: true, showSendToCloud: false,
   modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]};
 function draw(plot) {
   const figure = JSON.parse(document.getElementById(plot.id + "-figure").textContent);
-  const displayModeBar = plot.closest("details") ? false : "hover";
+  const fixed = plot.closest("details") || figure.layout.dragmode === false;
+  const displayModeBar = fixed ? false : "hover";
   return Plotly.newPlot(plot, figure.data, figure.layout, {...config, displayModeBar});
 }
 for (const plot of document.querySelectorAll(".plot")) {

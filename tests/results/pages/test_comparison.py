@@ -12,7 +12,7 @@ from bneck.evaluate import Epoch, wilson_half_width
 from bneck.evaluate.latency.measurement import failed_latency
 from bneck.results.analysis.comparison import Comparison, Variant
 from bneck.results.pages.comparison import comparison_html, figures
-from bneck.results.plots.comparison import colour
+from bneck.results.plots.comparison import color
 from bneck.results.text.comparison import comparison_text
 
 from ..example_comparison import IMAGES, comparison, variant
@@ -154,16 +154,16 @@ def test_the_steep_beginning_of_long_curves_is_out_of_view(
     assert layout.yaxis.range is None if y is None else list(layout.yaxis.range) == pytest.approx(y)
 
 
-def test_a_variant_has_one_colour_in_the_table_and_in_all_figures() -> None:
+def test_a_variant_has_one_color_in_the_table_and_in_all_figures() -> None:
     html = comparison_html(THREE, CURVES, [])
     for number, name in enumerate("ab"):
         drawn = figures(THREE, CURVES)
         used = {trace(drawn[figure], name).marker.color for figure in ("accuracy-latency", "accuracy-macs")}
-        assert used | {trace(drawn["curves"], name).line.color} == {colour(number)}
-        assert re.search(f'class="swatch" style="background: {colour(number)}[^>]*></span>{name}<', html)
+        assert used | {trace(drawn["curves"], name).line.color} == {color(number)}
+        assert re.search(f'class="swatch" style="background: {color(number)}[^>]*></span>{name}<', html)
 
 
-def test_variants_that_share_a_colour_differ_in_symbol_and_dash() -> None:
+def test_variants_that_share_a_color_differ_in_symbol_and_dash() -> None:
     many = comparison(*(variant(f"n{number}", [90 + number / 10, 91]) for number in range(9)))
     curves = {(each.name, 0): epochs(80, 90) for each in many.variants}
     drawn = figures(many, curves)

@@ -283,7 +283,7 @@ def test_with_one_objective_the_history_is_the_best_value_so_far(objective: str,
     assert list(line.y) == pytest.approx(best)
 
 
-def test_a_strip_shows_each_block_by_height_colour_pattern_and_text() -> None:
+def test_a_strip_shows_each_block_by_height_color_pattern_and_text() -> None:
     [bar] = architecture_strip(NETWORK).data
     assert list(bar.y) == [8, 40, 40, 40]
     assert list(bar.text) == ["×3", "×9", "×1", "×1"]  # 24 of 8, 72 of 8, 40 of 40

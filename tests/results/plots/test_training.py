@@ -170,7 +170,7 @@ def test_an_overlay_is_grey_at_0_and_bright_at_1() -> None:
     pixels = np.full((1, 2, 3), (30, 60, 90), np.uint8)
     cold, hot = overlay_heatmap(pixels, np.array([[0, 1]], np.float32))[0]
     assert cold.tolist() == [60, 60, 60]
-    # 0.35 of the grey 60 and 0.65 of inferno's last colour, #fcffa4 = (252, 255, 164).
+    # 0.35 of the grey 60 and 0.65 of inferno's last color, #fcffa4 = (252, 255, 164).
     assert hot.tolist() == [185, 187, 128]
 
 
@@ -214,7 +214,7 @@ def test_the_gates_are_in_order_and_counted() -> None:
     assert list(strip.z[0]) == sorted(strip.z[0])
     assert (strip.z[0][0], strip.z[0][-1]) == (0, 1)
     # 0.5 + 0 + 1 + 0.04 + 0.25 + 0.75 + 0.95 + 0.05 = 3.54 over 8; 0 and 0.04 are closed, 1 is open
-    assert captions(figure) == ["<b>block 1</b>: mean 0.44, 25% closed, 12% open (8 channels)"]
+    assert captions(figure) == ["<b>block 1</b>: mean 0.44, 25% closed, 12% open (8)"]
 
 
 def test_without_attention_there_is_no_figure_of_gates() -> None:
