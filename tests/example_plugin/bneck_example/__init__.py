@@ -1,0 +1,1 @@
+"""One object of each kind that bneck can be extended with."""
