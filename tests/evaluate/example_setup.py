@@ -1,4 +1,4 @@
-"""A made-up device with a panel of three small networks, and networks of all widths to fit models to."""
+"""A simulated device with a panel of three small networks, and networks of all widths to fit models to."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is known of latencies from before, and that nothing of it can stand in the way."""
+"""The disk cache of latencies: round trip, and robustness against damaged files."""
 
 import json
 from dataclasses import asdict, fields, replace
@@ -47,14 +47,14 @@ def changed(file: Path, **changes: Any) -> None:
 # There and back
 
 
-def test_a_latency_comes_back_as_it_was_kept(cache: LatencyCache) -> None:
+def test_a_latency_comes_back_as_it_was_stored(cache: LatencyCache) -> None:
     assert cache.latency(TOY.key, CALIBRATION) is None
     cache.store(TOY.key, LATENCY, CALIBRATION)
     assert cache.latency(TOY.key, CALIBRATION) == LATENCY
     assert cache.latency(replace(TOY, classes=3).key, CALIBRATION) is None
 
 
-def test_a_calibration_comes_back_as_it_was_kept(cache: LatencyCache) -> None:
+def test_a_calibration_comes_back_as_it_was_stored(cache: LatencyCache) -> None:
     assert cache.calibration() is None
     cache.store_calibration(CALIBRATION)
     assert cache.calibration() == CALIBRATION
@@ -66,7 +66,7 @@ def test_every_number_comes_back_to_the_bit(cache: LatencyCache) -> None:
     assert cache.latency(TOY.key, CALIBRATION) == numbers
 
 
-def test_another_process_finds_what_was_kept(cache: LatencyCache) -> None:
+def test_another_process_reads_what_was_stored(cache: LatencyCache) -> None:
     cache.store_calibration(CALIBRATION)
     cache.store(TOY.key, LATENCY, CALIBRATION)
     again = LatencyCache.for_device(replace(DEVICE), ReferencePanel(PANEL.reference, dict(PANEL.networks)))
@@ -74,12 +74,12 @@ def test_another_process_finds_what_was_kept(cache: LatencyCache) -> None:
     assert again.latency(TOY.key, CALIBRATION) == LATENCY
 
 
-def test_what_is_kept_again_takes_the_place_of_what_was(cache: LatencyCache) -> None:
+def test_storing_again_replaces_the_entry(cache: LatencyCache) -> None:
     cache.store(TOY.key, LATENCY, CALIBRATION)
     cache.store(TOY.key, replace(LATENCY, ratio=9.0), CALIBRATION)
-    found = cache.latency(TOY.key, CALIBRATION)
-    assert found is not None
-    assert found.ratio == 9
+    measured = cache.latency(TOY.key, CALIBRATION)
+    assert measured is not None
+    assert measured.ratio == 9
 
 
 def test_a_latency_of_another_calibration_is_not_known(cache: LatencyCache) -> None:
@@ -94,8 +94,8 @@ def test_a_latency_of_another_calibration_is_not_known(cache: LatencyCache) -> N
 def test_the_files_are_plain_json_of_a_version(cache: LatencyCache) -> None:
     cache.store_calibration(CALIBRATION)
     cache.store(TOY.key, LATENCY, CALIBRATION)
-    found = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in cache.folder.iterdir()}
-    assert found == {
+    result = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in cache.folder.iterdir()}
+    assert result == {
         "device.json": {
             "bneck": "latency/1",
             "device": asdict(DEVICE),
@@ -134,7 +134,7 @@ def test_no_two_devices_share_a_file() -> None:
         ReferencePanel("small", PANEL.networks),
         ReferencePanel("medium", dict(PANEL.networks) | {"large": replace(TOY, classes=3)}),
     ],
-    ids=["another unit", "another network"],
+    ids=["another reference", "another network"],
 )
 def test_no_two_panels_share_a_file(panel: ReferencePanel, cache: LatencyCache) -> None:
     cache.store_calibration(CALIBRATION)
@@ -257,7 +257,7 @@ def test_a_file_without_what_it_should_hold_counts_as_missing(name: str, cache: 
         assert cache.latency(TOY.key, CALIBRATION) is None
 
 
-def test_a_file_that_does_not_tell_its_calibration_counts_as_missing(cache: LatencyCache) -> None:
+def test_a_file_without_its_calibration_counts_as_missing(cache: LatencyCache) -> None:
     cache.store(TOY.key, LATENCY, CALIBRATION)
     changed(cache.folder / f"{TOY.key}.json", calibrated_at=None)
     assert cache.latency(TOY.key, CALIBRATION) is None
@@ -271,7 +271,7 @@ def test_a_field_that_an_older_bneck_did_not_know_has_its_default(cache: Latency
         assert cache.latency(TOY.key, CALIBRATION) == replace(LATENCY, **default)
 
 
-def test_what_a_newer_bneck_tells_besides_does_not_matter(cache: LatencyCache) -> None:
+def test_additional_keys_of_a_newer_version_are_ignored(cache: LatencyCache) -> None:
     cache.store_calibration(CALIBRATION)
     cache.store(TOY.key, LATENCY, CALIBRATION)
     for file in cache.folder.iterdir():
@@ -283,9 +283,7 @@ def test_what_a_newer_bneck_tells_besides_does_not_matter(cache: LatencyCache) -
 # What cannot be written is left out
 
 
-def test_a_folder_that_cannot_be_made_keeps_nothing_and_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_created_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a file").write_text("")
     monkeypatch.setenv("BNECK_CACHE", str(tmp_path / "a file"))
     cache = LatencyCache.for_device(DEVICE, PANEL)

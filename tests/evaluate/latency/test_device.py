@@ -136,7 +136,7 @@ def test_capital_letters_make_another_device() -> None:
 
 def test_another_process_gives_a_device_the_same_key() -> None:
     code = f"from bneck.evaluate.latency.device import Device\nprint({PHONE!r}.key)"
-    found = {
+    result = {
         subprocess.run(
             [sys.executable, "-c", code],
             capture_output=True,
@@ -146,7 +146,7 @@ def test_another_process_gives_a_device_the_same_key() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert found == {f"{PHONE.key}\n"}
+    assert result == {f"{PHONE.key}\n"}
 
 
 @pytest.mark.parametrize(("name", "value"), OTHER.items())
@@ -195,7 +195,7 @@ def test_the_features_of_an_arm_processor_are_its_vector_instructions(cpuinfo: S
     assert cpu_device("torch", "torch 2.9").features == "asimd asimddp asimdhp bf16 i8mm sve sve2"
 
 
-def test_where_nothing_tells_the_features_they_are_empty_as_on_macos(cpuinfo: SetCpuinfo) -> None:
+def test_unknown_features_are_empty_as_on_macos(cpuinfo: SetCpuinfo) -> None:
     cpuinfo(None)
     cpu = cpu_device("torch", "torch 2.9")
     assert cpu.features == ""

@@ -1,4 +1,4 @@
-"""How well ratios and their intervals hold on a made-up machine that misbehaves, where the truth is known."""
+"""Bias and coverage of ratios and their intervals on a simulated noisy machine."""
 
 import math
 import statistics
@@ -64,7 +64,7 @@ def runs_of(machine: FakeMachine, count: int, seconds: float = 0.001) -> list[fl
     return [run(1) for _ in range(count)]
 
 
-def test_only_runs_move_the_clock_and_they_tell_by_how_much() -> None:
+def test_only_runs_advance_the_clock_by_the_seconds_they_return() -> None:
     machine = FakeMachine(preemption=0.5)
     assert machine.clock() == machine.clock() == 0
     first = machine.runner(0.001)(3)
@@ -133,7 +133,7 @@ def apart(machine: FakeMachine, estimate: Callable[[list[float]], float], runs: 
 
 
 @pytest.mark.parametrize("condition", ["drift", "preemption", "drift and preemption", "all"])
-def test_medians_of_separate_runs_fail_where_the_palindromes_do_not(condition: str) -> None:
+def test_medians_of_separate_runs_fail_where_the_blocks_do_not(condition: str) -> None:
     usual = [apart(FakeMachine(seed, **CONDITIONS[condition]), statistics.median) for seed in range(100)]
     assert within_one_percent(usual) < 0.15
     ours = [each.ratio for each in draws(condition, 100, 0.01, ONE_PERCENT, (1.0,))]
@@ -146,7 +146,7 @@ def test_on_a_quiet_machine_medians_of_separate_runs_do() -> None:
 
 
 @pytest.mark.parametrize("condition", ["drift", "drift and preemption"])
-def test_the_quickest_of_separate_runs_fails_in_a_drift(condition: str) -> None:
+def test_the_fastest_of_separate_runs_fails_in_a_drift(condition: str) -> None:
     usual = [apart(FakeMachine(seed, **CONDITIONS[condition]), min) for seed in range(100)]
     assert within_one_percent(usual) < 0.3
 
@@ -205,7 +205,7 @@ def test_the_interval_holds_the_truth_in_about_95_of_100_draws(
 
 
 @pytest.mark.slow
-def test_intervals_are_as_narrow_as_asked_or_patience_has_ended() -> None:
+def test_intervals_reach_the_target_or_the_block_limit() -> None:
     latencies = [each for condition in ("quiet", "all") for each in draws(condition, 500, 0.03, PLAN, (1.0,))]
     narrow = 0
     for each in latencies:
@@ -220,19 +220,19 @@ def test_intervals_are_as_narrow_as_asked_or_patience_has_ended() -> None:
 # When to stop
 
 
-def test_a_quiet_machine_is_asked_as_little_as_allowed() -> None:
+def test_a_quiet_machine_takes_the_minimum_number_of_blocks() -> None:
     pairs = [each.pairs for each in draws("quiet", 100, 0.005, PLAN, (1.0,))]
     assert pairs == [2 * PLAN.min_abba_blocks] * 100
 
 
-def test_more_noise_and_a_narrower_target_take_more_palindromes() -> None:
+def test_more_noise_and_a_narrower_target_take_more_blocks() -> None:
     def mean_pairs(jitter: float, plan: MeasurementPlan) -> float:
         return statistics.fmean(each.pairs for each in draws("quiet", 100, jitter, plan, (1.0,)))
 
     assert mean_pairs(0.01, PLAN) < mean_pairs(0.03, PLAN) < mean_pairs(0.03, ONE_PERCENT)
 
 
-def test_a_hopeless_machine_is_asked_up_to_the_cap_and_called_noisy() -> None:
+def test_a_hopeless_machine_takes_the_maximum_and_is_noisy() -> None:
     plan = MeasurementPlan(max_seconds=math.inf)
     for seed in range(20):
         latency = measured(FakeMachine(seed, **HOPELESS), plan)
@@ -240,9 +240,9 @@ def test_a_hopeless_machine_is_asked_up_to_the_cap_and_called_noisy() -> None:
         assert 0 < latency.ratio_low < latency.ratio < latency.ratio_high < math.inf
 
 
-def test_a_hopeless_machine_is_asked_until_patience_ends() -> None:
+def test_a_hopeless_machine_stops_at_the_time_limit() -> None:
     for seed in range(20):
-        # runs of some 30 and 50 ms: a palindrome of 4 turns of up to 13 runs takes 2.5 s at most
+        # runs of some 30 and 50 ms: a block of 4 turns of up to 13 runs takes 2.5 s at most
         latency = measured(FakeMachine(seed, **HOPELESS), unit=0.025)
         assert latency.status == "noisy"
         assert 12 < latency.pairs < 42

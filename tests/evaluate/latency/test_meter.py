@@ -31,7 +31,7 @@ from ...search_space.helpers import TOY
 from ..example_setup import CALIBRATION, DEVICE, PANEL, SETUP
 
 
-def test_an_untrained_network_settles_on_numbers_of_ordinary_size() -> None:
+def test_an_untrained_network_gets_activations_of_ordinary_size() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_network(replace(TOY, resolution_px=32))
@@ -70,7 +70,7 @@ NETWORK = replace(TOY, resolution_px=48)
 
 
 class Recorder(FakeBackend):
-    """The made-up device, with the runs of every network counted; it cannot run some networks.
+    """The simulated device, with the runs of every network counted; it cannot run some networks.
 
     Args:
         refuses: keys of networks that cannot be prepared.
@@ -104,28 +104,28 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LatencyCache:
 
 
 def seconds_of(architecture: Architecture) -> float:
-    """What the made-up device takes: 0.1 ns a MAC and 1 us a layer."""
+    """What the simulated device takes: 0.1 ns a MAC and 1 us a layer."""
     known = cost(architecture)
     return known.macs * 1e-10 + known.depth * 1e-6
 
 
-def test_a_latency_is_held_against_the_unit_of_the_panel() -> None:
-    found = LatencyMeter(Recorder(), PANEL).measure(NETWORK)
+def test_a_latency_is_relative_to_the_reference_of_the_panel() -> None:
+    latency = LatencyMeter(Recorder(), PANEL).measure(NETWORK)
     expected = seconds_of(NETWORK) / seconds_of(PANEL.networks["medium"])
     assert 1.5 < expected < 1.6
-    assert found.ratio == pytest.approx(expected, rel=0.01)
-    assert found.latency_ms == pytest.approx(1000 * seconds_of(NETWORK), rel=0.02)
-    assert (found.status, found.source, found.error) == ("ok", "measured", "")
-    assert (found.clock, found.device) == ("simulated clock", DEVICE.key)
+    assert latency.ratio == pytest.approx(expected, rel=0.01)
+    assert latency.latency_ms == pytest.approx(1000 * seconds_of(NETWORK), rel=0.02)
+    assert (latency.status, latency.source, latency.error) == ("ok", "measured", "")
+    assert (latency.clock, latency.device) == ("simulated clock", DEVICE.key)
 
 
 def test_milliseconds_and_ratio_are_on_the_scale_of_the_calibration_given() -> None:
-    # as if the unit had taken 8 ms, and each panel network twice as long as in truth against it
+    # as if the reference had taken 8 ms, and each panel network twice as long as in truth against it
     ratios = {name: 2 * seconds_of(each) / seconds_of(PANEL.networks["medium"]) for name, each in panel()}
-    told = LatencyMeter(Recorder(), PANEL, replace(CALIBRATION, ratios=ratios)).measure(NETWORK)
+    latency = LatencyMeter(Recorder(), PANEL, replace(CALIBRATION, ratios=ratios)).measure(NETWORK)
     expected = 2 * seconds_of(NETWORK) / seconds_of(PANEL.networks["medium"])
-    assert told.ratio == pytest.approx(expected, rel=0.01)
-    assert told.latency_ms == pytest.approx(8 * told.ratio)
+    assert latency.ratio == pytest.approx(expected, rel=0.01)
+    assert latency.latency_ms == pytest.approx(8 * latency.ratio)
 
 
 def panel() -> Iterator[tuple[str, Architecture]]:
@@ -149,7 +149,7 @@ def test_the_seconds_are_all_that_a_network_took_its_preparation_included(
     assert meter.measure(NETWORK).seconds == 2.5
 
 
-def test_a_network_is_settled_before_it_is_timed() -> None:
+def test_batch_norm_is_initialized_before_timing() -> None:
     backend = Recorder()
     seen: list[Network | NetworkPart] = []
     prepare = backend.prepare
@@ -192,19 +192,19 @@ def test_a_network_is_measured_once_and_then_costs_no_time(cache: LatencyCache) 
     assert meter.measure(NETWORK) == replace(first, seconds=0.0)
     assert backend.runs == runs
     # the time that it once took stays known
-    kept = cache.latency(NETWORK.key, meter.calibration)
-    assert kept is not None
-    assert kept.seconds > 0
+    stored = cache.latency(NETWORK.key, meter.calibration)
+    assert stored is not None
+    assert stored.seconds > 0
 
 
 def test_the_next_meter_takes_calibration_and_latencies_from_the_cache(cache: LatencyCache) -> None:
     first = LatencyMeter(Recorder(), PANEL, cache=cache)
-    found = first.measure(NETWORK)
+    latency = first.measure(NETWORK)
     backend = Recorder()
     second = LatencyMeter(backend, PANEL, cache=cache)
     assert second.is_calibrated
     assert second.calibration == first.calibration
-    assert second.measure(NETWORK) == replace(found, seconds=0.0)
+    assert second.measure(NETWORK) == replace(latency, seconds=0.0)
     assert not backend.runs
 
 
@@ -264,12 +264,12 @@ def test_a_calibration_measured_now_takes_the_place_of_the_known_one(cache: Late
     cache.store_calibration(CALIBRATION)
     meter = LatencyMeter(Recorder(), PANEL, cache=cache)
     assert meter.calibration == CALIBRATION
-    found = meter.calibrate()
-    assert found != CALIBRATION
-    assert meter.calibration == found == cache.calibration()
+    result = meter.calibrate()
+    assert result != CALIBRATION
+    assert meter.calibration == result == cache.calibration()
 
 
-def test_the_same_unit_by_another_name_can_be_measured_after_it(
+def test_the_same_reference_by_another_name_can_be_measured_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # mobilenet_v2@0.5 and mobilenet_v2@0.50, both of which `published_architecture` knows
@@ -295,11 +295,11 @@ def test_a_network_that_the_device_cannot_run_has_failed_and_is_tried_again(
     backend: Recorder, error: str, cache: LatencyCache
 ) -> None:
     meter = LatencyMeter(backend, PANEL, cache=cache)
-    found = meter.measure(NETWORK)
-    assert (found.status, found.error) == ("failed", error)
-    assert math.isnan(found.ratio)
-    assert (found.clock, found.device) == ("simulated clock", DEVICE.key)
-    assert found.seconds > 0
+    result = meter.measure(NETWORK)
+    assert (result.status, result.error) == ("failed", error)
+    assert math.isnan(result.ratio)
+    assert (result.clock, result.device) == ("simulated clock", DEVICE.key)
+    assert result.seconds > 0
     with pytest.raises(BackendError, match=f"^{error}$"):
         meter.measure_or_raise(NETWORK)
     assert cache.latency(NETWORK.key, meter.calibration) is None
@@ -309,7 +309,7 @@ def test_a_network_that_the_device_cannot_run_has_failed_and_is_tried_again(
     assert meter.measure_or_raise(NETWORK).status == "ok"
 
 
-def test_what_no_backend_foresees_is_not_taken_for_a_network_that_cannot_run() -> None:
+def test_unexpected_exceptions_are_not_failed_latencies() -> None:
     class Wrong(Recorder):
         def prepare(self, network: Network | NetworkPart) -> Runner:
             if network.architecture == NETWORK:
@@ -337,7 +337,7 @@ def test_the_setup_of_a_meter_makes_a_meter_on_the_same_scale(cache: LatencyCach
     first = LatencyMeter(latency_backend("fake"), PANEL, cache=cache)
     setup = first.setup
     assert setup == LatencySetup("fake", DEVICE, PANEL, first.calibration)
-    found = first.measure(NETWORK)
+    latency = first.measure(NETWORK)
     # whoever calibrates the device anew meanwhile does not change the scale
     cache.store_calibration(CALIBRATION)
     second = LatencyMeter.from_setup(setup)
@@ -345,11 +345,11 @@ def test_the_setup_of_a_meter_makes_a_meter_on_the_same_scale(cache: LatencyCach
     assert second.calibration == setup.calibration
     assert second.setup == setup
     # it knows what the first one measured, and measures the same
-    assert second.measure(NETWORK) == replace(found, seconds=0.0)
-    assert second.measure(NETWORK, fresh=True).ratio == pytest.approx(found.ratio, rel=0.01)
+    assert second.measure(NETWORK) == replace(latency, seconds=0.0)
+    assert second.measure(NETWORK, fresh=True).ratio == pytest.approx(latency.ratio, rel=0.01)
 
 
-def test_a_setup_names_its_backend_as_it_was_asked_for() -> None:
+def test_a_setup_stores_the_name_that_was_requested() -> None:
     meter = LatencyMeter(latency_backend("command:run {onnx}"), PANEL, CALIBRATION)
     assert meter.setup.backend == "command:run {onnx}"
 
@@ -380,7 +380,7 @@ def test_a_setup_of_another_device_is_refused_with_the_differences(
         assert unavailable_reason(setup) == str(refusal.value)
 
 
-def test_what_can_be_measured_has_no_reason_against_it() -> None:
+def test_an_available_setup_has_no_reason_against_it() -> None:
     assert unavailable_reason(SETUP) == ""
 
 

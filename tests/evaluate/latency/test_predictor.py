@@ -1,4 +1,4 @@
-"""Latency models fitted to made-up networks of which every cost is known."""
+"""Latency models fitted to simulated networks of which every cost is known."""
 
 import random
 from collections.abc import Sequence
@@ -33,11 +33,11 @@ def model(
 ) -> LatencyPredictor:
     """A model that nothing was fitted to."""
     networks = (MeasuredRatio("a", 7.0), MeasuredRatio("b", least_ratio), MeasuredRatio("c", 5.0))
-    return LatencyPredictor("made up", SETUP, 1, 0.1, terms, tuple(errors), networks)
+    return LatencyPredictor("synthetic", SETUP, 1, 0.1, terms, tuple(errors), networks)
 
 
 def fitted(
-    networks: Sequence[Architecture], ratios: Sequence[float], space: str = "made up"
+    networks: Sequence[Architecture], ratios: Sequence[float], space: str = "synthetic"
 ) -> LatencyPredictor:
     return LatencyPredictor.fit(networks, ratios, setup=SETUP, space=space)
 
@@ -47,23 +47,23 @@ def fitted(
 
 @pytest.mark.parametrize("width", VECTOR_WIDTHS)
 @pytest.mark.parametrize("count", [30, 80])
-def test_costs_without_noise_are_found_again_with_their_vector_width(width: int, count: int) -> None:
+def test_costs_without_noise_are_recovered_with_their_vector_width(width: int, count: int) -> None:
     ratios = ratios_of(NETWORKS, width)
-    found = fitted(NETWORKS[:count], ratios[:count])
-    assert found.vector_width == width
-    assert set(found.terms) == set(TERMS)
-    told = [found.predict(network).ratio for network in NETWORKS]
-    np.testing.assert_allclose(told, ratios, rtol=1e-6)
-    assert found.conformal_margin < 1e-6
+    predictor = fitted(NETWORKS[:count], ratios[:count])
+    assert predictor.vector_width == width
+    assert set(predictor.terms) == set(TERMS)
+    predictions = [predictor.predict(network).ratio for network in NETWORKS]
+    np.testing.assert_allclose(predictions, ratios, rtol=1e-6)
+    assert predictor.conformal_margin < 1e-6
 
 
 @pytest.mark.parametrize("width", VECTOR_WIDTHS)
-def test_the_vector_width_is_found_in_noise(width: int) -> None:
+def test_the_vector_width_is_recovered_from_noisy_latencies(width: int) -> None:
     networks = NETWORKS[:MIN_NETWORKS_FOR_DETAILED_TERMS]
     assert fitted(networks, ratios_of(networks, width, noise=0.01)).vector_width == width
 
 
-def test_costs_that_only_the_details_tell_are_found_with_many_networks_alone() -> None:
+def test_detailed_terms_are_fitted_only_to_many_networks() -> None:
     ratios = ratios_of(NETWORKS, terms=DETAILED_TERMS)
 
     count = MIN_NETWORKS_FOR_DETAILED_TERMS
@@ -89,8 +89,8 @@ def test_a_term_that_no_network_has_costs_nothing() -> None:
         )
         for network in NETWORKS[:30]
     ]
-    found = fitted(relu, ratios_of(relu))
-    assert set(found.terms) == set(TERMS) - {"hardswish_elements", "silu_elements"}
+    predictor = fitted(relu, ratios_of(relu))
+    assert set(predictor.terms) == set(TERMS) - {"hardswish_elements", "silu_elements"}
 
 
 def shares(networks: Sequence[Architecture], ratios: Sequence[float], width: int) -> NDArray[np.float64]:
@@ -103,37 +103,37 @@ def shares(networks: Sequence[Architecture], ratios: Sequence[float], width: int
 
 def errors_left_out(table: NDArray[np.float64], ridge: float) -> list[float]:
     """The error on each network of a fit that has never seen it, by the normal equations."""
-    found = []
+    result = []
     for left_out, row in enumerate(table):
         others = np.delete(table, left_out, axis=0)
         squares = others.T @ others + ridge * np.eye(others.shape[1])
         costs = np.linalg.solve(squares, others.sum(axis=0))
-        found.append(abs(row @ costs - 1))
-    return sorted(map(float, found))
+        result.append(abs(row @ costs - 1))
+    return sorted(map(float, result))
 
 
 def test_the_errors_are_those_of_fits_without_each_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (4,))
     networks = NETWORKS[:35]
     ratios = ratios_of(networks, noise=0.03)
-    found = fitted(networks, ratios)
+    predictor = fitted(networks, ratios)
     table = shares(networks, ratios, 4)
-    assert list(found.errors) == pytest.approx(errors_left_out(table, found.ridge), rel=1e-5)
+    assert list(predictor.errors) == pytest.approx(errors_left_out(table, predictor.ridge), rel=1e-5)
     # and the ridge is the one that does best there
     by_ridge = {float(r): fmean(e**2 for e in errors_left_out(table, float(r))) for r in RIDGE_PENALTIES}
-    assert found.ridge == min(by_ridge, key=by_ridge.__getitem__)
-    assert 1e-7 < found.ridge < 10
+    assert predictor.ridge == min(by_ridge, key=by_ridge.__getitem__)
+    assert 1e-7 < predictor.ridge < 10
 
 
 def test_the_costs_are_those_of_a_fit_to_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (4,))
     networks = NETWORKS[:35]
     ratios = ratios_of(networks, noise=0.03)
-    found = fitted(networks, ratios)
+    predictor = fitted(networks, ratios)
     table = shares(networks, ratios, 4)
-    weights = np.linalg.solve(table.T @ table + found.ridge * np.eye(len(TERMS)), table.sum(axis=0))
-    told = [found.predict(n).ratio / ratio for n, ratio in zip(networks, ratios, strict=True)]
-    np.testing.assert_allclose(told, table @ weights, rtol=1e-6)
+    weights = np.linalg.solve(table.T @ table + predictor.ridge * np.eye(len(TERMS)), table.sum(axis=0))
+    predictions = [predictor.predict(n).ratio / ratio for n, ratio in zip(networks, ratios, strict=True)]
+    np.testing.assert_allclose(predictions, table @ weights, rtol=1e-6)
 
 
 def test_among_vector_widths_the_least_error_left_out_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,20 +144,20 @@ def test_among_vector_widths_the_least_error_left_out_wins(monkeypatch: pytest.M
         monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (width,))
         least[width] = fmean(e**2 for e in fitted(networks, ratios).errors)
     monkeypatch.undo()
-    found = fitted(networks, ratios)
-    assert found.vector_width == min(least, key=least.__getitem__)
-    assert fmean(e**2 for e in found.errors) == pytest.approx(min(least.values()))
+    predictor = fitted(networks, ratios)
+    assert predictor.vector_width == min(least, key=least.__getitem__)
+    assert fmean(e**2 for e in predictor.errors) == pytest.approx(min(least.values()))
 
 
-def test_a_model_keeps_what_it_was_fitted_to() -> None:
+def test_a_predictor_stores_its_training_networks() -> None:
     networks, ratios = NETWORKS[:MIN_NETWORKS], ratios_of(NETWORKS[:MIN_NETWORKS])
-    found = fitted(networks, ratios, space="the space")
-    assert (found.space, found.setup, found.held_out) == ("the space", SETUP, None)
-    assert found.training_networks == tuple(
+    predictor = fitted(networks, ratios, space="the space")
+    assert (predictor.space, predictor.setup, predictor.held_out) == ("the space", SETUP, None)
+    assert predictor.training_networks == tuple(
         MeasuredRatio(network.key, ratio) for network, ratio in zip(networks, ratios, strict=True)
     )
-    assert list(found.errors) == sorted(found.errors)
-    assert len(found.errors) == MIN_NETWORKS
+    assert list(predictor.errors) == sorted(predictor.errors)
+    assert len(predictor.errors) == MIN_NETWORKS
 
 
 def test_fewer_networks_than_twenty_are_refused() -> None:
@@ -178,14 +178,14 @@ def test_a_second_fit_to_the_same_networks_gives_the_same_bytes(tmp_path: Path) 
 
 def test_a_prediction_is_the_sum_of_what_its_terms_cost() -> None:
     # the toy has 8 layers and 1,360 pointwise MACs: 0.8 + 1.36
-    found = model({"layers": 0.1, "pointwise_macs": 0.001}).predict(TOY)
-    assert found.ratio == pytest.approx(2.16)
+    prediction = model({"layers": 0.1, "pointwise_macs": 0.001}).predict(TOY)
+    assert prediction.ratio == pytest.approx(2.16)
     # the error stays under 25% of the truth: 2.16 / 1.25 and 2.16 / 0.75
-    assert (found.ratio_low, found.ratio_high) == pytest.approx((1.728, 2.88))
-    # the unit takes 8 ms
-    assert found.latency_ms == pytest.approx(17.28)
-    assert (found.status, found.source, found.device) == ("ok", "predicted", SETUP.device.key)
-    assert (found.pairs, found.seconds, found.error) == (0, 0, "")
+    assert (prediction.ratio_low, prediction.ratio_high) == pytest.approx((1.728, 2.88))
+    # the reference takes 8 ms
+    assert prediction.latency_ms == pytest.approx(17.28)
+    assert (prediction.status, prediction.source, prediction.device) == ("ok", "predicted", SETUP.device.key)
+    assert (prediction.pairs, prediction.seconds, prediction.error) == (0, 0, "")
 
 
 def test_a_prediction_rounds_channels_up_as_the_model_was_fitted() -> None:
@@ -195,13 +195,11 @@ def test_a_prediction_rounds_channels_up_as_the_model_was_fitted() -> None:
 
 
 @pytest.mark.parametrize(("cost", "ratio"), [(0.1, 0.8), (0.01, 0.08), (0.004, 0.05), (0, 0.05), (-1, 0.05)])
-def test_nothing_is_told_to_be_quicker_than_a_tenth_of_the_quickest_that_was_measured(
-    cost: float, ratio: float
-) -> None:
-    found = model({"layers": cost}, least_ratio=0.5).predict(TOY)
-    assert found.ratio == pytest.approx(ratio)
-    assert (found.ratio_low, found.ratio_high) == pytest.approx((ratio / 1.25, ratio / 0.75))
-    assert found.latency_ms == pytest.approx(8 * ratio)
+def test_a_prediction_is_at_least_a_tenth_of_the_fastest_measurement(cost: float, ratio: float) -> None:
+    prediction = model({"layers": cost}, least_ratio=0.5).predict(TOY)
+    assert prediction.ratio == pytest.approx(ratio)
+    assert (prediction.ratio_low, prediction.ratio_high) == pytest.approx((ratio / 1.25, ratio / 0.75))
+    assert prediction.latency_ms == pytest.approx(8 * ratio)
 
 
 @pytest.mark.parametrize(
@@ -219,9 +217,9 @@ def test_of_few_errors_the_margin_is_the_greatest() -> None:
 
 
 def test_an_error_of_more_than_all_leaves_an_upper_bound_that_is_a_number() -> None:
-    told = model({"layers": 1}, [3.0]).predict(TOY)
-    assert told.ratio_high == pytest.approx(800)
-    assert told.ratio_low == pytest.approx(8 / 1.99)
+    prediction = model({"layers": 1}, [3.0]).predict(TOY)
+    assert prediction.ratio_high == pytest.approx(800)
+    assert prediction.ratio_low == pytest.approx(8 / 1.99)
 
 
 def test_the_spread_is_the_root_of_the_mean_square() -> None:
@@ -248,7 +246,7 @@ def test_two_deviations_are_a_share_of_the_limit(ratio: float, limit: float, nea
     assert model({}, [0.01, 0.07]).within_two_std(ratio, limit) is near
 
 
-# Judging
+# Evaluation
 
 
 def with_classes(count: int) -> Architecture:
@@ -257,33 +255,33 @@ def with_classes(count: int) -> Architecture:
 
 
 def test_scores_of_four_networks_worked_out_by_hand() -> None:
-    # told 1, 2, 3 and 4; the margin of 25% makes the intervals 0.8 to 1.33, 1.6 to 2.67, 2.4 to 4
+    # predicted 1, 2, 3 and 4; the margin of 25% makes the intervals 0.8 to 1.33, 1.6 to 2.67, 2.4 to 4
     # and 3.2 to 5.33
     networks = [with_classes(count) for count in (10, 20, 30, 40)]
-    found = model({"head_macs": 0.01}).evaluate(networks, [1.0, 1.92, 3.3, 2.5])
-    assert found.networks == 4
+    metrics = model({"head_macs": 0.01}).evaluate(networks, [1.0, 1.92, 3.3, 2.5])
+    assert metrics.networks == 4
     # errors: 0, 0.08 / 1.92 = 4.17%, 0.3 / 3.3 = 9.09% and 1.5 / 2.5 = 60%
-    assert found.mape == pytest.approx((0 + 1 / 24 + 1 / 11 + 0.6) / 4)
-    assert (found.within_5, found.within_10) == (0.5, 0.75)
-    assert found.coverage == 0.75
+    assert metrics.mape == pytest.approx((0 + 1 / 24 + 1 / 11 + 0.6) / 4)
+    assert (metrics.within_5, metrics.within_10) == (0.5, 0.75)
+    assert metrics.coverage == 0.75
     # ranks 1 2 3 4 and 1 2 4 3: 1 - 6 * (1 + 1) / (4 * 15)
-    assert found.spearman == pytest.approx(0.8)
+    assert metrics.spearman == pytest.approx(0.8)
 
 
 def test_an_error_is_a_share_of_what_was_measured_whichever_side_it_is_on() -> None:
     networks = [with_classes(count) for count in (10, 20)]
-    # told 1 and 2: of 0.8 a quarter too much, of 4 half too little
-    found = model({"head_macs": 0.01}).evaluate(networks, [0.8, 4.0])
-    assert found.mape == pytest.approx((0.25 + 0.5) / 2)
-    assert (found.within_5, found.within_10) == (0, 0)
+    # predicted 1 and 2: of 0.8 a quarter too much, of 4 half too little
+    metrics = model({"head_macs": 0.01}).evaluate(networks, [0.8, 4.0])
+    assert metrics.mape == pytest.approx((0.25 + 0.5) / 2)
+    assert (metrics.within_5, metrics.within_10) == (0, 0)
 
 
 @pytest.mark.parametrize(("measured", "coverage"), [(0.81, 1), (0.79, 0), (1.33, 1), (1.34, 0)])
 def test_what_was_measured_is_covered_where_the_interval_holds_it(measured: float, coverage: float) -> None:
-    # told 1 with a margin of 25%: from 0.8 to 1.333
+    # predicted 1 with a margin of 25%: from 0.8 to 1.333
     networks = [with_classes(10), with_classes(20)]
-    found = model({"head_macs": 0.01}).evaluate(networks, [measured, 2.0])
-    assert found.coverage == (coverage + 1) / 2
+    metrics = model({"head_macs": 0.01}).evaluate(networks, [measured, 2.0])
+    assert metrics.coverage == (coverage + 1) / 2
 
 
 def test_the_rank_correlation_is_that_of_the_ranks() -> None:
@@ -294,8 +292,8 @@ def test_the_rank_correlation_is_that_of_the_ranks() -> None:
     def ranks(values: Sequence[float]) -> NDArray[np.float64]:
         return np.argsort(np.argsort(values)).astype(np.float64)
 
-    told = [by_macs.predict(network).ratio for network in networks]
-    expected = np.corrcoef(ranks(told), ranks(measured))[0, 1]
+    predictions = [by_macs.predict(network).ratio for network in networks]
+    expected = np.corrcoef(ranks(predictions), ranks(measured))[0, 1]
     assert 0.1 < expected < 0.9
     assert by_macs.evaluate(networks, measured).spearman == pytest.approx(expected)
 
@@ -307,9 +305,9 @@ def test_the_interval_holds_nine_of_ten_networks_that_the_model_has_not_seen(
     scores: list[PredictionMetrics] = []
     for seed in range(6):
         networks = crooked_networks(count, seed=100 + seed)
-        found = fitted(networks, ratios_of(networks, noise=noise, seed=seed))
+        metrics = fitted(networks, ratios_of(networks, noise=noise, seed=seed))
         fresh = NETWORKS[60 * seed : 60 * seed + 60]
-        scores.append(found.evaluate(fresh, ratios_of(fresh, noise=noise, seed=50 + seed)))
+        scores.append(metrics.evaluate(fresh, ratios_of(fresh, noise=noise, seed=50 + seed)))
     assert 0.85 <= fmean(each.coverage for each in scores) <= 0.95
     # of normal noise the mean absolute size is sqrt(2 / pi) = 0.8 deviations; the fit adds some
     assert 0.8 * noise < fmean(each.mape for each in scores) < 1.1 * noise

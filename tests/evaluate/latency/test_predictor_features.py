@@ -179,17 +179,17 @@ def test_the_layers_of_a_network_in_the_order_they_run() -> None:
 
 def assert_the_macs_are_those_of_the_closed_form(architecture: Architecture) -> None:
     """Only attention's MACs are in no term; the last layers of the head are in one of their own."""
-    found = features(architecture)
+    terms = features(architecture)
     by_name = {operator.name: operator.macs for operator in operators(architecture)}
     attentions = sum(macs for name, macs in by_name.items() if ".attention." in name)
     pointwise = ("expand", "project", "features")
-    assert found["stem_macs"] == by_name["stem"]
-    assert found["pointwise_macs"] == sum(macs for name, macs in by_name.items() if name.endswith(pointwise))
-    assert found["depthwise_macs"] == sum(
+    assert terms["stem_macs"] == by_name["stem"]
+    assert terms["pointwise_macs"] == sum(macs for name, macs in by_name.items() if name.endswith(pointwise))
+    assert terms["depthwise_macs"] == sum(
         macs for name, macs in by_name.items() if name.endswith("depthwise")
     )
-    assert found["head_macs"] == by_name.get("hidden", 0) + by_name["classifier"]
-    macs = sum(found[term] for term in ("stem_macs", "pointwise_macs", "depthwise_macs", "head_macs"))
+    assert terms["head_macs"] == by_name.get("hidden", 0) + by_name["classifier"]
+    macs = sum(terms[term] for term in ("stem_macs", "pointwise_macs", "depthwise_macs", "head_macs"))
     assert macs == cost(architecture).macs - attentions
 
 
@@ -244,7 +244,7 @@ def counted_by_torch(architecture: Architecture) -> dict[str, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_maps_and_weights_are_those_of_torchs_modules(name: str) -> None:
-    found, by_torch = features(NETWORKS[name]), counted_by_torch(NETWORKS[name])
+    result, by_torch = features(NETWORKS[name]), counted_by_torch(NETWORKS[name])
     assert len(list(layers(NETWORKS[name]))) == by_torch["layers"]
     terms = set(DETAILED_TERMS) - {"network", "stem_macs", "head_macs"}
-    assert {term: found[term] for term in terms} == {term: by_torch[term] for term in terms}
+    assert {term: result[term] for term in terms} == {term: by_torch[term] for term in terms}

@@ -1,4 +1,4 @@
-"""The reference networks, and what is found of them on machines whose times are known."""
+"""The reference panel and its calibration on simulated machines."""
 
 import math
 import os
@@ -47,7 +47,7 @@ def test_the_panel_is_small_medium_and_large_from_the_least_to_the_most_macs() -
     assert all(network == published_architecture(name) for name, network in panel.networks.items())
 
 
-def test_a_unit_that_is_none_of_the_three_is_a_fourth_at_its_place() -> None:
+def test_a_reference_that_is_none_of_the_three_is_a_fourth_at_its_place() -> None:
     # 301M MACs are the most, and 97M (mobilenet_v2@0.5) are between Small and Large
     assert list(build_reference_panel("mobilenet_v2").networks)[3:] == ["mobilenet_v2"]
     panel = build_reference_panel("mobilenet_v2@0.5")
@@ -61,7 +61,7 @@ def test_a_unit_that_is_none_of_the_three_is_a_fourth_at_its_place() -> None:
 
 
 def test_the_networks_are_fitted_before_they_are_put_in_order() -> None:
-    # told the other way round: the large one becomes the smallest
+    # reversed: the large one becomes the smallest
     sides = {network.key: 224 for network in build_reference_panel("mobilenet_v3_small").networks.values()}
     sides[published_architecture("mobilenet_v3_large").key] = 32
     panel = build_reference_panel(
@@ -72,17 +72,17 @@ def test_the_networks_are_fitted_before_they_are_put_in_order() -> None:
     assert {network.classes for network in panel.networks.values()} == {7}
 
 
-def test_a_unit_that_is_no_published_network_is_refused() -> None:
+def test_a_reference_that_is_no_published_network_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown network 'mobilenet_v4'"):
         build_reference_panel("mobilenet_v4")
 
 
-def test_a_panel_without_its_unit_is_refused() -> None:
+def test_a_panel_without_its_reference_is_refused() -> None:
     with pytest.raises(BneckError, match=r"^reference must be one of small, large, got medium$"):
         ReferencePanel("medium", {"small": TOY, "large": OTHER})
 
 
-def test_the_key_of_a_panel_differs_for_another_unit_and_for_any_other_network() -> None:
+def test_the_key_of_a_panel_differs_for_another_reference_and_for_any_other_network() -> None:
     panel = ReferencePanel("a", {"a": TOY, "b": OTHER})
     others = [
         ReferencePanel("b", panel.networks),
@@ -106,20 +106,20 @@ def test_ratios_and_milliseconds_are_those_of_the_machine(trouble: dict[str, flo
     machine = FakeMachine(3, jitter=0.003, **trouble)
     seconds = {"slow": 0.0123, "quick": 0.0007, "reference": 0.003}
     runners = {name: machine.runner(each) for name, each in seconds.items()}
-    found = calibrate(runners, "reference", MeasurementPlan(), "a clock")
-    assert list(found.ratios) == ["slow", "quick", "reference"]
-    assert found.ratios["reference"] == 1
-    assert found.ratios["slow"] == pytest.approx(4.1, rel=0.005)
-    assert found.ratios["quick"] == pytest.approx(0.7 / 3, rel=0.005)
-    # a machine that drifts has the unit's time slower than at its quickest
-    assert 3 * 0.995 < found.reference_ms < 3 * (1.005 + trouble.get("drift", 0))
+    calibration = calibrate(runners, "reference", MeasurementPlan(), "a clock")
+    assert list(calibration.ratios) == ["slow", "quick", "reference"]
+    assert calibration.ratios["reference"] == 1
+    assert calibration.ratios["slow"] == pytest.approx(4.1, rel=0.005)
+    assert calibration.ratios["quick"] == pytest.approx(0.7 / 3, rel=0.005)
+    # a machine that drifts has the reference's time slower than at its fastest
+    assert 3 * 0.995 < calibration.reference_ms < 3 * (1.005 + trouble.get("drift", 0))
 
 
 def test_milliseconds_are_of_one_run_where_a_timing_needs_many() -> None:
     machine = FakeMachine(jitter=0)
-    found = calibrate({"reference": machine.runner(1e-5)}, "reference", MeasurementPlan(), "a clock")
-    assert found.reference_ms == pytest.approx(0.01, rel=1e-9)
-    assert found.ratios == {"reference": 1}
+    calibration = calibrate({"reference": machine.runner(1e-5)}, "reference", MeasurementPlan(), "a clock")
+    assert calibration.reference_ms == pytest.approx(0.01, rel=1e-9)
+    assert calibration.ratios == {"reference": 1}
 
 
 def test_the_milliseconds_are_the_median_of_the_units_turns() -> None:
@@ -127,31 +127,31 @@ def test_the_milliseconds_are_the_median_of_the_units_turns() -> None:
     assert calibrate({"u": runner}, "u", ONE_RUN_A_TURN, "a clock", n_blocks=3).reference_ms == 2000
 
 
-def test_a_few_spoiled_palindromes_leave_the_ratio_as_it_is() -> None:
-    # two turns a palindrome; the first five of the 20 palindromes are 100 times slower
+def test_a_few_spoiled_blocks_leave_the_ratio_as_it_is() -> None:
+    # two turns a block; the first five of the 20 blocks are 100 times slower
     log: list[str] = []
     slow = times(log, "A", lambda number: 200 if number < 10 else 2)
     runners = {"a": slow, "u": times(log, "U", lambda number: 1)}
     assert calibrate(runners, "u", ONE_RUN_A_TURN, "a clock").ratios["a"] == pytest.approx(2)
 
 
-def test_every_network_takes_turns_with_the_unit_alone() -> None:
+def test_every_network_takes_turns_with_the_reference_alone() -> None:
     log: list[str] = []
     runners = {name: times(log, name.upper(), lambda number: 1) for name in ("a", "u", "c")}
     calibrate(runners, "u", ONE_RUN_A_TURN, "a clock", n_blocks=2)
     assert "".join(log) == 2 * ("U" + "AUUA" + "CUUC")
 
 
-@pytest.mark.parametrize(("plan", "asked", "taken"), [(21, 20, 20), (7, 20, 7), (50, 12, 12)])
-def test_a_plan_may_cap_the_palindromes(plan: int, asked: int, taken: int) -> None:
+@pytest.mark.parametrize(("plan", "requested", "taken"), [(21, 20, 20), (7, 20, 7), (50, 12, 12)])
+def test_a_plan_limits_the_number_of_blocks(plan: int, requested: int, taken: int) -> None:
     log: list[str] = []
     runners = {"a": times(log, "A", lambda number: 1), "u": times(log, "U", lambda number: 1)}
-    calibrate(runners, "u", replace(ONE_RUN_A_TURN, max_abba_blocks=plan), "a clock", n_blocks=asked)
+    calibrate(runners, "u", replace(ONE_RUN_A_TURN, max_abba_blocks=plan), "a clock", n_blocks=requested)
     assert log.count("A") == 2 * taken
     assert log.count("U") == 3 * taken
 
 
-def test_unless_told_otherwise_there_are_twenty_palindromes() -> None:
+def test_the_default_is_twenty_blocks() -> None:
     log: list[str] = []
     runners = {"a": times(log, "A", lambda number: 1), "u": times(log, "U", lambda number: 1)}
     calibrate(runners, "u", ONE_RUN_A_TURN, "a clock")
@@ -159,12 +159,14 @@ def test_unless_told_otherwise_there_are_twenty_palindromes() -> None:
     assert log.count("A") == 40
 
 
-def test_a_calibration_tells_its_clock_time_and_load(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_calibration_records_its_clock_time_and_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (3.0, 40.0, 50.0), raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 5}, raising=False)
-    found = calibrate({"u": FakeMachine().runner(0.001)}, "u", MeasurementPlan(), "CPU time of the thread")
-    assert (found.clock, found.load) == ("CPU time of the thread", 1.5)
-    measured_at = datetime.fromisoformat(found.measured_at)
+    calibration = calibrate(
+        {"u": FakeMachine().runner(0.001)}, "u", MeasurementPlan(), "CPU time of the thread"
+    )
+    assert (calibration.clock, calibration.load) == ("CPU time of the thread", 1.5)
+    measured_at = datetime.fromisoformat(calibration.measured_at)
     assert measured_at.utcoffset() == timedelta(0)
     assert timedelta(0) <= datetime.now(UTC) - measured_at < timedelta(minutes=1)
 
@@ -178,6 +180,6 @@ def test_references_are_sorted_by_ratio_each_with_its_own_network() -> None:
     assert list(references.ratios) == [0.25, 1, 4]
     assert [runner(1) for runner in references.runners] == pytest.approx([0.25, 1, 4])
     assert references.reference_ms == 1000
-    # between the unit and the slow one, on the log scale in the middle
+    # between the reference and the slow one, on the log scale in the middle
     assert references.interpolation_weights(2) == pytest.approx({1: 0.5, 2: 0.5})
     assert math.isclose(sum(references.interpolation_weights(3).values()), 1)

@@ -25,15 +25,15 @@ def apart(log: float, ratio: float = 1.0) -> tuple[Latency, Latency]:
     return latency(ratio * math.exp(log / 2)), latency(ratio * math.exp(-log / 2))
 
 
-def assert_is(found: VerifiedLatency, ratio: float, std: float, degrees_of_freedom: int) -> None:
+def assert_is(result: VerifiedLatency, ratio: float, std: float, degrees_of_freedom: int) -> None:
     """The mean and its bounds, from the standard deviation of a mean of two."""
-    assert found.latency.ratio == pytest.approx(ratio)
-    assert found.ratio_upper == pytest.approx(
+    assert result.latency.ratio == pytest.approx(ratio)
+    assert result.ratio_upper == pytest.approx(
         ratio * math.exp(ONE_SIDED[degrees_of_freedom] * std), rel=TABLE
     )
     both = math.exp(TWO_SIDED[degrees_of_freedom] * std)
-    assert found.latency.ratio_low == pytest.approx(ratio / both, rel=TABLE)
-    assert found.latency.ratio_high == pytest.approx(ratio * both, rel=TABLE)
+    assert result.latency.ratio_low == pytest.approx(ratio / both, rel=TABLE)
+    assert result.latency.ratio_high == pytest.approx(ratio * both, rel=TABLE)
 
 
 def test_one_network_is_as_unsure_as_its_own_two_processes() -> None:
@@ -45,28 +45,33 @@ def test_one_network_is_as_unsure_as_its_own_two_processes() -> None:
 @pytest.mark.parametrize("count", [2, 3, 4, 10])
 def test_more_networks_make_the_spread_surer(count: int) -> None:
     pairs = {str(number): apart(0.02 * (-1) ** number, 1.0 + number) for number in range(count)}
-    for number, found in enumerate(verify_latencies(pairs).values()):
-        assert_is(found, 1.0 + number, 0.01, degrees_of_freedom=count)
+    for number, result in enumerate(verify_latencies(pairs).values()):
+        assert_is(result, 1.0 + number, 0.01, degrees_of_freedom=count)
 
 
 def test_networks_share_the_root_of_their_mean_square() -> None:
     # halves of the gaps are 0.01 and 0.07: sqrt((1 + 49) / 2) = 5
-    found = verify_latencies({"calm": apart(0.02), "wild": apart(0.14, 0.5)})
-    assert_is(found["calm"], 1.0, 0.05, degrees_of_freedom=2)
-    assert_is(found["wild"], 0.5, 0.05, degrees_of_freedom=2)
+    verified = verify_latencies({"calm": apart(0.02), "wild": apart(0.14, 0.5)})
+    assert_is(verified["calm"], 1.0, 0.05, degrees_of_freedom=2)
+    assert_is(verified["wild"], 0.5, 0.05, degrees_of_freedom=2)
 
 
 def test_the_mean_is_the_geometric_one_with_milliseconds_on_the_scale_of_the_ratio() -> None:
-    found = verify_latencies({"a": (latency(2.0), latency(8.0))})["a"].latency
-    assert found.ratio == pytest.approx(4)
+    verified = verify_latencies({"a": (latency(2.0), latency(8.0))})["a"].latency
+    assert verified.ratio == pytest.approx(4)
     # a ratio of 1 takes 10 ms
-    assert found.latency_ms == pytest.approx(40)
+    assert verified.latency_ms == pytest.approx(40)
 
 
 def test_two_processes_that_agree_leave_no_doubt() -> None:
-    found = verify_latencies({"a": (latency(2.0), latency(2.0))})["a"]
-    assert found.latency.ratio == pytest.approx(2)
-    assert found.ratio_upper == found.latency.ratio == found.latency.ratio_low == found.latency.ratio_high
+    verified = verify_latencies({"a": (latency(2.0), latency(2.0))})["a"]
+    assert verified.latency.ratio == pytest.approx(2)
+    assert (
+        verified.ratio_upper
+        == verified.latency.ratio
+        == verified.latency.ratio_low
+        == verified.latency.ratio_high
+    )
 
 
 def test_networks_that_failed_in_either_process_are_left_out_and_do_not_count() -> None:
@@ -76,12 +81,12 @@ def test_networks_that_failed_in_either_process_are_left_out_and_do_not_count() 
         "second": (latency(9.0), failed_latency("broke")),
         "both": (failed_latency("broke"), failed_latency("broke")),
     }
-    found = verify_latencies(pairs)
-    assert list(found) == ["good"]
-    assert_is(found["good"], 1.0, 0.01, degrees_of_freedom=1)
+    verified = verify_latencies(pairs)
+    assert list(verified) == ["good"]
+    assert_is(verified["good"], 1.0, 0.01, degrees_of_freedom=1)
 
 
-def test_where_nothing_could_be_measured_nothing_is_told() -> None:
+def test_failed_measurements_are_left_out() -> None:
     assert verify_latencies({}) == {}
     assert verify_latencies({"a": (failed_latency("broke"), failed_latency("broke"))}) == {}
 
@@ -96,18 +101,18 @@ def test_a_mean_is_noisy_where_a_process_was(first: str, second: str, expected: 
     )
 
 
-def test_what_both_processes_took_adds_up_and_the_greater_load_is_told() -> None:
+def test_seconds_and_pairs_add_up_and_the_greater_load_counts() -> None:
     first = latency(1.0, pairs=12, seconds=1.5, load=0.5)
     second = latency(1.0, pairs=30, seconds=2.0, load=0.25)
     for pair in ((first, second), (second, first)):
-        found = verify_latencies({"a": pair})["a"].latency
-        assert (found.pairs, found.seconds, found.load) == (42, 3.5, 0.5)
+        verified = verify_latencies({"a": pair})["a"].latency
+        assert (verified.pairs, verified.seconds, verified.load) == (42, 3.5, 0.5)
 
 
 def test_clock_and_device_stay_as_they_were_measured() -> None:
     one = Latency(1.0, 1.0, 1.0, 10.0, "ok", clock="CPU time", device="abc")
-    found = verify_latencies({"a": (one, one)})["a"].latency
-    assert (found.clock, found.device, found.source) == ("CPU time", "abc", "measured")
+    verified = verify_latencies({"a": (one, one)})["a"].latency
+    assert (verified.clock, verified.device, verified.source) == ("CPU time", "abc", "measured")
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
@@ -122,12 +127,12 @@ def test_the_truth_is_below_the_bound_in_95_of_100_and_within_both_in_as_many(co
     below: list[bool] = []
     within: list[bool] = []
     for _ in range(1500):
-        found = verify_latencies(
+        verified = verify_latencies(
             {key: (one_process(truth), one_process(truth)) for key, truth in truths.items()}
         )
-        below += [truth < found[key].ratio_upper for key, truth in truths.items()]
+        below += [truth < verified[key].ratio_upper for key, truth in truths.items()]
         within += [
-            found[key].latency.ratio_low < truth < found[key].latency.ratio_high
+            verified[key].latency.ratio_low < truth < verified[key].latency.ratio_high
             for key, truth in truths.items()
         ]
     assert fmean(below) == pytest.approx(0.95, abs=0.02)

@@ -46,11 +46,11 @@ def expansions(architecture: Architecture) -> list[bool]:
 def test_the_places_of_mobilenet_v3_large_are_its_bottlenecks_its_expansions_and_its_head() -> None:
     # Table 1 of the paper: residuals in blocks 1, 3, 5, 6, 8, 9, 10, 12, 14, 15; no expansion in block 1.
     bottlenecks = [(0, 1), (2, 3), (4, 6), (7, 10), (11, 12), (13, 15)]
-    found = channel_groups(LARGE)
-    assert [(each.first, each.last) for each in found if each.kind == "chain"] == bottlenecks
-    assert [each.first for each in found if each.kind == "expansion"] == list(range(2, 16))
-    assert [each.kind for each in found[-2:]] == ["features", "hidden"]
-    assert len(found) == 6 + 14 + 2
+    groups = channel_groups(LARGE)
+    assert [(each.first, each.last) for each in groups if each.kind == "chain"] == bottlenecks
+    assert [each.first for each in groups if each.kind == "expansion"] == list(range(2, 16))
+    assert [each.kind for each in groups[-2:]] == ["features", "hidden"]
+    assert len(groups) == 6 + 14 + 2
 
 
 def test_places_are_named_as_a_person_counts_blocks() -> None:
@@ -137,5 +137,5 @@ def test_random_narrowings_are_spread_and_come_again_with_the_seed() -> None:
 
 def test_a_block_that_halves_the_map_adds_no_residual_though_its_channels_agree() -> None:
     blocks = (Block(3, 32, 16, "none", "relu", 2), Block(3, 32, 16, "none", "relu", 1))
-    found = channel_groups(Architecture(32, Stem(16), blocks, Head(32)))
-    assert [(each.first, each.last) for each in found if each.kind == "chain"] == [(0, 0), (1, 2)]
+    groups = channel_groups(Architecture(32, Stem(16), blocks, Head(32)))
+    assert [(each.first, each.last) for each in groups if each.kind == "chain"] == [(0, 0), (1, 2)]

@@ -146,7 +146,7 @@ def test_of_an_expansion_the_largest_filters_stay_by_the_product_of_all_three() 
     state["blocks.0.depthwise.conv.weight"][5] = 0.1
     state["blocks.0.project.conv.weight"][:, 5] = 1000
     state["blocks.0.depthwise.norm.running_var"][[0, 1, 2, 4, 6, 7]] = 100  # a tenth of the gain
-    # The mean is no weight; it only tells which channels have stayed.
+    # The mean is no weight; it only shows which channels were selected.
     state["blocks.0.depthwise.norm.running_mean"].copy_(torch.arange(24.0))
     narrow = inherit_weights(network, with_widths(one, {ChannelGroup("expansion", 1): 16})).state_dict()
     stayed = narrow["blocks.0.depthwise.norm.running_mean"].int().tolist()

@@ -1,4 +1,4 @@
-"""NetAdapt: which cuts are proposed, which is kept, and when it ends."""
+"""NetAdapt: proposals, selection and termination."""
 
 import math
 import re
@@ -58,7 +58,7 @@ def goal(
     return ResourceBudget(cost_of, limit, min_reduction)
 
 
-def judged(loss: float, top1: float = 0.5, architecture: Architecture = NET) -> TuningResult:
+def tuned(loss: float, top1: float = 0.5, architecture: Architecture = NET) -> TuningResult:
     return TuningResult(top1, loss, lambda: build_network(architecture))
 
 
@@ -69,20 +69,20 @@ def by_hand(saved: Sequence[float]) -> list[Proposal]:
 
 @dataclass
 class ByTable:
-    """Judges by a function of the network, and tunes nothing.
+    """Evaluates by a function of the network without fine-tuning.
 
     Attributes:
-        asked: the step, and the networks that were to be tuned in it.
+        calls: the step, and the networks that were to be tuned in it.
     """
 
     loss_of: Callable[[Architecture], float]
-    asked: list[tuple[int, list[Architecture]]] = field(default_factory=list)
+    calls: list[tuple[int, list[Architecture]]] = field(default_factory=list)
 
     def __call__(
         self, number: int, network: Network, architectures: Sequence[Architecture]
     ) -> list[TuningResult]:
-        self.asked.append((number, list(architectures)))
-        return [judged(self.loss_of(each), architecture=each) for each in architectures]
+        self.calls.append((number, list(architectures)))
+        return [tuned(self.loss_of(each), architecture=each) for each in architectures]
 
 
 def structure(architecture: Architecture) -> list[tuple[bool, bool]]:
@@ -101,7 +101,9 @@ def path(taken: Sequence[Step]) -> list[tuple[str, int, int]]:
 def test_of_every_place_the_smallest_cut_is_proposed_that_saves_enough(share: float) -> None:
     for network in (NET, *random_networks("tiny", 4, seed=5)):
         before = macs(network)
-        found = {each.group: each for each in generate_proposals(network, goal(0, share * before), before)}
+        proposals = {
+            each.group: each for each in generate_proposals(network, goal(0, share * before), before)
+        }
         for group in channel_groups(network):
             # Every width there is, tried without any order, that keeps residuals and expansions.
             good = []
@@ -116,39 +118,39 @@ def test_of_every_place_the_smallest_cut_is_proposed_that_saves_enough(share: fl
                 if alike and before - macs(cut) >= share * before:
                     good.append((width, cut))
             if not good:
-                assert str(group) not in found
+                assert str(group) not in proposals
                 continue
-            proposal = found.pop(str(group))
+            proposal = proposals.pop(str(group))
             assert (proposal.channels_after, proposal.architecture) == max(good, key=lambda each: each[0])
             assert proposal.channels_before == group_width(network, group)
             assert proposal.cost == macs(proposal.architecture) <= (1 - share) * before
-        assert not found
+        assert not proposals
 
 
 def test_a_cut_that_saves_exactly_enough_is_enough() -> None:
     before = macs(NET)
     cut = with_widths(NET, {ChannelGroup("features"): 32})
-    found = {each.group: each for each in generate_proposals(NET, goal(0, before - macs(cut)), before)}
-    assert found["features of the head"].architecture == cut
+    proposals = {each.group: each for each in generate_proposals(NET, goal(0, before - macs(cut)), before)}
+    assert proposals["features of the head"].architecture == cut
 
 
 def test_the_last_cut_saves_what_is_left_and_no_more() -> None:
     before = macs(NET)
-    found = generate_proposals(NET, goal(before - 100, 0.2 * before), before)
-    assert len(found) == len(channel_groups(NET))
-    assert {each.channels_before - each.channels_after for each in found} == {8}
+    proposals = generate_proposals(NET, goal(before - 100, 0.2 * before), before)
+    assert len(proposals) == len(channel_groups(NET))
+    assert {each.channels_before - each.channels_after for each in proposals} == {8}
 
 
 def test_where_no_place_saves_enough_each_is_cut_as_deep_as_it_can() -> None:
     before = macs(NET)
-    found = generate_proposals(NET, goal(0, 0.95 * before), before)
-    assert {(each.group, each.channels_after) for each in found} >= {("features of the head", 8)}
-    assert all(each.cost < before for each in found)
-    assert len(found) == len(channel_groups(NET))
+    proposals = generate_proposals(NET, goal(0, 0.95 * before), before)
+    assert {(each.group, each.channels_after) for each in proposals} >= {("features of the head", 8)}
+    assert all(each.cost < before for each in proposals)
+    assert len(proposals) == len(channel_groups(NET))
 
 
 def test_costs_of_cuts_are_taken_in_proportion_to_what_was_measured() -> None:
-    # Measured at twice the estimate: all cuts are told at twice theirs.
+    # Measured at twice the estimate: all estimates are scaled by two.
     before = macs(NET)
     estimated = generate_proposals(NET, goal(0, 0.1 * before), before)
     measured = generate_proposals(NET, goal(0, 0.2 * before), 2 * before)
@@ -156,14 +158,14 @@ def test_costs_of_cuts_are_taken_in_proportion_to_what_was_measured() -> None:
     assert [each.cost for each in measured] == pytest.approx([2 * each.cost for each in estimated])
 
 
-def test_the_cut_that_loses_least_for_what_it_saves_is_kept() -> None:
+def test_the_proposal_with_the_least_loss_per_saving_is_selected() -> None:
     # Lost over saved: .08/.10 = .8, .03/.05 = .6, .02/.025 = .8, .50/.60 = .83.
     proposals = by_hand([10, 5, 2.5, 60])
-    verdicts = [judged(1 + lost) for lost in (0.08, 0.03, 0.02, 0.50)]
-    assert select_proposal(proposals, verdicts, judged(1.0), 100) == 1
+    results = [tuned(1 + lost) for lost in (0.08, 0.03, 0.02, 0.50)]
+    assert select_proposal(proposals, results, tuned(1.0), 100) == 1
     # Counted from a worse one, two lose nothing: -.02 x .05 is more of a gain than -.03 x .025.
-    assert select_proposal(proposals, verdicts, judged(1.05), 100) == 1
-    assert select_proposal(proposals, [judged(1.0)] * 4, judged(0.9), 100) == 3
+    assert select_proposal(proposals, results, tuned(1.05), 100) == 1
+    assert select_proposal(proposals, [tuned(1.0)] * 4, tuned(0.9), 100) == 3
 
 
 def test_a_gain_goes_before_every_loss_and_counts_the_more_it_saves() -> None:
@@ -172,16 +174,16 @@ def test_a_gain_goes_before_every_loss_and_counts_the_more_it_saves() -> None:
     assert prices == sorted(prices)
 
 
-def test_what_diverged_is_never_kept() -> None:
-    verdicts = [judged(math.inf, 0.0), judged(9.0)]
-    assert select_proposal(by_hand([50, 1]), verdicts, judged(1.0), 100) == 1
+def test_diverged_proposals_are_never_selected() -> None:
+    results = [tuned(math.inf, 0.0), tuned(9.0)]
+    assert select_proposal(by_hand([50, 1]), results, tuned(1.0), 100) == 1
     with pytest.raises(NonFiniteLossError, match="diverged"):
-        select_proposal(by_hand([50, 1]), [judged(math.inf)] * 2, judged(1.0), 100)
+        select_proposal(by_hand([50, 1]), [tuned(math.inf)] * 2, tuned(1.0), 100)
     with pytest.raises(NonFiniteLossError, match="diverged"):
-        select_proposal(by_hand([50]), [judged(1.0)], judged(math.inf), 100)
+        select_proposal(by_hand([50]), [tuned(1.0)], tuned(math.inf), 100)
 
 
-def test_the_path_ends_at_the_first_network_that_keeps_the_limit() -> None:
+def test_the_path_ends_at_the_first_network_within_the_limit() -> None:
     # What is taken from the blocks is lost, so the head goes first.
     by_body = ByTable(lambda each: 1 - sum(block.expanded + block.out for block in each.blocks) / 1000)
     limit = 0.6 * macs(NET)
@@ -191,13 +193,13 @@ def test_the_path_ends_at_the_first_network_that_keeps_the_limit() -> None:
     assert all(later < earlier for earlier, later in pairwise(costs))
     assert taken[0].proposal.group == "features of the head"
     assert [step.number for step in taken] == list(range(1, len(taken) + 1))
-    assert [number for number, _ in by_body.asked] == [step.number for step in taken]
+    assert [number for number, _ in by_body.calls] == [step.number for step in taken]
     for (_, tried), network in zip(
-        by_body.asked, [NET, *(s.network.architecture for s in taken)], strict=False
+        by_body.calls, [NET, *(s.network.architecture for s in taken)], strict=False
     ):
         assert tried[0] == network, "the uncut network is tuned alike"
         assert len(set(tried)) == len(tried)
-    assert [len(step.top1s) for step in taken] == [len(tried) - 1 for _, tried in by_body.asked]
+    assert [len(step.top1s) for step in taken] == [len(tried) - 1 for _, tried in by_body.calls]
 
 
 def test_steps_go_on_where_others_ended() -> None:
@@ -225,21 +227,21 @@ def test_a_limit_below_what_can_be_reached_names_the_least() -> None:
     least = macs(narrowest(NET))
     require_reachable(NET, goal(least, 1))
     words = f"to {least - 1:.0f} MACs: the lowest reachable cost is {least:.0f} MACs"
-    told = replace(goal(least - 1, 1), format_cost=lambda value: f"{value:.0f} MACs")
+    unreachable = replace(goal(least - 1, 1), format_cost=lambda value: f"{value:.0f} MACs")
     with pytest.raises(NoFeasibleNetworkError, match=re.escape(words)):
-        require_reachable(NET, told)
+        require_reachable(NET, unreachable)
     with pytest.raises(NoFeasibleNetworkError, match=f"to {least - 1:.0f} MACs"):
-        list(steps(build_network(NET), told, ByTable(lambda each: 1.0)))
+        list(steps(build_network(NET), unreachable, ByTable(lambda each: 1.0)))
 
 
-def test_what_keeps_the_limit_is_not_cut() -> None:
+def test_a_network_within_the_limit_is_not_pruned() -> None:
     assert list(steps(build_network(NET), goal(macs(NET), 1), ByTable(lambda each: 1.0))) == []
 
 
-def test_proposals_within_the_margin_of_the_kept_one_are_counted() -> None:
+def test_indistinguishable_proposals_are_counted() -> None:
     # Wilson at 50% of 100 images: 1.96 / sqrt(100 + 1.96^2) / 2 = 9.6 points.
     top1s = (0.5, 0.59, 0.61, 0.41, 0.40)
-    step = Step(1, by_hand([1])[0], 1.0, judged(1.0), judged(1.0, 0.5), top1s, build_network(NET))
+    step = Step(1, by_hand([1])[0], 1.0, tuned(1.0), tuned(1.0, 0.5), top1s, build_network(NET))
     assert step.n_indistinguishable(100) == 2
     assert step.n_indistinguishable(10_000) == 0
 
@@ -293,20 +295,20 @@ def test_tuning_leaves_the_network_that_is_cut_as_it_was() -> None:
     assert any(not value.equal(before[name]) for name, value in after.items())
 
 
-def test_a_judgement_is_that_of_the_tuned_network_on_the_validation_images() -> None:
+def test_tuned_networks_are_evaluated_on_the_validation_images() -> None:
     data = noise_data()
-    [found] = Tuner(data, PLAIN, images=16)(1, toy(NET), [NET])
+    [result] = Tuner(data, PLAIN, images=16)(1, toy(NET), [NET])
     [(images, labels)] = data.batches("validation", 8, 100)
     with torch.inference_mode():
-        logits = found.network().eval()(images)
-    assert found.loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
-    assert found.top1 == pytest.approx(float((logits.argmax(1) == labels).double().mean()))
-    assert (found.curve[-1].validation_loss, found.curve[-1].validation_top1) == (found.loss, found.top1)
+        logits = result.network().eval()(images)
+    assert result.loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
+    assert result.top1 == pytest.approx(float((logits.argmax(1) == labels).double().mean()))
+    assert (result.curve[-1].validation_loss, result.curve[-1].validation_top1) == (result.loss, result.top1)
 
 
-def test_a_cut_that_diverges_is_judged_as_infinitely_bad() -> None:
-    [found] = Tuner(noise_data(), replace(PLAIN, learning_rate=1e12), images=16)(1, toy(NET), [NET])
-    assert (found.top1, found.loss) == (0.0, math.inf)
+def test_a_proposal_that_diverges_has_infinite_loss() -> None:
+    [result] = Tuner(noise_data(), replace(PLAIN, learning_rate=1e12), images=16)(1, toy(NET), [NET])
+    assert (result.top1, result.loss) == (0.0, math.inf)
 
 
 def pruned_path(seed: int = 0) -> list[tuple[str, int, int, float]]:

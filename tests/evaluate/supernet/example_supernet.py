@@ -59,7 +59,7 @@ def supernet_of_ours(seed: int = 0) -> Supernet:
 
 @dataclass(frozen=True)
 class TrainOnly:
-    """Images of which the training split alone may be looked at."""
+    """Images of which only the training split may be used."""
 
     data: Data
 
@@ -71,7 +71,7 @@ class TrainOnly:
         return self.data.count(split)
 
     def labels(self, split: Split) -> Tensor:
-        raise AssertionError("no labels are asked for")
+        raise AssertionError("labels must not be used")
 
     def batches(
         self,

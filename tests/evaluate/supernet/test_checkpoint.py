@@ -1,4 +1,4 @@
-"""Supernets that go to disk and come back, and files that are none."""
+"""Supernet files: round trip and errors."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -37,9 +37,9 @@ def error_of(path: Path) -> str:
     """The one line that refuses a file."""
     with pytest.raises(BneckError) as caught:
         load_supernet(path)
-    told = str(caught.value)
-    assert told.startswith(f"{path}: ") and "\n" not in told
-    return told.removeprefix(f"{path}: ")
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and "\n" not in message
+    return message.removeprefix(f"{path}: ")
 
 
 def altered(path: Path, **metadata: str | None) -> None:
@@ -77,7 +77,7 @@ def test_a_file_cut_short_is_refused(fraction: float, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ({"info": None}, "the supernet is damaged ('info')"),
         ({"info": "{"}, "the supernet is damaged (Expecting property name"),
@@ -86,9 +86,9 @@ def test_a_file_cut_short_is_refused(fraction: float, path: Path) -> None:
         ({"space": "bneck: space/9"}, "space:1: bneck: must be space/1, got space/9"),
     ],
 )
-def test_damaged_words_are_refused(words: dict[str, str | None], told: str, path: Path) -> None:
+def test_damaged_words_are_refused(words: dict[str, str | None], message: str, path: Path) -> None:
     altered(path, **words)
-    assert error_of(path).startswith(told)
+    assert error_of(path).startswith(message)
 
 
 def test_weights_of_another_space_are_refused(checkpoint: SupernetCheckpoint, path: Path) -> None:
@@ -104,16 +104,16 @@ def test_settings_that_mean_nothing_are_refused(checkpoint: SupernetCheckpoint, 
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (noise_data(channels=1), "noise: the supernet needs 3 channels, got 1"),
         (noise_data(names=("a", "c")), "noise: the supernet was trained on other classes (a, b), got a, c"),
     ],
 )
-def test_other_images_are_refused(data: Data, told: str, checkpoint: SupernetCheckpoint) -> None:
+def test_other_images_are_refused(data: Data, message: str, checkpoint: SupernetCheckpoint) -> None:
     with pytest.raises(ScorerError) as caught:
         checkpoint.normalise_data(data)
-    assert str(caught.value) == told
+    assert str(caught.value) == message
 
 
 def test_images_are_normalised_as_they_were_in_training(checkpoint: SupernetCheckpoint) -> None:

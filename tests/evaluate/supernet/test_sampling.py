@@ -1,4 +1,4 @@
-"""The networks of a supernet's steps: evenly drawn, within the limit, in an order that can go on."""
+"""Sampling of subnetworks: balance, limits, and resuming."""
 
 import math
 import re
@@ -64,20 +64,20 @@ def test_uniform_steps_are_not_balanced() -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_network_keeps_the_limit(strategy: SamplingStrategy) -> None:
+def test_every_network_is_within_the_limit(strategy: SamplingStrategy) -> None:
     # of evenly drawn networks about half do
     many = [macs(genes) for step in steps(sampler(strategy, 1e6), 30) for genes in step]
     assert max(many) <= 1e6
     assert max(many) > 7e5
 
 
-def test_within_a_limit_the_balance_is_kept_as_far_as_it_goes() -> None:
+def test_within_a_limit_choices_are_approximately_balanced() -> None:
     many = [genes for [genes] in steps(sampler("balanced", 1e6), 60)]
     for gene in TINY.genes:
-        found = counted(many, gene.name)
-        assert set(found) == set(gene.choices)
+        counts = counted(many, gene.name)
+        assert set(counts) == set(gene.choices)
         fair = len(many) / len(gene.choices)
-        assert min(found.values()) > fair / 3, gene.name
+        assert min(counts.values()) > fair / 3, gene.name
 
 
 def test_a_sandwich_is_the_largest_the_smallest_and_two_at_random() -> None:
@@ -101,10 +101,10 @@ def test_the_ends_are_those_of_all_networks() -> None:
 
 
 def test_the_largest_within_a_limit_has_no_room_left() -> None:
-    found = largest_genes(TINY, 1e6, seed=1)
-    assert 0.8e6 < macs(found) <= 1e6
-    changed = [macs({**found, gene.name: choice}) for gene in TINY.genes for choice in gene.choices]
-    assert not [each for each in changed if macs(found) < each <= 1e6]
+    result = largest_genes(TINY, 1e6, seed=1)
+    assert 0.8e6 < macs(result) <= 1e6
+    changed = [macs({**result, gene.name: choice}) for gene in TINY.genes for choice in gene.choices]
+    assert not [each for each in changed if macs(result) < each <= 1e6]
 
 
 @pytest.mark.parametrize(
@@ -113,23 +113,23 @@ def test_the_largest_within_a_limit_has_no_room_left() -> None:
 def test_the_networks_follow_from_the_seed_and_can_go_on_anywhere(
     strategy: SamplingStrategy, max_macs: float | None
 ) -> None:
-    def begun(seed: int = 4) -> SubnetSampler:
+    def new_sampler(seed: int = 4) -> SubnetSampler:
         return sampler(strategy, max_macs, seed)
 
-    unbroken = steps(begun(), 12)
-    assert steps(begun(5), 12) != unbroken
-    before, after = begun(), begun()
+    unbroken = steps(new_sampler(), 12)
+    assert steps(new_sampler(5), 12) != unbroken
+    before, after = new_sampler(), new_sampler()
     assert steps(before, 7) == unbroken[:7]
     after.restore(before.state())
     assert steps(after, 5) == unbroken[7:]
 
 
-def test_a_limit_that_hardly_any_network_keeps_is_refused_with_one_that_works() -> None:
+def test_a_limit_with_too_few_networks_is_refused_with_a_feasible_one() -> None:
     with pytest.raises(NoFeasibleNetworkError, match="space tiny have at most 50K MACs, too few") as caught:
         sampler(max_macs=5e4)
-    found = re.search(r"raise --max-macs to at least (\d+)", str(caught.value))
-    assert found
-    assert sampler(max_macs=float(found[1])).step()
+    result = re.search(r"raise --max-macs to at least (\d+)", str(caught.value))
+    assert result
+    assert sampler(max_macs=float(result[1])).step()
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_a_network_that_is_taken_out_has_weights_of_its_own() -> None:
     assert all(value.equal(before[name]) for name, value in supernet.state_dict().items())
 
 
-def test_a_network_can_be_asked_for_without_its_genes() -> None:
+def test_a_network_can_be_given_without_its_genes() -> None:
     supernet = supernet_of_ours().eval()
     genes = small(**{"stage2.depth": 2})
     network = OURS.decode(genes)

@@ -49,9 +49,9 @@ KINDS: dict[str, tuple[Recipe, dict[str, Any]]] = {
 
 
 def everything(training: SupernetTrainer) -> dict[str, Tensor]:
-    found = {f"weights.{name}": value for name, value in training.supernet.state_dict().items()}
-    found |= {f"judged.{name}": value for name, value in training.eval_network.state_dict().items()}
-    return {name: value.detach().clone() for name, value in (found | training.state()).items()}
+    result = {f"weights.{name}": value for name, value in training.supernet.state_dict().items()}
+    result |= {f"eval.{name}": value for name, value in training.eval_network.state_dict().items()}
+    return {name: value.detach().clone() for name, value in (result | training.state()).items()}
 
 
 def drawing_only(training: SupernetTrainer, *networks: Genes) -> None:
@@ -150,7 +150,7 @@ def test_a_sandwich_learns_the_labels_by_its_first_network_and_its_answers_by_th
         torch.testing.assert_close(value, hand.get_parameter(name), rtol=1e-4, atol=1e-5)
 
 
-def test_the_average_of_the_weights_is_what_is_kept(tmp_path: Path) -> None:
+def test_the_average_of_the_weights_is_saved(tmp_path: Path) -> None:
     training = training_of(replace(CONSTANT, epochs=1, batch_size=10, ema=0.75, learning_rate=0.5))
     name = "features.conv.weight"
     images_seen = []
@@ -159,21 +159,21 @@ def test_the_average_of_the_weights_is_what_is_kept(tmp_path: Path) -> None:
         images_seen.append(training.supernet.get_parameter(name).detach().clone())
     assert len(images_seen) == 2
     train_to_end(training, tmp_path / "net")
-    kept = load_supernet(tmp_path / "net").weights[name]
-    # it begins with the weights after the first step
-    torch.testing.assert_close(kept, 0.75 * images_seen[0] + 0.25 * images_seen[1])
-    assert not kept.equal(images_seen[1])
+    saved = load_supernet(tmp_path / "net").weights[name]
+    # it starts with the weights after the first step
+    torch.testing.assert_close(saved, 0.75 * images_seen[0] + 0.25 * images_seen[1])
+    assert not saved.equal(images_seen[1])
 
 
 def rates(training: SupernetTrainer) -> list[float]:
     """Those of the steps."""
-    found = []
+    result = []
     while not training.done:
         before = training.steps
         training.advance(1)
         if training.steps > before:
-            found.append(training._optimizer.param_groups[0]["lr"])
-    return found
+            result.append(training._optimizer.param_groups[0]["lr"])
+    return result
 
 
 @pytest.mark.parametrize("budget", [{}, {"minutes": 0.1}])
@@ -203,7 +203,7 @@ def test_only_training_images_are_used(tmp_path: Path) -> None:
 
 
 def test_torchs_own_random_numbers_are_neither_drawn_nor_heeded() -> None:
-    found = []
+    result = []
     for seed in (5, 6):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
@@ -211,8 +211,8 @@ def test_torchs_own_random_numbers_are_neither_drawn_nor_heeded() -> None:
         training.advance()
         training.state()
         assert torch.get_rng_state().equal(before)
-        found.append(everything(training))
-    assert differing(*found) == []
+        result.append(everything(training))
+    assert differing(*result) == []
 
 
 def test_another_seed_gives_other_weights() -> None:
@@ -224,13 +224,13 @@ def test_the_file_is_written_before_the_first_step_and_after_each_epoch(tmp_path
     path, shares = tmp_path / "net", []
     training = training_of(replace(CONSTANT, epochs=3))
 
-    def told(going: SupernetTrainer) -> None:
+    def on_save(trainer: SupernetTrainer) -> None:
         shares.append(load_supernet(path).fraction_done)
         if len(shares) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_to_end(training, path, told)
+        train_to_end(training, path, on_save)
     assert shares == pytest.approx([1 / 3, 2 / 3])
     again = training_of(replace(CONSTANT, epochs=3))
     again.restore(load_supernet(path))

@@ -1,7 +1,4 @@
-"""How the two runtimes that bneck installs are set, by which clock they are timed, and the made-up one.
-
-`test_contract.py` has what all backends keep.
-"""
+"""Settings and clocks of the default runtimes, and the simulated device; see also `test_contract.py`."""
 
 import copy
 import importlib
@@ -108,7 +105,7 @@ def test_torch_runs_in_channels_last_without_keeping_gradients() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_onnx_runtime_has_the_threads_it_is_told_one_operator_after_the_other(
+def test_onnx_runtime_uses_the_given_threads_and_runs_operators_sequentially(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: list[Any] = []
@@ -142,7 +139,7 @@ def test_one_thread_is_the_calling_one(name: str) -> None:
         assert torch.get_num_threads() == 1
 
 
-def test_torch_has_the_threads_it_is_told() -> None:
+def test_torch_uses_the_given_threads() -> None:
     latency_backend("torch", threads=2).prepare(build_network_for_timing(TOY))
     assert torch.get_num_threads() == 2
 
@@ -155,7 +152,7 @@ def test_the_device_is_this_cpu_with_the_runtime_and_its_version(name: str) -> N
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_cpu_time_tells_the_latency_of_one_thread_and_wall_time_that_of_several(name: str) -> None:
+def test_one_thread_is_timed_by_cpu_time_and_several_by_wall_time(name: str) -> None:
     assert latency_backend(name).clock == select_clock(1) == CPU_TIME == "CPU time of the thread"
     assert latency_backend(name, threads=2).clock == select_clock(2) == WALL_TIME == "wall time"
 
@@ -174,8 +171,8 @@ def test_an_unknown_backend_is_named_with_those_there_are() -> None:
 
 def burn(seconds: float) -> None:
     """Keep this thread's core busy."""
-    began = time.thread_time()
-    while time.thread_time() - began < seconds:
+    start = time.thread_time()
+    while time.thread_time() - start < seconds:
         pass
 
 
@@ -208,7 +205,7 @@ def test_a_clock_counts_what_it_says(clock: str, work: Callable[[], None], count
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
-def test_a_runner_runs_as_often_as_told_and_gives_the_seconds_of_all(clock: str) -> None:
+def test_a_runner_returns_the_seconds_of_all_its_runs(clock: str) -> None:
     runs: list[int] = []
 
     def run() -> None:
@@ -220,10 +217,10 @@ def test_a_runner_runs_as_often_as_told_and_gives_the_seconds_of_all(clock: str)
     assert make_runner(run, clock)(0) < 0.001
 
 
-# The made-up device
+# The simulated device
 
 
-def test_the_made_up_device_takes_a_tenth_of_a_nanosecond_a_mac_and_a_microsecond_a_layer() -> None:
+def test_the_simulated_device_takes_a_tenth_of_a_nanosecond_a_mac_and_a_microsecond_a_layer() -> None:
     known = cost(TOY)
     seconds = known.macs * 1e-10 + known.depth * 1e-6
     runner = latency_backend("fake").prepare(build_network(TOY))
@@ -231,14 +228,14 @@ def test_the_made_up_device_takes_a_tenth_of_a_nanosecond_a_mac_and_a_microsecon
     assert runner(1000) / 1000 == pytest.approx(seconds, rel=0.0015)
 
 
-def test_the_made_up_device_shares_macs_and_layers_among_threads_and_begins_a_layer_once_a_batch() -> None:
+def test_the_simulated_device_divides_by_threads_and_counts_layers_once_per_batch() -> None:
     known = cost(TOY)
     seconds = 50 * known.macs * 1e-10 + known.depth * 1e-6
     runner = latency_backend("fake", threads=4, batch_size=50).prepare(build_network(TOY))
     assert runner(1000) / 1000 == pytest.approx(seconds / 4, rel=0.0015)
 
 
-def test_the_parts_on_the_made_up_device_take_as_long_as_the_whole() -> None:
+def test_the_parts_on_the_simulated_device_take_as_long_as_the_whole() -> None:
     backend, network = latency_backend("fake"), build_network(TOY)
     names = list(cost_breakdown(TOY))
     assert names == ["stem", "block 1", "block 2", "head"]
@@ -247,6 +244,6 @@ def test_the_parts_on_the_made_up_device_take_as_long_as_the_whole() -> None:
     assert min(seconds) < 0.5 * max(seconds)
 
 
-def test_two_made_up_devices_do_the_same() -> None:
+def test_two_simulated_devices_do_the_same() -> None:
     first, second = (latency_backend("fake").prepare(build_network(TOY)) for _ in range(2))
     assert [first(1) for _ in range(5)] == [second(1) for _ in range(5)]

@@ -1,4 +1,4 @@
-"""Commands in other processes as devices, and the scripts of the guide on tools that are played."""
+"""The command backend, and the scripts of the guide with stand-ins for external tools."""
 
 import gc
 import os
@@ -156,7 +156,7 @@ def test_words_are_cut_as_by_a_shell_that_does_not_run(script: Callable[..., str
     assert once(script(check, "{onnx} 'two words' $HOME '|' '{print $}'")) == pytest.approx(0.005)
 
 
-def test_a_command_is_found_by_its_name_and_gives_it_back() -> None:
+def test_a_command_backend_has_the_name_it_was_created_by() -> None:
     backend = latency_backend("command:./run.sh {onnx}")
     assert isinstance(backend, CommandBackend)
     assert backend.name == "command:./run.sh {onnx}"
@@ -274,12 +274,12 @@ def test_an_executorch_program_is_made_for_the_batch(
 
 @pytest.mark.slow
 def test_an_exported_program_gives_the_networks_logits(script: Callable[..., str], tmp_path: Path) -> None:
-    network, kept = toy(), tmp_path / "kept.pt2"
-    template = script(f"cp \"$1\" '{kept}'; echo 1", "{pt2}")
+    network, copy = toy(), tmp_path / "copy.pt2"
+    template = script(f"cp \"$1\" '{copy}'; echo 1", "{pt2}")
     CommandBackend(template, threads=1, batch_size=3).prepare(network)(1)
     images = example_input(network, 3)
     with torch.inference_mode():
-        torch.testing.assert_close(torch.export.load(kept).module()(images), network(images))
+        torch.testing.assert_close(torch.export.load(copy).module()(images), network(images))
 
 
 def test_what_litert_converts_is_written_and_what_it_says_is_not_shown(
@@ -297,7 +297,7 @@ def test_what_litert_converts_is_written_and_what_it_says_is_not_shown(
     assert capsys.readouterr().out == ""
 
 
-def test_litert_is_asked_for_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_litert_is_reported_before_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litert_torch", None)
     assert message("./run.sh {tflite}").startswith("{tflite} needs the package litert_torch")
     assert message("./run.sh {tflite}").endswith("pip install litert-torch")
@@ -311,10 +311,10 @@ def test_litert_is_asked_for_before_anything_is_measured(monkeypatch: pytest.Mon
 def test_a_litert_model_gives_the_networks_logits(script: Callable[..., str], tmp_path: Path) -> None:
     from importlib import import_module
 
-    network, kept = toy(), tmp_path / "kept.tflite"
-    template = script(f"cp \"$1\" '{kept}'; echo 1", "{tflite}")
+    network, copy = toy(), tmp_path / "copy.tflite"
+    template = script(f"cp \"$1\" '{copy}'; echo 1", "{tflite}")
     CommandBackend(template, threads=1, batch_size=3).prepare(network)(1)
-    interpreter = import_module("ai_edge_litert.interpreter").Interpreter(str(kept))
+    interpreter = import_module("ai_edge_litert.interpreter").Interpreter(str(copy))
     interpreter.allocate_tensors()
     images = example_input(network, 3)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images.numpy())
@@ -418,23 +418,23 @@ def test_the_ratio_on_a_device_that_takes_a_microsecond_a_byte_is_that_of_the_fi
     assert latency.ratio == pytest.approx(times_ms[0] / times_ms[1])
     assert latency.latency_ms == pytest.approx(times_ms[0])
     assert (latency.status, latency.pairs) == ("ok", 12)
-    # six palindromes ABBA, one run that finds the reference, and at most one each for how often to repeat
+    # six blocks ABBA, one run that selects the reference, and at most one each for how often to repeat
     assert 6 * 4 + 1 <= len(log.read_text().split()) <= 6 * 4 + 3
 
 
-# The guide's scripts, on tools that are played
+# The guide's scripts, with stand-ins for external tools
 
 
 def guide_script(first: str) -> str:
-    """The block of the guide whose first comment begins so."""
-    (found,) = (
+    """The block of the guide whose first comment starts with this text."""
+    (result,) = (
         text
         for text in re.findall(
             r"^```\w+\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
         )
         if re.search(rf"^# {re.escape(first)}\b", text, re.MULTILINE)
     )
-    return str(found)
+    return str(result)
 
 
 def executable(path: Path, text: str) -> None:
@@ -454,7 +454,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 ADB = """#!/bin/sh
 case "$1" in
 push) test -s "$2" && echo "$2: 1 file pushed, 0 skipped. 36.5 MB/s (9 bytes in 0.004s)" ;;
-shell) echo "$2" > asked; cat said; exit $(cat code) ;;
+shell) echo "$2" > arguments; cat said; exit $(cat code) ;;
 esac
 """
 EXECUTOR_RUNNER = """\
@@ -497,9 +497,9 @@ def test_the_guides_scripts_for_phones_read_what_the_tools_print(
     (here / "code").write_text("0")
     backend = CommandBackend(f"./{name} {{onnx}} {{threads}}", threads=4, batch_size=1)
     assert backend.prepare(toy())(1) == pytest.approx(milliseconds / 1000)
-    asked = (here / "asked").read_text()
-    assert re.search(r"--(cpu|num)_threads=4 ", asked)
-    assert "\\" not in asked
+    arguments = (here / "arguments").read_text()
+    assert re.search(r"--(cpu|num)_threads=4 ", arguments)
+    assert "\\" not in arguments
 
 
 @pytest.mark.parametrize("name", ["on-phone.sh", "on-litert.sh"])

@@ -233,9 +233,7 @@ def test_the_threads_of_executorch_stay_as_they_are_while_a_network_may_use_them
 
 
 @pytest.mark.parametrize("name", [backend_param(name) for name in ("onnxruntime", "openvino", "ncnn")])
-def test_what_a_runtime_says_of_a_network_it_cannot_run_is_told_in_a_line(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_a_runtime_is_reported_in_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = latency_backend(name)
     broken = SimpleNamespace(SerializeToString=lambda: b"no model")
     monkeypatch.setattr(sys.modules[type(backend).__module__], "build_onnx_model", lambda network: broken)
@@ -272,7 +270,9 @@ def test_a_backend_without_its_package_says_how_to_get_it(
     assert message.endswith(f", which is not installed; install it: pip install 'bneck[{name}]'")
 
 
-def test_a_package_that_does_not_run_here_is_told_with_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_does_not_run_here_is_reported_with_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     with pytest.raises(BackendError) as caught, optional_import("latency backend openvino", extra="openvino"):
