@@ -92,10 +92,8 @@ def with_widths(architecture: Architecture, widths: Mapping[ChannelGroup, int]) 
         squeeze = _squeeze(block, channels_in, new_channels_in, expanded)
         blocks.append(replace(block, expanded=expanded, out=channels_out[number], squeeze=squeeze))
     head = architecture.head
-    features, hidden = (
-        widths.get(ChannelGroup("features"), head.features),
-        widths.get(ChannelGroup("hidden"), head.hidden),
-    )
+    features = widths.get(ChannelGroup("features"), head.features)
+    hidden = widths.get(ChannelGroup("hidden"), head.hidden)
     return replace(
         architecture,
         stem=replace(architecture.stem, out=channels_out[0]),
@@ -155,13 +153,8 @@ def sample_narrower_network(architecture: Architecture, rng: random.Random) -> A
     shuffled = channel_groups(architecture)
     rng.shuffle(shuffled)
     for group in shuffled:
-        current_width = group_width(architecture, group)
-        width = rng.choice(
-            [
-                current_width,
-                *(each for each in smaller_widths(current_width) if each >= keep_fraction * current_width),
-            ]
-        )
-        narrower = with_widths(architecture, {group: width})
+        width = group_width(architecture, group)
+        widths = [width, *(each for each in smaller_widths(width) if each >= keep_fraction * width)]
+        narrower = with_widths(architecture, {group: rng.choice(widths)})
         architecture = narrower if same_structure(architecture, narrower) else architecture
     return architecture

@@ -80,16 +80,10 @@ class SupernetCheckpoint:
         return normalize_as_trained(data, self, self.space.image_channels, "supernet", ScorerError)
 
 
-_SCALAR_FIELDS = (
-    "data",
-    "class_names",
-    "pixel_mean",
-    "pixel_std",
-    "train_images",
-    "fraction_done",
-    "steps",
-    "images_seen",
-    "seconds",
+_SCALAR_FIELDS = tuple(
+    each.name
+    for each in fields(SupernetCheckpoint)
+    if each.name not in ("space", "weights", "settings", "curve", "state")
 )
 _CONFIG_FIELDS = tuple(each.name for each in fields(SupernetConfig) if each.name != "recipe")
 

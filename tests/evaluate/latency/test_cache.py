@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -206,55 +207,24 @@ def without(known: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "latency",
+    ("kind", "content"),
     [
-        asdict(LATENCY) | {"watts": 3},
-        without(asdict(LATENCY), "ratio"),
-        without(asdict(LATENCY), "status"),
-        {},
-        [],
-        3,
-        "fast",
+        ("latency", asdict(LATENCY) | {"watts": 3}),
+        ("latency", without(asdict(LATENCY), "ratio")),
+        ("latency", without(asdict(LATENCY), "status")),
+        ("calibration", asdict(CALIBRATION) | {"watts": 3}),
+        *(("calibration", without(asdict(CALIBRATION), field.name)) for field in fields(Calibration)),
+        *product(("latency", "calibration"), ({}, [], 3, "fast", None)),
     ],
-    ids=str,
 )
-def test_a_latency_with_surplus_or_missing_fields_is_measured_again(
-    latency: Any, cache: LatencyCache
-) -> None:
-    cache.store(TOY.key, LATENCY, CALIBRATION)
-    changed(cache.folder / f"{TOY.key}.json", latency=latency)
-    assert cache.latency(TOY.key, CALIBRATION) is None
-
-
-@pytest.mark.parametrize(
-    "calibration",
-    [
-        asdict(CALIBRATION) | {"watts": 3},
-        *(without(asdict(CALIBRATION), field.name) for field in fields(Calibration)),
-        {},
-        [],
-        3,
-    ],
-    ids=str,
-)
-def test_a_calibration_with_surplus_or_missing_fields_is_measured_again(
-    calibration: Any, cache: LatencyCache
+def test_an_entry_with_surplus_or_missing_fields_counts_as_missing(
+    kind: str, content: Any, cache: LatencyCache
 ) -> None:
     cache.store_calibration(CALIBRATION)
-    changed(cache.folder / "calibration.json", calibration=calibration)
-    assert cache.calibration() is None
-
-
-@pytest.mark.parametrize("name", ["calibration", "latency"])
-def test_a_file_without_what_it_should_hold_counts_as_missing(name: str, cache: LatencyCache) -> None:
-    cache.store_calibration(CALIBRATION)
     cache.store(TOY.key, LATENCY, CALIBRATION)
-    if name == "calibration":
-        changed(cache.folder / "calibration.json", calibration=None)
-        assert cache.calibration() is None
-    else:
-        changed(cache.folder / f"{TOY.key}.json", latency=None)
-        assert cache.latency(TOY.key, CALIBRATION) is None
+    changed(cache.folder / f"{TOY.key if kind == 'latency' else kind}.json", **{kind: content})
+    assert (cache.calibration() is None) == (kind == "calibration")
+    assert (cache.latency(TOY.key, CALIBRATION) is None) == (kind == "latency")
 
 
 def test_a_file_without_its_calibration_counts_as_missing(cache: LatencyCache) -> None:

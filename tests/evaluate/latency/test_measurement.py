@@ -95,7 +95,7 @@ def against_one_reference(
 def against_two_references(
     machine: Machine, network: Seconds, quick: Seconds = 0.25, slow: Seconds = 1
 ) -> Latency:
-    """Network `A` against the reference `B` and `C`, which took 1 s, 4 times as long, when all was calibrated."""
+    """Network `A` against the reference `B` and `C`, 4 times as slow when calibrated."""
     references = ReferenceRunners([machine.runner("B", quick), machine.runner("C", slow)], [1.0, 4.0], 250)
     return measure(machine.runner("A", network), references, PATIENT, now=machine.clock)
 

@@ -1,4 +1,4 @@
-"""A second look at a front's latencies, held against tables of Student's t and against known truths."""
+"""Verified latencies: bounds by tables of Student's t, and coverage of known values."""
 
 import math
 import random
@@ -36,14 +36,14 @@ def assert_is(result: VerifiedLatency, ratio: float, std: float, degrees_of_free
     assert result.latency.ratio_high == pytest.approx(ratio * both, rel=TABLE)
 
 
-def test_one_network_is_as_unsure_as_its_own_two_processes() -> None:
+def test_the_bounds_of_one_network_follow_from_its_two_processes() -> None:
     # of two values that are d apart the mean has a standard deviation of d / 2
     assert_is(verify_latencies({"a": apart(0.02, 3.0)})["a"], 3.0, 0.01, degrees_of_freedom=1)
     assert_is(verify_latencies({"a": apart(-0.02, 3.0)})["a"], 3.0, 0.01, degrees_of_freedom=1)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 10])
-def test_more_networks_make_the_spread_surer(count: int) -> None:
+def test_more_networks_add_degrees_of_freedom(count: int) -> None:
     pairs = {str(number): apart(0.02 * (-1) ** number, 1.0 + number) for number in range(count)}
     for number, result in enumerate(verify_latencies(pairs).values()):
         assert_is(result, 1.0 + number, 0.01, degrees_of_freedom=count)
