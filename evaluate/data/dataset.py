@@ -1,33 +1,34 @@
 """The `Data` protocol, and data sets by name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Generator, Tensor
 
-from ...search_space.errors import BneckError, DataError, UnknownNameError
+from ...search_space.errors import BneckError, DataError, PluginError
+from ..plugins import resolve
 from .augmentation import NO_AUGMENTATION, Augmentation
-from .builtin import load_cifar10, load_cifar100, load_digits, load_fashion_mnist
+from .builtin import CACHE_FOLDER, load_digits, load_fashion_mnist
 from .image_folder import load_folder
 from .splits import SPLITS, Split, stratified_subset
 from .streaming import find_unreadable_images, unreadable_images_text
+from .torch_pair import MapStyleDataset, data_from_datasets
 
 __all__ = [
-    "DATASETS",
     "SPLITS",
     "Data",
+    "DataSource",
     "Split",
     "find_unreadable_images",
-    "load_dataset",
+    "load_data",
     "normalize_as_trained",
     "subsample",
     "unreadable_images_text",
 ]
 
-DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "folder:PATH", "torchvision:NAME")
 
-
+@runtime_checkable
 class Data(Protocol):
     """Labeled images in three disjoint splits.
 
@@ -111,36 +112,95 @@ class Data(Protocol):
         """
 
 
-def load_dataset(name: str, *, root: Path | None = None, download: bool = False) -> Data:
-    """Open a data set by name.
+DataSource = (
+    str
+    | Path
+    | Data
+    | tuple[MapStyleDataset, MapStyleDataset]
+    | tuple[MapStyleDataset, MapStyleDataset, MapStyleDataset]
+)
+
+
+def load_data(source: DataSource, *, root: Path | None = None, download: bool = False) -> Data:
+    """Open a data set.
 
     Args:
-        name: `digits`, `fashion-mnist`, `cifar10`, `cifar100`; `folder:` and the path of a folder
-            with a sub-folder of images for each class; or `torchvision:` and the name of one of its
-            classification data sets, such as `torchvision:Flowers102`.
-        root: where the files of a named data set are; the usual places if left out.
-        download: fetch files that are missing; otherwise nothing is ever fetched.
-    Raises:
-        UnknownNameError: no data set of this name.
-        DataError: files are missing or broken.
-    """
-    kind, _, path = name.partition(":")
-    if kind == "folder" and path:
-        return load_folder(name, Path(path).expanduser())
-    if kind == "torchvision" and path:
-        from .torchvision_datasets import load_torchvision  # takes a second to import
+        source: one of
 
-        return load_torchvision(name, root, download)
-    match name:
-        case "digits":
-            return load_digits()
-        case "fashion-mnist":
-            return load_fashion_mnist(root, download)
-        case "cifar10":
-            return load_cifar10(root, download)
-        case "cifar100":
-            return load_cifar100(root, download)
-    raise UnknownNameError("data set", name, DATASETS)
+            - a name: `digits`, `fashion-mnist`, `cifar10`, `cifar100`, or `torchvision:` and a class of
+              torchvision, such as `torchvision:Flowers102`;
+            - a folder with a sub-folder of images for each class, or with such folders in `train` and
+              `val` or `test`: a path, or `folder:` and the path;
+            - torch `Dataset`s `(train, test)` or `(train, validation, test)`: see
+              `bneck.evaluate.data.torch_pair.data_from_datasets`. With two, 10% of `train` become the
+              validation split;
+            - an object of the `Data` protocol, which is returned unchanged;
+            - an entry point in the group `bneck.data`, or `module:attribute`: any of the above, or a function
+              without arguments that returns it.
+        root: folder with the files of a named data set; by default the usual places.
+        download: fetch missing files; without it nothing is downloaded.
+    Raises:
+        UnknownNameError: no data set has this name.
+        DataError: files are missing or broken, or items of a data set are not images with labels.
+        PluginError: the object behind a name cannot be imported or is not a data set.
+
+    Example:
+        >>> data = load_data("digits")
+        >>> data.count("train"), data.class_names[:3]
+        (1079, ('0', '1', '2'))
+        >>> images, labels = next(data.batches("train", resolution_px=16, batch_size=32))
+        >>> images.shape
+        torch.Size([32, 1, 16, 16])
+    """
+    if isinstance(source, Path):
+        return load_folder(f"folder:{source}", source.expanduser())
+    if isinstance(source, tuple):
+        if len(source) not in (2, 3):
+            raise DataError(
+                f"data: needs (train, test) or (train, validation, test), got {len(source)} items"
+            )
+        return data_from_datasets(source[0], source[-1], source[1] if len(source) == 3 else None)
+    if not isinstance(source, str):
+        if isinstance(source, Data):
+            return source
+        raise DataError(
+            "data: must be a name, a folder, torch Datasets (train, test) or an object of the Data protocol, "
+            f"got {type(source).__name__}"
+        )
+    kind, _, path = source.partition(":")
+    if kind == "folder" and path:
+        return load_folder(source, Path(path).expanduser())
+    if kind == "torchvision" and path:
+        return _load_torchvision(source, path, root, download)
+    builtin: Mapping[str, Callable[[], Data]] = {
+        "digits": load_digits,
+        "fashion-mnist": lambda: load_fashion_mnist(root, download),
+        "cifar10": lambda: _load_torchvision(source, "CIFAR10", root, download),
+        "cifar100": lambda: _load_torchvision(source, "CIFAR100", root, download),
+    }
+    if source in builtin:
+        return builtin[source]()
+    if (folder := Path(source).expanduser()).is_dir():
+        return load_folder(f"folder:{source}", folder)
+    loaded: Any = resolve("data set", source, "bneck.data", builtin, ("folder:PATH", "torchvision:NAME"))
+    try:
+        data = loaded() if callable(loaded) else loaded
+    except BneckError:
+        raise
+    except Exception as error:
+        raise PluginError(f"data set {source}: {type(error).__name__}: {error}") from error
+    if not isinstance(data, str | Path | tuple | Data):
+        raise PluginError(
+            f"data set {source}: must be Data, torch Datasets (train, test), a folder, or a function without "
+            f"arguments that returns one of them, got {type(data).__name__}"
+        )
+    return load_data(data, root=root, download=download)
+
+
+def _load_torchvision(name: str, dataset: str, root: Path | None, download: bool) -> Data:
+    from .torchvision_datasets import load_torchvision  # torchvision takes a second to import
+
+    return load_torchvision(name, dataset, root or CACHE_FOLDER.expanduser(), download)
 
 
 class TrainingDataStats(Protocol):

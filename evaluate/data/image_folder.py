@@ -8,10 +8,10 @@ import torch
 
 from ...search_space.errors import DataError
 from .decode import IMAGE_SUFFIXES
-from .splits import check_classes, split_off_validation, split_three_ways
+from .splits import check_classes, three_splits
 from .streaming import LabelledFiles, StreamingData
 
-_SPLIT_FRACTION = 0.15
+_VALIDATION_FRACTION = 0.15
 
 
 def load_folder(name: str, root: Path) -> StreamingData:
@@ -30,28 +30,21 @@ def load_folder(name: str, root: Path) -> StreamingData:
     """
     if not root.is_dir():
         raise DataError(f"{name}: folder {root} not found; it needs a sub-folder of images for each class")
-    folders_by_name = {folder.name: folder for folder in _subfolders(root)}
-    if "val" in folders_by_name and "validation" in folders_by_name:
+    folders = {folder.name: folder for folder in _subfolders(root)}
+    if "val" in folders and "validation" in folders:
         raise DataError(f"{root}: val and validation are both there; remove or rename one")
-    validation, test = (
-        folders_by_name.get("val", folders_by_name.get("validation")),
-        folders_by_name.get("test"),
-    )
-    if "train" not in folders_by_name or validation is test is None:
-        class_names, all_files = _read_classes(root, 3)
-        return StreamingData(
-            name, class_names, split_three_ways(all_files, (_SPLIT_FRACTION, _SPLIT_FRACTION))
-        )
-    other_folders = [folder for folder in (validation, test) if folder is not None]
-    class_names, train = _read_classes(folders_by_name["train"], 1 if len(other_folders) == 2 else 2)
-    others = []
-    for folder in other_folders:
-        other_names, files = _read_classes(folder, 1)
-        _require_same_classes(folders_by_name["train"], class_names, folder, other_names)
-        others.append(files)
-    if len(others) == 1:
-        return StreamingData(name, class_names, split_off_validation(train, others[0], _SPLIT_FRACTION))
-    return StreamingData(name, class_names, {"train": train, "validation": others[0], "test": others[1]})
+    if "train" not in folders or not {"val", "validation", "test"} & folders.keys():
+        class_names, files = _read_classes(root, 3)
+        return StreamingData(name, class_names, three_splits({"all": files}))
+    if "val" in folders:
+        folders["validation"] = folders["val"]
+    others = [key for key in ("validation", "test") if key in folders]
+    class_names, files = _read_classes(folders["train"], 1 if len(others) == 2 else 2)
+    parts = {"train": files}
+    for key in others:
+        other_names, parts[key] = _read_classes(folders[key], 1)
+        _require_same_classes(folders["train"], class_names, folders[key], other_names)
+    return StreamingData(name, class_names, three_splits(parts, validation_fraction=_VALIDATION_FRACTION))
 
 
 def _read_classes(folder: Path, min_images: int) -> tuple[tuple[str, ...], LabelledFiles]:
@@ -84,13 +77,11 @@ def _subfolders(folder: Path) -> list[Path]:
 def _image_paths(folder: str) -> Iterator[str]:
     """Image files at any depth, sorted by name at each level."""
     with os.scandir(folder) as entries:
-        visible = sorted((entry for entry in entries if not entry.name.startswith(".")), key=_name)
+        visible = sorted(
+            (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
+        )
     for entry in visible:
         if entry.is_dir(follow_symlinks=False):
             yield from _image_paths(entry.path)
         elif entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file():
             yield entry.path
-
-
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name

@@ -4,7 +4,7 @@ Splits do not depend on the seed of a run, so that results of different runs are
 images are never used for training or selection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, Self, TypeVar, get_args
 
 import numpy as np
@@ -91,26 +91,30 @@ def stratified_split(labels: Tensor, fractions: Sequence[float]) -> list[Tensor]
     return [torch.cat(part).sort().values for part in parts]
 
 
-def split_three_ways(images: LabelledT, fractions: tuple[float, float]) -> dict[Split, LabelledT]:
-    """Split images into train, validation and test.
+def three_splits(
+    parts: Mapping[str, LabelledT],
+    *,
+    validation_fraction: float = 0.1,
+    fractions: tuple[float, float] = (0.15, 0.15),
+) -> dict[Split, LabelledT]:
+    """Train, validation and test splits from the parts that a data set consists of.
 
     Args:
-        images: at least three images per class.
-        fractions: of validation and test.
+        parts: `all`, with at least three images per class; or `train` with `validation`, `test` or both. With
+            one of them, that one is the test split, and validation images are split off `train`, which has
+            at least two images per class.
+        validation_fraction: fraction of `train` for validation.
+        fractions: fractions of `all` for validation and test.
     """
-    train, validation, test = (images[part] for part in stratified_split(images.labels, fractions))
+    if "all" in parts:
+        images = parts["all"]
+        train, validation, test = (images[part] for part in stratified_split(images.labels, fractions))
+        return {"train": train, "validation": validation, "test": test}
+    if "validation" in parts and "test" in parts:
+        return {"train": parts["train"], "validation": parts["validation"], "test": parts["test"]}
+    images, test = parts["train"], parts["test"] if "test" in parts else parts["validation"]
+    train, validation = (images[part] for part in stratified_split(images.labels, (validation_fraction,)))
     return {"train": train, "validation": validation, "test": test}
-
-
-def split_off_validation(train: LabelledT, test: LabelledT, fraction: float) -> dict[Split, LabelledT]:
-    """Split a validation set off the training images.
-
-    Args:
-        train: at least two images per class.
-        fraction: of the training images.
-    """
-    rest, validation = (train[part] for part in stratified_split(train.labels, (fraction,)))
-    return {"train": rest, "validation": validation, "test": test}
 
 
 def stratified_subset(labels: Tensor, count: int) -> Tensor:

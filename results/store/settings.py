@@ -48,14 +48,14 @@ class DataSettings:
         Raises:
             BneckError: they are missing or broken.
         """
-        from ...evaluate.data.dataset import load_dataset, subsample
+        from ...evaluate.data.dataset import load_data, subsample
         from ...evaluate.plugins import is_object_label
 
         if data is None:
             if is_object_label(self.name):
                 raise DataError(f"data {self.name} existed only in the process that started the run")
             root = Path(self.root) if self.root else None
-            data = load_dataset(self.name, root=root, download=download)
+            data = load_data(self.name, root=root, download=download)
         return subsample(data, train=self.train_images, validation=self.validation_images)
 
     def of(self, data: "Data") -> "DataSettings":

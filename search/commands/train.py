@@ -290,10 +290,10 @@ def data(
 
     bneck data folder:photos --check
     """
-    from ...evaluate.data.dataset import load_dataset
+    from ...evaluate.data.dataset import load_data
     from .data import as_dict, print_data
 
-    result = as_dict(load_dataset(name, root=data_root, download=download), check=check)
+    result = as_dict(load_data(name, root=data_root, download=download), check=check)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:

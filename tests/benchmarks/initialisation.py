@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.data.dataset import load_dataset, subsample
+from bneck.evaluate.data.dataset import load_data, subsample
 from bneck.evaluate.training.train import train
 from bneck.search_space import Architecture, cost, load_space, published_architecture
 from bneck.search_space.network import build_network
@@ -89,7 +89,7 @@ def networks(classes: int, channels: int) -> dict[str, Architecture]:
 
 def main(name: str) -> None:
     torch.set_num_threads(1)
-    data = subsample(load_dataset(name), train=5000, validation=5000)
+    data = subsample(load_data(name), train=5000, validation=5000)
     recipe = Recipe(epochs=15 if name == "digits" else 3)
     top1: dict[str, list[float]] = {rule: [] for rule in RULES}
     loss: dict[str, list[float]] = {rule: [] for rule in RULES}

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from bneck.evaluate.data.dataset import Data, load_dataset, subsample
+from bneck.evaluate.data.dataset import Data, load_data, subsample
 from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
 from bneck.evaluate.training.recipe import Recipe
 from bneck.evaluate.training.train import seeded_network
@@ -31,7 +31,7 @@ def space() -> SearchSpace:
 
 @cache
 def images(train: int | None) -> Data:
-    return subsample(load_dataset(DATA), train=train)
+    return subsample(load_data(DATA), train=train)
 
 
 def networks(count: int, seed: int) -> list[Architecture]:

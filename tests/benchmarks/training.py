@@ -36,7 +36,7 @@ from torchvision import models, transforms
 from torchvision.datasets import ImageFolder
 
 from bneck.evaluate import Recipe, usable_cores
-from bneck.evaluate.data.dataset import Data, load_dataset, subsample
+from bneck.evaluate.data.dataset import Data, load_data, subsample
 from bneck.evaluate.data.in_memory import InMemoryData
 from bneck.evaluate.training.evaluation import evaluate
 from bneck.evaluate.training.recipe import load_recipe
@@ -77,13 +77,13 @@ SETTINGS = (
 
 def data_of(setting: Setting, folder: Path) -> Data:
     if setting.jpeg:
-        return load_dataset(f"folder:{folder}")
-    return subsample(load_dataset("fashion-mnist"), train=setting.train_images)
+        return load_data(f"folder:{folder}")
+    return subsample(load_data("fashion-mnist"), train=setting.train_images)
 
 
 def make_photographs(folder: Path, count: int) -> None:
     """`count` training and 200 validation and 500 test images as JPEG files by class."""
-    source = subsample(load_dataset("fashion-mnist"), train=count, validation=200)
+    source = subsample(load_data("fashion-mnist"), train=count, validation=200)
     assert isinstance(source, InMemoryData)
     source = source.subset("test", torch.arange(500))
     for split, images in source.splits.items():

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from bneck.evaluate.data.dataset import Split, load_dataset
+from bneck.evaluate.data.dataset import Split, load_data
 from bneck.results import Run
 from bneck.search.cli import main
 from bneck.search_space import load_architecture
@@ -143,7 +143,7 @@ def saved_network(file: Path, net: Path) -> Network:
 
 def logits_on_digits(network: Network, split: Split) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Answers to a whole split, in its fixed order, and its labels."""
-    [(images, labels)] = load_dataset("digits").batches(split, network.architecture.resolution_px, 10_000)
+    [(images, labels)] = load_data("digits").batches(split, network.architecture.resolution_px, 10_000)
     with torch.inference_mode():
         return network(images).double().numpy(), labels.numpy()
 

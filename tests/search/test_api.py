@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.dataset import load_data
 from bneck.results import Record, Run
 from bneck.search import run_search
 from bneck.search.resolve.requests import SearchRequest
@@ -89,7 +89,7 @@ def test_sampler_and_storage_may_be_objects_of_optuna(here: Path) -> None:
 
 
 def test_data_may_be_an_object_that_implements_the_protocol(here: Path) -> None:
-    digits = load_dataset("digits")
+    digits = load_data("digits")
     run = run_search(
         **QUICK | {"space": FOUR, "n_trials": 1}, data=digits, epochs=1, baselines="none", out="run"
     )

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from bneck.evaluate.data.augmentation import Augmentation, parse_augmentation
-from bneck.evaluate.data.dataset import find_unreadable_images, load_dataset
+from bneck.evaluate.data.dataset import find_unreadable_images, load_data
 from bneck.evaluate.data.image_folder import load_folder
 from bneck.evaluate.data.streaming import StreamingData, default_workers, unreadable_images_text
 from bneck.search_space.errors import DataError
@@ -209,7 +209,7 @@ def test_of_many_left_out_five_are_told(data: StreamingData) -> None:
 
 
 def test_data_in_memory_has_nothing_to_leave_out() -> None:
-    assert unreadable_images_text(load_dataset("digits")) is None
+    assert unreadable_images_text(load_data("digits")) is None
 
 
 def test_every_image_can_be_checked_beforehand(data: StreamingData) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.scorers import EvaluationContext, Scorer, evaluator
 from bneck.evaluate.supernet.checkpoint import load_supernet, save_supernet
 from bneck.evaluate.supernet.config import SupernetConfig
@@ -148,7 +148,7 @@ def test_what_cannot_judge_these_images_is_refused_before_any_network(
 def test_a_supernet_trained_for_a_little_knows_the_digits_by_all_of_its_networks(
     strategy: str, tmp_path: Path
 ) -> None:
-    data, space, path = load_dataset("digits"), load_space("tiny"), tmp_path / "net"
+    data, space, path = load_data("digits"), load_space("tiny"), tmp_path / "net"
     recipe = Recipe(epochs=20, batch_size=32, label_smoothing=0.0)
     settings = SupernetConfig(recipe, strategy, max_macs=1.5e6)  # type: ignore[arg-type]
     train_to_end(SupernetTrainer(space, data, settings), path)

@@ -13,7 +13,7 @@ from sklearn.metrics import (
 )
 from torch import Tensor
 
-from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.training.metrics import compute_metrics, predict
 from bneck.search_space.network import build_network
 
@@ -113,7 +113,7 @@ def test_scikit_learn_agrees(images: int, classes: int) -> None:
 
 
 def test_the_answers_on_a_split_are_in_its_order_and_those_of_its_evaluation_mode() -> None:
-    data = load_dataset("digits")
+    data = load_data("digits")
     torch.manual_seed(0)
     network = build_network(replace(TOY, image_channels=1, classes=10)).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -11,7 +11,7 @@ import yaml
 
 from bneck.evaluate import Recipe
 from bneck.evaluate.data.augmentation import parse_augmentation
-from bneck.evaluate.data.dataset import load_dataset, subsample
+from bneck.evaluate.data.dataset import load_data, subsample
 from bneck.evaluate.training.recipe import RECIPES, load_recipe, preset_recipe_yaml, recipe_yaml
 from bneck.evaluate.training.train import train
 from bneck.search_space import BneckError, FileFormatError, UnknownNameError
@@ -47,7 +47,7 @@ def trained(recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_network(replace(TOY, image_channels=1, classes=10))
-    train(network, subsample(load_dataset("digits"), train=48, validation=10), recipe, seed=1)
+    train(network, subsample(load_data("digits"), train=48, validation=10), recipe, seed=1)
     statistics = [value for name, value in network.named_buffers() if "running" in name]
     return (
         torch.cat([p.detach().flatten() for p in network.parameters()]),

@@ -11,7 +11,7 @@ from torch.optim import SGD
 
 from bneck.evaluate import Accuracy, Recipe
 from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation
-from bneck.evaluate.data.dataset import Data, Split, load_dataset, subsample
+from bneck.evaluate.data.dataset import Data, Split, load_data, subsample
 from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
 from bneck.evaluate.training.optimizers import cosine_schedule
 from bneck.evaluate.training.train import train
@@ -89,7 +89,7 @@ def toy(architecture: Architecture = TOY) -> Network:
 
 
 def digits(train_images: int, validation_images: int = 20) -> Data:
-    return subsample(load_dataset("digits"), train=train_images, validation=validation_images)
+    return subsample(load_data("digits"), train=train_images, validation=validation_images)
 
 
 def untimed(accuracy: Accuracy) -> Accuracy:
@@ -167,7 +167,7 @@ def test_watching_a_training_does_not_change_it(dropout: float) -> None:
 def test_the_digits_are_learned_in_a_few_epochs() -> None:
     blocks = (Block(3, 48, 24, "none", "relu", 2), Block(3, 72, 32, "none", "relu", 2))
     network = toy(Architecture(8, Stem(16, stride=1), blocks, Head(96), image_channels=1, classes=10))
-    accuracy = train(network, load_dataset("digits"), Recipe(epochs=3, batch_size=32, augment="none"), seed=0)
+    accuracy = train(network, load_data("digits"), Recipe(epochs=3, batch_size=32, augment="none"), seed=0)
     losses = [epoch.train_loss for epoch in accuracy.curve]
     # of ten classes a guess is right once in ten times and has a loss of log 10 = 2.3
     assert accuracy.top1 > 0.8

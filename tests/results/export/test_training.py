@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from bneck.evaluate import Epoch, Recipe
-from bneck.evaluate.data.dataset import Data, load_dataset
+from bneck.evaluate.data.dataset import Data, load_data
 from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
 from bneck.evaluate.training.trainer import ComputeConfig
 from bneck.results import DataSettings
@@ -77,7 +77,7 @@ def training(folder: Path, data: Data, **changes: Any) -> TrainingRun:
 
 @pytest.fixture(scope="module")
 def digits() -> Data:
-    return load_dataset("digits")
+    return load_data("digits")
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def photos(tmp_path: Path) -> Callable[[int], Data]:
                 Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
         for number in range(broken):
             (tmp_path / "photos" / "dog" / f"{number}.png").write_bytes(b"no image")
-        return load_dataset(f"folder:{tmp_path / 'photos'}")
+        return load_data(f"folder:{tmp_path / 'photos'}")
 
     return made
 

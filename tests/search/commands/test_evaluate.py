@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bneck.evaluate import Latency
-from bneck.evaluate.data.dataset import SPLITS, Split, load_dataset
+from bneck.evaluate.data.dataset import SPLITS, Split, load_data
 from bneck.evaluate.latency.measurement import failed_latency
 from bneck.results import Run
 from bneck.search.commands import evaluate as evaluation
@@ -18,7 +18,7 @@ from bneck.search.commands.evaluate import print_evaluation
 from bneck.search.jobs.latency import NamedLatency
 from bneck.search_space import architecture_yaml
 
-from ...evaluate.data.test_dataset import write_idx
+from ...evaluate.data.example_torchvision import write_idx
 from ...results.example_run import latency
 from ..example_trainings import (
     assert_equal_metrics,
@@ -247,7 +247,7 @@ def test_other_images_are_seen_as_the_network_was_trained_to_see(tmp_path: Path)
     train(tmp_path / "t", "--data", "fashion-mnist", "--data-root", dark, "--epochs", 1)
     words = (tmp_path / "t", "--data", "fashion-mnist", "--data-root", light, *NO_LATENCY)
     network = saved_network(tmp_path / "t" / "model.safetensors", tmp_path / "net.yaml")
-    ours, theirs = (load_dataset("fashion-mnist", root=root) for root in (dark, light))
+    ours, theirs = (load_data("fashion-mnist", root=root) for root in (dark, light))
     [(images, labels)] = theirs.batches("test", 8, 1000)
     pixels = images * theirs.pixel_std[0] + theirs.pixel_mean[0]
     with torch.inference_mode():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from bneck.evaluate.data.dataset import load_dataset, subsample
+from bneck.evaluate.data.dataset import load_data, subsample
 from bneck.evaluate.scorers import SCORER_NAMES, Score
 from bneck.evaluate.scorers.cost import CostScorer
 from bneck.evaluate.scorers.training import TrainingScorer
@@ -156,7 +156,7 @@ def test_train_scores_by_a_training_on_these_images_by_this_recipe(here: Path) -
     Path("mine.yaml").write_text(LEARNS, encoding="utf-8")
     words = ("net.yaml", "--evaluator", "train", *IMAGES, "--recipe", "mine.yaml", "--epochs", 2)
     [network] = found(*words)["networks"]
-    images = subsample(load_dataset("digits"), train=160, validation=50)
+    images = subsample(load_data("digits"), train=160, validation=50)
     recipe = Recipe(epochs=2, batch_size=8, optimizer="adamw", learning_rate=0.02, augment="none")
     own = seeded_network(load_architecture(Path("net.yaml")), 0)
     assert network["value"] == train(own, images, recipe, seed=0).top1 > 0.2

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
-from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.training.checkpoint import load_trained_network
 from bneck.results import Run
 from bneck.search.commands.report import write_page
@@ -112,7 +112,7 @@ def test_a_training_is_exported_without_a_trial(trained: Path, tmp_path: Path) -
     architecture = load_architecture(config)
     assert config.name == f"t-{architecture.key}.yaml"
     assert weights.read_bytes() == (trained / "model.safetensors").read_bytes()
-    images, _ = next(load_dataset("digits").batches("test", 8, 64))
+    images, _ = next(load_data("digits").batches("test", 8, 64))
     session = onnxruntime.InferenceSession(onnx)
     [logits] = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     with torch.inference_mode():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.training.metrics import Metrics
 from bneck.results import Run
 from bneck.results.store.netadapt_run import NetAdaptRun
@@ -161,7 +161,7 @@ def test_the_start_is_the_training_and_the_result_is_judged_on_the_test_images(
         assert result[name]["test_top1"] == pytest.approx(expected["top1"], abs=2e-6)
         assert result[name]["test_loss"] == pytest.approx(expected["loss"], abs=2e-6)
         assert result[name]["macs"] == cost(network.architecture).macs
-    assert result["test_images"] == load_dataset("digits").count("test")
+    assert result["test_images"] == load_data("digits").count("test")
 
 
 def test_its_last_training_is_used_like_any_other(adapted: Path, tmp_path: Path) -> None:

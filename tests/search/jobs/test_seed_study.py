@@ -15,7 +15,7 @@ import pytest
 import typer.main
 
 from bneck.evaluate import parse_goals
-from bneck.evaluate.data.dataset import load_dataset, subsample
+from bneck.evaluate.data.dataset import load_data, subsample
 from bneck.evaluate.scorers import EvaluationContext, evaluator
 from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results.store.seed_study import SeedStudy, SeedTraining, SeedVarianceSettings
@@ -332,7 +332,7 @@ def test_a_study_of_the_digits_trains_as_the_scorer_does(tmp_path: Path) -> None
     found = json.loads(done.stdout)
     assert (found["networks"], found["seeds"], found["failed"]) == (6, 2, 0)
     study = SeedStudy.open(tmp_path / "study")
-    context = EvaluationContext(subsample(load_dataset("digits"), train=100), study.settings.recipe)
+    context = EvaluationContext(subsample(load_data("digits"), train=100), study.settings.recipe)
     network = study.settings.networks[2]
     score = evaluator("train", context).score(network, 1)
     [own] = [each for each in study.trainings() if (each.network, each.seed) == (network.key, 1)]

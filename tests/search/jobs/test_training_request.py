@@ -10,7 +10,7 @@ import torch
 import torchvision.models as tv
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.data.in_memory import InMemoryData
 from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
 from bneck.evaluate.training.train import seeded_network
@@ -99,7 +99,7 @@ def test_the_resolution_is_the_networks_unless_the_images_are_small(
 
 def test_settings_hold_what_the_training_follows_from(request_of: Any) -> None:
     settings, data = plan(request_of(seed=5, overrides=(("epochs", 2), ("ema", 0.5)), resolution_px=16))
-    digits = load_dataset("digits")
+    digits = load_data("digits")
     assert (data.count("train"), data.count("validation")) == (40, 20)
     assert settings.architecture == replace(FIT, resolution_px=16)
     assert settings.data.class_names == digits.class_names
@@ -326,7 +326,7 @@ def test_other_images_than_it_began_with_are_refused(
     same: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(request_of())
-    digits = load_dataset("digits")
+    digits = load_data("digits")
     assert isinstance(digits, InMemoryData)
     changed = {
         "class_names": replace(digits, class_names=tuple("9876543210")),

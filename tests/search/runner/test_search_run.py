@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.dataset import load_data
 from bneck.results import Run
 from bneck.search_space import load_architecture
 
@@ -139,7 +139,7 @@ def test_a_search_leaves_a_whole_run(folder: Path) -> None:
         assert run.checkpoint(record.architecture).is_file()
     assert set(run.verifications()) == {record.key for record in run.front()}
     # all that there are, whatever the limits on the others
-    images = load_dataset("digits").count("test")
+    images = load_data("digits").count("test")
     assert {check.test_images for check in run.verifications().values()} == {images}
     assert (folder / "front.csv").read_text(encoding="utf-8").count("\n") == 1 + len(run.front())
     assert all(record.key in (folder / "report.html").read_text(encoding="utf-8") for record in run.front())
