@@ -154,7 +154,7 @@ def load_data(source: DataSource, *, root: Path | None = None, download: bool = 
     """
     if isinstance(source, Path):
         return load_folder(f"folder:{source}", source.expanduser())
-    if isinstance(source, tuple):
+    if isinstance(source, tuple | list):
         if len(source) not in (2, 3):
             raise DataError(
                 f"data: needs (train, test) or (train, validation, test), got {len(source)} items"

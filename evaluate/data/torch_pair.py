@@ -36,7 +36,7 @@ def data_from_datasets(
     validation: MapStyleDataset | None = None,
     *,
     name: str | None = None,
-    horizontal_flip: bool = True,
+    horizontal_flip: bool = False,
 ) -> InMemoryData | StreamingData:
     """Adapt torch `Dataset`s to the `Data` protocol.
 
@@ -53,7 +53,7 @@ def data_from_datasets(
     Args:
         validation: by default a stratified 10% of `train`.
         name: name of the data, for messages and reports; by default the class name of `train`.
-        horizontal_flip: whether augmentation mirrors images; False for digits and letters.
+        horizontal_flip: whether augmentation mirrors images, which is wrong for digits and letters.
     Raises:
         DataError: a data set without length, items of another form, or a class with too few images.
     """

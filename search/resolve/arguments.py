@@ -1,6 +1,6 @@
 """Arguments of `run_search`: values to the words of a request, and objects that have no words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,12 @@ def split_arguments(options: Mapping[str, Any]) -> tuple[dict[str, Any], SearchO
         elif name == "data" and isinstance(value, Path):
             words[name] = f"folder:{value}"
         elif name in ("data", "evaluator", "sampler", "storage") and not isinstance(value, str):
-            objects[name] = _data(value) if name == "data" else _checked(name, value)
+            if name == "data":
+                from ...evaluate.data.dataset import load_data
+
+                objects[name] = load_data(value)
+            else:
+                objects[name] = _checked(name, value)
         elif name == "objectives" and not isinstance(value, str):
             words[name] = ",".join(map(str, value))
         elif name == "baselines" and value is not None:
@@ -58,20 +63,3 @@ def _checked(name: str, value: Any) -> Any:
     if not valid[name]:
         raise GoalError(f"{name} must be {expected[name]}, got {type(value).__name__}")
     return value
-
-
-def _data(value: Any) -> Any:
-    if hasattr(value, "batches") and hasattr(value, "class_names"):
-        return value
-    if (
-        isinstance(value, Sequence)
-        and len(value) == 2
-        and all(hasattr(each, "__getitem__") for each in value)
-    ):
-        from .torch_datasets import data_from_datasets
-
-        return data_from_datasets(*value)
-    raise GoalError(
-        f"data must be a name, a Path, an object of the Data protocol or a pair of torch Datasets "
-        f"(train, test), got {type(value).__name__}"
-    )

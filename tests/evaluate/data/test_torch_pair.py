@@ -139,8 +139,8 @@ def test_torchs_own_data_sets_fit() -> None:
 
 
 def test_name_and_mirroring_can_be_chosen() -> None:
-    data = data_from_datasets(Images(30), Images(12), name="own", horizontal_flip=False)
-    assert (data.name, data.horizontal_flip) == ("own", False)
+    data = data_from_datasets(Images(30), Images(12), name="own", horizontal_flip=True)
+    assert (data.name, data.horizontal_flip) == ("own", True)
 
 
 @pytest.mark.parametrize("kind", ["sizes differ", "too large", "palette"])
