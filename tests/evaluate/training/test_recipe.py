@@ -220,7 +220,7 @@ def test_a_file_of_another_kind_is_refused(text: str, expected: str, tmp_path: P
     path = write(tmp_path, text)
     with pytest.raises(BneckError) as caught:
         load_recipe(str(path))
-    assert str(caught.value) == f"{path}{expected}"
+    assert str(caught.value).startswith(f"{path}{expected}")
 
 
 @pytest.mark.parametrize(
