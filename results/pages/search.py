@@ -133,7 +133,7 @@ class _ReportData:
         baseline = macs_baseline(self.completed, self.front, posterior, goals)
         epochs_spent = self.run.epochs_spent()
         findings = [
-            " ".join(front_posterior_lines(self.alternatives, goals, posterior)),
+            *front_posterior_lines(self.alternatives, goals, posterior),
             macs_baseline_text(baseline) if baseline else "",
             surrogate_quality_text(self.completed, posterior),
             epochs_spent_text(epochs_spent) if epochs_spent else "",

@@ -54,7 +54,7 @@ def _facts(training: TrainingRun, model: Checkpoint) -> tuple[tuple[str, object]
         for split, limit in (("training", images.train_images), ("validation", images.validation_images))
         if limit
     ]
-    colors = "grey" if architecture.image_channels == 1 else "colour"
+    colors = "grey" if architecture.image_channels == 1 else "color"
     compute = settings.compute
     return (
         (

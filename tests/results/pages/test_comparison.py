@@ -182,10 +182,10 @@ def test_names_are_escaped() -> None:
 
 def test_a_long_name_of_several_parts_is_broken_in_figures_between_them() -> None:
     name = "flip-crop+trivialaugment+cutmix+random-erase"
-    found = Comparison(
+    compared = Comparison(
         (variant(name, [90]), variant("flip-crop+mixup", [91])), "digits", "", "", "augmentations"
     )
-    assert [each.name for each in figures(found, {})["accuracy"].data] == [
+    assert [each.name for each in figures(compared, {})["accuracy"].data] == [
         "flip-crop+trivialaugment+<br>cutmix+random-erase",
         "flip-crop+mixup",
     ]

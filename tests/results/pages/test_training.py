@@ -75,9 +75,9 @@ def test_each_figure_is_drawn_once_under_its_file_name(html: str) -> None:
     names = ["curves", "confusion", "gallery", "feature-maps", "gates"]
     assert list(figures(report())) == names
     assert re.findall(r'<div id="([\w-]*)" class="plot"', html) == names
-    found = re.search(r'id="gates-figure">(.*?)</script>', html)
-    assert found
-    assert json.loads(found[1])["data"] == json.loads(figures(report())["gates"].to_json())["data"]
+    gates = re.search(r'id="gates-figure">(.*?)</script>', html)
+    assert gates
+    assert json.loads(gates[1])["data"] == json.loads(figures(report())["gates"].to_json())["data"]
 
 
 def test_sections_without_data_are_left_out() -> None:
