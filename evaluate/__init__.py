@@ -24,14 +24,24 @@ from .training.accuracy import Accuracy, Epoch, wilson_half_width
 from .training.recipe import Recipe
 
 if TYPE_CHECKING:
+    from .api import TrainedNetwork as TrainedNetwork
+    from .api import evaluate as evaluate
+    from .api import train as train
+    from .data.dataset import Data as Data
+    from .data.dataset import load_data as load_data
     from .latency.meter import LatencyMeter as LatencyMeter
     from .latency.meter import measure_latency as measure_latency
     from .latency.predictor import LatencyPredictor as LatencyPredictor
 
 _LAZY = {  # names that need torch or numpy
+    "Data": ".data.dataset",
     "LatencyMeter": ".latency.meter",
     "LatencyPredictor": ".latency.predictor",
+    "TrainedNetwork": ".api",
+    "evaluate": ".api",
+    "load_data": ".data.dataset",
     "measure_latency": ".latency.meter",
+    "train": ".api",
 }
 
 __all__ = [
@@ -39,6 +49,7 @@ __all__ = [
     "Accuracy",
     "Calibration",
     "Constraint",
+    "Data",
     "Device",
     "Epoch",
     "Goals",
@@ -50,15 +61,19 @@ __all__ = [
     "Quantity",
     "Recipe",
     "ReferencePanel",
+    "TrainedNetwork",
     "build_reference_panel",
+    "evaluate",
     "format_count",
     "host",
+    "load_data",
     "measure_latency",
     "package_versions",
     "parse_count",
     "parse_goals",
     "parse_latency",
     "parse_objectives",
+    "train",
     "usable_cores",
     "wilson_half_width",
 ]

@@ -11,6 +11,7 @@
     ├── GoalError                an invalid objective, limit or option
     ├── BackendError             a missing latency backend, or a network that it cannot run
     ├── ScorerError              an evaluator that cannot score a network
+    ├── NonFiniteLossError       a training whose loss is NaN or infinite
     ├── NoFeasibleNetworkError   limits that no network of the space satisfies
     └── RunError                 a run folder or study that cannot be used
         └── DivergedError        a training whose loss is not finite
@@ -93,6 +94,10 @@ class BackendError(BneckError):
 
 class ScorerError(BneckError):
     """An evaluator that cannot score a network with the given data or space."""
+
+
+class NonFiniteLossError(BneckError):
+    """A training whose loss is NaN or infinite; a lower learning rate usually helps."""
 
 
 class NoFeasibleNetworkError(BneckError):

@@ -18,7 +18,7 @@ ROOMS = {  # from the top floor to the ground
         "reference_networks", "cost", "architecture", "errors",
     ),
     "evaluate": (
-        "fvcore_audit", "scorers", "netadapt", "supernet", "training", "objectives", "latency", "data",
+        "api", "fvcore_audit", "scorers", "netadapt", "supernet", "training", "objectives", "latency", "data",
         "surrogate", "statistics", "plugins", "cores", "optional_dependencies",
     ),
     "results": ("run", "outputs", "pages", "export", "plots", "text", "analysis", "store"),

@@ -145,6 +145,7 @@ def load_data(source: DataSource, *, root: Path | None = None, download: bool = 
         PluginError: the object behind a name cannot be imported or is not a data set.
 
     Example:
+        >>> from bneck.evaluate import load_data
         >>> data = load_data("digits")
         >>> data.count("train"), data.class_names[:3]
         (1079, ('0', '1', '2'))

@@ -18,12 +18,12 @@ import torch
 from torch import Generator
 
 from ...search_space import Architecture, NoFeasibleNetworkError
+from ...search_space.errors import NonFiniteLossError
 from ...search_space.network import Network
 from ..data.dataset import Data
 from ..training.accuracy import Epoch, wilson_half_width
 from ..training.recipe import Recipe
 from ..training.train import train
-from ..training.trainer import NonFiniteLossError
 from .channel_groups import CostFunction, channel_groups, group_width, narrower_networks, narrowest
 from .channel_selection import inherit_weights
 

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ...search_space import Genes, SearchSpace
+from ...search_space.errors import NonFiniteLossError
 from ..data.augmentation import mix_batch, parse_augmentation
 from ..data.dataset import Data
 from ..data.splits import num_shuffled_batches
@@ -19,7 +20,7 @@ from ..training.accuracy import Epoch
 from ..training.optimizers import build_lr_schedule, build_optimizer, restore_optimizer
 from ..training.recipe import Recipe
 from ..training.safetensors_io import select_prefix
-from ..training.trainer import GlobalRng, NonFiniteLossError
+from ..training.trainer import GlobalRng
 from .checkpoint import SupernetCheckpoint, save_supernet
 from .config import SupernetConfig
 from .sampling import SubnetSampler

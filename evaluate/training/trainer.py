@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ...search_space.errors import FieldError
+from ...search_space.errors import FieldError, NonFiniteLossError
 from ...search_space.network import Network
 from ..data.augmentation import mix_batch, parse_augmentation
 from ..data.dataset import Data, Split
@@ -30,10 +30,6 @@ OnBatch = Callable[[int], None]
 _LOSS_CHECK_INTERVAL = 50
 _OPTIMIZER, _SCALER = "optimizer.", "scaler."
 _COUNTERS = ("epoch", "steps", "images_seen")
-
-
-class NonFiniteLossError(Exception):
-    """The loss is no longer a number."""
 
 
 @dataclass(frozen=True)

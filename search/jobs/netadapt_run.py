@@ -17,13 +17,13 @@ from ...evaluate.netadapt.netadapt import Step, steps
 from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
 from ...evaluate.training.train import seeded_network
-from ...evaluate.training.trainer import ComputeConfig, NonFiniteLossError, Trainer
+from ...evaluate.training.trainer import ComputeConfig, Trainer
 from ...results.outputs import write_netadapt_results, write_report
 from ...results.store.netadapt_run import NetAdaptRow, NetAdaptRun
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...results.text.formatting import pluralize
 from ...search_space import Architecture, GoalError
-from ...search_space.errors import DivergedError
+from ...search_space.errors import DivergedError, NonFiniteLossError
 from ...search_space.network import Network
 from ..console.progress import progress
 from ..console.training_progress import TrainingProgress

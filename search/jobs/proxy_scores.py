@@ -14,8 +14,8 @@ from rich.markup import escape
 
 from ...evaluate import format_count
 from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
-from ...evaluate.training.trainer import NonFiniteLossError
 from ...search_space import ScorerError, cost
+from ...search_space.errors import NonFiniteLossError
 from ..console.exit_codes import INTERRUPTED
 from ..console.progress import Progress, Status, progress
 from ..console.tables import plain_table, wide_console

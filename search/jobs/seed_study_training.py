@@ -8,9 +8,9 @@ from typing import Any
 
 from ...evaluate import format_count
 from ...evaluate.scorers import EvaluationContext, Scorer, evaluator
-from ...evaluate.training.trainer import NonFiniteLossError
 from ...results.store.seed_study import SeedStudy, SeedTraining, SeedVarianceSettings
 from ...search_space import Architecture, cost
+from ...search_space.errors import NonFiniteLossError
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Clock, Deadline
 from ..parallel.pool import Pool, result_of

@@ -17,10 +17,9 @@ from ...evaluate.data.dataset import Data
 from ...evaluate.supernet.checkpoint import SupernetCheckpoint, load_supernet
 from ...evaluate.supernet.config import SupernetConfig
 from ...evaluate.supernet.trainer import SupernetTrainer, train_to_end
-from ...evaluate.training.trainer import NonFiniteLossError
 from ...results import DataSettings
 from ...search_space import GoalError, RunError, load_space
-from ...search_space.errors import DivergedError
+from ...search_space.errors import DivergedError, NonFiniteLossError
 from ..console.exit_codes import INTERRUPTED
 from ..console.progress import format_time_left
 from ..console.training_progress import epoch_summary

@@ -7,9 +7,9 @@ from dataclasses import replace
 from ...evaluate import Epoch
 from ...evaluate.data.dataset import Data
 from ...evaluate.training.checkpoint import make_checkpoint, save_checkpoint
-from ...evaluate.training.trainer import NonFiniteLossError, Trainer
+from ...evaluate.training.trainer import Trainer
 from ...results.store.training_run import TrainingRun, best_epoch
-from ...search_space.errors import DivergedError
+from ...search_space.errors import DivergedError, NonFiniteLossError
 from ..console.training_progress import TrainingProgress
 from ..parallel.distributed import barrier, is_main_process
 

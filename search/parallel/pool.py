@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from ...evaluate.training.trainer import NonFiniteLossError
 from ...search_space import RunError, ScorerError
+from ...search_space.errors import NonFiniteLossError
 from ..console.progress import Progress, Status
 from .worker_process import init_worker_process
 

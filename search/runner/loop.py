@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...evaluate import Accuracy, Latency
-from ...evaluate.training.trainer import NonFiniteLossError
 from ...results import Record, Run, pareto_front
 from ...results.analysis.front_posterior import best_by
 from ...results.store.fidelities import count_epochs_spent
 from ...results.text.fidelities import rung_counts_text
 from ...results.text.formatting import best_label
 from ...search_space import Architecture, NoFeasibleNetworkError, RunError, ScorerError
+from ...search_space.errors import NonFiniteLossError
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool, result_of

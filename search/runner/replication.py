@@ -12,10 +12,10 @@ from typing import Any
 
 from ...evaluate import Accuracy, Goals
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM
-from ...evaluate.training.trainer import NonFiniteLossError
 from ...results import Record, Run, pareto_front
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
 from ...search_space import ScorerError
+from ...search_space.errors import NonFiniteLossError
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool, result_of

@@ -10,6 +10,7 @@ Installed as `bneck.testing`. A third party derives a test class and names its o
             return "my_package.samplers:Annealing"
 """
 
+from .data import DataContract
 from .sampler import SamplerContract
 
-__all__ = ["SamplerContract"]
+__all__ = ["DataContract", "SamplerContract"]

@@ -28,8 +28,8 @@ from bneck.evaluate.netadapt.netadapt import (
     select_proposal,
     steps,
 )
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.search_space import Architecture, Block, Head, NoFeasibleNetworkError, Stem, cost
+from bneck.search_space.errors import NonFiniteLossError
 from bneck.search_space.network import Network, build_network
 
 from ...search_space.helpers import random_networks

@@ -18,9 +18,9 @@ from bneck.evaluate.supernet.trainer import (
     train_to_end,
 )
 from bneck.evaluate.training.recipe import Recipe
-from bneck.evaluate.training.trainer import NonFiniteLossError, Trainer
+from bneck.evaluate.training.trainer import Trainer
 from bneck.search_space import Genes
-from bneck.search_space.errors import FieldError
+from bneck.search_space.errors import FieldError, NonFiniteLossError
 
 from ...search_space.helpers import space_of
 from ..example_training import PLAIN, differing, noise_data

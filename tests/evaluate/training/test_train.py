@@ -15,8 +15,8 @@ from bneck.evaluate.data.dataset import Data, Split, load_data, subsample
 from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
 from bneck.evaluate.training.optimizers import cosine_schedule
 from bneck.evaluate.training.train import train
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.search_space import Architecture, Block, Head, Stem
+from bneck.search_space.errors import NonFiniteLossError
 from bneck.search_space.network import Network, build_network
 
 from ...search_space.helpers import TOY

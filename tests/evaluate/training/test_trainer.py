@@ -14,8 +14,8 @@ from bneck.evaluate import Recipe
 from bneck.evaluate.data.dataset import SPLITS
 from bneck.evaluate.data.in_memory import InMemoryData, LabelledImages
 from bneck.evaluate.training.evaluation import evaluate
-from bneck.evaluate.training.trainer import ComputeConfig, NonFiniteLossError, Trainer
-from bneck.search_space.errors import FieldError
+from bneck.evaluate.training.trainer import ComputeConfig, Trainer
+from bneck.search_space.errors import FieldError, NonFiniteLossError
 from bneck.search_space.network import Bneck, Network
 
 from ..example_training import (

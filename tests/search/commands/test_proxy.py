@@ -15,12 +15,12 @@ from bneck.evaluate.scorers.cost import CostScorer
 from bneck.evaluate.scorers.training import TrainingScorer
 from bneck.evaluate.training.recipe import Recipe
 from bneck.evaluate.training.train import seeded_network, train
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.search.cli import app
 from bneck.search.commands.proxy import SCORER_HELP
 from bneck.search.jobs.proxy_scores import NetworkScores, value_text
 from bneck.search.resolve.networks import NamedArchitecture
 from bneck.search_space import Architecture, cost, load_architecture, published_architecture
+from bneck.search_space.errors import NonFiniteLossError
 
 from ...search_space.helpers import TOY
 from ..example_trainings import IMAGES, NET, run, write_net

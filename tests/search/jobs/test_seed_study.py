@@ -17,7 +17,6 @@ import typer.main
 from bneck.evaluate import parse_goals
 from bneck.evaluate.data.dataset import load_data, subsample
 from bneck.evaluate.scorers import EvaluationContext, evaluator
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results.store.seed_study import SeedStudy, SeedTraining, SeedVarianceSettings
 from bneck.search.cli import app, search
 from bneck.search.commands.seed_variance import seed_variance
@@ -27,6 +26,7 @@ from bneck.search.jobs.seed_study_training import TimeoutReachedError, train_all
 from bneck.search.parallel.lock import run_lock
 from bneck.search.samplers.initial_design import spread_by_macs
 from bneck.search_space import Architecture, RunError, cost, load_space
+from bneck.search_space.errors import NonFiniteLossError
 
 from ..example_trainings import asks_for_something, files, run
 from ..helpers import ONE, FakePool, Shown, bneck

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results import Run
 from bneck.search.console.progress import Status
 from bneck.search.parallel.pool import Job, Pool, result_of, run_jobs
 from bneck.search_space import RunError
+from bneck.search_space.errors import NonFiniteLossError
 
 from ..helpers import Shown, fake_settings
 

@@ -13,7 +13,6 @@ import pytest
 from rich.console import Console
 
 from bneck.evaluate import Accuracy, Recipe
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results import Run
 from bneck.results.store.fidelities import EpochsSpent, Rungs
 from bneck.search.commands.front import epochs_spent_message, print_front, start_message, timeout_message
@@ -25,6 +24,7 @@ from bneck.search.runner.partial_training import PartialTrainingResult
 from bneck.search.runner.replication import replicate_front
 from bneck.search.runner.session import resume
 from bneck.search_space import Architecture, RunError
+from bneck.search_space.errors import NonFiniteLossError
 
 from ...results.example_run import accuracy
 from ..helpers import FakePool, Shown, fake_accuracy, fake_run, give_model, run_on_disk

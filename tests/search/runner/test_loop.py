@@ -11,13 +11,13 @@ from rich.console import Console
 
 from bneck.evaluate import Accuracy, Latency
 from bneck.evaluate.latency.measurement import failed_latency
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results import Record, Run
 from bneck.search.console.progress import PlainProgress
 from bneck.search.runner import trials as proposals
 from bneck.search.runner import worker
 from bneck.search.runner.loop import run_trials
 from bneck.search_space import Architecture, NoFeasibleNetworkError, RunError, ScorerError, cost, load_space
+from bneck.search_space.errors import NonFiniteLossError
 
 from ...results.example_run import REFERENCE_MS, accuracy, latency
 from ..helpers import (

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from bneck.evaluate import Accuracy, Epoch, parse_goals
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results import Record, Run, pareto_front
 from bneck.search.parallel.deadline import Deadline
 from bneck.search.runner import worker
@@ -22,6 +21,7 @@ from bneck.search.runner.replication import (
     replicate_front,
 )
 from bneck.search_space import Architecture, RunError, ScorerError, cost
+from bneck.search_space.errors import NonFiniteLossError
 
 from ...results.example_run import Row, accuracy, record
 from ..helpers import SMALL, FakePool, Shown, every_network, fake_accuracy, fake_run, run_on_disk

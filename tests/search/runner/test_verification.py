@@ -11,12 +11,12 @@ from scipy.stats import t
 
 from bneck.evaluate import Latency
 from bneck.evaluate.latency.measurement import failed_latency
-from bneck.evaluate.training.trainer import NonFiniteLossError
 from bneck.results import Baseline, Record, Run, Verification
 from bneck.search.runner import worker
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.verification import evaluate_baselines, verify_front
 from bneck.search_space import Architecture, BneckError, ScorerError
+from bneck.search_space.errors import NonFiniteLossError
 
 from ...results.example_run import BASELINE, accuracy, latency, latency_setup
 from ..helpers import (

@@ -1,0 +1,111 @@
+"""Training and evaluation of one network as function calls."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..search_space import Architecture, DataError
+from ..search_space.network import Network
+from .data.dataset import DataSource, Split, load_data
+from .training.accuracy import Accuracy
+from .training.metrics import Metrics, compute_metrics, predict
+from .training.recipe import Recipe, load_recipe
+from .training.train import seeded_network
+from .training.train import train as train_in_place
+
+__all__ = ["TrainedNetwork", "evaluate", "load_data", "train"]
+
+
+class TrainedNetwork(NamedTuple):
+    """Result of `train`.
+
+    Attributes:
+        network: with its trained weights, in evaluation mode.
+        accuracy: on the validation images, with the learning curve.
+    """
+
+    network: Network
+    accuracy: Accuracy
+
+
+def train(
+    architecture: Architecture,
+    data: DataSource,
+    recipe: Recipe | str | None = None,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> TrainedNetwork:
+    """Train a network from random weights and evaluate it on the validation images.
+
+    Input channels and classes are taken from the data; the resolution is that of the architecture.
+
+    Args:
+        data: see `load_data`.
+        recipe: hyperparameters; also the name of a preset or a YAML file. By default `Recipe()`: 10 epochs
+            of SGD with a cosine schedule.
+        seed: determines initial weights, image order, augmentation and dropout. On one thread of one
+            machine the result is reproducible bit for bit.
+        device: `cpu` or `cuda`.
+        on_epoch: called after each epoch with the number of completed epochs and the total.
+    Raises:
+        DataError: the data cannot be read; see `load_data`.
+        UnknownNameError: the recipe is neither a preset nor a file.
+        NonFiniteLossError: the loss is NaN or infinite.
+
+    Example:
+        >>> import random
+        >>> from bneck.evaluate import Recipe, load_data, train
+        >>> from bneck.search_space import load_space
+        >>> space = load_space("tiny")
+        >>> architecture = space.decode(space.sample(random.Random(0)))
+        >>> network, accuracy = train(architecture, load_data("digits"), Recipe(epochs=1), seed=7)
+        >>> accuracy.images, len(accuracy.curve)
+        (359, 1)
+        >>> 0 < accuracy.top1 <= 1
+        True
+    """
+    images = load_data(data)
+    architecture = replace(
+        architecture, image_channels=images.image_channels, classes=len(images.class_names)
+    )
+    network = seeded_network(architecture, seed)
+    if not isinstance(recipe, Recipe):
+        recipe = Recipe() if recipe is None else load_recipe(recipe)
+    accuracy = train_in_place(network, images, recipe, seed=seed, device=device, on_epoch=on_epoch)
+    return TrainedNetwork(network.eval(), accuracy)
+
+
+def evaluate(network: Network, data: DataSource, split: Split = "test", *, device: str = "cpu") -> Metrics:
+    """Evaluate a network on a split: accuracy, loss, calibration error, metrics per class.
+
+    Args:
+        network: trained on the same data, or on data with the same classes and normalisation
+            (see `Data.with_normalization`). It is moved to the device and set to evaluation mode.
+        data: see `load_data`.
+        split: `train`, `validation` or `test`.
+        device: `cpu` or `cuda`.
+    Raises:
+        DataError: the data cannot be read, or has other channels or classes than the network.
+
+    Example:
+        >>> from bneck.evaluate import Recipe, evaluate, load_data, train
+        >>> from bneck.search_space import load_space
+        >>> import random
+        >>> space = load_space("tiny")
+        >>> data = load_data("digits")
+        >>> network, _ = train(space.decode(space.sample(random.Random(0))), data, Recipe(epochs=1))
+        >>> metrics = evaluate(network, data, "test")
+        >>> metrics.images, [row.name for row in metrics.classes[:3]]
+        (359, ['0', '1', '2'])
+    """
+    images, architecture = load_data(data), network.architecture
+    expected = (architecture.image_channels, architecture.classes)
+    actual = (images.image_channels, len(images.class_names))
+    if actual != expected:
+        raise DataError(
+            f"{images.name}: the network needs {expected[0]} channels and {expected[1]} classes, "
+            f"got {actual[0]} and {actual[1]}"
+        )
+    return compute_metrics(*predict(network, images, split, device=device), images.class_names)
