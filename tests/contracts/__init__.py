@@ -11,6 +11,7 @@ Installed as `bneck.testing`. A third party derives a test class and names its o
 """
 
 from .data import DataContract
+from .latency_backend import LatencyBackendContract
 from .sampler import SamplerContract
 
-__all__ = ["DataContract", "SamplerContract"]
+__all__ = ["DataContract", "LatencyBackendContract", "SamplerContract"]

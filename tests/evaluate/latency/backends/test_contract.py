@@ -27,12 +27,14 @@ from bneck.evaluate.latency.backends import (
     latency_backend,
     torch_cuda,
 )
+from bneck.evaluate.latency.backends.fake import FakeBackend
 from bneck.evaluate.latency.measurement import Runner
 from bneck.evaluate.latency.meter import LatencyMeter, open_backend
 from bneck.evaluate.optional_dependencies import optional_import
+from bneck.evaluate.plugins import load_reference
 from bneck.search_space import Architecture, BackendError, Block, Head, PluginError, Stem, UnknownNameError
 from bneck.search_space.network import Network, NetworkPart, build_network, example_input
-from bneck.testing.latency_backend import LatencyBackendContract
+from bneck.testing import LatencyBackendContract
 
 from ...example_setup import PANEL, SETUP
 
@@ -149,53 +151,49 @@ class TestGpuContract(LatencyBackendContract):
 
 class TestPluginContract(LatencyBackendContract):
     @pytest.fixture
-    def backend_name(self, plugin_module: str) -> str:
-        return f"{plugin_module}:Simulator"
+    def backend_name(self, plugin: str) -> str:
+        return plugin
 
 
 # Plug-ins
 
 
 @pytest.fixture
-def plugin_module(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The example plug-in, importable from the working directory alone."""
-    monkeypatch.chdir(Path(__file__).parent)
-    return "plugin"
+def plugin(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The backend of the example package."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "example_plugin"))
+    return "bneck_example.backend:MacsBackend"
 
 
-def test_a_plugin_can_be_registered_as_an_entry_point(
-    plugin_module: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    point = EntryPoint("npu", f"{plugin_module}:Simulator", ENTRY_POINT_GROUP)
+def test_a_plugin_can_be_registered_as_an_entry_point(plugin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("npu", plugin, ENTRY_POINT_GROUP)
 
     def entry_points(group: str, name: str | None = None) -> list[EntryPoint]:
         return [point] if group == ENTRY_POINT_GROUP and name in (None, "npu") else []
 
     monkeypatch.setattr("bneck.evaluate.plugins.entry_points", entry_points)
-    monkeypatch.syspath_prepend(str(Path.cwd()))
     assert latency_backend("npu", threads=2).device.threads == 2
     with pytest.raises(UnknownNameError, match="npu"):
         latency_backend("np")
 
 
-def test_a_setup_names_its_plugin(plugin_module: str) -> None:
-    device = latency_backend(f"{plugin_module}:Simulator", threads=2).device
-    setup = replace(SETUP, backend=f"{plugin_module}:Simulator", device=device)
-    assert open_backend(setup).name == "plugin:Simulator"
+def test_a_setup_names_its_plugin(plugin: str) -> None:
+    device = latency_backend(plugin, threads=2).device
+    assert open_backend(replace(SETUP, backend=plugin, device=device)).name == plugin
 
 
 @pytest.mark.slow
 def test_a_plugin_is_resolved_from_a_setup_in_another_process(
-    plugin_module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BNECK_CACHE", str(tmp_path))
-    meter = LatencyMeter.with_cache(latency_backend(f"{plugin_module}:Simulator"), PANEL)
+    meter = LatencyMeter.with_cache(latency_backend(plugin), PANEL)
     setup = meter.setup
-    assert setup.backend == "plugin:Simulator"
+    assert setup.backend == plugin
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         latency = pool.submit(measure_elsewhere, setup).result()
     assert latency.status == "ok"
-    assert latency.ratio == pytest.approx(meter.measure(VARIED).ratio, rel=0.02)
+    assert latency.ratio == pytest.approx(meter.measure(VARIED).ratio)
 
 
 def measure_elsewhere(setup: LatencySetup) -> Latency:
@@ -203,19 +201,24 @@ def measure_elsewhere(setup: LatencySetup) -> Latency:
 
 
 @pytest.mark.parametrize(
-    ("attribute", "problem"),
+    ("factory", "problem"),
     [
-        ("renamed", "got simulator"),
-        ("incomplete", "object has no name, clock, device, plan, prepare"),
-        ("not_callable", "must be callable, got int"),
-        ("missing", "cannot be imported"),
+        (lambda name, threads, batch_size: FakeBackend("other", threads, batch_size), "got other"),
+        (lambda name, threads, batch_size: object(), "object has no name, clock, device, plan, prepare"),
+        (3, "must be callable, got int"),
     ],
 )
 def test_a_plugin_that_does_not_follow_the_protocol_is_refused(
-    attribute: str, problem: str, plugin_module: str
+    factory: object, problem: str, plugin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(PluginError, match=f"plugin:{attribute}.*{problem}"):
-        latency_backend(f"{plugin_module}:{attribute}")
+    monkeypatch.setattr(
+        load_reference(plugin),
+        "factory",
+        staticmethod(factory) if callable(factory) else factory,
+        raising=False,
+    )
+    with pytest.raises(PluginError, match=f"{plugin}.factory.*{problem}"):
+        latency_backend(f"{plugin}.factory")
 
 
 # Threads and errors
