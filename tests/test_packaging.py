@@ -25,7 +25,7 @@ def test_a_plain_install_has_one_import_name_with_presets_and_types(tmp_path: Pa
         f"search_space/serialization/presets/{name}.yaml"
         for name in ("tiny", "mobile", "mobile-small", "mobile-32")
     }
-    assert presets <= installed
+    assert {*presets, "results/pages/templates/base.html.j2"} <= installed
     assert {f"{name}/py.typed" for name in ("search_space", "search", "evaluate", "results")} <= installed
     asked = "import bneck.search_space as s; print(s.__file__, s.load_space('tiny').name)"
     shown = subprocess.run(

@@ -8,8 +8,6 @@ from ..text.comparison import comparison_text, table_rows
 from ..text.formatting import pluralize
 from .html import render
 
-__all__ = ["comparison_html", "figures"]
-
 
 def comparison_html(comparison: Comparison, curves: Curves, provenance: Iterable[tuple[str, object]]) -> str:
     """The page as one self-contained HTML file.

@@ -14,7 +14,8 @@ from rich.markup import escape
 from ...evaluate import Latency, usable_cores
 from ...results.analysis.comparison import Comparison, Result, Variant
 from ...results.export.training import metrics_on_split, training_result
-from ...results.pages.comparison import comparison_html, figures
+from ...results.pages.comparison import comparison_html
+from ...results.plots.comparison import figures
 from ...results.plots.png import kaleido, write_pngs
 from ...results.store.experiment import is_training, require_absent
 from ...results.store.training_run import TrainingRun, TrainingSettings

@@ -11,8 +11,8 @@ import pytest
 from bneck.evaluate import Epoch, wilson_half_width
 from bneck.evaluate.latency.measurement import failed_latency
 from bneck.results.analysis.comparison import Comparison, Variant
-from bneck.results.pages.comparison import comparison_html, figures
-from bneck.results.plots.comparison import color
+from bneck.results.pages.comparison import comparison_html
+from bneck.results.plots.comparison import color, figures
 from bneck.results.text.comparison import comparison_text
 
 from ..example_comparison import IMAGES, comparison, variant

@@ -5,36 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import optuna
 import plotly.graph_objects as go
 import pytest
 
 from bneck.evaluate import Goals, parse_goals, wilson_half_width
-from bneck.evaluate.statistics.multi_objective import hypervolume
 from bneck.results import Baseline, Record, Verification, pareto_front
 from bneck.results.analysis.front_posterior import front_posterior_of
-from bneck.results.analysis.hypervolume import hypervolume_box, hypervolume_history
-from bneck.results.plots.history import architecture_strip, best_value_figure, hypervolume_figure
 from bneck.results.plots.pareto import pareto_figure
 from bneck.results.plots.style import ORANGE
-from bneck.results.text.formatting import block_text, limits_text, milliseconds, network_lines, ratio_text
-from bneck.search_space import Architecture, Block, Head, Stem
+from bneck.results.text.formatting import network_lines
 
-from ..example_run import IMAGES, REFERENCE_MS, ROWS, Row, accuracy, baseline, check, latency, records
+from ..example_run import IMAGES, REFERENCE_MS, ROWS, Row, accuracy, baseline, check, records
 
 HALF = parse_goals("accuracy,latency", {"latency": "0.5x"})
-NETWORK = Architecture(
-    resolution_px=24,
-    stem=Stem(8),
-    blocks=(
-        Block(3, 24, 8, "none", "relu", 1),
-        Block(5, 72, 40, "se", "hardswish", 2, squeeze=24),
-        Block(7, 40, 40, "eca", "relu6", 1),
-        Block(7, 40, 40, "eca", "relu6", 1),
-    ),
-    head=Head(64, 128),
-    classes=10,
-)
 
 
 def figure_of(
@@ -221,103 +204,3 @@ def test_without_a_completed_network_infeasible_ones_and_the_limit_are_in_view()
     low, high = figure.layout.xaxis.range
     assert low < 1.0 and high > 8.0
     assert figure.layout.annotations[0].text == "no network has been evaluated yet"
-
-
-def test_the_hypervolume_of_two_boxes_counts_their_overlap_once() -> None:
-    # (1, 2) takes 3 x 2 of the square to (4, 4), (2, 1) takes 2 x 3, and 2 x 2 are in both.
-    assert hypervolume([(1, 2), (2, 1)], (4, 4)) == 8
-    # In three dimensions: 1x2x3 + 3x2x1 - 1x2x1.
-    assert hypervolume([(2, 1, 0), (0, 1, 2)], (3, 3, 3)) == 10
-
-
-def test_points_worse_than_the_reference_add_no_volume() -> None:
-    assert hypervolume([(5, 0)], (4, 4)) == 0
-    assert hypervolume([], (4, 4)) == 0
-
-
-def test_hypervolume_is_normalized_by_the_box_up_to_the_limit() -> None:
-    completed = [record for record in records() if record.state == "complete"]
-    box = hypervolume_box(completed, HALF, REFERENCE_MS)
-    assert box.reference_point == (0, 1.0)
-    # 0: 0.4 ms of room x 90%; 2: 0.2 ms more x 80%; 4: dominated; 5: 5% more over the last 0.1 ms.
-    assert hypervolume_history(completed, box) == pytest.approx([0.36, 0.52, 0.52, 0.525])
-
-
-def test_without_a_limit_the_worst_completed_network_is_the_reference() -> None:
-    completed = [record for record in records() if record.state == "complete"]
-    goals = parse_goals("accuracy,latency", {})
-    assert hypervolume_box(completed, goals, REFERENCE_MS).reference_point == pytest.approx((0, 0.9))
-
-
-def test_hypervolume_history_agrees_with_optuna() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(directions=["maximize", "minimize"])
-    completed = [record for record in records() if record.state == "complete"]
-    for record in records():
-        assert record.accuracy is None or record.latency
-        known = [record.value(each) for each in HALF.objectives] if record.accuracy else [1.0, 0.0]
-        broken = 1.0 if record.state == "infeasible" else -1.0
-        study.add_trial(optuna.create_trial(values=known, constraints={"latency": broken}))
-    with pytest.warns(optuna.exceptions.ExperimentalWarning):
-        theirs = optuna.visualization.plot_hypervolume_history(study, [0.0, 1.0]).data[0].y
-    ours = hypervolume_figure(completed, hypervolume_box(completed, HALF, REFERENCE_MS), last_trial=6).data[0]
-    # The box is 1 (100%) by 1 ms, so its part is their volume.
-    assert list(ours.x) == [0, 2, 4, 5, 6]
-    assert [value / 100 for value in ours.y] == pytest.approx([theirs[trial] for trial in ours.x])
-
-
-@pytest.mark.parametrize(
-    ("objective", "best"),
-    [
-        ("accuracy", [90, 90, 90, 95, 95]),
-        ("latency", [0.6, 0.4, 0.4, 0.4, 0.4]),
-        # 0.9 at the target; 0.95 at 1.5 times it has 0.95 * 0.972017
-        ("reward:0.3x", [0.9, 0.9, 0.9, 0.923416, 0.923416]),
-    ],
-)
-def test_with_one_objective_the_history_is_the_best_value_so_far(objective: str, best: list[float]) -> None:
-    completed = [record for record in records() if record.state == "complete"]
-    [goal] = parse_goals(objective, {}).objectives
-    line = best_value_figure(completed, goal, last_trial=6).data[0]
-    assert list(line.x) == [0, 2, 4, 5, 6]
-    assert list(line.y) == pytest.approx(best)
-
-
-def test_a_strip_shows_each_block_by_height_color_pattern_and_text() -> None:
-    [bar] = architecture_strip(NETWORK).data
-    assert list(bar.y) == [8, 40, 40, 40]
-    assert list(bar.text) == ["×3", "×9", "×1", "×1"]  # 24 of 8, 72 of 8, 40 of 40
-    assert len({*bar.marker.color}) == 3
-    assert bar.marker.color[2] == bar.marker.color[3]
-    assert list(bar.marker.pattern.shape) == ["", "/", ".", "."]
-    assert list(architecture_strip(NETWORK).layout.xaxis.ticktext) == ["1", "2<br>s2", "3", "4"]
-
-
-def test_network_lines_group_equal_blocks() -> None:
-    assert network_lines(NETWORK) == [
-        "24 px, stem k3 c8 hswish s2",
-        "k3 e24 c8 relu s1",
-        "k5 e72 c40 se hswish s2",
-        "k7 e40 c40 eca relu6 s1 × 2",
-        "features 64, hidden 128, 10 classes",
-    ]
-    assert block_text(NETWORK.blocks[1]) == "k5 e72 c40 se hswish s2"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.04123, "0.0412 ms"), (1.2, "1.20 ms"), (12.34, "12.3 ms"), (215.4, "215 ms"), (0, "0 ms")],
-)
-def test_milliseconds_have_three_digits(value: float, text: str) -> None:
-    assert milliseconds(value) == text
-
-
-def test_relative_limits_are_given_in_milliseconds_too() -> None:
-    goals = parse_goals("accuracy", {"macs": "2M", "latency": "0.5x"})
-    assert limits_text(goals, REFERENCE_MS) == "macs <= 2M, latency <= 0.5x (1.00 ms)"
-    assert limits_text(goals, 0.0) == "macs <= 2M, latency <= 0.5x"
-    assert limits_text(replace(goals, constraints=()), REFERENCE_MS) == "none"
-
-
-def test_a_noisy_latency_says_so() -> None:
-    assert ratio_text(replace(latency(0.5), status="noisy")) == "0.500x (0.450 to 0.600, noisy)"
