@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,12 +127,21 @@ FORMATS = {
 
 
 def parse_formats(text: str) -> list[str]:
-    """`config,onnx` and the like.
+    """Format names from text such as `config,onnx`.
 
     Raises:
-        UnknownNameError: no such format.
+        UnknownNameError: there is no such format.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    return require_formats(name.strip() for name in text.split(",") if name.strip())
+
+
+def require_formats(formats: Iterable[str]) -> list[str]:
+    """The names of formats, checked.
+
+    Raises:
+        UnknownNameError: there is no such format, or none is given.
+    """
+    names = list(formats)
     for name in names or [""]:
         if name not in FORMATS:
             raise UnknownNameError("format", name, FORMATS)

@@ -41,7 +41,7 @@ def require_absent(folder: Path, resume_command: str) -> None:
         raise RunError(f"{folder} exists; choose another --out, or resume it: {resume_command}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Experiment(ABC, Generic[S]):
     """An opened folder with its settings.
 
@@ -59,6 +59,9 @@ class Experiment(ABC, Generic[S]):
     SETTINGS_NAME: ClassVar[str]
     COMMAND: ClassVar[str]
     SUBFOLDERS: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r})"
 
     @classmethod
     def create(cls, folder: Path, settings: S) -> Self:

@@ -186,10 +186,12 @@ class SearchRun(Experiment[RunSettings]):
         """
         completed = [record for record in self.completed_records() if record.trainings]
         if not completed:
-            raise RunError(
-                f"{self.folder}: no network has been judged yet; bneck search {self.folder} --resume"
-            )
+            raise self.nothing_complete()
         return max(completed, key=lambda record: record.value(self.settings.goals.ranking_objective))
+
+    def nothing_complete(self) -> RunError:
+        """The error of a request that needs a completed trial."""
+        return RunError(f"{self.folder}: no trial is complete yet; bneck search {self.folder} --resume")
 
     def replicates(self) -> dict[str, tuple[Accuracy, ...]]:
         """The trainings after the first, by key, in the order of their seeds."""
