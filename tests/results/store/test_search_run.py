@@ -139,7 +139,7 @@ def test_a_trial_that_is_not_there_is_told_with_where_to_look(run: Run, name: st
 
 def test_without_a_judged_network_there_is_no_best(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run", [Row("infeasible", None, 0.9)])
-    with pytest.raises(RunError, match="no network has been judged yet"):
+    with pytest.raises(RunError, match="no trial is complete"):
         run.record("best")
     assert run.front() == []
 
