@@ -9,7 +9,7 @@ import pandas
 import pytest
 import torch
 
-from bneck.evaluate.data.dataset import load_dataset
+from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
 from bneck.results import Run
 from bneck.search_space import RunError, UnknownNameError
@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     made = example_run(tmp_path_factory.mktemp("here") / "runs" / "example", [*ROWS, *others])
     architecture = made.best().architecture
     torch.manual_seed(0)
-    data = load_dataset("digits")
+    data = load_data("digits")
     checkpoint = make_checkpoint(build_network(architecture), data, made.settings.recipe, 7, [])
     save_checkpoint(checkpoint, made.checkpoint(architecture))
     return Run.open(made.folder)
