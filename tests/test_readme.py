@@ -22,7 +22,7 @@ def commands() -> list[str]:
 
 def shortened(command: str) -> str:
     """A search for two networks, each trained once over the images; a model of the fewest networks."""
-    if command.startswith("bneck latency-model build"):
+    if command.startswith("bneck latency-predictor build"):
         return f"{command} --networks 20 --held-out 5"
     if command.startswith("bneck compare"):
         return f"{command} --epochs 1"
@@ -71,9 +71,9 @@ def test_every_bneck_command_of_the_readme_runs(tmp_path: Path) -> None:
         "report",
         "export",
         "inspect",
-        "space",
+        "describe",
         "latency",
-        "latency-model",
+        "latency-predictor",
         "train",
         "evaluate",
         "compare",

@@ -104,7 +104,7 @@ def _load_finished_supernet(path: Path, context: EvaluationContext) -> LoadedSup
     if not checkpoint.finished:
         raise ScorerError(
             f"{path}: its training was stopped at {checkpoint.fraction_done:.0%}; "
-            f"go on with it: bneck supernet train --out {path} --resume"
+            f"go on with it: bneck supernet --file {path} --resume"
         )
     try:
         data = checkpoint.normalise_data(context.data)

@@ -113,7 +113,7 @@ def load_supernet(path: Path) -> SupernetCheckpoint:
         RunError: the file is missing, damaged or of another kind.
     """
     if not path.is_file():
-        raise RunError(f"{path}: the supernet file is missing; create one: bneck supernet train")
+        raise RunError(f"{path}: the supernet file is missing; create one: bneck supernet")
     metadata, tensors = read_tensors(path, FORMAT, "supernet")
     try:
         info = json.loads(metadata["info"])

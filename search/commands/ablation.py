@@ -1,13 +1,9 @@
-"""The command line of what the choices do: `bneck ablation`."""
+"""`bneck ablation`."""
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ...search_space import RunError
-from .options import JsonOption
+from .options import JsonOption, RunArgument, print_json
 
 if TYPE_CHECKING:
     from ...results.analysis.ablation import Effect
@@ -16,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def ablation(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `bneck search` made")],
+    run: RunArgument,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what each choice does in each place, whether it pays, and which genes matter.
+    """Estimate the effect of each choice and gene.
 
     bneck ablation runs/tiny-digits-1 --json
     """
@@ -41,7 +37,7 @@ def ablation(
         )
     ablation, importances = ablation_effects(model), gene_importances(model)
     if as_json:
-        typer.echo(json.dumps(ablation_dict(model, ablation, importances), indent=2))
+        print_json(ablation_dict(model, ablation, importances))
     else:
         _print(model, ablation, importances)
 

@@ -12,6 +12,8 @@ import typer
 from ...search_space import GoalError
 from ..resolve.options import Option, Request, flag_of
 
+_METAVARS = {int: "N", int | None: "N", float: "X", float | None: "X", str: "TEXT", str | None: "TEXT"}
+
 
 @dataclass(frozen=True)
 class Given:
@@ -87,7 +89,10 @@ def _field_parameters(request: type[Request]) -> list[inspect.Parameter]:
             each.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if each.default is MISSING else each.default,
-            annotation=Annotated[_kind(kinds[each.name]), _typer_parameter(each, owners[each.name].panel)],
+            annotation=Annotated[
+                _kind(kinds[each.name]),
+                _typer_parameter(each, kinds[each.name], owners[each.name].panel),
+            ],
         )
         for each in sorted(shown, key=lambda each: owners[each.name] is not request)
     ]
@@ -97,17 +102,17 @@ def _owner(request: type[Request], name: str) -> type[Request]:
     return next(each for each in request.__mro__ if name in vars(each).get("__annotations__", {}))
 
 
-def _typer_parameter(field: "Field[Any]", panel: str | None) -> Any:
+def _typer_parameter(field: "Field[Any]", kind: Any, panel: str | None) -> Any:
     option: Option = field.metadata["option"]
     if option.is_argument:
         return typer.Argument(metavar=option.metavar, help=option.help, show_default=False)
     return typer.Option(
         *(option.names or (flag_of(field.name),)),
-        metavar=option.metavar,
+        metavar=option.metavar or _METAVARS.get(kind),
         help=option.help,
         min=option.minimum,
         max=option.maximum,
-        rich_help_panel=panel,
+        rich_help_panel=option.panel or panel,
         show_default=not (isinstance(field.default, bool) or field.default in (None, "", ())),
     )
 

@@ -1,25 +1,42 @@
-"""`bneck inspect`: a network by name, file or trial; its cost by block, audited against fvcore."""
+"""`bneck inspect`: cost of a network by block, audited against fvcore."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from ...evaluate import format_count
-from ...search_space import (
-    BneckError,
-    cost,
-    cost_breakdown,
-    operators,
-)
-from ..console.network_table import layers_by_part
-from ..console.tables import plain_table, wide_console
-from ..resolve.networks import NamedArchitecture
+import typer
+
+from ...search_space import BneckError
+from .options import JsonOption, print_json
 
 if TYPE_CHECKING:
-    pass
+    from ..resolve.networks import NamedArchitecture
 
 
-def as_dict(named: NamedArchitecture) -> dict[str, Any]:
-    """What `--json` prints."""
+def inspect(
+    arch: Annotated[
+        str, typer.Argument(metavar="ARCH", help="published name, file, RUN#TRIAL or folder of `bneck train`")
+    ],
+    as_json: JsonOption = False,
+    audit: Annotated[bool, typer.Option("--audit", help="compare the counts with fvcore")] = False,
+) -> None:
+    """Show the cost of a network, block by block.
+
+    bneck inspect mobilenet_v3_large@0.75
+    """
+    from ..resolve.networks import resolve_network
+
+    named = resolve_network(arch)
+    if as_json:
+        print_json(_as_dict(named))
+    elif audit:
+        _print_audit(named)
+    else:
+        _print_cost(named)
+
+
+def _as_dict(named: "NamedArchitecture") -> dict[str, Any]:
+    from ...search_space import cost, cost_breakdown
+
     total = asdict(cost(named.architecture))
     parts = {part: asdict(each) for part, each in cost_breakdown(named.architecture).items()}
     return {
@@ -32,8 +49,12 @@ def as_dict(named: NamedArchitecture) -> dict[str, Any]:
     }
 
 
-def print_cost(named: NamedArchitecture) -> None:
-    """A table: one row a block, then the total."""
+def _print_cost(named: "NamedArchitecture") -> None:
+    from ...evaluate import format_count
+    from ...search_space import cost, cost_breakdown
+    from ..console.network_table import layers_by_part
+    from ..console.tables import plain_table, wide_console
+
     architecture = named.architecture
     layers = layers_by_part(architecture)
     table = plain_table(
@@ -60,19 +81,21 @@ def print_cost(named: NamedArchitecture) -> None:
     )
     console.print(table)
     console.print(
-        f"{format_count(total.macs)} MACs (papers call them FLOPs), {format_count(total.params)} parameters, "
-        f"at most {total.peak_activation_bytes / 1000:,.1f} KB of activations alive at once",
+        f"{format_count(total.macs)} MACs (FLOPs in most papers), {format_count(total.params)} parameters, "
+        f"peak activation memory {total.peak_activation_bytes / 1000:,.1f} KB",
         highlight=False,
     )
 
 
-def print_audit(named: NamedArchitecture) -> None:
-    """Both counts of every operator side by side.
+def _print_audit(named: "NamedArchitecture") -> None:
+    """Count every operator by bneck and by fvcore.
 
     Raises:
-        BneckError: they differ, which would be a bug of ours or of fvcore.
+        BneckError: the counts differ, a bug of bneck or of fvcore.
     """
     from ...evaluate.fvcore_audit import fvcore_counts
+    from ...search_space import operators
+    from ..console.tables import plain_table, wide_console
 
     counted = fvcore_counts(named.architecture)
     table = plain_table("operator", "MACs", "fvcore", "params", "torch", left=("operator",))

@@ -1,38 +1,83 @@
-"""`bneck report` and `bneck export`: pages and files of a search or of a training."""
+"""`bneck report` and `bneck export`: pages and files of an experiment."""
 
 from pathlib import Path
+from typing import Annotated
 
-from ...results import Run
-from ...results.export.models import export, exportable_from_training, parse_formats, write_files
-from ...results.outputs import write_report
-from ...results.store.experiment import is_training
-from ...results.store.open_experiment import open_experiment
-from ...results.store.training_run import TrainingRun
+import typer
+
 from ...search_space import GoalError
-from ..resolve.environment import torch_device
+from .options import PngOption
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="folder of bneck search, train, netadapt or seed-variance"),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="output folder; by default DIR"),
+    ] = None,
+    png: PngOption = False,
+) -> None:
+    """Write the HTML report of a run, training or study.
+
+    bneck report runs/tiny-digits-1
+    """
+    target = out or folder
+    pictures = target / "pictures" if png else None
+    write_page(folder, target / "report.html", pictures)
+    typer.echo(f"report:    {target / 'report.html'}")
+    if pictures:
+        typer.echo(f"pictures:  {pictures}")
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of bneck search or train")],
+    trial: Annotated[
+        str | None, typer.Option(help="of a search: trial number, as in `bneck front`, or best")
+    ] = None,
+    formats: Annotated[str, typer.Option("--format", help="config,onnx,weights or some of them")] = "config",
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="output folder")] = Path("exported"),
+) -> None:
+    """Export a trained network as files.
+
+    bneck export runs/tiny-digits-1 --trial best --format config,onnx --out exported
+    """
+    for path in write_exports(folder, trial, formats, out):
+        typer.echo(path)
 
 
 def write_page(folder: Path, page: Path, png_folder: Path | None = None) -> None:
-    """Write the page, and its figures as PNG if there is a folder for them.
+    """Write the page, and its figures as PNG into a folder if given.
 
     Raises:
         BneckError: there is no experiment, it has no results yet, or a file cannot be written.
     """
+    from ...results.outputs import write_report
+    from ...results.store.open_experiment import open_experiment
+    from ..resolve.environment import torch_device
+
     write_report(open_experiment(folder), page, png_folder=png_folder, device=torch_device("auto"))
 
 
 def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list[Path]:
-    """Write a network's files; of a search that of a trial.
+    """Write the files of a training's network, or of a trial of a search.
 
     Raises:
         BneckError: there is no such network, or the files cannot be written.
     """
-    names = parse_formats(formats)
+    from ...results import Run
+    from ...results.export import models
+    from ...results.store.experiment import is_training
+    from ...results.store.training_run import TrainingRun
+
+    names = models.parse_formats(formats)
     if is_training(folder):
         if trial is not None:
-            raise GoalError(f"{folder} is a training, which has one network; leave --trial out")
-        return write_files(exportable_from_training(TrainingRun.open(folder)), names, out)
+            raise GoalError(f"{folder} is a training, which has one network; leave out --trial")
+        return models.write_files(models.exportable_from_training(TrainingRun.open(folder)), names, out)
     run = Run.open(folder)
     if trial is None:
         raise GoalError(f"{folder} is a search; choose a network of it: --trial best")
-    return export(run, run.record(trial), names, out)
+    return models.export(run, run.record(trial), names, out)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,42 +32,13 @@ from ..parallel.pool import Pool, result_of
 from ..parallel.worker_process import init_worker_process
 from ..resolve.environment import torch_device, unused_run_directory
 from ..resolve.networks import NamedArchitecture
+from ..resolve.requests import ComparisonRequest, TrainingRequest
 from .latency import make_meter, measure_all
 from .training_loop import run_epochs
-from .training_request import TrainingRequest, create_training_run, plan, resume_training_run
+from .training_request import create_training_run, plan, resume_training_run
 
 THREADS_PER_TRAINING = 1  # of each training: as many trainings at once as there are cores
 _TRAININGS = "trainings"
-
-
-@dataclass(frozen=True)
-class ComparisonRequest:
-    """What a person asked for, in words; see `bneck compare --help`.
-
-    Attributes:
-        template: how each is trained; its network, augmentation and seed are replaced.
-        augments: compared on the one network of `archs`; empty to compare the networks.
-    """
-
-    template: TrainingRequest
-    archs: tuple[str, ...]
-    augments: tuple[str, ...]
-    seeds: int
-    out: Path | None
-    backend: str
-    reference: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.augments or self.archs
-
-    def training(self, name: str, seed: int, out: Path) -> TrainingRequest:
-        """One training of it all."""
-        folder = out / _TRAININGS / f"{_file_name(name)}-seed{seed}"
-        request = replace(self.template, seed=seed, out=folder)
-        if self.augments:
-            return replace(request, overrides=(*self.template.overrides, ("augment", name)))
-        return replace(request, arch=name)
 
 
 def compare_and_report(
@@ -82,19 +53,20 @@ def compare_and_report(
         raise GoalError(f"each must have a name of its own, got {', '.join(request.names)}")
     if png:
         kaleido()
-    out = request.out or unused_run_directory("compare", request.template.data)
+    out = request.out or unused_run_directory("compare", request.data)
     if resume and not (out / _TRAININGS).is_dir():
         raise RunError(f"{out} is no comparison to go on with; leave --resume out to begin one")
     if not resume:
         require_absent(out, f"--out {out} --resume")
-    settings = {name: plan(request.training(name, 0, out))[0] for name in request.names}
-    latencies = {} if request.augments else _latencies(request, settings)
-    trainings = {
-        (name, seed): request.training(name, seed, out)
+    folders = {
+        (name, seed): out / _TRAININGS / f"{_file_name(name)}-seed{seed}"
         for seed in range(request.seeds)
         for name in request.names
     }
-    device = torch_device(request.template.device)
+    trainings = {(name, seed): request.training(name, seed, path) for (name, seed), path in folders.items()}
+    settings = {name: plan(trainings[name, 0])[0] for name in request.names}
+    latencies = {} if request.augments else _latencies(request, settings)
+    device = torch_device(request.device)
     workers = workers or (1 if device == "cuda" else min(usable_cores(), len(trainings)))
     epochs = sum(settings[name].recipe.epochs for name, _ in trainings)
     try:
@@ -170,10 +142,12 @@ def _folder(training: TrainingRequest) -> TrainingRun:
 
 def _latencies(request: ComparisonRequest, settings: Mapping[str, TrainingSettings]) -> dict[str, Latency]:
     """Of the networks by name, measured before anything else keeps the machine busy."""
-    if request.backend == "none":
+    if request.latency_backend == "none":
         return {}
     networks = [NamedArchitecture(name, each.architecture) for name, each in settings.items()]
-    meter = make_meter(networks[0].architecture, request.backend, 1, 1, request.reference)
+    meter = make_meter(
+        networks[0].architecture, request.latency_backend, request.latency_threads, 1, request.reference_model
+    )
     return {each.name: each.latency for each in measure_all(meter, networks, fresh=False)}
 
 
@@ -209,7 +183,7 @@ def _comparison(
         tuple(variants),
         data=first.data.name,
         recipe=key_value_text(recipe.items()),
-        reference=request.reference if latencies else "",
+        reference=request.reference_model if latencies else "",
         factor="augmentations" if request.augments else "networks",
     )
 

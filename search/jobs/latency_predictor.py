@@ -1,4 +1,4 @@
-"""`bneck latency-model`: networks of a space measured, a model fitted to them and judged by others."""
+"""`bneck latency-predictor build`: measures networks of a space, fits a predictor and validates it."""
 
 import random
 from dataclasses import replace
@@ -19,6 +19,7 @@ from ...results.text.latency import setup_lines
 from ...search_space import Architecture, BackendError, RunError, SpaceError, load_space
 from ..console.progress import Status, progress
 from ..console.tables import plain_table, wide_console
+from ..resolve.requests import LatencyPredictorRequest
 from ..samplers.initial_design import stratified
 from .latency import calibrate
 
@@ -32,14 +33,12 @@ def require_absent(path: Path) -> None:
         RunError: the file exists, or its folder does not.
     """
     if path.exists():
-        raise RunError(f"{path} exists; choose another --out")
+        raise RunError(f"{path} exists; choose another --file")
     if not path.parent.is_dir():
         raise RunError(f"{path} cannot be written: {path.parent} is no folder")
 
 
-def build(
-    space_name: str, backend_name: str, networks: int, held_out: int, threads: int, reference: str, seed: int
-) -> LatencyPredictor:
+def build(request: LatencyPredictorRequest) -> LatencyPredictor:
     """A model fitted to some networks of a space, and judged by others; with progress on stderr.
 
     What was measured stays in the cache, so that a build that was stopped goes on.
@@ -48,17 +47,17 @@ def build(
         BackendError: the device does not work, or fails at most networks.
         SpaceError: the space has too few networks.
     """
-    space = load_space(space_name)
-    backend = latency_backend(backend_name, threads=threads)
-    panel = build_reference_panel(reference, lambda network: fitted_to_space(network, space))
+    space = load_space(request.space)
+    backend = latency_backend(request.latency_backend, threads=request.latency_threads)
+    panel = build_reference_panel(request.reference_model, lambda network: fitted_to_space(network, space))
     meter = LatencyMeter.with_cache(backend, panel)
-    rng = random.Random(seed)
-    drawn = stratified(space, NO_LIMITS, networks + held_out, rng)
+    rng = random.Random(request.seed)
+    drawn = stratified(space, NO_LIMITS, request.networks + request.held_out, rng)
     if len(drawn) < MIN_NETWORKS + 1:
         raise SpaceError(f"space {space.name} has {len(drawn)} networks; a model needs {MIN_NETWORKS + 1}")
     ratios = _measured(meter, drawn)
     known = [network for network in drawn if network in ratios]
-    training_networks, others = known[held_out:], known[:held_out]
+    training_networks, others = known[request.held_out :], known[: request.held_out]
     model = LatencyPredictor.fit(
         training_networks,
         [ratios[network] for network in training_networks],

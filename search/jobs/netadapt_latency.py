@@ -1,8 +1,6 @@
 """Where the latencies of an adaptation are from: a device, and a model of the network's narrower forms."""
 
 import random
-from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
@@ -13,49 +11,32 @@ from ...evaluate.netadapt.channel_groups import sample_narrower_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
 from ..resolve.networks import NamedArchitecture
+from ..resolve.requests import NetAdaptRequest
 from .latency import make_meter, measure_all
 
 MODEL_NETWORKS = 64
 MAX_DRAWS = 20 * MODEL_NETWORKS
 
 
-@dataclass(frozen=True)
-class LatencyRequest:
-    """What a person asked for.
-
-    Attributes:
-        name: of the network.
-        needs_predictor: whether cuts must be predicted, for there is a limit on latency.
-        model: a file of `bneck latency-model build`.
-        backend: that measures, or `none`.
-    """
-
-    name: str
-    needs_predictor: bool
-    model: Path | None
-    backend: str
-    threads: int
-    reference: str
-    seed: int
-
-
 def resolve_latency_source(
-    request: LatencyRequest, architecture: Architecture, console: Console
+    request: NetAdaptRequest, architecture: Architecture, console: Console
 ) -> tuple[LatencySetup | None, LatencyPredictor | None, LatencyMeter | None]:
     """The setup, what predicts, and what measures: from a model's file, or from this device.
 
     Raises:
         BneckError: the device does not work, the model cannot be read, or none can be learned.
     """
-    if request.model:
-        model = LatencyPredictor.load(request.model)
+    if request.latency_predictor:
+        model = LatencyPredictor.load(request.latency_predictor)
         return model.setup, model, meter_or_problem(model.setup)[0]
-    if request.backend == "none":
+    if request.latency_backend == "none":
         return None, None, None
-    meter = make_meter(architecture, request.backend, request.threads, 1, request.reference)
-    if not request.needs_predictor:
+    meter = make_meter(
+        architecture, request.latency_backend, request.latency_threads, 1, request.reference_model
+    )
+    if request.max_macs is not None:
         return meter.setup, None, meter
-    model = fit_local_predictor(request.name, architecture, meter, request.seed, console)
+    model = fit_local_predictor(request.network, architecture, meter, request.seed, console)
     return meter.setup, model, meter
 
 

@@ -32,51 +32,10 @@ from ...search_space import Architecture, GoalError, cost
 from ..resolve.datasets import load_run_data
 from ..resolve.environment import torch_device, unused_run_directory
 from ..resolve.networks import resolve_trial
+from ..resolve.requests import NetAdaptRequest, TrainingRequest
 from ..resolve.trained_networks import ResolvedCheckpoint, resolve_checkpoint
-from .netadapt_latency import LatencyRequest, measure_or_predict, resolve_latency_source
-from .training_request import TrainingRequest
+from .netadapt_latency import measure_or_predict, resolve_latency_source
 from .training_request import plan as plan_training
-
-
-@dataclass(frozen=True)
-class NetAdaptRequest:
-    """What a person asked for, in words; see `bneck netadapt --help`.
-
-    Attributes:
-        training: the network, the images and the recipe; its `data` is empty for those that the
-            network was trained on, or the digits.
-        share: of the start's own latency.
-        model: a file of `bneck latency-model build`.
-        latency_backend: that measures, or `none`.
-    """
-
-    training: TrainingRequest
-    max_latency: str | None
-    max_macs: str | None
-    share: float | None
-    step: float
-    finetune_images: int
-    final: FinalInitialization
-    model: Path | None
-    latency_backend: str
-    threads: int
-    reference_model: str
-
-    @property
-    def latency(self) -> LatencyRequest:
-        return LatencyRequest(
-            self.words,
-            self.max_macs is None,
-            self.model,
-            self.latency_backend,
-            self.threads,
-            self.reference_model,
-            self.training.seed,
-        )
-
-    @property
-    def words(self) -> str:
-        return self.training.arch
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,17 +60,18 @@ def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
         BneckError: whatever cannot be met.
     """
     _require_one_limit(request)
-    out = request.training.out or _folder(request)
+    parse_final_initialization(request.final)
+    out = request.out or _folder(request)
     NetAdaptRun.require_absent(out)
     start, base = _start(request)
     architecture = base.architecture
-    setup, model, meter = resolve_latency_source(request.latency, architecture, console)
+    setup, model, meter = resolve_latency_source(request, architecture, console)
     latency = measure_or_predict(architecture, model, meter)
     limit = _limit(request, latency)
     settings = replace(base, latency=setup, limit=limit)
     value = limit.measured_value(cost(architecture), latency)
     if value is not None and limit.violation(value) <= 0:
-        raise GoalError(f"{request.words} keeps {limit} already; choose a lower limit")
+        raise GoalError(f"{request.network} keeps {limit} already; choose a lower limit")
     require_reachable(architecture, make_goal(settings, model, meter))
     return NetAdaptPlan(out, settings, start, model)
 
@@ -176,7 +136,7 @@ def parse_final_initialization(words: str) -> FinalInitialization:
 
 
 def _require_one_limit(request: NetAdaptRequest) -> None:
-    limits = {"--max-latency": request.max_latency, "--max-macs": request.max_macs, "--to": request.share}
+    limits = {"--max-latency": request.max_latency, "--max-macs": request.max_macs, "--to": request.to}
     given = [name for name, value in limits.items() if value is not None]
     if len(given) != 1:
         given_text = ", ".join(given) if given else "none"
@@ -185,13 +145,13 @@ def _require_one_limit(request: NetAdaptRequest) -> None:
         parse_latency(request.max_latency)
     if request.max_macs is not None:
         parse_count(request.max_macs)
-    if request.share is not None and not 0 < request.share < 1:
+    if request.to is not None and not 0 < request.to < 1:
         raise GoalError(
-            f"--to is a share of the start's own latency, above 0 and below 1, got {request.share:g}"
+            f"--to is a share of the start's own latency, above 0 and below 1, got {request.to:g}"
         )
-    if request.max_macs is not None and request.model:
+    if request.max_macs is not None and request.latency_predictor:
         raise GoalError("--max-macs and --latency-predictor exclude each other; MACs need no model")
-    if request.max_macs is None and request.latency_backend == "none" and not request.model:
+    if request.max_macs is None and request.latency_backend == "none" and not request.latency_predictor:
         raise GoalError("a limit on latency needs a --latency-backend, or a --latency-predictor FILE")
 
 
@@ -200,27 +160,27 @@ def _limit(request: NetAdaptRequest, start: Latency | None) -> Constraint:
         return Constraint("macs", parse_count(request.max_macs))
     if request.max_latency is not None:
         return parse_latency(request.max_latency)
-    assert start is not None and request.share is not None
-    return Constraint("latency", float(f"{request.share * start.ratio:.4g}"), "x")
+    assert start is not None and request.to is not None
+    return Constraint("latency", float(f"{request.to * start.ratio:.4g}"), "x")
 
 
 def _folder(request: NetAdaptRequest) -> Path:
     """In the run's folder for a network of a search, else among the runs."""
-    if trial := resolve_trial(request.words):
+    if trial := resolve_trial(request.network):
         run, number = trial
         parent = run.folder / NETADAPT_DIRECTORY
         stem, count = f"trial-{run.record(number).trial}", 1
         while (folder := parent / f"{stem}-{count}").exists():
             count += 1
         return folder
-    return unused_run_directory(f"netadapt-{Path(request.words).name}", request.training.data or "digits")
+    return unused_run_directory(f"netadapt-{Path(request.network).name}", request.data or "digits")
 
 
 def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSettings]:
     """The trained network, if the words name one, and the settings; the limit is not known yet."""
-    training, device = request.training, torch_device(request.training.device)
-    path = Path(request.words)
-    trained = is_training(path) or path.suffix == ".safetensors" or resolve_trial(request.words)
+    training, device = request.training, torch_device(request.device)
+    path = Path(request.network)
+    trained = is_training(path) or path.suffix == ".safetensors" or resolve_trial(request.network)
     if not trained:
         own, _ = plan_training(replace(training, data=training.data or "digits"))
         known: Mapping[str, Any] = {
@@ -230,7 +190,7 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
             "recipe": own.recipe,
         }
         return None, _settings(request, device, known)
-    file = resolve_checkpoint(request.words)
+    file = resolve_checkpoint(request.network)
     start = load_checkpoint(file.path)
     images = _images(training, file, start)
     data = load_run_data(images, download=training.download)
@@ -240,7 +200,7 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
         "architecture": start.architecture,
         "initial_weights": str(file.path),
         "data": images.of(data),
-        "recipe": replace(recipe, **dict(training.overrides)),
+        "recipe": replace(recipe, **request.recipe_overrides),
     }
     return start, _settings(request, device, known)
 
@@ -248,15 +208,15 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
 def _settings(request: NetAdaptRequest, device: str, known: Mapping[str, Any]) -> NetAdaptSettings:
     return NetAdaptSettings(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        name=request.words,
-        seed=request.training.seed,
+        name=request.network,
+        seed=request.seed,
         limit=Constraint("macs", 1),
         step=request.step,
         finetune_images=request.finetune_images,
         finetune_lr_scale=TUNE_LEARNING_RATE_FACTOR,
-        final=request.final,
+        final=parse_final_initialization(request.final),
         device=device,
-        threads=request.training.threads or usable_cores(),
+        threads=request.threads or usable_cores(),
         latency=None,
         host=dict(host()),
         versions=dict(package_versions()),

@@ -15,7 +15,8 @@ from ...results.text.formatting import milliseconds, pluralize
 from ...search_space import RunError
 from ..console.exit_codes import INTERRUPTED
 from ..parallel.lock import run_lock
-from .netadapt_request import NetAdaptRequest, create_netadapt_run, plan
+from ..resolve.requests import NetAdaptRequest
+from .netadapt_request import create_netadapt_run, plan
 from .netadapt_run import default_workers, run_netadapt
 
 
@@ -28,7 +29,7 @@ def netadapt_and_report(
         BneckError: it cannot begin, or cannot go on; what was done is kept.
     """
     console = Console(stderr=as_json)
-    path = Path(request.words)
+    path = Path(request.network)
     if settings_name(path) == NETADAPT_FILE and not resume:
         raise RunError(f"{path} is an adaptation; go on with it: bneck netadapt {path} --resume")
     folder = NetAdaptRun.open(path) if resume else create_netadapt_run(plan(request, console))

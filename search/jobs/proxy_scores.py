@@ -4,7 +4,6 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,26 +21,8 @@ from ..console.tables import plain_table, wide_console
 from ..resolve.datasets import open_images
 from ..resolve.environment import torch_device
 from ..resolve.networks import NamedArchitecture, resolve_network
+from ..resolve.requests import ProxyRequest
 from .training_request import for_data, recipe_for
-
-
-@dataclass(frozen=True)
-class ProxyRequest:
-    """What a person asked for, in words; see `bneck proxy --help`."""
-
-    archs: tuple[str, ...]
-    evaluator: str
-    data: str
-    seeds: int = 1
-    recipe: str | None = None
-    epochs: int | None = None
-    resolution_px: int | None = None
-    train_images: int | None = None
-    validation_images: int | None = None
-    data_root: Path | None = None
-    download: bool = False
-    device: str = "auto"
-    threads: int = 1
 
 
 @dataclass(frozen=True)

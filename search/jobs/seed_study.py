@@ -4,7 +4,6 @@ import json
 import math
 import random
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,34 +25,13 @@ from ..console.tables import plain_table, wide_console
 from ..parallel.lock import run_lock
 from ..resolve.datasets import load_run_data, open_images
 from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.requests import SeedStudyRequest
 from ..samplers.feasibility import require_feasible
 from ..samplers.initial_design import spread_by_macs
 from .seed_study_training import TimeoutReachedError, train_all
 
 
-@dataclass(frozen=True)
-class NoiseRequest:
-    """What a person asked for, in words; see `bneck seed-variance --help`."""
-
-    space: str
-    data: str
-    out: Path | None
-    networks: int
-    seeds: int
-    evaluator: str
-    epochs: int
-    seed: int
-    max_macs: str | None
-    max_params: str | None
-    train_images: int | None
-    validation_images: int | None
-    data_root: Path | None
-    download: bool
-    device: str
-    n_trials: int
-
-
-def create(request: NoiseRequest) -> SeedStudy:
+def create(request: SeedStudyRequest) -> SeedStudy:
     """Check everything, then make the study's folder.
 
     Raises:

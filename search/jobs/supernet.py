@@ -1,10 +1,10 @@
-"""`bneck supernet train` from the words to the file."""
+"""`bneck supernet`: from the request to the file."""
 
 import json
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +25,9 @@ from ..console.progress import format_time_left
 from ..console.training_progress import epoch_summary
 from ..resolve.datasets import load_run_data
 from ..resolve.environment import torch_device
+from ..resolve.requests import SupernetRequest
 from .latency_predictor import require_absent
 from .training_request import recipe_for, require_two_images_per_step
-
-
-@dataclass(frozen=True)
-class SupernetRequest:
-    """What a person asked for, in words; see `bneck supernet train --help`.
-
-    Attributes:
-        space: None where the file of a training that was stopped knows it.
-        overrides: fields of the recipe that are set otherwise.
-    """
-
-    space: str | None
-    data: str
-    out: Path
-    recipe: str | None = None
-    overrides: tuple[tuple[str, Any], ...] = ()
-    minutes: float | None = None
-    strategy: str = "uniform"
-    max_macs: str | None = None
-    seed: int = 0
-    train_images: int | None = None
-    data_root: Path | None = None
-    download: bool = False
-    device: str = "auto"
 
 
 def train_and_report(request: SupernetRequest, *, resume: bool, as_json: bool) -> None:
@@ -62,7 +39,7 @@ def train_and_report(request: SupernetRequest, *, resume: bool, as_json: bool) -
     training = _resume(request) if resume else _create(request)
     if training.device == "cpu":
         torch.set_num_threads(1)
-    out, console = request.out, Console(stderr=as_json)
+    out, console = request.file, Console(stderr=as_json)
     reporter = CheckpointReporter(
         training, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)
     )
@@ -168,7 +145,7 @@ def summary_lines(trained: SupernetCheckpoint, file: Path) -> list[str]:
 
 def resume_command(out: Path) -> str:
     """The words that go on with a training that was stopped."""
-    return f"bneck supernet train --out {shlex.quote(str(out))} --resume"
+    return f"bneck supernet --file {shlex.quote(str(out))} --resume"
 
 
 def _create(request: SupernetRequest) -> SupernetTrainer:
@@ -177,10 +154,10 @@ def _create(request: SupernetRequest) -> SupernetTrainer:
     Raises:
         BneckError: whatever cannot be met.
     """
-    if request.out.exists():
-        words = f"choose another --out, or go on with it: {resume_command(request.out)}"
-        raise RunError(f"{request.out} exists; {words}")
-    require_absent(request.out)
+    if request.file.exists():
+        words = f"choose another --file, or go on with it: {resume_command(request.file)}"
+        raise RunError(f"{request.file} exists; {words}")
+    require_absent(request.file)
     return _prepare(request)
 
 
@@ -190,10 +167,10 @@ def _resume(request: SupernetRequest) -> SupernetTrainer:
     Raises:
         BneckError: there is none, it is finished, or something else is asked for.
     """
-    trained = load_supernet(request.out)
+    trained = load_supernet(request.file)
     if trained.finished:
-        raise RunError(f"{request.out} is finished; show it: bneck supernet show {request.out}")
-    if request.space is None:
+        raise RunError(f"{request.file} is finished; show it: bneck describe supernet {request.file}")
+    if not request.space:
         settings = DataSettings(trained.data, _text(request.data_root), trained.train_images)
         data = load_run_data(settings, download=request.download)
         device = torch_device(request.device)
@@ -201,19 +178,18 @@ def _resume(request: SupernetRequest) -> SupernetTrainer:
     else:
         training = _prepare(request)
     if difference := _difference(trained, training):
-        raise GoalError(f"{request.out}: {difference}; --resume changes nothing")
+        raise GoalError(f"{request.file}: {difference}; --resume changes nothing")
     training.restore(trained)
     return training
 
 
 def _prepare(request: SupernetRequest) -> SupernetTrainer:
-    assert request.space is not None
     space = load_space(request.space)
     images = DataSettings(request.data, _text(request.data_root), request.train_images)
     data: Data = load_run_data(images, download=request.download)
     recipe = recipe_for(request.recipe, data)
     settings = SupernetConfig(
-        recipe=replace(recipe, **dict(request.overrides)),
+        recipe=replace(recipe, **request.recipe_overrides),
         strategy=request.strategy,  # type: ignore[arg-type]
         max_macs=parse_count(request.max_macs) if request.max_macs else None,
         minutes=request.minutes,

@@ -1,10 +1,10 @@
 """What `bneck train` is asked for: everything is checked before a folder is made."""
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 
@@ -22,41 +22,12 @@ from ..parallel.distributed import barrier, is_main_process, world_size
 from ..resolve.datasets import load_run_data, open_images
 from ..resolve.environment import torch_device, unused_run_directory
 from ..resolve.networks import resolve_network
+from ..resolve.requests import TrainingRequest
 from ..resolve.trained_networks import resolve_checkpoint
 from .training_loop import save_progress
 
 RANDOM_WEIGHTS, IMAGENET_WEIGHTS = "random weights", "ImageNet weights of torchvision"
 _STEP_PX = 32
-
-
-@dataclass(frozen=True)
-class TrainingRequest:
-    """What a person asked for, in words; see `bneck train --help`.
-
-    Attributes:
-        overrides: fields of the recipe that are set otherwise.
-        weights: a file with ImageNet weights of torchvision, instead of torch's cache.
-        init: a trained network to begin from.
-    """
-
-    arch: str
-    data: str
-    out: Path | None = None
-    recipe: str | None = None
-    overrides: tuple[tuple[str, Any], ...] = ()
-    seed: int = 0
-    resolution_px: int | None = None
-    pretrained: bool = False
-    weights: Path | None = None
-    init: str | None = None
-    data_root: Path | None = None
-    download: bool = False
-    train_images: int | None = None
-    validation_images: int | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    compiled: bool = False
-    threads: int | None = None
 
 
 def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
@@ -68,7 +39,7 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
     named = resolve_network(request.arch)
     images, data = open_images(request)
     recipe = recipe_for(request.recipe, data)
-    recipe = replace(recipe, **dict(request.overrides))
+    recipe = replace(recipe, **request.recipe_overrides)
     initial_weights = _begins_from(request)
     if recipe.freeze == "backbone" and initial_weights == RANDOM_WEIGHTS:
         raise GoalError("--freeze backbone keeps the weights it begins from: add --pretrained or --init")

@@ -20,9 +20,10 @@ from ..console.exit_codes import INTERRUPTED
 from ..console.training_progress import TrainingProgress
 from ..parallel.distributed import is_main_process, process_group, world_size
 from ..resolve.environment import torch_device
+from ..resolve.requests import TrainingRequest
 from .tensorboard import events, summary_writer
 from .training_loop import run_epochs
-from .training_request import TrainingRequest, create_training_run, plan, resume_training_run
+from .training_request import create_training_run, plan, resume_training_run
 
 
 def train_and_report(

@@ -16,6 +16,14 @@ BACKENDS_HELP = (
     "onnxruntime, torch, torch-compile, openvino, executorch, ncnn, torch-cuda, torch-cuda-graph, "
     "'command:TEMPLATE' for any other device (docs/guide/devices.md) or module:attribute"
 )
+RECIPE_HELP = (
+    "guide, torchvision-mobilenetv3, small-images or a YAML file; by default small-images for images in "
+    "memory, guide for folders"
+)
+AUGMENT_HELP = (
+    "none, or flip-crop, autoaugment, randaugment, trivialaugment, mixup, cutmix, random-erase joined by +"
+)
+RECIPE_FIELDS = ("epochs", "batch_size", "learning_rate", "optimizer", "augment", "ema", "freeze")
 REQUIRED: Any = MISSING
 
 
@@ -29,6 +37,7 @@ class Option:
         metavar: placeholder of the value in the help.
         names: spellings on the command line; by default the field's name with dashes.
         is_argument: given by position instead of by name.
+        panel: heading in the help, if not that of the class.
     """
 
     help: str
@@ -37,6 +46,7 @@ class Option:
     metavar: str | None = None
     names: tuple[str, ...] = ()
     is_argument: bool = False
+    panel: str | None = None
 
 
 def option(default: Any, help: str, **shown: Any) -> Any:
@@ -77,15 +87,27 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions(Request):
-    """Which images."""
+class DatasetOptions(Request):
+    """Which data set."""
 
     panel: ClassVar[str | None] = "Data"
 
     data: str = option("digits", DATA_HELP)
     data_root: Path | None = option(None, "folder of a named data set's files", metavar="DIR")
     download: bool = option(False, "download missing data files")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainImagesOptions(DatasetOptions):
+    """Which training images."""
+
     train_images: int | None = option(None, "maximum number of training images, balanced by class", minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(TrainImagesOptions):
+    """Which training and validation images."""
+
     validation_images: int | None = option(
         None, "maximum number of validation images, balanced by class", minimum=1
     )
@@ -129,3 +151,22 @@ class DeviceOptions(Request):
     panel: ClassVar[str | None] = "Training"
 
     device: str = option("auto", "compute device: auto, cpu or cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeOptions(DeviceOptions):
+    """How a network is trained: a recipe, and values that replace those of the recipe."""
+
+    recipe: str | None = option(None, RECIPE_HELP, metavar="NAME|FILE")
+    epochs: int | None = option(None, "number of epochs; by default of the recipe", minimum=1)
+    batch_size: int | None = option(None, "images per training step; by default of the recipe", minimum=1)
+    learning_rate: float | None = option(None, "peak learning rate; by default of the recipe", minimum=0.0)
+    optimizer: str | None = option(None, "sgd, adam, adamw or rmsprop")
+    augment: str | None = option(None, AUGMENT_HELP, metavar="A+B")
+    ema: float | None = option(None, "decay of the exponential moving average of the weights")
+
+    @property
+    def recipe_overrides(self) -> dict[str, Any]:
+        """Fields of the recipe that are replaced."""
+        values = {name: getattr(self, name, None) for name in RECIPE_FIELDS}
+        return {name: value for name, value in values.items() if value is not None}

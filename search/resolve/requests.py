@@ -3,11 +3,29 @@
 No heavy library is imported here, so that the command line can show its help at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from .options import DataOptions, DeviceOptions, LatencyOptions, LimitOptions, argument, option
+from .options import (
+    BACKENDS_HELP,
+    DATA_HELP,
+    RECIPE_HELP,
+    REQUIRED,
+    DataOptions,
+    DatasetOptions,
+    DeviceOptions,
+    LatencyOptions,
+    LimitOptions,
+    RecipeOptions,
+    TrainImagesOptions,
+    argument,
+    option,
+)
 
+NETWORKS_HELP = "published names, files, RUN#TRIAL or folders of `bneck train`"
+PREDICTOR_HELP = "predict latency by a file of `bneck latency-predictor build`"
+RESOLUTION_HELP = "side of the images, px; by default that of the network, or of small images"
 PUBLISHED_BASELINES = ("mobilenet_v3_small", "mobilenet_v2")
 
 
@@ -23,7 +41,7 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     panel = None
 
     space: str = argument("tiny", "preset or YAML file; with --resume a run folder", "SPACE")
-    out: Path | None = option(None, "folder of the run; by default runs/SPACE-DATA-N", metavar="DIR")
+    out: Path | None = option(None, "output folder; by default runs/SPACE-DATA-N", metavar="DIR")
     n_trials: int = option(
         60, "number of networks to evaluate", minimum=1, metavar="N", names=("--n-trials", "--trials")
     )
@@ -52,21 +70,25 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     )
     enqueue_published: bool = option(False, "evaluate the published networks of the space first")
     transfer_from: Path | None = option(None, "warm-start from another run of this space", metavar="RUN")
-    latency_predictor: Path | None = option(
-        None, "predict latency by a file of `bneck latency-predictor build`", metavar="FILE"
-    )
-    no_latency_predictor: bool = option(False, "measure the latency of every network")
-    epochs: int = option(20, "epochs per network", minimum=1)
+    latency_predictor: Path | None = option(None, PREDICTOR_HELP, metavar="FILE", panel="Latency")
+    no_latency_predictor: bool = option(False, "measure the latency of every network", panel="Latency")
+    epochs: int = option(20, "epochs per network", minimum=1, panel="Training")
     min_epochs: int | None = option(
         None,
         "epochs after which the best networks are promoted and the others paused (successive halving)",
         minimum=1,
+        panel="Training",
     )
     reduction_factor: int = option(
-        2, "with --min-epochs, one network in this many is promoted to the next rung", minimum=2
+        2,
+        "with --min-epochs, one network in this many is promoted to the next rung",
+        minimum=2,
+        panel="Training",
     )
-    batch_size: int = option(64, "images per training step", minimum=4)
-    learning_rate: float = option(0.08, "peak of the cosine learning rate schedule", minimum=0.0)
+    batch_size: int = option(64, "images per training step", minimum=4, panel="Training")
+    learning_rate: float = option(
+        0.08, "peak of the cosine learning rate schedule", minimum=0.0, panel="Training"
+    )
     storage: str = option("", "Optuna storage; by default SQLite in the run's folder", metavar="URL")
 
     @property
@@ -74,3 +96,260 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
         if self.baselines is None:
             return PUBLISHED_BASELINES if self.evaluator == "train" else ()
         return () if self.baselines == ("none",) else self.baselines
+
+
+def _network(help: str = "published name, file, RUN#TRIAL or folder of `bneck train`") -> Any:
+    return argument(REQUIRED, help, "ARCH")
+
+
+def _networks() -> Any:
+    return argument(REQUIRED, NETWORKS_HELP, "ARCH...")
+
+
+def _resolution() -> Any:
+    return option(None, RESOLUTION_HELP, minimum=8, metavar="PX", names=("--resolution",))
+
+
+def _backend() -> Any:
+    return option("onnxruntime", f"none, {BACKENDS_HELP}", metavar="BACKEND")
+
+
+def _seed(help: str = "random seed") -> Any:
+    return option(0, help, minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest(DataOptions, RecipeOptions):
+    """Settings of `bneck train`.
+
+    Attributes:
+        weights: file with torchvision's ImageNet weights, in place of torch's cache.
+        init: trained network whose weights the training starts from.
+    """
+
+    panel = None
+
+    arch: str = _network("published name, file or RUN#TRIAL; with --resume the folder of a training")
+    out: Path | None = option(None, "output folder; by default runs/ARCH-DATA-N", metavar="DIR")
+    init: str | None = option(
+        None, "start from the weights of a network that bneck trained", metavar="RUN#TRIAL|DIR|FILE"
+    )
+    pretrained: bool = option(False, "start from torchvision's ImageNet weights")
+    weights: Path | None = option(
+        None, "read torchvision's weights from a file instead of torch's cache", metavar="FILE"
+    )
+    freeze: str | None = option(None, "train only the layers after the pooling", metavar="backbone")
+    resolution_px: int | None = _resolution()
+    seed: int = _seed("random seed for weights, image order and augmentation")
+    precision: str = option("auto", "auto, fp32, bf16 or fp16; auto is fp32 on a CPU, bf16 on a GPU")
+    compiled: bool = option(False, "compile the network by torch.compile", names=("--compile",))
+    threads: int | None = option(None, "threads for training; by default one per core", minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRequest(DatasetOptions):
+    """Settings of `bneck describe data`."""
+
+    data: str = argument(REQUIRED, DATA_HELP, "NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRequest(DatasetOptions, LatencyOptions, DeviceOptions):
+    """Settings of `bneck evaluate`; empty `data` means the data set of the training."""
+
+    panel = None
+
+    checkpoint: str = argument(REQUIRED, "folder of `bneck train`, its file, or RUN#TRIAL", "CHECKPOINT")
+    split: str = option("test", "test, validation or train")
+    data: str = option("", f"{DATA_HELP}; by default that of the training")
+    latency_backend: str = _backend()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRequest(DataOptions, RecipeOptions, LatencyOptions):
+    """Settings of `bneck compare`.
+
+    Attributes:
+        augment: one augmentation for all networks, or several, separated by commas, to compare on one
+            network.
+    """
+
+    panel = None
+
+    archs: tuple[str, ...] = _networks()
+    seeds: int = option(3, "training runs per network, with seeds 0, 1, ...", minimum=1)
+    augment: str | None = option(
+        None, "augmentations to compare on one network; a single one is for all networks", metavar="A,B,C"
+    )
+    out: Path | None = option(None, "output folder; by default runs/compare-DATA-N", metavar="DIR")
+    pretrained: bool = option(False, "start from torchvision's ImageNet weights")
+    freeze: str | None = option(None, "train only the layers after the pooling", metavar="backbone")
+    resolution_px: int | None = _resolution()
+    latency_backend: str = _backend()
+
+    @property
+    def augments(self) -> tuple[str, ...]:
+        """The augmentations to compare; empty to compare networks."""
+        names = tuple(each.strip() for each in self.augment.split(",")) if self.augment else ()
+        return names if len(names) > 1 else ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.augments or self.archs
+
+    def training(self, name: str, seed: int, out: Path) -> TrainingRequest:
+        """One training run of the comparison, on one thread.
+
+        Args:
+            name: of the network, or the augmentation.
+        """
+        variant = {"augment": name, "arch": self.archs[0]} if self.augments else {"arch": name}
+        return TrainingRequest(**{**_shared(self), "seed": seed, "out": out, "threads": 1, **variant})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetAdaptRequest(DataOptions, RecipeOptions, LatencyOptions):
+    """Settings of `bneck netadapt`; empty `data` means the data set of the training, or digits."""
+
+    panel = None
+
+    network: str = argument(
+        REQUIRED,
+        "RUN#TRIAL, folder of `bneck train`, its file, or an untrained network, which is trained first; with "
+        "--resume the folder of an adaptation",
+        "NETWORK",
+    )
+    max_latency: str | None = option(
+        None, "limit on latency: 5ms, or 0.5x that of the reference model", metavar="LIMIT"
+    )
+    to: float | None = option(
+        None, "limit on latency as a fraction of the initial latency", metavar="FRACTION"
+    )
+    max_macs: str | None = option(None, "limit on multiply-adds, such as 60M", metavar="LIMIT")
+    data: str = option("", f"{DATA_HELP}; by default that of the training, or digits")
+    out: Path | None = option(
+        None,
+        "output folder; by default RUN/netadapt/trial-N-1 or runs/netadapt-NETWORK-DATA-N",
+        metavar="DIR",
+    )
+    step: float = option(
+        0.025,
+        "minimum cost reduction per step, as a fraction of the initial cost",
+        minimum=0.001,
+        maximum=0.5,
+    )
+    finetune_images: int = option(2000, "training images for the short fine-tuning of each step", minimum=16)
+    final: str = option("inherit", "initial weights of the final training: inherit or scratch")
+    latency_predictor: Path | None = option(None, PREDICTOR_HELP, metavar="FILE", panel="Latency")
+    latency_backend: str = _backend()
+    resolution_px: int | None = _resolution()
+    seed: int = _seed()
+    threads: int | None = option(
+        None, "threads for the first and the final training; by default one per core", minimum=1
+    )
+
+    @property
+    def training(self) -> TrainingRequest:
+        """The first training, of a network that has no weights yet."""
+        return TrainingRequest(arch=self.network, **_shared(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetRequest(TrainImagesOptions, RecipeOptions):
+    """Settings of `bneck supernet`; empty `space` with --resume means the space of the file."""
+
+    panel = None
+
+    space: str = argument("", "preset or YAML file; may be left out with --resume", "SPACE")
+    file: Path = option(REQUIRED, "file of the supernet, safetensors", metavar="FILE")
+    minutes: float | None = option(
+        None,
+        "training budget in minutes of CPU time (on a GPU wall time), instead of --epochs",
+        minimum=0.001,
+    )
+    strategy: str = option(
+        "uniform",
+        "sampled networks per step: uniform, one at random; balanced, every choice equally often; sandwich, "
+        "the largest, and distilled from it the smallest and two at random (for GPUs)",
+    )
+    max_macs: str | None = option(
+        None, "train no network above this number of multiply-adds, such as 60M", metavar="LIMIT"
+    )
+    seed: int = _seed("random seed for weights, sampled networks, image order and augmentation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedStudyRequest(DataOptions, DeviceOptions):
+    """Settings of `bneck seed-variance`."""
+
+    panel = None
+
+    space: str = argument(REQUIRED, "preset or YAML file; with --resume the folder of a study", "SPACE")
+    networks: int = option(12, "number of networks, spread evenly by log MACs", minimum=6)
+    seeds: int = option(3, "training runs per network, with seeds 0, 1, ...", minimum=2)
+    evaluator: str = option("train", "how accuracy is evaluated: train, or any other evaluator of a search")
+    epochs: int = option(20, "epochs per network", minimum=1)
+    max_macs: str | None = option(None, "limit on multiply-adds, such as 60M", metavar="LIMIT")
+    max_params: str | None = option(None, "limit on parameters, such as 3M", metavar="LIMIT")
+    n_trials: int = option(
+        60,
+        "number of networks of the planned search",
+        minimum=2,
+        metavar="N",
+        names=("--n-trials", "--trials"),
+    )
+    seed: int = _seed("random seed for the choice of networks")
+    out: Path | None = option(
+        None, "output folder; by default runs/seed-variance-SPACE-DATA-N", metavar="DIR"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyRequest(DataOptions, DeviceOptions):
+    """Settings of `bneck proxy`."""
+
+    panel = None
+
+    archs: tuple[str, ...] = _networks()
+    evaluator: str = option(
+        "naswot",
+        "zero-cost proxies: naswot, synflow, zico, jacob_cov, grad_norm, snip; costs: macs, params, depth; "
+        "train; from a file: supernet:FILE, inherit:FILE, table:FILE",
+        metavar="NAME",
+    )
+    seeds: int = option(1, "evaluations per network, with seeds 0, 1, ...", minimum=1)
+    recipe: str | None = option(None, RECIPE_HELP, metavar="NAME|FILE")
+    epochs: int | None = option(None, "number of epochs; by default of the recipe", minimum=1)
+    resolution_px: int | None = _resolution()
+    threads: int = option(1, "threads for the evaluation", minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyRequest(LatencyOptions):
+    """Settings of `bneck latency`."""
+
+    panel = None
+
+    archs: tuple[str, ...] = _networks()
+    batch_size: int = option(1, "images per run", minimum=1)
+    fresh: bool = option(False, "measure again what is cached, the reference panel too")
+    blocks: bool = option(False, "measure the time of each block")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyPredictorRequest(LatencyOptions):
+    """Settings of `bneck latency-predictor build`."""
+
+    panel = None
+
+    space: str = argument(REQUIRED, "preset or YAML file", "SPACE")
+    file: Path = option(REQUIRED, "file of the predictor, JSON", metavar="FILE")
+    networks: int = option(30, "networks to fit the predictor to; 60 or more give more terms", minimum=20)
+    held_out: int = option(20, "further networks to validate the predictor on", minimum=5)
+    seed: int = _seed("random seed for the choice of networks")
+
+
+def _shared(request: RecipeOptions) -> dict[str, Any]:
+    """The settings that a request has in common with `TrainingRequest`."""
+    names = {each.name for each in fields(TrainingRequest)} & {each.name for each in fields(request)}
+    return {name: getattr(request, name) for name in names}

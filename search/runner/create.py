@@ -131,7 +131,7 @@ def _latencies(
         if predictor.space != space.name:
             raise GoalError(
                 f"--latency-predictor {request.latency_predictor} is of space {predictor.space}; build one: "
-                f"bneck latency-model build {request.space} --out FILE"
+                f"bneck latency-predictor build {request.space} --file FILE"
             )
         return predictor.setup, predictor.predict
     backend = latency_backend(request.latency_backend, threads=request.latency_threads)

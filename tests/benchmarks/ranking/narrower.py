@@ -48,10 +48,10 @@ def latency_predictor(path: Path) -> LatencyPredictor:
     if not path.exists():
         command = [
             str(Path(sys.executable).with_name("bneck")),
-            "latency-model",
+            "latency-predictor",
             "build",
             SPACE,
-            "--out",
+            "--file",
             str(path),
         ]
         subprocess.run(command, check=True)

@@ -12,10 +12,6 @@ from ...results.example_run import ROWS, example_run
 from ..example_trainings import run as call
 
 
-def test_the_help_shows_an_example() -> None:
-    assert "\n  bneck ablation runs/" in call("ablation", "--help").out
-
-
 def test_a_run_of_few_networks_is_refused_in_a_line(tmp_path: Path) -> None:
     folder = example_run(tmp_path / "run", ROWS[:1]).folder
     ended = call("ablation", folder)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bneck.search.commands.front import enqueued_message, print_front, start_message, timeout_message
+from bneck.search.console.front_table import enqueued_message, print_front, start_message, timeout_message
 from bneck.search.runner.session import default_workers
 
 from ...results.example_run import example_run

@@ -49,10 +49,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[Path, list[str]]:
 
 def test_the_page_of_a_training_is_the_one_it_left(trained: Path, tmp_path: Path) -> None:
     before = contents(trained)
-    ran = run("report", trained, "-o", tmp_path / "page.html")
+    ran = run("report", trained, "-o", tmp_path)
     assert (ran.code, ran.err) == (0, "")
-    assert f"report:  {tmp_path / 'page.html'}" in ran.out.splitlines()
-    assert (tmp_path / "page.html").read_bytes() == before["report.html"]
+    assert str(tmp_path / "report.html") in ran.out.split()
+    assert (tmp_path / "report.html").read_bytes() == before["report.html"]
     assert contents(trained) == before
 
 
@@ -60,7 +60,7 @@ def test_without_a_place_the_page_is_in_the_folder(tmp_path: Path) -> None:
     train(tmp_path / "t", "--epochs", 1)
     before = contents(tmp_path / "t")
     (tmp_path / "t" / "report.html").write_text("old", encoding="utf-8")
-    assert run("report", tmp_path / "t").out.startswith(f"report:  {tmp_path / 't' / 'report.html'}\n")
+    assert run("report", tmp_path / "t").out.split() == ["report:", str(tmp_path / "t" / "report.html")]
     assert contents(tmp_path / "t") == before
 
 
@@ -74,16 +74,18 @@ def test_a_search_and_a_training_have_pages_and_pictures_of_their_own(
     assert searched.record("best").key in html
     assert not asks_for_something(html)
     for folder, name in ((trained, "t"), (searched.folder, "s")):
-        ran = run("report", folder, "-o", tmp_path / f"{name}.html", "--png", tmp_path / name)
+        (tmp_path / name).mkdir()
+        ran = run("report", folder, "-o", tmp_path / name, "--png")
         assert ran.code == 0
-        assert str(tmp_path / name) in ran.out
-    assert drawn == {tmp_path / "t": TRAINING_FIGURES, tmp_path / "s": ["pareto", "pareto-macs"]}
+        assert str(tmp_path / name / "pictures") in ran.out
+    figures = {"t": TRAINING_FIGURES, "s": ["pareto", "pareto-macs"]}
+    assert drawn == {tmp_path / name / "pictures": names for name, names in figures.items()}
 
 
 @pytest.mark.slow
 def test_pictures_are_files(searched: Run, tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="the extra bneck[png] is not installed")
-    ran = run("report", searched.folder, "-o", tmp_path / "page.html", "--png", tmp_path / "pictures")
+    ran = run("report", searched.folder, "-o", tmp_path, "--png")
     assert ran.code == 0
     assert files(tmp_path / "pictures") == ["pareto-macs.png", "pareto.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "pictures").iterdir())
@@ -99,8 +101,8 @@ def test_a_folder_that_is_neither_is_named(tmp_path: Path, name: str) -> None:
 
 def test_a_page_that_cannot_be_written_is_named_and_the_old_one_stays(trained: Path, tmp_path: Path) -> None:
     before = contents(trained)
-    for place in (tmp_path, tmp_path / "nowhere" / "page.html"):
-        assert f"{place} cannot be written" in run("report", trained, "-o", place).complaint
+    place = tmp_path / "nowhere"
+    assert f"{place / 'report.html'} cannot be written" in run("report", trained, "-o", place).complaint
     assert contents(trained) == before
     assert files(tmp_path) == []
 
@@ -122,7 +124,7 @@ def test_a_training_is_exported_without_a_trial(trained: Path, tmp_path: Path) -
 
 def test_a_training_has_no_trials(trained: Path, tmp_path: Path) -> None:
     ran = run("export", trained, "--trial", "best", "-o", tmp_path / "out")
-    assert ran.complaint == f"{trained} is a training, which has one network; leave --trial out"
+    assert ran.complaint == f"{trained} is a training, which has one network; leave out --trial"
     assert not (tmp_path / "out").exists()
 
 

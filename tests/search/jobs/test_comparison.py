@@ -191,7 +191,7 @@ def test_its_trainings_are_opened_by_the_other_commands(compared: Path, tmp_path
     own = compared / "trainings" / "b.yaml-seed1"
     found = json.loads(run("evaluate", own, *NO_LATENCY, "--json").out)
     assert found["top1"] == top1_by_training(compared)["b.yaml", 1]
-    assert run("report", own, "-o", tmp_path / "page.html").code == 0
+    assert run("report", own, "-o", tmp_path).code == 0
     assert "b.yaml on digits" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 

@@ -1,29 +1,25 @@
 """`bneck seed-variance`: which networks are trained, in which order, how it stops and goes on."""
 
-import inspect
 import json
 import math
 import random
-import shlex
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
 from bneck.evaluate import parse_goals
 from bneck.evaluate.data.dataset import load_data, subsample
 from bneck.evaluate.scorers import EvaluationContext, evaluator
 from bneck.results.store.seed_study import SeedStudy, SeedTraining, SeedVarianceSettings
-from bneck.search.cli import app, search
-from bneck.search.commands.seed_variance import seed_variance
 from bneck.search.jobs import seed_study_training as noise_training
-from bneck.search.jobs.seed_study import NoiseRequest, create, train_and_report
+from bneck.search.jobs.seed_study import create, train_and_report
 from bneck.search.jobs.seed_study_training import TimeoutReachedError, train_all
 from bneck.search.parallel.lock import run_lock
+from bneck.search.resolve.requests import SearchRequest, SeedStudyRequest
 from bneck.search.samplers.initial_design import spread_by_macs
 from bneck.search_space import Architecture, RunError, cost, load_space
 from bneck.search_space.errors import NonFiniteLossError
@@ -34,23 +30,15 @@ from ..helpers import ONE, FakePool, Shown, bneck
 TINY = load_space("tiny").for_data(1, 10)
 ANY = parse_goals("accuracy", {})
 SMALL = ("--networks", 6, "--seeds", 2, "--epochs", 1, "--train-images", 100, "--max-macs", "300K")
-REQUEST = NoiseRequest(
+REQUEST = SeedStudyRequest(
     space="tiny",
-    data="digits",
-    out=None,
     networks=6,
     seeds=2,
     evaluator="macs",
     epochs=1,
-    seed=0,
     max_macs="1M",
-    max_params=None,
     train_images=100,
-    validation_images=None,
-    data_root=None,
-    download=False,
     device="cpu",
-    n_trials=60,
 )
 
 
@@ -270,18 +258,12 @@ def test_the_command_tells_and_leaves_its_files(
     assert json.loads(again.out) == json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
-def test_the_example_in_the_help_is_a_command_that_parses() -> None:
-    paragraphs = run("seed-variance", "--help").out.split("\n\n")
-    [example] = [" ".join(each.split()) for each in paragraphs if each.strip().startswith("bneck ")]
-    words = shlex.split(example)[2:]
-    parser = typer.main.get_command(app)
-    chosen = parser.get_command(parser.make_context("bneck", ["seed-variance", *words]), "seed-variance")  # type: ignore[attr-defined]
-    assert chosen.make_context("seed-variance", words).args == []
-
-
 @pytest.mark.parametrize("name", ["data", "epochs", "n_trials", "device", "seed"])
 def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
-    defaults = [inspect.signature(command).parameters[name].default for command in (seed_variance, search)]
+    defaults = [
+        [each.default for each in fields(request) if each.name == name]
+        for request in (SeedStudyRequest, SearchRequest)
+    ]
     assert str(defaults[0]) == str(defaults[1])
 
 

@@ -17,13 +17,13 @@ from bneck.evaluate.training.train import seeded_network
 from bneck.results.store.training_run import TrainingRun
 from bneck.search.jobs import training_request as training_plan
 from bneck.search.jobs.training_request import (
-    TrainingRequest,
     create_training_run,
     for_data,
     plan,
     resume_training_run,
 )
 from bneck.search.resolve import datasets
+from bneck.search.resolve.requests import TrainingRequest
 from bneck.search_space import Block, BneckError, architecture_yaml, published_architecture
 from bneck.search_space.network import Network, build_network
 
@@ -98,7 +98,7 @@ def test_the_resolution_is_the_networks_unless_the_images_are_small(
 
 
 def test_settings_hold_what_the_training_follows_from(request_of: Any) -> None:
-    settings, data = plan(request_of(seed=5, overrides=(("epochs", 2), ("ema", 0.5)), resolution_px=16))
+    settings, data = plan(request_of(seed=5, epochs=2, ema=0.5, resolution_px=16))
     digits = load_data("digits")
     assert (data.count("train"), data.count("validation")) == (40, 20)
     assert settings.architecture == replace(FIT, resolution_px=16)
@@ -135,15 +135,15 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
         ({"arch": "none.yaml"}, "none.yaml: cannot be read"),
         ({"data": "digit"}, "unknown data set 'digit'"),
         ({"recipe": "gide"}, "unknown recipe 'gide'"),
-        ({"overrides": (("ema", 1.5),)}, "ema must be from 0 to below 1, got 1.5"),
+        ({"ema": 1.5}, "ema must be from 0 to below 1, got 1.5"),
         (
-            {"overrides": (("augment", "blur"),)},
+            {"augment": "blur"},
             "augment is not a valid augmentation: unknown augmentation 'blur'",
         ),
         ({"precision": "fp8"}, "--precision must be auto, fp32, bf16, fp16, got 'fp8'"),
         ({"device": "tpu"}, "--device must be auto, cpu or cuda, got 'tpu'"),
-        ({"resolution_px": -3}, "resolution_px must"),
-        ({"train_images": 0}, "digits: the limit of train images must be at least 1, got 0"),
+        ({"resolution_px": -3}, "--resolution must be at least 8, got -3"),
+        ({"train_images": 0}, "--train-images must be at least 1, got 0"),
         (
             {"init": "a", "pretrained": True},
             "--init and --pretrained exclude each other; a network begins from one of them",
@@ -159,10 +159,9 @@ def test_what_cannot_be_met_is_told_and_nothing_is_made(
     overrides: dict[str, Any], told: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    request = request_of(**overrides)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(BneckError) as caught:
-        made(request)
+        made(request_of(**overrides))
     assert str(caught.value).startswith(told)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -171,7 +170,7 @@ def test_processes_share_a_batch_evenly(request_of: Any, monkeypatch: pytest.Mon
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(BneckError, match=r"^the batch size must be a multiple of 3 processes, got 128$"):
         plan(request_of())
-    settings, _ = plan(request_of(overrides=(("batch_size", 96),)))
+    settings, _ = plan(request_of(batch_size=96))
     assert settings.processes == 3
 
 
@@ -275,7 +274,7 @@ def test_a_disk_that_is_full_at_once_leaves_nothing(
 
 def test_a_training_goes_on_by_its_folder_alone(request_of: Any, tmp_path: Path) -> None:
     folder = made(request_of())
-    for request in (TrainingRequest(str(tmp_path / "out"), "digits"), request_of(arch="ignored")):
+    for request in (TrainingRequest(arch=str(tmp_path / "out")), request_of(arch="ignored")):
         opened, data = resume_training_run(request, same_request=False)
         assert opened == folder
         assert (data.name, data.count("train"), data.count("validation")) == ("digits", 40, 20)
@@ -290,7 +289,7 @@ def test_a_training_goes_on_by_the_same_words(request_of: Any) -> None:
     ("overrides", "told"),
     [
         ({"seed": 1}, "seed is 0, not 1"),
-        ({"overrides": (("epochs", 31),)}, "epochs is 30, not 31"),
+        ({"epochs": 31}, "epochs is 30, not 31"),
         ({"recipe": "guide"}, "epochs is 30, not 10"),
         ({"train_images": 41}, "train_images is 40, not 41"),
         ({"resolution_px": 16}, "the network is"),
@@ -316,7 +315,7 @@ def test_as_many_processes_must_go_on(
     made(request_of())
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(BneckError) as caught:
-        resume_training_run(TrainingRequest(str(tmp_path / "out"), "digits"), same_request=False)
+        resume_training_run(TrainingRequest(arch=str(tmp_path / "out")), same_request=False)
     words = "was begun with 1 processes; 2 would come to other weights"
     assert str(caught.value) == f"{tmp_path / 'out'} {words}"
 
@@ -334,9 +333,9 @@ def test_other_images_than_it_began_with_are_refused(
     }[same]
     monkeypatch.setattr(training_plan, "load_run_data", lambda *_, **__: changed)
     with pytest.raises(BneckError):
-        resume_training_run(TrainingRequest(str(tmp_path / "out"), "digits"), same_request=False)
+        resume_training_run(TrainingRequest(arch=str(tmp_path / "out")), same_request=False)
 
 
 def test_what_is_no_training_does_not_go_on(tmp_path: Path) -> None:
     with pytest.raises(BneckError, match="is not a training"):
-        resume_training_run(TrainingRequest(str(tmp_path), "digits"), same_request=False)
+        resume_training_run(TrainingRequest(arch=str(tmp_path)), same_request=False)

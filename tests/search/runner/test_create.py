@@ -220,7 +220,7 @@ def test_a_model_of_another_space_is_refused_and_nothing_is_made(here: Path) -> 
         create_run(requested(latency_predictor=path, out=Path("run")))
     assert str(raised.value) == (
         f"--latency-predictor {path} is of space mobile; "
-        "build one: bneck latency-model build two.yaml --out FILE"
+        "build one: bneck latency-predictor build two.yaml --file FILE"
     )
     assert sorted(each.name for each in here.iterdir()) == ["model.json", "two.yaml"]
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from bneck.evaluate import Accuracy, Recipe
 from bneck.results import Run
 from bneck.results.store.fidelities import EpochsSpent, Rungs
-from bneck.search.commands.front import epochs_spent_message, print_front, start_message, timeout_message
+from bneck.search.console.front_table import epochs_spent_message, print_front, start_message, timeout_message
 from bneck.search.console.progress import PlainProgress, Status, TimeEstimator, trial_summary
 from bneck.search.parallel.deadline import Deadline
 from bneck.search.runner import worker

@@ -10,7 +10,7 @@ import pytest
 from bneck.evaluate import Accuracy
 from bneck.results import Record, Run
 from bneck.results.export.models import export
-from bneck.search.commands.front import front_posterior_and_baseline, print_front, start_message
+from bneck.search.console.front_table import front_posterior_and_baseline, print_front, start_message
 from bneck.search.runner import session
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.replication import replicate_front

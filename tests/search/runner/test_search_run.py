@@ -171,7 +171,7 @@ def test_a_trial_of_a_run_is_inspected_and_a_report_written(folder: Path, tmp_pa
     record = Run.open(folder).front()[0]
     shown = json.loads(bneck("inspect", f"{folder}#{record.trial}", "--json", cwd=tmp_path).stdout)
     assert (shown["key"], shown["macs"]) == (record.key, record.cost.macs)
-    assert bneck("report", folder, "-o", "page.html", cwd=tmp_path).returncode == 0
+    assert bneck("report", folder, "-o", ".", cwd=tmp_path).returncode == 0
     assert record.key in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from ...evaluate.data.dataset import SPLITS, Data, find_unreadable_images
-from ..console.progress import Status, progress
-from ..console.tables import plain_table, wide_console
+from .progress import Status, progress
+from .tables import plain_table, wide_console
 
 _MOST_CLASSES, _STEP = 40, 100
 

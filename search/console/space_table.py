@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ...evaluate import format_count
 from ...search_space import PRESETS, PUBLISHED_NAMES, SearchSpace, cost, load_space, published_architecture
-from ..console.tables import plain_table, wide_console
+from .tables import plain_table, wide_console
 
 SAMPLES = 1000
 

@@ -1,0 +1,77 @@
+"""`bneck search`."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from ...search_space import GoalError, RunError
+from ..console.exit_codes import INTERRUPTED
+from ..resolve.requests import SearchRequest
+from .expand import Given
+from .options import LATENCY_NAMES, PREDICTOR_REASON, ResumeOption, TimeoutOption, WorkersOption
+
+EXAMPLE_MAX_MACS = "500K"
+EXAMPLE_MAX_LATENCY = "0.25x"
+RESUMABLE = ("space", "resume", "n_trials", "workers", "replicates", "timeout_minutes")
+
+
+def search(
+    request: SearchRequest,
+    given: Given,
+    timeout_minutes: TimeoutOption = None,
+    workers: WorkersOption = None,
+    resume: ResumeOption = False,
+) -> None:
+    """Search a space for the best networks within limits.
+
+    bneck search mobile --data folder:photos --max-macs 60M --max-latency 0.5x
+
+    Without SPACE, search an example: space tiny on scikit-learn's digits,
+    --max-macs 500K --max-latency 0.25x.
+    """
+    from rich.console import Console
+
+    from ...results.pages.front_table import export_command
+    from ..console.front_table import enqueued_message, print_front, start_message, timeout_message
+    from ..console.progress import progress
+    from ..parallel.deadline import Deadline
+    from ..runner.create import create_run
+    from ..runner.session import default_workers, run_session
+    from ..runner.session import resume as resume_run
+
+    deadline = Deadline(timeout_minutes)
+    if resume:
+        if "space" not in given:
+            raise GoalError("--resume needs the run's folder: bneck search RUN --resume")
+        given.require_resumable(*RESUMABLE)
+        n_trials = request.n_trials if "n_trials" in given else None
+        run = resume_run(Path(request.space), n_trials, request.replicates)
+    else:
+        if "space" not in given and set(request.limits.values()) == {None}:
+            request = replace(request, max_macs=EXAMPLE_MAX_MACS, max_latency=EXAMPLE_MAX_LATENCY)
+        if request.latency_predictor:
+            given.exclude(
+                "--latency-predictor", *LATENCY_NAMES, "no_latency_predictor", reason=PREDICTOR_REASON
+            )
+        if (Path(request.space) / "run.yaml").is_file():
+            raise RunError(f"{request.space} is a run; resume it: bneck search {request.space} --resume")
+        run = create_run(request)
+    display = progress(Console())
+    display.print_line(start_message(run))
+    if request.enqueue_published:
+        display.print_line(enqueued_message(run))
+    try:
+        run_session(run, workers or default_workers(run), display, deadline)
+    except KeyboardInterrupt:
+        evaluated = sum(record.is_evaluated for record in run.records())
+        typer.echo(
+            f"interrupted after {evaluated} of {run.settings.n_trials} networks; resume with:", err=True
+        )
+        typer.echo(f"  bneck search {run.folder} --resume", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    print_front(run)
+    if timeout_minutes and deadline.work_was_skipped:
+        typer.echo(timeout_message(run, timeout_minutes))
+    typer.echo(f"\nreport:  {run.folder / 'report.html'}")
+    typer.echo(f"export:  {export_command(run.folder, 'best', run.settings.saves_weights)}")

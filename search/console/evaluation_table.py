@@ -1,0 +1,58 @@
+"""Table of the metrics of a trained network."""
+
+from typing import Any
+
+from rich.markup import escape
+
+from ...evaluate import format_count
+from ...results.text.formatting import milliseconds, truncate
+from .tables import plain_table, wide_console
+
+_MOST_CLASSES, _LONGEST_NAME = 30, 30
+
+
+def print_evaluation(evaluation: dict[str, Any]) -> None:
+    """The numbers, then a row for each class."""
+    console = wide_console()
+
+    def print_line(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    top5 = f", top-5 {100 * evaluation['top5']:.2f}%" if evaluation["top5"] is not None else ""
+    print_line(
+        f"{evaluation['name']} on {evaluation['images']:,} {evaluation['split']} images "
+        f"of {evaluation['data']}: top-1 {100 * evaluation['top1']:.2f}%{top5}, "
+        f"loss {evaluation['loss']:.4f}, calibration error {100 * evaluation['calibration_error']:.2f}%"
+    )
+    cost_words = f"{format_count(evaluation['macs'])} MACs, {format_count(evaluation['params'])} parameters"
+    latency = evaluation["latency"]
+    if latency:
+        cost_words += (
+            f", {milliseconds(latency['latency_ms'])} ({latency['ratio']:.3f}x {latency['reference']})"
+        )
+    print_line(f"{cost_words}, {format_count(evaluation['size_bytes'])}B on disk")
+    if evaluation["left_out"]:
+        print_line(evaluation["left_out"])
+    classes = sorted(evaluation["classes"], key=lambda each: (each["f1"], each["name"]))
+    columns = ("class", "images", "precision %", "recall %", "F1 %", "most confused with")
+    table = plain_table(*columns, left=(columns[0], columns[-1]))
+    for each in classes[:_MOST_CLASSES]:
+        shares = (f"{100 * each[name]:.1f}" for name in ("precision", "recall", "f1"))
+        cells = (
+            truncate(each["name"], _LONGEST_NAME),
+            f"{each['images']:,}",
+            *shares,
+            _most_confused_with(evaluation, each["name"]),
+        )
+        table.add_row(*map(escape, cells))
+    console.print(table)
+    if len(classes) > _MOST_CLASSES:
+        print_line(f"and {len(classes) - _MOST_CLASSES} classes more with a higher F1; --json has all")
+
+
+def _most_confused_with(evaluation: dict[str, Any], name: str) -> str:
+    """The class that images of this one are most often taken for, and how many of them."""
+    names = [each["name"] for each in evaluation["classes"]]
+    own = names.index(name)
+    row = [0 if place == own else count for place, count in enumerate(evaluation["confusion"][own])]
+    return f"{truncate(names[row.index(max(row))], _LONGEST_NAME)} ({max(row):,})" if max(row) else ""
