@@ -1,4 +1,4 @@
-"""The minutes that a person gives a search."""
+"""Time limit of a search."""
 
 import math
 import time
@@ -10,11 +10,11 @@ Clock = Callable[[], float]
 
 @dataclass
 class Deadline:
-    """After so many minutes nothing new begins; what runs ends.
+    """A time after which no new work starts; running work ends.
 
     Attributes:
-        minutes: from now on; None for no limit.
-        work_was_skipped: whether something did not begin because they were gone.
+        minutes: from now; None for no limit.
+        work_was_skipped: whether any work was not started because of it.
     """
 
     minutes: float | None = None
@@ -26,7 +26,7 @@ class Deadline:
         self.end = self.clock() + 60 * self.minutes if self.minutes else math.inf
 
     def blocks_new_work(self) -> bool:
-        """Whether what would begin now must not; asked only where something would."""
+        """Whether the deadline has passed; call it only if there is work to start."""
         if self.clock() < self.end:
             return False
         self.work_was_skipped = True

@@ -1,4 +1,4 @@
-"""Several processes that train one network together, as `torchrun` starts them."""
+"""Distributed data parallel training by `torchrun`."""
 
 import os
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ import torch.distributed as dist
 
 
 def world_size() -> int:
-    """How many there are; 1 without `torchrun`."""
+    """Number of processes; 1 without `torchrun`."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that writes and prints."""
+    """Whether this process writes files and prints."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 @contextmanager
 def process_group(device: str) -> Iterator[None]:
-    """Have this process take part, each on a GPU of its own; on the CPU they talk by gloo."""
+    """Join the process group: nccl with one GPU per process, or gloo on the CPU."""
     if world_size() == 1:
         yield
         return
@@ -34,6 +34,6 @@ def process_group(device: str) -> Iterator[None]:
 
 
 def barrier() -> None:
-    """Go on when all have come here."""
+    """Wait for all processes."""
     if dist.is_initialized():
         dist.barrier()

@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""Lock of a folder."""
 
 import fcntl
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from ...search_space import RunError
 
 @contextmanager
 def run_lock(folder: Path, activity: str = "searching") -> Iterator[None]:
-    """Keep a second process from working in the same folder; a killed one frees it.
+    """Hold an exclusive lock of a folder; the lock of a killed process is released.
 
     Args:
-        activity: what is done there, for the message.
+        activity: for the message: `searching`, `training`.
     Raises:
-        RunError: another process works there.
+        RunError: another process holds it.
     """
     with (folder / LOCK_NAME).open("w") as file:
         try:

@@ -1,4 +1,4 @@
-"""What every worker process does first."""
+"""Initialization of worker processes."""
 
 import multiprocessing
 import os
@@ -8,7 +8,7 @@ import torch
 
 
 def init_worker_process(threads: int = 1) -> None:
-    """Compute with so many threads, and end with the parent process."""
+    """Limit torch to `threads`, and exit when the parent process ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
 

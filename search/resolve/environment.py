@@ -1,4 +1,4 @@
-"""The device to compute on, and names for new folders."""
+"""Compute device, and names of new folders."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from ...search_space import GoalError
 
 
 def unused_run_directory(what: str, data: str) -> Path:
-    """`runs/WHAT-DATA-N` with the first number that is free, for a space or a network by name or file."""
+    """`runs/WHAT-DATA-N` with the first unused number, for a space or a network by name or file."""
     kind, _, path = data.partition(":")
     file = Path(what)
     stem = file.stem if file.suffix in (".yaml", ".yml", ".json") else file.name
@@ -18,10 +18,10 @@ def unused_run_directory(what: str, data: str) -> Path:
 
 
 def torch_device(wanted: str) -> str:
-    """`cpu` or `cuda`; `auto` takes the GPU where there is one.
+    """`cpu` or `cuda`; `auto` is `cuda` if there is a GPU.
 
     Raises:
-        GoalError: another word, or no GPU.
+        GoalError: another name, or no GPU.
     """
     import torch
 
@@ -30,5 +30,5 @@ def torch_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise GoalError("--device cuda: torch finds no GPU here; use --device cpu")
+        raise GoalError("--device cuda: torch finds no GPU; use --device cpu")
     return wanted

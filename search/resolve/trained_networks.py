@@ -1,4 +1,4 @@
-"""Trained networks by name: a search's trial, a training's folder, or a file."""
+"""Checkpoints by name: trial of a search, folder of a training, or file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,10 @@ from .networks import resolve_trial
 
 @dataclass(frozen=True)
 class ResolvedCheckpoint:
-    """A file with a trained network.
+    """A checkpoint file.
 
     Attributes:
-        data: what it was trained on; None for a file alone, which knows the name.
+        data: images that it was trained on; None for a file alone, which holds their name only.
     """
 
     path: Path

@@ -25,8 +25,8 @@ from ..resolve.requests import SearchRequest
 from ..resolve.search import resolve_search
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
+from .proposer import feasible_published
 from .successive_halving import rungs_between
-from .trials import feasible_published
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

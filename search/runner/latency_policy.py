@@ -1,6 +1,7 @@
-"""Which latencies of a search are predicted and which are measured, and the model that predicts them."""
+"""Decides which latencies of a search are measured and which are predicted; fits the predictor."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,13 +19,10 @@ MODEL_NETWORKS = 30
 
 @dataclass(frozen=True)
 class LatencyStrategy:
-    """A prediction for every network, and a measurement where it matters.
-
-    It matters where a prediction is too near to the limit to be trusted, and for networks that would
-    enter the front.
+    """Predicts every latency, and measures it near the limit and for networks that would enter the front.
 
     Args:
-        model: None where everything is measured.
+        model: None to measure everything.
     """
 
     goals: Goals
@@ -33,10 +31,10 @@ class LatencyStrategy:
 
     @classmethod
     def of(cls, run: Run) -> "LatencyStrategy":
-        """The run's model, if it has one by now.
+        """The strategy of a run, with its predictor if that is fitted.
 
         Raises:
-            FileFormatError: the model stands alone, and its file is gone or broken.
+            FileFormatError: the predictor's file is missing or damaged, and nothing can be measured.
         """
         source = run.settings.latency_policy
         has_model = source == "model" or (source == "both" and run.latency_predictor_file.is_file())
@@ -47,7 +45,7 @@ class LatencyStrategy:
         )
 
     def predict_before_training(self, architecture: Architecture) -> Latency | None:
-        """The prediction; None where the network must be measured."""
+        """The prediction; None if the network must be measured."""
         if self.model is None:
             return None
         predicted = self.model.predict(architecture)
@@ -57,8 +55,8 @@ class LatencyStrategy:
                 return None
         return predicted
 
-    def needs_measurement(self, record: Record, completed: list[Record]) -> bool:
-        """Whether a trained network would enter the front if it were as fast as it may be."""
+    def needs_measurement(self, record: Record, completed: Sequence[Record]) -> bool:
+        """Whether a trained network would enter the front by the lower bound of its predicted latency."""
         latency = record.latency
         if self.model is None or self.latency_policy == "model" or latency is None:
             return False
@@ -73,10 +71,10 @@ class LatencyStrategy:
 
 
 def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
-    """Measure some networks of the space and fit the model that predicts the latency of the others.
+    """Measure networks of the space and fit the run's latency predictor to them.
 
-    Without it everything is measured: where the run is to have none, where so many measurements
-    would spare none, or where the limits leave too few networks.
+    Nothing is fitted if the run's policy excludes it, if the run has too few trials to save measurements, or
+    if the limits leave too few networks.
     """
     settings = run.settings
     if settings.latency_policy != "both" or run.latency_predictor_file.is_file():
@@ -105,6 +103,6 @@ def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
     run.study.set_user_attr("latency_predictor_seconds", sum(each.seconds for each in measured.values()))
     model.save(run.latency_predictor_file)
     progress.print_line(
-        f"latency is predicted within {100 * model.conformal_margin:.0f}% for 9 of 10 networks "
-        f"(from {len(known)} measured ones), and measured near the limit and for the front"
+        f"latency predictor: error below {100 * model.conformal_margin:.0f}% for 9 of 10 networks, fitted to "
+        f"{len(known)}; latency is measured near the limit and for the front"
     )

@@ -1,12 +1,11 @@
-"""The search itself: one process asks and tells the study, workers measure and train.
+"""The trial loop: this process asks and tells the study, workers measure and train.
 
-The chain of one trial stops at the first limit that is broken: cost in closed form, then latency
-(predicted, or measured in a second), then training. Every so often a network of the front is trained again,
-so that the noise is known early. Where a run has rungs, training to the lowest one ends a trial, and the
-best are trained on from there.
+`trial_states` has the path of one trial. Every few networks one of the front is trained with another seed, so
+that the seed noise is known early. With rungs, training to the lowest one ends a trial, and the best networks
+are promoted from there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -25,18 +24,27 @@ from ..parallel.pool import Pool, result_of
 from ..samplers.registry import SamplerFactory
 from . import worker
 from .latency_policy import LatencyStrategy
+from .ledger import Ledger
+from .proposer import Proposer, SpaceExhaustedError
 from .replication import Replicate, ReplicationScheduler
 from .successive_halving import Promotion, last_promotion, next_promotion
-from .trials import Proposal, SpaceExhaustedError, TrialManager
+from .trial_states import ActiveTrial, State, next_state
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-Work = Proposal | Replicate | Promotion
+Work = ActiveTrial | Replicate | Promotion
+
+
+STEPS: Mapping[State, Callable[[Architecture], Any]] = {
+    State.MEASURING: worker.measure,
+    State.TRAINING: worker.train_network,
+    State.REMEASURING: worker.measure,
+}
 
 
 class SearchFinishedError(Exception):
-    """Nothing new is left to begin; says why."""
+    """No new trial can be started; says why."""
 
 
 def run_trials(
@@ -47,59 +55,64 @@ def run_trials(
     sampler: "BaseSampler | SamplerFactory | None" = None,
     callbacks: Sequence[Callable[[Record], None]] = (),
 ) -> None:
-    """Propose, measure and train until the run's number of networks is judged.
+    """Propose, measure and train until the run's number of networks is evaluated.
 
-    Fewer are judged where nothing new keeps the limits any more, or where the time is up. With rungs it
-    goes on until no network is due to be trained on; one at least is trained to the end, time or not.
+    Fewer are evaluated if no new feasible network is found, or after the deadline. With rungs it continues
+    until no promotion is due; at least one network is trained to the end, deadline or not.
 
+    Args:
+        sampler: in place of the one that the run's settings name.
+        callbacks: called with every finished trial, and after every promotion.
     Raises:
-        NoFeasibleNetworkError: nothing at all keeps them.
-        RunError: one training after another fails, or the time is up before one network is judged.
+        NoFeasibleNetworkError: no network satisfies the limits.
+        RunError: many trials in a row fail, or the deadline passes before one network is evaluated.
     """
     deadline = deadline or Deadline()
-    trial_loop = _TrialLoop(run, pool, progress, deadline, sampler, callbacks)
-    trial_loop.run_loop()
-    trial_manager = trial_loop.trial_manager
-    if not trial_manager.evaluated and deadline.work_was_skipped:
-        message = f"the {deadline.minutes:g} minutes were gone before a network was judged"
-        raise RunError(f"{message}; go on with: bneck search {run.folder} --resume")
-    if not trial_manager.evaluated:
-        trial_manager.raise_no_feasible_network()
-    if not trial_manager.completed:
-        why = next((record.error for record in trial_manager.evaluated if record.error), "")
+    ledger = Ledger(run, callbacks)
+    loop = _TrialLoop(run, pool, progress, deadline, ledger, sampler)
+    loop.run_loop()
+    if not ledger.evaluated and deadline.work_was_skipped:
+        raise RunError(
+            f"no network was evaluated within {deadline.minutes:g} minutes; resume with: "
+            f"bneck search {run.folder} --resume"
+        )
+    if not ledger.evaluated:
+        raise loop.proposer.no_feasible_network()
+    if not ledger.completed:
+        why = next((record.error for record in ledger.evaluated if record.error), "")
         raise RunError(
             f"no network could be trained to {run.settings.recipe.epochs} epochs, one because {why}; "
-            "begin a new run with a lower --learning-rate"
+            "start a new run with a lower --learning-rate"
         )
 
 
 @dataclass
 class _TrialLoop:
-    """The state of a search.
+    """State of the loop.
 
     Attributes:
-        running: what the workers do.
-        finished: whether no new network is to begin.
-        latest: the network judged last.
+        running: work of the workers.
+        finished: no new trial may start.
+        latest: the network evaluated last.
     """
 
     run: Run
     pool: Pool
     progress: Progress
     deadline: Deadline
+    ledger: Ledger
     sampler: "BaseSampler | SamplerFactory | None" = None
-    callbacks: Sequence[Callable[[Record], None]] = ()
     running: dict[Future[Any], Work] = field(default_factory=dict)
     finished: bool = False
     latest: Record | None = None
 
     def __post_init__(self) -> None:
         self.latency_strategy = LatencyStrategy.of(self.run)
-        self.trial_manager = TrialManager(self.run, self.latency_strategy.model, self.sampler, self.callbacks)
+        self.proposer = Proposer(self.run, self.ledger, self.latency_strategy.model, self.sampler)
         self.replicates = ReplicationScheduler(self.run)
 
     def run_loop(self) -> None:
-        """Keep the workers busy until there is nothing to do."""
+        """Keep the workers busy until there is no work."""
         while True:
             while len(self.running) < self.pool.workers and self._start_next():
                 pass
@@ -112,10 +125,10 @@ class _TrialLoop:
                 self._finish(future)
 
     def _start_next(self) -> bool:
-        """Give a free worker something; False where it must wait."""
+        """Start work for a free worker; False if there is none now."""
         promotion = self._promotion()
-        n_proposed = sum(isinstance(work, Proposal) for work in self.running.values())
-        n_remaining = self.run.settings.n_trials - len(self.trial_manager.evaluated) - n_proposed
+        n_proposed = sum(isinstance(work, ActiveTrial) for work in self.running.values())
+        n_remaining = self.run.settings.n_trials - len(self.ledger.evaluated) - n_proposed
         if promotion is None and (self.finished or n_remaining <= 0):
             return False
         if self.deadline.blocks_new_work():
@@ -125,7 +138,7 @@ class _TrialLoop:
             self._submit_promotion(promotion)
             return True
         try:
-            work = _next_work(self.trial_manager, self.replicates, bool(self.running))
+            work = self._next_work()
         except SearchFinishedError as why:
             self.finished = True
             self.progress.print_line(str(why))
@@ -133,87 +146,88 @@ class _TrialLoop:
         if isinstance(work, Replicate):
             self._submit(work, worker.train_replicate, work.record.architecture, work.seed)
         else:
-            predicted = self.latency_strategy.predict_before_training(work.architecture)
-            step = self._next_step(work, predicted) if predicted else worker.measure
-            if step is not None:
-                self._submit(work, step, work.architecture)
+            self._advance(work, self.latency_strategy.predict_before_training(work.architecture))
         return True
 
+    def _next_work(self) -> ActiveTrial | Replicate:
+        """A due replicate, or a new trial.
+
+        Raises:
+            SearchFinishedError: neither.
+            NoFeasibleNetworkError: no network satisfies the limits.
+        """
+        if replicate := self.replicates.next_during_search(self.ledger.completed):
+            return replicate
+        try:
+            return self.proposer.next()
+        except SpaceExhaustedError:
+            name = self.run.settings.space.name
+            raise SearchFinishedError(f"every network of space {name} has been proposed") from None
+        except NoFeasibleNetworkError as error:
+            if not self.ledger.evaluated and not self.running:
+                raise
+            raise SearchFinishedError(f"no more networks: {error}") from None
+
     def _finish(self, future: Future[Any]) -> None:
-        """Note what a worker has found, and have it go on with the same network where that is next."""
+        """Store the result of a step, and submit the next one of the same trial."""
         work = self.running.pop(future)
         if isinstance(work, Replicate):
             self.replicates.finish(work, future, self.progress)
-            self.trial_manager.update_replicates()
+            self.ledger.update_replicates()
         elif isinstance(work, Promotion):
             self._finish_promotion(work, future)
         else:
             try:
-                measurement: Latency | Accuracy = result_of(future)
+                self._advance(work, result_of(future))
             except (NonFiniteLossError, ScorerError) as error:
-                self.trial_manager.record_failed(work, str(error))
-                return
-            step = self._next_step(work, measurement)
-            if step is not None:
-                self._submit(work, step, work.architecture)
-            elif work.record:
-                self.latest = work.record
-                self._update_status()
+                work.error = str(error)
+                self._advance(work)
+
+    def _advance(self, active: ActiveTrial, result: Latency | Accuracy | None = None) -> None:
+        """Take a trial to its next state: a step for a worker, or its end."""
+        settings = self.run.settings
+        if result is not None:
+            self.ledger.store(active, result)
+        state = next_state(
+            active,
+            settings.goals,
+            self.latency_strategy,
+            self.ledger.completed,
+            has_rungs=settings.rungs is not None,
+        )
+        if state in STEPS:
+            active.advance(state)
+            self._submit(active, STEPS[state], active.architecture)
+            return
+        record = self.ledger.finish(active, state)
+        if record.is_evaluated:
+            self.latest = record
+            self._update_status()
 
     def _finish_promotion(self, promotion: Promotion, future: Future[Any]) -> None:
         trial = f"trial {promotion.record.trial}"
         try:
             reached = result_of(future)
         except NonFiniteLossError as error:
-            self.progress.print_line(f"{trial} on to {promotion.epochs} epochs: {error}")
-            self.trial_manager.record_promotion(promotion, str(error))
+            self.progress.print_line(f"{trial}, promoted to {promotion.epochs} epochs: {error}")
+            self.ledger.promote(promotion, str(error))
             return
         if reached.restart_reason:
             self.progress.print_line(f"{trial} was trained from the start again: {reached.restart_reason}")
-        self.latest = self.trial_manager.record_promotion(promotion, reached.accuracy)
+        self.latest = self.ledger.promote(promotion, reached.accuracy)
         if self.latest.state == "complete":
             self.run.partial_checkpoint(self.latest.architecture).unlink(missing_ok=True)
         self._update_status()
 
-    def _next_step(
-        self, proposal: Proposal, measurement: Latency | Accuracy
-    ) -> Callable[[Architecture], Any] | None:
-        """What a worker is to do next with a network; None where the study has been told of it."""
-        trial_manager, latency_strategy, settings = (
-            self.trial_manager,
-            self.latency_strategy,
-            self.run.settings,
-        )
-        if isinstance(measurement, Accuracy):
-            proposal.accuracy = measurement
-            if latency_strategy.needs_measurement(
-                trial_manager.make_record(proposal), trial_manager.completed
-            ):
-                return worker.measure
-            trial_manager.record_completed(proposal)
-        elif measurement.status == "failed":
-            trial_manager.record_failed(proposal, measurement.error)
-        elif not trial_manager.satisfies_latency_limit(proposal, measurement):
-            trial_manager.record_infeasible(
-                proposal.trial, proposal.architecture, measurement, proposal.accuracy
-            )
-        elif proposal.accuracy is None:
-            # A told trial takes no latency any more, and any network may come to the front later.
-            unsure = measurement.source == "predicted" and settings.latency_policy == "both"
-            return worker.measure if settings.rungs and unsure else worker.train_network
-        else:
-            trial_manager.record_completed(proposal)
-        return None
-
     def _promotion(self, *, final: bool = False) -> Promotion | None:
-        """The network to train on next, if the run has rungs and one is due."""
+        """The next promotion, if the run has rungs and one is due."""
         rungs, objectives = self.run.settings.rungs, self.run.settings.goals.objectives
         if rungs is None:
             return None
         if final:
-            return last_promotion(self.trial_manager.evaluated, rungs, objectives)
+            return last_promotion(self.ledger.evaluated, rungs, objectives)
         busy = {work.record.key for work in self.running.values() if isinstance(work, Promotion)}
-        return next_promotion(self.trial_manager.evaluated, rungs, objectives, busy)
+        return next_promotion(self.ledger.evaluated, rungs, objectives, busy)
 
     def _submit_promotion(self, promotion: Promotion) -> None:
         self._submit(promotion, worker.train_to_rung, promotion.record.architecture, promotion.epochs)
@@ -222,43 +236,20 @@ class _TrialLoop:
         self.running[self.pool.submit(step, *arguments)] = work
 
     def _update_status(self) -> None:
-        self.progress.update_status(
-            _status(self.run, self.trial_manager, list(self.running.values()), self.latest)
-        )
+        busy = list(self.running.values())
+        self.progress.update_status(_status(self.run, self.ledger, busy, self.latest))
 
 
-def _next_work(
-    trial_manager: TrialManager, replicates: ReplicationScheduler, running: bool
-) -> Proposal | Replicate:
-    """What a free worker begins.
-
-    Raises:
-        SearchFinishedError: there is nothing any more.
-        NoFeasibleNetworkError: nothing at all keeps the limits.
-    """
-    if replicate := replicates.next_during_search(trial_manager.completed):
-        return replicate
-    try:
-        return trial_manager.next()
-    except SpaceExhaustedError:
-        name = trial_manager.settings.space.name
-        raise SearchFinishedError(f"every network of space {name} has been proposed") from None
-    except NoFeasibleNetworkError as error:
-        if not trial_manager.evaluated and not running:
-            raise
-        raise SearchFinishedError(f"no more networks: {error}") from None
-
-
-def _status(run: Run, trial_manager: TrialManager, busy: Sequence[Work], latest: Record | None) -> Status:
-    settings, completed = run.settings, trial_manager.completed
+def _status(run: Run, ledger: Ledger, busy: Sequence[Work], latest: Record | None) -> Status:
+    settings, completed = run.settings, ledger.completed
     status = Status(
         phase="evaluating",
-        done=len(trial_manager.evaluated),
+        done=len(ledger.evaluated),
         total=settings.n_trials,
-        infeasible=trial_manager.infeasible,
-        duplicates=trial_manager.duplicates,
-        failed=trial_manager.failed,
-        active_jobs=tuple(map(_work_text, busy)),
+        infeasible=ledger.infeasible,
+        duplicates=ledger.duplicates,
+        failed=ledger.failed,
+        active_jobs=tuple(map(str, busy)),
         latest=latest,
         best=best_by(settings.goals.ranking_objective, completed),
         best_label=best_label(settings.goals),
@@ -266,7 +257,7 @@ def _status(run: Run, trial_manager: TrialManager, busy: Sequence[Work], latest:
     )
     if settings.rungs is None:
         return status
-    epochs_spent = count_epochs_spent(trial_manager.evaluated, settings.rungs)
+    epochs_spent = count_epochs_spent(ledger.evaluated, settings.rungs)
     running_epochs = sum(each.epochs - each.record.epochs for each in busy if isinstance(each, Promotion))
     projected_epochs = max(
         epochs_spent.projected_epochs(settings.n_trials, settings.rungs.reduction_factor),
@@ -275,9 +266,3 @@ def _status(run: Run, trial_manager: TrialManager, busy: Sequence[Work], latest:
     return replace(
         status, epochs=(epochs_spent.epochs, projected_epochs), rungs=rung_counts_text(epochs_spent)
     )
-
-
-def _work_text(work: Work) -> str:
-    if not isinstance(work, Proposal):
-        return str(work)
-    return f"{'trains' if work.latency and not work.accuracy else 'measures'} trial {work.trial.number}"

@@ -1,4 +1,4 @@
-"""Training a network to a rung, and on from there: one training, whose pauses leave no trace in it."""
+"""Training to a rung and on from there: the result is that of one uninterrupted training run."""
 
 import time
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from ...search_space import Architecture, RunError
 
 @dataclass(frozen=True)
 class PartialTrainingResult:
-    """What a network is worth after so many epochs.
+    """The accuracy at a rung.
 
     Attributes:
-        accuracy: its seconds are those of this part of the training.
-        restart_reason: why it was trained from the start; empty where it went on.
+        accuracy: with the seconds of this part of the training.
+        restart_reason: why training started from scratch; empty if it was resumed.
     """
 
     accuracy: Accuracy
@@ -33,13 +33,13 @@ def train_to_epoch(
     partial_checkpoint: Path,
     final: Path,
 ) -> PartialTrainingResult:
-    """Train to so many epochs by a recipe that may have more, and judge as at the end of a training.
+    """Train up to `epochs` of a recipe that may have more, and evaluate on the validation set.
 
     Args:
-        partial_checkpoint: where the training goes on from, if it is there, and waits afterwards.
-        final: where the network is kept after the recipe's last epoch, as one trained in one go.
+        partial_checkpoint: resumed from if it exists, and written unless the recipe is finished.
+        final: checkpoint after the recipe's last epoch.
     Raises:
-        NonFiniteLossError: the loss is no longer a number.
+        NonFiniteLossError: the loss is NaN or infinite.
         RunError: a file cannot be written.
     """
     start = time.perf_counter()
@@ -62,7 +62,7 @@ def train_to_epoch(
 def _resume_or_restart(
     epochs: int, architecture: Architecture, context: EvaluationContext, seed: int, partial_checkpoint: Path
 ) -> tuple[Trainer, list[Epoch], str]:
-    """The training as it was left, its curve, and why it is at its start instead."""
+    """The trainer, its curve so far, and the reason if it starts from scratch."""
     compute = ComputeConfig(context.device)
     try:
         checkpoint = load_checkpoint(partial_checkpoint)
@@ -72,7 +72,7 @@ def _resume_or_restart(
             seed,
         )
         if not same or not checkpoint.state or len(checkpoint.curve) > epochs:
-            raise RunError(f"{partial_checkpoint}: is not a pause of this training")
+            raise RunError(f"{partial_checkpoint}: is of another training run")
         training = Trainer(checkpoint.network(), context.data, context.recipe, seed=seed, compute=compute)
         training.restore(checkpoint.state)
         return training, list(checkpoint.curve), ""

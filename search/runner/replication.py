@@ -1,7 +1,7 @@
-"""Trainings of networks that were judged already, with other seeds: what tells the noise, and the front.
+"""Replicates: further training runs of evaluated networks with other seeds, to estimate noise and the front.
 
-Networks share the seeds: a repeat takes the lowest seed above the run's that its network has not had. So
-what a seed does to all networks is told apart from noise.
+Networks share the seeds: a replicate takes the lowest seed above the run's that its network has not had. So
+the effect that a seed has on all networks can be separated from noise.
 """
 
 from collections import Counter
@@ -26,22 +26,21 @@ REPLICATE_EVERY = 8
 
 @dataclass(frozen=True)
 class Replicate:
-    """One more training of a network."""
+    """A training run of a network with another seed."""
 
     record: Record
     seed: int
 
     def __str__(self) -> str:
-        return f"trains trial {self.record.trial} again, seed {self.seed}"
+        return f"replicates trial {self.record.trial}, seed {self.seed}"
 
 
 @dataclass
 class ReplicationScheduler:
-    """The repeats of a run: which are next, and which are over.
+    """Chooses the replicates of a run.
 
     Attributes:
-        finished: keys and seeds of those that ended, well or not; each counts against the run's number.
-        running: those under way.
+        finished: keys and seeds, failed ones included; each counts against the run's number.
     """
 
     run: Run
@@ -58,7 +57,7 @@ class ReplicationScheduler:
         return len(self.finished) + len(self.running)
 
     def next_during_search(self, completed: Sequence[Record]) -> Replicate | None:
-        """One for every 8 networks judged, half of all at most: so the noise is known early."""
+        """One for every 8 evaluated networks, up to half of all, so that the noise is known early."""
         settings = self.run.settings
         if self.n_started >= min(settings.replicates // 2, len(completed) // REPLICATE_EVERY):
             return None
@@ -66,20 +65,20 @@ class ReplicationScheduler:
         return self._start(least_certain(completed, front, settings.goals, self._busy))
 
     def next_after_search(self) -> Replicate | None:
-        """Where another training matters most; None where the front is settled or all are begun."""
+        """The most informative one; None where the front is decided or all were started."""
         settings = self.run.settings
         if self.n_started >= settings.replicates:
             return None
         return self._start(most_informative(self.run.completed_records(), settings.goals, self._busy))
 
     def finish(self, replicate: Replicate, future: Future[Any], progress: Progress) -> None:
-        """Note what came of it."""
+        """Store the result."""
         outcome: Accuracy | str
         try:
             outcome = result_of(future)
         except (NonFiniteLossError, ScorerError) as error:
             outcome = str(error)
-            progress.print_line(f"trial {replicate.record.trial} again, seed {replicate.seed}: {outcome}")
+            progress.print_line(f"trial {replicate.record.trial}, seed {replicate.seed}: {outcome}")
         self.run.store_replicate(replicate.record.key, replicate.seed, outcome)
         self.running.remove(replicate)
         self.finished.add((replicate.record.key, replicate.seed))
@@ -89,9 +88,8 @@ class ReplicationScheduler:
         return Counter(replicate.record.key for replicate in self.running)
 
     def _start(self, record: Record | None) -> Replicate | None:
-        return None if record is None else self._next(record)
-
-    def _next(self, record: Record) -> Replicate:
+        if record is None:
+            return None
         used_seeds = {seed for key, seed in self.finished if key == record.key}
         used_seeds |= {replicate.seed for replicate in self.running if replicate.record.key == record.key}
         seed = self.run.settings.seed + 1
@@ -103,17 +101,17 @@ class ReplicationScheduler:
 
 
 def most_informative(records: Sequence[Record], goals: Goals, busy: Mapping[str, int]) -> Record | None:
-    """The network of which another training tells most about the front; None where the front is settled.
+    """The network whose next replicate is most informative about the front; None where it is decided.
 
-    Of those not told with 90% to be on the front or not, the one of greatest `p (1 - p)` x variance of
-    its true accuracy; a training under way halves what another one promises. Equals: the fewest trainings.
+    Among the networks that are neither on the front nor off it with 90% probability, the one of highest
+    `p (1 - p)` x variance of its true accuracy, halved for every running replicate. Ties: the fewest seeds.
 
     Args:
-        busy: number of repeats under way, by key.
+        busy: number of running replicates by key.
     """
     if not goals.depends_on_accuracy:
         return None
-    front_posterior = _certainty(records, goals)
+    front_posterior = _front_posterior(records, goals)
     if front_posterior is None:
         return _least_replicated(records, pareto_front(records, goals.objectives), busy)
     return _most_uncertain(front_posterior.undecided, front_posterior, busy)
@@ -122,17 +120,17 @@ def most_informative(records: Sequence[Record], goals: Goals, busy: Mapping[str,
 def least_certain(
     completed: Sequence[Record], front: Sequence[Record], goals: Goals, busy: Mapping[str, int]
 ) -> Record | None:
-    """The network of the front whose membership is least sure; None where accuracy decides no objective."""
+    """The network of the front with the least certain membership; None if no objective is on accuracy."""
     if not goals.depends_on_accuracy:
         return None
-    front_posterior = _certainty(completed, goals)
+    front_posterior = _front_posterior(completed, goals)
     if front_posterior is None:
         return _least_replicated(completed, front, busy)
     return _most_uncertain(front, front_posterior, busy)
 
 
-def _certainty(records: Sequence[Record], goals: Goals) -> FrontPosterior | None:
-    """None while the noise is told by too few repeats to choose by it."""
+def _front_posterior(records: Sequence[Record], goals: Goals) -> FrontPosterior | None:
+    """None while too few replicates estimate the noise."""
     posterior = front_posterior_of(records, goals)
     return posterior if posterior and posterior.noise.degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM else None
 
@@ -153,9 +151,9 @@ def _most_uncertain(
 def _least_replicated(
     records: Sequence[Record], front: Sequence[Record], busy: Mapping[str, int]
 ) -> Record | None:
-    """While the noise is hardly known: the fewest trainings, then the front, then the most accurate.
+    """While the noise is unknown: the fewest seeds, then networks of the front, then the highest accuracy.
 
-    Different networks with the same seed tell noise from what the seed does to all of them.
+    Different networks with the same seed separate noise from the seed's effect on all of them.
     """
     on_front = {record.key for record in front}
     trained = [record for record in records if record.state == "complete" and record.trainings]
@@ -168,10 +166,10 @@ def _least_replicated(
 
 
 def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> int:
-    """Train again where it matters, until the front is settled or the run's repeats are used up.
+    """Train replicates until the front is decided or the run's number of replicates is reached.
 
     Returns:
-        How many were trained.
+        Number of replicates.
     """
     deadline = deadline or Deadline()
     replicates = ReplicationScheduler(run)

@@ -1,10 +1,10 @@
-"""Which networks are trained on: asynchronous successive halving on the non-dominated rank.
+"""Promotions: asynchronous successive halving (ASHA) on the non-dominated rank.
 
-Every network is trained to the lowest rung, and one in `reduction_factor` of those that reached a rung goes
-on to the next, without waiting for the others (Li et al. 2020, arXiv 1810.05934). With several objectives the
-best are told by non-dominated sorting; inside a front an epsilon-net orders them, so that wherever it is
-cut those that go on lie all along it (MO-ASHA: Schmucker et al. 2021, arXiv 2106.12639). Crowding
-distance does not do that: of two neighbours it drops both or none.
+Every network is trained to the lowest rung. One in `reduction_factor` of those that reached a rung is
+promoted to the next, without waiting for the others (Li et al. 2020, arXiv 1810.05934). With several
+objectives networks are ranked by non-dominated sorting, and within a front by an epsilon-net, so that every
+prefix covers the whole front (MO-ASHA: Schmucker et al. 2021, arXiv 2106.12639). Crowding distance does not:
+of two neighbours it drops both or none.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,17 +22,17 @@ from ...search_space import GoalError
 
 @dataclass(frozen=True)
 class Promotion:
-    """A network to train on.
+    """A network to train on to a higher rung.
 
     Attributes:
-        epochs: of the rung that it goes on to, counted from the beginning of its training.
+        epochs: of that rung, counted from the start of the training.
     """
 
     record: Record
     epochs: int
 
     def __str__(self) -> str:
-        return f"trains trial {self.record.trial} on to {self.epochs} epochs"
+        return f"promotes trial {self.record.trial} to {self.epochs} epochs"
 
 
 def rungs_between(min_epochs: int, epochs: int, reduction_factor: int = 2) -> Rungs:
@@ -57,11 +57,11 @@ def next_promotion(
     objectives: Sequence[Objective],
     busy: Collection[str] = (),
 ) -> Promotion | None:
-    """The best network that is due to be trained on, from the highest rung where there is one.
+    """The best network that is due for promotion, at the highest rung that has one.
 
     Args:
         records: all that reached a rung.
-        busy: keys of those that are being trained on.
+        busy: keys of networks whose promotion is running.
     """
     for rung, next_rung in reversed(rungs.steps):
         reached = [record for record in records if rung in record.rung_accuracies]
@@ -75,7 +75,7 @@ def next_promotion(
 def last_promotion(
     records: Sequence[Record], rungs: Rungs, objectives: Sequence[Objective]
 ) -> Promotion | None:
-    """The best of the highest rung, due or not, as long as no network was trained to the end."""
+    """The best network of the highest rung, due or not; None once a network was trained to the end."""
     if any(rungs.last in record.rung_accuracies for record in records):
         return None
     for rung, next_rung in reversed(rungs.steps):
@@ -87,10 +87,10 @@ def last_promotion(
 
 
 def nondominated_order(losses: Array) -> list[int]:
-    """The places of the rows from the best to the worst.
+    """Positions of the rows from the best to the worst.
 
-    Front by front; inside a front the best in the first column, then each time the one farthest from all
-    before, with every column from 0 to 1. Equals in the order given.
+    Front by front. A front starts with the best in the first column; then follows the row that is farthest
+    from all before it, with every column scaled to 0..1. Ties keep their order.
 
     Args:
         losses: `n x m`, lower is better, finite.

@@ -1,4 +1,4 @@
-"""What is done when the last network is judged: baselines, and a second look at the front."""
+"""After the last trial: baselines, and verification of the front."""
 
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -14,10 +14,7 @@ from . import worker
 
 
 def evaluate_baselines(run: Run, pool: Pool, progress: Progress) -> None:
-    """Train and measure the published networks that the plot shows for comparison.
-
-    There are none where the scorer trains nothing.
-    """
+    """Train and measure published networks for comparison; none if the evaluator saves no weights."""
     if not run.settings.saves_weights:
         return
     done = {baseline.name for baseline in run.baselines()}
@@ -40,14 +37,14 @@ def evaluate_baselines(run: Run, pool: Pool, progress: Progress) -> None:
 
 
 def verify_front(run: Run, pool: Pool, progress: Progress) -> None:
-    """Measure the front's networks afresh, and judge them on the test images where there are weights.
+    """Re-measure the front's networks in two fresh processes, and evaluate their weights on the test set.
 
-    The best of many measurements is a lucky one, so the front is not told by those alone: a
-    network that may break the limit on latency is dropped, and those that step forward are checked too.
+    The best of many measurements is biased, so a network is dropped unless the 95% upper confidence bound
+    satisfies the latency limit. Networks that enter the front in its place are verified too.
     """
     problem = unavailable_reason(run.settings.latency)
     if problem:
-        progress.print_line(f"latencies stay as predicted, the device is not measured: {problem}")
+        progress.print_line(f"latencies are not verified: {problem}")
     while True:
         done = run.verifications()
         todo = {record.key: record.architecture for record in run.front() if record.key not in done}
@@ -74,4 +71,6 @@ def verify_front(run: Run, pool: Pool, progress: Progress) -> None:
             verification = Verification(latency, upper, *test_results.get(key, ()))
             run.study.set_user_attr(f"verification:{key}", asdict(verification))
             if not verification.satisfies_limits(run.settings.goals):
-                progress.print_line(f"dropped from the front: {key} may break the limit, measured again")
+                progress.print_line(
+                    f"dropped from the front: {key} may violate the latency limit, by its second measurement"
+                )

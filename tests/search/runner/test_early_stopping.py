@@ -205,7 +205,8 @@ def test_a_training_that_fails_on_the_way_stays_where_it_was_and_is_not_tried_ag
     assert trained.order.count((1, 2)) == 1
     second = run.records()[1]
     assert (second.state, second.epochs, second.error) == ("stopped", 1, "the loss of epoch 2 is nan")
-    assert shown.lines == ["trial 1 on to 2 epochs: the loss of epoch 2 is nan"]
+    [line] = shown.lines
+    assert ("trial 1" in line, "2 epochs" in line, second.error in line) == (True, True, True)
 
 
 def test_where_every_training_fails_on_the_way_that_is_told(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_where_every_training_fails_on_the_way_that_is_told(tmp_path: Path) -> N
         raise NonFiniteLossError("the loss of epoch 2 is nan")
 
     run = run_of(tmp_path, n_trials=3)
-    with pytest.raises(RunError, match="no network could be trained to 4 epochs, one because the loss of"):
+    with pytest.raises(RunError, match=r"4 epochs.*the loss of epoch 2 is nan"):
         run_trials(run, FakePool(run, rung_of=fails), Shown())
 
 

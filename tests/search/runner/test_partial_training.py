@@ -76,9 +76,9 @@ def test_a_pause_that_is_missing_damaged_or_of_another_training_begins_from_the_
     for broken, why in (
         (lambda: partial_checkpoint.unlink(), "paused.safetensors"),
         (lambda: partial_checkpoint.write_bytes(b"no tensors"), "paused.safetensors"),
-        (lambda: save_checkpoint(plain, partial_checkpoint), "is not a pause of this training"),
-        (lambda: train(tmp_path, replace(RECIPE, dropout=0.1), 1), "is not a pause of this training"),
-        (lambda: train(tmp_path, RECIPE, 3), "is not a pause of this training"),
+        (lambda: save_checkpoint(plain, partial_checkpoint), "is of another training run"),
+        (lambda: train(tmp_path, replace(RECIPE, dropout=0.1), 1), "is of another training run"),
+        (lambda: train(tmp_path, RECIPE, 3), "is of another training run"),
     ):
         broken()
         [found] = train(tmp_path, RECIPE, 2)

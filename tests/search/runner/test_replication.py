@@ -316,7 +316,7 @@ def test_a_search_that_is_done_in_time_holds_nothing_back(tmp_path: Path) -> Non
 
 def test_minutes_too_few_for_one_network_are_told(tmp_path: Path) -> None:
     run = fake_run(tmp_path, n_trials=3)
-    with pytest.raises(RunError, match="the 1 minutes were gone before a network was judged; go on with: "):
+    with pytest.raises(RunError, match=f"1 minutes.*{run.folder} --resume"):
         search(run, noisy(0.05), 1, Deadline(1, Clock()))
 
 

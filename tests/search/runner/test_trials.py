@@ -1,15 +1,17 @@
 import random
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from bneck.evaluate import Accuracy
-from bneck.results import Run, pareto_front
-from bneck.search.runner.trials import Proposal, SpaceExhaustedError, TrialManager, feasible_published
+from bneck.evaluate import Accuracy, Latency
+from bneck.results import Record, Run, pareto_front
+from bneck.search.runner.ledger import Ledger
+from bneck.search.runner.proposer import Proposer, SpaceExhaustedError, feasible_published
+from bneck.search.runner.trial_states import ActiveTrial, State, satisfies_latency_limit
 from bneck.search_space import NoFeasibleNetworkError, cost, load_space
 
 from ...results.example_run import REFERENCE_MS, accuracy, latency
@@ -21,22 +23,51 @@ FIRST_GENES = {gene.name: gene.choices[0] for gene in SMALL.genes}
 LAST_GENES = {gene.name: gene.choices[-1] for gene in SMALL.genes}
 
 
-def record_completed(trial_manager: TrialManager, proposal: Proposal, found: Accuracy) -> None:
-    proposal.accuracy = found
-    trial_manager.record_completed(proposal)
+@dataclass
+class Trials:
+    """Proposer and ledger of a run."""
+
+    run: Run
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.run)
+        self.proposer = Proposer(self.run, self.ledger)
+        self.next, self.enqueue = self.proposer.next, self.proposer.enqueue
+
+    def store(self, active: ActiveTrial, latency: Latency) -> bool:
+        """Whether the latency satisfies the limit."""
+        self.ledger.store(active, latency)
+        return satisfies_latency_limit(self.run.settings.goals, active)
+
+    def complete(self, active: ActiveTrial, accuracy: Accuracy) -> Record:
+        active.advance(State.TRAINING)
+        self.ledger.store(active, accuracy)
+        return self.ledger.finish(active, State.COMPLETE)
+
+    def reject(self, active: ActiveTrial, accuracy: Accuracy | None = None) -> Record:
+        """Found infeasible: by its prediction, or after its training."""
+        if accuracy:
+            active.advance(State.TRAINING)
+            self.ledger.store(active, accuracy)
+            active.advance(State.REMEASURING)
+        return self.ledger.finish(active, State.INFEASIBLE)
+
+    def fail(self, active: ActiveTrial, error: str) -> None:
+        active.advance(State.TRAINING)
+        active.error = error
+        self.ledger.finish(active, State.FAILED)
 
 
-def judge(trial_manager: TrialManager, networks: int) -> list[Proposal]:
-    """Measure and train by the fakes until so many networks are judged; all that was proposed."""
-    found: list[Proposal] = []
-    while len(trial_manager.completed) < networks:
-        proposal = trial_manager.next()
-        found.append(proposal)
-        measured = fake_latency(proposal.architecture)
-        if trial_manager.satisfies_latency_limit(proposal, measured):
-            record_completed(trial_manager, proposal, fake_accuracy(proposal.architecture))
+def judge(trials: Trials, networks: int) -> list[ActiveTrial]:
+    """Measure and train by the fakes until so many networks are evaluated; all that was proposed."""
+    found: list[ActiveTrial] = []
+    while len(trials.ledger.completed) < networks:
+        active = trials.next()
+        found.append(active)
+        if trials.store(active, fake_latency(active.architecture)):
+            trials.complete(active, fake_accuracy(active.architecture))
         else:
-            trial_manager.record_infeasible(proposal.trial, proposal.architecture, measured)
+            trials.reject(active)
     return found
 
 
@@ -46,29 +77,29 @@ def told(run: Run, state: str) -> list[FrozenTrial]:
 
 def tell_one(run: Run, **judgement: Any) -> None:
     """One judged network with a latency ratio and an accuracy of one's choice."""
-    trial_manager = TrialManager(run)
-    proposal = trial_manager.next()
-    assert trial_manager.satisfies_latency_limit(proposal, latency(judgement["ratio"]))
-    record_completed(trial_manager, proposal, accuracy(judgement["top1"]))
+    trials = Trials(run)
+    proposal = trials.next()
+    assert trials.store(proposal, latency(judgement["ratio"]))
+    trials.complete(proposal, accuracy(judgement["top1"]))
 
 
 @pytest.fixture
 def limited(tmp_path: Path) -> Run:
     """Twelve networks judged under three limits, and those that broke one."""
     run = fake_run(tmp_path, limits=LIMITS, sampler=CARELESS)
-    judge(TrialManager(run), 12)
+    judge(Trials(run), 12)
     return run
 
 
 def test_only_networks_within_the_limits_of_cost_are_proposed_and_each_once(tmp_path: Path) -> None:
-    trial_manager = TrialManager(fake_run(tmp_path, limits=LIMITS, sampler=CARELESS))
-    found = judge(trial_manager, 12)
+    trials = Trials(fake_run(tmp_path, limits=LIMITS, sampler=CARELESS))
+    found = judge(trials, 12)
     assert all(cost(each.architecture).macs <= 25_000 for each in found)
     assert all(cost(each.architecture).params <= 2_000 for each in found)
     keys = Counter(each.architecture.key for each in found)
     assert set(keys.values()) == {1}
-    assert trial_manager.infeasible > 0
-    assert trial_manager.duplicates > 0
+    assert trials.ledger.infeasible > 0
+    assert trials.ledger.duplicates > 0
 
 
 def test_every_told_trial_has_a_violation_of_every_limit_as_optuna_takes_others_for_feasible(
@@ -117,19 +148,19 @@ def test_optunas_own_best_trials_are_the_front(limited: Run) -> None:
 
 def test_the_record_that_is_handed_back_is_the_one_that_is_read_later(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits=LIMITS)
-    trial_manager = TrialManager(run)
-    judge(trial_manager, 3)
+    trials = Trials(run)
+    judge(trials, 3)
     read = [record for record in run.records() if record.state == "complete"]
-    handed = [replace(record, violations=None, seconds=0.0) for record in trial_manager.completed]
+    handed = [replace(record, violations=None, seconds=0.0) for record in trials.ledger.completed]
     assert handed == [replace(record, violations=None, seconds=0.0) for record in read]
 
 
 def test_repeats_are_told_failed_and_without_values(tmp_path: Path) -> None:
     run = fake_run(tmp_path, sampler=CARELESS)
-    trial_manager = TrialManager(run)
-    found = judge(trial_manager, SMALL_SIZE // 2)
+    trials = Trials(run)
+    found = judge(trials, SMALL_SIZE // 2)
     duplicates = told(run, "duplicate")
-    assert len(duplicates) == trial_manager.duplicates > 0
+    assert len(duplicates) == trials.ledger.duplicates > 0
     assert {trial.state for trial in duplicates} == {TrialState.FAIL}
     assert {trial.values for trial in duplicates} == {None}
     proposed = {each.architecture.key for each in found}
@@ -137,55 +168,58 @@ def test_repeats_are_told_failed_and_without_values(tmp_path: Path) -> None:
 
 
 def test_a_network_that_is_being_judged_is_not_proposed_again(tmp_path: Path) -> None:
-    trial_manager = TrialManager(fake_run(tmp_path))
-    trial_manager.enqueue(FIRST_GENES, "first")
-    trial_manager.enqueue(FIRST_GENES, "second")
-    first, second = trial_manager.next(), trial_manager.next()
+    trials = Trials(fake_run(tmp_path))
+    trials.enqueue(FIRST_GENES, "first")
+    trials.enqueue(FIRST_GENES, "second")
+    first, second = trials.next(), trials.next()
     assert first.architecture == SMALL.decode(FIRST_GENES)
     assert second.architecture != first.architecture
-    assert trial_manager.duplicates >= 1
+    assert trials.ledger.duplicates >= 1
 
 
 def test_a_network_that_failed_is_not_proposed_again(tmp_path: Path) -> None:
     run = fake_run(tmp_path)
-    trial_manager = TrialManager(run)
-    trial_manager.enqueue(FIRST_GENES, "first")
-    failing = trial_manager.next()
-    trial_manager.record_failed(failing, "the loss of epoch 1 is nan")
-    trial_manager.enqueue(FIRST_GENES, "again")
-    assert trial_manager.next().architecture != failing.architecture
-    resumed = TrialManager(run)
+    trials = Trials(run)
+    trials.enqueue(FIRST_GENES, "first")
+    failing = trials.next()
+    trials.fail(failing, "the loss of epoch 1 is nan")
+    trials.enqueue(FIRST_GENES, "again")
+    assert trials.next().architecture != failing.architecture
+    resumed = Trials(run)
     resumed.enqueue(FIRST_GENES, "again")
     assert resumed.next().architecture != failing.architecture
     [record] = [record for record in run.records() if record.state == "failed"]
     assert (record.trial, record.error) == (failing.trial.number, "the loss of epoch 1 is nan")
-    assert trial_manager.failed == 1
+    assert trials.ledger.failed == 1
 
 
 @pytest.mark.parametrize("state", ["complete", "measured and infeasible", "predicted and infeasible"])
 def test_what_an_earlier_session_found_is_not_proposed_again(tmp_path: Path, state: str) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.4x"})
-    trial_manager = TrialManager(run)
-    trial_manager.enqueue(FIRST_GENES, "first")
-    earlier = trial_manager.next()
+    trials = Trials(run)
+    trials.enqueue(FIRST_GENES, "first")
+    earlier = trials.next()
     if state == "complete":
-        assert trial_manager.satisfies_latency_limit(earlier, latency(0.4))
-        record_completed(trial_manager, earlier, accuracy(0.5))
+        assert trials.store(earlier, latency(0.4))
+        trials.complete(earlier, accuracy(0.5))
     else:
         slow = replace(latency(0.41), source="predicted" if "predicted" in state else "measured")
-        assert not trial_manager.satisfies_latency_limit(earlier, slow)
-        trial_manager.record_infeasible(earlier.trial, earlier.architecture, slow)
-    resumed = TrialManager(run)
+        assert not trials.store(earlier, slow)
+        trials.reject(earlier)
+    resumed = Trials(run)
     resumed.enqueue(FIRST_GENES, "again")
     assert resumed.next().architecture != earlier.architecture
-    assert resumed.duplicates == 1
+    assert resumed.ledger.duplicates == 1
 
 
 def test_a_later_session_knows_the_numbers_of_the_earlier_one(limited: Run) -> None:
     states = Counter(trial.user_attrs["state"] for trial in limited.study.trials)
-    resumed = TrialManager(limited)
-    assert len(resumed.completed) == states["complete"]
-    assert (resumed.infeasible, resumed.duplicates) == (states["infeasible"], states["duplicate"])
+    resumed = Trials(limited)
+    assert len(resumed.ledger.completed) == states["complete"]
+    assert (resumed.ledger.infeasible, resumed.ledger.duplicates) == (
+        states["infeasible"],
+        states["duplicate"],
+    )
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])
@@ -193,7 +227,7 @@ def test_a_later_session_does_not_propose_what_the_earlier_one_did(tmp_path: Pat
     # a sampler made anew from the same seed would: of this space repeats are no accident
     run = fake_run(tmp_path, load_space("tiny"), sampler=name)
     for _ in range(3):
-        judge(TrialManager(run), len(told(run, "complete")) + 3)
+        judge(Trials(run), len(told(run, "complete")) + 3)
     assert len({trial.user_attrs["key"] for trial in run.study.trials}) == 9
     assert told(run, "duplicate") == []
 
@@ -203,7 +237,7 @@ def test_a_later_session_does_not_propose_what_the_earlier_one_did(tmp_path: Pat
 def test_a_seed_repeats_a_search_and_another_seed_changes_it(tmp_path: Path, name: str) -> None:
     def keys(seed: int) -> list[str]:
         run = fake_run(tmp_path, limits=LIMITS, sampler=name, seed=seed)
-        return [each.architecture.key for each in judge(TrialManager(run), 14)]
+        return [each.architecture.key for each in judge(Trials(run), 14)]
 
     first = keys(5)
     assert keys(5) == first
@@ -212,9 +246,9 @@ def test_a_seed_repeats_a_search_and_another_seed_changes_it(tmp_path: Path, nam
 
 def test_before_anything_is_judged_the_placeholders_are_chance_and_the_reference(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"macs": "25K"}, objectives="accuracy,latency,macs,params")
-    trial_manager = TrialManager(run)
-    trial_manager.enqueue(LAST_GENES, "too large")
-    trial_manager.next()
+    trials = Trials(run)
+    trials.enqueue(LAST_GENES, "too large")
+    trials.next()
     network = SMALL.decode(LAST_GENES)
     # what is known of it is told as it is
     known = [float(cost(network).macs), float(cost(network).params)]
@@ -225,9 +259,9 @@ def test_after_that_the_placeholders_are_the_worst_seen(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"macs": "25K"})
     tell_one(run, ratio=0.3, top1=0.62)
     tell_one(run, ratio=0.2, top1=0.71)
-    trial_manager = TrialManager(run)
-    trial_manager.enqueue(LAST_GENES, "too large")
-    trial_manager.next()
+    trials = Trials(run)
+    trials.enqueue(LAST_GENES, "too large")
+    trials.next()
     [trial] = [trial for trial in told(run, "infeasible") if trial.params == LAST_GENES]
     # 0.3 times the reference's 2 ms
     assert trial.values == [0.62, pytest.approx(0.6)]
@@ -237,28 +271,28 @@ def test_a_network_over_a_limit_is_told_the_least_reward_seen_or_its_own_if_it_w
     tmp_path: Path,
 ) -> None:
     run = fake_run(tmp_path, limits={"macs": "25K", "latency": "0.5x"}, objectives="reward:0.2x")
-    trial_manager = TrialManager(run)
-    trial_manager.enqueue(LAST_GENES, "too large")
-    first = trial_manager.next()
+    trials = Trials(run)
+    trials.enqueue(LAST_GENES, "too large")
+    first = trials.next()
     assert run.study.trials[0].values == [1 / 10]
-    assert trial_manager.satisfies_latency_limit(first, latency(0.4))
-    record_completed(trial_manager, first, accuracy(0.75))
+    assert trials.store(first, latency(0.4))
+    trials.complete(first, accuracy(0.75))
     # 0.75 * 2 ** -0.07 = 0.75 * 0.952638
     assert run.study.trials[first.trial.number].values == [pytest.approx(0.714479, abs=1e-6)]
     for trained, expected in ((None, 0.714479), (accuracy(0.5), 0.5 * 4**-0.07)):
-        slow = trial_manager.next()
-        trial_manager.satisfies_latency_limit(slow, latency(0.8))
-        trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.8), trained)
+        slow = trials.next()
+        trials.store(slow, latency(0.8))
+        trials.reject(slow, trained)
         assert run.study.trials[slow.trial.number].values == [pytest.approx(expected, abs=1e-6)]
 
 
 def test_a_network_found_too_slow_is_told_with_its_own_latency(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.5x"})
     tell_one(run, ratio=0.3, top1=0.62)
-    trial_manager = TrialManager(run)
-    slow = trial_manager.next()
-    assert not trial_manager.satisfies_latency_limit(slow, latency(0.9))
-    trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.9))
+    trials = Trials(run)
+    slow = trials.next()
+    assert not trials.store(slow, latency(0.9))
+    trials.reject(slow)
     # 0.9 times 2 ms, and 0.9 / 0.5 - 1
     trial = run.study.trials[slow.trial.number]
     assert trial.values == [0.62, pytest.approx(1.8)]
@@ -269,15 +303,15 @@ def test_a_network_found_too_slow_is_told_with_its_own_latency(tmp_path: Path) -
 def test_a_network_found_too_slow_after_its_training_keeps_its_accuracy(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.5x"})
     tell_one(run, ratio=0.3, top1=0.62)
-    trial_manager = TrialManager(run)
-    slow = trial_manager.next()
-    assert not trial_manager.satisfies_latency_limit(slow, latency(0.9))
-    trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.9), accuracy(0.93))
+    trials = Trials(run)
+    slow = trials.next()
+    assert not trials.store(slow, latency(0.9))
+    trials.reject(slow, accuracy(0.93))
     record = run.records()[slow.trial.number]
     assert (record.state, record.accuracy, record.latency) == ("infeasible", accuracy(0.93), latency(0.9))
     assert record.violations == pytest.approx({"latency": 0.8})
     # no more than the others is it judged, or on the front
-    assert len(TrialManager(run).completed) == 1
+    assert len(Trials(run).ledger.completed) == 1
     assert [each.trial for each in run.front()] == [0]
 
 
@@ -285,21 +319,21 @@ def test_a_network_found_too_slow_after_its_training_is_told_with_its_own_accura
     # "with the worst values seen so far in place of those it does not have"
     run = fake_run(tmp_path, limits={"latency": "0.5x"})
     tell_one(run, ratio=0.3, top1=0.62)
-    trial_manager = TrialManager(run)
-    slow = trial_manager.next()
-    assert not trial_manager.satisfies_latency_limit(slow, latency(0.9))
-    trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.9), accuracy(0.93))
+    trials = Trials(run)
+    slow = trials.next()
+    assert not trials.store(slow, latency(0.9))
+    trials.reject(slow, accuracy(0.93))
     assert run.study.trials[slow.trial.number].values == [0.93, pytest.approx(1.8)]
 
 
 def test_a_measurement_takes_the_place_of_the_prediction(tmp_path: Path) -> None:
     run = fake_run(tmp_path, limits={"latency": "0.5x"})
-    trial_manager = TrialManager(run)
-    proposal = trial_manager.next()
+    trials = Trials(run)
+    proposal = trials.next()
     predicted = replace(latency(0.3), source="predicted")
-    assert trial_manager.satisfies_latency_limit(proposal, predicted)
+    assert trials.store(proposal, predicted)
     assert run.records()[0].latency == predicted
-    assert not trial_manager.satisfies_latency_limit(proposal, latency(0.6))
+    assert not trials.store(proposal, latency(0.6))
     [record] = run.records()
     # 0.6 / 0.5 - 1
     assert record.latency == latency(0.6)
@@ -312,53 +346,53 @@ def test_a_measurement_takes_the_place_of_the_prediction(tmp_path: Path) -> None
 )
 def test_a_latency_at_the_limit_keeps_it(tmp_path: Path, limit: str, keeps: bool) -> None:
     run = fake_run(tmp_path, limits={"latency": limit})
-    trial_manager = TrialManager(run)
+    trials = Trials(run)
     # 0.5 times 2 ms
-    assert trial_manager.satisfies_latency_limit(trial_manager.next(), latency(0.5)) is keeps
+    assert trials.store(trials.next(), latency(0.5)) is keeps
 
 
 def test_without_a_limit_on_latency_every_latency_keeps_it(tmp_path: Path) -> None:
-    trial_manager = TrialManager(fake_run(tmp_path, limits={"macs": "1G"}))
-    assert trial_manager.satisfies_latency_limit(trial_manager.next(), latency(1000.0))
+    trials = Trials(fake_run(tmp_path, limits={"macs": "1G"}))
+    assert trials.store(trials.next(), latency(1000.0))
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up after fewer proposals, to save time."""
-    monkeypatch.setattr("bneck.search.runner.trials.MAX_CONSECUTIVE_REJECTIONS", 100)
+    monkeypatch.setattr("bneck.search.runner.proposer.MAX_CONSECUTIVE_REJECTIONS", 100)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_space_is_exhausted_when_all_its_networks_have_been_proposed(tmp_path: Path) -> None:
     run = fake_run(tmp_path, FOUR)
-    trial_manager = TrialManager(run)
-    found = judge(trial_manager, 4)
+    trials = Trials(run)
+    found = judge(trials, 4)
     assert len({each.architecture.key for each in found}) == 4
     with pytest.raises(SpaceExhaustedError):
-        trial_manager.next()
+        trials.next()
     with pytest.raises(SpaceExhaustedError):
-        TrialManager(run).next()
+        Trials(run).next()
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_space_is_exhausted_when_all_that_keeps_the_limits_has_been_proposed(tmp_path: Path) -> None:
     genes = {gene.name: gene.choices[0] for gene in FOUR.genes}
     macs = cost(FOUR.decode(genes)).macs  # of the least of the four
-    trial_manager = TrialManager(fake_run(tmp_path, FOUR, {"macs": str(macs)}, sampler=CARELESS))
-    assert judge(trial_manager, 1)[0].architecture == FOUR.decode(genes)
+    trials = Trials(fake_run(tmp_path, FOUR, {"macs": str(macs)}, sampler=CARELESS))
+    assert judge(trials, 1)[0].architecture == FOUR.decode(genes)
     with pytest.raises(SpaceExhaustedError):
-        trial_manager.next()
+        trials.next()
 
 
 @pytest.mark.usefixtures("impatient")
 def test_limits_that_nothing_new_keeps_end_the_search_and_are_named(tmp_path: Path) -> None:
     run = fake_run(tmp_path, load_space("tiny"), {"latency": "0.01x"}, sampler=CARELESS)
-    trial_manager = TrialManager(run)
-    with pytest.raises(NoFeasibleNetworkError, match=r"limits: latency <= 0\.01x; 0 networks judged"):
+    trials = Trials(run)
+    with pytest.raises(NoFeasibleNetworkError, match=r"limits: latency <= 0\.01x; 0 networks evaluated"):
         while True:
-            slow = trial_manager.next()
-            assert not trial_manager.satisfies_latency_limit(slow, latency(0.5))
-            trial_manager.record_infeasible(slow.trial, slow.architecture, latency(0.5))
+            slow = trials.next()
+            assert not trials.store(slow, latency(0.5))
+            trials.reject(slow)
 
 
 def test_a_needle_in_a_haystack_is_found_by_descending(tmp_path: Path) -> None:
@@ -367,7 +401,7 @@ def test_a_needle_in_a_haystack_is_found_by_descending(tmp_path: Path) -> None:
     rng = random.Random(0)
     assert min(cost(space.decode(space.sample(rng))).macs for _ in range(1000)) > 50_000
     run = fake_run(tmp_path, space, {"macs": "42K"}, sampler=CARELESS)
-    proposal = TrialManager(run).next()
+    proposal = Trials(run).next()
     assert cost(proposal.architecture).macs <= 42_000
     assert proposal.trial.user_attrs["source"] == "random feasible"
     assert len(run.study.trials) < 50
@@ -375,14 +409,13 @@ def test_a_needle_in_a_haystack_is_found_by_descending(tmp_path: Path) -> None:
 
 def test_an_enqueued_network_is_asked_first_and_remembers_its_source(tmp_path: Path) -> None:
     run = fake_run(tmp_path)
-    trial_manager = TrialManager(run)
-    trial_manager.enqueue(LAST_GENES, "mobilenet_v3_small at 8 px")
-    proposal = trial_manager.next()
+    trials = Trials(run)
+    trials.enqueue(LAST_GENES, "mobilenet_v3_small at 8 px")
+    proposal = trials.next()
     assert proposal.architecture == SMALL.decode(LAST_GENES)
-    assert trial_manager.satisfies_latency_limit(proposal, latency(0.5))
-    record_completed(trial_manager, proposal, accuracy(0.5))
-    assert proposal.record is not None
-    assert proposal.record.source == run.records()[0].source == "mobilenet_v3_small at 8 px"
+    assert trials.store(proposal, latency(0.5))
+    record = trials.complete(proposal, accuracy(0.5))
+    assert record.source == run.records()[0].source == "mobilenet_v3_small at 8 px"
 
 
 def test_nsga2_learns_from_networks_that_were_given_to_it(tmp_path: Path) -> None:
@@ -390,11 +423,11 @@ def test_nsga2_learns_from_networks_that_were_given_to_it(tmp_path: Path) -> Non
     space = load_space("tiny")
     alike = {gene.name: gene.choices[0] for gene in space.genes[:12]}
     run = fake_run(tmp_path, space, sampler="nsga2")
-    trial_manager = TrialManager(run)
+    trials = Trials(run)
     rng = random.Random(0)
     for _ in range(20):
-        trial_manager.enqueue({**space.sample(rng), **alike}, "given")
-    mutated_offspring = [each.trial.params for each in judge(trial_manager, 30)[20:]]
+        trials.enqueue({**space.sample(rng), **alike}, "given")
+    mutated_offspring = [each.trial.params for each in judge(trials, 30)[20:]]
     inherited = sum(child[name] == value for child in mutated_offspring for name, value in alike.items())
     assert inherited > 0.8 * len(alike) * len(mutated_offspring)
 

@@ -337,8 +337,7 @@ def test_where_the_device_is_not_at_hand_the_test_images_are_looked_at_alone(
         record.key: Verification(None, None, *on_test_images(record.architecture)) for record in front
     }
     [line] = shown.lines
-    assert line.startswith("latencies stay as predicted, the device is not measured: latencies of another ")
-    assert "processor " in line
+    assert "processor" in line
 
 
 @pytest.mark.parametrize("process", [0, 1])

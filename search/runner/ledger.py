@@ -1,0 +1,188 @@
+"""The ledger of a search: stores the results of trials in the study and counts them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from ...evaluate import Accuracy, Latency, Objective
+from ...evaluate.scorers import depends_on_seed
+from ...results import Record, Run
+from ...results.store.trial import seed_noise_std, with_replicates, with_rung_result
+from ...search_space import RunError, cost
+from .successive_halving import Promotion
+from .trial_states import EVALUATED, ActiveTrial, State, satisfies_latency_limit
+
+if TYPE_CHECKING:
+    from ..samplers.ehvi import AccuracyByTrial
+
+MAX_CONSECUTIVE_FAILURES = 10
+
+
+class Ledger:
+    """Results of all trials of a run.
+
+    An infeasible trial is complete for Optuna, with the worst values so far in place of those it lacks; a
+    duplicate or failed one has state FAIL.
+
+    Args:
+        callbacks: called with the record of every finished trial.
+
+    Attributes:
+        evaluated: networks that were trained, to the end or to a rung.
+        consecutive_rejections: infeasible and duplicate trials since the last evaluated one.
+    """
+
+    def __init__(self, run: Run, callbacks: Sequence[Callable[[Record], None]] = ()) -> None:
+        self.run = run
+        self.settings = run.settings
+        self.callbacks = callbacks
+        self.study = run.study
+        records = run.records()
+        self.evaluated = [record for record in records if record.is_evaluated]
+        self.infeasible = sum(record.state == "infeasible" for record in records)
+        self.duplicates = sum(record.state == "duplicate" for record in records)
+        self.failed = sum(record.state == "failed" for record in records)
+        self.consecutive_rejections = 0
+        self.consecutive_failures = 0
+
+    @property
+    def completed(self) -> list[Record]:
+        """Networks that were trained to the end."""
+        return [record for record in self.evaluated if record.state == "complete"]
+
+    def observed_accuracies(self) -> "AccuracyByTrial":
+        """Mean accuracy and number of training runs by trial; with rungs, the accuracy at the lowest."""
+        if self.settings.rungs:
+            return {each.trial: (each.at_lowest_fidelity.top1, 1) for each in self.evaluated}
+        return {each.trial: (each.top1, len(each.trainings)) for each in self.evaluated}
+
+    def seed_noise_std(self) -> float | None:
+        """Standard deviation of the accuracy of one training run; None while unknown."""
+        if not depends_on_seed(self.settings.evaluator):
+            return 0.0
+        return None if self.settings.rungs else seed_noise_std(self.evaluated)
+
+    def store(self, active: ActiveTrial, result: Latency | Accuracy) -> None:
+        """Store a result of a step; a latency that could not be measured becomes the trial's error."""
+        if isinstance(result, Accuracy):
+            active.accuracy = result
+        elif result.status == "failed":
+            active.error = result.error
+        else:
+            active.latency = result
+            active.trial.set_user_attr("latency", asdict(result))
+            # Optuna takes one value per constraint: that of a satisfying prediction waits for a measurement
+            if result.source != "predicted" or not satisfies_latency_limit(self.settings.goals, active):
+                self._set_latency_constraint(active)
+
+    def satisfies_cost_limits(self, active: ActiveTrial) -> bool:
+        """Set the constraints on cost, and those that are not reached to the worst of them."""
+        violations = self.settings.goals.violations(cost(active.architecture))
+        worst = max(violations.values(), default=0.0)
+        for constraint in self.settings.goals.constraints:
+            name = constraint.quantity
+            if name in violations:
+                active.trial.set_constraint(name, violations[name])
+            elif worst > 0:
+                active.trial.set_constraint(name, worst)
+        return worst <= 0
+
+    def finish(self, active: ActiveTrial, state: State) -> Record:
+        """Bring a trial to a final state, in the study too.
+
+        Raises:
+            RunError: it is one of many failures in a row.
+        """
+        from optuna.trial import TrialState
+
+        failed_step = active.state
+        active.advance(state)
+        record, trial = active.record, active.trial
+        if active.error:
+            trial.set_user_attr("error", active.error)
+        elif active.accuracy is not None:
+            trial.set_user_attr("accuracy", asdict(active.accuracy))
+        if state in EVALUATED and active.latency and active.latency.source == "predicted":
+            self._set_latency_constraint(active)
+        trial.set_user_attr("state", state.value)  # last: an interrupted trial with a state has its results
+        if state in EVALUATED:
+            record = self._evaluated(active, record)
+        elif state is State.INFEASIBLE:
+            self.study.tell(trial, [self._value(record, each) for each in self._objectives])
+            self.infeasible += 1
+            self.consecutive_rejections += 1
+        else:
+            self.study.tell(trial, state=TrialState.FAIL)
+            if state is State.DUPLICATE:
+                self.duplicates += 1
+                self.consecutive_rejections += 1
+            else:
+                self.failed += 1
+                self.consecutive_failures += 1
+        self._notify(record)
+        if self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
+            raise self._repeated_failure(failed_step, active.error)
+        return record
+
+    def promote(self, promotion: Promotion, outcome: Accuracy | str) -> Record:
+        """Store the result of a promotion; the study keeps the values of the first rung.
+
+        Args:
+            outcome: accuracy, with the seconds of this part of the training; or an error.
+        """
+        before = promotion.record
+        if isinstance(outcome, Accuracy) and before.accuracy:
+            outcome = replace(outcome, seconds=before.accuracy.seconds + outcome.seconds)
+        self.run.store_rung_result(before.key, promotion.epochs, outcome)
+        assert self.settings.rungs
+        after = with_rung_result(before, promotion.epochs, outcome, self.settings.rungs.last)
+        self.evaluated = [after if record.key == before.key else record for record in self.evaluated]
+        self._notify(after)
+        return after
+
+    def update_replicates(self) -> None:
+        """Add the stored replicates to the evaluated networks; the study keeps the first values."""
+        self.evaluated = with_replicates(self.evaluated, self.run.replicates())
+
+    @property
+    def _objectives(self) -> tuple[Objective, ...]:
+        return self.settings.goals.objectives
+
+    def _evaluated(self, active: ActiveTrial, record: Record) -> Record:
+        assert active.accuracy is not None
+        if rungs := self.settings.rungs:
+            record = with_rung_result(record, rungs.first, active.accuracy, rungs.last)
+        self.study.tell(active.trial, [record.value(objective) for objective in self._objectives])
+        self.evaluated.append(record)
+        self.consecutive_rejections = self.consecutive_failures = 0
+        return record
+
+    def _set_latency_constraint(self, active: ActiveTrial) -> None:
+        violations = self.settings.goals.violations(cost(active.architecture), active.latency)
+        if "latency" in violations:
+            active.trial.set_constraint("latency", violations["latency"])
+
+    def _value(self, record: Record, objective: Objective) -> float:
+        """The value of an infeasible network, or the worst so far where it was not reached."""
+        try:
+            return record.value(objective)
+        except ValueError:
+            values = [each.at_lowest_fidelity.value(objective) for each in self.evaluated]
+        if objective.depends_on_accuracy:
+            return min(values, default=1 / self.settings.space.classes)
+        return max(values, default=self.settings.latency.reference_ms)
+
+    def _notify(self, record: Record) -> None:
+        for callback in self.callbacks:
+            callback(record)
+
+    def _repeated_failure(self, step: State, error: str) -> RunError:
+        count, evaluator = MAX_CONSECUTIVE_FAILURES, self.settings.evaluator
+        if step is not State.TRAINING:
+            return RunError(f"{count} networks in a row could not be measured: {error}")
+        if evaluator != "train":
+            return RunError(f"{count} networks in a row could not be evaluated by {evaluator}: {error}")
+        return RunError(
+            f"{count} training runs in a row failed, the last one because {error}; start a new run with a "
+            "lower --learning-rate"
+        )

@@ -1,0 +1,135 @@
+"""Asks the study for networks, and rejects duplicates and those over a limit on cost."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...results import Run
+from ...search_space import PUBLISHED_NAMES, Genes, NoFeasibleNetworkError, cost, published_architecture
+from ..samplers.feasibility import constraint_violation, sample_unseen_feasible
+from ..samplers.registry import SamplerContext, SamplerFactory, make_sampler
+from ..samplers.transfer import transfer_prior_of
+from .ledger import Ledger
+from .trial_states import ActiveTrial, State
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+
+    from ...evaluate.latency.predictor import LatencyPredictor
+
+ENQUEUE_UNSEEN_EVERY = 20
+MAX_CONSECUTIVE_REJECTIONS = 400
+
+
+class SpaceExhaustedError(Exception):
+    """Every network of the space has been proposed."""
+
+
+class Proposer:
+    """The study as a source of new networks.
+
+    Args:
+        sampler: in place of the one that the run's settings name.
+
+    Attributes:
+        visited: keys of networks that must not be evaluated again.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        ledger: Ledger,
+        latency_predictor: "LatencyPredictor | None" = None,
+        sampler: "BaseSampler | SamplerFactory | None" = None,
+    ) -> None:
+        self.ledger = ledger
+        self.settings = run.settings
+        self.study = run.study
+        records = run.records()
+        context = SamplerContext(
+            self.settings.space,
+            self.settings.goals,
+            self.settings.seed,
+            n_previous_trials=len(records),
+            observed_accuracies=ledger.observed_accuracies,
+            noise=ledger.seed_noise_std,
+            latency_predictor=latency_predictor,
+            reference_ms=self.settings.latency.reference_ms,
+            transfer_prior=transfer_prior_of(run),
+        )
+        self.study.sampler = make_sampler(sampler or self.settings.sampler, context)
+        self.rng = random.Random(context.session_seed)
+        self.visited = {record.key for record in records if record.is_evaluated or record.state == "failed"}
+        self.visited |= {record.key for record in records if record.state == "infeasible" and record.latency}
+        self.proposed_keys = {record.key for record in records}
+
+    def next(self) -> ActiveTrial:
+        """A new network within the limits on cost.
+
+        Raises:
+            NoFeasibleNetworkError: too many proposals in a row were infeasible or duplicates.
+            SpaceExhaustedError: every network has been proposed.
+        """
+        while True:
+            rejections = self.ledger.consecutive_rejections
+            if rejections >= MAX_CONSECUTIVE_REJECTIONS:
+                raise self.no_feasible_network()
+            if rejections % ENQUEUE_UNSEEN_EVERY == ENQUEUE_UNSEEN_EVERY - 1:
+                if len(self.proposed_keys) >= self.settings.space.size:
+                    raise SpaceExhaustedError
+                self._enqueue_unseen()
+            trial = self.study.ask(self._distributions())
+            _ = trial.relative_params  # NSGA-II learns only from trials that have looked at it
+            architecture = self.settings.space.decode(trial.params)
+            trial.set_user_attr("key", architecture.key)
+            self.proposed_keys.add(architecture.key)
+            active = ActiveTrial(trial, architecture)
+            if architecture.key in self.visited:
+                self.ledger.finish(active, State.DUPLICATE)
+            elif not self.ledger.satisfies_cost_limits(active):
+                self.ledger.finish(active, State.INFEASIBLE)
+            else:
+                self.visited.add(architecture.key)
+                return active
+
+    def enqueue(self, genes: Genes, source: str) -> None:
+        """Have a network proposed next."""
+        self.study.enqueue_trial(genes, user_attrs={"source": source})
+
+    def no_feasible_network(self) -> NoFeasibleNetworkError:
+        """The error that ends the search, with what to relax."""
+        limits = ", ".join(str(constraint) for constraint in self.settings.goals.constraints) or "none"
+        return NoFeasibleNetworkError(
+            f"{self.ledger.consecutive_rejections} proposals in a row were infeasible or duplicates "
+            f"(limits: {limits}; {len(self.ledger.evaluated)} networks evaluated); "
+            f"relax a limit or widen space {self.settings.space.name}"
+        )
+
+    def _distributions(self) -> "dict[str, BaseDistribution]":
+        from optuna.distributions import CategoricalDistribution
+
+        return {gene.name: CategoricalDistribution(gene.choices) for gene in self.settings.space.genes}
+
+    def _enqueue_unseen(self) -> None:
+        genes = sample_unseen_feasible(self.settings.space, self.settings.goals, self.visited, self.rng)
+        if genes is not None:
+            self.enqueue(genes, "random feasible")
+
+
+def feasible_published(run: Run) -> Iterator[tuple[str, Genes]]:
+    """Published networks of the run's space within its limits on cost, with their genes."""
+    space = run.settings.space
+    violation_of = constraint_violation(run.settings.goals)
+    yielded_keys: set[str] = set()
+    for name in PUBLISHED_NAMES:
+        fitted = replace(
+            published_architecture(name), image_channels=space.image_channels, classes=space.classes
+        )
+        for side in space.resolution_px:
+            architecture = replace(fitted, resolution_px=side)
+            inside = architecture.key not in yielded_keys and space.contains(architecture)
+            if inside and violation_of(cost(architecture)) == 0:
+                yielded_keys.add(architecture.key)
+                yield f"{name} at {side} px", space.encode(architecture)
