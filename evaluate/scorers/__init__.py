@@ -1,15 +1,16 @@
-"""Ways of telling how good a network is, from a formula to a training.
+"""Evaluators: how the accuracy of a network is obtained, from a closed formula to a full training.
 
-Each is a `Scorer`, found by its name; what it needs is imported when it is chosen.
+Each implements `Scorer` and is selected by name, as `module:attribute` or by an entry point of the group
+`bneck.evaluators`. Its module is imported when it is selected. `bneck.testing` has contract tests.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...search_space import Architecture, UnknownNameError
-from ..plugins import is_object_label
+from ..plugins import installed_names, is_object_label, is_reference, object_label, resolve
 from ..training.accuracy import Accuracy
 from ..training.recipe import Recipe
 
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What a scorer says of a network.
+    """Result of an evaluation.
 
     Attributes:
-        value: higher is better; compares networks of one scorer, and has no unit.
-        cpu_seconds: that it took, in this process.
-        accuracy: where the scorer tells one.
-        network: the one that was judged, with its weights; None where there is none worth keeping.
+        value: higher is better; comparable between networks of one scorer, without a unit.
+        cpu_seconds: CPU time spent in this process.
+        accuracy: validation accuracy; None for proxies and costs.
+        network: the evaluated network with its weights; None if it has none worth storing.
     """
 
     value: float
@@ -36,28 +37,28 @@ class Score:
 
 
 class Scorer(Protocol):
-    """A judge of networks."""
+    """Evaluates networks."""
 
     @property
     def name(self) -> str:
-        """As `evaluator` takes it: `train`, `supernet:FILE`."""
+        """The name that `evaluator` takes, such as `train` or `supernet:FILE`."""
 
     def score(self, architecture: Architecture, seed: int) -> Score:
-        """Judge one network; the same seed gives the same value on one machine.
+        """Evaluate one network; equal seeds give equal values on one machine.
 
         Raises:
-            ScorerError: this scorer cannot judge this network; says why.
-            NonFiniteLossError: the loss is no longer a number.
+            ScorerError: this scorer cannot evaluate this network; names the reason.
+            NonFiniteLossError: the loss is NaN or infinite.
         """
 
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """What scorers judge by.
+    """Data, recipe and device of evaluations.
 
     Attributes:
-        data: for the training and validation images; the test images are never looked at.
-        recipe: of trainings.
+        data: training and validation images are used; the test images never.
+        recipe: training recipe.
         device: `cpu` or `cuda`.
     """
 
@@ -66,47 +67,62 @@ class EvaluationContext:
     device: str = "cpu"
 
 
+ENTRY_POINT_GROUP = "bneck.evaluators"
 COSTS = ("macs", "params", "depth")
 ZERO_COST = ("naswot", "synflow", "zico", "jacob_cov", "grad_norm", "snip")
 _MODULES = {
     "train": "training",
     "supernet": "supernet",
-    "inherit": "finetuned_supernet",
+    "finetuned-supernet": "finetuned_supernet",
     "table": "table",
     **dict.fromkeys(ZERO_COST, "zero_cost"),
     **dict.fromkeys(COSTS, "cost"),
 }
-_NEEDS_FILE = ("supernet", "inherit", "table")
-SCORER_NAMES = tuple(f"{name}:FILE" if name in _NEEDS_FILE else name for name in _MODULES)
+_NEEDS_FILE = ("supernet", "finetuned-supernet", "table")
+SCORER_NAMES = tuple(f"{kind}:FILE" if kind in _NEEDS_FILE else kind for kind in _MODULES)
 
 
 def scorer_kind(name: str) -> str:
-    """What a scorer's name says before its file: `supernet` of `supernet:FILE`.
+    """Kind of a scorer: the name without its file, `plugin`, or `object` for the label of an object.
 
     Raises:
-        UnknownNameError: no such scorer, or its file is left out.
+        UnknownNameError: no such scorer, or its file is missing from the name.
     """
     if is_object_label(name):
         return "object"
     kind, _, file = name.partition(":")
-    complete = bool(file) if kind in _NEEDS_FILE else name == kind
-    if kind not in _MODULES or not complete:
-        raise UnknownNameError("evaluator", name, SCORER_NAMES)
-    return kind
+    if kind in _MODULES:
+        if bool(file) if kind in _NEEDS_FILE else name == kind:
+            return kind
+    elif is_reference(name) or name in installed_names(ENTRY_POINT_GROUP):
+        return "plugin"
+    raise UnknownNameError(
+        "evaluator", name, [*SCORER_NAMES, *installed_names(ENTRY_POINT_GROUP), "module:attribute"]
+    )
 
 
 def depends_on_seed(name: str) -> bool:
-    """Whether a network judged again with another seed may get another score."""
+    """Whether another seed may give another score."""
     return scorer_kind(name) not in ("supernet", "table", *COSTS)
 
 
-def evaluator(name: str, context: EvaluationContext) -> Scorer:
-    """A scorer by its name, such as `train`, `naswot` or `supernet:FILE`.
+def evaluator(source: Any, context: EvaluationContext) -> Scorer:
+    """The scorer of a name or of an object.
 
+    Args:
+        source: one of `SCORER_NAMES`, a name of the entry-point group `bneck.evaluators`,
+            `module:attribute`, or an object as in `function.adapt`.
     Raises:
         UnknownNameError: no such scorer.
-        BneckError: its file is missing, damaged, or of another space or other data.
+        PluginError: a plug-in cannot be imported, or is not an evaluator.
+        BneckError: a file is missing, damaged, or of another space or other data.
     """
-    kind = scorer_kind(name)
+    from .function import adapt
+
+    if not isinstance(source, str):
+        return adapt(object_label(source), source, context)
+    kind = scorer_kind(source)
+    if kind == "plugin":
+        return adapt(source, resolve("evaluator", source, ENTRY_POINT_GROUP, {}), context)
     make: Callable[[str, EvaluationContext], Scorer] = import_module(f".{_MODULES[kind]}", __package__).make
-    return make(name, context)
+    return make(source, context)

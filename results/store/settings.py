@@ -109,7 +109,7 @@ class RunSettings:
     @property
     def saves_weights(self) -> bool:
         """Whether the networks that are judged have weights worth keeping."""
-        return scorer_kind(self.evaluator) not in ("table", "object")
+        return scorer_kind(self.evaluator) not in ("table", "object", "plugin")
 
     def published_architecture(self, name: str) -> Architecture:
         """A published network for this run's images, at the highest resolution of its space."""

@@ -5,7 +5,7 @@ from ..resolve.requests import ProxyRequest
 from .expand import Given
 from .options import JsonOption
 
-_TRAINING = ("train", "inherit")
+_TRAINING = ("train", "finetuned-supernet")
 
 
 def proxy(request: ProxyRequest, given: Given, as_json: JsonOption = False) -> None:

@@ -51,7 +51,7 @@ def _checked(name: str, value: Any) -> Any:
     from optuna.storages import BaseStorage
 
     valid = {
-        "evaluator": callable(value),
+        "evaluator": callable(value) or hasattr(value, "score"),
         "sampler": isinstance(value, BaseSampler) or callable(value),
         "storage": isinstance(value, BaseStorage),
     }

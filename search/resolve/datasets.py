@@ -56,7 +56,7 @@ def normalized_for_evaluator(name: str, data: Data) -> Data:
     Raises:
         BneckError: the supernet has other classes or channels.
     """
-    if scorer_kind(name) not in ("supernet", "inherit"):
+    if scorer_kind(name) not in ("supernet", "finetuned-supernet"):
         return data
     from ...evaluate.supernet.checkpoint import load_supernet
 

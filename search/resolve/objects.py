@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...evaluate.plugins import is_object_label, object_label
 from ...results import RunSettings
-from ...search_space import Architecture, GoalError, SearchSpace
+from ...search_space import GoalError, SearchSpace
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
 
-    from ...evaluate import Accuracy
     from ...evaluate.data.dataset import Data
-
-Evaluate = Callable[[Architecture, int], "float | Accuracy"]
+    from ...evaluate.scorers import Scorer
+    from ...evaluate.scorers.function import Evaluate
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,13 +24,14 @@ class SearchObjects:
     Attributes:
         space: is recorded in full, so it is not needed again.
         data: implements `Data`.
-        evaluator: gives the accuracy of a network, from 0 to 1, for an architecture and a seed.
+        evaluator: function of architecture and seed that returns top-1 (0 to 1) or an `Accuracy`, or a
+            `Scorer`.
         sampler: of Optuna, or a function that makes one of a `SamplerContext`.
     """
 
     space: SearchSpace | None = None
     data: "Data | None" = None
-    evaluator: Evaluate | None = None
+    evaluator: "Evaluate | Scorer | None" = None
     sampler: "BaseSampler | Callable[[Any], BaseSampler] | None" = None
     storage: "BaseStorage | None" = None
 

@@ -52,7 +52,8 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     )
     evaluator: str = option(
         "train",
-        "how accuracy is evaluated: train, supernet:FILE, inherit:FILE, table:FILE or module:attribute",
+        "how accuracy is evaluated: train, supernet:FILE, finetuned-supernet:FILE, table:FILE or "
+        "module:attribute",
     )
     sampler: str = option("ehvi", "ehvi (bneck's own), random, tpe, nsga2, gp or module:attribute")
     seed: int = option(0, "random seed for the sampler and all training runs", minimum=0)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from ...evaluate import Goals, Recipe, parse_goals
 from ...evaluate.scorers import EvaluationContext
+from ...evaluate.scorers import evaluator as make_evaluator
 from ...results import DataSettings
 from ...search_space import SearchSpace, load_space, published_architecture
 from ..samplers.registry import resolve_sampler
 from .environment import torch_device
-from .evaluators import resolve_evaluator, resolve_scorer
+from .evaluators import resolve_evaluator
 from .objects import SearchObjects
 from .requests import SearchRequest
 
@@ -49,7 +50,7 @@ def resolve_search(request: SearchRequest, objects: SearchObjects) -> ResolvedSe
     device = torch_device(request.device)
     settings, data = open_images(request, objects.data)
     recipe = Recipe(epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
-    resolve_scorer(evaluator, EvaluationContext(data, recipe, device), objects.evaluator)
+    make_evaluator(objects.evaluator or evaluator, EvaluationContext(data, recipe, device))
     data = normalized_for_evaluator(evaluator, data)
     return ResolvedSearch(
         space=space.for_data(data.image_channels, len(data.class_names)),

@@ -7,14 +7,13 @@ from ...evaluate import Accuracy, Latency
 from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.meter import LatencyMeter
 from ...evaluate.latency.predictor import LatencyPredictor
-from ...evaluate.scorers import EvaluationContext, Score, Scorer
+from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
 from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
 from ...results import Baseline, Run, RunSettings
 from ...search_space import Architecture, GoalError
 from ..parallel.worker_process import init_worker_process
 from ..resolve.datasets import load_run_data, normalized_for_evaluator
-from ..resolve.evaluators import resolve_scorer
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from .partial_training import PartialTrainingResult, train_to_epoch
 
@@ -48,7 +47,7 @@ class Worker:
 
     @cached_property
     def evaluator(self) -> Scorer:
-        return resolve_scorer(self.settings.evaluator, self.context, self.objects.evaluator)
+        return evaluator(self.objects.evaluator or self.settings.evaluator, self.context)
 
     @property
     def context(self) -> EvaluationContext:

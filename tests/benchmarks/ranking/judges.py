@@ -47,7 +47,7 @@ JUDGES = (
     *(Judge(name, name, seeds=SEEDS) for name in ZERO_COST),
     Judge("3,000 x 1", "train", FEW_IMAGES, 1, FEW_VALIDATION),
     Judge("supernet", "supernet:FILES", validation_images=FEW_VALIDATION),
-    Judge("inherit, 5,000 x 1", "inherit:FILES", 5_000, 1),
+    Judge("finetuned supernet, 5,000 x 1", "finetuned-supernet:FILES", 5_000, 1),
 )
 
 

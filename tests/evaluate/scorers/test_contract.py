@@ -1,47 +1,34 @@
-"""What every scorer keeps, however it judges."""
+"""The contract of evaluators, and the selection of evaluators by name or object."""
 
 import math
-import pickle
-import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from torch import Generator, Tensor
 
-from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation
+from bneck.evaluate import Accuracy
 from bneck.evaluate.data.dataset import Data, Split
 from bneck.evaluate.scorers import (
     COSTS,
     SCORER_NAMES,
     ZERO_COST,
     EvaluationContext,
+    Score,
     Scorer,
     depends_on_seed,
     evaluator,
+    scorer_kind,
 )
 from bneck.evaluate.supernet.config import SupernetConfig
 from bneck.evaluate.supernet.trainer import SupernetTrainer, train_to_end
-from bneck.search_space import Architecture, UnknownNameError, cost, load_space
+from bneck.search_space import Architecture, PluginError, ScorerError, UnknownNameError, cost
+from bneck.testing.evaluator import RECIPE, SPACE, EvaluatorContract, random_images, smallest_networks
 
-from ..example_training import PLAIN, noise_data
-
-DATA = noise_data(train=40, validation=20, channels=1, names=tuple("abcdefghij"))
-RECIPE = replace(PLAIN, epochs=1, batch_size=16, bn_recalibration_images=32)
-SPACE = load_space("tiny").for_data(1, 10)
+DATA = random_images()
+CONTEXT = EvaluationContext(DATA, RECIPE)
+NETWORK, OTHER = smallest_networks(2)
 WITHOUT_VALIDATION = (*ZERO_COST, *COSTS)
-
-
-def _smallest(count: int) -> tuple[Architecture, ...]:
-    """Of some networks at random, those with the fewest multiply-adds."""
-    rng = random.Random(0)
-    networks = {SPACE.decode(SPACE.sample(rng)) for _ in range(20)}
-    return tuple(sorted(networks, key=lambda network: cost(network).macs)[:count])
-
-
-NETWORK, OTHER = _smallest(2)
+MODULE = "bneck_example_evaluators"
 
 
 def write_table(path: Path) -> None:
@@ -53,19 +40,18 @@ def write_supernet(path: Path) -> None:
     train_to_end(SupernetTrainer(SPACE, DATA, SupernetConfig(RECIPE)), path)
 
 
-# How the file of each kind of scorer is made, for SPACE and DATA.
 FILES: dict[str, Callable[[Path], None]] = {
     "table": write_table,
     "supernet": write_supernet,
-    "inherit": write_supernet,
+    "finetuned-supernet": write_supernet,
 }
 
 
 @pytest.fixture(scope="module", params=SCORER_NAMES)
-def name(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A scorer's name, with a file of its kind."""
-    words: str = request.param
-    kind, _, needs_file = words.partition(":")
+def builtin_name(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A built-in evaluator's name, with a file of its kind."""
+    form: str = request.param
+    kind, _, needs_file = form.partition(":")
     if not needs_file:
         return kind
     path = tmp_path_factory.mktemp(kind) / "file"
@@ -73,182 +59,142 @@ def name(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return f"{kind}:{path}"
 
 
-@dataclass(frozen=True)
-class Watched:
-    """Images that nobody may misuse: the test is closed, and nobody trains on the validation.
+class TestBuiltin(EvaluatorContract):
+    @pytest.fixture
+    def evaluator_name(self, builtin_name: str) -> str:
+        return builtin_name
 
-    Attributes:
-        read: the splits that images were taken of, in order.
-    """
+    def test_images_are_read_only_where_they_are_needed(
+        self, evaluator_name: str, scorer: Scorer, read: list[Split], data: Data
+    ) -> None:
+        score = scorer.score(NETWORK, 0)
+        assert (score.accuracy is None) == (evaluator_name in WITHOUT_VALIDATION)
+        if score.accuracy:
+            assert score.accuracy.images == data.count("validation")
+        if evaluator_name in WITHOUT_VALIDATION:
+            assert read == (["train"] if evaluator_name in ZERO_COST else [])
+        if evaluator_name == "train":
+            assert score.network is not None
 
-    data: Data
-    read: list[Split]
 
-    @property
-    def name(self) -> str:
-        return self.data.name
+EXAMPLES = """
+from bneck.evaluate.scorers import Score
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.data.class_names
+def by_depth(architecture, seed):
+    return len(architecture.blocks) / 100
 
-    @property
-    def image_channels(self) -> int:
-        return self.data.image_channels
+class ByClass:
+    name = "bneck_example_evaluators:ByClass"
+    def __init__(self, context):
+        self.images = context.data.count("validation")
+    def score(self, architecture, seed):
+        return Score(float(self.images), 0.0)
 
-    @property
-    def pixel_mean(self) -> tuple[float, ...]:
-        return self.data.pixel_mean
+def factory(context):
+    return lambda architecture, seed: context.data.count("validation") / 100
 
-    @property
-    def pixel_std(self) -> tuple[float, ...]:
-        return self.data.pixel_std
-
-    @property
-    def image_size_px(self) -> int | None:
-        return self.data.image_size_px
-
-    def count(self, split: Split) -> int:
-        return self.data.count(split)
-
-    def labels(self, split: Split) -> Tensor:
-        assert split != "test"
-        return self.data.labels(split)
-
-    def subset(self, split: Split, chosen: Tensor) -> "Watched":
-        assert split != "test"
-        return Watched(self.data.subset(split, chosen), self.read)
-
-    def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Watched":
-        return Watched(self.data.with_normalization(mean, std), self.read)
-
-    def batches(
-        self,
-        split: Split,
-        resolution_px: int,
-        batch_size: int,
-        *,
-        shuffle: Generator | None = None,
-        augment: Augmentation = NO_AUGMENTATION,
-        shard: tuple[int, int] = (0, 1),
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        assert split != "test"
-        assert split == "train" or (shuffle is None and augment == NO_AUGMENTATION)
-        self.read.append(split)
-        return self.data.batches(
-            split, resolution_px, batch_size, shuffle=shuffle, augment=augment, shard=shard
-        )
+number = 3
+"""
 
 
 @pytest.fixture
-def read() -> list[Split]:
-    return []
+def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / f"{MODULE}.py").write_text(EXAMPLES, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    return MODULE
 
 
-@pytest.fixture
-def judge(name: str, read: list[Split]) -> Scorer:
-    return evaluator(name, EvaluationContext(Watched(DATA, read), RECIPE))
+class TestFunctionByReference(EvaluatorContract):
+    @pytest.fixture
+    def evaluator_name(self, examples: str) -> str:
+        return f"{examples}:by_depth"
 
 
-def test_its_name_is_how_it_is_asked_for(name: str, judge: Scorer) -> None:
-    assert judge.name == name
-    assert evaluator(judge.name, EvaluationContext(DATA, RECIPE)).name == name
+class TestClassByReference(EvaluatorContract):
+    @pytest.fixture
+    def evaluator_name(self, examples: str) -> str:
+        return f"{examples}:ByClass"
 
 
-def test_a_seed_gives_one_value_whatever_was_judged_before(judge: Scorer) -> None:
-    first = judge.score(NETWORK, 1)
-    judge.score(OTHER, 0)
-    torch.rand(1)
-    again = judge.score(NETWORK, 1)
-    assert again.value == first.value
-    assert math.isfinite(first.value)
-    assert first.cpu_seconds > 0
-    if first.accuracy and again.accuracy:
-        assert (first.accuracy.top1, first.accuracy.seed) == (again.accuracy.top1, again.accuracy.seed)
-
-
-def test_another_seed_gives_another_value_only_where_seeds_are_said_to_matter(
-    name: str, judge: Scorer
-) -> None:
-    if not depends_on_seed(name):
-        # of a network with several rows in its table, a seed takes one
-        assert judge.score(OTHER, 1).value == judge.score(OTHER, 2).value
-
-
-def test_seeds_are_said_to_matter_where_something_is_trained_or_drawn_at_random() -> None:
-    matter = {kind: depends_on_seed(f"{kind}:FILE") for kind in ("supernet", "inherit", "table")}
+def test_seeds_matter_where_something_is_trained_or_drawn_at_random() -> None:
+    matter = {kind: depends_on_seed(f"{kind}:FILE") for kind in FILES}
     matter |= {kind: depends_on_seed(kind) for kind in ("train", *COSTS, *ZERO_COST)}
-    trained = {"inherit", "train", *ZERO_COST}
+    trained = {"finetuned-supernet", "train", *ZERO_COST}
     assert {kind for kind, does in matter.items() if does} == trained
+    assert depends_on_seed("my_module:function")
 
 
-def test_it_leaves_the_global_random_state_and_the_threads_alone(judge: Scorer) -> None:
-    state, threads, python = torch.get_rng_state(), torch.get_num_threads(), random.getstate()
-    gradients = torch.is_grad_enabled()
-    judge.score(NETWORK, 0)
-    assert torch.get_rng_state().equal(state)
-    assert random.getstate() == python
-    assert (torch.get_num_threads(), torch.is_grad_enabled()) == (threads, gradients)
+@pytest.mark.parametrize("name", ["nasvot", "table", "table:", "naswot:x.csv", "", "train:", "naswot:x"])
+def test_an_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"unknown evaluator '{name}'"):
+        evaluator(name, CONTEXT)
 
 
-def test_the_global_random_state_does_not_change_the_value(judge: Scorer) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        first = judge.score(NETWORK, 0).value
-        torch.manual_seed(2)
-        assert judge.score(NETWORK, 0).value == first
+@pytest.mark.parametrize("name", COSTS)
+def test_a_cost_scores_as_it_is_counted(name: str) -> None:
+    assert evaluator(name, CONTEXT).score(NETWORK, 3).value == getattr(cost(NETWORK), name)
 
 
-def test_it_never_trains_on_validation_images_nor_looks_at_the_test(
-    name: str, judge: Scorer, read: list[Split]
-) -> None:
-    judge.score(NETWORK, 0)  # `Watched` raises
-    if name in WITHOUT_VALIDATION:
-        assert "validation" not in read
-    if name in ZERO_COST:
-        assert read == ["train"]
-    if name in COSTS:
-        assert read == []
+def test_a_fraction_becomes_an_accuracy_of_the_validation_images(examples: str) -> None:
+    score = evaluator(f"{examples}:by_depth", CONTEXT).score(NETWORK, 3)
+    assert score.accuracy
+    assert score.value == score.accuracy.top1 == len(NETWORK.blocks) / 100
+    assert (score.accuracy.images, score.accuracy.seed) == (20, 3)
+    assert math.isnan(score.accuracy.loss)
 
 
-def test_the_architecture_stays_as_it_was(judge: Scorer) -> None:
-    before = replace(NETWORK)
-    judge.score(NETWORK, 0)
-    assert before == NETWORK
-    assert before.key == NETWORK.key
+def test_a_factory_gets_the_context(examples: str) -> None:
+    assert evaluator(f"{examples}:factory", CONTEXT).score(NETWORK, 0).value == 0.2
+    assert evaluator(f"{examples}:ByClass", CONTEXT).score(NETWORK, 0).value == 20
 
 
-def test_a_worker_process_judges_alike(name: str) -> None:
-    judge = evaluator(name, EvaluationContext(DATA, RECIPE))
-    copy = pickle.loads(pickle.dumps(judge))
-    assert copy.name == name
-    assert copy.score(NETWORK, 1).value == judge.score(NETWORK, 1).value
+def test_objects_are_taken_in_place_of_names() -> None:
+    def accuracy(architecture: Architecture, seed: int) -> Accuracy:
+        return Accuracy(0.5, 1.0, 7, 0, 99, 1.0, ())
+
+    scorer = evaluator(accuracy, CONTEXT)
+    assert scorer.name.startswith("<") and scorer_kind(scorer.name) == "object"
+    found = scorer.score(NETWORK, 4).accuracy
+    assert found and (found.top1, found.images, found.seed) == (0.5, 7, 4)
+
+    class Own:
+        name = "own"
+
+        def score(self, architecture: Architecture, seed: int) -> Score:
+            return Score(1.0, 0.0)
+
+    own = Own()
+    assert evaluator(own, CONTEXT) is own
+    assert evaluator(Own, CONTEXT).score(NETWORK, 0).value == 1.0
 
 
-def test_an_accuracy_is_of_the_validation_images(name: str, judge: Scorer) -> None:
-    score = judge.score(NETWORK, 0)
-    assert (score.accuracy is None) == (name in WITHOUT_VALIDATION)
-    if score.accuracy:
-        assert 0 <= score.accuracy.top1 <= 1
-        assert score.accuracy.images == DATA.count("validation")
+@pytest.mark.parametrize("result", [1.5, -0.1, math.nan, None, "high"])
+def test_a_result_that_is_no_accuracy_is_refused(result: object) -> None:
+    def wrong(architecture: Architecture, seed: int) -> object:
+        return result
+
+    with pytest.raises(ScorerError, match=r"evaluator <function .*wrong>"):
+        evaluator(wrong, CONTEXT).score(NETWORK, 0)
 
 
-def test_a_network_that_is_kept_is_the_one_that_was_judged(name: str, judge: Scorer) -> None:
-    network = judge.score(NETWORK, 0).network
-    if name == "train":
-        assert network is not None
-    if network is not None:
-        assert network.architecture == NETWORK
+@pytest.mark.parametrize("source", [3, lambda: 0.5, lambda one, two, three: 0.5, lambda context: 3])
+def test_what_is_no_evaluator_is_refused(source: object) -> None:
+    with pytest.raises(PluginError, match="must be a Scorer, a function"):
+        evaluator(source, CONTEXT)
 
 
-@pytest.mark.parametrize("words", ["nasvot", "table", "table:", "naswot:x.csv", "", "train:"])
-def test_words_that_name_no_scorer_are_refused(words: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"unknown evaluator '{words}'"):
-        evaluator(words, EvaluationContext(DATA, RECIPE))
+def test_an_attribute_that_is_no_evaluator_or_is_missing_is_refused(examples: str) -> None:
+    for attribute in ("number", "nothing"):
+        with pytest.raises(PluginError, match=f"{examples}:{attribute}"):
+            evaluator(f"{examples}:{attribute}", CONTEXT)
 
 
-@pytest.mark.parametrize("words", COSTS)
-def test_a_cost_scores_as_it_is_counted(words: str) -> None:
-    assert evaluator(words, EvaluationContext(DATA, RECIPE)).score(NETWORK, 3).value == getattr(
-        cost(NETWORK), words
-    )
+def test_entry_points_register_names(monkeypatch: pytest.MonkeyPatch, examples: str) -> None:
+    from importlib.metadata import EntryPoint, EntryPoints
+
+    points = EntryPoints([EntryPoint("by-depth", f"{examples}:by_depth", "bneck.evaluators")])
+    monkeypatch.setattr("bneck.evaluate.plugins.entry_points", lambda **chosen: points.select(**chosen))
+    assert scorer_kind("by-depth") == "plugin"
+    assert evaluator("by-depth", CONTEXT).score(NETWORK, 0).value == len(NETWORK.blocks) / 100
+    with pytest.raises(UnknownNameError, match="by-depth"):
+        evaluator("by-width", CONTEXT)

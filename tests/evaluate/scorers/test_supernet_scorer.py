@@ -100,13 +100,13 @@ def test_a_recipe_without_settling_settles_nevertheless(files: tuple[Path, Path]
 def test_inheriting_begins_from_the_weights_of_the_supernet(files: tuple[Path, Path]) -> None:
     still = replace(RECIPE, learning_rate=0.0)
     as_it_is = judge(f"supernet:{files[0]}").score(NETWORK, 0)
-    inherited = judge(f"inherit:{files[0]}", still).score(NETWORK, 0)
+    inherited = judge(f"finetuned-supernet:{files[0]}", still).score(NETWORK, 0)
     assert inherited.value == pytest.approx(as_it_is.value, rel=1e-5)
     assert inherited.accuracy and inherited.accuracy.images_seen == 20
 
 
 def test_inheriting_trains_on_and_leaves_the_supernet_alone(files: tuple[Path, Path]) -> None:
-    judged = judge(f"inherit:{files[0]}")
+    judged = judge(f"finetuned-supernet:{files[0]}")
     first = judged.score(NETWORK, 0)
     weights = load_supernet(files[0]).supernet().extract(NETWORK).state_dict()
     assert first.network
@@ -115,7 +115,7 @@ def test_inheriting_trains_on_and_leaves_the_supernet_alone(files: tuple[Path, P
     assert judged.score(NETWORK, 1).value != first.value
 
 
-@pytest.mark.parametrize("kind", ["supernet", "inherit"])
+@pytest.mark.parametrize("kind", ["supernet", "finetuned-supernet"])
 def test_a_network_of_another_space_is_refused(kind: str, files: tuple[Path, Path]) -> None:
     tiny = load_space("tiny").for_data(3, 2)
     foreign: Architecture = tiny.decode(tiny.sample(random.Random(0)))
@@ -126,7 +126,7 @@ def test_a_network_of_another_space_is_refused(kind: str, files: tuple[Path, Pat
         judge(f"{kind}:{files[0]}").score(foreign, 0)
 
 
-@pytest.mark.parametrize("kind", ["supernet", "inherit"])
+@pytest.mark.parametrize("kind", ["supernet", "finetuned-supernet"])
 def test_what_cannot_judge_these_images_is_refused_before_any_network(
     kind: str, files: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -339,7 +339,7 @@ def test_rungs_that_cannot_be_are_refused_with_their_line(
 
 
 @pytest.mark.parametrize(
-    ("evaluator", "keeps"), [("train", True), ("inherit:a.st", True), ("table:a.csv", False)]
+    ("evaluator", "keeps"), [("train", True), ("finetuned-supernet:a.st", True), ("table:a.csv", False)]
 )
 def test_a_table_alone_keeps_no_weights(evaluator: str, keeps: bool) -> None:
     assert changed(evaluator=evaluator).saves_weights is keeps

@@ -203,11 +203,11 @@ def test_ctrl_c_keeps_what_was_judged(here: Path, monkeypatch: pytest.MonkeyPatc
         (("--evaluator", "table"), "unknown evaluator 'table'"),
         (
             ("--evaluator", "naswot", "--epochs", "3"),
-            "--epochs needs an evaluator that trains (train, inherit), got naswot",
+            "--epochs needs an evaluator that trains (train, finetuned-supernet), got naswot",
         ),
         (
             ("--evaluator", "table:x", "--recipe", "guide"),
-            "--recipe needs an evaluator that trains (train, inherit), got table",
+            "--recipe needs an evaluator that trains (train, finetuned-supernet), got table",
         ),
         (("--evaluator", "table:none.csv"), "none.csv: cannot be read: No such file or directory"),
         (("--device", "tpu"), "--device must be auto, cpu or cuda, got 'tpu'"),

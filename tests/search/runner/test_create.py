@@ -353,7 +353,11 @@ def test_without_a_limit_on_latency_nothing_is_refused() -> None:
     ("trials", "expected"), [(1, 0), (5, 1), (19, 3), (20, 6), (30, 6), (35, 7), (60, 12), (200, 40)]
 )
 def test_about_a_fifth_of_the_trials_are_repeats_and_six_at_least(trials: int, expected: int) -> None:
-    assert default_replicates(trials, "train") == default_replicates(trials, "inherit:/a.st") == expected
+    assert (
+        default_replicates(trials, "train")
+        == default_replicates(trials, "finetuned-supernet:/a.st")
+        == expected
+    )
     assert default_replicates(trials, "supernet:/a.st") == default_replicates(trials, "table:/a.csv") == 0
 
 
@@ -361,7 +365,7 @@ def test_about_a_fifth_of_the_trials_are_repeats_and_six_at_least(trials: int, e
 def test_a_scorer_that_tells_no_accuracy_is_refused_with_those_that_do(here: Path, name: str) -> None:
     with pytest.raises(GoalError) as raised:
         create_run(replace(PLAIN, evaluator=name))
-    for word in (f"--evaluator {name}", "train", "supernet:FILE", "inherit:FILE", "table:FILE"):
+    for word in (f"--evaluator {name}", "train", "supernet:FILE", "finetuned-supernet:FILE", "table:FILE"):
         assert word in str(raised.value)
 
 

@@ -224,6 +224,6 @@ def test_images_are_normalised_as_a_supernet_was_trained_to_see_them(
 
     monkeypatch.setattr("bneck.evaluate.supernet.checkpoint.load_supernet", load)
     data = load_run_data(DataSettings("digits", train_images=20))
-    assert normalized_for_evaluator("inherit:/a.st,/b.st", data).pixel_mean == (10.0,)
+    assert normalized_for_evaluator("finetuned-supernet:/a.st,/b.st", data).pixel_mean == (10.0,)
     assert opened == [Path("/a.st")]
     assert normalized_for_evaluator("train", data) is data
