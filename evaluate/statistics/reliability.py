@@ -1,7 +1,7 @@
-"""How well accuracies agree with themselves when networks are trained again with other seeds.
+"""Reliability of accuracies over seeds.
 
-A table holds `n networks x k seeds` of one quantity. All networks share the seeds, so what a seed does
-to all of them is no noise: networks and seeds are a two-way layout, seeds fixed.
+A table holds one quantity of `n networks x k seeds`. All networks share the seeds: a two-way layout with
+fixed seed effects, which are not part of the noise.
 """
 
 import math
@@ -12,24 +12,23 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
-Values = Sequence[float] | Array
+from .macs_trend import Array, Values, fit_trend
 
-_MAX_DEGREE = 3
+Indices = npt.NDArray[np.intp]
+
 _UPPER_QUANTILE = 0.975
 
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """The parts of a table's variance.
+    """Analysis of variance of a table.
 
     Attributes:
-        between_mean_square: mean square of the networks; expected is `error + seeds * true`.
-        error_mean_square: mean square of what neither the network nor the seed explains.
-        degrees_of_freedom, error_degrees_of_freedom: of the two.
-    Source: Shrout & Fleiss 1979, doi:10.1037/0033-2909.86.2.420; the intervals McGraw & Wong 1996,
-        doi:10.1037/1082-989X.1.1.30, exact where networks and noise are normal.
+        between_mean_square: mean square between networks, with expectation `error + seeds * true`.
+        error_mean_square: residual mean square.
+        degrees_of_freedom, error_degrees_of_freedom: of the two mean squares.
+    Source: Shrout & Fleiss 1979, doi:10.1037/0033-2909.86.2.420; intervals: McGraw & Wong 1996,
+        doi:10.1037/1082-989X.1.1.30, exact for normal networks and noise.
     """
 
     between_mean_square: float
@@ -40,18 +39,18 @@ class VarianceComponents:
 
     @property
     def icc(self) -> float:
-        """ICC(3,1), consistency; below 0 where networks differ by less than the noise lets expect."""
+        """ICC(3,1), consistency; negative if networks differ less than noise alone would cause."""
         spread = self.between_mean_square + (self.seeds - 1) * self.error_mean_square
         return (self.between_mean_square - self.error_mean_square) / spread if spread > 0 else 0.0
 
     @property
     def true_variance(self) -> float:
-        """Variance of the networks without the noise, at least 0."""
+        """Variance of the true values of the networks, at least 0."""
         return max(0.0, (self.between_mean_square - self.error_mean_square) / self.seeds)
 
     @property
     def true_variance_ci95(self) -> tuple[float, float]:
-        """95%, of `true_variance` at the error that was found."""
+        """95% interval of `true_variance`, given the error mean square."""
         from scipy.special import fdtri
 
         least = self.between_mean_square / fdtri(
@@ -66,11 +65,11 @@ class VarianceComponents:
         return low, high
 
     def reliability(self, n_seeds: int = 1) -> float:
-        """Share of the truth in the variance of the mean of so many trainings, from 0 to 1."""
+        """True variance as a fraction of the variance of means over `n_seeds` trainings, 0 to 1."""
         return self._reliability(self.true_variance, n_seeds)
 
     def reliability_ci95(self, n_seeds: int = 1) -> tuple[float, float]:
-        """95%, of `reliability`."""
+        """95% interval of `reliability`."""
         low, high = (self._reliability(true_variance, n_seeds) for true_variance in self.true_variance_ci95)
         return low, high
 
@@ -80,32 +79,11 @@ class VarianceComponents:
         )
 
 
-@dataclass(frozen=True)
-class PolynomialTrend:
-    """A polynomial of the logarithm of MACs.
-
-    Attributes:
-        coefficients: highest power first, of `(log(macs) - centre) / scale`.
-    """
-
-    coefficients: tuple[float, ...]
-    centre: float
-    scale: float
-
-    @property
-    def degree(self) -> int:
-        return len(self.coefficients) - 1
-
-    def __call__(self, macs: Values) -> Array:
-        out: Array = np.polyval(self.coefficients, (np.log(np.asarray(macs)) - self.centre) / self.scale)
-        return out
-
-
 def variance_components(table: Array) -> VarianceComponents:
-    """Networks against noise, the seeds' own effect removed.
+    """Two-way analysis of variance with fixed seed effects.
 
     Args:
-        table: `n x k`, complete, two rows and two columns at least (see `complete_subtable`).
+        table: `n x k` without gaps, at least 2 x 2 (see `complete_subtable`).
     """
     count, seeds = table.shape
     means = table.mean(1)
@@ -116,7 +94,7 @@ def variance_components(table: Array) -> VarianceComponents:
 
 
 def variance_components_given_macs(table: Array, macs: Values) -> VarianceComponents:
-    """The same for what MACs do not explain: what differs from `fit_trend` of the means over the seeds."""
+    """`variance_components` of the residuals from `fit_trend` of the means over the seeds."""
     total, means = variance_components(table), table.mean(1)
     fit = fit_trend(macs, means)
     degrees_of_freedom = len(means) - 1 - fit.degree
@@ -131,20 +109,12 @@ def variance_components_given_macs(table: Array, macs: Values) -> VarianceCompon
 
 
 def icc(table: Array) -> float:
-    """ICC(3,1) of a complete table: the reliability of one training with the seeds shared."""
+    """ICC(3,1) of a complete table: the reliability of one training with shared seeds."""
     return variance_components(table).icc
 
 
-def spearman_brown(single_seed_reliability: float, n_seeds: float) -> float:
-    """The reliability of the mean of so many trainings, from that of one.
-
-    Source: Spearman 1910 and Brown 1910.
-    """
-    return n_seeds * single_seed_reliability / (1 + (n_seeds - 1) * single_seed_reliability)
-
-
 def n_seeds_for_reliability(single_seed_reliability: float, target_reliability: float) -> int | None:
-    """How many trainings have the wanted reliability together; None where one has none."""
+    """Seeds per network for the target reliability; None if a single training has none."""
     if single_seed_reliability <= 0:
         return None
     return max(
@@ -159,7 +129,7 @@ def n_seeds_for_reliability(single_seed_reliability: float, target_reliability: 
 
 
 def complete_subtable(table: Array) -> tuple[Indices, Indices]:
-    """Networks and seeds that make a table without gaps (NaN), as large as its freedom can be."""
+    """Rows and columns of the gap-free (no NaN) subtable with the most degrees of freedom."""
     missing = np.isnan(table)
     order = np.argsort(missing.sum(0), kind="stable")
     best: tuple[Indices, Indices] = (np.arange(0), np.arange(0))
@@ -172,48 +142,27 @@ def complete_subtable(table: Array) -> tuple[Indices, Indices]:
     return best
 
 
-def fit_trend(macs: Values, values: Values) -> PolynomialTrend:
-    """The polynomial that predicts best what it has not seen: of degree 3 at most, a constant at least.
-
-    The degree is that of the least sum of squares where each network is left out in turn (PRESS,
-    Allen 1974, doi:10.1080/00401706.1974.10489157). Choosing it makes what is left look smaller: in
-    simulations by 12% of its variance with 8 networks, 8% with 12, 4% with 24.
-    """
-    logs, y = np.log(np.asarray(macs, dtype=np.float64)), np.asarray(values, dtype=np.float64)
-    centre, scale = float(logs.mean()), float(logs.std()) or 1.0
-    x = (logs - centre) / scale
-    max_degree = min(_MAX_DEGREE, len(np.unique(logs)) - 1, (len(logs) - 2) // 2)
-    errors = [_press(x, y, degree) for degree in range(max(0, max_degree) + 1)]
-    coefficients = np.polyfit(x, y, int(np.argmin(errors)))
-    return PolynomialTrend(tuple(coefficients.tolist()), centre, scale)
-
-
-def _press(x: Array, y: Array, degree: int) -> float:
-    basis, _ = np.linalg.qr(np.vander(x, degree + 1))
-    errors = y - basis @ (basis.T @ y)
-    return float(((errors / np.maximum(1 - (basis**2).sum(1), 1e-9)) ** 2).sum())
-
-
 def residual_std(table: Array | Sequence[Sequence[float]]) -> float:
-    """What is left of the spread of `n x k` values without the means of rows and of columns."""
+    """Residual standard deviation of an `n x k` table after row and column means."""
     values = np.asarray(table, dtype=np.float64)
     residuals = values - values.mean(1, keepdims=True) - values.mean(0) + values.mean()
     return math.sqrt(float((residuals**2).sum()) / ((values.shape[0] - 1) * (values.shape[1] - 1)))
 
 
-def least_significant_difference(std: float, n_seeds: int, degrees_of_freedom: int) -> float:
-    """How far apart two networks with so many trainings each must be to be no accident (95%).
+def least_significant_difference(std: float, degrees_of_freedom: int, one: int = 1, other: int = 1) -> float:
+    """Smallest significant difference (95%) between the means of two networks.
 
     Args:
-        std: of one training, with the seeds shared (`residual_std`).
-        degrees_of_freedom: that it was found with.
+        std: seed standard deviation of one training.
+        degrees_of_freedom: of `std`.
+        one, other: number of trainings of each network.
     """
-    return student_t_quantile(degrees_of_freedom) * std * math.sqrt(2 / n_seeds)
+    return student_t_quantile(degrees_of_freedom) * std * math.sqrt(1 / one + 1 / other)
 
 
 @cache
 def student_t_quantile(degrees_of_freedom: int) -> float:
-    """Between minus this and this lie 95% of Student's t."""
+    """Two-sided 95% quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees_of_freedom, _UPPER_QUANTILE))
@@ -221,7 +170,7 @@ def student_t_quantile(degrees_of_freedom: int) -> float:
 
 @cache
 def studentized_range(count: int, degrees_of_freedom: int) -> float:
-    """Below this lie 95% of the range of `count` normal values over their deviation."""
+    """95% quantile of the studentized range of `count` means."""
     from scipy.stats import studentized_range as distribution
 
     return float(distribution.ppf(0.95, count, degrees_of_freedom))
@@ -229,7 +178,7 @@ def studentized_range(count: int, degrees_of_freedom: int) -> float:
 
 @cache
 def expected_maximum(count: int) -> float:
-    """Of so many independent standard normal values."""
+    """Expected maximum of `count` independent standard normal values."""
     from scipy.special import ndtr
 
     x = np.linspace(-12, 12, 9601)

@@ -1,10 +1,9 @@
-"""How much the trainings of one network differ by the seed alone, from the few that were trained again.
+"""Seed noise of one training, estimated from the replicates of a search.
 
-A search trains some networks again, some of them more often than others, so the table of networks and
-seeds has gaps. A seed gives all networks the same order of images, and may move all of them alike:
-accuracy = network + seed + noise. Where that is told (F test, 5%, on 3 degrees of freedom at least), the
-seeds' effects are taken out of the values and out of the noise (least squares). Where it is not, they are
-left in both: the noise is the pooled variance within networks, and takes for chance what the seeds may do.
+A search replicates some networks, with different numbers of seeds, so the table of networks and seeds has
+gaps. Model: accuracy = network + seed + noise. If the seed effects are significant (F test, 5%, at least 3
+degrees of freedom), they are removed from the values and from the noise (least squares). Otherwise they stay
+in both, and the noise is the pooled variance within networks.
 """
 
 import math
@@ -13,41 +12,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .reliability import student_t_quantile
+from .reliability import least_significant_difference, student_t_quantile
 
 SeedTable = Mapping[str, Mapping[int, float]]
 
-MIN_DEGREES_OF_FREEDOM = 3  # with less, trainings that are equal by luck would pass for no noise
+MIN_DEGREES_OF_FREEDOM = 3  # with fewer, replicates that agree by chance would suggest no noise
 _CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class SeedNoise:
-    """What chance does to one training.
+    """Seed standard deviation of one training.
 
     Attributes:
         std: in the unit of the values.
-        degrees_of_freedom: that it was found with.
+        degrees_of_freedom: of the estimate.
     """
 
     std: float
     degrees_of_freedom: int
 
     def ci95_half_width(self, trainings: int) -> float:
-        """Half the 95% interval of a mean of so many trainings, by Student's t."""
+        """Half width of the 95% interval of a mean over trainings (Student's t)."""
         return student_t_quantile(self.degrees_of_freedom) * self.std / math.sqrt(trainings)
 
     def least_significant_difference(self, one: int = 1, other: int = 1) -> float:
-        """How far apart the means of two networks, of so many trainings each, are by chance at most (95%)."""
-        return student_t_quantile(self.degrees_of_freedom) * self.std * math.sqrt(1 / one + 1 / other)
+        """Smallest significant difference (95%) of two networks with `one` and `other` trainings."""
+        return least_significant_difference(self.std, self.degrees_of_freedom, one, other)
 
 
 @dataclass(frozen=True)
 class _VarianceDecomposition:
-    """The squares within networks, and what the seeds leave of them; each with its freedom.
+    """Sums of squares within networks, before and after removing seed effects.
 
     Attributes:
-        effects: by seed, as least squares has them, 0 for the lowest seed.
+        effects: least-squares effect by seed, 0 for the lowest seed.
     """
 
     within_sum_of_squares: float
@@ -58,7 +57,6 @@ class _VarianceDecomposition:
 
     @property
     def seed_effect_is_significant(self) -> bool:
-        """Whether seeds move all networks alike by more than chance lets expect."""
         from scipy.special import fdtri
 
         seed_degrees_of_freedom = self.within_degrees_of_freedom - self.residual_degrees_of_freedom
@@ -76,11 +74,10 @@ class _VarianceDecomposition:
 
 
 def estimate_seed_noise(table: SeedTable) -> SeedNoise | None:
-    """The noise of one training; None where no network was trained twice.
+    """Seed noise of one training; None without replicates.
 
     Args:
-        table: the values of each network by seed, with gaps; all networks have one seed in common, as
-            they have in a search.
+        table: values by network and seed, with gaps; all networks share one seed.
     """
     split = _decompose_variance(table)
     if split.within_degrees_of_freedom < 1:
@@ -97,7 +94,7 @@ def estimate_seed_noise(table: SeedTable) -> SeedNoise | None:
 
 
 def seed_effects(table: SeedTable) -> dict[int, float]:
-    """What each seed adds to all networks alike, beyond the lowest seed; empty where none is told."""
+    """Effect of each seed relative to the lowest; empty if not significant."""
     split = _decompose_variance(table)
     return dict(split.effects) if split.seed_effect_is_significant else {}
 
@@ -113,7 +110,7 @@ def _decompose_variance(table: SeedTable) -> _VarianceDecomposition:
     network_index = np.array([number for number, _, _ in trainings])
     values = np.array([value for _, _, value in trainings], dtype=np.float64)
     design = np.array([[seed == each for each in seeds] for _, seed, _ in trainings], dtype=np.float64)
-    for number in range(len(replicated)):  # networks are free: each is seen around its own mean
+    for number in range(len(replicated)):  # center each network at its own mean
         mask = network_index == number
         values[mask] -= values[mask].mean()
         design[mask] -= design[mask].mean(0)

@@ -1,11 +1,8 @@
 """A space's genes as columns of numbers, for models that learn what each choice does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...search_space import SearchSpace
 from ...search_space.choices import Choice, Gene
@@ -37,10 +34,6 @@ class GeneFeatures:
         for name in names:
             values += self._zeros[name] if name in inactive else self._values[name][genes[name]]
         return values
-
-    def matrix(self, networks: Sequence[Mapping[str, Choice]]) -> NDArray[np.float64]:
-        """A row for each network."""
-        return np.array([self.row(genes) for genes in networks]).reshape(len(networks), len(self.names))
 
     @cached_property
     def _values(self) -> dict[str, dict[Choice, list[float]]]:

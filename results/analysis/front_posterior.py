@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evaluate import Goals, Objective
-from ...evaluate.statistics.reliability import Array
+from ...evaluate.statistics.macs_trend import Array, polynomial_basis
 from ...evaluate.statistics.seed_noise import SeedNoise, estimate_seed_noise
 from ..store.pareto import losses_of
 from ..store.trial import Record, accuracies_by_seed
@@ -80,10 +80,6 @@ class FrontPosterior:
     def pareto_probability(self, record: Record) -> float:
         """That this network is truly on the front; of a single objective, that it is the best."""
         return float(self.pareto_probabilities[self._index_by_key[record.key]])
-
-    def mean(self, record: Record) -> float:
-        """The accuracy to be expected of it: less than it seems if luck brought it up."""
-        return float(self.draws[:, self._index_by_key[record.key]].mean())
 
     def std(self, record: Record) -> float:
         """How uncertain its true accuracy is."""
@@ -173,7 +169,7 @@ def true_accuracies(
         `count x n`.
     """
     rng = np.random.default_rng(0)
-    design = trend(macs)
+    design = polynomial_basis(macs)
     noise_grid = np.maximum(_deviations(noise), min_std)
     # Midpoints, so that none is 0: networks of one size would be equal then, and none the best.
     fractions = (np.arange(_N_STRUCTURE_GRID) + 0.5) / _N_STRUCTURE_GRID
@@ -224,13 +220,6 @@ class ConditionalPosterior:
         root = np.linalg.cholesky(covariance)
         return cls(means, design, shrinkage, np.sqrt(shrinkage * noise_variance), trend, root, log_likelihood)
 
-    @property
-    def mean(self) -> Array:
-        """`n`, the expected true accuracies."""
-        trend = self.design @ self.trend
-        expected: Array = trend + self.shrinkage * (self.means - trend)
-        return expected
-
     def draw(self, rng: np.random.Generator, count: int) -> Array:
         """`count x n`."""
         normal = rng.standard_normal((count, len(self.trend)))
@@ -238,14 +227,6 @@ class ConditionalPosterior:
         own = self.conditional_std * rng.standard_normal((count, len(self.means)))
         samples: Array = trend_draws + self.shrinkage * (self.means - trend_draws) + own
         return samples
-
-
-def trend(macs: Array) -> Array:
-    """`n x p`: powers of log MACs, scaled; a constant alone below 4 networks, a square from 8 on."""
-    logs = np.log(macs)
-    scaled = (logs - logs.mean()) / (logs.std() or 1.0)
-    degree = 0 if len(macs) < 4 else 1 if len(macs) < 8 else 2
-    return np.vander(scaled, min(degree, len(np.unique(logs)) - 1) + 1, increasing=True)
 
 
 def _deviations(noise: SeedNoise) -> Array:

@@ -8,15 +8,14 @@ from typing import Literal
 
 import numpy as np
 
+from ...evaluate.statistics.macs_trend import PolynomialTrend, fit_trend
 from ...evaluate.statistics.rank_correlation import bootstrap_ci95, mean_over_seed_pairs, spearman
 from ...evaluate.statistics.reliability import (
     Array,
     Indices,
-    PolynomialTrend,
     VarianceComponents,
     complete_subtable,
     expected_maximum,
-    fit_trend,
     icc,
     least_significant_difference,
     n_seeds_for_reliability,
@@ -78,9 +77,8 @@ class MetricReliability:
 
     def least_significant_difference(self, trainings: int) -> float:
         """How far apart two networks with so many trainings each must be (95%)."""
-        return least_significant_difference(
-            self.std, trainings, self.variances_overall.error_degrees_of_freedom
-        )
+        freedom = self.variances_overall.error_degrees_of_freedom
+        return least_significant_difference(self.std, freedom, trainings, trainings)
 
     @property
     def best_macs(self) -> float:

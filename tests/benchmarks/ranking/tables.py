@@ -10,22 +10,18 @@ from bneck.evaluate.statistics.rank_correlation import (
     bootstrap_ci95,
     kendall,
     mean_over_seed_pairs,
-    middle_third,
-    partial_spearman,
-    regret,
     spearman,
     spearman_difference,
-    top_k_overlap,
 )
 from bneck.evaluate.statistics.reliability import (
     Indices,
     Values,
-    spearman_brown,
     variance_components,
     variance_components_given_macs,
 )
 from bneck.search.console.tables import plain_table
 
+from .agreement import middle_third, partial_spearman, regret, spearman_brown, top_k_overlap
 from .judges import Scores
 from .truth import REPLICATES, Array, Truth
 

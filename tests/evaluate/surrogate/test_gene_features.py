@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bneck.evaluate.surrogate.gene_features import GeneFeatures, gene_part
-from bneck.search_space import Choice, Genes, SearchSpace
+from bneck.search_space import Genes, SearchSpace
 
 from ...search_space.helpers import preset, space_of
 
@@ -66,16 +66,6 @@ def test_a_gene_without_effect_changes_no_column(genes: Genes, others: Genes) ->
 def test_other_networks_have_other_columns(genes: Genes, others: Genes) -> None:
     same = TINY.decode(genes) == TINY.decode(others)
     assert (GeneFeatures(TINY).row(genes) == GeneFeatures(TINY).row(others)) == same
-
-
-def test_a_matrix_has_a_row_a_network() -> None:
-    features = GeneFeatures(SPACE)
-    other: dict[str, Choice] = {**GENES_BY_HAND, "stage1.depth": 1}
-    assert features.matrix([GENES_BY_HAND, other]).tolist() == [
-        features.row(GENES_BY_HAND),
-        features.row(other),
-    ]
-    assert features.matrix([]).shape == (0, 8)
 
 
 @pytest.mark.parametrize(
