@@ -1,13 +1,10 @@
 """Trend of a quantity in log MACs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Values = Sequence[float] | Array
+from .arrays import Array, Values
 
 _MAX_DEGREE = 3
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from .arrays import Array
 
 
 def is_dominated(losses: Array | Sequence[Sequence[float]]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .reliability import Array, Indices, Values
+from .arrays import Array, Indices, Values
 
 _UPPER_QUANTILE = 0.975
 

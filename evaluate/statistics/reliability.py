@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
-from .macs_trend import Array, Values, fit_trend
-
-Indices = npt.NDArray[np.intp]
+from .arrays import Array, Indices, Values
+from .macs_trend import fit_trend
 
 _UPPER_QUANTILE = 0.975
 

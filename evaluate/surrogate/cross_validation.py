@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..statistics.arrays import Array, Indices, Values
 from ..statistics.rank_correlation import bootstrap_ci95, spearman, spearman_difference
-from ..statistics.reliability import Array, Indices, Values
 from .architecture_features import MACS
 from .gaussian_process import ProxyScores, fit
 

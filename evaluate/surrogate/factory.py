@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..statistics.reliability import Array
+from ..statistics.arrays import Array
 from .encoder import Candidate, Observation
 from .gaussian_process import GaussianProcess, ProxyScores, fit
 from .hyperparameters import Hyperparameters

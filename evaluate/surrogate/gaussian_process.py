@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...search_space.errors import ScorerError
-from ..statistics.reliability import Array, Values
+from ..statistics.arrays import Array, Values
 from .gene_kernels import sum_arrays
 from .hyperparameters import JITTER, Hyperparameters, Observations, fit_hyperparameters
 from .kernels import CONSTANT, CURVE, SLOPE, InputScaler, ScaledInputs, kernel_components

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..statistics.reliability import Array
+from ..statistics.arrays import Array
 from .architecture_features import MACS
 from .gene_features import gene_part
 

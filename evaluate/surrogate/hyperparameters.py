@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import minimize  # at once: `single_blas_thread` limits what is loaded by then
 
-from ..statistics.reliability import Array
+from ..statistics.arrays import Array
 from .gene_kernels import GENES_LINEAR, GENES_SMOOTH, PART_PREFIX, SIZES_LINEAR, SIZES_SMOOTH
 from .kernels import CONSTANT, CURVE, FEATURES, SLOPE, STRUCTURE
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..statistics.reliability import Array
+from ..statistics.arrays import Array
 from .architecture_features import MACS
 from .gene_features import gene_part
 from .gene_kernels import GeneScaler, ScaledGenes, gene_kernels

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..statistics.reliability import Array
+from ..statistics.arrays import Array
 from .gaussian_process import GaussianProcess
 from .hyperparameters import JITTER
 from .kernels import ScaledInputs

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ..statistics.reliability import Array
+from ..statistics.arrays import Array
 
 
 @contextmanager

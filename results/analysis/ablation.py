@@ -24,7 +24,7 @@ from functools import partial
 import numpy as np
 
 from ...evaluate import Objective, Quantity
-from ...evaluate.statistics.reliability import Array
+from ...evaluate.statistics.arrays import Array
 from ...search_space import Genes, SearchSpace
 from ...search_space.choices import BLOCK_GENES, Choice
 from ..store.pareto import pareto_front

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evaluate import Goals, Objective
-from ...evaluate.statistics.macs_trend import Array, polynomial_basis
+from ...evaluate.statistics.arrays import Array
+from ...evaluate.statistics.macs_trend import polynomial_basis
 from ...evaluate.statistics.seed_noise import SeedNoise, estimate_seed_noise
 from ..store.pareto import losses_of
 from ..store.trial import Record, accuracies_by_seed

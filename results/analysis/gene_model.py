@@ -13,7 +13,7 @@ import numpy as np
 from ...evaluate import Goals, Latency, Objective, Quantity
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.objectives import x_quantity
-from ...evaluate.statistics.reliability import Array
+from ...evaluate.statistics.arrays import Array
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM, estimate_seed_noise
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory

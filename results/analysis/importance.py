@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...evaluate import Quantity
-from ...evaluate.statistics.reliability import Array
+from ...evaluate.statistics.arrays import Array
 from ...search_space import Genes, SearchSpace
 from ...search_space.choices import Choice
 from .ablation import location_and_gene_type

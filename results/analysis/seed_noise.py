@@ -8,11 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from ...evaluate.statistics.arrays import Array, Indices
 from ...evaluate.statistics.macs_trend import PolynomialTrend, fit_trend
 from ...evaluate.statistics.rank_correlation import bootstrap_ci95, mean_over_seed_pairs, spearman
 from ...evaluate.statistics.reliability import (
-    Array,
-    Indices,
     VarianceComponents,
     complete_subtable,
     expected_maximum,

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evaluate import Objective
-from ...evaluate.statistics.multi_objective import Array, is_dominated
+from ...evaluate.statistics.arrays import Array
+from ...evaluate.statistics.multi_objective import is_dominated
 from ...results import Record, losses_of
 from ...results.store.fidelities import Rungs
 from ...search_space import GoalError

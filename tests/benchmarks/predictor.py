@@ -21,8 +21,8 @@ from rich.console import Console
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import RidgeCV
 
+from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.statistics.rank_correlation import spearman
-from bneck.evaluate.statistics.reliability import Array
 from bneck.evaluate.surrogate.architecture_features import MACS
 from bneck.evaluate.surrogate.gaussian_process import ProxyScores, fit
 from bneck.search.console.tables import plain_table

@@ -16,8 +16,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bneck.evaluate.statistics.arrays import Indices
 from bneck.evaluate.statistics.rank_correlation import spearman
-from bneck.evaluate.statistics.reliability import Indices, variance_components, variance_components_given_macs
+from bneck.evaluate.statistics.reliability import variance_components, variance_components_given_macs
 from bneck.search.console.tables import plain_table
 
 from .kept import Result, run_all

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from scipy.stats import rankdata
 
-from bneck.evaluate.statistics.reliability import Values
+from bneck.evaluate.statistics.arrays import Values
 
 from .fronts import MINUTES, fronts_table
 from .joined import joined_table

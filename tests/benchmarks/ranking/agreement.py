@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from bneck.evaluate.statistics.arrays import Array, Indices, Values
 from bneck.evaluate.statistics.rank_correlation import spearman
-from bneck.evaluate.statistics.reliability import Array, Indices, Values
 
 
 def partial_spearman(proxy: Values, truth: Values, macs: Values) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bneck.evaluate.statistics.arrays import Indices, Values
 from bneck.evaluate.statistics.rank_correlation import (
     bootstrap_ci95,
     kendall,
@@ -13,12 +14,7 @@ from bneck.evaluate.statistics.rank_correlation import (
     spearman,
     spearman_difference,
 )
-from bneck.evaluate.statistics.reliability import (
-    Indices,
-    Values,
-    variance_components,
-    variance_components_given_macs,
-)
+from bneck.evaluate.statistics.reliability import variance_components, variance_components_given_macs
 from bneck.search.console.tables import plain_table
 
 from .agreement import middle_third, partial_spearman, regret, spearman_brown, top_k_overlap

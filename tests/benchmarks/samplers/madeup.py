@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
-from bneck.evaluate.statistics.reliability import Array
+from bneck.evaluate.statistics.arrays import Array
 from bneck.search_space import Architecture, Block, Operator, cost, load_space, operators
 
 SPACE, SEED = "mobile-small", 2019

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.statistics.macs_trend import fit_trend, polynomial_basis
 from bneck.evaluate.statistics.reliability import (
-    Array,
     complete_subtable,
     expected_maximum,
     icc,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
+from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.statistics.rank_correlation import spearman
-from bneck.evaluate.statistics.reliability import Array
 from bneck.evaluate.surrogate.architecture_features import MACS
 from bneck.evaluate.surrogate.gaussian_process import GaussianProcess, ProxyScores, fit
 from bneck.evaluate.surrogate.hyperparameters import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bneck.evaluate.statistics.reliability import Array
+from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.surrogate.architecture_features import MACS
 from bneck.evaluate.surrogate.gaussian_process import GaussianProcess, fit
 from bneck.evaluate.surrogate.gene_kernels import (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bneck.evaluate.statistics.reliability import Array
+from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.surrogate.architecture_features import MACS
 from bneck.evaluate.surrogate.gaussian_process import GaussianProcess, fit
 from bneck.evaluate.surrogate.hyperparameters import JITTER, Hyperparameters

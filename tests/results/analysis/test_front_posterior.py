@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bneck.evaluate import Goals, parse_goals
-from bneck.evaluate.statistics.macs_trend import Array
+from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.statistics.seed_noise import SeedNoise
 from bneck.results import Record
 from bneck.results.analysis.front_posterior import (
