@@ -315,7 +315,7 @@ class ProxyRequest(DataOptions, DeviceOptions):
     evaluator: str = option(
         "naswot",
         "zero-cost proxies: naswot, synflow, zico, jacob_cov, grad_norm, snip; costs: macs, params, depth; "
-        "train; from a file: supernet:FILE, inherit:FILE, table:FILE",
+        "train; from a file: supernet:FILE, finetuned-supernet:FILE, table:FILE",
         metavar="NAME",
     )
     seeds: int = option(1, "evaluations per network, with seeds 0, 1, ...", minimum=1)
