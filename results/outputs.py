@@ -132,9 +132,9 @@ def write_seed_study_results(study: SeedStudy, report: SeedVarianceReport) -> di
 def _render(experiment: Experiment[Any], device: str) -> tuple[str, Mapping[str, Figure]]:
     """The HTML page of an experiment and its figures by file name."""
     if isinstance(experiment, SearchRun):
-        from .pages.search import report_figures, report_html
+        from .pages.search import report_page
 
-        return report_html(experiment), report_figures(experiment)
+        return report_page(experiment)
     if isinstance(experiment, TrainingRun):
         from .pages import training as training_page
 

@@ -37,12 +37,13 @@ _OTHER_STATES: dict[State, str] = {
 
 def report_html(run: SearchRun) -> str:
     """The page as one self-contained HTML file."""
-    return render("search", **_ReportData(run).values())
+    return report_page(run)[0]
 
 
-def report_figures(run: SearchRun) -> dict[str, Figure]:
-    """The page's Pareto plots by file name."""
-    return _ReportData(run).pareto_figures()
+def report_page(run: SearchRun) -> tuple[str, dict[str, Figure]]:
+    """The page as one self-contained HTML file, and its Pareto plots by file name."""
+    values = _ReportData(run).values()
+    return render("search", **values), values["figures"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class _ReportData:
             "reward_text": reward_text(goals.reward) if goals.reward else "",
             "multi_objective": len(goals.objectives) > 1,
             "x_quantity": x_quantity(goals),
-            "figures": self.pareto_figures(),
+            "figures": self._pareto_figures(),
             "has_posterior": self.front_posterior is not None,
             "has_stopped": any(record.state == "stopped" for record in self.valid),
             "history": self._history(),
@@ -115,7 +116,7 @@ class _ReportData:
             **self._provenance(),
         }
 
-    def pareto_figures(self) -> dict[str, Figure]:
+    def _pareto_figures(self) -> dict[str, Figure]:
         """By name: against the cost of the goals, and also against MACs where that is latency."""
         goals, posterior = self.run.settings.goals, self.front_posterior
         reference_ms = self.run.settings.latency.reference_ms

@@ -9,7 +9,7 @@ from ...evaluate.training.grad_cam import block_activations, select_examples, to
 from ...evaluate.training.metrics import Metrics
 from ...search_space import cost
 from ..store.training_run import TrainingRun
-from ..text.formatting import key_value_text, pluralize
+from ..text.formatting import duration, key_value_text, pluralize
 from .training import TrainingReport
 
 
@@ -64,19 +64,19 @@ def _facts(training: TrainingRun, model: Checkpoint) -> tuple[tuple[str, object]
             f"{colors} images of {architecture.resolution_px} px",
         ),
         ("initial weights", settings.initial_weights),
-        ("images", "; ".join([f"{images.name}, {architecture.classes} classes", *limits])),
+        ("data", "; ".join([f"{images.name}, {architecture.classes} classes", *limits])),
         ("recipe", key_value_text(asdict(settings.recipe).items())),
         ("seed", settings.seed),
         (
             "selected epoch",
-            f"the weights of epoch {len(model.curve)} of {len(curve)}, the best on validation images",
+            f"{len(model.curve)} of {len(curve)}, by validation accuracy",
         ),
         (
-            "arithmetic",
+            "precision",
             f"{compute.precision} on {compute.device}, {settings.processes} x "
             f"{pluralize(settings.threads, 'thread')}" + (", compiled" if compute.compiled else ""),
         ),
-        ("time", f"{seconds / 60:.1f} min of training and validation"),
+        ("time", f"{duration(seconds)} of training and validation"),
         ("machine", key_value_text(settings.host.items())),
         ("versions", key_value_text(settings.versions.items())),
         ("created", settings.created),
