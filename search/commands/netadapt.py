@@ -20,7 +20,7 @@ def netadapt(
 
     The recipe is by default that of the network's own training.
     """
-    from ..jobs.netadapt_session import netadapt_and_report
+    from ..jobs.netadapt_run import netadapt_and_report
 
     if resume:
         given.require_resumable(*RESUMABLE)

@@ -1,4 +1,4 @@
-"""`bneck latency`: networks measured on a device, and where their time goes."""
+"""`bneck latency`: measure networks on a device, in total and per block."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from ...results.text.latency import setup_lines
 from ...search_space import Architecture, cost_breakdown
 from ..console.network_table import layers_by_part
 from ..console.progress import Progress, Status, progress
-from ..console.tables import plain_table, wide_console
+from ..console.tables import plain_table, print_lines, print_table, wide_console
 from ..resolve.networks import NamedArchitecture
 
 
@@ -27,11 +27,11 @@ class NamedLatency:
 def make_meter(
     like: Architecture, backend_name: str, threads: int, batch_size: int, reference: str
 ) -> LatencyMeter:
-    """A meter whose panel takes the same images as a network.
+    """A latency meter with a reference panel for the input size and classes of a network.
 
     Raises:
-        BackendError: the device does not work here.
-        UnknownNameError: no such backend or reference.
+        BackendError: the backend does not work on this machine.
+        UnknownNameError: unknown backend or reference model.
     """
     return LatencyMeter.open(
         backend_name, like=like, threads=threads, batch_size=batch_size, reference_model=reference
@@ -41,10 +41,12 @@ def make_meter(
 def measure_all(
     meter: LatencyMeter, networks: Sequence[NamedArchitecture], *, fresh: bool
 ) -> list[NamedLatency]:
-    """The networks' latencies, with progress on stderr.
+    """Measure networks one after the other, with progress on stderr.
 
+    Args:
+        fresh: ignore cached measurements.
     Raises:
-        BackendError: the device cannot run the panel.
+        BackendError: the backend cannot run the reference panel.
     """
     with progress(Console(stderr=True)) as display:
         calibrate(meter, display, fresh=fresh)
@@ -57,10 +59,10 @@ def measure_all(
 
 
 def calibrate(meter: LatencyMeter, display: Progress, *, fresh: bool = False) -> None:
-    """Measure the panel, if it is not known.
+    """Measure the reference panel unless it is cached.
 
     Raises:
-        BackendError: the device cannot run it.
+        BackendError: the backend cannot run it.
     """
     if fresh or not meter.is_calibrated:
         display.update_status(Status("calibrating", 0, 1))
@@ -68,7 +70,7 @@ def calibrate(meter: LatencyMeter, display: Progress, *, fresh: bool = False) ->
 
 
 def measure_layers(meter: LatencyMeter, named: NamedArchitecture) -> LayerwiseLatency:
-    """Where the time goes, with progress on stderr."""
+    """Measure the latency per block, with progress on stderr."""
     with progress(Console(stderr=True)) as display:
         return measure_layerwise(
             meter,
@@ -78,16 +80,16 @@ def measure_layers(meter: LatencyMeter, named: NamedArchitecture) -> LayerwiseLa
 
 
 def as_dict(measured: NamedLatency, meter: LatencyMeter) -> dict[str, Any]:
-    """What `--json` prints of a network; no figures where measuring failed."""
+    """A row of `--json`; values are None for a failed measurement."""
     latency = measured.latency
-    known = latency.status != "failed"
+    ok = latency.status != "failed"
     return {
         "name": measured.name,
         "backend": meter.backend.name,
-        "ratio": latency.ratio if known else None,
-        "ratio_lo": latency.ratio_low if known else None,
-        "ratio_hi": latency.ratio_high if known else None,
-        "ms": latency.latency_ms if known else None,
+        "ratio": latency.ratio if ok else None,
+        "ratio_lo": latency.ratio_low if ok else None,
+        "ratio_hi": latency.ratio_high if ok else None,
+        "ms": latency.latency_ms if ok else None,
         "pairs": latency.pairs,
         "seconds": latency.seconds,
         "status": latency.status,
@@ -96,7 +98,7 @@ def as_dict(measured: NamedLatency, meter: LatencyMeter) -> dict[str, Any]:
 
 
 def parts_as_dicts(table: LayerwiseLatency) -> list[dict[str, Any]]:
-    """What `--json --blocks` adds."""
+    """The blocks as `--json --blocks` prints them."""
     return [
         {
             "name": part.name,
@@ -109,9 +111,8 @@ def parts_as_dicts(table: LayerwiseLatency) -> list[dict[str, Any]]:
 
 
 def print_latencies(measured: Sequence[NamedLatency], meter: LatencyMeter) -> None:
-    """A table, and what it is told by."""
     table = plain_table(
-        "network", "ratio", "95% interval", "ms", "pairs", "seconds", "status", left=("network", "status")
+        "network", "ratio", "95% CI", "ms", "pairs", "seconds", "status", left=("network", "status")
     )
     for each in measured:
         latency = each.latency
@@ -129,30 +130,29 @@ def print_latencies(measured: Sequence[NamedLatency], meter: LatencyMeter) -> No
         )
     console = wide_console()
     console.print(table)
-    for line in setup_lines(meter.setup):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, *setup_lines(meter.setup))
 
 
 def print_parts(table: LayerwiseLatency, named: NamedArchitecture) -> None:
-    """A row a part, its milliseconds scaled to the whole network's."""
-    rows = plain_table("part", "layers", "ms", "share %", "MACs %", left=("part", "layers"))
+    """Print one row per block; the milliseconds add up to the latency of the network."""
     costs = cost_breakdown(named.architecture)
     macs = sum(each.macs for each in costs.values())
     layers = layers_by_part(named.architecture)
-    for part in table.parts:
-        rows.add_row(
+    rows = [
+        (
             part.name,
             layers[part.name],
             milliseconds(part.latency_ms).removesuffix(" ms"),
             f"{100 * part.fraction:.1f}",
             f"{100 * costs[part.name].macs / macs:.1f}",
         )
+        for part in table.parts
+    ]
     console = wide_console()
     console.print()
-    console.print(rows)
-    console.print(
-        f"Measured alone the parts add up to {100 * table.isolated_sum_ratio:.0f}% of the network's time; "
-        "they are scaled to it here.",
-        highlight=False,
-        soft_wrap=True,
+    print_table(console, ("part", "layers", "ms", "share %", "MACs %"), rows, left=("part", "layers"))
+    print_lines(
+        console,
+        f"The isolated latencies of the parts sum to {100 * table.isolated_sum_ratio:.0f}% of the network's "
+        "latency; the column ms is scaled to 100%.",
     )

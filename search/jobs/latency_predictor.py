@@ -18,7 +18,7 @@ from ...results.store.settings import fitted_to_space
 from ...results.text.latency import setup_lines
 from ...search_space import Architecture, BackendError, RunError, SpaceError, load_space
 from ..console.progress import Status, progress
-from ..console.tables import plain_table, wide_console
+from ..console.tables import print_lines, print_table, wide_console
 from ..resolve.requests import LatencyPredictorRequest
 from ..samplers.initial_design import stratified
 from .latency import calibrate
@@ -27,7 +27,7 @@ NO_LIMITS = Goals((Objective("latency"),))
 
 
 def require_absent(path: Path) -> None:
-    """Make sure that a model can be written.
+    """Check that a new file can be written.
 
     Raises:
         RunError: the file exists, or its folder does not.
@@ -35,16 +35,16 @@ def require_absent(path: Path) -> None:
     if path.exists():
         raise RunError(f"{path} exists; choose another --file")
     if not path.parent.is_dir():
-        raise RunError(f"{path} cannot be written: {path.parent} is no folder")
+        raise RunError(f"{path} cannot be written: folder {path.parent} does not exist")
 
 
 def build(request: LatencyPredictorRequest) -> LatencyPredictor:
-    """A model fitted to some networks of a space, and judged by others; with progress on stderr.
+    """Measure networks of a space, fit a predictor and evaluate it on held-out networks.
 
-    What was measured stays in the cache, so that a build that was stopped goes on.
+    Measurements are cached, so an interrupted build resumes. Progress is shown on stderr.
 
     Raises:
-        BackendError: the device does not work, or fails at most networks.
+        BackendError: the device does not work, or fails on most networks.
         SpaceError: the space has too few networks.
     """
     space = load_space(request.space)
@@ -54,17 +54,14 @@ def build(request: LatencyPredictorRequest) -> LatencyPredictor:
     rng = random.Random(request.seed)
     drawn = stratified(space, NO_LIMITS, request.networks + request.held_out, rng)
     if len(drawn) < MIN_NETWORKS + 1:
-        raise SpaceError(f"space {space.name} has {len(drawn)} networks; a model needs {MIN_NETWORKS + 1}")
+        raise SpaceError(f"space {space.name} has {len(drawn)} networks; {MIN_NETWORKS + 1} are needed")
     ratios = _measured(meter, drawn)
-    known = [network for network in drawn if network in ratios]
-    training_networks, others = known[request.held_out :], known[: request.held_out]
-    model = LatencyPredictor.fit(
-        training_networks,
-        [ratios[network] for network in training_networks],
-        setup=meter.setup,
-        space=space.name,
+    measured = list(ratios)
+    fitted, others = measured[request.held_out :], measured[: request.held_out]
+    predictor = LatencyPredictor.fit(
+        fitted, [ratios[network] for network in fitted], setup=meter.setup, space=space.name
     )
-    return replace(model, held_out=model.evaluate(others, [ratios[network] for network in others]))
+    return replace(predictor, held_out=predictor.evaluate(others, [ratios[network] for network in others]))
 
 
 def _measured(meter: LatencyMeter, networks: list[Architecture]) -> dict[Architecture, float]:
@@ -81,44 +78,43 @@ def _measured(meter: LatencyMeter, networks: list[Architecture]) -> dict[Archite
             else:
                 ratios[network] = latency.ratio
             if 2 * len(failures) > len(networks):
-                raise BackendError(f"most networks failed on this device; the last: {failures[-1]}")
+                raise BackendError(f"most networks failed on this device; last failure: {failures[-1]}")
         display.update_status(Status("measuring", len(networks), len(networks)))
     return ratios
 
 
 def print_model(model: LatencyPredictor) -> None:
-    """What it costs, where, and how well it predicts."""
+    """Print the terms, the device and the accuracy of a predictor."""
     setup = model.setup
     console = wide_console()
-    lines = [
-        f"latency of space {model.space}, from {len(model.training_networks)} networks",
+    print_lines(
+        console,
+        f"latency of space {model.space}, fitted to {len(model.training_networks)} networks",
         *setup_lines(setup),
+    )
+    rows = [
+        (term.replace("_", " "), f"{1e6 * ratio * setup.reference_ms:.4g}")
+        for term, ratio in model.terms.items()
     ]
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    table = plain_table("term", "nanoseconds each", left=("term",))
-    for term, ratio in model.terms.items():
-        table.add_row(term.replace("_", " "), f"{1e6 * ratio * setup.reference_ms:.4g}")
-    console.print(table)
-    console.print(
-        f"channels are counted in steps of {model.vector_width}; "
-        f"9 of 10 networks left out of the fit are within {100 * model.conformal_margin:.1f}%",
-        highlight=False,
-        soft_wrap=True,
+    print_table(console, ("term", "nanoseconds each"), rows)
+    print_lines(
+        console,
+        f"Channels are rounded up to multiples of {model.vector_width}. "
+        f"Cross-validated 90% prediction interval: ±{100 * model.conformal_margin:.1f}%.",
     )
     if model.held_out:
         print_scores(model.held_out)
 
 
-def print_scores(scores: PredictionMetrics) -> None:
-    """How well a model does on networks that it was not fitted to."""
-    table = plain_table("held out", "Spearman", "MAPE %", "within 5%", "within 10%", "in the 90% interval")
-    table.add_row(
-        str(scores.networks),
-        "" if scores.spearman is None else f"{scores.spearman:.3f}",
-        f"{100 * scores.mape:.1f}",
-        f"{100 * scores.within_5:.0f}",
-        f"{100 * scores.within_10:.0f}",
-        f"{100 * scores.coverage:.0f}",
+def print_scores(metrics: PredictionMetrics) -> None:
+    """Print the accuracy of a predictor on held-out networks."""
+    row = (
+        str(metrics.networks),
+        "" if metrics.spearman is None else f"{metrics.spearman:.3f}",
+        f"{100 * metrics.mape:.1f}",
+        f"{100 * metrics.within_5:.0f}",
+        f"{100 * metrics.within_10:.0f}",
+        f"{100 * metrics.coverage:.0f}",
     )
-    wide_console().print(table)
+    columns = ("held out", "Spearman", "MAPE %", "within 5%", "within 10%", "90% interval coverage %")
+    print_table(wide_console(), columns, [row], left=())

@@ -1,4 +1,4 @@
-"""Where the latencies of an adaptation are from: a device, and a model of the network's narrower forms."""
+"""Latency of the networks of a NetAdapt run: measured on the device, or predicted."""
 
 import random
 
@@ -10,6 +10,7 @@ from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
 from ...evaluate.netadapt.channel_groups import sample_narrower_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
+from ..console.tables import print_lines
 from ..resolve.networks import NamedArchitecture
 from ..resolve.requests import NetAdaptRequest
 from .latency import make_meter, measure_all
@@ -21,10 +22,10 @@ MAX_DRAWS = 20 * MODEL_NETWORKS
 def resolve_latency_source(
     request: NetAdaptRequest, architecture: Architecture, console: Console
 ) -> tuple[LatencySetup | None, LatencyPredictor | None, LatencyMeter | None]:
-    """The setup, what predicts, and what measures: from a model's file, or from this device.
+    """Setup, predictor and meter, from a predictor's file or for this device; None where not needed.
 
     Raises:
-        BneckError: the device does not work, the model cannot be read, or none can be learned.
+        BneckError: the device does not work, the file cannot be read, or the fit fails.
     """
     if request.latency_predictor:
         model = LatencyPredictor.load(request.latency_predictor)
@@ -43,52 +44,53 @@ def resolve_latency_source(
 def fit_local_predictor(
     name: str, architecture: Architecture, meter: LatencyMeter, seed: int, console: Console
 ) -> LatencyPredictor:
-    """A latency model fitted to narrower forms of one network, measured now.
+    """A latency predictor fitted to measured narrower variants of one network.
 
-    A cut saves about as much as a measurement is uncertain by, so cuts are not measured one by one:
-    what many measurements have in common tells them apart better.
+    A step changes latency by about one measurement error, so a predictor fitted to many measurements
+    ranks proposals better than one measurement each.
 
     Raises:
-        GoalError: the network has too few narrower forms.
-        BackendError: the device fails at too many of them.
+        GoalError: the network has too few narrower variants.
+        BackendError: the device fails on too many of them.
     """
     rng = random.Random(seed)
     networks = [architecture]
     for _ in range(MAX_DRAWS):
-        drawn = sample_narrower_network(architecture, rng)
-        if drawn not in networks and len(networks) < MODEL_NETWORKS:
-            networks.append(drawn)
+        sampled = sample_narrower_network(architecture, rng)
+        if sampled not in networks and len(networks) < MODEL_NETWORKS:
+            networks.append(sampled)
     if len(networks) < MIN_NETWORKS:
         raise GoalError(
-            f"{name} has too few narrower forms ({len(networks)}) to learn its latency from; "
+            f"{name} has {len(networks)} narrower variants; a latency predictor needs {MIN_NETWORKS}: "
             "give --max-macs, or a --latency-predictor FILE"
         )
     named = [NamedArchitecture(each.key, each) for each in networks]
     measured = [each.latency for each in measure_all(meter, named, fresh=False)]
-    known = {
+    ratios = {
         network: latency.ratio
         for network, latency in zip(networks, measured, strict=True)
         if latency.status != "failed"
     }
-    if len(known) < MIN_NETWORKS:
+    if len(ratios) < MIN_NETWORKS:
         failure = next(each.error for each in measured if each.status == "failed")
-        raise BackendError(f"too few narrower forms of {name} could be measured; one of them: {failure}")
+        raise BackendError(
+            f"{len(ratios)} narrower variants of {name} could be measured, {MIN_NETWORKS} are needed; "
+            f"first failure: {failure}"
+        )
     model = LatencyPredictor.fit(
-        list(known), list(known.values()), setup=meter.setup, space=f"narrower forms of {name}"
+        list(ratios), list(ratios.values()), setup=meter.setup, space=f"narrower variants of {name}"
     )
-    console.print(
-        f"latency: {milliseconds(measured[0].latency_ms)}, predicted within "
-        f"{100 * model.conformal_margin:.0f}% for 9 of 10 narrower forms (from {len(known)} measured ones); "
-        "networks that are kept are measured",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+    print_lines(
+        console,
+        f"latency: {milliseconds(measured[0].latency_ms)}; predictor fitted to {len(ratios)} narrower "
+        f"variants, 90% prediction interval ±{100 * model.conformal_margin:.0f}%; the network of every "
+        "step is measured",
     )
     return model
 
 
 def meter_or_problem(setup: LatencySetup | None) -> tuple[LatencyMeter | None, str]:
-    """What measures here as in a setup, or why nothing can."""
+    """A meter for a setup, or why it cannot be measured on this machine."""
     if setup is None:
         return None, ""
     problem = unavailable_reason(setup)
@@ -98,7 +100,7 @@ def meter_or_problem(setup: LatencySetup | None) -> tuple[LatencyMeter | None, s
 def measure_or_predict(
     architecture: Architecture, model: LatencyPredictor | None, meter: LatencyMeter | None
 ) -> Latency | None:
-    """Measured where that can be, else predicted; None without either."""
+    """Measured if there is a meter, else predicted; None without either."""
     if meter is not None:
         return meter.measure_or_raise(architecture)
     return model.predict(architecture) if model else None

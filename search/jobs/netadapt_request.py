@@ -1,11 +1,11 @@
-"""What `bneck netadapt` is asked for: everything is checked before a folder is made."""
+"""From the request of `bneck netadapt` to its folder; everything is checked before it is created."""
 
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from rich.console import Console
 
@@ -40,11 +40,11 @@ from .training_request import plan as plan_training
 
 @dataclass(frozen=True, eq=False)
 class NetAdaptPlan:
-    """What can begin.
+    """A checked request.
 
     Attributes:
-        start: the trained network; None where it is trained first.
-        model: that predicts latencies; None where the limit is on MACs.
+        start: the initial network with weights; None if it must be trained first.
+        model: the latency predictor; None if the limit is on MACs.
     """
 
     out: Path
@@ -54,10 +54,10 @@ class NetAdaptPlan:
 
 
 def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
-    """Check what was asked for, open the images, learn the latencies; nothing is made.
+    """Check the request, open the data set and fit the latency predictor; no file is written.
 
     Raises:
-        BneckError: whatever cannot be met.
+        BneckError: the request is invalid.
     """
     _require_one_limit(request)
     parse_final_initialization(request.final)
@@ -71,16 +71,16 @@ def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
     settings = replace(base, latency=setup, limit=limit)
     value = limit.measured_value(cost(architecture), latency)
     if value is not None and limit.violation(value) <= 0:
-        raise GoalError(f"{request.network} keeps {limit} already; choose a lower limit")
+        raise GoalError(f"{request.network} satisfies {limit} already; choose a lower limit")
     require_reachable(architecture, make_goal(settings, model, meter))
     return NetAdaptPlan(out, settings, start, model)
 
 
 def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
-    """Make the folder, with the start's weights if there are any.
+    """Create the folder, with the initial weights if there are any.
 
     Raises:
-        RunError: it cannot be made; then nothing has been made.
+        RunError: it cannot be created; nothing is left behind.
     """
     folder = NetAdaptRun.create(netadapt_plan.out, netadapt_plan.settings)
     try:
@@ -97,7 +97,7 @@ def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
 def make_goal(
     settings: NetAdaptSettings, model: LatencyPredictor | None, meter: LatencyMeter | None
 ) -> ResourceBudget:
-    """The limit as the engine takes it; what is kept is measured where the device is at hand."""
+    """The limit as a resource budget; accepted networks are measured if there is a meter."""
     limit = settings.limit
 
     def value(architecture: Architecture, latency: Latency | None) -> float:
@@ -122,17 +122,16 @@ def make_goal(
     )
 
 
-def parse_final_initialization(words: str) -> FinalInitialization:
-    """Which weights the last training begins from.
+def parse_final_initialization(name: str) -> FinalInitialization:
+    """Initial weights of the final training by name.
 
     Raises:
-        GoalError: no such word.
+        GoalError: unknown name.
     """
-    for known in get_args(FinalInitialization):
-        if words == known:
-            final: FinalInitialization = known
-            return final
-    raise GoalError(f"--final must be {' or '.join(get_args(FinalInitialization))}, got '{words}'")
+    for final in get_args(FinalInitialization):
+        if name == final:
+            return cast("FinalInitialization", final)
+    raise GoalError(f"--final must be {' or '.join(get_args(FinalInitialization))}, got '{name}'")
 
 
 def _require_one_limit(request: NetAdaptRequest) -> None:
@@ -140,17 +139,17 @@ def _require_one_limit(request: NetAdaptRequest) -> None:
     given = [name for name, value in limits.items() if value is not None]
     if len(given) != 1:
         given_text = ", ".join(given) if given else "none"
-        raise GoalError(f"one limit is needed of {', '.join(limits)}, got {given_text}")
+        raise GoalError(f"give exactly one of {', '.join(limits)}, got {given_text}")
     if request.max_latency is not None:
         parse_latency(request.max_latency)
     if request.max_macs is not None:
         parse_count(request.max_macs)
     if request.to is not None and not 0 < request.to < 1:
         raise GoalError(
-            f"--to is a share of the start's own latency, above 0 and below 1, got {request.to:g}"
+            f"--to must be above 0 and below 1, a fraction of the initial latency, got {request.to:g}"
         )
     if request.max_macs is not None and request.latency_predictor:
-        raise GoalError("--max-macs and --latency-predictor exclude each other; MACs need no model")
+        raise GoalError("--max-macs and --latency-predictor exclude each other")
     if request.max_macs is None and request.latency_backend == "none" and not request.latency_predictor:
         raise GoalError("a limit on latency needs a --latency-backend, or a --latency-predictor FILE")
 
@@ -165,7 +164,7 @@ def _limit(request: NetAdaptRequest, start: Latency | None) -> Constraint:
 
 
 def _folder(request: NetAdaptRequest) -> Path:
-    """In the run's folder for a network of a search, else among the runs."""
+    """In the search run for a network of a search, else in `runs/`."""
     if trial := resolve_trial(request.network):
         run, number = trial
         parent = run.folder / NETADAPT_DIRECTORY
@@ -177,35 +176,35 @@ def _folder(request: NetAdaptRequest) -> Path:
 
 
 def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSettings]:
-    """The trained network, if the words name one, and the settings; the limit is not known yet."""
+    """The initial checkpoint, if it is a trained network, and the settings with a placeholder limit."""
     training, device = request.training, torch_device(request.device)
     path = Path(request.network)
     trained = is_training(path) or path.suffix == ".safetensors" or resolve_trial(request.network)
     if not trained:
         own, _ = plan_training(replace(training, data=training.data or "digits"))
-        known: Mapping[str, Any] = {
+        values: Mapping[str, Any] = {
             "architecture": own.architecture,
             "initial_weights": "",
             "data": own.data,
             "recipe": own.recipe,
         }
-        return None, _settings(request, device, known)
+        return None, _settings(request, device, values)
     file = resolve_checkpoint(request.network)
     start = load_checkpoint(file.path)
     images = _images(training, file, start)
     data = load_run_data(images, download=training.download)
     start.normalise_data(data)
     recipe = load_recipe(training.recipe) if training.recipe else start.recipe
-    known = {
+    values = {
         "architecture": start.architecture,
         "initial_weights": str(file.path),
         "data": images.of(data),
         "recipe": replace(recipe, **request.recipe_overrides),
     }
-    return start, _settings(request, device, known)
+    return start, _settings(request, device, values)
 
 
-def _settings(request: NetAdaptRequest, device: str, known: Mapping[str, Any]) -> NetAdaptSettings:
+def _settings(request: NetAdaptRequest, device: str, values: Mapping[str, Any]) -> NetAdaptSettings:
     return NetAdaptSettings(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         name=request.network,
@@ -220,16 +219,16 @@ def _settings(request: NetAdaptRequest, device: str, known: Mapping[str, Any]) -
         latency=None,
         host=dict(host()),
         versions=dict(package_versions()),
-        **known,
+        **values,
     )
 
 
 def _images(training: TrainingRequest, file: ResolvedCheckpoint, start: Checkpoint) -> DataSettings:
-    """Those asked for, else those that the network was trained on."""
-    known = DataSettings(training.data) if training.data else file.data or DataSettings(start.data)
+    """The requested data set, else the one that the network was trained on."""
+    base = DataSettings(training.data) if training.data else file.data or DataSettings(start.data)
     overrides: dict[str, Any] = {
         "root": str(training.data_root) if training.data_root else None,
         "train_images": training.train_images,
         "validation_images": training.validation_images,
     }
-    return replace(known, **{name: value for name, value in overrides.items() if value is not None})
+    return replace(base, **{name: value for name, value in overrides.items() if value is not None})

@@ -1,5 +1,6 @@
-"""`bneck netadapt` in its folder: the start, cut after cut, the last training, and what came of it."""
+"""`bneck netadapt`: run the algorithm in its folder, from the initial training to the report."""
 
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from ...evaluate import Latency, host, package_versions, usable_cores
+from ...evaluate import Latency, format_count, host, package_versions
 from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.netadapt.netadapt import Step, steps
@@ -19,87 +20,138 @@ from ...evaluate.training.evaluation import evaluate
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Trainer
 from ...results.outputs import write_netadapt_results, write_report
+from ...results.store.experiment import NETADAPT_FILE, settings_name
 from ...results.store.netadapt_run import NetAdaptRow, NetAdaptRun
 from ...results.store.training_run import TrainingRun, TrainingSettings
-from ...results.text.formatting import pluralize
-from ...search_space import Architecture, GoalError
+from ...results.text.formatting import milliseconds, pluralize
+from ...search_space import Architecture, RunError
 from ...search_space.errors import DivergedError, NonFiniteLossError
 from ...search_space.network import Network
 from ..console.progress import progress
+from ..console.tables import print_lines
 from ..console.training_progress import TrainingProgress
+from ..parallel.lock import run_lock
 from ..parallel.pool import Pool
-from ..resolve.datasets import load_run_data
 from ..resolve.environment import torch_device
-from . import netadapt_tuning as adapt_tuning
+from ..resolve.requests import NetAdaptRequest
+from . import netadapt_tuning as tuning
+from .job import load_same_data, print_result, resumable, worker_count
 from .netadapt_latency import measure_or_predict, meter_or_problem
-from .netadapt_request import make_goal
+from .netadapt_request import create_netadapt_run, make_goal, plan
 from .training_loop import run_epochs, save_progress
 from .training_request import RANDOM_WEIGHTS
 
 
-def default_workers(folder: NetAdaptRun) -> int:
-    """One a core; on a GPU one, for several would share its memory."""
-    return 1 if folder.settings.device == "cuda" else usable_cores()
+def netadapt_and_report(
+    request: NetAdaptRequest, *, workers: int | None, resume: bool, as_json: bool
+) -> None:
+    """Create or resume a NetAdapt run, and print its result.
+
+    Raises:
+        BneckError: the request is invalid, or the run cannot proceed; finished steps remain.
+    """
+    console = Console(stderr=as_json)
+    path = Path(request.network)
+    if settings_name(path) == NETADAPT_FILE and not resume:
+        raise RunError(f"{path} is a NetAdapt run; resume it: bneck netadapt {path} --resume")
+    run = NetAdaptRun.open(path) if resume else create_netadapt_run(plan(request, console))
+    command = f"bneck netadapt {shlex.quote(str(run.folder))} --resume"
+    print_lines(console, start_message(run))
+
+    def finished() -> str:
+        return pluralize(max(0, len(run.path()) - 1), "step")
+
+    with resumable(command, finished), run_lock(run.folder, "running NetAdapt"):
+        result = run_netadapt(run, worker_count(workers, run.settings.device), console)
+    path_rows = [row.as_row() for row in run.path()]
+    print_result({**result, "path": path_rows}, summary(run, result), as_json=as_json)
 
 
-def run_netadapt(folder: NetAdaptRun, workers: int, console: Console) -> dict[str, Any]:
-    """Everything that is not done yet, up to the page; the test images are looked at last, and once.
+def start_message(run: NetAdaptRun) -> str:
+    settings = run.settings
+    return (
+        f"{run.folder}: NetAdapt of {settings.name} on {settings.data.name} to {settings.limit}; steps of at "
+        f"least {100 * settings.step:g}%, proposals fine-tuned on {settings.finetune_images:,} images; "
+        f"{settings.device}"
+    )
+
+
+def summary(run: NetAdaptRun, result: dict[str, Any]) -> list[str]:
+    """The result and the commands that use it."""
+    final = shlex.quote(str(run.final_folder))
+    return [
+        *(_network_line(name, result[name]) for name in ("start", "final")),
+        f"({pluralize(result['test_images'], 'test image')}; {pluralize(result['n_steps'], 'step')})",
+        f"report:    {run.report_file}",
+        f"export:    bneck export {final} --format config,onnx -o exported",
+        f"evaluate:  bneck evaluate {final}",
+    ]
+
+
+def _network_line(name: str, metrics: dict[str, Any]) -> str:
+    latency = f"{milliseconds(metrics['latency_ms'])}, " if metrics["latency_ms"] else ""
+    return (
+        f"{name + ':':<7}top-1 {100 * metrics['test_top1']:.2f}%, loss {metrics['test_loss']:.3f}; {latency}"
+        f"{format_count(metrics['macs'])} MACs, {format_count(metrics['params'])} parameters"
+    )
+
+
+def run_netadapt(run: NetAdaptRun, workers: int, console: Console) -> dict[str, Any]:
+    """Do everything that is not finished yet, up to the report; the test images are used once, at the end.
 
     Returns:
-        What `result.json` holds.
+        The content of `result.json`.
     Raises:
-        BneckError: it cannot go on; what was done is kept.
+        BneckError: the run cannot proceed; finished steps remain.
     """
-    settings = folder.settings
+    settings = run.settings
     torch_device(settings.device)
-    data = load_run_data(settings.data)
-    if settings.data.of(data) != settings.data:
-        raise GoalError(f"{folder.folder}: the images of {data.name} are no longer those it began with")
-    if not folder.network_file(0).is_file():
-        _train_start(folder, data, console)
-    rows = _run_steps(folder, data, workers, console)
-    result = folder.result()
+    data = load_same_data(run.folder, settings.data)
+    if not run.network_file(0).is_file():
+        _train_start(run, data, console)
+    rows = _run_steps(run, data, workers, console)
+    result = run.result()
     if result is None:
-        _train_final(folder, rows, data, console)
-        result = write_netadapt_results(folder, data)
+        _train_final(run, rows, data, console)
+        result = write_netadapt_results(run, data)
     else:
-        write_report(folder)
+        write_report(run)
     if skipped_images_text := unreadable_images_text(data):
-        console.print(skipped_images_text, highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, skipped_images_text)
     return result
 
 
-def _train_start(folder: NetAdaptRun, data: Data, console: Console) -> None:
-    settings = folder.settings
-    _print_line(console, f"{settings.name} has no weights yet and is trained first, in {folder.start_folder}")
-    first = seeded_network(settings.architecture, settings.seed)
-    start_run = _trained(folder.start_folder, folder, settings.name, first, RANDOM_WEIGHTS, data, console)
-    save_checkpoint(start_run.model(), folder.network_file(0))
+def _train_start(run: NetAdaptRun, data: Data, console: Console) -> None:
+    settings = run.settings
+    print_lines(console, f"{settings.name} has no weights; training it in {run.start_folder}")
+    network = seeded_network(settings.architecture, settings.seed)
+    trained = _trained(run.start_folder, run, settings.name, network, RANDOM_WEIGHTS, data, console)
+    save_checkpoint(trained.model(), run.network_file(0))
 
 
-def _train_final(folder: NetAdaptRun, rows: Sequence[NetAdaptRow], data: Data, console: Console) -> None:
-    settings, architecture = folder.settings, rows[-1].architecture
+def _train_final(run: NetAdaptRun, rows: Sequence[NetAdaptRow], data: Data, console: Console) -> None:
+    settings, architecture = run.settings, rows[-1].architecture
     if settings.final == "inherit":
-        file = folder.network_file(rows[-1].step)
+        file = run.network_file(rows[-1].step)
         network, initial_weights = load_checkpoint(file).network(), str(file)
     else:
         network, initial_weights = seeded_network(architecture, settings.seed), RANDOM_WEIGHTS
-    _print_line(console, f"the last training, from {initial_weights}")
+    print_lines(console, f"final training from {initial_weights}")
     name = f"{settings.name} adapted to {settings.limit}"
-    _trained(folder.final_folder, folder, name, network, initial_weights, data, console)
+    _trained(run.final_folder, run, name, network, initial_weights, data, console)
 
 
 def _trained(
     out: Path,
-    adaptation: NetAdaptRun,
+    run: NetAdaptRun,
     name: str,
     network: Network,
     initial_weights: str,
     data: Data,
     console: Console,
 ) -> TrainingRun:
-    """Train in a folder to the end, from where it stopped."""
-    own = adaptation.settings
+    """Train a network in a folder of its own; resumes after an interruption."""
+    own = run.settings
     settings = TrainingSettings(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         name=name,
@@ -115,7 +167,7 @@ def _trained(
         versions=package_versions(),
     )
     if not TrainingRun(out, settings).checkpoint_file.is_file():
-        shutil.rmtree(out, ignore_errors=True)  # it was cut off while it was made
+        shutil.rmtree(out, ignore_errors=True)  # interrupted during its creation
         created = TrainingRun.create(out, settings)
         training = Trainer(network, data, own.recipe, seed=own.seed, compute=settings.compute)
         save_progress(created, training, [])
@@ -126,55 +178,55 @@ def _trained(
     return folder
 
 
-def _run_steps(folder: NetAdaptRun, data: Data, workers: int, console: Console) -> list[NetAdaptRow]:
-    """The path, gone on with until the limit is kept; a row and a file for every cut."""
-    settings, rows = folder.settings, folder.path()
+def _run_steps(run: NetAdaptRun, data: Data, workers: int, console: Console) -> list[NetAdaptRow]:
+    """Run NetAdapt until the limit holds; every step adds a row to the path and a network file."""
+    settings, rows = run.settings, run.path()
     if rows and rows[-1].value(settings.limit) <= settings.limit.limit:
         return rows
     model = (
-        LatencyPredictor.load(folder.latency_predictor_file)
-        if folder.latency_predictor_file.is_file()
-        else None
+        LatencyPredictor.load(run.latency_predictor_file) if run.latency_predictor_file.is_file() else None
     )
     meter, problem = meter_or_problem(settings.latency)
     if problem:
-        _print_line(console, f"latencies stay as predicted, the device is not measured: {problem}")
+        print_lines(console, f"latencies are predicted, not measured: {problem}")
 
     def latency(architecture: Architecture) -> Latency | None:
         return measure_or_predict(architecture, model, meter)
 
     if not rows:
-        rows = [_start_row(folder, data, latency(settings.architecture))]
-        folder.write_path(rows)
+        rows = [_start_row(run, data, latency(settings.architecture))]
+        run.write_path(rows)
     goal = make_goal(settings, model, meter)
-    network = load_checkpoint(folder.network_file(rows[-1].step)).network()
-    with progress(console) as display, Pool(folder, workers, adapt_tuning.start) as pool:
-        tuner = adapt_tuning.PooledTuner(folder, goal, pool, display)
+    network = load_checkpoint(run.network_file(rows[-1].step)).network()
+    with progress(console) as display, Pool(run, workers, tuning.start) as pool:
+        tuner = tuning.PooledTuner(run, goal, pool, display)
         start_time = time.perf_counter()
         try:
             for step in steps(network, goal, tuner, done=rows[-1].step):
                 seconds, start_time = time.perf_counter() - start_time, time.perf_counter()
                 row = _row(step, latency(step.network.architecture), data.count("validation"), seconds)
                 rows.append(row)
-                _accept_step(folder, rows)
+                _accept_step(run, rows)
                 display.print_line(step_line(row, goal.format_cost(step.cost), goal.format_cost(goal.limit)))
         except NonFiniteLossError as error:
-            raise DivergedError(f"{folder.folder}: {error}; {pluralize(len(rows) - 1, 'cut')} kept") from None
+            raise DivergedError(
+                f"{run.folder}: {error}; {pluralize(len(rows) - 1, 'step')} finished"
+            ) from None
     return rows
 
 
-def _accept_step(folder: NetAdaptRun, rows: Sequence[NetAdaptRow]) -> None:
-    """The network of the last row, then the row; what else was proposed goes."""
+def _accept_step(run: NetAdaptRun, rows: Sequence[NetAdaptRow]) -> None:
+    """Keep the network of the last row, save the row, delete the other proposals."""
     row = rows[-1]
-    proposal = folder.proposal_file(row.step, row.architecture)
-    proposal.replace(folder.network_file(row.step))
-    folder.write_path(rows)
+    proposal = run.proposal_file(row.step, row.architecture)
+    proposal.replace(run.network_file(row.step))
+    run.write_path(rows)
     shutil.rmtree(proposal.parent)
 
 
-def _start_row(folder: NetAdaptRun, data: Data, latency: Latency | None) -> NetAdaptRow:
-    settings = folder.settings
-    network = load_checkpoint(folder.network_file(0)).network().to(settings.device)
+def _start_row(run: NetAdaptRun, data: Data, latency: Latency | None) -> NetAdaptRow:
+    settings = run.settings
+    network = load_checkpoint(run.network_file(0)).network().to(settings.device)
     top1, loss = evaluate(network, data, "validation", device=settings.device)
     images = data.count("validation")
     return NetAdaptRow(
@@ -183,13 +235,13 @@ def _start_row(folder: NetAdaptRun, data: Data, latency: Latency | None) -> NetA
 
 
 def _row(step: Step, latency: Latency | None, images: int, seconds: float) -> NetAdaptRow:
-    cut, pruned = step.proposal, step.pruned
+    proposal, pruned = step.proposal, step.pruned
     return NetAdaptRow(
         step=step.number,
-        group=cut.group,
-        channels_before=cut.channels_before,
-        channels_after=cut.channels_after,
-        architecture=cut.architecture,
+        group=proposal.group,
+        channels_before=proposal.channels_before,
+        channels_after=proposal.channels_after,
+        architecture=proposal.architecture,
         latency=latency,
         top1=pruned.top1,
         loss=pruned.loss,
@@ -204,17 +256,14 @@ def _row(step: Step, latency: Latency | None, images: int, seconds: float) -> Ne
 
 
 def step_line(row: NetAdaptRow, cost: str, limit: str) -> str:
-    """A cut in a line, and how much of the choice was chance."""
+    """One step in a line, with the number of proposals that the images cannot distinguish from it."""
     assert row.unpruned_loss is not None and row.unpruned_top1 is not None
-    chance = f"{row.n_indistinguishable} of {row.proposals - 1} others" if row.proposals > 1 else "no other"
     return (
-        f"cut {row.step}: {row.description}; {cost} of {limit}; "
+        f"step {row.step}: {row.description}; {cost} (limit {limit}); "
         f"loss {row.loss:.3f} ({row.loss - row.unpruned_loss:+.3f}), "
-        f"{100 * row.top1:.1f}% ({100 * (row.top1 - row.unpruned_top1):+.1f}); the cuts lie within "
-        f"{100 * (row.top1s[1] - row.top1s[0]):.1f} points, {row.images:,} images leave "
-        f"±{100 * row.top1_ci95:.1f}: {chance} not told apart"
+        f"top-1 {100 * row.top1:.1f}% ±{100 * row.top1_ci95:.1f} "
+        f"({100 * (row.top1 - row.unpruned_top1):+.1f}); "
+        f"{row.n_indistinguishable} of {pluralize(row.proposals - 1, 'other proposal')} statistically "
+        f"indistinguishable on {row.images:,} images "
+        f"(top-1 range {100 * (row.top1s[1] - row.top1s[0]):.1f} pp)"
     )
-
-
-def _print_line(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

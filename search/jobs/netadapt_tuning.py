@@ -1,4 +1,4 @@
-"""The cuts of an adaptation tuned in worker processes, each kept in a file until its step is over."""
+"""Fine-tunes the proposals of a NetAdapt step in worker processes; each is saved in a file."""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ PHASE = "fine-tuning proposals"
 
 @dataclass(frozen=True)
 class TuningWorker:
-    """What a worker process knows."""
+    """State of a worker process."""
 
     folder: NetAdaptRun
 
@@ -46,7 +46,7 @@ class TuningWorker:
         )
 
     def tune(self, number: int, architecture: Architecture) -> None:
-        """Cut the network that the last step left, tune it, judge it, and keep it with its judgement."""
+        """Prune the network of the previous step, fine-tune and evaluate it, and save it with its metrics."""
         parent = load_checkpoint(self.folder.network_file(number - 1)).network()
         tuned = self.tuner.tune(number, parent, architecture)
         settings, network = self.folder.settings, tuned.network()
@@ -60,7 +60,7 @@ _worker: TuningWorker
 
 
 def start(folder: NetAdaptRun) -> None:
-    """Make this process a worker with one thread, which ends with its parent."""
+    """Initialise this process as a worker with one thread; it ends with its parent."""
     global _worker
     init_worker_process()
     _worker = TuningWorker(folder)
@@ -72,10 +72,10 @@ def tune(number: int, architecture: Architecture) -> None:
 
 @dataclass
 class PooledTuner:
-    """Tunes and judges the cuts of a step in a pool; those that are in files already are read.
+    """Fine-tunes and evaluates the proposals of a step in a pool; proposals already on disk are read.
 
     Attributes:
-        done: tunings of this adaptation so far.
+        done: number of proposals fine-tuned so far.
     """
 
     folder: NetAdaptRun
@@ -102,7 +102,6 @@ class PooledTuner:
         return [self.load_tuning_result(number, each) for each in architectures]
 
     def load_tuning_result(self, number: int, architecture: Architecture) -> TuningResult:
-        """What a worker has kept."""
         file = self.folder.proposal_file(number, architecture)
         curve = load_checkpoint(file).curve
         top1, loss = curve[-1].validation_top1, curve[-1].validation_loss
@@ -110,6 +109,6 @@ class PooledTuner:
         return TuningResult(top1, loss, lambda: load_checkpoint(file).network(), curve)
 
     def steps_left(self, architecture: Architecture) -> int:
-        """If each saves the least that it must."""
+        """Upper bound: every step reduces the cost by the minimum."""
         goal = self.goal
         return max(1, math.ceil((goal.measured_cost(architecture) - goal.limit) / goal.min_reduction))

@@ -1,6 +1,5 @@
-"""`bneck proxy`: networks judged by one scorer, with several seeds each."""
+"""`bneck proxy`: score networks by one evaluator, with several seeds each."""
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +8,6 @@ from typing import Any
 import torch
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from ...evaluate import format_count
 from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
@@ -17,21 +15,22 @@ from ...search_space import ScorerError, cost
 from ...search_space.errors import NonFiniteLossError
 from ..console.exit_codes import INTERRUPTED
 from ..console.progress import Progress, Status, progress
-from ..console.tables import plain_table, wide_console
+from ..console.tables import print_lines, print_table, wide_console
 from ..resolve.datasets import open_images
 from ..resolve.environment import torch_device
 from ..resolve.networks import NamedArchitecture, resolve_network
 from ..resolve.requests import ProxyRequest
+from .job import print_result
 from .training_request import for_data, recipe_for
 
 
 @dataclass(frozen=True)
 class NetworkScores:
-    """What a scorer says of a network.
+    """Scores of a network.
 
     Attributes:
-        scores: by seeds 0, 1, ...; fewer if one could not be had.
-        problem: why; empty if all is well.
+        scores: by seed 0, 1, ...; fewer after a failure.
+        problem: why scoring failed; empty otherwise.
     """
 
     named: NamedArchitecture
@@ -40,57 +39,56 @@ class NetworkScores:
 
     @property
     def value(self) -> float:
-        """The mean over the seeds."""
+        """Mean over the seeds."""
         return statistics.fmean(score.value for score in self.scores)
 
     @property
     def std(self) -> float | None:
-        """Between the seeds; None of a single one."""
+        """Sample standard deviation over the seeds; None for a single seed."""
         values = [score.value for score in self.scores]
         return statistics.stdev(values) if len(values) > 1 else None
 
     @property
     def cpu_seconds(self) -> float:
-        """Of all seeds together."""
         return sum(score.cpu_seconds for score in self.scores)
 
 
 def proxy_and_report(request: ProxyRequest, *, as_json: bool) -> None:
-    """Judge all and print them best first.
+    """Score all networks and print them, best first.
 
     Raises:
-        BneckError: it cannot begin, or not one network can be judged.
+        BneckError: the request is invalid, or scoring fails for every network.
     """
     proxy, networks = prepare(request)
     scored: list[NetworkScores] = []
-    stopped = False
+    interrupted = False
     try:
         with progress(Console(stderr=True)) as display:
             score_all(proxy, networks, request.seeds, display, scored)
     except KeyboardInterrupt:
-        stopped = True
-    if not stopped and not any(_ranked(scored)):
+        interrupted = True
+    if not interrupted and not _ranked(scored):
         raise ScorerError("; ".join(dict.fromkeys(each.problem for each in scored)))
     for each in scored:
         if each.problem:
-            typer.echo(f"left out: {each.named.name}: {each.problem}", err=True)
+            typer.echo(f"skipped {each.named.name}: {each.problem}", err=True)
     caveat: str = getattr(proxy, "caveat", "")
     if as_json:
-        typer.echo(json.dumps(as_dict(scored, request, caveat), indent=2))
+        print_result(as_dict(scored, request, caveat), (), as_json=True)
     else:
         _print(scored, request, caveat)
-    if stopped:
-        typer.echo(f"stopped with {len(scored)} of {len(networks)} networks judged", err=True)
+    if interrupted:
+        typer.echo(f"interrupted after {len(scored)} of {len(networks)} networks", err=True)
         raise typer.Exit(INTERRUPTED)
 
 
 def prepare(request: ProxyRequest) -> tuple[Scorer, list[NamedArchitecture]]:
-    """The scorer, and the networks for its images, each once.
+    """The evaluator, and the distinct networks adapted to the data set.
 
     Raises:
-        BneckError: whatever cannot be met.
+        BneckError: the request is invalid.
     """
-    named = [resolve_network(words) for words in dict.fromkeys(request.archs)]
+    named = [resolve_network(name) for name in dict.fromkeys(request.archs)]
     device = torch_device(request.device)
     _, data = open_images(request)
     recipe = recipe_for(request.recipe, data)
@@ -111,10 +109,10 @@ def score_all(
     display: Progress,
     scored: list[NetworkScores],
 ) -> None:
-    """Judge one after the other.
+    """Score one network after the other.
 
     Args:
-        scored: what is known so far, added to, so that it outlives an interruption.
+        scored: results are appended here, so that they survive an interruption.
     """
     total = len(networks) * seeds
     for number, named in enumerate(networks):
@@ -123,7 +121,7 @@ def score_all(
         try:
             for seed in range(seeds):
                 display.update_status(Status("evaluating", number * seeds + seed, total))
-                # Weights of networks that were judged would add up.
+                # Drop the weights: those of all networks would not fit into memory.
                 scores.append(replace(proxy.score(named.architecture, seed), network=None))
         except (ScorerError, NonFiniteLossError) as error:
             problem = str(error)
@@ -132,7 +130,7 @@ def score_all(
 
 
 def as_dict(scored: Sequence[NetworkScores], request: ProxyRequest, caveat: str) -> dict[str, Any]:
-    """What `--json` prints."""
+    """The content of `--json`."""
     return {
         "evaluator": request.evaluator,
         "data": request.data,
@@ -151,29 +149,28 @@ def as_dict(scored: Sequence[NetworkScores], request: ProxyRequest, caveat: str)
             }
             for each in _ranked(scored)
         ],
-        "left_out": {each.named.name: each.problem for each in scored if each.problem},
+        "skipped": {each.named.name: each.problem for each in scored if each.problem},
     }
 
 
 def _ranked(scored: Sequence[NetworkScores]) -> list[NetworkScores]:
-    """Those with a value, the best first; equal ones in the order they were asked for."""
-    valid = [each for each in scored if not each.problem]
-    return sorted(valid, key=lambda each: each.value, reverse=True)
+    """Successfully scored networks, best first; ties in the requested order."""
+    return sorted((each for each in scored if not each.problem), key=lambda each: each.value, reverse=True)
 
 
 def _print(scored: Sequence[NetworkScores], request: ProxyRequest, caveat: str) -> None:
-    console = wide_console()
-    table = plain_table("network", "MACs", request.evaluator, "CPU s", left=("network",))
+    rows = []
     for each in _ranked(scored):
         macs = format_count(cost(each.named.architecture).macs)
-        table.add_row(escape(each.named.name), macs, value_text(each), f"{each.cpu_seconds:.2f}")
-    console.print(table)
+        rows.append((each.named.name, macs, value_text(each), f"{each.cpu_seconds:.2f}"))
+    console = wide_console()
+    print_table(console, ("network", "MACs", request.evaluator, "CPU s"), rows)
     if caveat:
-        console.print(f"{request.evaluator}: {caveat}", highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, f"{request.evaluator}: {caveat}")
 
 
 def value_text(network_scores: NetworkScores) -> str:
-    """`0.8412 ± 0.0031`: five digits or all before the point, and as many decimals for the deviation."""
+    """Five significant digits, or all before the point, with the deviation: `0.8412 ± 0.0031`."""
     value, std = network_scores.value, network_scores.std
     decimals = max(0, 5 - len(str(int(abs(value)))))
     text = f"{value:,.{decimals}f}"

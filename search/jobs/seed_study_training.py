@@ -1,4 +1,4 @@
-"""The trainings of a study of noise, in worker processes, kept one by one."""
+"""Training runs of a seed study in worker processes; each is saved when it finishes."""
 
 import time
 from collections import deque
@@ -19,14 +19,14 @@ from ..resolve.datasets import load_run_data
 
 
 class TimeoutReachedError(Exception):
-    """The minutes are gone."""
+    """The timeout was reached before all training runs finished."""
 
 
 _scorer: Scorer
 
 
 def start(settings: SeedVarianceSettings) -> None:
-    """Make this process a worker, which ends with its parent."""
+    """Initialise this process as a worker; it ends with its parent."""
     global _scorer
     init_worker_process()
     context = EvaluationContext(load_run_data(settings.data), settings.recipe, settings.torch_device)
@@ -34,7 +34,7 @@ def start(settings: SeedVarianceSettings) -> None:
 
 
 def train_once(network: Architecture, seed: int) -> SeedTraining:
-    """Judge one network; a loss that is no number is told in the row."""
+    """Evaluate one network; a diverged training is recorded with its error."""
     row = SeedTraining(network.key, cost(network).macs, seed)
     start_time = time.process_time()
     try:
@@ -54,18 +54,16 @@ def train_all(
     display: Progress,
     clock: Clock = time.monotonic,
 ) -> None:
-    """Train what is not there yet: all networks with one seed, then with the next.
-
-    Each training is kept as soon as it is over.
+    """Train what is missing: all networks with one seed, then with the next.
 
     Raises:
-        TimeoutReachedError: the minutes are gone; trainings in progress are lost.
+        TimeoutReachedError: the timeout was reached; training runs in progress are lost.
     """
     trainings = study.trainings()
-    known = {(each.network, each.seed) for each in trainings}
+    finished = {(each.network, each.seed) for each in trainings}
     settings = study.settings
     tasks = [(network, seed) for seed in range(settings.seeds) for network in settings.networks]
-    remaining = deque((network, seed) for network, seed in tasks if (network.key, seed) not in known)
+    remaining = deque((network, seed) for network, seed in tasks if (network.key, seed) not in finished)
     if not remaining:
         return
     deadline = Deadline(timeout_minutes, clock)

@@ -1,6 +1,5 @@
-"""`bneck supernet`: from the request to the file."""
+"""`bneck supernet`: train the supernet of a space and save it to a file."""
 
-import json
 import shlex
 import time
 from collections.abc import Callable
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import typer
 from rich.console import Console
 
 from ...evaluate import format_count, parse_count
@@ -20,50 +18,41 @@ from ...evaluate.supernet.trainer import SupernetTrainer, train_to_end
 from ...results import DataSettings
 from ...search_space import GoalError, RunError, load_space
 from ...search_space.errors import DivergedError, NonFiniteLossError
-from ..console.exit_codes import INTERRUPTED
 from ..console.progress import format_time_left
+from ..console.tables import print_lines
 from ..console.training_progress import epoch_summary
 from ..resolve.datasets import load_run_data
 from ..resolve.environment import torch_device
 from ..resolve.requests import SupernetRequest
+from .job import print_result, resumable
 from .latency_predictor import require_absent
 from .training_request import recipe_for, require_two_images_per_step
 
 
 def train_and_report(request: SupernetRequest, *, resume: bool, as_json: bool) -> None:
-    """Train to the end, and print what came out.
+    """Create or resume the training of a supernet, and print the result.
 
     Raises:
-        BneckError: it cannot begin, or cannot go on; what was trained is kept.
+        BneckError: the request is invalid, or training cannot proceed; the last checkpoint remains.
     """
     training = _resume(request) if resume else _create(request)
     if training.device == "cpu":
         torch.set_num_threads(1)
     out, console = request.file, Console(stderr=as_json)
-    reporter = CheckpointReporter(
-        training, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)
-    )
+    reporter = CheckpointReporter(training, lambda line: print_lines(console, line))
     reporter.print_line(start_message(training, out))
     try:
-        train_to_end(training, out, reporter)
-    except KeyboardInterrupt:
-        fraction_done = load_supernet(out).fraction_done if out.is_file() else 0.0
-        typer.echo(f"stopped; {out} has {fraction_done:.0%} of the training; go on with:", err=True)
-        typer.echo(f"  {resume_command(out)}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        with resumable(resume_command(out), lambda: f"{_fraction_done(out):.0%} of the training"):
+            train_to_end(training, out, reporter)
     except NonFiniteLossError as error:
-        words = f"{out}: {error}; the file is from before. Try a lower --learning-rate, or another recipe"
-        raise DivergedError(words) from None
+        message = f"{out}: {error}; the file holds the last checkpoint. Lower --learning-rate"
+        raise DivergedError(message) from None
     checkpoint = training.checkpoint()
-    if as_json:
-        typer.echo(json.dumps(as_dict(checkpoint, out), indent=2))
-    else:
-        for line in summary_lines(checkpoint, out):
-            typer.echo(line)
+    print_result(as_dict(checkpoint, out), summary_lines(checkpoint, out), as_json=as_json)
 
 
 class CheckpointReporter:
-    """A line for every file that is written, with the time left by the pace of this session."""
+    """Prints a line per checkpoint, with the time left at the pace of this session."""
 
     def __init__(
         self,
@@ -89,19 +78,18 @@ class CheckpointReporter:
 
 
 def start_message(training: SupernetTrainer, out: Path) -> str:
-    """What is about to be done, in a line."""
     settings = training.settings
-    resumed_text = f" from {training.fraction_done:.0%} on" if training.steps else ""
+    resumed_text = f", resumed at {training.fraction_done:.0%}" if training.steps else ""
     return (
         f"{out}: supernet of space {training.space.name} on {training.data.name} "
         f"({training.data.count('train'):,} images, {training.space.classes} classes), "
         f"{_budget(settings)}{resumed_text}: {_sampling_text(settings)}; {settings.recipe.optimizer}, "
-        f"{settings.recipe.augment}, {settings.recipe.batch_size} images a step; {training.device}"
+        f"{settings.recipe.augment}, batch size {settings.recipe.batch_size}; {training.device}"
     )
 
 
 def as_dict(trained: SupernetCheckpoint, file: Path) -> dict[str, Any]:
-    """What `--json` prints."""
+    """The content of `--json`."""
     settings = trained.settings
     return {
         "file": str(file),
@@ -127,46 +115,36 @@ def as_dict(trained: SupernetCheckpoint, file: Path) -> dict[str, Any]:
 
 
 def summary_lines(trained: SupernetCheckpoint, file: Path) -> list[str]:
-    """What a supernet is, and what can be done with it."""
+    """A description of a supernet and the command that uses it."""
     settings = trained.settings
     lines = [
         f"{file}: supernet of space {trained.space.name}, {format_count(_params(trained))} parameters, on "
         f"{trained.data} ({trained.train_images:,} images, {len(trained.class_names)} classes)",
         f"trained: {_budget(settings)}, {_sampling_text(settings)}, seed {settings.seed}; "
-        f"{trained.steps:,} steps, {trained.images_seen:,} images shown, "
-        f"{trained.seconds:,.0f} s of computing",
+        f"{trained.steps:,} steps, {trained.images_seen:,} images, "
+        f"{trained.seconds:,.0f} CPU s",
     ]
     if trained.curve:
         lines.append(f"last epoch: {epoch_summary(trained.curve[-1])}")
     if not trained.finished:
-        return [*lines, f"stopped at {trained.fraction_done:.0%}; go on with: {resume_command(file)}"]
-    return [*lines, f"judge with it: bneck proxy ARCH --evaluator {shlex.quote(f'supernet:{file}')}"]
+        return [*lines, f"incomplete ({trained.fraction_done:.0%}); resume with: {resume_command(file)}"]
+    return [*lines, f"use it: bneck proxy ARCH --evaluator {shlex.quote(f'supernet:{file}')}"]
 
 
 def resume_command(out: Path) -> str:
-    """The words that go on with a training that was stopped."""
+    """The command that resumes an interrupted training."""
     return f"bneck supernet --file {shlex.quote(str(out))} --resume"
 
 
 def _create(request: SupernetRequest) -> SupernetTrainer:
-    """A new training; everything is checked, and nothing is made.
-
-    Raises:
-        BneckError: whatever cannot be met.
-    """
     if request.file.exists():
-        words = f"choose another --file, or go on with it: {resume_command(request.file)}"
-        raise RunError(f"{request.file} exists; {words}")
+        message = f"choose another --file, or resume it: {resume_command(request.file)}"
+        raise RunError(f"{request.file} exists; {message}")
     require_absent(request.file)
     return _prepare(request)
 
 
 def _resume(request: SupernetRequest) -> SupernetTrainer:
-    """A training that was stopped, where it stood.
-
-    Raises:
-        BneckError: there is none, it is finished, or something else is asked for.
-    """
     trained = load_supernet(request.file)
     if trained.finished:
         raise RunError(f"{request.file} is finished; show it: bneck describe supernet {request.file}")
@@ -178,7 +156,7 @@ def _resume(request: SupernetRequest) -> SupernetTrainer:
     else:
         training = _prepare(request)
     if difference := _difference(trained, training):
-        raise GoalError(f"{request.file}: {difference}; --resume changes nothing")
+        raise GoalError(f"{request.file}: {difference}; --resume cannot change it")
     training.restore(trained)
     return training
 
@@ -200,14 +178,14 @@ def _prepare(request: SupernetRequest) -> SupernetTrainer:
 
 
 def _difference(trained: SupernetCheckpoint, training: SupernetTrainer) -> str | None:
-    """What is not as it was when the training began."""
+    """The first setting that differs from the interrupted training."""
     now = training.checkpoint()
     if now.space != trained.space:
-        return f"its space {trained.space.name} was another one"
+        return f"space {trained.space.name} differs from the one in the file"
     before, after = _comparable(trained), _comparable(now)
     for name, value in before.items():
         if after[name] != value:
-            return f"{name.replace('_', ' ')} was {value}, and is now {after[name]}"
+            return f"{name.replace('_', ' ')} is {value}, not {after[name]}"
     return None
 
 
@@ -219,7 +197,7 @@ def _comparable(checkpoint: SupernetCheckpoint) -> dict[str, Any]:
 
 def _budget(settings: SupernetConfig) -> str:
     if settings.minutes is not None:
-        return f"{settings.minutes:g} minutes of computing"
+        return f"{settings.minutes:g} CPU minutes"
     return f"{settings.recipe.epochs} epochs"
 
 
@@ -234,3 +212,7 @@ def _params(trained: SupernetCheckpoint) -> int:
 
 def _text(path: Path | None) -> str | None:
     return str(path) if path else None
+
+
+def _fraction_done(out: Path) -> float:
+    return load_supernet(out).fraction_done if out.is_file() else 0.0

@@ -1,4 +1,4 @@
-"""The curves of a training as event files of TensorBoard."""
+"""Learning curves as TensorBoard event files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ NAMES = {
 
 
 def summary_writer() -> "type[SummaryWriter]":
-    """The class that writes event files.
+    """TensorBoard's writer class.
 
     Raises:
         RunError: TensorBoard is not installed.
@@ -37,10 +37,10 @@ def summary_writer() -> "type[SummaryWriter]":
 
 @contextmanager
 def events(folder: Path, done: int) -> Iterator[OnEpoch]:
-    """What writes an epoch's values into `folder`.
+    """A callback that writes the metrics of each epoch into `folder`.
 
     Args:
-        done: epochs that were done before; later ones in older files are void.
+        done: finished epochs; later events in older files are purged.
     Raises:
         RunError: TensorBoard is not installed.
     """

@@ -1,4 +1,4 @@
-"""Training in a folder, epoch by epoch, with a checkpoint after each."""
+"""Train the network of a training folder, with a checkpoint after every epoch."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,13 +19,13 @@ OnEpoch = Callable[[int, Epoch], None]
 def run_epochs(
     folder: TrainingRun, data: Data, display: TrainingProgress, on_epoch: OnEpoch | None = None
 ) -> None:
-    """Train from the last checkpoint to the end, with a checkpoint after every epoch.
+    """Train from the last checkpoint to the last epoch.
 
     Args:
-        on_epoch: told each epoch's number and values once they are saved.
+        on_epoch: called with the number and metrics of each epoch after its checkpoint is saved.
     Raises:
-        RunError: a file cannot be written; the last checkpoint stays.
-        DivergedError: the loss is no longer a number; likewise.
+        RunError: a file cannot be written; the last checkpoint remains.
+        DivergedError: the loss is NaN or infinite; the last checkpoint remains.
     """
     settings, checkpoint = folder.settings, folder.checkpoint()
     training = Trainer(
@@ -45,8 +45,8 @@ def run_epochs(
             curve.append(replace(point, validation_loss=loss, validation_top1=top1, seconds=seconds))
             if is_main_process():
                 if best_epoch(curve) == training.epoch:
-                    kept = make_checkpoint(training.eval_network, data, settings.recipe, settings.seed, curve)
-                    save_checkpoint(kept, folder.model_file)
+                    best = make_checkpoint(training.eval_network, data, settings.recipe, settings.seed, curve)
+                    save_checkpoint(best, folder.model_file)
                 save_progress(folder, training, curve)
                 folder.write_curve(curve)
                 if on_epoch is not None:
@@ -56,7 +56,7 @@ def run_epochs(
 
 
 def save_progress(folder: TrainingRun, training: Trainer, curve: Sequence[Epoch]) -> None:
-    """Write the checkpoint that the next epoch follows from."""
+    """Save the checkpoint that training resumes from."""
     settings = folder.settings
     checkpoint = make_checkpoint(
         training.network, training.data, settings.recipe, settings.seed, curve, training.state()
@@ -65,12 +65,12 @@ def save_progress(folder: TrainingRun, training: Trainer, curve: Sequence[Epoch]
 
 
 def _failure(folder: TrainingRun, error: NonFiniteLossError, n_finished_epochs: int) -> str:
-    kept = (
-        f"{folder.checkpoint_file} is that of epoch {n_finished_epochs}"
+    checkpoint = (
+        f"{folder.checkpoint_file} holds epoch {n_finished_epochs}"
         if n_finished_epochs
         else "no epoch was finished"
     )
     return (
-        f"{folder.folder}: {error}; {kept}. Try a lower --learning-rate, or the recipe's max_grad_norm or "
-        "warmup_fraction"
+        f"{folder.folder}: {error}; {checkpoint}. Lower --learning-rate, or set max_grad_norm or "
+        "warmup_fraction in the recipe"
     )

@@ -1,10 +1,10 @@
-"""What `bneck train` is asked for: everything is checked before a folder is made."""
+"""From the request of `bneck train` to its folder; everything is checked before the folder is created."""
 
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import torch
 
@@ -31,18 +31,18 @@ _STEP_PX = 32
 
 
 def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
-    """Check what was asked for, and open the images; nothing is made.
+    """Check the request and open the data set; no file is written.
 
     Raises:
-        BneckError: whatever cannot be met.
+        BneckError: the request is invalid.
     """
     named = resolve_network(request.arch)
     images, data = open_images(request)
     recipe = recipe_for(request.recipe, data)
     recipe = replace(recipe, **request.recipe_overrides)
-    initial_weights = _begins_from(request)
+    initial_weights = _initial_weights(request)
     if recipe.freeze == "backbone" and initial_weights == RANDOM_WEIGHTS:
-        raise GoalError("--freeze backbone keeps the weights it begins from: add --pretrained or --init")
+        raise GoalError("--freeze backbone needs trained weights: add --pretrained or --init")
     processes = world_size()
     if recipe.batch_size % processes:
         raise GoalError(
@@ -68,11 +68,11 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
 
 
 def for_data(architecture: Architecture, data: Data, resolution_px: int | None = None) -> Architecture:
-    """The network for these images and classes.
+    """The network adapted to the channels, classes and size of the images.
 
     Args:
-        resolution_px: without it the network's own, but no more than small images in memory have,
-            in steps of 32.
+        resolution_px: by default the network's own, at most that of small images in memory rounded up to
+            a multiple of 32.
     """
     side = resolution_px or architecture.resolution_px
     if resolution_px is None and data.image_size_px is not None:
@@ -83,10 +83,10 @@ def for_data(architecture: Architecture, data: Data, resolution_px: int | None =
 
 
 def create_training_run(request: TrainingRequest, settings: TrainingSettings, data: Data) -> TrainingRun:
-    """Make the training's folder, with a checkpoint from before the first epoch; all processes together.
+    """Create the folder with a checkpoint of the initial weights; called by all processes.
 
     Raises:
-        BneckError: the weights cannot be had, or the folder exists; then nothing has been made.
+        BneckError: the weights cannot be loaded, or the folder exists; nothing has been created.
     """
     out = request.out or unused_run_directory(settings.name, settings.data.name)
     TrainingRun.require_absent(out)
@@ -104,34 +104,36 @@ def create_training_run(request: TrainingRequest, settings: TrainingSettings, da
 
 
 def resume_training_run(request: TrainingRequest, *, same_request: bool) -> tuple[TrainingRun, Data]:
-    """A training that was stopped, and its images.
+    """Open an interrupted training and its data set.
 
     Args:
-        same_request: the request is that which the training began with; otherwise it names the
-            folder alone.
+        same_request: whether the request repeats the original one; otherwise only its folder is used.
     Raises:
-        BneckError: it is none, cannot go on here, or something else is asked for.
+        BneckError: the folder holds no training, it cannot be resumed on this machine, or the request
+            differs.
     """
     folder = TrainingRun.open(request.out or Path(request.arch))
     settings = folder.settings
     if same_request:
         requested, data = plan(request)
         if difference := settings.difference(requested):
-            raise GoalError(f"{folder.folder}: {difference}; --resume changes nothing")
+            raise GoalError(f"{folder.folder}: {difference}; --resume cannot change it")
         return folder, data
     if settings.processes != world_size():
-        words = f"was begun with {settings.processes} processes; {world_size()} would come to other weights"
-        raise GoalError(f"{folder.folder} {words}")
+        raise GoalError(
+            f"{folder.folder} was started with {settings.processes} processes and cannot be resumed with "
+            f"{world_size()}"
+        )
     if settings.compute.device == "cuda" and not torch.cuda.is_available():
-        raise RunError(f"{folder.folder} was begun on a GPU, and torch finds none here")
+        raise RunError(f"{folder.folder} was started on a GPU, but torch finds none")
     data = load_run_data(settings.data, download=request.download)
     if difference := settings.difference(replace(settings, data=settings.data.of(data))):
-        raise GoalError(f"{folder.folder}: the images are no longer those it began with: {difference}")
+        raise GoalError(f"{folder.folder}: the data set has changed: {difference}")
     return folder, data
 
 
 def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Network:
-    """The network with the weights that it begins from."""
+    """The network with its initial weights."""
     network = seeded_network(settings.architecture, settings.seed)
     if settings.initial_weights == IMAGENET_WEIGHTS:
         transfer_weights(network, pretrained_network(request.arch, request.weights))
@@ -141,36 +143,35 @@ def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Netw
 
 
 def recipe_for(name: str | None, data: Data) -> Recipe:
-    """A recipe by its name or file; without one, what suits images in memory or in folders."""
+    """A recipe by name or file; by default `small-images` for images in memory and `guide` for folders."""
     return load_recipe(name or ("guide" if data.image_size_px is None else "small-images"))
 
 
 def require_two_images_per_step(batch_size: int, images: int) -> None:
-    """Raise `GoalError` where a process would train on a single image: it has no deviation to divide by."""
+    """Raise `GoalError` if a step would see a single image, for which batch normalisation is undefined."""
     remainder = images % batch_size
     if min(batch_size, images) == 1 or (batch_size == 2 and remainder == 1):
         raise GoalError(
-            f"batch normalisation needs two images or more in each step; the batch size is {batch_size} "
-            f"for {images:,} images a process: choose another --batch-size, or more images"
+            f"batch normalisation needs at least two images per step, got batch size {batch_size} for "
+            f"{images:,} images per process: change --batch-size, or use more images"
         )
 
 
-def _begins_from(request: TrainingRequest) -> str:
+def _initial_weights(request: TrainingRequest) -> str:
     if request.init and (request.pretrained or request.weights):
-        raise GoalError("--init and --pretrained exclude each other; a network begins from one of them")
+        raise GoalError("--init and --pretrained exclude each other")
     if request.pretrained or request.weights:
         return IMAGENET_WEIGHTS
     return request.init or RANDOM_WEIGHTS
 
 
-def _precision(wanted: str, device: str) -> Precision:
-    """`auto` is bf16, or fp16 on older GPUs; on a CPU fp32, which is faster there."""
-    for known in get_args(Precision):
-        if wanted == known:
-            precision: Precision = known
-            return precision
-    if wanted != "auto":
-        raise GoalError(f"--precision must be auto, {', '.join(get_args(Precision))}, got '{wanted}'")
+def _precision(requested: str, device: str) -> Precision:
+    """`auto`: fp32 on CPUs, where it is fastest; bf16 on GPUs, fp16 on GPUs without bf16."""
+    for precision in get_args(Precision):
+        if requested == precision:
+            return cast("Precision", precision)
+    if requested != "auto":
+        raise GoalError(f"--precision must be auto, {', '.join(get_args(Precision))}, got '{requested}'")
     if device == "cpu":
         return "fp32"
     return "bf16" if torch.cuda.is_bf16_supported() else "fp16"

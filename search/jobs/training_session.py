@@ -1,13 +1,11 @@
-"""`bneck train` from the words to the report."""
+"""`bneck train`: create or resume a training, run it and write its report."""
 
-import json
 import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
-import typer
 from rich.console import Console
 
 from ...evaluate.data.dataset import Data, unreadable_images_text
@@ -16,11 +14,11 @@ from ...results.plots.png import kaleido
 from ...results.store.experiment import is_training
 from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError, RunError
-from ..console.exit_codes import INTERRUPTED
 from ..console.training_progress import TrainingProgress
 from ..parallel.distributed import is_main_process, process_group, world_size
 from ..resolve.environment import torch_device
 from ..resolve.requests import TrainingRequest
+from .job import print_result, resumable
 from .tensorboard import events, summary_writer
 from .training_loop import run_epochs
 from .training_request import create_training_run, plan, resume_training_run
@@ -29,31 +27,26 @@ from .training_request import create_training_run, plan, resume_training_run
 def train_and_report(
     request: TrainingRequest, *, resume: bool, tensorboard: bool, png: bool, as_json: bool
 ) -> None:
-    """Train, judge on the test images, write the report, and print what came out.
+    """Train, evaluate on the test images, write the report and print the result.
 
     Raises:
-        BneckError: it cannot begin, or cannot go on; what was trained is kept.
+        BneckError: the request is invalid, or training cannot proceed; the last checkpoint remains.
     """
     if world_size() > 1 and request.out is None and not resume:
-        raise GoalError("several processes need --out DIR, so that all of them know the folder")
+        raise GoalError("several processes need --out DIR, so that all use the same folder")
     if not resume and is_training(Path(request.arch)):
-        raise RunError(f"{request.arch} is a training; go on with it: bneck train {request.arch} --resume")
+        raise RunError(f"{request.arch} is a training; resume it: bneck train {request.arch} --resume")
     if tensorboard:
         summary_writer()
     if png:
         kaleido()
     with process_group(_device(request, resume)):
         folder, data = _open_training(request, resume)
-        try:
+        command = f"bneck train {shlex.quote(str(folder.folder))} --resume"
+        with resumable(command, lambda: _finished_epochs(folder), quiet=not is_main_process()):
             _train(folder, data, Console(stderr=as_json), tensorboard)
             if is_main_process():
                 _report(folder, data, png=png, as_json=as_json)
-        except KeyboardInterrupt:
-            if is_main_process():
-                done, epochs = len(folder.checkpoint().curve), folder.settings.recipe.epochs
-                typer.echo(f"stopped after {done} of {epochs} epochs; go on with:", err=True)
-                typer.echo(f"  bneck train {shlex.quote(str(folder.folder))} --resume", err=True)
-            raise typer.Exit(INTERRUPTED) from None
 
 
 def _train(folder: TrainingRun, data: Data, console: Console, tensorboard: bool) -> None:
@@ -71,21 +64,21 @@ def _train(folder: TrainingRun, data: Data, console: Console, tensorboard: bool)
         run_epochs(folder, data, display, on_epoch)
 
 
+def _finished_epochs(folder: TrainingRun) -> str:
+    return f"{len(folder.checkpoint().curve)} of {folder.settings.recipe.epochs} epochs"
+
+
 def _report(folder: TrainingRun, data: Data, *, png: bool, as_json: bool) -> None:
     png_folder = folder.folder / "pictures" if png else None
     device = folder.settings.compute.device
     result = write_training_results(folder, data, device=device, png_folder=png_folder)
-    if as_json:
-        typer.echo(json.dumps(result, indent=2))
-        return
-    for line in summary(folder, data, result):
-        typer.echo(line)
+    lines = summary(folder, data, result)
     if png_folder:
-        typer.echo(f"pictures:  {png_folder}")
+        lines.append(f"figures:   {png_folder}")
+    print_result(result, lines, as_json=as_json)
 
 
 def start_message(folder: TrainingRun, data: Data, done: int) -> str:
-    """What is about to be done, in a line."""
     settings = folder.settings
     architecture, recipe = settings.architecture, settings.recipe
     return (
@@ -93,19 +86,19 @@ def start_message(folder: TrainingRun, data: Data, done: int) -> str:
         f"{settings.initial_weights} on {data.name} ({data.count('train'):,} images, "
         f"{architecture.classes} classes), epochs {done + 1} to {recipe.epochs}: "
         f"{recipe.optimizer}, {recipe.augment}, "
-        f"{recipe.batch_size} images a step; {settings.compute.device}, {settings.compute.precision}"
+        f"batch size {recipe.batch_size}; {settings.compute.device}, {settings.compute.precision}"
     )
 
 
 def summary(folder: TrainingRun, data: Data, result: dict[str, Any]) -> list[str]:
-    """What came out, and what can be done with it."""
+    """The result and the commands that use it."""
     test = result["test"]
     top5 = f", top-5 {100 * test['top5']:.2f}%" if test["top5"] is not None else ""
     lines = [
-        f"test: {100 * test['top1']:.2f}% of {test['images']:,} images right{top5}, "
+        f"test: top-1 {100 * test['top1']:.2f}%{top5}, "
         f"loss {test['loss']:.3f}, "
-        f"calibration error {100 * test['calibration_error']:.1f}%; "
-        f"epoch {result['best_epoch']} of {result['epochs']} is kept (validation "
+        f"calibration error {100 * test['calibration_error']:.1f}% ({test['images']:,} images); "
+        f"best epoch {result['best_epoch']} of {result['epochs']} (validation top-1 "
         f"{100 * result['validation_top1']:.2f}%)"
     ]
     if skipped_images_text := unreadable_images_text(data):
@@ -124,7 +117,6 @@ def _device(request: TrainingRequest, resume: bool) -> str:
 
 
 def _open_training(request: TrainingRequest, resume: bool) -> tuple[TrainingRun, Data]:
-    """A new training, or one that was stopped."""
     if resume:
         return resume_training_run(request, same_request=request.out is not None)
     settings, data = plan(request)

@@ -1,10 +1,9 @@
-"""How much faster the closed form is than tracing the network and counting with fvcore.
+"""Speed of the closed-form cost relative to tracing the network with fvcore.
 
     python tests/benchmarks/cost_vs_fvcore.py
 
-Both count the MACs of the published networks. The network that fvcore traces is built beforehand; the closed
-form remembers nothing from one count to the next.
-Times are CPU times of one thread, so that other work on the machine makes little difference.
+Both count the MACs of the published networks. The network that fvcore traces is built beforehand; caches of
+the closed form are cleared between runs. Times are CPU times of one thread.
 """
 
 import logging
@@ -32,7 +31,7 @@ def median_ms(work: Callable[[], object], times: int) -> float:
     return 1000 * statistics.median(seconds)
 
 
-def afresh(architecture: Architecture) -> None:
+def uncached_cost(architecture: Architecture) -> None:
     for part in (stem_cost, block_cost, head_cost):
         part.cache_clear()
     cost(architecture)
@@ -41,7 +40,7 @@ def afresh(architecture: Architecture) -> None:
 def compare(name: str) -> float:
     architecture = published_architecture(name)
     network, images = build_network(architecture).eval(), example_images(architecture)
-    closed_form = median_ms(lambda: afresh(architecture), 200)
+    closed_form = median_ms(lambda: uncached_cost(architecture), 200)
     traced = median_ms(lambda: FlopCountAnalysis(network, images).total(), 7)
     print(f"{name:<26}{closed_form:>12.4f}{traced:>12.1f}{traced / closed_form:>9,.0f}x")
     return traced / closed_form
@@ -51,7 +50,7 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     print(f"{'network':<26}{'cost() ms':>12}{'fvcore ms':>12}{'ratio':>10}")
-    # at width 1 the networks of the paper are the same as torchvision's
+    # at width 1 the networks of the paper equal torchvision's
     ratios = [compare(name) for name in PUBLISHED_NAMES if not name.endswith("_paper")]
     print(f"median ratio {statistics.median(ratios):,.0f}x, smallest {min(ratios):,.0f}x, target {TARGET:,}x")
 

@@ -1,9 +1,9 @@
-"""Which initial weights train best in short runs: torchvision's, timm's, fan-in, torch's own?
+"""Weight initialisation for short training: torchvision, timm, fan-in and PyTorch defaults.
 
     python tests/benchmarks/initialisation.py [digits|fashion-mnist]
 
 Trains the same networks with the same seeds under each rule and prints validation accuracy and loss,
-paired by network and seed. MobileNetV3-Small stands for the deep ones.
+paired by network and seed. MobileNetV3-Small represents deep networks.
 """
 
 import random
@@ -26,22 +26,22 @@ NETWORKS = 4
 
 
 def fan_out(module: nn.Conv2d) -> float:
-    """torchvision's rule: a depthwise filter is counted as if it fed all channels."""
+    """torchvision: the fan-out of a depthwise filter counts all output channels."""
     return module.out_channels * module.weight[0, 0].numel()
 
 
 def fan_out_of_group(module: nn.Conv2d) -> float:
-    """timm's rule."""
+    """timm: fan-out per group."""
     return fan_out(module) / module.groups
 
 
 def fan_in(module: nn.Conv2d) -> float:
-    """He's rule, on what a filter sees."""
+    """He initialisation by fan-in."""
     return module.weight[0].numel()
 
 
 def normal_by(fan: Callable[[nn.Conv2d], float], *, linear: bool) -> Callable[[nn.Module], None]:
-    """Normal convolutions by a fan; linear layers with deviation 0.01, or with `linear` as torch has them."""
+    """Normal convolution weights by a fan; linear layers N(0, 0.01), or PyTorch defaults if `linear`."""
 
     def initialise(network: nn.Module) -> None:
         for module in network.modules():
@@ -59,7 +59,7 @@ def normal_by(fan: Callable[[nn.Conv2d], float], *, linear: bool) -> Callable[[n
 
 
 def torch_default(network: nn.Module) -> None:
-    """Uniform by fan-in, with a deviation 2.4 times less than He's."""
+    """PyTorch default: uniform by fan-in, standard deviation 2.4 times below He."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv1d | nn.Linear):
             module.reset_parameters()

@@ -1,12 +1,11 @@
-"""How far measured and predicted latencies can be trusted, on this machine.
+"""Reproducibility of measured and predicted latencies on this machine.
 
     python -m tests.benchmarks.latency [--space mobile-small] [--json] [--earlier FILE]
 
-Random networks of a space are measured by four processes, one after another, two of them at once;
-one network is held against itself while other processes keep all cores busy; a latency model is
-fitted to 30 and to 100 networks and judged by 60 others; and the networks that a search would
-accept under a limit are held against it once more. `--earlier` compares with the file of a run
-that was finished before.
+Random networks of a space are measured in four processes, two of them at the same time; some networks
+are measured repeatedly while other processes occupy all cores; a latency predictor is fitted to 30 and
+to 100 networks and tested on 60 others; and the networks that a search would accept under a limit are
+measured once more. `--earlier` compares with the JSON of an earlier run.
 """
 
 import argparse
@@ -64,14 +63,14 @@ def measure_all(
 
 
 def usual_seconds(meter: LatencyMeter, network: Architecture) -> float:
-    """What most tools report: the median of wall times."""
+    """The usual estimator: median of wall times."""
     runner = meter.backend.prepare(build_network_for_timing(network))
     runner(3)
     times = []
     for _ in range(USUAL_RUNS):
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         runner(1)
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start_time)
     return statistics.median(times)
 
 
@@ -84,7 +83,7 @@ def keep_busy() -> None:
 
 @contextmanager
 def busy_machine() -> Iterator[None]:
-    """One other process a core, as in a search that trains."""
+    """One busy process per core, as during a search."""
     others = [multiprocessing.Process(target=keep_busy, daemon=True) for _ in range(usable_cores())]
     for process in others:
         process.start()
@@ -99,7 +98,7 @@ def busy_machine() -> Iterator[None]:
 def fresh_processes(
     count: int, panel: ReferencePanel, calibration: Calibration, networks: Sequence[Architecture]
 ) -> list[list[Latency]]:
-    """The networks measured by so many new processes at once."""
+    """Measure the networks in `count` new processes at the same time."""
     context = multiprocessing.get_context("spawn")
     pools = [ProcessPoolExecutor(1, context) for _ in range(count)]
     try:
@@ -111,7 +110,7 @@ def fresh_processes(
 
 
 def against_itself(panel: ReferencePanel, calibration: Calibration) -> dict[str, float]:
-    """Ratios of two measurements of one network, and of the usual estimator, on busy cores."""
+    """Relative difference of two measurements of a network on busy cores, and that of the usual estimator."""
     meter = meter_of(panel, calibration)
     gaps, usual = [], []
     with busy_machine():
@@ -132,7 +131,7 @@ def against_itself(panel: ReferencePanel, calibration: Calibration) -> dict[str,
 
 
 def spread(rows: Sequence[Sequence[float]]) -> float:
-    """Standard deviation of the logarithms, pooled over the networks."""
+    """Standard deviation of log latency, pooled over the networks."""
     return float(np.sqrt(np.mean([np.var(np.log(row), ddof=1) for row in rows])))
 
 
@@ -154,7 +153,7 @@ def predictions(
     tested: Sequence[Architecture],
     true: Sequence[float],
 ) -> dict[str, Any]:
-    """Scores of models fitted to 30 networks, averaged over the choice of them, and to all."""
+    """Test metrics of predictors fitted to 30 networks (mean over random choices) and to all."""
     setup = meter.setup
     rng = random.Random(0)
     order = sorted(range(len(fitted)), key=lambda number: cost(fitted[number]).macs)
@@ -182,10 +181,10 @@ def broken_limits(
     again: Sequence[Sequence[Latency]],
     last: Sequence[Latency],
 ) -> dict[str, float]:
-    """Of the fronts that a search would tell under many limits, the members that break the limit.
+    """Fraction of front members that violate the limit, over the fronts of many limits.
 
-    The front is that of most MACs at least latency, which stands for accuracy here. A member is
-    accepted as in a search, by the upper bound from two fresh processes, and measured once more.
+    The front maximises MACs, as a stand-in for accuracy, and minimises latency. A member is accepted as
+    in a search, by its upper confidence bound from two fresh processes, and measured once more.
     """
     keys = [network.key for network in networks]
     checks = verify_latencies({key: (a, b) for key, a, b in zip(keys, *again, strict=True)})
@@ -205,9 +204,9 @@ def broken_limits(
         broken_unchecked += len(over)
         near += sum(ratios[key] > 0.95 * limit for key in front)
         near_unchecked += sum(ratios[key] > 0.95 * limit for key in over)
-        kept = [key for key in front if checks[key].ratio_upper <= limit]
-        accepted += len(kept)
-        broken += sum(finally_[key] > limit for key in kept)
+        verified = [key for key in front if checks[key].ratio_upper <= limit]
+        accepted += len(verified)
+        broken += sum(finally_[key] > limit for key in verified)
     return {
         "members": members,
         "near_the_limit": near,
@@ -219,21 +218,21 @@ def broken_limits(
 
 
 def cpu_seconds(meter: LatencyMeter) -> list[float]:
-    """CPU-seconds of measuring a network of about 3 ms, from building it to its ratio."""
+    """CPU-seconds to build and measure a network of about 3 ms."""
     found = []
     for _ in range(COST_TIMES):
-        began = time.process_time()
+        start_time = time.process_time()
         meter.measure(published_architecture(THREE_MS))
-        found.append(time.process_time() - began)
+        found.append(time.process_time() - start_time)
     return found
 
 
 def run(space_name: str) -> dict[str, Any]:
-    began = time.time()
+    start_time = time.time()
     console = Console(stderr=True)
 
-    def tell(step: str) -> None:
-        console.print(f"{time.time() - began:4.0f} s  {step}", highlight=False)
+    def log(step: str) -> None:
+        console.print(f"{time.time() - start_time:4.0f} s  {step}", highlight=False)
 
     space = load_space(space_name)
     rng = random.Random(0)
@@ -243,21 +242,21 @@ def run(space_name: str) -> dict[str, Any]:
     meter = meter_of(panel)
     calibration = meter.calibrate()
 
-    tell(f"{len(tested)} networks, in a process")
+    log(f"{len(tested)} networks in one process")
     (first,) = fresh_processes(1, panel, calibration, tested)
     first_at = time.time()
-    tell("a network against itself, all cores busy")
+    log("repeated measurements, all cores busy")
     itself = against_itself(panel, calibration)
-    tell("again and again in one process")
+    log("repeated measurements in one process")
     same = same_process(meter, tested[:SAME_NETWORKS])
-    tell("what one measurement costs")
+    log("cost of one measurement")
     costs = cpu_seconds(meter)
-    tell(f"{len(fitted)} networks to fit a model to")
+    log(f"{len(fitted)} networks to fit a predictor to")
     ratios = [meter.measure(network).ratio for network in fitted]
-    tell(f"{len(tested)} networks, in two processes at once")
+    log(f"{len(tested)} networks in two processes at the same time")
     again = fresh_processes(2, panel, calibration, tested)
-    tell(f"{len(tested)} networks, in a last process")
-    last_began = time.time()
+    log(f"{len(tested)} networks in a last process")
+    last_start_time = time.time()
     (last,) = fresh_processes(1, panel, calibration, tested)
     passes = [[latency.ratio for latency in each] for each in (first, *again, last)]
     result = {
@@ -269,7 +268,7 @@ def run(space_name: str) -> dict[str, Any]:
         "same_process": same,
         "across_processes": {"spread": spread(list(zip(*passes, strict=True))), "processes": len(passes)},
         "ranks": {
-            "minutes_apart": (last_began - first_at) / 60,
+            "minutes_apart": (last_start_time - first_at) / 60,
             "spearman": float(spearmanr(passes[0], passes[-1]).statistic),
             "least_spearman_of_any_two": min(
                 float(spearmanr(a, b).statistic) for a, b in combinations(passes, 2)
@@ -292,7 +291,7 @@ def run(space_name: str) -> dict[str, Any]:
         "noisy": sum(latency.status == "noisy" for each in (first, *again, last) for latency in each),
         "ratios": dict(zip((network.key for network in tested), passes[-1], strict=True)),
     }
-    result["seconds"] = time.time() - began
+    result["seconds"] = time.time() - start_time
     return result
 
 
@@ -300,10 +299,10 @@ def print_table(result: dict[str, Any], earlier: dict[str, Any] | None, console:
     itself, same, across = result["against_itself"], result["same_process"], result["across_processes"]
     ranks, front, costs = result["ranks"], result["front"], result["cost"]
     table = Table(title=f"space {result['space']}, {result['seconds']:.0f} s", title_justify="left")
-    for column in ("what", "measured", "reach", "usual estimator"):
+    for column in ("metric", "measured", "target", "usual estimator"):
         table.add_column(column)
     table.add_row(
-        f"same network against itself, cores busy: within 3%, of {itself['times']:.0f}",
+        f"repeated measurements within 3%, cores busy, n = {itself['times']:.0f}",
         f"{itself['within_3']:.0%} (median gap {itself['median_gap']:.1%})",
         ">= 95%",
         f"{itself['usual_within_3']:.0%} (median gap {itself['usual_median_gap']:.0%})",
@@ -324,7 +323,9 @@ def print_table(result: dict[str, Any], earlier: dict[str, Any] | None, console:
         known = [key for key in result["ratios"] if key in earlier["ratios"]]
         rank = spearmanr(*([each["ratios"][key] for key in known] for each in (earlier, result))).statistic
         minutes = (result["finished"] - earlier["finished"]) / 60
-        table.add_row(f"rank against an earlier run, {minutes:.0f} min apart", f"{rank:.4f}", ">= 0.98", "")
+        table.add_row(
+            f"rank correlation with an earlier run, {minutes:.0f} min apart", f"{rank:.4f}", ">= 0.98", ""
+        )
     for (count, found), spearman, mape in zip(
         result["predictor"].items(), ("0.96", "0.97"), ("4%", "3%"), strict=True
     ):
@@ -333,10 +334,10 @@ def print_table(result: dict[str, Any], earlier: dict[str, Any] | None, console:
         table.add_row(f"predictor from {count}: within 10%", f"{found['within_10']:.0%}", "", "")
         table.add_row(f"predictor from {count}: 90% interval", f"{found['coverage']:.0%}", "85 to 95%", "")
     table.add_row(
-        f"front members that break the limit, of {front['accepted']:.0f}",
+        f"front members that violate the limit, n = {front['accepted']:.0f}",
         f"{front['broken']:.1%}",
         "<= 2%",
-        f"{front['broken_without_a_check']:.1%} without the check; "
+        f"{front['broken_without_a_check']:.1%} without verification; "
         f"{front['broken_near_without_a_check']:.0%} of the "
         f"{front['near_the_limit']:.0f} within 5% of the limit",
     )
@@ -355,7 +356,7 @@ def main() -> None:
     )
     parser.add_argument("--space", default="mobile-small")
     parser.add_argument("--json", action="store_true", help="print JSON, and the table to stderr")
-    parser.add_argument("--earlier", type=Path, help="the JSON of an earlier run")
+    parser.add_argument("--earlier", type=Path, help="JSON of an earlier run")
     arguments = parser.parse_args()
     earlier = json.loads(arguments.earlier.read_text()) if arguments.earlier else None
     result = run(arguments.space)

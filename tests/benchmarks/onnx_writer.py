@@ -1,4 +1,4 @@
-"""How long it takes to make an ONNX model, by our writer and by torch's exporter, and how fast both run.
+"""Time to write an ONNX model with bneck's writer and with torch.onnx.export, and latency of both models.
 
 pip install onnxscript
 python tests/benchmarks/onnx_writer.py

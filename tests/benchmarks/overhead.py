@@ -1,11 +1,11 @@
-"""What a proposal costs as a search goes on: ask, and nothing else, from a study in SQLite.
+"""CPU time per proposal as a function of the number of finished trials, on a study in SQLite.
 
     python -m tests.benchmarks.overhead [--space mobile] [--sampler ehvi,tpe] [--json]
 
-Finished trials have random genes and made-up values that follow from MACs and noise. A proposal is timed as
-the whole `study.ask` with every gene of the space; the storage is a file, opened afresh for each number of
-trials. CPU-seconds of one process with one thread. The models of `ehvi` are fitted anew each time a tenth
-more is known: what that adds to a proposal, on average, is told apart.
+Finished trials have random genes and synthetic values that depend on MACs and noise. A proposal is one
+`study.ask` with every gene of the space; the storage file is reopened for each number of trials.
+CPU-seconds of one process with one thread. The models of `ehvi` are refitted after every 10% more
+observations; the amortised time of that is reported separately.
 """
 
 import argparse
@@ -33,7 +33,7 @@ GOALS = Goals((Objective("accuracy"), Objective("latency")))
 
 
 def finished_trials(space: SearchSpace, count: int) -> Iterator[optuna.trial.FrozenTrial]:
-    """Judged networks; the latency is that of a made-up device."""
+    """Completed trials with synthetic accuracy and latency."""
     rng = random.Random(0)
     choices: dict[str, optuna.distributions.BaseDistribution] = {
         gene.name: optuna.distributions.CategoricalDistribution(gene.choices) for gene in space.genes
@@ -47,7 +47,7 @@ def finished_trials(space: SearchSpace, count: int) -> Iterator[optuna.trial.Fro
 
 
 def seconds_a_proposal(name: str, space: SearchSpace, count: int, folder: Path) -> tuple[float, float]:
-    """Of the first proposal, which fits the models, and the median of those that follow."""
+    """CPU-seconds of the first proposal, which fits the models, and the median of the following ones."""
     url = f"sqlite:///{folder / f'{name}-{count}.db'}"
     made = optuna.create_study(storage=url, study_name="study", directions=("maximize", "minimize"))
     made.add_trials(list(finished_trials(space, count)))
@@ -58,13 +58,13 @@ def seconds_a_proposal(name: str, space: SearchSpace, count: int, folder: Path) 
     )
     study.get_trials(deepcopy=False)
     choices = {gene.name: optuna.distributions.CategoricalDistribution(gene.choices) for gene in space.genes}
-    found = []
+    seconds = []
     for number in range(PROPOSALS + 1):
         start = time.process_time()
         trial = study.ask(dict(choices))
-        found.append(time.process_time() - start)
+        seconds.append(time.process_time() - start)
         study.tell(trial, (0.5 + number / 1000, 5.0))
-    return found[0], median(found[1:])
+    return seconds[0], median(seconds[1:])
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = load_space(arguments.space)
     rows = []
-    table = plain_table("sampler", "finished", "CPU-s a proposal", "+ fits", left=("sampler",))
+    table = plain_table("sampler", "finished", "CPU-s per proposal", "+ refits", left=("sampler",))
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         for name in arguments.sampler.split(","):
             assert name in SAMPLERS, name

@@ -1,11 +1,11 @@
-"""How well the predictor ranks networks it has not seen, on a table of networks that were all trained.
+"""Rank correlation of the accuracy surrogate on held-out networks of a tabular benchmark.
 
     python -m tests.benchmarks.predictor --table FILE [--accuracy COLUMN] [--ignore COLUMN,COLUMN] [--json]
 
-The table is a CSV with `macs`, `params`, the accuracy in percent, and a column a gene. Of each size ten
-samples are drawn; their accuracy, with normal noise added that the predictor is told of, is what models
-see. 500 other networks, without added noise, judge them. `judge` is a made-up one, the accuracy with
-noise of two points; `random` is noise alone.
+The table is a CSV with `macs`, `params`, the accuracy in percent, and one column per gene. Ten training
+samples of each size are drawn; normal noise of known variance is added to their accuracy. Models are
+tested on 500 other networks without added noise. `proxy` is a synthetic proxy, the accuracy with noise of
+two points; `random` is noise alone.
 """
 
 import argparse
@@ -28,15 +28,15 @@ from bneck.evaluate.surrogate.gaussian_process import ProxyScores, fit
 from bneck.search.console.tables import plain_table
 
 SIZES, NOISES, SAMPLES, OTHERS = (12, 30, 60, 100), (0.0, 1.0), 10, 500
-JUDGE_NOISE = 2.0
+PROXY_NOISE = 2.0
 TOP = 5
-INSIDE = 1.645  # 90% of a normal distribution lie within so many deviations
-METHODS = ("macs", "ridge", "forest", "predictor", "predictor + random", "predictor + judge")
+INSIDE = 1.645  # 90% of a normal distribution lie within this many standard deviations
+METHODS = ("macs", "ridge", "forest", "predictor", "predictor + random", "predictor + proxy")
 
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """A benchmark's table: `n x p` features and `n` accuracies in percent."""
+    """A tabular benchmark: `n x p` features and `n` accuracies in percent."""
 
     names: tuple[str, ...]
     features: Array
@@ -45,11 +45,11 @@ class Networks:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one method on one sample.
+    """One method on one sample.
 
     Attributes:
-        regret: points between the best network and the best of the five that are told to be best.
-        coverage: share of networks in the 90% interval; None where there is none.
+        regret: percentage points between the best network and the best of the predicted top five.
+        coverage: fraction of networks in the 90% interval; None for methods without interval.
     """
 
     spearman: float
@@ -59,7 +59,7 @@ class Result:
 
 
 def load(path: Path, accuracy: str, ignored: list[str]) -> Networks:
-    """Numbers stay as they are, words become a column each."""
+    """Numbers are used as they are, categories are one-hot encoded."""
     table = pd.read_csv(path)
     genes = pd.get_dummies(table.drop(columns=[accuracy, "macs", "params", *ignored]), dtype=float)
     logs = np.log(table[["macs", "params"]].to_numpy(dtype=np.float64))
@@ -69,7 +69,7 @@ def load(path: Path, accuracy: str, ignored: list[str]) -> Networks:
 
 
 def results(networks: Networks, size: int, noise: float, seed: int) -> Iterator[tuple[str, Result]]:
-    """Of every method on one sample, noise and networks drawn by the seed."""
+    """Every method on one sample; the seed draws noise and networks."""
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(networks.accuracy))
     seen, others = drawn[:size], drawn[size : size + OTHERS]
@@ -77,13 +77,13 @@ def results(networks: Networks, size: int, noise: float, seed: int) -> Iterator[
     truth = networks.accuracy[others]
     given, asked = networks.features[seen], networks.features[others]
 
-    def judged(told: Array, start: float, std: Array | None = None) -> Result:
-        best = np.argsort(-told, kind="stable")[:TOP]
-        inside = None if std is None else float(np.mean(abs(told - truth) <= INSIDE * std))
+    def scored(predicted: Array, start: float, std: Array | None = None) -> Result:
+        best = np.argsort(-predicted, kind="stable")[:TOP]
+        inside = None if std is None else float(np.mean(abs(predicted - truth) <= INSIDE * std))
         spent = time.process_time() - start
-        return Result(spearman(told, truth), float(truth.max() - truth[best].max()), spent, inside)
+        return Result(spearman(predicted, truth), float(truth.max() - truth[best].max()), spent, inside)
 
-    yield "macs", judged(asked[:, 0], time.process_time())
+    yield "macs", scored(asked[:, 0], time.process_time())
     deviations = given.std(0)
     scaled = [
         (table - given.mean(0)) / np.where(deviations > 0, deviations, np.inf) for table in (given, asked)
@@ -93,20 +93,20 @@ def results(networks: Networks, size: int, noise: float, seed: int) -> Iterator[
         ("forest", RandomForestRegressor(100, random_state=seed)),
     ):
         start = time.process_time()
-        yield name, judged(model.fit(scaled[0], values).predict(scaled[1]), start)
+        yield name, scored(model.fit(scaled[0], values).predict(scaled[1]), start)
     keys = [str(place) for place in drawn[: size + OTHERS]]
     every = networks.accuracy[drawn[: size + OTHERS]]
     scores = {
         "random": rng.standard_normal(len(keys)),
-        "judge": every + JUDGE_NOISE * rng.standard_normal(len(keys)),
+        "proxy": every + PROXY_NOISE * rng.standard_normal(len(keys)),
     }
-    for judge in ("", "random", "judge"):
-        judges = {judge: ProxyScores(dict(zip(keys, scores[judge].tolist(), strict=True)))} if judge else {}
+    for proxy in ("", "random", "proxy"):
+        proxies = {proxy: ProxyScores(dict(zip(keys, scores[proxy].tolist(), strict=True)))} if proxy else {}
         start = time.process_time()
         counts = np.ones(size, dtype=np.int64)
-        found = fit(keys[:size], given, networks.names, values, counts, noise or None, judges)
-        believed = found.posterior(keys[size:], asked)
-        yield " + ".join(["predictor", *judges]), judged(believed.mean, start, believed.std)
+        model = fit(keys[:size], given, networks.names, values, counts, noise or None, proxies)
+        posterior = model.posterior(keys[size:], asked)
+        yield " + ".join(["predictor", *proxies]), scored(posterior.mean, start, posterior.std)
 
 
 def mean_of(found: list[Result]) -> Mapping[str, float | None]:

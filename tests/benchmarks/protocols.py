@@ -1,10 +1,10 @@
-"""Which short training tells networks apart best, and whether it tells what a long one tells.
+"""Reliability of short training protocols, and their rank correlation with long training.
 
     python -m tests.benchmarks.protocols [--workers 2] [--only NAME,NAME]
 
-The networks, and their long trainings, are those of `tests.benchmarks.ranking`: 30 of space tiny, spread by
-the logarithm of MACs, on Fashion-MNIST, three trainings each. Each protocol but the first differs from it
-in one thing. Results are kept in `--kept FILE`, so that a stopped run goes on.
+Networks and long training runs are those of `tests.benchmarks.ranking`: 30 of space tiny, evenly spaced in
+log MACs, on Fashion-MNIST, three seeds each. Each protocol differs from the first in one setting. Results
+are cached in `--cache FILE`, so that an interrupted run resumes.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from bneck.evaluate.statistics.rank_correlation import spearman
 from bneck.evaluate.statistics.reliability import variance_components, variance_components_given_macs
 from bneck.search.console.tables import plain_table
 
-from .kept import Result, run_all
+from .job_cache import Result, run_all
+from .ranking.ground_truth import CALM, LONG, REPLICATES, SHORT, Array, Truth, few, jobs, truth
 from .ranking.tables import interval, show, with_interval
-from .ranking.truth import CALM, LONG, REPLICATES, SHORT, Array, Truth, few, jobs, truth
 from .setting import Protocol
 
 PROTOCOLS = (
@@ -50,15 +50,15 @@ PROTOCOLS = (
 )
 READINGS = ("last/settled", "last/running", "ema/settled", "before/settled")
 MEANINGS = {
-    "last/settled": "settled statistics",
-    "last/running": "running statistics",
-    "ema/settled": "average of weights",
-    "before/settled": "an epoch before the end",
+    "last/settled": "recalibrated BN",
+    "last/running": "running BN",
+    "ema/settled": "EMA weights",
+    "before/settled": "one epoch earlier",
 }
 
 
 def table_of(found: Mapping[str, Result], protocol: Protocol, reading: str, place: int) -> Array:
-    """`n x k`: accuracy (place 0), or loss turned so that higher is better (1)."""
+    """`n x k`: accuracy (place 0), or negative loss (1)."""
     sign = -1 if place else 1
     return np.array(
         [
@@ -72,7 +72,7 @@ def table_of(found: Mapping[str, Result], protocol: Protocol, reading: str, plac
 
 
 def rows_of(protocol: Protocol, found: Mapping[str, Result], true: Truth) -> list[list[str]]:
-    """A row a way of reading the training."""
+    """One row per reading."""
     known = [result for key, result in found.items() if key.startswith(f"{protocol.name}/")]
     seconds = float(np.mean([result["cpu_seconds"] for result in known]))
     rows = []
@@ -83,7 +83,7 @@ def rows_of(protocol: Protocol, found: Mapping[str, Result], true: Truth) -> lis
             values = table_of(found, protocol, reading, place)
             whole, beyond = variance_components(values), variance_components_given_macs(values, true.macs)
 
-            def agreed(chosen: Indices, values: Array = values) -> float:
+            def correlation(chosen: Indices, values: Array = values) -> float:
                 return float(np.mean([spearman(each[chosen], true.value[chosen]) for each in values.T]))
 
             rows.append(
@@ -96,7 +96,7 @@ def rows_of(protocol: Protocol, found: Mapping[str, Result], true: Truth) -> lis
                     f"{beyond.reliability():.2f}",
                     f"{100 * whole.error_mean_square**0.5:.2f}",
                     f"{100 * whole.true_variance**0.5:.2f}",
-                    with_interval(agreed, len(values)),
+                    with_interval(correlation, len(values)),
                     f"{spearman(values.mean(1), true.value):.2f}",
                 ]
             )
@@ -104,19 +104,19 @@ def rows_of(protocol: Protocol, found: Mapping[str, Result], true: Truth) -> lis
 
 
 def protocol_table(protocols: Sequence[Protocol], found: Mapping[str, Result], true: Truth) -> Table:
-    """All of them; the long training itself first."""
+    """One row per protocol and reading."""
     table = plain_table(
         "protocol",
-        "read by",
+        "reading",
         "of",
         "CPU-s",
         "reliability",
         "beyond MACs",
         "sd of seeds",
         "of networks",
-        "one and the long ones",
+        "Spearman with long",
         f"mean of {REPLICATES}",
-        left=("protocol", "read by", "of"),
+        left=("protocol", "reading", "of"),
     )
     for protocol in protocols:
         for row in rows_of(protocol, found, true):
@@ -126,18 +126,18 @@ def protocol_table(protocols: Sequence[Protocol], found: Mapping[str, Result], t
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--kept", type=Path, default=Path("runs/benchmarks/ranking.jsonl"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/benchmarks/ranking.jsonl"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", default="", metavar="NAME;NAME")
     arguments = parser.parse_args()
     only = arguments.only.split(";") if arguments.only else [each.name for each in PROTOCOLS]
     chosen = [each for each in PROTOCOLS if each.name in only]
     console = Console(width=200)
-    true = truth(LONG, few(), arguments.kept, arguments.workers, console)
+    true = truth(LONG, few(), arguments.cache, arguments.workers, console)
     todo = [job for protocol in chosen for job in jobs(protocol, few())]
-    found = run_all(todo, arguments.kept, arguments.workers, console)
+    found = run_all(todo, arguments.cache, arguments.workers, console)
     macs = with_interval(lambda rows: spearman(true.macs[rows], true.value[rows]), len(true.macs))
-    show(console, f"MACs and the long trainings: {macs}", protocol_table(chosen, found, true))
+    show(console, f"Spearman of MACs with long training: {macs}", protocol_table(chosen, found, true))
 
 
 if __name__ == "__main__":

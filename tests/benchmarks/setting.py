@@ -1,4 +1,4 @@
-"""What the benchmarks of accuracy share: a space, a data set, networks spread by MACs, one training."""
+"""Shared by the accuracy benchmarks: space, data set, networks spread by MACs, one training run."""
 
 import math
 import random
@@ -25,7 +25,7 @@ DRAWS = 20_000
 
 @cache
 def space() -> SearchSpace:
-    """Space tiny reaches from networks that are far too small for the task upwards."""
+    """Space tiny; its smallest networks are far too small for the task."""
     return load_space(SPACE).for_data(1, 10)
 
 
@@ -35,7 +35,7 @@ def images(train: int | None) -> Data:
 
 
 def networks(count: int, seed: int) -> list[Architecture]:
-    """Different networks, one from each of `count` equal shares of the logarithm of MACs, least first."""
+    """Distinct networks, one from each of `count` equal intervals of log MACs, in increasing order."""
     rng = random.Random(seed)
     shares: list[list[Architecture]] = [[] for _ in range(count)]
     span = math.log(MOST_MACS / LEAST_MACS)
@@ -49,12 +49,12 @@ def networks(count: int, seed: int) -> list[Architecture]:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to train and judge a network.
+    """How a network is trained and evaluated.
 
     Attributes:
-        train_images: how many of them; each epoch shows all.
+        train_images: number of training images; every epoch uses all of them.
         same_seed: whether all networks of a replicate share initialisation, order and augmentation.
-        resolution_px: for all networks, instead of their own.
+        resolution_px: input resolution of all networks; None for their own.
     """
 
     name: str
@@ -71,13 +71,13 @@ class Protocol:
 def trained(
     architecture: Architecture, protocol: Protocol, replicate: int, tested: bool = False
 ) -> Mapping[str, Any]:
-    """Train once, and judge in every way: `WEIGHTS/NORMS` to accuracy and loss on the validation images.
+    """Train once; `readings` maps `WEIGHTS/BN` to accuracy and loss on the validation images.
 
-    The weights are the last ones (`last`), their moving average (`ema`), and those an epoch before
-    (`before`); the statistics of batch normalisation are the running ones or settled afresh.
+    WEIGHTS: after the last epoch (`last`), their moving average (`ema`), one epoch before the last
+    (`before`). BN: running statistics (`running`) or recalibrated ones (`settled`).
 
     Args:
-        tested: judge on the test images too, which nothing is chosen by.
+        tested: evaluate on the test images too; nothing is selected by them.
     """
     torch.set_num_threads(1)
     if protocol.resolution_px:
@@ -88,23 +88,23 @@ def trained(
     training = Trainer(seeded_network(architecture, seed), data, protocol.recipe, seed=seed)
     readings: dict[str, tuple[float, float]] = {}
     train_loss = 0.0
-    beside = 0.0  # CPU-seconds of readings that the protocol itself has no need of
+    extra = 0.0  # CPU-seconds of readings that are not part of the protocol
     while not training.done:
         train_loss = training.run_epoch().train_loss
         if training.epoch == protocol.recipe.epochs - 1:
             before = time.process_time()
             recalibrate_batchnorm(training.network, data, protocol.recipe)
             readings["before/settled"] = evaluate(training.network, data, "validation")
-            beside += time.process_time() - before
+            extra += time.process_time() - before
     before = time.process_time()
     readings["last/running"] = evaluate(training.network, data, "validation")
     if training.eval_network is not training.network:
         recalibrate_batchnorm(training.eval_network, data, protocol.recipe)
         readings["ema/settled"] = evaluate(training.eval_network, data, "validation")
-    beside += time.process_time() - before
+    extra += time.process_time() - before
     recalibrate_batchnorm(training.network, data, protocol.recipe)
     readings["last/settled"] = evaluate(training.network, data, "validation")
-    spent = time.process_time() - start - beside
+    spent = time.process_time() - start - extra
     return {
         "readings": readings,
         "test": evaluate(training.network, data, "test") if tested else None,

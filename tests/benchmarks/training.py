@@ -1,15 +1,15 @@
-"""`bneck train` beside the plain loop of the usual guide: images per second, memory, accuracy.
+"""`bneck train` versus a plain PyTorch training loop: images per second, memory, accuracy.
 
     python -m tests.benchmarks.training [--seeds 3] [--json]
     python -m tests.benchmarks.training --headline
     python -m tests.benchmarks.training --precision
 
 The plain loop is torchvision's MobileNetV3-Small, a DataLoader with Resize, ToTensor and Normalize,
-batches of 32, Adam at 1e-3 and torch's own number of threads. Both train the same network on the same
-images for as many epochs, without augmentation, in processes of their own, taking turns; bneck by its
-recipes `small-images` in memory and `guide` on the folder. The JPEG folder is made for the occasion:
-Fashion-MNIST, enlarged to photographs of 320 x 256 and 256 x 320 px, quality 90.
-`--headline` trains MobileNetV3-Small on all of Fashion-MNIST; `--precision` holds bf16 against fp32.
+batch size 32, Adam at 1e-3 and torch's default number of threads. Both train the same network on the same
+images for the same number of epochs, without augmentation, alternating in separate processes; bneck uses
+its recipes `small-images` in memory and `guide` on the folder. The JPEG folder is generated:
+Fashion-MNIST, enlarged to 320 x 256 and 256 x 320 px, quality 90.
+`--headline` trains MobileNetV3-Small on all of Fashion-MNIST; `--precision` compares bf16 with fp32.
 """
 
 import argparse
@@ -51,11 +51,11 @@ WAYS = ("plain", "plain, 2 workers", "bneck")
 
 @dataclass(frozen=True)
 class Setting:
-    """What both train on.
+    """A training task.
 
     Attributes:
-        recipe: of bneck.
-        wanted: how many times the images per second of the plain loop.
+        recipe: recipe of bneck.
+        wanted: target for images per second relative to the plain loop.
     """
 
     name: str
@@ -82,7 +82,7 @@ def data_of(setting: Setting, folder: Path) -> Data:
 
 
 def make_photographs(folder: Path, count: int) -> None:
-    """`count` training and 200 validation and 500 test images as JPEG files by class."""
+    """Write `count` training, 200 validation and 500 test images as JPEG files, one folder per class."""
     source = subsample(load_data("fashion-mnist"), train=count, validation=200)
     assert isinstance(source, InMemoryData)
     source = source.subset("test", torch.arange(500))
@@ -96,7 +96,7 @@ def make_photographs(folder: Path, count: int) -> None:
 
 
 class Pictures(Dataset[tuple[Any, int]]):
-    """Images in memory as torchvision's own data sets give them: one PIL image after another."""
+    """Images in memory as PIL images, as torchvision's data sets return them."""
 
     def __init__(self, data: Data, split: Any, transform: Any) -> None:
         assert isinstance(data, InMemoryData)
@@ -133,7 +133,7 @@ def plain_loaders(
 
 
 def plain(setting: Setting, folder: Path, seed: int, workers: int) -> dict[str, float]:
-    """The guide's loop."""
+    """Train with the plain loop."""
     torch.manual_seed(seed)
     data = data_of(setting, folder)
     loader, test_loader = plain_loaders(setting, data, folder, workers)
@@ -162,7 +162,7 @@ def plain(setting: Setting, folder: Path, seed: int, workers: int) -> dict[str, 
 
 
 def ours(setting: Setting, folder: Path, seed: int, compute: ComputeConfig) -> dict[str, float]:
-    """What `bneck train` does, without its validation, as the plain loop has none."""
+    """Train as `bneck train` does, without validation."""
     torch.set_num_threads(usable_cores())
     data = data_of(setting, folder)
     architecture = replace(
@@ -185,7 +185,7 @@ def ours(setting: Setting, folder: Path, seed: int, compute: ComputeConfig) -> d
 
 
 def peak_mb() -> float:
-    """The most memory that this process, and the largest of its children, have held."""
+    """Peak memory of this process plus that of its largest child, MB."""
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return sum(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
 
@@ -197,7 +197,7 @@ def one(way: str, setting: Setting, folder: Path, seed: int, compute: ComputeCon
 
 
 def alone(way: str, number: int, folder: Path, seed: int, *more: str) -> dict[str, float]:
-    """One training in a process of its own, whose memory is its own."""
+    """One training in a separate process."""
     words = [sys.executable, "-m", "tests.benchmarks.training", "--one", way, "--setting", str(number)]
     words += ["--folder", str(folder), "--seed", str(seed), *more]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
@@ -206,7 +206,7 @@ def alone(way: str, number: int, folder: Path, seed: int, *more: str) -> dict[st
 
 
 def compared(seeds: int, folder: Path, console: Console) -> Iterator[dict[str, Any]]:
-    """Every setting, the ways in turn within each seed."""
+    """Every setting; the methods alternate within each seed."""
     for number, setting in enumerate(SETTINGS):
         found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
         for seed in range(seeds):
@@ -249,8 +249,8 @@ def print_rows(rows: Sequence[dict[str, Any]], console: Console) -> None:
         "plain/s",
         "2 workers/s",
         "bneck/s",
-        "times plain",
-        "reach",
+        "speed-up",
+        "target",
         "MB plain",
         "MB bneck",
     ):
@@ -275,7 +275,7 @@ def print_rows(rows: Sequence[dict[str, Any]], console: Console) -> None:
 
 
 def headline(out: Path, more: Sequence[str]) -> dict[str, Any]:
-    """`bneck train` on all of Fashion-MNIST, timed from the outside, start and report included."""
+    """`bneck train` on all of Fashion-MNIST; wall time with start-up and report."""
     words = [str(Path(sys.executable).with_name("bneck")), "train", "mobilenet_v3_small"]
     words += ["--data", "fashion-mnist", "--out", str(out), *more]
     start = time.perf_counter()
@@ -286,7 +286,7 @@ def headline(out: Path, more: Sequence[str]) -> dict[str, Any]:
 
 
 def precisions(folder: Path) -> dict[str, float]:
-    """Images per second of bf16 over those of fp32, an epoch each."""
+    """Images per second of bf16 relative to fp32, one epoch each."""
     found: dict[str, float] = {}
     for number, setting in enumerate(SETTINGS):
         rough, exact = (

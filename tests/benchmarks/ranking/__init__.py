@@ -1,1 +1,1 @@
-"""How well judges of networks agree with what trainings say, and what that is worth to a search."""
+"""Rank correlation of proxies with training, and its value to a search."""

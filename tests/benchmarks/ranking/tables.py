@@ -1,4 +1,4 @@
-"""The tables that the benchmark prints."""
+"""Tables of the benchmark."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,8 +18,8 @@ from bneck.evaluate.statistics.reliability import variance_components, variance_
 from bneck.search.console.tables import plain_table
 
 from .agreement import middle_third, partial_spearman, regret, spearman_brown, top_k_overlap
-from .judges import Scores
-from .truth import REPLICATES, Array, Truth
+from .ground_truth import REPLICATES, Array, Truth
+from .proxies import Scores
 
 BOOTSTRAPS = 2000
 
@@ -29,13 +29,13 @@ def interval(low: float, high: float) -> str:
 
 
 def with_interval(statistic: Callable[[Indices], float], count: int) -> str:
-    """A statistic of networks by position, with its 95% interval."""
+    """A statistic over networks with its bootstrap 95% interval."""
     low, high = bootstrap_ci95(statistic, count, np.random.default_rng(0), BOOTSTRAPS)
     return f"{statistic(np.arange(count)):.2f} {interval(low, high)}"
 
 
 def reliability_table(truths: dict[str, Truth]) -> Table:
-    """How well each training agrees with itself, and what MACs leave of that."""
+    """Reliability of each protocol, in total and given MACs."""
     table = plain_table(
         "training",
         "by",
@@ -58,51 +58,51 @@ def reliability_table(truths: dict[str, Truth]) -> Table:
 
 def _reliability(values: Array, macs: Array) -> list[str]:
     whole, beyond = variance_components(values), variance_components_given_macs(values, macs)
-    agreed = mean_over_seed_pairs(values)
+    correlation = mean_over_seed_pairs(values)
     return [
         f"{whole.reliability():.2f} {interval(*whole.reliability_ci95())}",
         f"{whole.reliability(REPLICATES):.2f}",
         f"{beyond.reliability():.2f} {interval(*beyond.reliability_ci95())}",
         f"{beyond.reliability(REPLICATES):.2f} {interval(*beyond.reliability_ci95(REPLICATES))}",
         with_interval(lambda rows: mean_over_seed_pairs(values[rows]), len(values)),
-        f"{spearman_brown(agreed, REPLICATES):.2f}",
+        f"{spearman_brown(correlation, REPLICATES):.2f}",
         f"{100 * whole.error_mean_square**0.5:.2f}",
         f"{100 * whole.true_variance**0.5:.2f}",
     ]
 
 
-def judges_table(judges: Sequence[tuple[str, Values, float, float]], truth: Values, macs: Array) -> Table:
-    """Every judge against the truth.
+def proxies_table(proxies: Sequence[tuple[str, Values, float, float]], truth: Values, macs: Array) -> Table:
+    """Rank statistics of every proxy.
 
     Args:
-        judges: name, scores, CPU-seconds once and a network.
+        proxies: name, scores, CPU-seconds of the setup and per network.
     """
     table = plain_table(
-        "judge",
+        "proxy",
         "Spearman",
         "above MACs",
         "Kendall",
         "partial to MACs",
         "middle third",
-        "of the 5 best",
+        "of the top 5",
         "regret",
-        "CPU-s once",
-        "each",
-        left=("judge",),
+        "CPU-s setup",
+        "per network",
+        left=("proxy",),
     )
     true = np.asarray(truth, dtype=np.float64)
     middle = middle_third(macs)
-    for name, scores, once, each in judges:
+    for name, scores, once, each in proxies:
         values = np.asarray(scores, dtype=np.float64)
-        apart, low, high = spearman_difference(values, macs, true, np.random.default_rng(0), BOOTSTRAPS)
+        gain, low, high = spearman_difference(values, macs, true, np.random.default_rng(0), BOOTSTRAPS)
 
-        def agreed(rows: Indices, values: Array = values) -> float:
+        def correlation(rows: Indices, values: Array = values) -> float:
             return spearman(values[rows], true[rows])
 
         table.add_row(
             name,
-            with_interval(agreed, len(true)),
-            f"{apart:+.2f} {interval(low, high)}" if name != "macs" else "",
+            with_interval(correlation, len(true)),
+            f"{gain:+.2f} {interval(low, high)}" if name != "macs" else "",
             f"{kendall(values, true):.2f}",
             f"{partial_spearman(values, true, macs):.2f}",
             f"{spearman(values[middle], true[middle]):.2f}",
@@ -115,7 +115,7 @@ def judges_table(judges: Sequence[tuple[str, Values, float, float]], truth: Valu
 
 
 def rows_of(scores: Sequence[Scores]) -> list[tuple[str, Values, float, float]]:
-    return [(each.judge.name, each.mean, each.once, each.each) for each in scores]
+    return [(each.proxy.name, each.mean, each.once, each.each) for each in scores]
 
 
 def show(console: Console, title: str, table: Table) -> None:

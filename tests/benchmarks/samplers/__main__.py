@@ -1,12 +1,12 @@
-"""Samplers by the hypervolume that they reach after so many evaluations, without any training.
+"""Hypervolume of samplers after a number of evaluations, without any training.
 
     python -m tests.benchmarks.samplers --table FILE [--seeds 5] [--only zcu102,made-up] [--samplers own,tpe]
 
-The table is a CSV of trained networks of Accel-NASBench: genes, top1_percent and what devices measured;
-boosted trees fitted to all of it judge every network of its space. `made-up` judges space mobile-small by
-strong effects of pairs of genes. Every evaluation counts, those beyond the limit and those of a network
-seen before too, and these add nothing. Reported are seeds 5 and up; `--design` takes 0 and up, those that
-bneck's own design was chosen on. What is found is kept in a file, so that a repeat only prints.
+The table is a CSV of trained networks of Accel-NASBench: genes, top1_percent and measurements of devices;
+boosted trees fitted to it evaluate every network of its space. `made-up` evaluates space mobile-small by
+a synthetic function with strong pairwise interactions of genes. Every evaluation counts; infeasible and
+duplicate networks add nothing. Reported are seeds 5 and up; `--design` takes 0 and up, the seeds that
+bneck's sampler was designed on. Results are cached in a file: a second run only prints.
 """
 
 import argparse
@@ -20,20 +20,20 @@ from rich.table import Table
 
 from bneck.search.console.tables import plain_table
 
-from ..kept import Job, run_all
+from ..job_cache import Job, run_all
 from .landscapes import LANDSCAPES, Evaluation, landscape
 from .measures import duplicates, hypervolumes, mean_and_deviation, mean_curve, needed, proposal_ms, wasted
 from .peers import GP, SAMPLERS
 from .searches import job
 
 MARKS, EVALUATIONS = (50, 100, 200, 400), 400
-FIRST_SEED = 5  # those before are for choosing a design
+FIRST_SEED = 5  # earlier seeds were used to design the sampler
 Runs = Mapping[str, Sequence[Sequence[Evaluation]]]
 """By sampler and seed, the evaluations in order."""
 
 
 def summary(runs: Runs, worst: tuple[float, float], evaluations: int) -> list[dict[str, Any]]:
-    """A row for each sampler."""
+    """One row per sampler."""
     marks = sorted({mark for mark in MARKS if mark < evaluations} | {min(evaluations, MARKS[-1])})
     curves = {name: [hypervolumes(found, worst) for found in each] for name, each in runs.items()}
     means = {name: mean_curve(each) for name, each in curves.items()}
@@ -66,7 +66,7 @@ def summary(runs: Runs, worst: tuple[float, float], evaluations: int) -> list[di
 
 
 def best_known(runs: Runs, worst: tuple[float, float]) -> tuple[float, float]:
-    """The most that a single search reached, and what all of them together did."""
+    """Highest hypervolume of a single search, and hypervolume of the union of all."""
     every = [found for each in runs.values() for found in each]
     together = hypervolumes((each for found in every for each in found), worst)[-1]
     return max(hypervolumes(found, worst)[-1] for found in every), together
@@ -80,7 +80,7 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
     marks = max((row["hypervolume"] for row in rows), key=len)
     heads = [f"after {mark}" for mark in marks]
     table = plain_table(
-        "sampler", "seeds", *heads, "to best peer", "to GP", "CPU-ms", "at end", "wasted", "repeats",
+        "sampler", "seeds", *heads, "to best peer", "to GP", "CPU-ms", "at end", "infeasible", "duplicates",
         left=("sampler",),
     )  # fmt: skip
     for row in rows:
@@ -119,18 +119,18 @@ def arguments_of() -> argparse.Namespace:
 
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--design", action="store_true", help="seeds 0 and up")
+    parser.add_argument("--design", action="store_true", help="use seeds 0 and up")
     parser.add_argument("--only", type=landscapes, default=everywhere, help=f"of {everywhere}")
     parser.add_argument("--samplers", type=samplers, default=all_samplers, help=f"of {all_samplers}")
     parser.add_argument("--gp-on", type=landscapes, default=everywhere, help="landscapes; GP takes long")
     parser.add_argument("--gp-seeds", type=int, default=3)
     parser.add_argument("--evaluations", type=int, default=EVALUATIONS)
-    parser.add_argument("--keep", type=Path, default=Path("runs/benchmarks/samplers.jsonl"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/benchmarks/samplers.jsonl"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if not arguments.table.is_file():
-        parser.error(f"--table: there is no file {arguments.table}")
+        parser.error(f"--table: no such file: {arguments.table}")
     return arguments
 
 
@@ -152,7 +152,7 @@ def main() -> None:
         (name, sampler): jobs_of(name, sampler) for sampler in arguments.samplers for name in arguments.only
     }
     results = run_all(
-        [each for group in jobs.values() for each in group], arguments.keep, arguments.workers, console
+        [each for group in jobs.values() for each in group], arguments.cache, arguments.workers, console
     )
     report = []
     for name in arguments.only:
@@ -169,7 +169,7 @@ def main() -> None:
         report.append({"landscape": name, "best_search": single, "all_searches": together, "samplers": rows})
         if not arguments.json:
             console.print(
-                f"\n[bold]{name}[/]: hypervolume; best search {single:.2f}, all together {together:.2f}"
+                f"\n[bold]{name}[/]: hypervolume; best search {single:.2f}, union of all {together:.2f}"
             )
             console.print(table_of(rows))
     if arguments.json:

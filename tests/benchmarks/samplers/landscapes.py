@@ -1,7 +1,7 @@
-"""What the samplers search: surrogates of networks that were all trained, and a made-up landscape.
+"""Objective functions for samplers: surrogates of a tabular benchmark, and a synthetic one.
 
-A landscape tells accuracy and a cost of every network of a bneck space at once and without noise, so that
-only the choice of networks is compared.
+A landscape gives accuracy and cost of every network of a bneck space immediately and without noise, so
+that only the choice of networks is compared.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from bneck.evaluate import Constraint, Goals, Objective
 from bneck.search_space import Choice, Genes, SearchSpace, cost, load_space
 from bneck.search_space.choices import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
 
-from .madeup import SPACE, accuracy_percent, latency_ms
+from .synthetic import SPACE, accuracy_percent, latency_ms
 
 WIDTHS, STRIDES = (16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 2, 1, 2, 1)
 COLUMNS = {"expansion": "e", "kernel": "k", "depth": "l", "attention": "se"}
@@ -28,14 +28,14 @@ NUMBERS = {"none": 0.0, "se": 1.0}
 
 
 class Evaluation(NamedTuple):
-    """A network that a sampler proposed.
+    """An evaluated proposal of a sampler.
 
     Attributes:
         accuracy: in percent.
         cost: in the landscape's unit, lower is better.
-        cpu_seconds: to propose it and to learn of it.
-        feasible: whether it keeps the limit on MACs; it counts for nothing otherwise.
-        key: of the network.
+        cpu_seconds: of the sampler, to propose it and to record its values.
+        feasible: whether it satisfies the limit on MACs.
+        key: key of the network.
     """
 
     accuracy: float
@@ -47,16 +47,16 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True)
 class Landscape:
-    """A space whose networks are all judged.
+    """A space with an objective function.
 
     Attributes:
-        judge: accuracy in percent, higher is better, and a cost, lower is better.
-        worst: the reference point of the hypervolume, in the same units.
+        objective: accuracy in percent, higher is better, and cost, lower is better.
+        worst: reference point of the hypervolume, in the same units.
     """
 
     name: str
     space: SearchSpace
-    judge: Callable[[Genes], tuple[float, float]]
+    objective: Callable[[Genes], tuple[float, float]]
     worst: tuple[float, float]
     max_macs: float | None = None
 
@@ -66,18 +66,18 @@ class Landscape:
         return Goals((Objective("accuracy"), Objective("latency")), limits)
 
     def excess(self, genes: Genes) -> float:
-        """By which part of the limit MACs are above it; negative below, 0 without a limit."""
+        """MACs above the limit relative to it; negative if feasible, 0 without a limit."""
         return cost(self.space.decode(genes)).macs / self.max_macs - 1 if self.max_macs else 0.0
 
     def evaluate(self, genes: Genes, cpu_seconds: float = 0.0) -> Evaluation:
         key = self.space.decode(genes).key
-        return Evaluation(*self.judge(genes), cpu_seconds, self.excess(genes) <= 0, key)
+        return Evaluation(*self.objective(genes), cpu_seconds, self.excess(genes) <= 0, key)
 
 
 def accel_space() -> SearchSpace:
     """The space of Accel-NASBench: all blocks of a stage share their choices; 1.04e11 networks.
 
-    Our counts of parameters are those of the table; its MACs count some 9% more operations.
+    Parameter counts equal those of the table; its MACs count about 9% more operations.
 
     Source: Ahmad et al. 2024, arXiv 2404.08005.
     """
@@ -98,14 +98,14 @@ def accel_space() -> SearchSpace:
 
 
 def features(genes: Genes) -> list[float]:
-    """A row of the table: for each stage the genes in the order of `COLUMNS`."""
+    """The genes of each stage in the order of `COLUMNS`, as in the table."""
     places = (f"stage{number}.{gene}" for number in range(1, len(WIDTHS) + 1) for gene in COLUMNS)
     return [_number(genes[place]) for place in places]
 
 
 @cache
 def surrogate(table: Path, column: str) -> HistGradientBoostingRegressor:
-    """Boosted trees on the genes, fitted to all rows."""
+    """Boosted trees fitted to all rows."""
     rows = pd.read_csv(table)
     names = [f"block{number}_{short}" for number in range(len(WIDTHS)) for short in COLUMNS.values()]
     model = HistGradientBoostingRegressor(
@@ -115,27 +115,27 @@ def surrogate(table: Path, column: str) -> HistGradientBoostingRegressor:
 
 
 def accel(name: str, table: Path, column: str, worst: tuple[float, float], limit: float | None) -> Landscape:
-    """A device's landscape; a column of images per second becomes milliseconds an image."""
+    """The landscape of a device; images per second are converted to milliseconds per image."""
     accuracy, device = surrogate(table, ACCURACY), surrogate(table, column)
     rate = column.startswith("images_per_s")
 
-    def judge(genes: Genes) -> tuple[float, float]:
+    def objective(genes: Genes) -> tuple[float, float]:
         row = np.array([features(genes)])
-        found = float(device.predict(row)[0])
-        return float(accuracy.predict(row)[0]), 1000 / found if rate else found
+        measured = float(device.predict(row)[0])
+        return float(accuracy.predict(row)[0]), 1000 / measured if rate else measured
 
-    return Landscape(name, accel_space(), judge, worst, limit)
+    return Landscape(name, accel_space(), objective, worst, limit)
 
 
-def made_up() -> Landscape:
-    """Its reference point: a fifth of random networks are less accurate, a fifth are slower."""
+def synthetic() -> Landscape:
+    """The reference point is worse than 80% of random networks in each objective."""
     space = load_space(SPACE)
 
-    def judge(genes: Genes) -> tuple[float, float]:
+    def objective(genes: Genes) -> tuple[float, float]:
         architecture = space.decode(genes)
         return accuracy_percent(architecture), latency_ms(architecture)
 
-    return Landscape(MADE_UP, space, judge, (51.5, 6.3))
+    return Landscape(SYNTHETIC, space, objective, (51.5, 6.3))
 
 
 DEVICES: dict[str, tuple[str, tuple[float, float], float | None]] = {
@@ -144,19 +144,19 @@ DEVICES: dict[str, tuple[str, tuple[float, float], float | None]] = {
     "zcu102-300m": ("latency_ms_zcu102", (55.0, 12.0), 300e6),
     "tpuv3": ("images_per_s_tpuv3", (55.0, 1.7), None),
 }
-MADE_UP = "made-up"
-LANDSCAPES = (*DEVICES, MADE_UP)
+SYNTHETIC = "made-up"
+LANDSCAPES = (*DEVICES, SYNTHETIC)
 
 
 @cache
 def landscape(name: str, table: Path) -> Landscape:
-    """A landscape by its name; a process fits the surrogates once."""
-    return made_up() if name == MADE_UP else accel(name, table, *DEVICES[name])
+    """A landscape by name; surrogates are fitted once per process."""
+    return synthetic() if name == SYNTHETIC else accel(name, table, *DEVICES[name])
 
 
 def landscape_version(name: str, table: Path) -> str:
-    """A landscape's name with all that its values follow from: raise the number where the code changes."""
-    if name == MADE_UP:
+    """Cache key of a landscape; increase the number if the code changes its values."""
+    if name == SYNTHETIC:
         return f"{name}/1"
     return f"{name}/1 of {hashlib.sha256(table.read_bytes()).hexdigest()[:8]}"
 

@@ -1,4 +1,4 @@
-"""bneck's own sampler in the comparison."""
+"""bneck's sampler in the comparison."""
 
 from .landscapes import Evaluation, Landscape
 from .peers import Timer
@@ -7,7 +7,7 @@ DESIGN = 3
 
 
 def own(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
-    """It is told, as are the others, accuracy and cost; the limit on MACs it keeps by itself."""
+    """Run bneck's sampler, which satisfies the limit on MACs by itself."""
     from optuna import create_study, logging
     from optuna.distributions import BaseDistribution, CategoricalDistribution
 
@@ -24,8 +24,8 @@ def own(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
     for _ in range(evaluations):
         with timer.running():
             trial = study.ask(choices)
-        judged = landscape.evaluate(trial.params)
+        evaluation = landscape.evaluate(trial.params)
         with timer.running():
-            study.tell(trial, (judged.accuracy, judged.cost))
-        found.append(judged._replace(cpu_seconds=timer.taken()))
+            study.tell(trial, (evaluation.accuracy, evaluation.cost))
+        found.append(evaluation._replace(cpu_seconds=timer.taken()))
     return found

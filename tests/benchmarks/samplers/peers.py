@@ -1,8 +1,8 @@
-"""The samplers that are compared, each behind one function: a landscape's networks in the order proposed.
+"""The compared samplers, each as a function that returns the evaluations in order.
 
-All are given the space's genes as flat categorical choices, and are told accuracy, cost and by how much the
-limit on MACs is broken. What is proposed twice is judged twice. CPU-seconds are those of proposing and of
-taking in the answer, judging apart.
+Each searches the genes of the space as flat categorical parameters and gets accuracy, cost and the
+violation of the limit on MACs. Duplicates are evaluated again. CPU-seconds are those of ask and tell,
+without the evaluation.
 """
 
 import time
@@ -15,13 +15,13 @@ from bneck.search_space import Genes
 
 from .landscapes import Evaluation, Landscape
 
-TrialManager = Callable[[Landscape, int, int], list[Evaluation]]
+SamplerRun = Callable[[Landscape, int, int], list[Evaluation]]
 POPULATION = 20
-ATTEMPTS = 100  # as many as pyglove's own Deduping, which takes one objective alone
+ATTEMPTS = 100  # as in pyglove's Deduping, which supports one objective only
 
 
 class Timer:
-    """CPU-seconds of this process within its blocks, since they were last taken."""
+    """CPU-seconds of this process within its blocks since the last call of `taken`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -37,8 +37,8 @@ class Timer:
         return seconds
 
 
-def optuna(name: str) -> TrialManager:
-    """A sampler of Optuna, set as `bneck search --sampler` sets it; random as it comes."""
+def optuna(name: str) -> SamplerRun:
+    """A sampler of Optuna, configured as by `bneck search --sampler`; random unconfigured."""
 
     def proposals(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
         from optuna import create_study, logging
@@ -57,19 +57,19 @@ def optuna(name: str) -> TrialManager:
             with timer.running():
                 trial = study.ask(choices)
             genes: Genes = trial.params
-            judged = landscape.evaluate(genes)
+            evaluation = landscape.evaluate(genes)
             with timer.running():
                 if landscape.max_macs is not None:
                     trial.set_constraint("macs", landscape.excess(genes))
-                study.tell(trial, (judged.accuracy, judged.cost))
-            found.append(judged._replace(cpu_seconds=timer.taken()))
+                study.tell(trial, (evaluation.accuracy, evaluation.cost))
+            found.append(evaluation._replace(cpu_seconds=timer.taken()))
         return found
 
     return proposals
 
 
 def pymoo(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
-    """NSGA-II on the places of the choices, without duplicates, as pymoo's guide sets whole numbers."""
+    """NSGA-II on the indices of the choices, without duplicates, as in pymoo's guide for integers."""
     import numpy as np
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.core.evaluator import Evaluator
@@ -96,27 +96,28 @@ def pymoo(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]
     found: list[Evaluation] = []
     while len(found) < evaluations:
         with timer.running():
-            asked = algorithm.ask()
+            population = algorithm.ask()
         rows: list[Genes] = [
             {gene.name: gene.choices[place] for gene, place in zip(genes, row, strict=True)}
-            for row in asked.get("X").astype(int).tolist()
+            for row in population.get("X").astype(int).tolist()
         ]
-        judged = [landscape.evaluate(row) for row in rows]
+        evaluated = [landscape.evaluate(row) for row in rows]
         with timer.running():
-            told = {"F": np.array([(-each.accuracy, each.cost) for each in judged])}
+            values = {"F": np.array([(-each.accuracy, each.cost) for each in evaluated])}
             if limited:
-                told["G"] = np.array([[landscape.excess(row)] for row in rows])
-            Evaluator().eval(StaticProblem(problem, **told), asked)
-            algorithm.tell(infills=asked)
-        each_seconds = timer.taken() / len(judged)
-        found += [each._replace(cpu_seconds=each_seconds) for each in judged]
+                values["G"] = np.array([[landscape.excess(row)] for row in rows])
+            Evaluator().eval(StaticProblem(problem, **values), population)
+            algorithm.tell(infills=population)
+        each_seconds = timer.taken() / len(evaluated)
+        found += [each._replace(cpu_seconds=each_seconds) for each in evaluated]
     return found[:evaluations]
 
 
 def pyglove(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
-    """NSGA-II by mutation alone, asked again for what was proposed before.
+    """NSGA-II with mutation only; duplicates are proposed again.
 
-    It knows no limits: a network beyond one is told as worse than the reference point, by its excess.
+    It supports no constraints: an infeasible network gets values worse than the reference point, by its
+    violation.
     """
     import pyglove as pg
 
@@ -135,16 +136,16 @@ def pyglove(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluatio
                     break
         seen.add(places)
         row = {gene.name: gene.choices[place] for gene, place in zip(genes, places, strict=True)}
-        judged = landscape.evaluate(row)
-        accuracy, cost = judged.accuracy, judged.cost
-        if not judged.feasible:
+        evaluation = landscape.evaluate(row)
+        accuracy, cost = evaluation.accuracy, evaluation.cost
+        if not evaluation.feasible:
             accuracy, cost = (
                 worst * (1 + sign * landscape.excess(row))
                 for worst, sign in zip(landscape.worst, (-1, 1), strict=True)
             )
         with timer.running():
             algorithm.feedback(proposed, (accuracy, -cost))
-        found.append(judged._replace(cpu_seconds=timer.taken()))
+        found.append(evaluation._replace(cpu_seconds=timer.taken()))
     return found
 
 
@@ -155,7 +156,7 @@ def own(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
 
 
 GP = "gp"
-SAMPLERS: dict[str, TrialManager] = {  # the quick ones first
+SAMPLERS: dict[str, SamplerRun] = {  # fastest first
     "random": optuna("random"),
     "nsga2": optuna("nsga2"),
     "pymoo": pymoo,
@@ -167,7 +168,7 @@ SAMPLERS: dict[str, TrialManager] = {  # the quick ones first
 
 
 def sampler_version(name: str) -> str:
-    """A sampler's name with all that its proposals follow from: raise the number where the code changes."""
+    """Cache key of a sampler; increase the number if the code changes its proposals."""
     if name == "own":
         from .own import DESIGN
 

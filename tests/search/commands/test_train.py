@@ -103,7 +103,7 @@ def test_a_training_leaves_its_files_and_tells_where_the_page_is(here: Path) -> 
     assert "evaluate:  bneck evaluate t" in lines
     found = result(here / "t")
     [told] = [line for line in lines if line.startswith("test: ")]
-    assert told.startswith(f"test: {100 * found['test']['top1']:.2f}% of 359 images right, ")
+    assert f"{100 * found['test']['top1']:.2f}%" in told and "359 images" in told
 
 
 def test_what_a_training_says_of_the_test_images_is_what_its_weights_say(trained: Path) -> None:
@@ -240,10 +240,9 @@ def test_a_training_stopped_by_ctrl_c_goes_on_as_if_nothing_had_been(
     interrupt(2)
     stopped = run("train", "net.yaml", *SHORT, "--out", "t")
     assert stopped.code == 130
-    assert stopped.err.splitlines() == [
-        "stopped after 1 of 2 epochs; go on with:",
-        "  bneck train t --resume",
-    ]
+    message, command = stopped.err.splitlines()
+    assert "1 of 2 epochs" in message
+    assert command.strip() == "bneck train t --resume"
     assert not (here / "t" / "result.json").exists()
     ended = run(*words)
     assert (ended.code, ended.err) == (0, "")
@@ -257,7 +256,7 @@ def test_a_training_stopped_in_its_first_epoch_can_go_on_but_has_nothing_to_judg
     here: Path, trained: Path, interrupt: Callable[[int], None]
 ) -> None:
     interrupt(1)
-    assert "stopped after 0 of 2 epochs" in run("train", "net.yaml", *SHORT, "--out", "t").err
+    assert "0 of 2 epochs" in run("train", "net.yaml", *SHORT, "--out", "t").err
     for command in ("evaluate", "report"):
         assert run(command, "t").complaint == "t: no epoch is over yet; bneck train t --resume"
     assert run("train", "t", "--resume").code == 0
@@ -580,7 +579,7 @@ def test_a_training_whose_loss_is_no_number_keeps_what_it_had_and_tells_what_to_
     assert ended.code == 2
     last = ended.err.splitlines()[-1]
     assert last.startswith("bneck: t: the loss ")
-    assert "Try a lower --learning-rate" in last
+    assert "--learning-rate" in last
     assert "checkpoint.safetensors" in files(here / "t")
 
 

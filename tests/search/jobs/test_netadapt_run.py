@@ -201,9 +201,8 @@ def test_after_ctrl_c_it_goes_on_and_comes_to_the_same(
     inline(stop_after=done)
     stopped = adapt(trained, tmp_path / "b")
     assert (stopped.code, len(path_of(tmp_path / "b"))) == (130, 2)
-    assert stopped.err.endswith(
-        f"stopped after 1 step; go on with:\n  bneck netadapt {tmp_path / 'b'} --resume\n"
-    )
+    assert "1 step;" in stopped.err
+    assert stopped.err.endswith(f"bneck netadapt {tmp_path / 'b'} --resume\n")
     pools = inline()
     ran = run("netadapt", tmp_path / "b", "--resume")
     assert ran.code == 0, ran
@@ -275,7 +274,7 @@ def test_a_model_of_another_device_predicts_what_cannot_be_measured_here(
     words = ("--to", 0.8, "--latency-predictor", tmp_path / "m.json", *FAST, "--out", tmp_path / "a")
     ran = run("netadapt", trained, *words)
     assert ran.code == 0, ran
-    assert "latencies stay as predicted" in ran.out
+    assert "another machine" in ran.out
     rows = NetAdaptRun.open(tmp_path / "a").path()
     assert {row.latency.source for row in rows if row.latency} == {"predicted"}
     limit = 0.8 * model.predict(rows[0].architecture).ratio
@@ -307,15 +306,15 @@ def test_a_network_of_a_search_is_adapted_in_the_folder_of_the_run(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ((), "one limit is needed of --max-latency, --max-macs, --to, got none"),
+        ((), "exactly one of --max-latency, --max-macs, --to, got none"),
         (("--max-macs", "9K", "--to", "0.5"), "got --max-macs, --to"),
-        (("--to", "1.5"), "--to is a share of the start's own latency, above 0 and below 1, got 1.5"),
+        (("--to", "1.5"), "--to must be above 0 and below 1"),
         (
             ("--to", "0.5", "--latency-backend", "none"),
             "a limit on latency needs a --latency-backend, or a --latency-predictor",
         ),
         (("--max-macs", "1K", *NO_LATENCY), "cannot be pruned to 1K: the lowest reachable cost is"),
-        (("--max-macs", "9M", *NO_LATENCY), "keeps macs <= 9M already; choose a lower limit"),
+        (("--max-macs", "9M", *NO_LATENCY), "satisfies macs <= 9M already"),
         (("--max-macs", "9K", "--final", "both"), "--final must be inherit or scratch, got 'both'"),
         (("--max-macs", "9K", "--latency-predictor", "m.json"), "--max-macs and --latency-predictor exclude"),
         (("--max-latency", "5"), "a latency limit must be above 0 with its unit"),
@@ -336,7 +335,7 @@ def test_what_cannot_be_met_is_told_in_a_line_and_nothing_is_made(
 def test_what_exists_is_not_written_over_and_goes_on_only_when_asked(adapted: Path, trained: Path) -> None:
     before = contents(adapted)
     assert "exists; choose another --out" in adapt(trained, adapted).complaint
-    assert f"go on with it: bneck netadapt {adapted} --resume" in run("netadapt", adapted, *LIMIT).complaint
+    assert f"bneck netadapt {adapted} --resume" in run("netadapt", adapted, *LIMIT).complaint
     assert "--max-macs cannot change with --resume" in run("netadapt", adapted, *LIMIT, "--resume").complaint
     assert "is not a NetAdapt run" in run("netadapt", trained, "--resume").complaint
     assert contents(adapted) == before

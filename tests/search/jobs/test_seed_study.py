@@ -198,9 +198,9 @@ def test_too_few_trainings_say_how_many_minutes_are_missing(
     monkeypatch.setattr("bneck.search.jobs.seed_study.time.monotonic", lambda: next(times))
     with pytest.raises(RunError) as refused:
         train_and_report(study, workers=1, timeout_minutes=6, as_json=True)
-    told = str(refused.value)
-    assert "3 trainings are too few to tell noise; 6 networks with 2 seeds take about 18 more" in told
-    assert told.endswith(f"bneck seed-variance {study.folder} --resume --timeout 18")
+    message = str(refused.value)
+    assert "3 training runs finished; 6 networks with 2 seeds are needed" in message
+    assert message.endswith(f"bneck seed-variance {study.folder} --resume --timeout 18")
 
 
 def test_a_damaged_row_is_named(study: SeedStudy) -> None:
@@ -275,7 +275,7 @@ def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
         (("tiny", "--data", "nothing"), "unknown data set 'nothing'"),
         (("tiny", "--max-macs", "much"), "must be a number above 0 like 600K"),
         (("tiny", "--max-macs", "1K"), "no network of space tiny stays under macs <= 1K"),
-        (("two.yaml",), "space two has 2 networks within the limits; to tell noise takes 6"),
+        (("two.yaml",), "space two has 2 networks within the limits; 6 are needed"),
         (("tiny", "--out", "there"), "there exists; choose another --out"),
         (("there", "--resume"), "there is not a seed study"),
         (("there", "--resume", "--epochs", "3"), "--epochs cannot change with --resume"),
@@ -308,7 +308,7 @@ def test_a_study_of_the_digits_trains_as_the_scorer_does(tmp_path: Path) -> None
     words = ("seed-variance", "tiny", *SMALL, "--out", "study")
     early = bneck(*words, "--timeout", 0.01, "--workers", 1, cwd=tmp_path)
     assert early.returncode == 2
-    assert "too few to tell noise" in early.stderr
+    assert "6 networks with 2 seeds are needed" in early.stderr
     done = bneck("seed-variance", "study", "--resume", "--json", "--workers", 2, cwd=tmp_path)
     assert (done.returncode, "training 12/12" in done.stderr) == (0, True)
     found = json.loads(done.stdout)

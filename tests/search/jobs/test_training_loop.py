@@ -161,7 +161,7 @@ def test_only_the_first_process_writes(tmp_path: Path, monkeypatch: pytest.Monke
     assert {path.name: path.read_bytes() for path in folder.folder.iterdir()} == before
 
 
-REMEDY = "Try a lower --learning-rate, or the recipe's max_grad_norm or warmup_fraction"
+REMEDIES = ("--learning-rate", "max_grad_norm", "warmup_fraction")
 
 
 def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(tmp_path: Path) -> None:
@@ -180,9 +180,9 @@ def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(tmp_path: Path) -> 
         patch.setattr(Checkpoint, "network", lambda self: network)
         with pytest.raises(RunError) as caught:
             run(folder, shown=Watched(4, spoil))
-    where = folder.folder
-    told = f"{where}: the loss of epoch 3 is nan; {where}/checkpoint.safetensors is that of epoch 2. {REMEDY}"
-    assert str(caught.value) == told
+    message = str(caught.value)
+    for name in ("epoch 3 is nan", f"{folder.checkpoint_file} holds epoch 2", *REMEDIES):
+        assert name in message
     assert [folder.checkpoint_file.read_bytes()] == kept
     assert len(folder.checkpoint().curve) == 2
     assert len(run(folder).points) == 2  # and it can go on
@@ -192,18 +192,16 @@ def test_steps_without_measure_fail_before_an_epoch_is_finished(tmp_path: Path) 
     folder = begun(tmp_path / "one", replace(PLAIN, learning_rate=1e38))
     with pytest.raises(RunError) as caught:
         run(folder)
-    place, problem, remedy = str(caught.value).partition("; no epoch was finished. ")
-    assert place.startswith(f"{folder.folder}: the loss ")
-    assert (problem != "", remedy) == (True, REMEDY)
+    message = str(caught.value)
+    assert message.startswith(f"{folder.folder}: ")
+    assert "no epoch was finished" in message and all(name in message for name in REMEDIES)
     assert folder.checkpoint().curve == ()
     assert not folder.model_file.exists()
 
 
 def test_a_network_that_the_very_last_step_spoils_is_not_kept(tmp_path: Path) -> None:
     folder = begun(tmp_path / "one", replace(PLAIN, learning_rate=1e38, batch_size=20))
-    with pytest.raises(
-        RunError, match=r"the loss on the validation images is nan; no epoch was finished\. Try"
-    ):
+    with pytest.raises(RunError, match=r"validation .*nan; no epoch was finished"):
         run(folder)
     assert folder.checkpoint().curve == ()
     assert not folder.model_file.exists()

@@ -1,8 +1,8 @@
-"""A made-up judge whose genes work on each other: neither additive nor told by MACs alone.
+"""A synthetic objective with interactions of genes: neither additive nor a function of MACs alone.
 
-Accuracy is a saturating trend in the logarithm of MACs, plus effects of single traits, plus effects of
-pairs of traits. Latency is a sum over layers, each slowed or sped up by what its block combines. All
-effects are drawn by a fixed seed, and all follows from the network, so equal networks are judged equally.
+Accuracy is a saturating trend in log MACs plus effects of single traits and of pairs of traits. Latency is
+a sum over layers, each scaled by a factor of two properties of its block. All effects are drawn with a
+fixed seed and depend on the network alone.
 """
 
 import math
@@ -18,20 +18,20 @@ from bneck.evaluate.statistics.arrays import Array
 from bneck.search_space import Architecture, Block, Operator, cost, load_space, operators
 
 SPACE, SEED = "mobile-small", 2019
-LEAST_MACS, MOST_MACS = 4e6, 340e6  # most networks of the space lie between
+LEAST_MACS, MOST_MACS = 4e6, 340e6  # range of most networks of the space
 LOWEST_PERCENT, RISE_PERCENT, BEND = 42.0, 22.0, 2.0
 MAIN_PERCENT, PAIR_PERCENT = 0.6, 0.7
-PAIRED = 0.2  # of all pairs of traits
+PAIRED = 0.2  # fraction of all pairs of traits that interact
 MS_PER_LAYER, MACS_PER_MS, DEPTHWISE_MACS_PER_MS = 0.02, 40e6, 8e6
-SPREAD = 0.4  # of the logarithm of a layer's time, by each of its two combinations
+SPREAD = 0.4  # standard deviation of the log factor of each of the two combinations
 DRAWS = 400
 
 Trait = tuple[str, str]
-"""A place and what is chosen there."""
+"""A position and its choice."""
 
 
 def traits(architecture: Architecture) -> dict[Trait, float]:
-    """What a network has: 1 for a choice of the whole, the share of blocks for a choice of blocks."""
+    """Features: 1 for a choice of the whole network, the fraction of blocks for a choice of blocks."""
     stem, head = architecture.stem, architecture.head
     found = {
         ("resolution", str(architecture.resolution_px)): 1.0,
@@ -49,7 +49,7 @@ def traits(architecture: Architecture) -> dict[Trait, float]:
 
 
 def parts(architecture: Architecture) -> list[list[tuple[int, Block]]]:
-    """The blocks with their input channels: the first alone, then those at each resolution."""
+    """Blocks with their input channels: the first alone, then grouped by resolution."""
     found: list[list[tuple[int, Block]]] = []
     for number, (channels, block) in enumerate(architecture.blocks_with_in_channels()):
         if number < 2 or block.stride == 2:
@@ -67,13 +67,13 @@ def _choices(channels: int, block: Block) -> Iterator[Trait]:
 
 
 def normal(*words: str) -> float:
-    """A number that a standard normal distribution gives to these words."""
+    """A standard normal number seeded by these words."""
     return random.Random(f"{SEED} {' '.join(words)}").gauss(0, 1)
 
 
 @cache
-def usual() -> dict[Trait, float]:
-    """The mean of every trait over networks drawn at random."""
+def mean_traits() -> dict[Trait, float]:
+    """Mean of every trait over random networks."""
     space, rng = load_space(SPACE), random.Random(SEED)
     total: defaultdict[Trait, float] = defaultdict(float)
     for _ in range(DRAWS):
@@ -84,8 +84,8 @@ def usual() -> dict[Trait, float]:
 
 @cache
 def effects() -> tuple[Array, Array]:
-    """Percent of every trait, and of every pair of them (above the diagonal)."""
-    names = list(usual())
+    """Effects in percent of every trait, and of every pair (upper triangle)."""
+    names = list(mean_traits())
     main = np.array([MAIN_PERCENT * normal(*name) for name in names])
     pairs = np.zeros((len(names), len(names)))
     for (row, one), (column, other) in combinations(enumerate(names), 2):
@@ -96,16 +96,16 @@ def effects() -> tuple[Array, Array]:
 
 
 def terms_percent(architecture: Architecture) -> tuple[float, float, float]:
-    """What the accuracy is the sum of: trend in MACs, effects of single traits, effects of pairs.
+    """Terms of the accuracy: trend in MACs, single traits, pairs.
 
-    Traits count from their mean over the space, so that pairs have hardly any effect of their single ones.
+    Traits are centred, so that pairs contribute almost nothing to the effects of single traits.
     """
     place = math.log(cost(architecture).macs / LEAST_MACS) / math.log(MOST_MACS / LEAST_MACS)
     found = traits(architecture)
-    apart = np.array([found.get(name, 0.0) - mean for name, mean in usual().items()])
+    centred = np.array([found.get(name, 0.0) - mean for name, mean in mean_traits().items()])
     main, pairs = effects()
     trend = LOWEST_PERCENT + RISE_PERCENT * (1 - math.exp(-BEND * place))
-    return trend, float(apart @ main), float(apart @ pairs @ apart)
+    return trend, float(centred @ main), float(centred @ pairs @ centred)
 
 
 def accuracy_percent(architecture: Architecture) -> float:
@@ -122,7 +122,7 @@ def _layer_ms(architecture: Architecture, operator: Operator) -> float:
 
 
 def _slowness(architecture: Architecture, layer: str) -> float:
-    """In a block, by kernel with attention, and by activation with the power of two of its width."""
+    """Factor of a block: by kernel and attention, and by activation and the power of two of its width."""
     if not layer.startswith("blocks."):
         return 1.0
     _, number, kind = layer.split(".", 2)

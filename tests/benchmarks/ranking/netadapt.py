@@ -1,4 +1,4 @@
-"""NetAdapt against one width multiplier, to the same latency."""
+"""NetAdapt versus a uniform width multiplier at the same latency."""
 
 import subprocess
 import sys
@@ -24,14 +24,14 @@ from bneck.search.console.tables import plain_table
 from bneck.search_space import Architecture, cost
 from bneck.search_space.network import Network
 
-from ..kept import Job, Result, run_all
+from ..job_cache import Job, Result, run_all
 from ..setting import SPACE, images
-from .truth import CALM, few
+from .ground_truth import CALM, few
 from .width_multiplier import scale_width_to_limit
 
 START_MACS = 1.2e6
 SHARE = 0.7
-STEPS = {0.05: 2_000, 0.025: 4_000}  # saved by each, of the latency, and images to tune on
+STEPS = {0.05: 2_000, 0.025: 4_000}  # latency reduction per step, and images for fine-tuning
 TRAINED = replace(CALM, epochs=4)
 TRAIN_IMAGES, FEW_VALIDATION = 20_000, 2_000
 SEEDS = 3
@@ -39,12 +39,12 @@ WAYS = ("NetAdapt", "one multiplier", "NetAdapt, from scratch", "one multiplier,
 
 
 def start() -> Architecture:
-    """The network that is cut: of those trained long, the one with the nearest MACs."""
+    """The initial network: the one of the ground truth with MACs nearest to `START_MACS`."""
     return min(few(), key=lambda network: abs(cost(network).macs - START_MACS))
 
 
 def latency_predictor(path: Path) -> LatencyPredictor:
-    """Of this machine and the space; measured where the file is not there yet."""
+    """The latency predictor of the space on this machine; built unless the file exists."""
     if not path.exists():
         command = [
             str(Path(sys.executable).with_name("bneck")),
@@ -63,26 +63,26 @@ def _model(path: Path) -> LatencyPredictor:
     return LatencyPredictor.load(path)
 
 
-def narrowed(path: Path, step: float, seed: int) -> Result:
-    """Train, cut both ways, train what is left both ways, and judge it once on the test images."""
+def pruned(path: Path, step: float, seed: int) -> Result:
+    """Train, prune by both methods, retrain from inherited and random weights, and test."""
     torch.set_num_threads(1)
     data = images(TRAIN_IMAGES)
 
     def latency_of(architecture: Architecture) -> float:
         return _model(path).predict(architecture).ratio
 
-    began = time.process_time()
+    start_time = time.process_time()
     network = seeded_network(start(), seed)
     train(network, data, TRAINED, seed=seed)
     trained_at = time.process_time()
-    whole = latency_of(start())
-    goal = ResourceBudget(latency_of, SHARE * whole, step * whole)
-    judged = subsample(data, validation=FEW_VALIDATION)
-    tuner = Tuner(judged, TRAINED, seed, images=STEPS[step])
+    initial = latency_of(start())
+    goal = ResourceBudget(latency_of, SHARE * initial, step * initial)
+    validated = subsample(data, validation=FEW_VALIDATION)
+    tuner = Tuner(validated, TRAINED, seed, images=STEPS[step])
     taken = list(steps(network, goal, tuner))
     adapted = taken[-1].network
     adapted_at = time.process_time()
-    scaled = scale_width_to_limit(start(), latency_of, SHARE * whole)
+    scaled = scale_width_to_limit(start(), latency_of, SHARE * initial)
     ways = dict(
         zip(
             WAYS,
@@ -103,29 +103,29 @@ def narrowed(path: Path, step: float, seed: int) -> Result:
     return {
         "start": evaluate(network, data, "test")[0],
         "top1": {name: tested(each) for name, each in ways.items()},
-        "latency": {name: latency_of(each.architecture) / whole for name, each in ways.items()},
+        "latency": {name: latency_of(each.architecture) / initial for name, each in ways.items()},
         "macs": {name: cost(each.architecture).macs for name, each in ways.items()},
         "steps": len(taken),
-        "cpu_seconds": {"training": trained_at - began, "adapting": adapted_at - trained_at},
+        "cpu_seconds": {"training": trained_at - start_time, "adapting": adapted_at - trained_at},
     }
 
 
-def narrower_table(kept: Path, workers: int, console: Console) -> Table:
-    """Test accuracy after both, and the difference within seeds with its 95% interval."""
-    path = kept.with_name("latency-predictor.json")
+def netadapt_table(cache: Path, workers: int, console: Console) -> Table:
+    """Test accuracy of both methods, and the paired difference over seeds with its 95% interval."""
+    path = cache.with_name("latency-predictor.json")
     latency_predictor(path)
     jobs = {
-        step: [Job(f"narrowed/{step}/{seed}", narrowed, (path, step, seed)) for seed in range(SEEDS)]
+        step: [Job(f"narrowed/{step}/{seed}", pruned, (path, step, seed)) for seed in range(SEEDS)]
         for step in STEPS
     }
-    found = run_all([job for own in jobs.values() for job in own], kept, workers, console)
+    found = run_all([job for own in jobs.values() for job in own], cache, workers, console)
     table = plain_table(
-        "way", "test accuracy", "sd", "latency", "MACs", "ahead of one multiplier", left=("way",)
+        "method", "test accuracy", "sd", "latency", "MACs", "vs one multiplier", left=("method",)
     )
     for step, own in jobs.items():
         results = [found[job.key] for job in own]
         starts = np.array([result["start"] for result in results])
-        title = f"uncut (steps of {100 * step:g}%, {STEPS[step]:,} images)"
+        title = f"initial (steps of {100 * step:g}%, {STEPS[step]:,} images)"
         table.add_row(title, f"{100 * starts.mean():.2f}", f"{100 * starts.std(ddof=1):.2f}", "1.00", "", "")
         for name in WAYS:
             table.add_row(name, *_row(name, results))
@@ -136,16 +136,16 @@ def _row(name: str, results: Sequence[Result]) -> list[str]:
     tops, latencies, macs = (
         np.array([result[what][name] for result in results]) for what in ("top1", "latency", "macs")
     )
-    ahead = ""
+    difference = ""
     if name.startswith("NetAdapt"):
         rival = WAYS[WAYS.index(name) + 1]
-        apart = 100 * (tops - np.array([result["top1"][rival] for result in results]))
-        margin = student_t_quantile(len(apart) - 1) * apart.std(ddof=1) / len(apart) ** 0.5
-        ahead = f"{apart.mean():+.2f} [{apart.mean() - margin:.2f}, {apart.mean() + margin:.2f}]"
+        gaps = 100 * (tops - np.array([result["top1"][rival] for result in results]))
+        margin = student_t_quantile(len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5
+        difference = f"{gaps.mean():+.2f} [{gaps.mean() - margin:.2f}, {gaps.mean() + margin:.2f}]"
     return [
         f"{100 * tops.mean():.2f}",
         f"{100 * tops.std(ddof=1):.2f}",
         f"{latencies.mean():.3f}",
         f"{macs.mean():,.0f}",
-        ahead,
+        difference,
     ]

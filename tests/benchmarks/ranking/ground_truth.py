@@ -1,4 +1,4 @@
-"""The trainings that everything else is held against: long ones, and the short ones of a search."""
+"""Ground truth: long training runs, and the short ones of a search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from rich.console import Console
 from bneck.evaluate import Recipe
 from bneck.search_space import Architecture, cost
 
-from ..kept import Job, Result, run_all
+from ..job_cache import Job, Result, run_all
 from ..setting import Protocol, networks, trained
 
 REPLICATES = 3
@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 @cache
 def few() -> list[Architecture]:
-    """Networks spread by the logarithm of MACs, least first; the protocol was chosen on others."""
+    """Networks evenly spaced in log MACs, in increasing order; the protocol was chosen on others."""
     spread = networks(SHARES, SEED)
     return [
         each for place, each in enumerate(spread) if place % REPLICATE_EVERY == 2 and place % NOT_EVERY != 22
@@ -35,7 +35,7 @@ def few() -> list[Architecture]:
 
 
 def jobs(protocol: Protocol, chosen: Sequence[Architecture]) -> list[Job]:
-    """Replicate after replicate."""
+    """All networks with the first seed, then with the next."""
     return [
         Job(
             f"{protocol.name}/{each.key}/{replicate}",
@@ -50,10 +50,10 @@ def jobs(protocol: Protocol, chosen: Sequence[Architecture]) -> list[Job]:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What a protocol says of `n` networks, with `k` seeds.
+    """Results of a protocol for `n` networks with `k` seeds.
 
     Attributes:
-        accuracy, loss, test: `n x k`, on the validation images and on the test images.
+        accuracy, loss, test: `n x k`, on the validation and test images.
         cpu_seconds: `n x k`.
     """
 
@@ -79,14 +79,14 @@ class Truth:
 
 
 def truth(
-    protocol: Protocol, chosen: Sequence[Architecture], kept: Path, workers: int, console: Console
+    protocol: Protocol, chosen: Sequence[Architecture], cache: Path, workers: int, console: Console
 ) -> Truth:
-    """Train whatever the file does not hold."""
-    found = run_all(jobs(protocol, chosen), kept, workers, console)
+    """Train what is not cached."""
+    results = run_all(jobs(protocol, chosen), cache, workers, console)
 
     def table(read: object) -> Array:
         rows = [
-            [read(found[f"{protocol.name}/{each.key}/{r}"]) for r in range(REPLICATES)]  # type: ignore[operator]
+            [read(results[f"{protocol.name}/{each.key}/{r}"]) for r in range(REPLICATES)]  # type: ignore[operator]
             for each in chosen
         ]
         return np.array(rows)

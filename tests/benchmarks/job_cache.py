@@ -1,4 +1,4 @@
-"""Jobs whose results are kept in a file, a line each: a benchmark that is stopped goes on where it was."""
+"""Jobs with cached results, one line of JSON each, so that an interrupted benchmark resumes."""
 
 import json
 import multiprocessing
@@ -19,10 +19,10 @@ Result = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Job:
-    """A step with its arguments, named by a key that tells all that the result follows from.
+    """A function call, identified by a key that names everything its result depends on.
 
     Attributes:
-        weight: how long it takes, compared with other jobs.
+        weight: expected duration relative to other jobs.
     """
 
     key: str
@@ -31,28 +31,28 @@ class Job:
     weight: float = 1.0
 
 
-def kept(path: Path) -> dict[str, Result]:
-    """The results in a file, by key; a line that was cut off is none."""
-    found: dict[str, Result] = {}
+def load_results(path: Path) -> dict[str, Result]:
+    """The cached results by key; an incomplete last line is skipped."""
+    results: dict[str, Result] = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             entry = json.loads(line)
         except ValueError:
             continue
-        found[entry["key"]] = entry["result"]
-    return found
+        results[entry["key"]] = entry["result"]
+    return results
 
 
 def run_all(jobs: Sequence[Job], path: Path, workers: int, console: Console) -> dict[str, Result]:
-    """The results of all jobs, those in the file not run again.
+    """The results of all jobs; cached jobs are not run again.
 
     Args:
-        workers: processes of one thread each.
+        workers: number of processes, with one thread each.
     """
-    found = kept(path)
-    todo = {job.key: job for job in jobs if job.key not in found}
+    results = load_results(path)
+    todo = {job.key: job for job in jobs if job.key not in results}
     if not todo:
-        return {job.key: found[job.key] for job in jobs}
+        return {job.key: results[job.key] for job in jobs}
     path.parent.mkdir(parents=True, exist_ok=True)
     total, done, start = sum(job.weight for job in todo.values()), 0.0, time.monotonic()
     with (
@@ -62,10 +62,10 @@ def run_all(jobs: Sequence[Job], path: Path, workers: int, console: Console) -> 
         futures = {pool.submit(job.step, *job.arguments): job for job in todo.values()}
         for future in as_completed(futures):
             job = futures[future]
-            found[job.key] = future.result()
-            file.write(json.dumps({"key": job.key, "result": found[job.key]}) + "\n")
+            results[job.key] = future.result()
+            file.write(json.dumps({"key": job.key, "result": results[job.key]}) + "\n")
             file.flush()
             done += job.weight
             left = (time.monotonic() - start) / done * (total - done)
             console.print(f"{job.key}; {format_time_left(left)}", highlight=False, markup=False)
-    return {job.key: found[job.key] for job in jobs}
+    return {job.key: results[job.key] for job in jobs}

@@ -1,0 +1,65 @@
+"""Shared by all jobs: results as text or JSON, interruption with a resume command, number of workers."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ...evaluate import usable_cores
+from ...evaluate.data.dataset import Data
+from ...results import DataSettings
+from ...search_space import GoalError
+from ..console.exit_codes import INTERRUPTED
+from ..resolve.datasets import load_run_data
+
+
+@contextmanager
+def resumable(command: str, progress: Callable[[], str], *, quiet: bool = False) -> Iterator[None]:
+    """Turn Ctrl-C into a message with the resume command and exit code 130.
+
+    Args:
+        progress: what is finished, such as `3 of 10 epochs`; called after the interruption.
+        quiet: print no message; for all but the main process.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not quiet:
+            typer.echo(f"interrupted after {progress()}; resume with:\n  {command}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def print_result(result: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """Print the result as JSON or as lines of text."""
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def worker_count(requested: int | None, device: str, most: int | None = None) -> int:
+    """Number of worker processes: by default one per core, one on a GPU.
+
+    Args:
+        device: `cpu` or `cuda`.
+        most: number of jobs, if known.
+    """
+    if requested:
+        return requested
+    return 1 if device == "cuda" else min(usable_cores(), most or usable_cores())
+
+
+def load_same_data(folder: Path, settings: DataSettings) -> Data:
+    """The data set of an experiment, unchanged since its start.
+
+    Raises:
+        BneckError: it is missing, or its classes or pixels have changed.
+    """
+    data = load_run_data(settings)
+    if settings.of(data) != settings:
+        raise GoalError(f"{folder}: classes or pixels of data set {data.name} have changed since the start")
+    return data
