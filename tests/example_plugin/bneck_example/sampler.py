@@ -1,10 +1,10 @@
-"""A sampler: Optuna's random sampler under another name."""
+"""A sampler: Optuna's random sampler, seeded by the search."""
 
 from optuna.samplers import RandomSampler
 
+from bneck.search.samplers.registry import SamplerContext
 
-class SmallestFirst(RandomSampler):
-    """Independent random genes with a fixed seed."""
 
-    def __init__(self) -> None:
-        super().__init__(seed=0)
+def independent(context: SamplerContext) -> RandomSampler:
+    """Independent uniform genes."""
+    return RandomSampler(seed=context.fresh_seed)
