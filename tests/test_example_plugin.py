@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bneck.testing import DataContract, EvaluatorContract, LatencyBackendContract, SamplerContract
+from bneck.testing import LatencyBackendContract, SamplerContract
 
 EXAMPLE = Path(__file__).parent / "example_plugin"
 PROJECT = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]

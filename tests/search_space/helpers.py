@@ -16,6 +16,7 @@ from bneck.search_space.network import build_network, example_images
 from bneck.search_space.serialization.space import read_space
 from bneck.search_space.serialization.yaml_nodes import parse
 
+REMEDY = "; use the version of bneck that wrote it, or create it anew"
 TOY = Architecture(
     resolution_px=8,
     stem=Stem(4),

@@ -14,7 +14,7 @@ from bneck.search_space import (
     published_architecture,
 )
 
-from ..helpers import TOY, random_networks, write
+from ..helpers import REMEDY, TOY, random_networks, write
 
 TOY_YAML = """\
 bneck: architecture/1
@@ -135,7 +135,7 @@ def test_a_word_that_yaml_1_1_takes_for_a_boolean_stays_a_word(tmp_path: Path) -
         ("{features: 10, hidden: 0, activation: hardswish}", "10",
          "9: head: must be a mapping with features, hidden, activation, got 10"),
         ("hidden: 0", "hidden: -1", "9: head: hidden must be a whole number of at least 0, got -1"),
-        ("architecture/1", "architecture/2", "1: bneck: must be architecture/1, got architecture/2"),
+        ("architecture/1", "architecture/2", "1: bneck: must be architecture/1, got architecture/2" + REMEDY),
         ("architecture/1", "space/1", "1: bneck: must be architecture/1, got space/1"),
         ("stride: 2}", "stride: 2", "6: no valid YAML: expected ',' or '}', but got ':'"),
         ("classes: 2", "classes: *other", "4: no valid YAML: found undefined alias 'other'"),

@@ -17,7 +17,7 @@ from bneck.search_space.choices import BLOCK_GENES, HeadChoices, StageChoices, S
 from bneck.search_space.serialization.space import read_space, space_to_dict
 from bneck.search_space.serialization.yaml_nodes import parse
 
-from ..helpers import write
+from ..helpers import REMEDY, write
 
 SPACE_YAML = """\
 bneck: space/1
@@ -141,7 +141,7 @@ def test_a_space_that_is_neither_preset_nor_file_lists_the_presets(tmp_path: Pat
          "resolution_px, stem, stages, head, image_channels, classes"),
         ("name: small\n", "", "1: 'name' is missing"),
         ("name: small", "name: 5", "2: name: must be text, got 5"),
-        ("space/1", "space/9", "1: bneck: must be space/1, got space/9"),
+        ("space/1", "space/9", "1: bneck: must be space/1, got space/9" + REMEDY),
         ("space/1", "architecture/1", "1: bneck: must be space/1, got architecture/1"),
         ("stride: [1, 2]}", "stride: [1, 2}", "6: no valid YAML: expected ',' or ']', but got '}'"),
     ],
