@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bneck.testing import LatencyBackendContract, SamplerContract
+from bneck.evaluate import load_data
+from bneck.evaluate.data.dataset import Data
+from bneck.testing import DataContract, LatencyBackendContract, SamplerContract
 
 EXAMPLE = Path(__file__).parent / "example_plugin"
 PROJECT = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -33,6 +35,12 @@ class TestExampleLatencyBackend(LatencyBackendContract):
     @pytest.fixture
     def backend_name(self) -> str:
         return "bneck_example.backend:backend"
+
+
+class TestExampleData(DataContract):
+    @pytest.fixture
+    def data(self) -> Data:
+        return load_data("bneck_example.data:load")
 
 
 @pytest.fixture(scope="module")

@@ -7,4 +7,4 @@ from bneck.search.samplers.registry import SamplerContext
 
 def independent(context: SamplerContext) -> RandomSampler:
     """Independent uniform genes."""
-    return RandomSampler(seed=context.fresh_seed)
+    return RandomSampler(seed=context.session_seed)
