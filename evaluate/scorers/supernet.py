@@ -107,7 +107,7 @@ def _load_finished_supernet(path: Path, context: EvaluationContext) -> LoadedSup
             f"go on with it: bneck supernet --file {path} --resume"
         )
     try:
-        data = checkpoint.normalise_data(context.data)
+        data = checkpoint.normalize_data(context.data)
     except ScorerError as error:
         raise ScorerError(f"{path}: {error}") from None
     return LoadedSupernet(path, checkpoint.supernet(), data)

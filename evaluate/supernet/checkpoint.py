@@ -71,7 +71,7 @@ class SupernetCheckpoint:
             raise RunError(f"{problem} ({first_line(error)})") from None
         return supernet
 
-    def normalise_data(self, data: Data) -> Data:
+    def normalize_data(self, data: Data) -> Data:
         """The data with the normalization of the training data.
 
         Raises:

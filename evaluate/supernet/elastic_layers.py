@@ -33,7 +33,7 @@ def add_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> StateDict:
     return {f"{prefix}.{name}": value for name, value in tensors.items()}
 
 
-def _centre_slice(largest: int, kernel: int) -> slice:
+def _center_slice(largest: int, kernel: int) -> slice:
     edge = (largest - kernel) // 2
     return slice(edge, edge + kernel)
 
@@ -47,11 +47,11 @@ class ElasticConvNorm(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
 
     def tensors(self, in_channels: int, out_channels: int, kernel: int = 1) -> StateDict:
-        centre = _centre_slice(self.conv.kernel_size[0], kernel)
+        center = _center_slice(self.conv.kernel_size[0], kernel)
         norm = {name: value[:out_channels] for name, value in self.norm.named_parameters()}
         assert self.norm.running_mean is not None and self.norm.running_var is not None
         return {
-            "conv.weight": self.conv.weight[:out_channels, :in_channels, centre, centre],
+            "conv.weight": self.conv.weight[:out_channels, :in_channels, center, center],
             "norm.weight": norm["weight"],
             "norm.bias": norm["bias"],
             "norm.running_mean": self.norm.running_mean[:out_channels],
@@ -115,8 +115,8 @@ class ElasticChannelAttention(nn.Module):
         self.conv = nn.Conv1d(1, 1, kernel, bias=False)
 
     def tensors(self, channels: int) -> StateDict:
-        centre = _centre_slice(self.conv.kernel_size[0], eca_kernel(channels))
-        return {"conv.weight": self.conv.weight[..., centre]}
+        center = _center_slice(self.conv.kernel_size[0], eca_kernel(channels))
+        return {"conv.weight": self.conv.weight[..., center]}
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.tensors(x.shape[1])["conv.weight"]

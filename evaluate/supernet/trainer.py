@@ -216,9 +216,10 @@ class SupernetTrainer:
 
     def _step(self, images: Tensor, targets: Tensor) -> None:
         """One optimizer step: the first network on the targets, the others on its predictions."""
-        lr = self.settings.recipe.learning_rate * self._learning_rate_factor()
+        recipe = self.settings.recipe
+        lr_factor = self._schedule(int(self.fraction_done * recipe.epochs * _SCHEDULE_STEPS_PER_EPOCH))
         for group in self._optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = recipe.learning_rate * lr_factor
         self._optimizer.zero_grad(set_to_none=True)
         first, *others = self.sampler.step()
         logits = self._logits(images, first)
@@ -231,8 +232,8 @@ class SupernetTrainer:
                     self._logits(images, genes), teacher_probabilities
                 )
                 distillation_loss.backward()  # type: ignore[no-untyped-call]
-        if self.settings.recipe.max_grad_norm:
-            nn.utils.clip_grad_norm_(self.supernet.parameters(), self.settings.recipe.max_grad_norm)
+        if recipe.max_grad_norm:
+            nn.utils.clip_grad_norm_(self.supernet.parameters(), recipe.max_grad_norm)
         self._optimizer.step()
         if self._ema is not None:
             self._ema.update_parameters(self.supernet)
@@ -240,11 +241,6 @@ class SupernetTrainer:
         correct = (logits.detach().argmax(1) == labels).sum()
         count = len(labels)
         self._totals += torch.stack([loss.detach() * count, correct, correct.new_tensor(count)])
-
-    def _learning_rate_factor(self) -> float:
-        return self._schedule(
-            int(self.fraction_done * self.settings.recipe.epochs * _SCHEDULE_STEPS_PER_EPOCH)
-        )
 
     def _logits(self, images: Tensor, genes: Genes) -> Tensor:
         side = int(genes.get("resolution_px", self.space.resolution_px[0]))

@@ -61,7 +61,7 @@ class Checkpoint:
             ) from None
         return network.eval()
 
-    def normalise_data(self, data: Data) -> Data:
+    def normalize_data(self, data: Data) -> Data:
         """The data with the normalisation that the network was trained with.
 
         Raises:

@@ -18,7 +18,7 @@ def metrics_on_split(checkpoint: Checkpoint, data: Data, split: Split, device: s
     Raises:
         RunError: the classes or channels of the data differ from those of the network.
     """
-    normalized_data = checkpoint.normalise_data(data)
+    normalized_data = checkpoint.normalize_data(data)
     network = checkpoint.network().to(device).to(memory_format=torch.channels_last)
     return compute_metrics(
         *predict(network, normalized_data, split, device=device), normalized_data.class_names

@@ -22,7 +22,7 @@ def build_training_report(
         metrics: of the best epoch on the test images.
     """
     model, settings = training.model(), training.settings
-    normalized_data, network = model.normalise_data(data), model.network().to(device)
+    normalized_data, network = model.normalize_data(data), model.network().to(device)
     gallery = select_examples(network, normalized_data, "test")
     viewed_example = gallery[-1] if gallery else None
     skipped_images_text = unreadable_images_text(data)

@@ -193,7 +193,7 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
     start = load_checkpoint(file.path)
     images = _images(training, file, start)
     data = load_run_data(images, download=training.download)
-    start.normalise_data(data)
+    start.normalize_data(data)
     recipe = load_recipe(training.recipe) if training.recipe else start.recipe
     values = {
         "architecture": start.architecture,

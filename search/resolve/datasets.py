@@ -60,4 +60,4 @@ def normalized_for_evaluator(name: str, data: Data) -> Data:
         return data
     from ...evaluate.supernet.checkpoint import load_supernet
 
-    return load_supernet(Path(name.partition(":")[2].split(",")[0])).normalise_data(data)
+    return load_supernet(Path(name.partition(":")[2].split(",")[0])).normalize_data(data)

@@ -112,12 +112,12 @@ def test_settings_that_mean_nothing_are_refused(checkpoint: SupernetCheckpoint, 
 )
 def test_other_images_are_refused(data: Data, message: str, checkpoint: SupernetCheckpoint) -> None:
     with pytest.raises(ScorerError) as caught:
-        checkpoint.normalise_data(data)
+        checkpoint.normalize_data(data)
     assert str(caught.value) == message
 
 
 def test_images_are_normalised_as_they_were_in_training(checkpoint: SupernetCheckpoint) -> None:
     mean: Any = (1.0, 2.0, 3.0)
-    normalised = replace(checkpoint, pixel_mean=mean).normalise_data(noise_data())
+    normalised = replace(checkpoint, pixel_mean=mean).normalize_data(noise_data())
     assert normalised.pixel_mean == mean
     assert torch.tensor(normalised.pixel_std).equal(torch.tensor(noise_data().pixel_std))

@@ -299,7 +299,7 @@ def test_a_network_is_asked_for_by_its_architecture(tmp_path: Path) -> None:
 
 def test_other_data_is_seen_as_the_training_data_was() -> None:
     result = checkpoint(pixel_mean=(1.0, 2.0, 3.0), pixel_std=(4.0, 5.0, 6.0))
-    data = result.normalise_data(noise_data(train=40))
+    data = result.normalize_data(noise_data(train=40))
     assert (data.pixel_mean, data.pixel_std) == ((1, 2, 3), (4, 5, 6))
     first, _ = next(data.batches("validation", 8, 1))
     pixel = noise_data(train=40).splits["validation"].pixels[0, 2, 3].float()
@@ -309,10 +309,10 @@ def test_other_data_is_seen_as_the_training_data_was() -> None:
 
 def test_data_with_other_classes_or_channels_is_refused() -> None:
     with pytest.raises(RunError, match=r"^noise: the network needs 3 channels, got 1$"):
-        checkpoint().normalise_data(noise_data(channels=1))
+        checkpoint().normalize_data(noise_data(channels=1))
     # the same names in another order would count right answers as wrong
     with pytest.raises(RunError, match=r"^noise: .*classes \(a, b\), got b, a$"):
-        checkpoint().normalise_data(noise_data(names=("b", "a")))
+        checkpoint().normalize_data(noise_data(names=("b", "a")))
 
 
 def test_a_recipe_that_can_be_made_can_be_read_back(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_images_are_normalised_as_a_supernet_was_trained_to_see_them(
     opened: list[Path] = []
 
     class Trained:
-        def normalise_data(self, data: Data) -> Data:
+        def normalize_data(self, data: Data) -> Data:
             return data.with_normalization((10.0,), (20.0,))
 
     def load(path: Path) -> Trained:
