@@ -187,15 +187,10 @@ def resize(pixels: Tensor, resolution_px: int) -> Tensor:
 def sample_shifts_and_flips(
     count: int, image_size_px: int, max_shift_px: int, horizontal_flip: bool, generator: Generator
 ) -> Tensor:
-    """Sample a random translation of each image, and mirror each with probability 0.5.
+    """Sample a random translation of each of `n` images of side `r`, and mirror each with probability 0.5.
 
-    Args:
-        count: number of images, `n`.
-        image_size_px: side of the images, `r`.
-        max_shift_px: maximum translation along each axis.
-        horizontal_flip: whether to mirror at all.
     Returns:
-        `2 x n x r` int64: source row and source column in the padded image.
+        `2 x n x r` int64: source row and source column in the image padded by `max_shift_px`.
     """
     rows, columns = torch.randint(0, 2 * max_shift_px + 1, (2, count, 1), generator=generator) + torch.arange(
         image_size_px
@@ -207,14 +202,7 @@ def sample_shifts_and_flips(
 
 
 def apply_shifts_and_flips(pixels: Tensor, source_indices: Tensor, max_shift_px: int) -> Tensor:
-    """Translate and mirror images; the border is black.
-
-    Args:
-        pixels: `n x r x r x channels` uint8.
-        source_indices: from `sample_shifts_and_flips`, `2 x n x r`.
-    Returns:
-        Shape and type of `pixels`.
-    """
+    """Translate and mirror images, `n x r x r x channels` uint8; the border is black."""
     rows, columns = source_indices
     padded = pad(pixels, (0, 0, max_shift_px, max_shift_px, max_shift_px, max_shift_px))
     return padded[torch.arange(len(pixels))[:, None, None], rows[:, :, None], columns[:, None, :]]

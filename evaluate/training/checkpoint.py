@@ -18,6 +18,7 @@ from .recipe import Recipe, read_recipe, recipe_yaml
 from .safetensors_io import STATE, WEIGHTS, read_tensors, select_prefix, write_tensors
 
 FORMAT = "checkpoint/1"
+_INFO = ("data", "class_names", "pixel_mean", "pixel_std", "norm_eps", "norm_momentum", "seed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,16 +107,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         RunError: the file cannot be written (no space, no permission).
     """
-    info = {
-        "data": checkpoint.data,
-        "class_names": checkpoint.class_names,
-        "pixel_mean": checkpoint.pixel_mean,
-        "pixel_std": checkpoint.pixel_std,
-        "norm_eps": checkpoint.norm_eps,
-        "norm_momentum": checkpoint.norm_momentum,
-        "seed": checkpoint.seed,
-        "curve": [asdict(point) for point in checkpoint.curve],
-    }
+    info: dict[str, object] = {name: getattr(checkpoint, name) for name in _INFO}
+    info["curve"] = [asdict(point) for point in checkpoint.curve]
     metadata = {
         "bneck": FORMAT,
         "architecture": architecture_yaml(checkpoint.architecture),

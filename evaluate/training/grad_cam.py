@@ -104,22 +104,20 @@ def select_examples(
         DataError: an image cannot be read.
     """
     device = network.classifier.weight.device
-    worst_mistakes: list[_Candidate] = []
+    worst: list[_Candidate] = []
     least_confident: list[_Candidate] = []
     first_position = 0
     with _evaluation_mode(network), torch.inference_mode():
         for images, labels in data.batches(split, network.architecture.resolution_px, _BATCH):
             log_probabilities = network(images.to(device)).float().log_softmax(1).cpu()
             is_correct = log_probabilities.argmax(1) == labels
-            batch = _Batch(first_position, images, labels, log_probabilities)
-            worst_mistakes = _highest_nll(
-                [*worst_mistakes, *batch.candidates(~is_correct, mistakes)], mistakes
-            )
+            batch = (first_position, images, labels, log_probabilities)
+            worst = _highest_nll([*worst, *_candidates(*batch, ~is_correct, mistakes)], mistakes)
             least_confident = _highest_nll(
-                [*least_confident, *batch.candidates(is_correct, correct)], correct
+                [*least_confident, *_candidates(*batch, is_correct, correct)], correct
             )
             first_position += len(labels)
-    return _with_heatmaps(network, data, [*worst_mistakes, *least_confident])
+    return _with_heatmaps(network, data, [*worst, *least_confident])
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,27 +129,22 @@ class _Candidate:
     top_predictions: tuple[tuple[int, float], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    first: int
-    images: Tensor
-    labels: Tensor
-    log_probabilities: Tensor
-
-    def candidates(self, mask: Tensor, count: int) -> Iterator[_Candidate]:
-        """The `count` images of `mask` with the highest -log p(true class)."""
-        nll = -self.log_probabilities.gather(1, self.labels[:, None]).squeeze(1)
-        indices = mask.nonzero().flatten()
-        order = nll[indices].argsort(descending=True, stable=True)
-        for index in indices[order[:count]].tolist():
-            best = self.log_probabilities[index].exp().topk(min(_TOP_K, self.log_probabilities.shape[1]))
-            yield _Candidate(
-                nll=float(nll[index]),
-                position=self.first + index,
-                image=self.images[index].clone(),  # a view would hold the whole batch in memory
-                label=int(self.labels[index]),
-                top_predictions=tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)),
-            )
+def _candidates(
+    first_position: int, images: Tensor, labels: Tensor, log_probabilities: Tensor, mask: Tensor, count: int
+) -> Iterator[_Candidate]:
+    """The `count` images of `mask` with the highest -log p(true class)."""
+    nll = -log_probabilities.gather(1, labels[:, None]).squeeze(1)
+    indices = mask.nonzero().flatten()
+    order = nll[indices].argsort(descending=True, stable=True)
+    for index in indices[order[:count]].tolist():
+        best = log_probabilities[index].exp().topk(min(_TOP_K, log_probabilities.shape[1]))
+        yield _Candidate(
+            nll=float(nll[index]),
+            position=first_position + index,
+            image=images[index].clone(),  # a view would hold the whole batch in memory
+            label=int(labels[index]),
+            top_predictions=tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)),
+        )
 
 
 def _highest_nll(candidates: list[_Candidate], count: int) -> list[_Candidate]:

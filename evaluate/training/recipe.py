@@ -1,6 +1,7 @@
 """Training hyperparameters as a value, and the presets."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from typing import Literal, get_args
@@ -16,6 +17,14 @@ RECIPES = ("guide", "torchvision-mobilenetv3", "small-images")
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "steps"]
 Freeze = Literal["none", "backbone"]
+
+_RANGES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
+    ("at least 1", lambda x: x >= 1, "epochs batch_size"),
+    ("above 0", lambda x: x > 0, "step_epochs step_factor"),
+    ("at least 0", lambda x: x >= 0, "learning_rate weight_decay max_grad_norm bn_recalibration_images"),
+    ("from 0 to below 1", lambda x: 0 <= x < 1, "momentum label_smoothing dropout drop_path ema"),
+    ("from 0 to 1", lambda x: 0 <= x <= 1, "warmup_fraction"),
+)
 
 
 @dataclass(frozen=True)
@@ -78,20 +87,9 @@ class Recipe:
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise FieldError(field.name, f"must be a finite number, got {value}")
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise FieldError(name, f"must be at least 1, got {getattr(self, name)}")
-        for name in ("step_epochs", "step_factor"):
-            if not getattr(self, name) > 0:
-                raise FieldError(name, f"must be above 0, got {getattr(self, name)}")
-        for name in ("learning_rate", "weight_decay", "max_grad_norm", "bn_recalibration_images"):
-            if not getattr(self, name) >= 0:
-                raise FieldError(name, f"must be at least 0, got {getattr(self, name)}")
-        for name in ("momentum", "label_smoothing", "dropout", "drop_path", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise FieldError(name, f"must be from 0 to below 1, got {getattr(self, name)}")
-        if not 0 <= self.warmup_fraction <= 1:
-            raise FieldError("warmup_fraction", f"must be from 0 to 1, got {self.warmup_fraction}")
+            for text, valid, names in _RANGES:
+                if field.name in names.split() and not valid(value):
+                    raise FieldError(field.name, f"must be {text}, got {value}")
         try:
             parse_augmentation(self.augment)
         except BneckError as error:

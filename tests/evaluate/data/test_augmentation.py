@@ -1,4 +1,4 @@
-"""Augmentation by name: the names, what follows from a seed, and what mixing does to labels."""
+"""Parsing of augmentations, reproducibility by seed, and labels of mixed images."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ def test_names_are_joined_in_any_order(text: str, meant: Augmentation) -> None:
     assert parse_augmentation(text) == meant
 
 
-def test_every_name_alone_is_something_of_its_own() -> None:
+def test_every_name_gives_another_augmentation() -> None:
     assert len({parse_augmentation(name) for name in AUGMENTATIONS}) == len(AUGMENTATIONS) == 8
 
 
@@ -67,7 +67,7 @@ def test_every_name_alone_is_something_of_its_own() -> None:
         ),
     ],
 )
-def test_what_makes_no_sense_together_is_refused(text: str, message: str) -> None:
+def test_invalid_combinations_are_refused(text: str, message: str) -> None:
     with pytest.raises(GoalError) as caught:
         parse_augmentation(text)
     assert str(caught.value) == message
@@ -81,7 +81,7 @@ def test_an_unknown_name_gets_the_nearest_ones(text: str, near: str) -> None:
         parse_augmentation(text)
 
 
-def test_a_recipe_is_read_without_torch() -> None:
+def test_reading_a_recipe_does_not_import_torch() -> None:
     code = (
         "import sys, bneck.evaluate.data.augmentation as augment;"
         "augment.parse_augmentation('mixup'); sys.exit('torch' in sys.modules)"
@@ -91,8 +91,8 @@ def test_a_recipe_is_read_without_torch() -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize(("side", "channels"), [(12, 1), (12, 3), (70, 1)])
-def test_policies_change_images_but_neither_kind_nor_size(policy: Policy, side: int, channels: int) -> None:
-    # 60 images meet nearly every operation, also those of colour on a grey one.
+def test_policies_preserve_type_and_size(policy: Policy, side: int, channels: int) -> None:
+    # 60 images cover nearly every operation, including color operations on grayscale.
     augmentation, pixels = Augmentation(policy=policy), noise(60, side, side, channels)
     changed = apply_policy(pixels, augmentation, seeds_of(60, augmentation))
     assert (changed.shape, changed.dtype) == (pixels.shape, torch.uint8)
@@ -114,7 +114,7 @@ def test_autoaugment_has_a_policy_for_small_and_one_for_large_images() -> None:
         assert apply_policy(pixels, augmentation, seeds).equal(torch.stack(expected))
 
 
-def test_images_follow_from_their_own_seeds_and_torch_does_not_notice() -> None:
+def test_images_depend_on_their_own_seeds_and_the_global_state_is_restored() -> None:
     augmentation = Augmentation(policy="trivialaugment", random_erase=True)
     pixels, seeds = noise(12, 16, 16, 3), seeds_of(12, augmentation)
     before = torch.get_rng_state()
@@ -127,7 +127,7 @@ def test_images_follow_from_their_own_seeds_and_torch_does_not_notice() -> None:
     assert apply_random_erasing(pixels[odd].float(), augmentation, seeds[odd]).equal(erased[odd])
 
 
-def test_policy_and_erasing_have_seeds_of_their_own() -> None:
+def test_policy_and_erasing_have_separate_seeds() -> None:
     augmentation = Augmentation(policy="randaugment", random_erase=True)
     pixels, seeds = noise(20, 16, 16, 3), seeds_of(20, augmentation)
     for column, stays in ((0, apply_random_erasing), (1, apply_policy)):
@@ -138,7 +138,7 @@ def test_policy_and_erasing_have_seeds_of_their_own() -> None:
     assert not seeds[:, 0].equal(seeds[:, 1])
 
 
-def test_seeds_are_only_drawn_where_they_are_needed() -> None:
+def test_seeds_are_drawn_only_if_needed() -> None:
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
     sample_seeds(4, Augmentation(flip_crop=True, mixes=("mixup",)), generator)
@@ -147,7 +147,7 @@ def test_seeds_are_only_drawn_where_they_are_needed() -> None:
     assert not generator.get_state().equal(before)
 
 
-def test_one_of_five_images_loses_a_rectangle() -> None:
+def test_a_fifth_of_the_images_is_erased() -> None:
     augmentation = Augmentation(random_erase=True)
     images = torch.ones(500, 3, 20, 20).contiguous(memory_format=torch.channels_last)
     erased = apply_random_erasing(images, augmentation, seeds_of(500, augmentation))
@@ -155,7 +155,7 @@ def test_one_of_five_images_loses_a_rectangle() -> None:
     assert erased.is_contiguous(memory_format=torch.channels_last)
     gone = erased[:, 0] == 0
     hit = gone.flatten(1).any(1)
-    # 500 throws at 1 in 5: 100, and five standard deviations are 45.
+    # 500 draws with p = 0.2: mean 100, five standard deviations are 45.
     assert abs(int(hit.sum()) - 100) < 45
     for image in gone[hit]:
         rows, columns = image.any(1), image.any(0)
@@ -173,7 +173,7 @@ def blended(augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("mixes", [("mixup",), ("cutmix",), ("mixup", "cutmix")])
-def test_labels_are_blended_as_the_images_are(mixes: tuple[Mix, ...]) -> None:
+def test_labels_are_mixed_in_the_proportion_of_the_images(mixes: tuple[Mix, ...]) -> None:
     augmentation = Augmentation(mixes=mixes)
     partly = 0
     for seed in range(20):
@@ -195,13 +195,13 @@ def test_mixup_blends_every_pixel_and_cutmix_moves_whole_ones() -> None:
     assert whole_pixels("cutmix")
 
 
-def test_of_two_mixes_now_one_and_now_the_other_is_taken() -> None:
+def test_one_of_two_mixes_is_chosen_per_batch() -> None:
     both = [blended(Augmentation(mixes=("mixup", "cutmix")), seed)[0] for seed in range(30)]
     whole = sum(images.equal(images.round()) for images in both)
     assert 5 < whole < 25
 
 
-def test_without_mixes_images_and_labels_are_handed_back() -> None:
+def test_without_mixes_images_and_labels_are_unchanged() -> None:
     images, labels = torch.ones(2, 3, 4, 4), torch.tensor([0, 1])
     same_images, same_labels = mix_batch(images, labels, 2, Augmentation(flip_crop=True))
     assert same_images is images

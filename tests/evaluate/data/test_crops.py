@@ -1,4 +1,4 @@
-"""Cut-outs: the middle of the guide, random crops within their limits, JPEGs that are read smaller."""
+"""Center crops and random crops against torchvision; downscaled decoding of JPEGs."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +23,7 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def photo(width: int, height: int, path: Path) -> Path:
-    """A photograph of a Chinese roof, full of fine lines, enlarged or cut."""
+    """A photograph with fine lines, enlarged or cropped."""
     original = Image.open(Path(sklearn.datasets.__file__).parent / "images" / "china.jpg")
     original.resize((width, height), Image.Resampling.BICUBIC).save(path, quality=95)
     return path
@@ -34,18 +34,18 @@ def as_it_is(image: Image.Image) -> Callable[[DownscaleFn], DecodedImage]:
 
 
 def middle_of_torchvision(image: Image.Image, resolution_px: int) -> NDArray[np.uint8]:
-    """`Resize` to 256/224 and `CenterCrop`, in full."""
+    """torchvision's `Resize` to 256/224 and `CenterCrop`."""
     resized = functional.resize(image, [round(resolution_px * 256 / 224)])
     return np.asarray(functional.center_crop(resized, [resolution_px, resolution_px]))
 
 
 def distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[float, int]:
-    """Mean and largest difference of the pixels."""
+    """Mean and maximum absolute difference of the pixels."""
     difference = np.abs(first.astype(int) - second)
     return float(difference.mean()), int(difference.max())
 
 
-def test_the_middle_of_a_wide_image_is_its_middle_square() -> None:
+def test_the_center_crop_of_a_wide_image_is_its_middle_square() -> None:
     # 448 x 256 at resolution 224: not resized, columns 112 to 335 and rows 16 to 239 are taken.
     image = Image.new("RGB", (448, 256), RED)
     image.paste(BLUE, (112, 16, 336, 240))
@@ -56,7 +56,7 @@ def test_the_middle_of_a_wide_image_is_its_middle_square() -> None:
 
 @pytest.mark.parametrize("size", [(500, 375), (257, 300), (9, 14), (31, 400), (256, 256)])
 @pytest.mark.parametrize("resolution_px", [15, 224])
-def test_the_middle_is_that_of_torchvision(size: tuple[int, int], resolution_px: int) -> None:
+def test_center_crop_matches_torchvision(size: tuple[int, int], resolution_px: int) -> None:
     image = noise(*size)
     ours = center_crop(as_it_is(image), resolution_px)
     # Both round between the two passes over an image, whose order PIL chooses.
@@ -65,7 +65,7 @@ def test_the_middle_is_that_of_torchvision(size: tuple[int, int], resolution_px:
 
 @pytest.mark.parametrize("size", [(1920, 1281), (1000, 1503), (640, 427)])
 @pytest.mark.parametrize("resolution_px", [32, 80, 160])
-def test_the_middle_of_a_large_jpeg_is_nearly_that_of_torchvision(
+def test_center_crop_of_a_downscaled_jpeg_is_close_to_torchvision(
     size: tuple[int, int], resolution_px: int, tmp_path: Path
 ) -> None:
     path = photo(*size, tmp_path / "image.jpg")
@@ -80,7 +80,7 @@ def test_the_middle_of_a_large_jpeg_is_nearly_that_of_torchvision(
 @pytest.mark.parametrize(
     ("resolution_px", "middle_times", "crop_times"), [(32, 8, 8), (90, 4, 4), (224, 2, 2), (300, 1, 2)]
 )
-def test_a_jpeg_is_read_with_at_least_twice_the_pixels_needed(
+def test_a_jpeg_is_decoded_at_twice_the_target_size_or_more(
     resolution_px: int, middle_times: int, crop_times: int, tmp_path: Path
 ) -> None:
     # Of 1281 rows the middle needs twice 256/224 of the resolution: a 17th, 6.2th, 2.5th and 1.9th;
@@ -97,7 +97,7 @@ def test_a_jpeg_is_read_with_at_least_twice_the_pixels_needed(
     assert [decoded.downscale for decoded in decoded_images] == [middle_times, crop_times]
 
 
-def test_a_crop_of_everything_is_the_image_and_may_be_mirrored() -> None:
+def test_a_crop_of_the_whole_image_is_the_image_and_may_be_mirrored() -> None:
     image = Image.new("RGB", (8, 8), RED)
     image.paste(BLUE, (4, 0, 8, 8))
     # Half of the ratios' logarithms is a square; area 1 is everything.
@@ -109,7 +109,7 @@ def test_a_crop_of_everything_is_the_image_and_may_be_mirrored() -> None:
     assert (mirrored == straight[:, ::-1]).all()
 
 
-def test_a_crop_is_that_of_torchvision() -> None:
+def test_random_crop_matches_torchvision() -> None:
     image, uniforms = noise(90, 70), (0.3, 0.8, 0.4, 0.9)
     ours = random_resized_crop(as_it_is(image), 32, uniforms, False)
     expected = functional.resized_crop(image, *sample_crop_box(70, 90, uniforms), [32, 32])
@@ -118,7 +118,7 @@ def test_a_crop_is_that_of_torchvision() -> None:
 
 @pytest.mark.parametrize("uniforms", [(0.0, 0.5, 1.0, 1.0), (1.0, 0.2, 0.3, 0.6), (0.5, 1.0, 0.0, 0.9)])
 @pytest.mark.parametrize("resolution_px", [40, 96])
-def test_a_crop_of_a_large_jpeg_is_nearly_that_of_torchvision(
+def test_random_crop_of_a_downscaled_jpeg_is_close_to_torchvision(
     uniforms: tuple[float, ...], resolution_px: int, tmp_path: Path
 ) -> None:
     path = photo(1501, 999, tmp_path / "image.jpg")
@@ -129,10 +129,10 @@ def test_a_crop_of_a_large_jpeg_is_nearly_that_of_torchvision(
     )
     mean, largest = distance(ours, np.asarray(expected))
     assert mean < 1
-    assert largest < 30  # the filter takes a little from outside of the crop
+    assert largest < 30  # the filter includes a few pixels outside the crop
 
 
-def test_crops_keep_to_their_limits() -> None:
+def test_crops_have_valid_area_and_aspect_ratio() -> None:
     for chances in torch.rand(500, 4, generator=torch.Generator().manual_seed(0)).tolist():
         top, left, height, width = sample_crop_box(300, 400, chances)
         assert 0 <= top <= 300 - height

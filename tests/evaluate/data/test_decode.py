@@ -1,4 +1,4 @@
-"""One image file: whatever it holds becomes upright 8-bit RGB, or is refused for a reason."""
+"""Decoding of image files to upright 8-bit RGB, and errors with their cause."""
 
 from math import ceil
 from pathlib import Path
@@ -33,7 +33,7 @@ def reason_of(path: Path) -> str:
     return caught.value.reason
 
 
-def test_grey_and_black_and_white_become_colour(tmp_path: Path) -> None:
+def test_grayscale_and_bilevel_images_become_rgb(tmp_path: Path) -> None:
     assert pixel(saved(Image.new("L", (2, 2), 77), tmp_path / "grey.png")) == (77, 77, 77)
     assert pixel(saved(Image.new("1", (2, 2), 1), tmp_path / "bit.png")) == WHITE
 
@@ -46,7 +46,7 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_what_is_transparent_becomes_white(mode: str, tmp_path: Path) -> None:
+def test_transparency_becomes_white(mode: str, tmp_path: Path) -> None:
     image = Image.new(mode, (3, 1))
     colour = RED if mode == "RGBA" else (0,)
     for place, opacity in enumerate((0, 255, 127)):
@@ -70,7 +70,7 @@ def test_palettes_are_looked_up_and_may_have_a_transparent_entry(tmp_path: Path)
         assert [pixel(path), pixel(path, (1, 0))] == [RED, WHITE]
 
 
-def test_a_colour_declared_transparent_becomes_white(tmp_path: Path) -> None:
+def test_a_transparent_color_becomes_white(tmp_path: Path) -> None:
     image = Image.new("RGB", (2, 1), RED)
     image.putpixel((1, 0), BLUE)
     path = saved(image, tmp_path / "image.png", transparency=BLUE)
@@ -86,13 +86,13 @@ def test_16_bit_grey_is_scaled_and_not_clipped(suffix: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("kind", "number_type"), [(np.float32, "float"), (np.int32, "integer")])
-def test_pixels_of_32_bits_are_refused_by_name(kind: type, number_type: str, tmp_path: Path) -> None:
+def test_32_bit_pixels_are_refused(kind: type, number_type: str, tmp_path: Path) -> None:
     path = saved(Image.fromarray(np.ones((4, 4), kind)), tmp_path / "image.tif")
     assert reason_of(path) == f"32-bit {number_type} pixels"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_images_are_turned_as_the_camera_was_held(orientation: int, tmp_path: Path) -> None:
+def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
     from PIL import ImageOps
 
     pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -105,14 +105,14 @@ def test_images_are_turned_as_the_camera_was_held(orientation: int, tmp_path: Pa
     assert (orientation == 1) == np.array_equal(expected, pixels)
 
 
-def test_a_wrong_orientation_is_none(tmp_path: Path) -> None:
+def test_an_invalid_orientation_is_ignored(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 77
     assert pixel(saved(Image.new("RGB", (2, 2), RED), tmp_path / "image.png", exif=exif)) == RED
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp", "bmp"])
-def test_a_file_cut_short_is_unreadable(suffix: str, tmp_path: Path) -> None:
+def test_a_truncated_file_is_unreadable(suffix: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     path = saved(Image.fromarray(pixels), tmp_path / f"image.{suffix}")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -124,7 +124,7 @@ def test_a_file_cut_short_is_unreadable(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"<html>", b"\xff\xd8\xff\xe0"], ids=["empty", "html", "a beginning"]
 )
-def test_what_is_no_image_is_unreadable(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_unreadable(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "image.jpg"
     path.write_bytes(content)
     assert reason_of(path) == "not an image"
@@ -143,13 +143,11 @@ def test_broken_bytes_in_a_png_are_unreadable(tmp_path: Path) -> None:
             assert "\n" not in error.reason
 
 
-def test_a_missing_file_is_told_as_the_system_does(tmp_path: Path) -> None:
+def test_a_missing_file_has_the_message_of_the_system(tmp_path: Path) -> None:
     assert reason_of(tmp_path / "none.jpg") == "no such file or directory"
 
 
-def test_an_image_that_would_fill_the_memory_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(Image.new("RGB", (30, 30)), tmp_path / "image.png")
     for most, refused in ((900, False), (800, True), (400, True)):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
@@ -160,7 +158,7 @@ def test_an_image_that_would_fill_the_memory_is_refused(
 
 
 @pytest.mark.parametrize(("allowed", "downscale"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (20, 8)])
-def test_a_jpeg_is_read_smaller_where_that_is_enough(allowed: int, downscale: int, tmp_path: Path) -> None:
+def test_a_jpeg_is_downscaled_as_far_as_permitted(allowed: int, downscale: int, tmp_path: Path) -> None:
     path = saved(Image.new("RGB", (403, 240), RED), tmp_path / "image.jpg")
     decoded = decode_image(path, lambda height, width: allowed if (height, width) == (240, 403) else 1)
     assert (decoded.width, decoded.height, decoded.downscale) == (403, 240, downscale)
@@ -169,7 +167,7 @@ def test_a_jpeg_is_read_smaller_where_that_is_enough(allowed: int, downscale: in
 
 
 @pytest.mark.parametrize(("width", "downscale"), [(400, 2), (403, 1)])
-def test_a_jpeg_on_its_side_is_read_smaller_where_its_blocks_are_full(
+def test_a_rotated_jpeg_is_downscaled_only_without_partial_blocks(
     width: int, downscale: int, tmp_path: Path
 ) -> None:
     exif = Image.Exif()
@@ -180,6 +178,6 @@ def test_a_jpeg_on_its_side_is_read_smaller_where_its_blocks_are_full(
     assert decoded.image.size == (240 // downscale, width // downscale)
 
 
-def test_other_formats_are_read_whole(tmp_path: Path) -> None:
+def test_other_formats_are_not_downscaled(tmp_path: Path) -> None:
     decoded = decode_image(saved(Image.new("RGB", (80, 80)), tmp_path / "image.png"), lambda *size: 8)
     assert (decoded.image.size, decoded.downscale) == ((80, 80), 1)

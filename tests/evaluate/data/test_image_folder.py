@@ -1,4 +1,4 @@
-"""Images in folders: the two layouts, and what is wrong with them."""
+"""Image folders: layouts and errors."""
 
 import time
 from pathlib import Path
@@ -21,7 +21,7 @@ def paint(path: Path, colour: tuple[int, int, int] = RED, size: tuple[int, int] 
 
 
 def paint_classes(folder: Path, **counts: int) -> Path:
-    """A folder of classes with so many images each."""
+    """A folder of classes with the given number of images."""
     for number, (name, count) in enumerate(counts.items()):
         for image in range(count):
             paint(folder / name / f"{image:03}.png", (number, image, 0))
@@ -45,7 +45,7 @@ def error_of(folder: Path) -> str:
     return message.replace(str(folder), "ROOT")
 
 
-def test_class_folders_are_divided_70_15_15_class_by_class(tmp_path: Path) -> None:
+def test_class_folders_are_split_70_15_15_by_class(tmp_path: Path) -> None:
     data = load(paint_classes(tmp_path, cat=20, dog=40))
     assert data.class_names == ("cat", "dog")
     assert counts(data) == [[14, 28], [3, 6], [3, 6]]
@@ -73,7 +73,7 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert load(paint_classes(tmp_path, bus=3, train=3)).class_names == ("bus", "train")
 
 
-def test_hidden_and_other_files_are_ignored_and_deep_ones_found(tmp_path: Path) -> None:
+def test_hidden_and_other_files_are_ignored_and_nested_images_found(tmp_path: Path) -> None:
     paint_classes(tmp_path, cat=3, dog=2)
     paint(tmp_path / "dog" / "more" / "deep.JPG")
     paint_classes(tmp_path, **{".checkpoints": 1})
@@ -138,7 +138,7 @@ def test_val_and_validation_together_are_refused(tmp_path: Path) -> None:
     assert error_of(tmp_path) == "ROOT: val and validation are both there; remove or rename one"
 
 
-def test_no_image_is_opened_before_it_is_wanted(tmp_path: Path) -> None:
+def test_listing_opens_no_image(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         for number in range(4):
@@ -146,7 +146,7 @@ def test_no_image_is_opened_before_it_is_wanted(tmp_path: Path) -> None:
     assert counts(load(tmp_path)) == [[2, 2], [1, 1], [1, 1]]
 
 
-def test_files_are_in_order_of_the_names_along_their_paths(tmp_path: Path) -> None:
+def test_files_are_sorted_by_name_at_each_level(tmp_path: Path) -> None:
     paint_classes(tmp_path, cat=3, dog=3)
     # As text `a-b` comes before `a/b`, as folders `a` before `a-b`.
     for path in ("a-b/1.png", "a/2.png", "a/b/0.png", "b.png"):
@@ -157,7 +157,7 @@ def test_files_are_in_order_of_the_names_along_their_paths(tmp_path: Path) -> No
     assert cats == [str(path) for path in sorted((tmp_path / "cat").rglob("*.png"))]
 
 
-def test_a_link_back_to_its_own_folder_is_no_trap(tmp_path: Path) -> None:
+def test_a_circular_link_is_not_followed(tmp_path: Path) -> None:
     paint_classes(tmp_path, cat=4, dog=4)
     (tmp_path / "cat" / "again").symlink_to(tmp_path / "cat", target_is_directory=True)
     assert counts(load(tmp_path)) == [[2, 2], [1, 1], [1, 1]]

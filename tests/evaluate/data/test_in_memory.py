@@ -51,20 +51,20 @@ def shift_and_flip(
     )
 
 
-def test_shifts_by_one_pixel_are_the_nine_made_by_hand() -> None:
+def test_shifts_by_one_pixel_give_nine_images() -> None:
     batch = A_PICTURE[None, :, :, None].repeat(200, 1, 1, 1)
     assert pictures(shift_and_flip(batch, 1, False, torch.Generator().manual_seed(0))) == SHIFTED_BY_HAND
 
 
-def test_a_flip_alone_mirrors_left_and_right_in_half_of_the_images() -> None:
+def test_half_of_the_images_are_mirrored() -> None:
     batch = A_PICTURE[None, :, :, None].repeat(1000, 1, 1, 1)
     changed = shift_and_flip(batch, 0, True, torch.Generator().manual_seed(0))
     assert pictures(changed) == {((1, 2), (3, 4)), ((2, 1), (4, 3))}
-    # Five standard deviations of a fair coin thrown 1000 times are 79.
+    # Five standard deviations of 1000 fair coin tosses are 79.
     assert abs(int((changed[:, 0, 0, 0] == 2).sum()) - 500) < 79
 
 
-def test_colours_move_together() -> None:
+def test_all_channels_are_shifted_together() -> None:
     batch = torch.stack([A_PICTURE, A_PICTURE + 10, A_PICTURE + 20], dim=2)[None].repeat(50, 1, 1, 1)
     red, green, blue = shift_and_flip(batch, 1, True, torch.Generator().manual_seed(0)).unbind(-1)
     assert green.equal(torch.where(red > 0, red + 10, 0))
@@ -81,7 +81,7 @@ def test_augmentation_repeats_with_its_seed() -> None:
 
 
 def test_statistics_are_per_channel() -> None:
-    # Red is 0 and 200: mean 100, deviation 100. Green is always 7: its deviation counts as 1.
+    # Red is 0 and 200: mean 100, deviation 100. Green is always 7: its standard deviation becomes 1.
     pixels = torch.tensor([[[[0, 7]]], [[[200, 7]]]], dtype=torch.uint8)
     mean, std = channel_statistics(pixels)
     assert mean.tolist() == [100, 7]
@@ -96,14 +96,14 @@ def test_statistics_of_many_images_agree_with_torch() -> None:
     torch.testing.assert_close(std[0].double(), expected_std)
 
 
-def test_normalisation_moves_the_channels_to_the_front_but_not_in_memory() -> None:
+def test_normalised_images_are_channels_last_in_memory() -> None:
     pixels = torch.tensor([[[[10, 20], [30, 40]]]], dtype=torch.uint8)
     images = normalize(pixels, torch.tensor([10.0, 20.0]), torch.tensor([2.0, 4.0]))
     assert images.tolist() == [[[[0, 10]], [[0, 5]]]]
     assert images.stride() == (4, 1, 4, 2)
 
 
-def test_halving_averages_and_its_own_size_changes_nothing() -> None:
+def test_resizing_is_antialiased_and_the_same_size_changes_nothing() -> None:
     # Antialiased bilinear halving weighs four pixels 1, 3, 3, 1, of which three are left at a
     # border: columns 0, 0, 80, 80 become 80/7 = 11 and (3 * 80 + 3 * 80)/7 = 69.
     pixels = torch.tensor([0, 0, 80, 80], dtype=torch.uint8).repeat(1, 4, 1)[..., None]
@@ -113,7 +113,7 @@ def test_halving_averages_and_its_own_size_changes_nothing() -> None:
 
 @pytest.fixture
 def resizes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Number of images and resolution of every resize asked for."""
+    """Number of images and resolution of every resize."""
     asked: list[tuple[int, int]] = []
     original: Callable[[Tensor, int], Tensor] = in_memory.resize
 
@@ -132,7 +132,7 @@ def test_a_split_is_resized_once_per_resolution(resizes: list[tuple[int, int]]) 
     assert resizes == [(10, 16), (10, 12)]
 
 
-def test_the_resolution_used_longest_ago_makes_room(
+def test_the_least_recently_used_resolution_is_evicted(
     resizes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = data(torch.randint(0, 256, (10, 8, 8, 1), dtype=torch.uint8))
@@ -142,7 +142,7 @@ def test_the_resolution_used_longest_ago_makes_room(
     assert resizes == [(10, 16), (10, 12), (10, 10), (10, 12)]
 
 
-def test_a_split_too_large_to_keep_is_resized_batch_by_batch_to_the_same_pixels(
+def test_a_split_larger_than_the_cache_is_resized_batch_by_batch(
     resizes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = data(torch.randint(0, 256, (10, 8, 8, 1), dtype=torch.uint8))
@@ -177,7 +177,7 @@ def test_the_shift_is_an_eighth_of_the_resolution() -> None:
         (False, 16, "981e52f4f18047fc", 2044384796),
     ],
 )
-def test_what_a_seed_gives_stays_as_it_was_first_released(
+def test_the_batches_of_a_seed_are_those_of_the_first_release(
     horizontal_flip: bool, resolution_px: int, digest: str, drawn_next: int
 ) -> None:
     pixels = (torch.arange(20 * 10 * 10 * 3) * 7 % 256).to(torch.uint8).reshape(20, 10, 10, 3)

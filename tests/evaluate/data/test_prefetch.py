@@ -1,4 +1,4 @@
-"""Work ahead of its use: in order, bounded, and without a thread left behind."""
+"""Prefetching: in order, bounded, and all threads end."""
 
 import threading
 import time
@@ -25,11 +25,11 @@ def test_batches_and_results_come_in_order(workers: int) -> None:
 
 
 @pytest.mark.parametrize("batches", [0, 1, 2, 3])
-def test_few_batches_are_all_handed_out(batches: int) -> None:
+def test_few_batches_are_all_yielded(batches: int) -> None:
     assert [context for context, _ in prefetch(squares(batches, 2), 2)] == list(range(batches))
 
 
-def test_an_empty_batch_is_a_batch() -> None:
+def test_an_empty_batch_is_yielded() -> None:
     assert list(prefetch(iter([(7, [])]), 1)) == [(7, [])]
 
 
@@ -39,7 +39,7 @@ def test_no_more_than_two_batches_are_ahead() -> None:
         assert taken[-1] == min(9, context + PREFETCH_BATCHES)
 
 
-def test_threads_work_while_the_caller_does_something_else() -> None:
+def test_threads_run_concurrently_with_the_caller() -> None:
     done = threading.Event()
 
     def finish() -> int:
@@ -76,7 +76,7 @@ def test_an_error_in_what_makes_the_batches_ends_the_threads_too() -> None:
     assert threading.active_count() == before
 
 
-def test_closing_early_ends_the_threads_and_drops_what_waits() -> None:
+def test_closing_early_ends_the_threads_and_cancels_pending_work() -> None:
     calls: list[int] = []
 
     def slow(value: int) -> int:

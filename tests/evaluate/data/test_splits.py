@@ -1,4 +1,4 @@
-"""How images are divided into splits, subsets and batches."""
+"""Stratified splits and subsets, and batches."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def test_a_tenth_of_50000_images_in_ten_classes_is_500_of_each() -> None:
     assert torch.cat([rest, part]).sort().values.equal(torch.arange(50_000))
 
 
-def test_the_division_is_the_one_of_seed_0_for_ever() -> None:
+def test_the_split_is_that_of_seed_0() -> None:
     # numpy.random.RandomState(0).permutation(4) is 2, 3, 1, 0: the last one is the quarter.
     rest, part = stratified_split(torch.zeros(4, dtype=torch.int64), (0.25,))
     assert rest.tolist() == [1, 2, 3]
@@ -34,7 +34,7 @@ def test_every_part_has_every_class_even_of_three_images() -> None:
     assert sizes == [[1, 70], [1, 15], [1, 15]]
 
 
-def test_a_label_that_no_image_has_is_passed_over() -> None:
+def test_a_label_without_images_is_ignored() -> None:
     rest, part = stratified_split(torch.tensor([0, 2, 2, 0]), (0.5,))
     assert [sorted(torch.tensor([0, 2, 2, 0])[places].tolist()) for places in (rest, part)] == [[0, 2]] * 2
 
@@ -45,7 +45,7 @@ def test_a_subset_keeps_the_proportions_of_the_classes() -> None:
     assert torch.bincount(labels[chosen]).tolist() == [30, 15, 5]
 
 
-def test_a_subset_leaves_no_class_out_if_it_can() -> None:
+def test_a_subset_has_every_class_if_possible() -> None:
     labels = torch.tensor([0] * 997 + [1, 2, 3])
     assert torch.bincount(labels[stratified_subset(labels, 4)]).tolist() == [1, 1, 1, 1]
 
@@ -69,7 +69,7 @@ def test_a_shuffled_last_batch_below_half_is_dropped(count: int, sizes: list[int
     assert [len(batch) for batch in batches] == sizes
 
 
-def test_an_unshuffled_pass_is_whole_and_in_order() -> None:
+def test_without_shuffling_all_images_come_in_order() -> None:
     assert [batch.tolist() for batch in batch_indices(5, 4, None)] == [[0, 1, 2, 3], [4]]
 
 
@@ -84,7 +84,7 @@ def test_a_class_with_too_few_images_is_named() -> None:
         check_classes("here", torch.tensor([0, 0, 0, 1, 1]), ("cat", "dog"), 3)
 
 
-def test_all_classes_with_too_few_images_are_told_at_once() -> None:
+def test_all_classes_with_too_few_images_are_named() -> None:
     message = (
         "^here: class 'ant' needs at least 2 images, got 0; class 'dog' needs at least 2 images, got 1; "
         "add images or remove the classes$"
@@ -93,7 +93,7 @@ def test_all_classes_with_too_few_images_are_told_at_once() -> None:
         check_classes("here", torch.tensor([1, 1, 2]), ("ant", "cat", "dog"), 2)
 
 
-def test_of_many_such_classes_ten_are_told() -> None:
+def test_ten_of_many_such_classes_are_named() -> None:
     with pytest.raises(DataError) as caught:
         check_classes("here", torch.tensor([0]), [str(number) for number in range(100)], 1)
     message = str(caught.value)

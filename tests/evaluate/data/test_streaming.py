@@ -1,4 +1,4 @@
-"""Images read as they are used: what a seed gives, and what becomes of those that cannot be read."""
+"""Streamed images: reproducibility by seed, and unreadable images."""
 
 import hashlib
 import threading
@@ -22,7 +22,7 @@ EVERYTHING = parse_augmentation("flip-crop+randaugment+random-erase")
 
 
 def pictures(root: Path, count: int = 12) -> Path:
-    """Two classes of so many images, all different, 14 x 20."""
+    """Two classes of different images, 14 x 20."""
     for offset, name in enumerate(("cat", "dog")):
         (root / name).mkdir()
         for number in range(count):
@@ -47,7 +47,7 @@ def spoil(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("resolution_px", "digest"), [(8, "738298db417b9c20"), (16, "d05dd546cb2e5790")])
-def test_what_a_seed_gives_stays_as_it_was_first_released(
+def test_the_batches_of_a_seed_are_those_of_the_first_release(
     data: StreamingData, resolution_px: int, digest: str
 ) -> None:
     generator = torch.Generator().manual_seed(3)
@@ -70,7 +70,7 @@ def test_a_red_image_is_normalised_as_for_imagenet(tmp_path: Path) -> None:
     torch.testing.assert_close(images[0, :, 3, 3], expected)
 
 
-def test_threads_do_not_change_what_a_seed_gives(data: StreamingData) -> None:
+def test_batches_do_not_depend_on_the_number_of_threads(data: StreamingData) -> None:
     results = [
         list(
             replace(data, workers=workers).batches(
@@ -84,14 +84,14 @@ def test_threads_do_not_change_what_a_seed_gives(data: StreamingData) -> None:
         assert labels.equal(same_labels)
 
 
-def test_a_pass_that_ends_early_leaves_no_thread_behind(data: StreamingData) -> None:
+def test_threads_end_if_an_epoch_ends_early(data: StreamingData) -> None:
     before = threading.active_count()
     for _ in zip(range(1), replace(data, workers=3).batches("train", 8, 4), strict=False):
         assert threading.active_count() > before
     assert threading.active_count() == before
 
 
-def test_mirroring_can_be_left_out(data: StreamingData) -> None:
+def test_mirroring_can_be_disabled(data: StreamingData) -> None:
     def batch(horizontal_flip: bool) -> torch.Tensor:
         generator = torch.Generator().manual_seed(3)
         some = replace(data, horizontal_flip=horizontal_flip)
@@ -104,7 +104,7 @@ def test_mirroring_can_be_left_out(data: StreamingData) -> None:
     assert 0 < sum(same) < 16
 
 
-def test_a_network_that_computes_on_one_thread_gets_one_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_torch_thread_gives_one_decoding_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     for threads, cores, readers in ((1, 16, 1), (4, 16, 8), (4, 4, 3), (2, 1, 1)):
         monkeypatch.setattr("bneck.evaluate.data.streaming.usable_cores", lambda cores=cores: cores)
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
@@ -121,7 +121,7 @@ def test_an_unreadable_image_is_left_out_with_its_label_and_noted(data: Streamin
     assert data.unreadable_images == {unreadable_images: "truncated"}
 
 
-def test_the_others_are_augmented_as_if_the_unreadable_one_were_there(data: StreamingData) -> None:
+def test_an_unreadable_image_does_not_change_the_augmentation_of_others(data: StreamingData) -> None:
     def batch() -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(5)
         return next(data.batches("test", 16, 8, shuffle=generator, augment=EVERYTHING))
@@ -142,7 +142,7 @@ def test_a_batch_without_a_readable_image_is_skipped(data: StreamingData) -> Non
     assert [labels.tolist() for _, labels in data.batches("test", 8, 2)] == [[1, 1]]
 
 
-def test_shards_stay_in_step_where_one_has_nothing_to_read(data: StreamingData) -> None:
+def test_shards_stay_in_step_if_one_has_no_readable_image(data: StreamingData) -> None:
     files = list(paths(data, "test"))
     assert len(files) == 4
     spoil(files[1])
@@ -169,9 +169,7 @@ def test_an_empty_split_is_no_error(data: StreamingData) -> None:
     assert [len(labels) for _, labels in nothing.batches("test", 8, 2)] == []
 
 
-def test_a_bug_in_a_reading_thread_is_not_taken_for_a_broken_file(
-    data: StreamingData, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_in_a_decoding_thread_is_raised(data: StreamingData, monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_memory(*of_picture: object) -> None:
         raise MemoryError
 
@@ -181,7 +179,7 @@ def test_a_bug_in_a_reading_thread_is_not_taken_for_a_broken_file(
     assert data.unreadable_images == {}
 
 
-def test_what_was_left_out_is_told_in_a_line(data: StreamingData) -> None:
+def test_unreadable_images_are_summarized_in_one_line(data: StreamingData) -> None:
     assert unreadable_images_text(data) is None
     first, second = list(paths(data, "train"))[:2]
     spoil(first)
@@ -190,7 +188,7 @@ def test_what_was_left_out_is_told_in_a_line(data: StreamingData) -> None:
         "1 of 24 images could not be read and was left out: cat/" + first.name + " (truncated)"
     )
     second.unlink()
-    # What is made from data tells of the same record.
+    # Derived data shares the record.
     other = data.with_normalization((0.0,) * 3, (1.0,) * 3).subset("test", torch.arange(2))
     list(other.batches("train", 8, 16))
     assert unreadable_images_text(other) == (
@@ -201,14 +199,14 @@ def test_what_was_left_out_is_told_in_a_line(data: StreamingData) -> None:
     assert data.unreadable_images == other.unreadable_images
 
 
-def test_of_many_left_out_five_are_told(data: StreamingData) -> None:
+def test_five_of_many_unreadable_images_are_listed(data: StreamingData) -> None:
     for path in paths(data, "train"):
         spoil(path)
     with pytest.raises(DataError, match=r"none of the 16 images of the train split.*\) and 11 more; replace"):
         list(data.batches("train", 8, 4))
 
 
-def test_data_in_memory_has_nothing_to_leave_out() -> None:
+def test_data_in_memory_has_no_unreadable_images() -> None:
     assert unreadable_images_text(load_data("digits")) is None
 
 

@@ -1,4 +1,4 @@
-"""How sure an accuracy is."""
+"""Confidence interval of an accuracy."""
 
 import math
 

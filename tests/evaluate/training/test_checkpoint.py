@@ -1,4 +1,4 @@
-"""Trained networks that go to disk and come back."""
+"""Checkpoints: round trip and errors."""
 
 import json
 import math
@@ -34,7 +34,7 @@ RECIPE = Recipe(optimizer="rmsprop", ema=0.9999, augment="mixup+flip-crop", weig
 
 
 def lively(seed: int = 0, **norm: float) -> Network:
-    """Batch normalisation has seen images, so that its statistics are not those of a new network."""
+    """A network whose batch normalisation statistics differ from their initial values."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build_network(TOY, **norm)
@@ -54,7 +54,7 @@ def saved(path: Path, **changes: Any) -> Checkpoint:
 
 
 def error_of(path: Path) -> str:
-    """The one line that refuses a file."""
+    """The one-line error of a file."""
     with pytest.raises(BneckError) as caught:
         load_checkpoint(path)
     assert str(caught.value).startswith(str(path))
@@ -63,7 +63,7 @@ def error_of(path: Path) -> str:
 
 
 def altered(path: Path, **metadata: str | None) -> None:
-    """Write other words into a checkpoint; None takes one out."""
+    """Change metadata of a checkpoint; None removes an entry."""
     with safe_open(path, framework="pt") as file:
         words = dict(file.metadata()) | metadata
     save_file(load_file(path), path, {name: word for name, word in words.items() if word is not None})
@@ -103,7 +103,7 @@ def test_weights_statistics_and_state_come_back_to_the_bit(tmp_path: Path) -> No
     assert_same(network.state_dict(), back.network().state_dict())
 
 
-def test_channels_last_weights_are_kept_by_their_places(tmp_path: Path) -> None:
+def test_channels_last_weights_survive(tmp_path: Path) -> None:
     network = lively().to(memory_format=torch.channels_last)
     assert not network.stem.get_parameter("conv.weight").is_contiguous()
     saved(tmp_path / "net", network=network)
@@ -113,7 +113,7 @@ def test_channels_last_weights_are_kept_by_their_places(tmp_path: Path) -> None:
         assert value.equal(back.weights[name]), name
 
 
-def test_tensors_with_gaps_are_kept_by_their_values(tmp_path: Path) -> None:
+def test_non_contiguous_tensors_survive(tmp_path: Path) -> None:
     saved(tmp_path / "net", state={"odd": torch.arange(12.0)[::2], "turned": torch.arange(6).view(2, 3).T})
     back = load_checkpoint(tmp_path / "net").state
     assert back["odd"].tolist() == [0, 2, 4, 6, 8, 10]
@@ -203,7 +203,7 @@ def test_a_file_cut_short_is_refused(share: float, tmp_path: Path) -> None:
 
 
 class Trap:
-    """What runs a command when it is unpickled."""
+    """Runs a command when it is unpickled."""
 
     def __init__(self, sprung: Path) -> None:
         self.sprung = sprung

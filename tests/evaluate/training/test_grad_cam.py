@@ -1,4 +1,4 @@
-"""Grad-CAM against Zhou's CAM and numeric derivatives; views against the layers run by hand."""
+"""Grad-CAM against CAM (Zhou et al. 2016) and numeric derivatives; activations against the layers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,7 +40,7 @@ def as_taken(data: InMemoryData) -> Tensor:
 
 
 def network_of(architecture: Architecture, seed: int = 0) -> Network:
-    """With statistics that are not those of a new layer, so that the modes differ."""
+    """A network whose batch normalisation statistics differ from their initial values."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build_network(architecture)
@@ -59,7 +59,7 @@ def last_maps(network: Network, images: Tensor) -> Tensor:
 
 
 def enlarged(heatmap: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """Bilinear, with pixels as areas: new middles between the old ones, edges held."""
+    """Bilinear upsampling with half-pixel centers and clamped edges."""
     old = len(heatmap)
     places = (np.arange(side) + 0.5) * old / side - 0.5
     rows = np.stack([np.interp(places, np.arange(old), row) for row in heatmap])
@@ -67,7 +67,7 @@ def enlarged(heatmap: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 
 def test_without_a_hidden_layer_grad_cam_is_the_class_activation_map() -> None:
-    # Zhou et al. 2016: the maps weighed by what the classifier gives them.
+    # Zhou et al. 2016: the maps weighted by the classifier.
     network, images = network_of(TOY), noise(4)
     maps = last_maps(network, images).numpy().astype(np.float64)
     assert maps.shape == (4, 10, 2, 2)
@@ -124,7 +124,7 @@ def test_grad_cam_judges_whatever_mode_the_network_and_torch_are_in() -> None:
     assert not heatmap.requires_grad
     with torch.inference_mode():
         assert torch.equal(grad_cam(network.train(), images.clone(), classes), heatmap)
-    # An image's heat does not depend on the others.
+    # The heatmap of an image does not depend on the other images.
     alone = torch.cat([grad_cam(network, images[[n]], classes[[n]]) for n in range(5)])
     assert torch.allclose(alone, heatmap, atol=1e-5)
 
@@ -200,7 +200,7 @@ def test_there_may_be_fewer_examples_than_asked_for_or_none() -> None:
     assert select_examples(network, data, "test", mistakes=0, correct=0) == ()
     with torch.no_grad():
         network.classifier.bias[0] = 1e3
-    # It answers class 0 always, which images 0 and 4 are of.
+    # It always predicts class 0, the class of images 0 and 4.
     assert {example.position for example in select_examples(network, data, "test", mistakes=0)} == {0, 4}
     assert [
         example.top_predictions[0][0] for example in select_examples(network, data, "test", correct=0)

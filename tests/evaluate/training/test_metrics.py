@@ -1,4 +1,4 @@
-"""What is made of a network's answers, against hand calculation and scikit-learn."""
+"""Metrics against hand calculation and scikit-learn."""
 
 import math
 from dataclasses import replace
@@ -19,7 +19,7 @@ from bneck.search_space.network import build_network
 
 from ...search_space.helpers import TOY
 
-# Six images: probabilities of the classes, and the class. Answered are a, a, b, b, a, b.
+# Six images: probabilities of the classes, and the class. Predictions are a, a, b, b, a, b.
 SIX = [
     ((0.70, 0.20, 0.10), "a"),
     ((0.52, 0.38, 0.10), "a"),
@@ -33,14 +33,14 @@ LABELS = torch.tensor(["abc".index(name) for _, name in SIX])
 
 
 def random_answers(images: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Logits that often are right; no image is of the last class."""
+    """Logits that are often correct; the last class has no images."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, classes - 1, (images,), generator=generator)
     logits = torch.randn(images, classes, generator=generator)
     return logits + 2 * torch.nn.functional.one_hot(labels, classes), labels
 
 
-def test_six_images_are_judged_as_by_hand() -> None:
+def test_metrics_of_six_images_match_hand_calculation() -> None:
     metrics = compute_metrics(LOGITS, LABELS, "abc")
     assert metrics.images == 6
     assert metrics.top1 == pytest.approx(3 / 6)
@@ -51,12 +51,12 @@ def test_six_images_are_judged_as_by_hand() -> None:
 
 def test_each_class_has_its_precision_recall_and_f1() -> None:
     a, b, c = compute_metrics(LOGITS, LABELS, "abc").classes
-    # a: answered 3 times, 2 of them right, of 3 images. b: answered 3 times, 1 right, of 2 images.
+    # a: predicted 3 times, 2 correct, of 3 images. b: predicted 3 times, 1 correct, of 2 images.
     assert (a.name, a.images) == ("a", 3)
     assert (a.precision, a.recall, a.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     assert (b.name, b.images) == ("b", 2)
     assert (b.precision, b.recall, b.f1) == pytest.approx((1 / 3, 1 / 2, 2 / 5))
-    # c is never answered.
+    # c is never predicted.
     assert (c.images, c.precision, c.recall, c.f1) == (1, 0, 0, 0)
 
 
@@ -73,7 +73,7 @@ def test_logits_between_0_and_1_are_not_taken_for_probabilities() -> None:
     assert metrics.calibration_error == pytest.approx(1 - math.e / (math.e + 2), abs=1e-6)
 
 
-def test_a_network_that_is_sure_and_right_is_calibrated_and_without_loss() -> None:
+def test_confident_correct_predictions_have_no_loss_and_no_calibration_error() -> None:
     metrics = compute_metrics(torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 1]), "ab")
     assert (metrics.top1, metrics.loss, metrics.calibration_error) == (1, 0, 0)
 
@@ -87,7 +87,7 @@ def test_top5_counts_the_true_class_among_the_first_five_answers() -> None:
 
 
 @pytest.mark.parametrize(("classes", "has_top5"), [(5, False), (6, True)])
-def test_with_five_classes_all_are_among_the_first_five_so_top5_is_none(classes: int, has_top5: bool) -> None:
+def test_top5_is_none_for_five_classes(classes: int, has_top5: bool) -> None:
     metrics = compute_metrics(*random_answers(10, classes), "abcdef"[:classes])
     assert (metrics.top5 is not None) == has_top5
 
@@ -112,7 +112,7 @@ def test_scikit_learn_agrees(images: int, classes: int) -> None:
         assert metrics.top5 == pytest.approx(top5)
 
 
-def test_the_answers_on_a_split_are_in_its_order_and_those_of_its_evaluation_mode() -> None:
+def test_predictions_are_in_the_order_of_the_split_and_in_evaluation_mode() -> None:
     data = load_data("digits")
     torch.manual_seed(0)
     network = build_network(replace(TOY, image_channels=1, classes=10)).train()
