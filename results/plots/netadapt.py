@@ -1,6 +1,7 @@
 """Figures of NetAdapt: accuracy along the pruning path, alone and on the Pareto plot of a search."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def netadapt_trace(
 def netadapt_traces(run: Path, x: Quantity) -> list[go.Scatter]:
     """The paths of all NetAdapt runs in the folder of a search, for its Pareto plot."""
     return [
-        netadapt_trace(rows, x, f"NetAdapt: {each.folder.name}", each.result())
+        netadapt_trace(rows, x, f"NetAdapt: {escape(each.folder.name)}", each.result())
         for each in netadapt_runs_of(run)
         if (rows := each.path())
     ]

@@ -1,12 +1,14 @@
 """The page of a NetAdapt run."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from bneck.results.pages.netadapt import netadapt_html
 from bneck.results.plots.netadapt import netadapt_figures
+from bneck.results.store.netadapt_run import NetAdaptRun
 
-from ..example_adaptation import START, example_adaptation, path_rows, result
+from ..example_adaptation import SETTINGS, START, example_adaptation, path_rows, result
 
 
 def test_the_page_has_both_ends_and_every_step(tmp_path: Path) -> None:
@@ -26,6 +28,14 @@ def test_the_page_has_both_ends_and_every_step(tmp_path: Path) -> None:
     assert "runs/one/checkpoints/abc.safetensors" in text
     for name in ("path-latency", "path-macs", "initial-blocks", "result-blocks"):
         assert f'id="{name}"' in html
+
+
+def test_the_name_and_the_weights_are_escaped(tmp_path: Path) -> None:
+    path = "<script>alert(1)</script>"
+    settings = replace(SETTINGS, name=path, initial_weights=path)
+    html = netadapt_html(NetAdaptRun.create(tmp_path / "a", settings), path_rows(), result())
+    assert path not in html
+    assert html.count("&lt;script&gt;alert(1)") == 4  # title, heading, and twice in the provenance
 
 
 def test_without_latencies_there_are_macs_alone(tmp_path: Path) -> None:

@@ -196,8 +196,8 @@ def test_what_the_user_named_is_escaped(tmp_path: Path) -> None:
         host={evil: evil},
         torch_device=evil,
     )
-    html = report_html(example_run(tmp_path / "a b'c", ROWS[:3], settings=settings))
-    assert evil not in html
+    html = report_html(example_run(tmp_path / "<script>a b'c", ROWS[:3], settings=settings))
+    assert evil not in html and "<script>a" not in html
     assert "&lt;img src=x onerror=alert(1)&gt;" in html
     assert Elements(html).loading == []
     assert """a b'"'"'c' --trial""" in words(html)
