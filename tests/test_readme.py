@@ -94,10 +94,30 @@ def test_every_bneck_command_of_the_readme_runs(tmp_path: Path) -> None:
     assert {path.suffix for path in (tmp_path / "exported").iterdir()} == {".yaml", ".onnx"}
 
 
-def test_the_python_of_the_readme_runs() -> None:
-    (text,) = (text for kind, text in BLOCKS if kind == "python")
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[1] == "216589760"
+def python_blocks(page: str) -> str:
+    """All Python of a page, as one program."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", python_blocks(README)], cwd=tmp_path, check=True)
+    assert "plotly" in (tmp_path / "pareto.html").read_text(encoding="utf-8")
+    assert (tmp_path / "runs" / "python" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_guide_to_python_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "guide" / "python.md").read_text(encoding="utf-8")
+    checks = """
+assert len(front) >= 1 and len(table) >= 4 and figure.data and not network.training
+assert {path.suffix for path in paths} == {".yaml", ".onnx"}
+"""
+    program = f"{python_blocks(page)}\n{checks}"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert ran.stdout.split()[-1] == "216589760"  # MACs of MobileNetV3-Large
 
 
 def test_the_pictures_of_the_readme_are_there() -> None:
