@@ -1,4 +1,4 @@
-"""What was found: runs, records, fronts, reports, exports. Optuna, pandas and plotly enter late."""
+"""Search runs, their records and Pareto fronts, figures, reports and exports."""
 
 from .run import Run
 from .store.pareto import losses_of, pareto_front

@@ -1,1 +1,1 @@
-"""What a run gives away: one module a format."""
+"""Export formats, one per module."""

@@ -1,4 +1,4 @@
-"""What the choices do and which genes matter, for programs."""
+"""Ablation and gene importance as plain values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -10,16 +10,18 @@ from ..analysis.importance import Importance, Importances
 
 
 def ablation_dict(model: GeneModel, effects: Sequence[Effect], importances: Importances) -> dict[str, Any]:
-    """For programs. Accuracies in shares of 1, costs relative (0.04 is 4% more), intervals of 90%:
+    """The output of `bneck ablation --json`.
 
-    networks, cost_quantity     judged networks that the model is of; the cost that accuracy is traded for
+    Accuracies are fractions, costs are relative (0.04 is 4% more), intervals have 90% confidence:
+
+    networks, cost_quantity     networks that the surrogate is fitted to; the cost traded for accuracy
     ablation: [{location, gene_type, baseline, alternative, networks,
                 changes: {quantity: {value, low, high}}, delta_vs_front, above_front}]
-                                delta_vs_front: accuracy beyond what the same cost brings along the front
-                                (null: no slope); above_front: true, false, or null where that is not told
+                                delta_vs_front: accuracy change relative to the front at equal cost
+                                (null without a slope); above_front: true, false, or null if not significant
     importance: {networks, trials, genes, locations, gene_types}
                                 genes, locations and gene_types are lists of {name, total_effect, fanova},
-                                shares of variance by quantity
+                                fractions of the variance by quantity
     """
 
     def as_rows(many: Iterable[Importance]) -> list[dict[str, Any]]:

@@ -1,13 +1,13 @@
-"""The front as rows: for programs (JSON, CSV) and for people.
+"""The Pareto front as rows, JSON and CSV.
 
-| column | is |
+| column | meaning |
 | --- | --- |
-| `accuracy` | the mean of the validation accuracies of `n_seeds` trainings, a share |
-| `accuracy_ci95` | half its 95% interval, by the noise of seeds; of the images while that is unknown |
-| `accuracy_posterior_low` | with `accuracy_posterior_high`, 95% of the true accuracy; empty while unknown |
-| `pareto_probability` | to be truly on the front of what was judged; empty while unknown |
-| `reward` | of accuracy and the distance to a target, where that is the objective |
-| `latency_ms`, `latency_ratio` | with `latency_ratio_low` and `latency_ratio_high`, 95% |
+| `accuracy` | mean validation accuracy of `n_seeds` trainings, a fraction |
+| `accuracy_ci95` | half the width of its 95% interval: seed variance, or number of images while that is unknown |
+| `accuracy_posterior_low`, `accuracy_posterior_high` | 95% credible interval; empty while unknown |
+| `pareto_probability` | probability of being Pareto-optimal; empty while unknown |
+| `reward` | value of the `reward` objective |
+| `latency_ms`, `latency_ratio` | with the 95% interval `latency_ratio_low`, `latency_ratio_high` |
 | `macs`, `params` | counts |
 """
 
@@ -47,7 +47,7 @@ COLUMNS = (
 def front_row(
     record: Record, front_posterior: FrontPosterior | None = None, reward: Objective | None = None
 ) -> dict[str, Any]:
-    """One network as plain values; accuracy as a share, latency in milliseconds."""
+    """One network as plain values: accuracy as a fraction, latency in ms."""
     noise = front_posterior.noise if front_posterior else None
     known_posterior = front_posterior if front_posterior and record in front_posterior else None
     low, high = known_posterior.interval(record) if known_posterior else (None, None)
@@ -110,7 +110,7 @@ def front_json(
 def front_dataframe(
     records: Sequence[Record], front_posterior: FrontPosterior | None = None, reward: Objective | None = None
 ) -> "DataFrame":
-    """A table for pandas: one row a network, columns as in `front_row`."""
+    """A data frame with one row per network and the columns of `front_row`."""
     import pandas
 
     rows = [front_row(record, front_posterior, reward) for record in records]
@@ -120,6 +120,6 @@ def front_dataframe(
 def front_csv(
     records: Sequence[Record], front_posterior: FrontPosterior | None = None, reward: Objective | None = None
 ) -> str:
-    """The same columns as comma-separated values, with a heading."""
+    """The same as CSV with a header."""
     text: str = front_dataframe(records, front_posterior, reward).to_csv(index=False, lineterminator="\n")
     return text

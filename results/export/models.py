@@ -1,4 +1,4 @@
-"""Networks of a run as files that stand alone: a config, an ONNX model, weights."""
+"""Trained networks as self-contained files: YAML config, ONNX model, weights."""
 
 import json
 import shutil
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exportable:
-    """A trained network on its way out.
+    """A trained network to export.
 
     Attributes:
-        stem: of the files' names.
-        checkpoint: the file with its weights.
-        metadata: where it comes from, and what is known of it.
+        stem: file name without suffix.
+        checkpoint: file with the weights.
+        metadata: origin, cost and accuracy, for the config.
     """
 
     stem: str
@@ -34,7 +34,7 @@ class Exportable:
 
     @property
     def config(self) -> str:
-        """The YAML of the network."""
+        """The network as YAML, with class names and pixel normalization."""
         data = self.data
         images = {
             "data": data.name,
@@ -46,7 +46,7 @@ class Exportable:
 
 
 def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
-    """A network that a search judged."""
+    """The network of a completed trial."""
     metadata: dict[str, Any] = {
         "run": run.folder.name,
         "trial": record.trial,
@@ -70,7 +70,7 @@ def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
 
 
 def exportable_from_training(training: "TrainingRun") -> Exportable:
-    """The network that a training keeps."""
+    """The network of a training's best epoch."""
     settings, model = training.settings, training.model()
     network_cost = cost(settings.architecture)
     metadata = {
@@ -113,7 +113,7 @@ def _write_weights(network: Exportable, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: how its name ends, and how it is written."""
+    """An export format: file suffix and writer."""
 
     suffix: str
     write: Callable[[Exportable, Path], None]
@@ -149,23 +149,23 @@ def require_formats(formats: Iterable[str]) -> list[str]:
 
 
 def export(run: SearchRun, record: Record, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Write a judged network's files, named by its trial and key.
+    """Write the files of a completed trial, named by its number and key.
 
     Raises:
-        RunError: the network was not trained, or a file is there already.
+        RunError: the trial is not complete, its weights are missing, or a file exists.
     """
     if record.state != "complete":
         raise RunError(
-            f"{run.folder}: trial {record.trial} is {record.state}; only judged networks are exported"
+            f"{run.folder}: trial {record.trial} is {record.state}; choose a complete trial, or best"
         )
     return write_files(exportable_from_trial(run, record), formats, folder)
 
 
 def write_files(network: Exportable, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Write a network's files.
+    """Write the files of a network.
 
     Raises:
-        RunError: its weights are missing, or a file is there already.
+        RunError: its weights are missing, or a file exists.
     """
     paths = {name: folder / f"{network.stem}{FORMATS[name].suffix}" for name in formats}
     for path in paths.values():

@@ -1,33 +1,33 @@
-"""A study of noise for programs: `seed-variance.json`, which `bneck seed-variance --json` prints too.
+"""A seed study as plain values: `result.json`, also printed by `bneck seed-variance --json`.
 
-In shares of 1 where accuracies are meant; all intervals are of 95%:
+Accuracies are fractions; intervals have 95% confidence:
 
-    space, limits, data, evaluator  what was asked for
-    networks, seeds                 that the statistics are of (the largest table without gaps)
-    n_trainings, excluded, failed   how many ended; of these are in no table; came to no number
-    cpu_seconds                     of one training, on the mean
-    primary                         the metric that the verdict is of: accuracy, or score
-    more_reliable                   accuracy or loss; null where that cannot be told
-    metrics: {accuracy, loss}       or {score} for a scorer that tells no accuracy; of each:
+    space, limits, data, evaluator  settings of the study
+    networks, seeds                 size of the analyzed table (the largest one without gaps)
+    n_trainings, excluded, failed   finished trainings; those outside the table; those that failed
+    cpu_seconds                     mean of one training
+    primary                         the metric of the verdict: accuracy, or score
+    more_reliable                   accuracy or loss; null if the difference is not significant
+    metrics: {accuracy, loss}       or {score} for an evaluator without accuracy; for each:
         reliability                 [{n_seeds, value, low, high}] of the mean of 1, 2, 4 trainings
-        reliability_given_macs      the same for what MACs do not explain
+        reliability_given_macs      the same for the variance that MACs do not explain
         least_significant_difference
-                                    [{n_seeds, value}] of two networks with so many trainings each, at 95%
-        seed_std                    of one training, what a seed does to all networks taken out
-        true_std                    of the networks, noise taken out
-        true_std_given_macs         of the networks of one size, noise taken out
-        explained_by_macs           {value, low, high}: share of the true variance
-        spearman_between_seeds      {value, low, high}, on the mean over pairs of seeds
-        kendall_between_seeds       the same by Kendall's tau-b, without an interval
-        spearman_with_macs          {value, low, high} of the mean over the seeds
+                                    [{n_seeds, value}] between two networks with n_seeds trainings each
+        seed_std                    standard deviation over seeds, without the common effect of a seed
+        true_std                    standard deviation over networks, without seed variance
+        true_std_given_macs         the same among networks of equal MACs
+        explained_by_macs           {value, low, high}: fraction of the true variance
+        spearman_between_seeds      {value, low, high}, mean over pairs of seeds
+        kendall_between_seeds       Kendall's tau-b, mean over pairs of seeds
+        spearman_with_macs          {value, low, high}, mean over seeds
     trainings_for_target: {reliability, n_seeds, cpu_seconds}
-                                    what a trial should cost; null where nothing is enough
+                                    cost of a trial with the target reliability; null if unreachable
     search: {n_trials, expected_gain: {value, low, high}, networks, n_seeds}
-                                    gain of the best of so many networks of one size over their mean, with one
-                                    training each; networks and n_seeds, trainings of each, are the better use
-                                    of the same computing
+                                    expected gain of the best of n_trials networks of equal MACs over their
+                                    mean, with one training each; networks and n_seeds: the best allocation
+                                    of the same number of trainings
     verdict                         search, largest, unclear or noise
-    verdict_text                    the verdict for people
+    verdict_text                    the verdict as text
 """
 
 import math
@@ -42,7 +42,7 @@ from ..text.seed_noise import reliability_by_n_seeds, verdict_text
 
 
 def report_dict(report: SeedVarianceReport, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What `seed-variance.json` holds; the schema stands at the head of this module.
+    """The content of `result.json`; see the schema at the top of this module.
 
     Args:
         metadata: space, limits, data and evaluator.
@@ -103,7 +103,7 @@ def _quantity_dict(metric: MetricReliability) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """With None for what is no number, which JSON does not know."""
+    """The same with None in place of NaN and infinity, which JSON lacks."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list):

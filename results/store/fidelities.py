@@ -1,4 +1,4 @@
-"""Trainings that stop early: after how many epochs only the best go on, and what that spared."""
+"""Successive halving: the epochs at which networks are promoted, and the epochs spent."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from .trial import Record
 
 @dataclass(frozen=True)
 class Rungs:
-    """Where a training pauses, and how many go on from there.
+    """The rungs of successive halving (ASHA).
 
     Attributes:
-        epochs: at which a network is judged, rising; the last are those of the whole training.
-        reduction_factor: one in so many goes on.
+        epochs: of each rung, increasing; the last one is a full training.
+        reduction_factor: 1 in `reduction_factor` networks is promoted to the next rung.
     Raises:
-        FieldError: they do not rise, or are too few.
+        FieldError: there are fewer than two rungs, or they do not increase; the factor is below 2.
     """
 
     epochs: tuple[int, ...]
@@ -27,7 +27,7 @@ class Rungs:
     def __post_init__(self) -> None:
         rising = all(0 < low < high for low, high in pairwise(self.epochs))
         if len(self.epochs) < 2 or not rising:
-            raise FieldError("epochs", f"must be two or more that rise, got {self.epochs}")
+            raise FieldError("epochs", f"must be two or more increasing numbers, got {self.epochs}")
         if self.reduction_factor < 2:
             raise FieldError("reduction_factor", f"must be at least 2, got {self.reduction_factor}")
 
@@ -41,16 +41,16 @@ class Rungs:
 
     @property
     def steps(self) -> list[tuple[int, int]]:
-        """Each rung but the last with the next one."""
+        """Pairs of consecutive rungs."""
         return list(pairwise(self.epochs))
 
 
 @dataclass(frozen=True)
 class EpochsSpent:
-    """The epochs of a search, without those of repeats and published networks.
+    """Training epochs of a search, without replicates and published networks.
 
     Attributes:
-        networks_by_rung: the number of networks trained so many epochs at least, by rung.
+        networks_by_rung: number of networks that reached each rung, by the epochs of the rung.
     """
 
     networks_by_rung: Mapping[int, int]
@@ -61,17 +61,17 @@ class EpochsSpent:
 
     @cached_property
     def epochs(self) -> int:
-        """Each network counts those to its highest rung."""
+        """Total over the networks, each up to its highest rung."""
         added = pairwise((0, *self.networks_by_rung))
         return sum(self.networks_by_rung[high] * (high - low) for low, high in added)
 
     @property
     def epochs_without_stopping(self) -> int:
-        """What training every network to the end would have taken."""
+        """Total if every network were trained in full."""
         return self.networks_started * max(self.networks_by_rung)
 
     def projected_epochs(self, networks: int, reduction_factor: int) -> int:
-        """The epochs in all, once so many networks are begun and one in `reduction_factor` has gone on."""
+        """Total after `networks` have started and 1 in `reduction_factor` was promoted at each rung."""
         projected: dict[int, int] = {}
         networks_due = networks
         for rung, count in self.networks_by_rung.items():
@@ -81,7 +81,7 @@ class EpochsSpent:
 
     @property
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Plain values for JSON."""
         return {
             "networks_by_rung": [
                 {"epochs": rung, "networks": count} for rung, count in self.networks_by_rung.items()
@@ -92,6 +92,6 @@ class EpochsSpent:
 
 
 def count_epochs_spent(records: Iterable[Record], rungs: Rungs) -> EpochsSpent:
-    """What training these took."""
+    """The epochs that the trainings of these records took."""
     networks_by_rung = [record.epochs for record in records if record.rung_accuracies]
     return EpochsSpent({rung: sum(epochs >= rung for epochs in networks_by_rung) for rung in rungs.epochs})

@@ -1,4 +1,4 @@
-"""An adaptation: a folder with its settings, the networks on its path, and what came of it."""
+"""A NetAdapt run: settings, the networks on its pruning path, and the result."""
 
 import json
 from collections.abc import Sequence
@@ -25,17 +25,19 @@ NETADAPT_DIRECTORY = "netadapt"
 
 @dataclass(frozen=True)
 class NetAdaptRow:
-    """A network on the path: the start, or one that a cut left.
+    """A network on the pruning path.
 
     Attributes:
-        step: 0 for the start.
-        group: that was cut, from so many channels to so many; empty for the start.
-        top1, loss: on the validation images; after a brief tuning, the start's as it was given.
-        unpruned_top1, unpruned_loss: of the network before the cut, tuned alike; None for the start.
+        step: 0 for the initial network.
+        group: the pruned channel group; empty for the initial network.
+        channels_before, channels_after: channels of the group.
+        top1, loss: on the validation images, after fine-tuning; of the initial network without it.
+        unpruned_top1, unpruned_loss: of the network before this step after the same fine-tuning; None for
+            the initial network.
         images: number of validation images.
-        proposals: that were tuned in this step.
-        n_indistinguishable: how many of the others so many images do not tell from this one by top-1.
-        top1s: least and greatest top-1 among the proposals; empty for the start.
+        proposals: number of proposals that were fine-tuned in this step.
+        n_indistinguishable: other proposals whose top-1 lies within the 95% interval of this one.
+        top1s: lowest and highest top-1 of the proposals; empty for the initial network.
     """
 
     step: int
@@ -60,7 +62,7 @@ class NetAdaptRow:
 
     @property
     def top1_ci95(self) -> float:
-        """Half the 95% interval of `top1` that so many validation images leave."""
+        """Half the width of the 95% confidence interval of `top1` due to the number of images."""
         return wilson_half_width(self.top1, self.images)
 
     @property
@@ -73,13 +75,13 @@ class NetAdaptRow:
         )
 
     def value(self, limit: Constraint) -> float:
-        """What the limit looks at."""
+        """The value of the quantity that the limit constrains."""
         measured = limit.measured_value(self.cost, self.latency)
         assert measured is not None
         return measured
 
     def as_row(self) -> dict[str, Any]:
-        """The values of a row of a table, without the network itself."""
+        """The columns of `path.csv`."""
         latency = self.latency
         return {
             "step": self.step,
@@ -118,11 +120,11 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
         return netadapt_yaml(self.settings)
 
     def network_file(self, step: int) -> Path:
-        """The network after a step; 0 is the start."""
+        """Weights of the network after a step; step 0 is the initial network."""
         return self.folder / "steps" / f"{step}.safetensors"
 
     def proposal_file(self, step: int, architecture: Architecture) -> Path:
-        """Where a proposal of a step is kept until the step is over."""
+        """Weights of a proposal; removed when the step is complete."""
         return self.folder / "steps" / f"{step}-proposals" / f"{architecture.key}.safetensors"
 
     @property
@@ -131,12 +133,12 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
 
     @property
     def start_folder(self) -> Path:
-        """The training of the start, where it had no weights."""
+        """The training of an initial network without weights."""
         return self.folder / "start"
 
     @property
     def final_folder(self) -> Path:
-        """The training of the result."""
+        """The training of the final network."""
         return self.folder / "final"
 
     def final(self) -> "TrainingRun":
@@ -145,7 +147,7 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
         return TrainingRun.open(self.final_folder)
 
     def path(self) -> list[NetAdaptRow]:
-        """The start and every cut so far.
+        """The initial network and the network after every step so far.
 
         Raises:
             RunError: `path.json` is damaged.
@@ -156,13 +158,13 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             if content["bneck"] != PATH_FORMAT:
-                raise RunError(f"{file}: must be of form {PATH_FORMAT}, got {content['bneck']}")
+                raise RunError(f"{file}: must have format {PATH_FORMAT}, got {content['bneck']}")
             return [_read_row(row, file) for row in content["rows"]]
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{file}: is damaged ({first_line(error)})") from None
+            raise RunError(f"{file}: damaged ({first_line(error)})") from None
 
     def write_path(self, rows: Sequence[NetAdaptRow]) -> None:
-        """`path.json`, and `path.csv` without the networks themselves."""
+        """Write `path.json`, and `path.csv` without the architectures."""
         import pandas
 
         form = {"bneck": PATH_FORMAT, "rows": [_row_to_dict(row) for row in rows]}
@@ -172,7 +174,7 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
 
 
 def netadapt_runs_of(run: Path) -> list[NetAdaptRun]:
-    """Those that started from networks of a search, in its folder."""
+    """NetAdapt runs in the folder of a search run, by name."""
     settings_files = sorted((run / NETADAPT_DIRECTORY).glob(f"*/{NETADAPT_FILE}"))
     return [NetAdaptRun.open(file.parent) for file in settings_files]
 

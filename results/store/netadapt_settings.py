@@ -1,16 +1,16 @@
-"""How an adaptation is done, as its folder keeps it."""
+"""Settings of a NetAdapt run, as stored in `netadapt.yaml`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from ...evaluate import Constraint, LatencySetup, Recipe
 from ...evaluate.latency.setup import read_latency_setup
 from ...search_space import Architecture
 from ...search_space.serialization.architecture import read_architecture
-from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
-from ...search_space.serialization.yaml_nodes import YamlNode, dump
+from ...search_space.serialization.dataclass_reader import read_choice, read_versioned_file
+from ...search_space.serialization.yaml_nodes import dump
 from .settings import DataSettings
 
 FORMAT = "netadapt/1"
@@ -20,20 +20,20 @@ FinalInitialization = Literal["inherit", "scratch"]
 
 @dataclass(frozen=True)
 class NetAdaptSettings:
-    """One adaptation: enough to repeat it.
+    """Everything that repeats a NetAdapt run.
 
     Attributes:
-        name: of the network, as the user wrote it.
-        architecture: that it starts from.
-        initial_weights: where the start's weights are from; empty where it is trained first.
-        limit: that the network is cut down to.
-        step: what a cut saves at least, as a share of what the start costs.
-        finetune_images, finetune_lr_scale: training images that a cut is tuned on, and the share of the
-            recipe's learning rate.
-        final: whether the last training begins from the weights of the path, or from random ones.
+        name: the initial network as the user named it.
+        architecture: the initial network.
+        initial_weights: source of its weights; empty if it is trained first.
+        limit: the constraint that the pruned network must satisfy.
+        step: minimum cost reduction per step, as a fraction of the initial cost.
+        finetune_images: training images for fine-tuning a proposal.
+        finetune_lr_scale: learning rate of the fine-tuning, as a fraction of the recipe's.
+        final: whether the final training starts from `inherit`ed or random (`scratch`) weights.
         device: `cpu` or `cuda`.
-        threads: that compute in the trainings of start and result; a cut is tuned by one.
-        latency: where latencies are from; None where there are none.
+        threads: of the initial and the final training; a proposal is fine-tuned with one thread.
+        latency: the device and its reference panel; None without latencies.
     """
 
     created: str
@@ -60,7 +60,7 @@ class NetAdaptSettings:
 
 
 def netadapt_yaml(settings: NetAdaptSettings) -> str:
-    """The versioned form that `netadapt.yaml` holds."""
+    """The content of `netadapt.yaml`."""
     latency = settings.latency.to_dict() if settings.latency else None
     form = {"bneck": FORMAT, **asdict(settings), "architecture": settings.architecture.to_dict()}
     return dump(form | {"latency": latency})
@@ -74,18 +74,7 @@ def read_netadapt_settings(path: Path) -> NetAdaptSettings:
     """
     readers: dict[str, Any] = {
         "architecture": read_architecture,
-        "data": lambda entry: read_dataclass(DataSettings, entry),
-        "recipe": lambda entry: read_dataclass(Recipe, entry),
-        "limit": lambda entry: read_dataclass(Constraint, entry),
-        "final": _read_final,
+        "final": lambda entry: read_choice(FinalInitialization, entry),
         "latency": lambda entry: None if entry.value is None else read_latency_setup(entry),
     }
     return read_versioned_file(NetAdaptSettings, path, FORMAT, readers)
-
-
-def _read_final(entry: YamlNode) -> FinalInitialization:
-    for known in get_args(FinalInitialization):
-        if entry.value == known:
-            final: FinalInitialization = known
-            return final
-    raise entry.error(f"must be {' or '.join(get_args(FinalInitialization))}, got {entry.value_text}")

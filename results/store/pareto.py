@@ -1,4 +1,4 @@
-"""The Pareto front of what was judged."""
+"""The Pareto front of a run."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from .trial import Record
 
 
 def losses_of(record: Record, objectives: Sequence[Objective]) -> tuple[float, ...]:
-    """The record's objectives with their signs turned so that lower is better."""
+    """The objective values of a record with signs such that lower is better."""
     return tuple(
         -record.value(objective) if objective.direction == "maximize" else record.value(objective)
         for objective in objectives
@@ -16,7 +16,7 @@ def losses_of(record: Record, objectives: Sequence[Objective]) -> tuple[float, .
 
 
 def pareto_front(records: Iterable[Record], objectives: Sequence[Objective]) -> list[Record]:
-    """The judged networks that no other beats, the cheapest (by the last objective) first."""
+    """The non-dominated completed records, ordered by the last objective, lowest loss first."""
     completed = [record for record in records if record.state == "complete"]
     losses = [losses_of(record, objectives) for record in completed]
     candidates = zip(completed, losses, is_dominated(losses), strict=True)

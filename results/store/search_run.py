@@ -1,4 +1,4 @@
-"""A run: a folder with its settings, its study, its checkpoints and its reports."""
+"""A search run: settings, Optuna study, checkpoints, exported architectures and report."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verification:
-    """A network of the front looked at once more: fresh latency, and the test images.
+    """Re-measured latency and test accuracy of a network on the front.
 
     Attributes:
-        latency: from two fresh processes; None where the device was not at hand.
-        ratio_upper: what the latency's ratio stays under with 95% confidence.
-        test_top1: accuracy, of the first training, on images that the search has never seen; None where
-            the scorer keeps no weights.
+        latency: from two fresh processes; None if the device was not available.
+        ratio_upper: 95% upper confidence bound of the latency ratio.
+        test_top1: test accuracy of the first training, a fraction; None if the evaluator stores no weights.
     """
 
     latency: Latency | None
@@ -37,7 +36,7 @@ class Verification:
     test_images: int = 0
 
     def satisfies_limits(self, goals: Goals) -> bool:
-        """Whether the limit on latency is kept with 95% confidence; so it counts where it is not known."""
+        """Whether the 95% upper confidence bound satisfies the latency limits; True without a latency."""
         if self.latency is None or self.ratio_upper is None:
             return True
         upper_ms = self.latency.latency_ms * self.ratio_upper / self.latency.ratio
@@ -50,7 +49,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A published network, trained and measured as the search trains and measures."""
+    """A published network, trained and measured like the networks of the search."""
 
     name: str
     architecture: Architecture
@@ -83,20 +82,18 @@ class SearchRun(Experiment[RunSettings]):
         return settings_yaml(self.settings)
 
     def checkpoint(self, architecture: Architecture) -> Path:
-        """Where a network is that was trained."""
+        """Weights of a trained network."""
         return self.folder / "checkpoints" / f"{architecture.key}.safetensors"
 
     def partial_checkpoint(self, architecture: Architecture) -> Path:
-        """Where the training of a network waits at a rung, to go on from."""
+        """Weights and optimizer state of a training that is paused at a rung."""
         return self.folder / "checkpoints" / f"{architecture.key}.paused.safetensors"
 
     def partial_checkpoints(self) -> list[Path]:
-        """All of them."""
         return sorted((self.folder / "checkpoints").glob("*.paused.safetensors"))
 
     @property
     def latency_predictor_file(self) -> Path:
-        """Where the model that predicts latencies is, if there is one."""
         return self.folder / "latency-predictor.json"
 
     @property
@@ -109,7 +106,7 @@ class SearchRun(Experiment[RunSettings]):
         """The Optuna study.
 
         Raises:
-            RunError: it is missing, or searches another space.
+            RunError: it is missing, or of another space.
         """
         import optuna
 
@@ -131,18 +128,18 @@ class SearchRun(Experiment[RunSettings]):
         if study_genes != known:
             name = self.settings.space.name
             raise RunError(
-                f"{self.folder}: the study has searched other genes than space {name} of run.yaml has"
+                f"{self.folder}: the genes of the study differ from those of space {name} in run.yaml"
             )
 
     def records(self) -> list[Record]:
-        """All trials in order, each with all trainings of its network."""
+        """All trials in order, each with its replicates."""
         trials = self.study.get_trials(deepcopy=False)
         parsed = (record_from_trial(trial, self.settings.space) for trial in trials)
         with_rungs = self._with_rungs([record for record in parsed if record is not None])
         return with_replicates(with_rungs, self.replicates())
 
     def completed_records(self) -> list[Record]:
-        """The judged networks, without those that were dropped."""
+        """The completed trials, without those that failed verification."""
         failed_verification = self.failed_verification()
         return [
             each
@@ -151,11 +148,11 @@ class SearchRun(Experiment[RunSettings]):
         ]
 
     def front(self) -> list[Record]:
-        """The judged networks that no other beats, without those that were dropped."""
+        """The Pareto front of the completed records."""
         return pareto_front(self.completed_records(), self.settings.goals.objectives)
 
     def failed_verification(self) -> set[str]:
-        """Networks that were on the front until, measured again, they may break the limit on latency."""
+        """Keys of networks whose re-measured latency may violate a limit; they are not on the front."""
         return {
             key
             for key, verification in self.verifications().items()
@@ -163,10 +160,10 @@ class SearchRun(Experiment[RunSettings]):
         }
 
     def record(self, trial: str) -> Record:
-        """One trial by its number, or `best`: that of the highest accuracy, or reward, of those judged.
+        """One trial by its number, or `best`.
 
         Raises:
-            RunError: no such trial.
+            RunError: there is no such trial.
         """
         if trial == "best":
             return self.best()
@@ -177,12 +174,10 @@ class SearchRun(Experiment[RunSettings]):
         return numbers[trial]
 
     def best(self) -> Record:
-        """Of the networks judged that of the highest accuracy, or reward if that is the objective.
-
-        Those that were dropped do not count.
+        """The completed record of the highest accuracy, or of the highest reward if that is the objective.
 
         Raises:
-            RunError: none was judged.
+            RunError: no trial is complete.
         """
         completed = [record for record in self.completed_records() if record.trainings]
         if not completed:
@@ -194,7 +189,7 @@ class SearchRun(Experiment[RunSettings]):
         return RunError(f"{self.folder}: no trial is complete yet; bneck search {self.folder} --resume")
 
     def replicates(self) -> dict[str, tuple[Accuracy, ...]]:
-        """The trainings after the first, by key, in the order of their seeds."""
+        """Replicates by the key of their network, in the order of their seeds."""
         by_key: dict[str, tuple[Accuracy, ...]] = {}
         for (key, _), attribute in sorted(self._replicate_attributes().items()):
             if "error" not in attribute:
@@ -202,27 +197,27 @@ class SearchRun(Experiment[RunSettings]):
         return by_key
 
     def failed_replicates(self) -> dict[tuple[str, int], str]:
-        """Why a network could not be trained again, by key and seed."""
+        """Errors of failed replicates by key and seed."""
         return {
             place: each["error"] for place, each in self._replicate_attributes().items() if "error" in each
         }
 
     def store_replicate(self, key: str, seed: int, outcome: Accuracy | str) -> None:
-        """Note a training after the first, or why it failed; a told trial takes no attributes any more."""
+        """Store a replicate or its error in the study: Optuna rejects new attributes of a finished trial."""
         attribute = {"error": outcome} if isinstance(outcome, str) else asdict(outcome)
         self.study.set_user_attr(f"replicate:{key}:{seed}", attribute)
 
     def store_rung_result(self, key: str, epochs: int, outcome: Accuracy | str) -> None:
-        """Note what came of training on to a rung above the lowest; likewise of the study."""
+        """Store the result of a promotion, or its error."""
         attribute = {"error": outcome} if isinstance(outcome, str) else asdict(outcome)
         self.study.set_user_attr(f"rung:{key}:{epochs}", attribute)
 
     def epochs_spent(self) -> EpochsSpent | None:
-        """The epochs of trainings that stop early; None where all are trained in full."""
+        """The epochs spent with early stopping; None if all networks are trained in full."""
         return count_epochs_spent(self.records(), self.settings.rungs) if self.settings.rungs else None
 
     def verifications(self) -> dict[str, Verification]:
-        """The second looks at networks of the front, by key."""
+        """Verifications of networks by key."""
         return {
             name.removeprefix("verification:"): Verification(
                 **attribute | {"latency": _latency_from(attribute["latency"])}
@@ -231,7 +226,7 @@ class SearchRun(Experiment[RunSettings]):
         }
 
     def baselines(self) -> list[Baseline]:
-        """The published networks that were judged beside the search."""
+        """The published networks that were evaluated for comparison."""
         return [
             Baseline(
                 name=(name := attribute_name.removeprefix("baseline:")),

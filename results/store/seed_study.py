@@ -1,7 +1,4 @@
-"""A study of noise: networks that are trained again with other seeds, kept in a folder.
-
-`seed-variance.yaml` says what was asked for, `trainings.csv` holds one row a training.
-"""
+"""A seed study: networks trained with several seeds each, to estimate the seed variance."""
 
 import csv
 import io
@@ -9,13 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 from ...evaluate import Recipe
 from ...search_space import Architecture, RunError, cost
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
-from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
+from ...search_space.serialization.dataclass_reader import read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
 from .experiment import SEED_STUDY_FILE, Experiment
 from .settings import DataSettings
@@ -25,13 +22,12 @@ FORMAT = "seed-variance/1"
 
 @dataclass(frozen=True)
 class SeedTraining:
-    """One training, or what another scorer said.
+    """One training, or one call of another evaluator.
 
     Attributes:
         network: key of the architecture.
-        value: of the scorer; NaN where the training failed.
-        accuracy, loss: on the validation images; NaN where the scorer tells none.
-        cpu_seconds: that it took.
+        value: the evaluator's score; NaN for a failed training.
+        accuracy, loss: on the validation images; NaN if the evaluator has none.
         error: why it failed; empty otherwise.
     """
 
@@ -47,15 +43,15 @@ class SeedTraining:
 
 @dataclass(frozen=True)
 class SeedVarianceSettings:
-    """What a study trains: enough to repeat it.
+    """Everything that repeats a seed study.
 
     Attributes:
-        space: its name.
-        limits: on the networks, in words.
+        space: name of the space.
+        limits: constraints on the networks as text, or `none`.
         networks: in the order of training.
-        seeds: 0, 1, ..., so many.
-        evaluator: that judges each, such as `train`.
-        n_trials: networks that the search would judge that the study is made for.
+        seeds: number of seeds; they are 0, 1, ...
+        evaluator: how accuracy is evaluated, such as `train`.
+        n_trials: number of trials of the search that the study is for.
     """
 
     created: str
@@ -73,18 +69,14 @@ class SeedVarianceSettings:
 
 
 class SeedStudy(Experiment[SeedVarianceSettings]):
-    """A seed study: networks trained with several seeds each, one row of `trainings.csv` a training."""
+    """A seed study: networks trained with several seeds each, one row of `trainings.csv` per training."""
 
     SETTINGS_NAME = SEED_STUDY_FILE
     COMMAND = "bneck seed-variance"
 
     @classmethod
     def _read_settings(cls, path: Path) -> SeedVarianceSettings:
-        readers: dict[str, Any] = {
-            "networks": lambda entry: tuple(read_architecture(item) for item in entry.items()),
-            "data": lambda entry: read_dataclass(DataSettings, entry),
-            "recipe": lambda entry: read_dataclass(Recipe, entry),
-        }
+        readers = {"networks": lambda entry: tuple(read_architecture(item) for item in entry.items())}
         return read_versioned_file(SeedVarianceSettings, path, FORMAT, readers)
 
     def _settings_yaml(self) -> str:
@@ -107,20 +99,19 @@ class SeedStudy(Experiment[SeedVarianceSettings]):
         return self.folder / "trainings.csv"
 
     def with_more_seeds(self, seeds: int) -> "SeedStudy":
-        """The same with more seeds, saved.
+        """Raise the number of seeds, in the settings file too.
 
         Raises:
-            RunError: they are fewer than it began with.
+            RunError: `seeds` is below the present number.
         """
         if seeds < self.settings.seeds:
-            words = f"has {self.settings.seeds} seeds; --seeds must be as many or more, got {seeds}"
-            raise RunError(f"{self.folder} {words}")
+            raise RunError(f"{self.folder}: --seeds must be at least {self.settings.seeds}, got {seeds}")
         study = self.with_settings(seeds=seeds)
         study.save_settings()
         return study
 
     def trainings(self) -> list[SeedTraining]:
-        """Those that are over, in the order they ended.
+        """The finished trainings in the order they ended.
 
         Raises:
             RunError: a row of the table is damaged.
@@ -134,7 +125,7 @@ class SeedStudy(Experiment[SeedVarianceSettings]):
         ]
 
     def save_trainings(self, trainings: Iterable[SeedTraining]) -> None:
-        """Write the table of trainings, over the one before; it is never half written."""
+        """Replace the table of trainings."""
         text = io.StringIO()
         names = [field.name for field in fields(SeedTraining)]
         writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -143,7 +134,7 @@ class SeedStudy(Experiment[SeedVarianceSettings]):
         write_atomic(self.trainings_file, text.getvalue())
 
     def macs(self) -> list[int]:
-        """Of the networks, in their order."""
+        """MACs of the networks, in the order of `settings.networks`."""
         return [cost(network).macs for network in self.settings.networks]
 
 
@@ -153,4 +144,4 @@ def _row(path: Path, line: int, row: Mapping[str, str | None]) -> SeedTraining:
         return SeedTraining(**{name: hints[name](row[name]) for name in hints})
     except (KeyError, TypeError, ValueError):
         columns = ", ".join(hints)
-        raise RunError(f"{path}:{line}: is no row of {columns}; remove it, and it is trained again") from None
+        raise RunError(f"{path}:{line}: must have {columns}; remove the row to train it again") from None

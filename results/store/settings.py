@@ -1,16 +1,16 @@
-"""What a run was asked to do, as `run.yaml` keeps it: enough to repeat it."""
+"""Settings of a search run, as stored in `run.yaml`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
 from ...evaluate.latency.setup import read_latency_setup
 from ...evaluate.scorers import scorer_kind
 from ...search_space import Architecture, DataError, SearchSpace, published_architecture
 from ...search_space.errors import FieldError
-from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
+from ...search_space.serialization.dataclass_reader import read_choice, read_dataclass, read_versioned_file
 from ...search_space.serialization.space import read_space, space_to_dict
 from ...search_space.serialization.yaml_nodes import YamlNode, dump
 from .fidelities import Rungs
@@ -24,11 +24,14 @@ LatencyPolicy = Literal["measurements", "model", "both"]
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which images, and how many of them at most.
+    """A data set and the number of images used.
 
     Attributes:
-        class_names: of the classifier's outputs, in order.
-        pixel_mean, pixel_std: how pixels (0 to 255) are normalised, one number a channel.
+        name: built-in data set, or `folder:PATH`.
+        root: where built-in data sets are stored; None for the default.
+        train_images, validation_images: upper limits; None for all images.
+        class_names: names of the classifier's outputs, in order.
+        pixel_mean, pixel_std: normalization of pixels (0 to 255), one number per channel.
     """
 
     name: str
@@ -59,7 +62,7 @@ class DataSettings:
         return subsample(data, train=self.train_images, validation=self.validation_images)
 
     def of(self, data: "Data") -> "DataSettings":
-        """The same with the classes and the normalisation of the images that were found."""
+        """The same settings with the class names and the normalization of opened images."""
         return replace(
             self, class_names=data.class_names, pixel_mean=data.pixel_mean, pixel_std=data.pixel_std
         )
@@ -67,16 +70,23 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """One search: the space, the goals, the means.
+    """Everything that repeats a search: space, goals, data, training, latency, sampler.
 
     Attributes:
-        study: the study's name in its storage.
-        latency_policy: `both` predicts every latency and measures where it matters.
+        study: name of the Optuna study in its storage.
+        created: local time, ISO 8601.
+        latency_policy: `measurements`, `model` (predictions only), or `both`: predict every latency and
+            measure those that decide.
+        n_trials: number of networks to evaluate; infeasible and duplicate trials do not count.
+        seed: of the sampler and all trainings.
+        torch_device: `cpu` or `cuda`, for training.
         storage: an Optuna storage URL; empty for `study.db` in the run's folder.
-        n_trials: networks to judge; those that break a limit or were judged before do not count.
-        replicates: trainings of networks that were judged already, with other seeds, for the whole search.
-        evaluator: that judges a network, such as `train` or `supernet:FILE`.
-        rungs: where the best networks alone are trained on; None where all are trained in full.
+        host, versions: machine and package versions, for the report.
+        replicates: number of additional trainings with other seeds, over the whole search.
+        evaluator: how accuracy is evaluated, such as `train` or `supernet:FILE`.
+        rungs: epochs at which the best networks are promoted; None to train all networks in full.
+    Raises:
+        FieldError: the last rung differs from the epochs of the recipe.
     """
 
     study: str
@@ -108,16 +118,16 @@ class RunSettings:
 
     @property
     def saves_weights(self) -> bool:
-        """Whether the networks that are judged have weights worth keeping."""
+        """Whether evaluated networks have weights that are stored."""
         return scorer_kind(self.evaluator) not in ("table", "object", "plugin")
 
     def published_architecture(self, name: str) -> Architecture:
-        """A published network for this run's images, at the highest resolution of its space."""
+        """A published network fitted to the space of this run."""
         return fitted_to_space(published_architecture(name), self.space)
 
 
 def fitted_to_space(architecture: Architecture, space: SearchSpace) -> Architecture:
-    """The same network for the images and classes of a space, at its highest resolution."""
+    """The network with the image channels, classes and highest resolution of a space."""
     return replace(
         architecture,
         resolution_px=max(space.resolution_px),
@@ -154,11 +164,9 @@ def load_settings(path: Path) -> RunSettings:
     """
     readers: dict[str, Callable[[YamlNode], Any]] = {
         "space": read_space,
-        "data": lambda entry: read_dataclass(DataSettings, entry),
         "goals": _read_goals,
-        "recipe": lambda entry: read_dataclass(Recipe, entry),
         "latency": read_latency_setup,
-        "latency_policy": _read_latency_policy,
+        "latency_policy": lambda entry: read_choice(LatencyPolicy, entry),
         "n_trials": lambda entry: entry.integer(minimum=1),
         "seed": lambda entry: entry.integer(minimum=0),
         "baselines": lambda entry: tuple(_read_published(item) for item in entry.items()),
@@ -189,14 +197,6 @@ def _read_objective(entry: YamlNode) -> Objective:
     target = read_dataclass(Constraint, given["target"]) if "target" in given else None
     with entry.error_context():
         return Objective(quantity, target)
-
-
-def _read_latency_policy(entry: YamlNode) -> LatencyPolicy:
-    policies: tuple[LatencyPolicy, ...] = get_args(LatencyPolicy)
-    for each in policies:
-        if entry.value == each:
-            return each
-    raise entry.error(f"must be {', '.join(policies[:-1])} or {policies[-1]}, got {entry.value_text}")
 
 
 def _read_evaluator(entry: YamlNode) -> str:

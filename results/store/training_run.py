@@ -1,9 +1,8 @@
-"""A training: a folder with its settings, its checkpoint, the network that it keeps, and its report."""
+"""A training: settings, checkpoint of the last epoch, weights of the best epoch, learning curve."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,7 +12,7 @@ from ...evaluate.training.trainer import ComputeConfig
 from ...search_space import Architecture, RunError
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
-from ...search_space.serialization.dataclass_reader import read_dataclass, read_versioned_file
+from ...search_space.serialization.dataclass_reader import read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
 from .experiment import TRAINING_FILE, Experiment
 from .settings import DataSettings
@@ -24,13 +23,13 @@ _NOT_COMPARED = ("created", "host", "versions")
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training: enough to repeat it.
+    """Everything that repeats a training.
 
     Attributes:
-        name: of the network, as the user wrote it.
+        name: the network as the user named it.
         initial_weights: `random weights`, `ImageNet weights of torchvision`, or a checkpoint.
-        threads: that compute, in each process.
-        processes: that share every batch.
+        threads: per process.
+        processes: data-parallel processes that share every batch.
     """
 
     created: str
@@ -47,7 +46,7 @@ class TrainingSettings:
     versions: Mapping[str, str]
 
     def difference(self, other: "TrainingSettings") -> str | None:
-        """The first field in which the two would train otherwise, in words."""
+        """The first setting that changes the result of the training, as text; None if there is none."""
         for field in fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             if mine == theirs or field.name in _NOT_COMPARED:
@@ -69,13 +68,7 @@ class TrainingRun(Experiment[TrainingSettings]):
 
     @classmethod
     def _read_settings(cls, path: Path) -> TrainingSettings:
-        readers: dict[str, Any] = {
-            "architecture": read_architecture,
-            "data": lambda entry: read_dataclass(DataSettings, entry),
-            "recipe": lambda entry: read_dataclass(Recipe, entry),
-            "compute": lambda entry: read_dataclass(ComputeConfig, entry),
-        }
-        return read_versioned_file(TrainingSettings, path, FORMAT, readers)
+        return read_versioned_file(TrainingSettings, path, FORMAT, {"architecture": read_architecture})
 
     def _settings_yaml(self) -> str:
         architecture = self.settings.architecture.to_dict()
@@ -83,42 +76,42 @@ class TrainingRun(Experiment[TrainingSettings]):
 
     @property
     def checkpoint_file(self) -> Path:
-        """The network after the last epoch, and what the next epoch follows from."""
+        """Weights and optimizer state after the last epoch."""
         return self.folder / "checkpoint.safetensors"
 
     @property
     def model_file(self) -> Path:
-        """The network after the epoch with the best validation accuracy."""
+        """Weights of the epoch with the best validation accuracy."""
         return self.folder / "model.safetensors"
 
     def checkpoint(self) -> Checkpoint:
         return load_checkpoint(self.checkpoint_file)
 
     def require_model_file(self) -> Path:
-        """`model_file`, which is there.
+        """`model_file`, which exists.
 
         Raises:
-            RunError: no epoch is over yet.
+            RunError: no epoch is complete.
         """
         if not self.model_file.is_file():
-            raise RunError(f"{self.folder}: no epoch is over yet; bneck train {self.folder} --resume")
+            raise RunError(f"{self.folder}: no epoch is complete yet; bneck train {self.folder} --resume")
         return self.model_file
 
     def model(self) -> Checkpoint:
-        """The network that the training keeps.
+        """The checkpoint of the best epoch.
 
         Raises:
-            RunError: no epoch is over yet.
+            RunError: no epoch is complete.
         """
         return load_checkpoint(self.require_model_file())
 
     def write_curve(self, curve: Sequence[Epoch]) -> None:
-        """`curve.csv`, one row an epoch."""
+        """Write `curve.csv`, one row per epoch."""
         table = pd.DataFrame([{"epoch": n, **asdict(point)} for n, point in enumerate(curve, 1)])
         write_atomic(self.folder / "curve.csv", table.to_csv(index=False))
 
 
 def best_epoch(curve: Sequence[Epoch]) -> int:
-    """The epoch, from 1, with the best validation accuracy; the last of equals."""
+    """The epoch, from 1, with the best validation accuracy; the last one among ties."""
     scores = [point.validation_top1 or 0.0 for point in curve]
     return max(range(len(scores)), key=lambda index: (scores[index], index)) + 1

@@ -1,4 +1,4 @@
-"""One trial as a value, read from the Optuna study, which is the one store of truth."""
+"""One trial as a value, read from the Optuna study."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,21 +19,21 @@ State = Literal[
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of one trial.
+    """One trial of a search.
 
     Attributes:
         trial: Optuna's number.
-        source: `sampler`, or the name of the published network it was enqueued as.
-        state: `judged` is trained to the end and within the limits; `stopped` is trained to a lower rung
-            so far; `infeasible` broke a limit, mostly before training; `repeat` had been judged before;
-            `failed` gave no result.
-        violations: by limit, at most 0 where it holds; a limit that was not reached repeats the
-            violation that stopped the trial.
-        seconds: from the proposal to the verdict.
-        accuracy: of the first training, whose weights are kept; of one that was stopped, so far.
+        source: `sampler`, or the name of the published network that was enqueued.
+        state: `complete`: trained in full and feasible; `stopped`: trained to a lower rung so far;
+            `infeasible`: violates a limit, mostly found before training; `duplicate`: evaluated in an
+            earlier trial; `failed`: no result; `interrupted`, `running`, `enqueued`.
+        violations: by limit, at most 0 if satisfied; a limit that was not evaluated repeats the violation
+            that stopped the trial.
+        seconds: duration of the trial.
+        accuracy: of the first training, whose weights are stored; of a stopped one, at its highest rung.
         replicates: trainings of the same network with other seeds.
-        seed_effects: what seeds do to all networks of the run alike, where that is told.
-        rung_accuracies: the accuracies of the first training by its epochs, where the best alone go on.
+        seed_effects: additive effect of each seed on the accuracies of all networks; empty while unknown.
+        rung_accuracies: accuracies of the first training by epochs, with early stopping.
     """
 
     trial: int
@@ -56,35 +56,35 @@ class Record:
 
     @property
     def is_evaluated(self) -> bool:
-        """Whether it is one of the networks that a run was to judge: trained, to the end or not."""
+        """Whether the trial counts towards `n_trials`: trained, in full or not."""
         return self.state in ("complete", "stopped")
 
     @property
     def epochs(self) -> int:
-        """The highest rung that it reached; 0 where every network is trained in full."""
+        """The highest rung reached; 0 without early stopping."""
         return max(self.rung_accuracies, default=0)
 
     @property
     def at_lowest_fidelity(self) -> "Record":
-        """As the study was told of it: as it was at the lowest rung, where there are rungs."""
+        """The record at the lowest rung, as reported to the study; unchanged without rungs."""
         return self.at_fidelity(min(self.rung_accuracies)) if self.rung_accuracies else self
 
     def at_fidelity(self, epochs: int) -> "Record":
-        """As if the epochs to a rung that it reached were all."""
+        """The record as if a rung that it reached were a full training."""
         accuracy = self.rung_accuracies[epochs]
         return replace(self, state="complete", accuracy=accuracy, replicates=())
 
     @property
     def trainings(self) -> tuple[Accuracy, ...]:
-        """The first, then the repeats; none of a network that was not trained."""
+        """The first training, then the replicates; empty for an untrained network."""
         return (self.accuracy, *self.replicates) if self.accuracy else ()
 
     @property
     def top1(self) -> float:
-        """The mean accuracy of all trainings, without what their seeds do to all networks alike.
+        """Mean accuracy of all trainings, corrected for seed effects; a fraction.
 
         Raises:
-            ValueError: it was not trained.
+            ValueError: the network was not trained.
         """
         if not self.trainings:
             raise ValueError(f"trial {self.trial} has no accuracy")
@@ -92,15 +92,15 @@ class Record:
 
     @property
     def image_sampling_ci95(self) -> float:
-        """Half the 95% interval of `top1` that so many validation images leave; not that of the seeds.
+        """Half the width of the 95% confidence interval due to the number of images, without seed variance.
 
         Raises:
-            ValueError: it was not trained.
+            ValueError: the network was not trained.
         """
         return wilson_half_width(min(max(self.top1, 0.0), 1.0), self.trainings[0].images)
 
     def value(self, objective: Objective) -> float:
-        """What an objective looks at.
+        """The value of an objective: accuracy as a fraction, latency in ms.
 
         Raises:
             ValueError: it was not measured.
@@ -118,7 +118,7 @@ class Record:
 
 
 def record_from_trial(trial: "FrozenTrial", space: SearchSpace) -> Record | None:
-    """The record of a trial; None for one that waits and has no genes yet."""
+    """The record of an Optuna trial; None if it has no genes yet."""
     genes = trial.params or trial.system_attrs.get("fixed_params", {})
     if set(genes) != {gene.name for gene in space.genes}:
         return None
@@ -140,20 +140,20 @@ def record_from_trial(trial: "FrozenTrial", space: SearchSpace) -> Record | None
 
 
 def accuracy_from(attribute: Mapping[str, Any]) -> Accuracy:
-    """An `Accuracy` from its plain form."""
+    """An `Accuracy` from a study attribute."""
     fields = dict(attribute)
     fields["curve"] = tuple(Epoch(**point) for point in fields["curve"])
     return Accuracy(**fields)
 
 
 def accuracies_by_seed(records: Iterable[Record]) -> dict[str, dict[int, float]]:
-    """The accuracies of networks by key and seed."""
+    """Accuracies by network key and seed."""
     trained = (record for record in records if record.trainings)
     return {record.key: {each.seed: each.top1 for each in record.trainings} for record in trained}
 
 
 def seed_noise_std(records: Iterable[Record]) -> float | None:
-    """Deviation of an accuracy of one training; None while too few networks were trained again."""
+    """Standard deviation of the accuracy over seeds; None with too few replicates."""
     noise = estimate_seed_noise(accuracies_by_seed(records))
     return noise.std if noise and noise.degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM else None
 
@@ -161,7 +161,7 @@ def seed_noise_std(records: Iterable[Record]) -> float | None:
 def with_replicates(
     records: Iterable[Record], replicates: Mapping[str, tuple[Accuracy, ...]]
 ) -> list[Record]:
-    """The records with all trainings of their networks, told comparable across seeds."""
+    """The records with their replicates and the seed effects estimated from them."""
     all_records = list(records)
     if not replicates:
         return all_records
@@ -176,7 +176,7 @@ def with_replicates(
 
 
 def with_rung_result(record: Record, epochs: int, outcome: Accuracy | str, max_epochs: int) -> Record:
-    """The record with what came of training on to a rung: an accuracy, or why there is none.
+    """The record with the result of a promotion: an accuracy, or an error.
 
     Args:
         max_epochs: the highest rung.

@@ -1,7 +1,7 @@
 """Flat dataclasses from YAML mappings; every value is checked by its type hint."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -47,11 +47,25 @@ def read_versioned_file(
         return kind(**values)
 
 
+def read_choice(literal: Any, entry: YamlNode) -> Any:
+    """One of the values of a `Literal`.
+
+    Raises:
+        FileFormatError: any other value.
+    """
+    choices = get_args(literal)
+    if entry.value not in choices:
+        raise entry.error(f"must be {', '.join(choices[:-1])} or {choices[-1]}, got {entry.value_text}")
+    return entry.value
+
+
 def read_value(hint: Any, entry: YamlNode) -> Any:
     """Read a value of a type: int, float, str, bool, or a union, tuple, mapping or literal of them.
 
     Values of a literal are checked by the dataclass, whose message names the field.
     """
+    if is_dataclass(hint):
+        return read_dataclass(hint, entry)  # type: ignore[arg-type]
     arguments = get_args(hint)
     origin = get_origin(hint)
     if NoneType in arguments:

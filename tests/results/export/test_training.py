@@ -225,7 +225,7 @@ def test_images_of_another_kind_are_refused(folder: TrainingRun, photos: Callabl
 
 def test_what_has_no_epoch_yet_cannot_be_reported(tmp_path: Path, digits: Data) -> None:
     own = TrainingRun.create(tmp_path / "t", settings_of(digits))
-    with pytest.raises(RunError, match=r"t: no epoch is over yet; bneck train .*t --resume"):
+    with pytest.raises(RunError, match=r"t: no epoch is complete yet; bneck train .*t --resume"):
         write_training_results(own, digits, device="cpu")
     assert not own.result_file.exists()
 

@@ -321,8 +321,8 @@ def test_a_broken_file_is_told_with_file_line_and_key(
     ("epochs", "reduction_factor", "problem"),
     [
         ([1, 2], 2, "rungs must end with the recipe's 3 epochs, got 2"),
-        ([2, 1, 3], 2, "epochs must be two or more that rise, got (2, 1, 3)"),
-        ([3], 2, "epochs must be two or more that rise, got (3,)"),
+        ([2, 1, 3], 2, "epochs must be two or more increasing numbers, got (2, 1, 3)"),
+        ([3], 2, "epochs must be two or more increasing numbers, got (3,)"),
         ([1, 3], 1, "rungs.reduction_factor: must be at least 2, got 1"),
     ],
 )

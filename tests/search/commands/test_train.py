@@ -258,7 +258,7 @@ def test_a_training_stopped_in_its_first_epoch_can_go_on_but_has_nothing_to_judg
     interrupt(1)
     assert "0 of 2 epochs" in run("train", "net.yaml", *SHORT, "--out", "t").err
     for command in ("evaluate", "report"):
-        assert run(command, "t").complaint == "t: no epoch is over yet; bneck train t --resume"
+        assert run(command, "t").complaint == "t: no epoch is complete yet; bneck train t --resume"
     assert run("train", "t", "--resume").code == 0
     assert same_weights(here / "t" / "model.safetensors", trained / "model.safetensors")
 

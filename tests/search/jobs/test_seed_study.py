@@ -181,7 +181,7 @@ def test_more_seeds_are_trained_and_fewer_refused(study: SeedStudy, judges: Judg
     train_all(study.with_more_seeds(3), 1, None, Shown())
     assert {seed for _, seed in judges.asked} == {2}
     assert SeedStudy.open(study.folder).settings.seeds == 3
-    with pytest.raises(RunError, match="has 3 seeds; --seeds must be as many or more, got 2"):
+    with pytest.raises(RunError, match="--seeds must be at least 3, got 2"):
         SeedStudy.open(study.folder).with_more_seeds(2)
 
 
@@ -207,7 +207,7 @@ def test_a_damaged_row_is_named(study: SeedStudy) -> None:
     study.save_trainings([row(study.settings.networks[0], 0)])
     with study.trainings_file.open("a", encoding="utf-8") as file:
         file.write("abc,many,0,1,1,1,1,\n")
-    with pytest.raises(RunError, match=r"trainings\.csv:3: is no row of network, macs, .*; remove it"):
+    with pytest.raises(RunError, match=r"trainings\.csv:3: must have network, macs, .*; remove it"):
         study.trainings()
 
 

@@ -153,7 +153,7 @@ def test_a_mistake_is_named_with_file_line_key_value_and_remedy(
     path = write(tmp_path, SPACE_YAML.replace(old, new), "space.yaml")
     with pytest.raises(FileFormatError) as refusal:
         load_space(str(path))
-    assert str(refusal.value) == f"{path}:{message}"
+    assert str(refusal.value).startswith(f"{path}:{message}")
 
 
 @pytest.mark.parametrize("stages", ["5", "{out: 8}", "null"])
