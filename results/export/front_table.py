@@ -3,7 +3,7 @@
 | column | meaning |
 | --- | --- |
 | `accuracy` | mean validation accuracy of `n_seeds` trainings, a fraction |
-| `accuracy_ci95` | half the width of its 95% interval: seed variance, or number of images while that is unknown |
+| `accuracy_ci95` | half the width of its 95% interval: by seed variance, or by image count if unknown |
 | `accuracy_posterior_low`, `accuracy_posterior_high` | 95% credible interval; empty while unknown |
 | `pareto_probability` | probability of being Pareto-optimal; empty while unknown |
 | `reward` | value of the `reward` objective |

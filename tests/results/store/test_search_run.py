@@ -66,7 +66,7 @@ def test_a_broken_study_is_no_traceback(tmp_path: Path) -> None:
 
 def test_a_study_of_another_space_is_refused(run: Run) -> None:
     other = Run(run.folder, replace(run_settings(), space=load_space("mobile-32")))
-    with pytest.raises(RunError, match="space mobile-32 in run.yaml"):
+    with pytest.raises(RunError, match=r"space mobile-32 in run\.yaml"):
         other.records()
 
 
@@ -75,7 +75,7 @@ def test_a_study_with_one_choice_less_is_of_another_space(tmp_path: Path) -> Non
     known = {gene.name: list(gene.choices) for gene in SPACE.genes}
     known["stage1.out"] = known["stage1.out"][:1]
     run.study.set_user_attr("genes", known)
-    with pytest.raises(RunError, match="space tiny in run.yaml"):
+    with pytest.raises(RunError, match=r"space tiny in run\.yaml"):
         Run.open(run.folder).records()
 
 

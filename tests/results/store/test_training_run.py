@@ -128,7 +128,10 @@ def test_before_the_first_epoch_there_is_no_model(tmp_path: Path) -> None:
     assert is_training(folder.folder)
     with pytest.raises(RunError) as caught:
         folder.model()
-    assert str(caught.value) == f"{folder.folder}: no epoch is complete yet; bneck train {folder.folder} --resume"
+    assert (
+        str(caught.value)
+        == f"{folder.folder}: no epoch is complete yet; bneck train {folder.folder} --resume"
+    )
     with pytest.raises(RunError, match=r"checkpoint\.safetensors: checkpoint file not found"):
         folder.checkpoint()
 

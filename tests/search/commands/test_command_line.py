@@ -595,7 +595,7 @@ def test_a_folder_that_is_no_run_is_named(call: Call, here: Path, command: str) 
     [
         (["export", "RUN", "--trial", "99"], "has no trial '99'; "),
         (["export", "RUN", "--trial", "x"], "has no trial 'x'"),
-        (["export", "RUN", "--trial", "1"], "trial 1 is infeasible; only judged networks are exported"),
+        (["export", "RUN", "--trial", "1"], "trial 1 is infeasible; "),
         (["export", "RUN", "--trial", "0", "--format", "onx"], "unknown format 'onx'"),
         (["export", "RUN", "--trial", "5", "--format", "onnx"], ".safetensors"),
         (["export", "nowhere", "--trial", "0"], "nowhere is not a search run"),
