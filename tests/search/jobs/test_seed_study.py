@@ -207,7 +207,7 @@ def test_a_damaged_row_is_named(study: SeedStudy) -> None:
     study.save_trainings([row(study.settings.networks[0], 0)])
     with study.trainings_file.open("a", encoding="utf-8") as file:
         file.write("abc,many,0,1,1,1,1,\n")
-    with pytest.raises(RunError, match=r"trainings\.csv:3: must have network, macs, .*; remove it"):
+    with pytest.raises(RunError, match=r"trainings\.csv:3: must have network, macs, .*; remove the row"):
         study.trainings()
 
 
