@@ -69,7 +69,8 @@ class FrontTable:
 
     def _row(self, network: Record | Baseline, tested: Verification | Baseline | None) -> dict[str, Any]:
         accuracy = network if isinstance(network, Record) else network.accuracy
-        factor = self.goals.ranking_objective.accuracy_factor(network.cost, network.latency)
+        objective = self.goals.ranking_objective
+        factor = objective.accuracy_factor(network.cost, network.latency) if self.goals.reward else None
         stem, *_, head = network_lines(network.architecture)
         return {
             "network": network,

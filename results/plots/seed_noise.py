@@ -39,10 +39,10 @@ def metric_macs_figure(metric: MetricReliability, keys: tuple[str, ...]) -> go.F
             legendgroup="seeds",
             showlegend=seed == 0,
         )
-    places = np.geomspace(metric.macs.min(), metric.macs.max(), 101)
+    macs_grid = np.geomspace(metric.macs.min(), metric.macs.max(), 101)
     figure.add_scatter(
-        x=places,
-        y=scale * metric.fit(places),
+        x=macs_grid,
+        y=scale * metric.fit(macs_grid),
         mode="lines",
         line={"color": ORANGE, "width": 2},
         hoverinfo="skip",
