@@ -39,7 +39,6 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
     from ...results.export.training import metrics_on_split
     from ...search_space import cost
     from ..jobs.latency import make_meter
-    from ..resolve.datasets import load_run_data
     from ..resolve.environment import torch_device
     from ..resolve.trained_networks import resolve_checkpoint
 
@@ -48,7 +47,7 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
     architecture = checkpoint.architecture
     known = DataSettings(request.data) if request.data else file.data or DataSettings(checkpoint.data)
     root = str(request.data_root) if request.data_root else known.root
-    images = load_run_data(DataSettings(known.name, root), download=request.download)
+    images = DataSettings(known.name, root).load(download=request.download)
     meter = None
     if request.latency_backend != "none":
         meter = make_meter(

@@ -13,7 +13,6 @@ from ...evaluate.data.dataset import Data
 from ...results import DataSettings
 from ...search_space import GoalError
 from ..console.exit_codes import INTERRUPTED
-from ..resolve.datasets import load_run_data
 
 
 @contextmanager
@@ -59,7 +58,7 @@ def load_same_data(folder: Path, settings: DataSettings) -> Data:
     Raises:
         BneckError: it is missing, or its classes or pixels have changed.
     """
-    data = load_run_data(settings)
+    data = settings.load()
     if settings.of(data) != settings:
         raise GoalError(f"{folder}: classes or pixels of data set {data.name} have changed since the start")
     return data

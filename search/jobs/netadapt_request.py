@@ -29,7 +29,6 @@ from ...results.store.experiment import is_training
 from ...results.store.netadapt_run import NETADAPT_DIRECTORY, NetAdaptRun
 from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSettings
 from ...search_space import Architecture, GoalError, cost
-from ..resolve.datasets import load_run_data
 from ..resolve.environment import torch_device, unused_run_directory
 from ..resolve.networks import resolve_trial
 from ..resolve.requests import NetAdaptRequest, TrainingRequest
@@ -192,7 +191,7 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
     file = resolve_checkpoint(request.network)
     start = load_checkpoint(file.path)
     images = _images(training, file, start)
-    data = load_run_data(images, download=training.download)
+    data = images.load(download=training.download)
     start.normalize_data(data)
     recipe = load_recipe(training.recipe) if training.recipe else start.recipe
     values = {

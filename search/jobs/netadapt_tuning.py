@@ -13,7 +13,6 @@ from ...search_space import Architecture
 from ..console.progress import Progress, Status
 from ..parallel.pool import Pool, result_of
 from ..parallel.worker_process import init_worker_process
-from ..resolve.datasets import load_run_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +30,7 @@ class TuningWorker:
 
     @cached_property
     def data(self) -> Data:
-        return load_run_data(self.folder.settings.data)
+        return self.folder.settings.data.load()
 
     @cached_property
     def tuner(self) -> Tuner:

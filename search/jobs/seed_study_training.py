@@ -15,7 +15,6 @@ from ..console.progress import Progress, Status
 from ..parallel.deadline import Clock, Deadline
 from ..parallel.pool import Pool, result_of
 from ..parallel.worker_process import init_worker_process
-from ..resolve.datasets import load_run_data
 
 
 class TimeoutReachedError(Exception):
@@ -29,7 +28,7 @@ def start(settings: SeedVarianceSettings) -> None:
     """Initialise this process as a worker; it ends with its parent."""
     global _scorer
     init_worker_process()
-    context = EvaluationContext(load_run_data(settings.data), settings.recipe, settings.torch_device)
+    context = EvaluationContext(settings.data.load(), settings.recipe, settings.torch_device)
     _scorer = evaluator(settings.evaluator, context)
 
 

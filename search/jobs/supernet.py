@@ -21,7 +21,6 @@ from ...search_space.errors import DivergedError, NonFiniteLossError
 from ..console.progress import format_time_left
 from ..console.tables import print_lines
 from ..console.training_progress import epoch_summary
-from ..resolve.datasets import load_run_data
 from ..resolve.environment import torch_device
 from ..resolve.requests import SupernetRequest
 from .job import print_result, resumable
@@ -150,7 +149,7 @@ def _resume(request: SupernetRequest) -> SupernetTrainer:
         raise RunError(f"{request.file} is finished; show it: bneck describe supernet {request.file}")
     if not request.space:
         settings = DataSettings(trained.data, _text(request.data_root), trained.train_images)
-        data = load_run_data(settings, download=request.download)
+        data = settings.load(download=request.download)
         device = torch_device(request.device)
         training = SupernetTrainer(trained.space, data, trained.settings, device=device)
     else:
@@ -164,7 +163,7 @@ def _resume(request: SupernetRequest) -> SupernetTrainer:
 def _prepare(request: SupernetRequest) -> SupernetTrainer:
     space = load_space(request.space)
     images = DataSettings(request.data, _text(request.data_root), request.train_images)
-    data: Data = load_run_data(images, download=request.download)
+    data: Data = images.load(download=request.download)
     recipe = recipe_for(request.recipe, data)
     settings = SupernetConfig(
         recipe=replace(recipe, **request.recipe_overrides),

@@ -19,7 +19,7 @@ from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...search_space import Architecture, GoalError, RunError
 from ...search_space.network import Network
 from ..parallel.distributed import barrier, is_main_process, world_size
-from ..resolve.datasets import load_run_data, open_images
+from ..resolve.datasets import open_images
 from ..resolve.environment import torch_device, unused_run_directory
 from ..resolve.networks import resolve_network
 from ..resolve.requests import TrainingRequest
@@ -126,7 +126,7 @@ def resume_training_run(request: TrainingRequest, *, same_request: bool) -> tupl
         )
     if settings.compute.device == "cuda" and not torch.cuda.is_available():
         raise RunError(f"{folder.folder} was started on a GPU, but torch finds none")
-    data = load_run_data(settings.data, download=request.download)
+    data = settings.data.load(download=request.download)
     if difference := settings.difference(replace(settings, data=settings.data.of(data))):
         raise GoalError(f"{folder.folder}: the data set has changed: {difference}")
     return folder, data

@@ -1,44 +1,14 @@
-"""Data sets: a name or an object to the images of a run."""
+"""The data of a request."""
 
 from pathlib import Path
-from typing import Protocol
 
 from ...evaluate.data.dataset import Data
 from ...evaluate.scorers import scorer_kind
 from ...results import DataSettings
+from .options import DataOptions
 
 
-def load_run_data(settings: DataSettings, data: Data | None = None, *, download: bool = False) -> Data:
-    """The images of a run.
-
-    Args:
-        data: the object that the run was started with, where its name is a label.
-    Raises:
-        BneckError: they are missing or broken.
-    """
-    return settings.load(data, download=download)
-
-
-class ImagesRequest(Protocol):
-    """The fields of a request that choose images."""
-
-    @property
-    def data(self) -> str: ...
-
-    @property
-    def data_root(self) -> Path | None: ...
-
-    @property
-    def train_images(self) -> int | None: ...
-
-    @property
-    def validation_images(self) -> int | None: ...
-
-    @property
-    def download(self) -> bool: ...
-
-
-def open_images(request: ImagesRequest, data: Data | None = None) -> tuple[DataSettings, Data]:
+def open_images(request: DataOptions, data: Data | None = None) -> tuple[DataSettings, Data]:
     """The images, and the settings that open them again.
 
     Raises:
@@ -46,7 +16,7 @@ def open_images(request: ImagesRequest, data: Data | None = None) -> tuple[DataS
     """
     root = str(request.data_root) if request.data_root else None
     requested = DataSettings(request.data, root, request.train_images, request.validation_images)
-    images = load_run_data(requested, data, download=request.download)
+    images = requested.load(data, download=request.download)
     return requested.of(images), images
 
 

@@ -13,7 +13,7 @@ from ...evaluate.training.evaluation import evaluate
 from ...results import Baseline, Run, RunSettings
 from ...search_space import Architecture, GoalError
 from ..parallel.worker_process import init_worker_process
-from ..resolve.datasets import load_run_data, normalized_for_evaluator
+from ..resolve.datasets import normalized_for_evaluator
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from .partial_training import PartialTrainingResult, train_to_epoch
 
@@ -42,7 +42,7 @@ class Worker:
 
     @cached_property
     def data(self) -> Data:
-        data = load_run_data(self.settings.data, self.objects.data)
+        data = self.settings.data.load(self.objects.data)
         return normalized_for_evaluator(self.settings.evaluator, data)
 
     @cached_property

@@ -14,15 +14,14 @@ from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.data.in_memory import InMemoryData
 from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
 from bneck.evaluate.training.train import seeded_network
+from bneck.results import DataSettings
 from bneck.results.store.training_run import TrainingRun
-from bneck.search.jobs import training_request as training_plan
 from bneck.search.jobs.training_request import (
     create_training_run,
     for_data,
     plan,
     resume_training_run,
 )
-from bneck.search.resolve import datasets
 from bneck.search.resolve.requests import TrainingRequest
 from bneck.search_space import Block, BneckError, architecture_yaml, published_architecture
 from bneck.search_space.network import Network, build_network
@@ -124,7 +123,7 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
     photographs = Photographs(
         noise.name, noise.class_names, noise.splits, noise.mean, noise.std, noise.horizontal_flip
     )
-    monkeypatch.setattr(datasets, "load_run_data", lambda *_, **__: photographs)
+    monkeypatch.setattr(DataSettings, "load", lambda *_, **__: photographs)
     assert plan(request_of())[0].recipe.optimizer == "adam"
 
 
@@ -331,7 +330,7 @@ def test_other_images_than_it_began_with_are_refused(
         "class_names": replace(digits, class_names=tuple("9876543210")),
         "mean": replace(digits, mean=digits.mean + 1),
     }[same]
-    monkeypatch.setattr(training_plan, "load_run_data", lambda *_, **__: changed)
+    monkeypatch.setattr(DataSettings, "load", lambda *_, **__: changed)
     with pytest.raises(BneckError):
         resume_training_run(TrainingRequest(arch=str(tmp_path / "out")), same_request=False)
 

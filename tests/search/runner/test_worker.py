@@ -16,7 +16,7 @@ from bneck.evaluate.scorers import Score
 from bneck.evaluate.training.checkpoint import load_checkpoint
 from bneck.evaluate.training.train import seeded_network, train
 from bneck.results import DataSettings, LatencyPolicy, Run
-from bneck.search.resolve.datasets import load_run_data, normalized_for_evaluator
+from bneck.search.resolve.datasets import normalized_for_evaluator
 from bneck.search.runner.worker import Worker
 from bneck.search_space import Architecture, BackendError, GoalError, cost
 
@@ -223,7 +223,7 @@ def test_images_are_normalised_as_a_supernet_was_trained_to_see_them(
         return Trained()
 
     monkeypatch.setattr("bneck.evaluate.supernet.checkpoint.load_supernet", load)
-    data = load_run_data(DataSettings("digits", train_images=20))
+    data = DataSettings("digits", train_images=20).load()
     assert normalized_for_evaluator("finetuned-supernet:/a.st,/b.st", data).pixel_mean == (10.0,)
     assert opened == [Path("/a.st")]
     assert normalized_for_evaluator("train", data) is data
