@@ -172,7 +172,7 @@ def test_a_trial_of_a_run_is_inspected_and_a_report_written(folder: Path, tmp_pa
     shown = json.loads(bneck("inspect", f"{folder}#{record.trial}", "--json", cwd=tmp_path).stdout)
     assert (shown["key"], shown["macs"]) == (record.key, record.cost.macs)
     assert bneck("report", folder, "-o", ".", cwd=tmp_path).returncode == 0
-    assert record.key in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert record.key in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_finished_search_that_goes_on_has_nothing_to_do(folder: Path) -> None:
@@ -226,10 +226,9 @@ def test_a_search_that_is_interrupted_ends_at_once_with_the_command_that_goes_on
         assert wait_until_alone(process.pid) == []
     assert process.returncode == 130
     number = len(judged(tmp_path / "run"))
-    assert err.splitlines() == [
-        f"stopped with {number} of 30 networks judged; go on with:",
-        "  bneck search run --resume",
-    ]
+    why, command = err.splitlines()
+    assert f"{number} of 30" in why
+    assert command == "  bneck search run --resume"
 
 
 @LINUX
