@@ -1,0 +1,28 @@
+"""Documents name files that are there, and link to pages that are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+NAMED_FILE = re.compile(r"`((?:search_space|evaluate|results|search|tests|docs)/[\w./-]+)`")
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_links_of_a_page_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    missing = [name for name in NAMED_FILE.findall(text) if not (ROOT / name).exists()]
+    missing += [link for link in LINK.findall(text) if not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_the_table_of_places_names_one_to_three_files_for_each_change() -> None:
+    rows = re.findall(
+        r"^\| (add|change) [^|]+\|([^|]+)\|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) >= 15
+    for _, places in rows:
+        assert 1 <= len(NAMED_FILE.findall(places)) <= 3 or "same three" in places
