@@ -1,4 +1,4 @@
-"""Networks on disk as if they had been trained on the digits."""
+"""Checkpoints of untrained networks, as if trained on the digits."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Trainings of a toy on noise: small enough to be run many times over."""
+"""Training of a toy network on noise, fast enough to repeat."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,7 +44,7 @@ PLAIN = Recipe(
 def noise_data(
     *, train: int = 20, validation: int = 9, channels: int = 3, names: tuple[str, ...] = ("a", "b")
 ) -> InMemoryData:
-    """Bytes at random, 8x8, with the classes in turn; the same ones each time."""
+    """Random 8x8 images with alternating classes, from a fixed seed."""
     source = torch.Generator().manual_seed(1)
 
     def images(count: int) -> LabelledImages:
@@ -60,7 +60,7 @@ def noise_data(
 
 
 def toy(architecture: Architecture = SMALL, seed: int = 0) -> Network:
-    """The same network each time."""
+    """A network with fixed initial weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build_network(architecture)
@@ -71,7 +71,7 @@ def training_of(recipe: Recipe, *, seed: int = 3, compute: ComputeConfig | None 
 
 
 def gone_on(path: Path, compute: ComputeConfig | None = None) -> tuple[Trainer, list[Epoch]]:
-    """A training that goes on from a file, with torch's own random numbers somewhere else."""
+    """A training resumed from a file, with another global random state."""
     torch.manual_seed(99)
     found = load_checkpoint(path)
     training = Trainer(found.network(), noise_data(), found.recipe, seed=found.seed + 1, compute=compute)
@@ -92,14 +92,14 @@ def one_epoch(training: Trainer) -> Epoch:
 
 
 def everything(training: Trainer) -> dict[str, Tensor]:
-    """Copies of all tensors that the next epoch and the judgement follow from."""
+    """Copies of all tensors that determine the next epoch and the evaluation."""
     found = {f"weights.{name}": value for name, value in training.network.state_dict().items()}
     found |= {f"judged.{name}": value for name, value in training.eval_network.state_dict().items()}
     return {name: value.detach().clone() for name, value in (found | training.state()).items()}
 
 
 def differing(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> list[str]:
-    """The names whose values are not the same to the bit."""
+    """Names of tensors that are not bit-identical."""
     return [name for name in first.keys() | second.keys() if not _equal(first.get(name), second.get(name))]
 
 

@@ -1,4 +1,4 @@
-"""The count by fvcore and torch that the closed form is held against."""
+"""MACs and parameters by fvcore and torch against hand calculation and the closed-form cost."""
 
 from dataclasses import replace
 

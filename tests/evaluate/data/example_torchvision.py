@@ -65,7 +65,7 @@ def python2_names(key: bytes, names: Sequence[str]) -> bytes:
 
 
 def write_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six batches of 20 images, noise, with labels 0 to 9 over and over."""
+    """Six batches of 20 images of noise, with labels 0 to 9 repeated."""
     names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
     batches = {
         name: python2_pickle(noise(seed, 20, 3072), [*range(10)] * 2) for seed, name in enumerate(names)
@@ -77,7 +77,7 @@ def write_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_cifar100(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """200 images for training and 100 for the test, noise, with labels 0 to 99 over and over."""
+    """200 training and 100 test images of noise, with labels 0 to 99 repeated."""
     batches = {
         name: python2_pickle(noise(seed, count, 3072), [n % 100 for n in range(count)], b"fine_labels")
         for seed, (name, count) in enumerate((("train", 200), ("test", 100)))

@@ -22,7 +22,7 @@ from .example_torchvision import noise, write_idx
 
 
 def write_fashion(root: Path, suffix: str = "") -> Path:
-    """40 images for training and 20 for the test, noise, with labels 0 to 9 over and over."""
+    """40 training and 20 test images of noise, with labels 0 to 9 repeated."""
     for seed, (prefix, count) in enumerate((("train", 40), ("t10k", 20))):
         write_idx(root / f"{prefix}-images-idx3-ubyte{suffix}", noise(seed, count, 28, 28))
         write_idx(root / f"{prefix}-labels-idx1-ubyte{suffix}", np.arange(count, dtype=np.uint8) % 10)
@@ -53,7 +53,7 @@ class TestContract(DataContract):
 
 
 @pytest.mark.parametrize(("name", "image_size_px"), [("digits", 8), ("folder", None)])
-def test_images_in_memory_have_a_side(name: str, image_size_px: int | None, tmp_path: Path) -> None:
+def test_images_in_memory_have_a_size(name: str, image_size_px: int | None, tmp_path: Path) -> None:
     assert DATA[name](tmp_path).image_size_px == image_size_px
 
 
@@ -150,7 +150,7 @@ def test_a_truncated_idx_file_is_named_with_its_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\0\0\x08\3\0\0"], ids=["empty", "html", "header cut"])
-def test_what_is_no_idx_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_idx_is_named(tmp_path: Path, content: bytes) -> None:
     (write_fashion(tmp_path) / "train-labels-idx1-ubyte").write_bytes(content)
     assert error_of("fashion-mnist", tmp_path).startswith(
         "ROOT/train-labels-idx1-ubyte: not an idx file of bytes;"
@@ -169,7 +169,7 @@ def test_more_images_than_labels_are_refused(tmp_path: Path) -> None:
     assert error_of("fashion-mnist", tmp_path).startswith("ROOT: 40 train images, 39 labels;")
 
 
-def test_a_failed_download_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(root: Path, download: bool) -> None:
         raise URLError("no route to host")
 

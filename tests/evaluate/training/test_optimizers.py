@@ -1,4 +1,4 @@
-"""Optimisers against their formulas, and schedules against numbers worked out by hand."""
+"""Optimizers against their formulas, schedules against hand calculation."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ W, B = 2.0, 3.0
 
 
 class Two(nn.Module):
-    """A weight that decays, 1x1, and a bias that does not."""
+    """A weight, 1x1, and a bias without weight decay."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def rmsprop(value: float, slopes: tuple[float, ...], decay: float, momentum: flo
 
 @pytest.mark.parametrize("momentum", [0.9, 0.6, 0.0])
 @pytest.mark.parametrize("formula", [sgd, adam, adamw, rmsprop])
-def test_steps_are_those_of_the_formula_and_biases_do_not_decay(
+def test_steps_match_the_formula_and_biases_do_not_decay(
     formula: Callable[[float, tuple[float, ...], float, float], float], momentum: float
 ) -> None:
     slopes = (0.5, -0.25, 0.01)
@@ -104,7 +104,7 @@ def test_weights_decay_and_biases_and_normalisation_do_not() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
-def test_frozen_parameters_are_not_in_it(optimizer: str) -> None:
+def test_frozen_parameters_are_not_optimized(optimizer: str) -> None:
     network = toy()
     network.stem.requires_grad_(False)
     network.classifier.bias.requires_grad_(False)
@@ -129,17 +129,17 @@ def test_a_constant_rate_is_constant_after_its_warmup() -> None:
     )
 
 
-def test_steps_fall_every_so_many_epochs_from_the_beginning() -> None:
+def test_step_decay_counts_epochs_from_the_start() -> None:
     recipe = replace(PLAIN, schedule="steps", epochs=6, step_epochs=2.0, step_factor=0.5)
     assert shares(recipe, 12, 2) == [1] * 4 + [0.5] * 4 + [0.25] * 4
-    # the warmup hides the first steps and shifts none
+    # warmup replaces the first steps without shifting the others
     warm = replace(recipe, warmup_fraction=0.5)
     assert shares(warm, 12, 2) == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1, 0.5, 0.5] + [0.25] * 4)
     assert shares(replace(recipe, step_epochs=0.5), 4, 4) == [1, 1, 0.5, 0.5]
     assert shares(replace(recipe, step_epochs=0.01), 4, 4) == [1, 0.5, 0.25, 0.125]  # every step at most
 
 
-def test_torchvisions_rate_falls_as_its_step_scheduler_says() -> None:
+def test_step_decay_matches_torchs_scheduler() -> None:
     recipe = replace(PLAIN, schedule="steps", epochs=7, step_epochs=2.0, step_factor=0.973)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.973)
@@ -151,8 +151,8 @@ def test_torchvisions_rate_falls_as_its_step_scheduler_says() -> None:
     assert shares(recipe, 35) == pytest.approx(expected)
 
 
-def test_a_cosine_falls_over_the_steps_of_all_epochs() -> None:
-    # 8 steps, 2 of them up; the cosine is half down 3 steps after its beginning
+def test_the_cosine_spans_all_epochs() -> None:
+    # 8 steps, 2 of warmup; the cosine is at half 3 steps after its start
     recipe = replace(PLAIN, schedule="cosine", epochs=4, warmup_fraction=0.25)
     factors = shares(recipe, 9, 2)
     assert factors[:3] == [0.5, 1, 1]
@@ -161,8 +161,8 @@ def test_a_cosine_falls_over_the_steps_of_all_epochs() -> None:
 
 
 @pytest.mark.parametrize("max_grad_norm", [0.0, 1e9])
-def test_without_a_clip_gradients_of_any_size_pass(max_grad_norm: float) -> None:
-    # plain descent at rate 1: the step is the gradient; weights that are far too large make it large
+def test_without_a_clip_gradients_are_unchanged(max_grad_norm: float) -> None:
+    # SGD with rate 1: the step is the gradient, made large by large weights
     recipe = replace(
         PLAIN, epochs=1, momentum=0.0, learning_rate=1.0, batch_size=20, max_grad_norm=max_grad_norm
     )
@@ -186,7 +186,7 @@ def labels() -> Tensor:
     return noise_data().labels("train")
 
 
-def test_all_gradients_together_are_clipped() -> None:
+def test_the_norm_of_all_gradients_is_clipped() -> None:
     recipe = replace(PLAIN, epochs=1, momentum=0.0, learning_rate=1.0, batch_size=20, max_grad_norm=0.01)
     training = training_of(recipe)
     before = torch.cat([p.detach().clone().flatten() for p in training.network.parameters()])

@@ -1,4 +1,4 @@
-"""Networks that begin from weights of other images."""
+"""Transfer learning from torchvision's weights and from other data."""
 
 import warnings
 from collections.abc import Callable
@@ -27,7 +27,7 @@ THEIRS: dict[str, Callable[[], nn.Module]] = {
 
 
 def lively(network: nn.Module, seed: int = 0) -> nn.Module:
-    """Weights and statistics with which every layer shows in the logits."""
+    """Weights and statistics with which every layer affects the logits."""
     source = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in network.modules():
@@ -75,7 +75,7 @@ def test_a_file_of_torchvision_gives_torchvisions_logits(file: tuple[str, Path],
     torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_with_other_classes_everything_but_the_classifier_is_kept(
+def test_with_other_classes_everything_but_the_classifier_is_copied(
     file: tuple[str, Path], images: Tensor
 ) -> None:
     name, path = file
@@ -93,7 +93,7 @@ def test_with_other_classes_everything_but_the_classifier_is_kept(
     assert network.eval()(images).shape == (2, 7)
 
 
-def test_normalisation_keeps_the_constants_it_was_trained_with(file: tuple[str, Path]) -> None:
+def test_constants_of_batch_normalisation_are_copied(file: tuple[str, Path]) -> None:
     name, path = file
     network = build_network(replace(published_architecture(name), classes=7))
     transfer_weights(network, pretrained_network(name, path))
@@ -102,20 +102,20 @@ def test_normalisation_keeps_the_constants_it_was_trained_with(file: tuple[str, 
     assert ours == theirs
 
 
-def test_a_grey_stem_sees_what_the_colour_stem_sees_of_a_grey_image() -> None:
+def test_a_grayscale_stem_matches_the_color_stem_on_grayscale_images() -> None:
     source, network = toy(), toy(replace(TOY, image_channels=1), seed=1)
     transfer_weights(network, source)
     grey = torch.randn(2, 1, 8, 8)
     torch.testing.assert_close(network(grey), source(grey.repeat(1, 3, 1, 1)), rtol=1e-4, atol=1e-5)
 
 
-def test_a_colour_stem_takes_grey_weights_for_the_mean_of_its_colours() -> None:
+def test_a_color_stem_applies_grayscale_weights_to_the_mean_of_channels() -> None:
     source, network = toy(replace(TOY, image_channels=1)), toy(seed=1)
     transfer_weights(network, source)
     colours = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(network(colours), source(colours.mean(1, keepdim=True)), rtol=1e-4, atol=1e-5)
     weight = network.stem.get_parameter("conv.weight")
-    assert weight.is_contiguous()  # three copies, not one that is seen three times
+    assert weight.is_contiguous()  # three copies, not an expanded view
     assert weight[:, 0].equal(weight[:, 1])
 
 
@@ -129,7 +129,7 @@ def test_the_weights_are_copies() -> None:
     assert source.classifier.weight.equal(before)
 
 
-def test_as_many_classes_take_the_classifier_along() -> None:
+def test_with_the_same_number_of_classes_the_classifier_is_copied() -> None:
     source, network = toy(), toy(seed=1)
     transfer_weights(network, source)
     for name, value in network.state_dict().items():
@@ -201,7 +201,7 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", [[1, 2], {"model": {"weight": torch.zeros(1)}}, "words"], ids=type)
-def test_a_file_that_is_no_state_dict_is_refused(what: Any, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_state_dict_is_refused(what: Any, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(what, path)
     with pytest.raises(RunError) as caught:
@@ -244,7 +244,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ],
     ids=type,
 )
-def test_without_a_network_the_remedy_is_told(
+def test_a_failed_download_names_the_remedy(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(*_: Any, **__: Any) -> None:
@@ -265,7 +265,7 @@ def test_without_a_network_the_remedy_is_told(
     assert "\n" not in message
 
 
-def test_the_cache_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_used_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enum = tv.get_model_weights("mobilenet_v3_small").DEFAULT
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)

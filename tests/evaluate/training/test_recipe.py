@@ -1,4 +1,4 @@
-"""The recipe as a value."""
+"""Recipes: fields, presets and files."""
 
 import math
 from dataclasses import asdict, fields, replace
@@ -43,7 +43,7 @@ OTHERWISE: dict[str, Any] = {
 
 
 def trained(recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
-    """The weights and the statistics of a toy after this training."""
+    """Weights and batch normalisation statistics after training a toy network."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_network(replace(TOY, image_channels=1, classes=10))
@@ -55,17 +55,17 @@ def trained(recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
     )
 
 
-def test_no_field_is_forgotten_below() -> None:
+def test_every_field_is_tested() -> None:
     assert [field.name for field in fields(Recipe)] == list(OTHERWISE)
 
 
 @pytest.mark.parametrize("field", OTHERWISE)
 @pytest.mark.slow
-def test_every_field_changes_the_network_that_comes_out(field: str) -> None:
+def test_every_field_changes_the_trained_network(field: str) -> None:
     recipe = replace(SHORT, schedule="steps", step_epochs=0.5) if field.startswith("step_") else SHORT
     weights, statistics = trained(recipe)
     other_weights, other_statistics = trained(replace(recipe, **{field: OTHERWISE[field]}))
-    # images to settle the statistics come after all steps
+    # recalibration comes after all steps
     assert weights.equal(other_weights) is (field == "bn_recalibration_images")
     assert not statistics.equal(other_statistics)
 
@@ -78,7 +78,7 @@ def test_a_recipe_survives_yaml() -> None:
 # recipes by name
 
 
-def test_the_guide_is_adam_at_a_constant_rate_and_nothing_else() -> None:
+def test_the_guide_is_adam_at_a_constant_rate() -> None:
     expected = Recipe(
         epochs=10,
         batch_size=32,
@@ -100,7 +100,7 @@ def test_the_guide_is_adam_at_a_constant_rate_and_nothing_else() -> None:
     assert load_recipe("guide") == expected
 
 
-def test_torchvisions_recipe_is_that_of_its_reference() -> None:
+def test_torchvisions_recipe_matches_its_reference() -> None:
     # torchrun --nproc_per_node=8 train.py --model mobilenet_v3_small --epochs 600 --opt rmsprop
     # --batch-size 128 --lr 0.064 --wd 0.00001 --lr-step-size 2 --lr-gamma 0.973 --auto-augment imagenet
     # --random-erase 0.2; its momentum is 0.9 and it neither warms up, smooths labels nor clips
@@ -127,7 +127,7 @@ def test_small_images_are_trained_by_sgd_on_a_cosine() -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_presets_text_is_a_file_to_start_from(name: str, tmp_path: Path) -> None:
+def test_the_text_of_a_preset_is_a_valid_file(name: str, tmp_path: Path) -> None:
     path = write(tmp_path, preset_recipe_yaml(name), "mine.yaml")
     assert load_recipe(str(path)) == load_recipe(name)
     assert preset_recipe_yaml(name).startswith("# ")
@@ -142,12 +142,12 @@ def test_every_field_survives_a_file(suffix: str, tmp_path: Path) -> None:
     assert load_recipe(str(path)) == recipe
 
 
-def test_what_a_file_leaves_out_is_as_ever(tmp_path: Path) -> None:
+def test_missing_keys_have_defaults(tmp_path: Path) -> None:
     path = write(tmp_path, "bneck: recipe/1\nepochs: 3\n")
     assert load_recipe(str(path)) == Recipe(epochs=3)
 
 
-def test_an_unknown_name_tells_the_nearest() -> None:
+def test_an_unknown_name_is_refused_with_suggestions() -> None:
     with pytest.raises(UnknownNameError, match=r"^unknown recipe 'small-image'; known: .*small-images"):
         load_recipe("small-image")
 
@@ -192,7 +192,7 @@ def test_a_bad_line_is_named_with_its_file_and_key(line: str, expected: str, tmp
     with pytest.raises(FileFormatError) as caught:
         load_recipe(str(path))
     place, _, problem = str(caught.value).partition(": ")
-    if expected.startswith("unknown augmentation"):  # an augmentation's own error knows no field
+    if expected.startswith("unknown augmentation"):  # the error of an augmentation has no field
         assert place.startswith(f"{path}:")
     else:
         assert place == f"{path}:3"
@@ -226,7 +226,7 @@ def test_a_file_of_another_kind_is_refused(text: str, expected: str, tmp_path: P
 @pytest.mark.parametrize(
     "field", ["learning_rate", "weight_decay", "max_grad_norm", "momentum", "warmup_fraction", "step_factor"]
 )
-def test_no_number_is_no_value(field: str) -> None:
+def test_nan_is_refused(field: str) -> None:
     changed: dict[str, Any] = {field: math.nan}
     with pytest.raises(BneckError, match=rf"^{field} must be .*, got nan$"):
         Recipe(**changed)
@@ -235,5 +235,5 @@ def test_no_number_is_no_value(field: str) -> None:
 @pytest.mark.parametrize(
     "edge", [{"warmup_fraction": 1.0}, {"warmup_fraction": 0.0}, {"ema": 0.9999}, {"learning_rate": 0.0}]
 )
-def test_the_edges_are_values(edge: dict[str, Any]) -> None:
+def test_bounds_are_inclusive(edge: dict[str, Any]) -> None:
     assert asdict(Recipe(**edge)).items() >= edge.items()

@@ -1,4 +1,4 @@
-"""A training an epoch at a time: what it follows from, and that it can be stopped anywhere."""
+"""Trainer: reproducibility, resuming, moving average, freezing, precision."""
 
 import copy
 import math
@@ -54,7 +54,7 @@ RECIPES = {
 
 
 def rehearsed(recipe: Recipe, tmp_path: Path, compute: ComputeConfig | None = None) -> None:
-    """Stop at every boundary, go on from the file, and come to what an unbroken training comes to."""
+    """Stop after every epoch, resume from the file, and compare with an uninterrupted training."""
     torch.manual_seed(5)
     unbroken = training_of(recipe, compute=compute)
     curve = [one_epoch(unbroken) for _ in range(recipe.epochs)]
@@ -74,12 +74,12 @@ def rehearsed(recipe: Recipe, tmp_path: Path, compute: ComputeConfig | None = No
 
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.slow
-def test_stopped_at_any_epoch_a_training_comes_to_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
+def test_resuming_after_any_epoch_is_bit_identical(name: str, tmp_path: Path) -> None:
     rehearsed(RECIPES[name], tmp_path)
 
 
 @pytest.mark.slow
-def test_so_does_one_that_computes_with_two_threads(tmp_path: Path) -> None:
+def test_resuming_with_two_threads_is_bit_identical(tmp_path: Path) -> None:
     torch.set_num_threads(2)
     try:
         rehearsed(RICH, tmp_path)
@@ -87,11 +87,11 @@ def test_so_does_one_that_computes_with_two_threads(tmp_path: Path) -> None:
         torch.set_num_threads(1)
 
 
-def test_with_drop_path_the_settled_norms_follow_from_the_seed_too(tmp_path: Path) -> None:
+def test_recalibration_with_drop_path_is_reproducible(tmp_path: Path) -> None:
     rehearsed(replace(RICH, bn_recalibration_images=16), tmp_path)
 
 
-def test_the_network_does_not_depend_on_how_often_it_is_judged() -> None:
+def test_the_network_does_not_depend_on_the_number_of_evaluations() -> None:
     often, once = training_of(RECIPES["settled norms"]), training_of(RECIPES["settled norms"])
     for _ in range(3):
         often.run_epoch()
@@ -105,7 +105,7 @@ def test_the_network_does_not_depend_on_how_often_it_is_judged() -> None:
 
 
 @pytest.mark.parametrize("recipe", [RICH, RECIPES["settled norms"]], ids=["", "settled"])
-def test_torchs_own_random_numbers_are_neither_drawn_nor_heeded(recipe: Recipe) -> None:
+def test_the_global_random_state_is_neither_used_nor_changed(recipe: Recipe) -> None:
     networks = []
     for seed in (5, 6):
         network = toy()
@@ -119,8 +119,8 @@ def test_torchs_own_random_numbers_are_neither_drawn_nor_heeded(recipe: Recipe) 
     assert differing(*networks) == []
 
 
-def test_dropout_goes_on_drawing_from_epoch_to_epoch() -> None:
-    # each epoch drawing the same numbers again would be as good as no dropout
+def test_dropout_differs_between_epochs() -> None:
+    # the random state must advance from epoch to epoch
     states = [training_of(RICH).state()["random.cpu"]]
     training = training_of(RICH)
     for _ in range(2):
@@ -130,7 +130,7 @@ def test_dropout_goes_on_drawing_from_epoch_to_epoch() -> None:
 
 
 def by_hand(network: Network, recipe: Recipe, rates: list[float]) -> None:
-    """The plainest loop: torch's SGD, the shuffled batches, nothing else."""
+    """A minimal loop: SGD on shuffled batches."""
     data, shuffle = noise_data(), torch.Generator().manual_seed(3)
     network.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0, momentum=0.9, nesterov=True, fused=True)
@@ -142,7 +142,7 @@ def by_hand(network: Network, recipe: Recipe, rates: list[float]) -> None:
             optimizer.step()
 
 
-def test_an_epoch_is_a_plain_loop_over_shuffled_batches() -> None:
+def test_an_epoch_matches_a_minimal_loop() -> None:
     network, hand = toy(), toy()
     training = Trainer(network, noise_data(), replace(PLAIN, schedule="constant"), seed=3)
     training.run_epoch()
@@ -164,7 +164,7 @@ def test_the_rate_follows_the_schedule_through_all_epochs() -> None:
         torch.testing.assert_close(network.state_dict()[name], value, rtol=1e-5, atol=1e-6)
 
 
-def test_images_are_counted_as_they_are_shown() -> None:
+def test_processed_images_are_counted() -> None:
     batch_sizes: list[int] = []
     training = Trainer(toy(), noise_data(train=19), replace(PLAIN, epochs=2), seed=3)
     point = training.run_epoch(batch_sizes.append)
@@ -185,8 +185,8 @@ def sure_of_class_0() -> Network:
     return network
 
 
-def test_the_curve_holds_the_share_of_right_answers() -> None:
-    # 5 of 16 images are of class 1, the only ones that are mistaken
+def test_the_curve_holds_the_training_accuracy() -> None:
+    # 5 of 16 images are of class 1, the only wrong predictions
     data = noise_data(train=16)
     pixels = data.splits["train"].pixels
     data = replace(
@@ -197,7 +197,7 @@ def test_the_curve_holds_the_share_of_right_answers() -> None:
     assert point.train_loss == pytest.approx((11 * math.log(4 / 3) + 5 * math.log(4)) / 16)
 
 
-def test_a_blended_image_counts_as_the_class_it_has_most_of() -> None:
+def test_a_mixed_image_counts_for_its_dominant_class() -> None:
     recipe = replace(PLAIN, learning_rate=0.0, augment="mixup")
     data = noise_data(train=16)
     zeros = LabelledImages(data.splits["train"].pixels, torch.zeros(16, dtype=torch.int64))
@@ -208,7 +208,7 @@ def test_a_blended_image_counts_as_the_class_it_has_most_of() -> None:
 # moving average
 
 
-def test_the_average_follows_its_recursion() -> None:
+def test_the_moving_average_matches_its_recursion() -> None:
     network, decay = toy(), 0.75
     training = Trainer(network, noise_data(), replace(PLAIN, ema=decay), seed=3)
     images_seen: list[dict[str, Tensor]] = []
@@ -228,7 +228,7 @@ def test_the_average_follows_its_recursion() -> None:
             torch.testing.assert_close(value, average, rtol=1e-5, atol=1e-6, msg=name)
 
 
-def test_the_average_is_judged_and_the_weights_go_on() -> None:
+def test_the_moving_average_is_evaluated_and_training_continues_with_the_weights() -> None:
     recipe = replace(PLAIN, learning_rate=0.3)
     averaged, plain = training_of(replace(recipe, ema=0.9)), training_of(recipe)
     for training in (averaged, plain):
@@ -248,7 +248,7 @@ def test_the_average_is_judged_and_the_weights_go_on() -> None:
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.5])
-def test_a_frozen_backbone_stays_to_the_bit_and_the_rest_learns(ema: float) -> None:
+def test_a_frozen_backbone_does_not_change(ema: float) -> None:
     network = toy()
     network.train()
     network(torch.randn(4, 3, 8, 8))  # statistics of their own
@@ -286,13 +286,13 @@ def test_the_recipe_sets_dropout_and_drop_path() -> None:
 # precisions
 
 
-def test_bf16_computes_roughly_and_keeps_its_weights_whole() -> None:
+def test_bf16_autocast_has_fp32_weights() -> None:
     rough, exact = training_of(PLAIN, compute=ComputeConfig(precision="bf16")), training_of(PLAIN)
     images_seen: list[torch.dtype] = []
     rough.network.classifier.register_forward_hook(lambda _m, _i, out: images_seen.append(out.dtype))
     points = [one_epoch(training) for training in (rough, exact)]
     assert set(images_seen[:3]) == {torch.bfloat16}
-    assert images_seen[-1] == torch.float32  # judged in full
+    assert images_seen[-1] == torch.float32  # evaluation in fp32
     # bf16 has 8 bits: losses near 0.7 agree to a few hundredths
     assert points[0].train_loss == pytest.approx(points[1].train_loss, abs=0.05)
     assert points[0].train_loss != points[1].train_loss
@@ -301,25 +301,25 @@ def test_bf16_computes_roughly_and_keeps_its_weights_whole() -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_rougher_arithmetic_is_resumed_to_the_bit_too(precision: str, tmp_path: Path) -> None:
+def test_resuming_with_reduced_precision_is_bit_identical(precision: str, tmp_path: Path) -> None:
     rehearsed(RICH, tmp_path, ComputeConfig(precision=precision))  # type: ignore[arg-type]
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
-def test_on_a_gpu_a_training_goes_on_from_its_file(name: str, tmp_path: Path) -> None:
+def test_on_a_gpu_a_training_resumes_from_its_file(name: str, tmp_path: Path) -> None:
     rehearsed(RECIPES[name], tmp_path, ComputeConfig("cuda"))
 
 
 @pytest.mark.parametrize("max_grad_norm", [0.0, 1e6])
-def test_the_scale_of_fp16_cancels_and_is_kept(max_grad_norm: float) -> None:
+def test_the_loss_scale_of_fp16_cancels_and_is_saved(max_grad_norm: float) -> None:
     recipe = replace(PLAIN, optimizer="sgd", max_grad_norm=max_grad_norm)
     scaled, exact = training_of(recipe, compute=ComputeConfig(precision="fp16")), training_of(recipe)
     scaled.run_epoch()
     exact.run_epoch()
     state = scaled.state()
-    # torch begins with 2^16, which these gradients do not exceed
+    # torch's initial scale of 2^16 does not overflow these gradients
     assert state["scaler.scale"].item() == 2.0**16
     assert state["scaler._growth_tracker"].item() == 3
     assert not any(name.startswith("scaler.") for name in exact.state())
@@ -327,8 +327,8 @@ def test_the_scale_of_fp16_cancels_and_is_kept(max_grad_norm: float) -> None:
         torch.testing.assert_close(scaled.network.get_parameter(name), value, rtol=0.05, atol=5e-3)
 
 
-def test_the_clip_of_fp16_is_of_the_gradients_as_they_are() -> None:
-    # one step of plain descent moves by the rate times the clip
+def test_fp16_gradients_are_unscaled_before_clipping() -> None:
+    # one SGD step has length rate * clip
     recipe = replace(PLAIN, epochs=1, momentum=0.0, max_grad_norm=0.01, learning_rate=1.0, batch_size=20)
     training = training_of(recipe, compute=ComputeConfig(precision="fp16"))
     before = torch.cat([p.detach().clone().flatten() for p in training.network.parameters()])
@@ -342,10 +342,10 @@ def test_a_precision_must_be_known() -> None:
         ComputeConfig(precision="fp8")  # type: ignore[arg-type]
 
 
-# losses that are no numbers
+# non-finite losses
 
 
-def test_hopeless_trainings_end_within_fifty_steps() -> None:
+def test_a_non_finite_loss_ends_the_epoch_within_50_steps() -> None:
     batch_sizes: list[int] = []
     network = toy()
     nn.init.constant_(network.classifier.bias, math.nan)
@@ -355,7 +355,7 @@ def test_hopeless_trainings_end_within_fifty_steps() -> None:
     assert len(batch_sizes) == 49  # of 100
 
 
-def test_a_loss_on_the_validation_images_that_is_no_number_fails() -> None:
+def test_a_non_finite_validation_loss_is_an_error() -> None:
     training = training_of(PLAIN)
     training.run_epoch()
     nn.init.constant_(training.network.classifier.bias, math.nan)
@@ -363,13 +363,13 @@ def test_a_loss_on_the_validation_images_that_is_no_number_fails() -> None:
         training.evaluate()
 
 
-def test_a_network_is_judged_on_the_split_asked_for() -> None:
+def test_evaluate_uses_the_given_split() -> None:
     training = training_of(PLAIN)
     result = {split: training.evaluate(split) for split in SPLITS}
     assert len(set(result.values())) == 3
 
 
-def test_an_epoch_that_is_broken_off_leaves_torchs_random_numbers_alone() -> None:
+def test_an_interrupted_epoch_restores_the_global_random_state() -> None:
     def stop(_: int) -> None:
         raise KeyboardInterrupt
 
