@@ -1,4 +1,4 @@
-"""What the choices do and which genes matter, in words and cells."""
+"""Ablation and importances as sentences and table cells."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ from ..analysis.importance import MAX_TRIALS, Importance, Importances
 from .formatting import pluralize
 
 MAX_STATEMENTS = 6
-TOO_FEW_NETWORKS = f"To tell what the choices do takes {MIN_NETWORKS} judged networks that were trained"
+TOO_FEW_NETWORKS = f"Ablation needs at least {MIN_NETWORKS} trained networks"
 EFFECT_COLUMNS = (
     "location",
     "change",
@@ -24,8 +24,9 @@ EFFECT_COLUMNS = (
 _VALUES = {"se": "SE", "eca": "ECA", "relu": "ReLU", "relu6": "ReLU6", "hardswish": "h-swish", "silu": "SiLU"}
 _KINDS = {"out": "channels", "hidden": "hidden layer"}
 _COSTS: dict[Quantity, str] = {"latency": "latency", "macs": "MACs", "params": "parameters"}
-_NAMED = ("kernel", "attention", "activation")  # whose values tell of what kind they are
+_NAMED = ("kernel", "attention", "activation")  # values that need no gene type beside them
 _ABOVE_FRONT_TEXT = {True: "yes", False: "no", None: "undecided"}
+_VERDICTS = {True: "above the front", False: "below the front", None: "undecided"}
 
 
 def value_name(gene_type: str, value: Choice) -> str:
@@ -63,14 +64,14 @@ def gene_change_text(gene_change: GeneChange) -> str:
 
 
 def percentage_points_text(change: EffectEstimate, unit: str = "") -> str:
-    """`+0.8 (0.3 to 1.3)`, in points of accuracy; two decimals where the interval is narrow."""
+    """`+0.8 (0.3 to 1.3)`, in percentage points; two decimals for narrow intervals."""
     decimals = 2 if change.high - change.low < 0.01 else 1
     value, low, high = (100 * each for each in (change.value, change.low, change.high))
     return f"{value:+.{decimals}f}{unit} ({low:.{decimals}f} to {high:.{decimals}f})"
 
 
 def percents(change: EffectEstimate) -> str:
-    """`+4%`, with its interval where it has one."""
+    """`+4%`, with its interval unless the change is exact."""
     low, high = 100 * change.low, 100 * change.high
     if high - low < 1e-6:
         return signed_percent(change.value)
@@ -96,7 +97,7 @@ def effect_cells(effect: Effect) -> list[str]:
 
 
 def statements(effects: Iterable[Effect], cost_quantity: Quantity) -> list[str]:
-    """What surely pays, or surely does not, by the most; one for a kind and place."""
+    """Significant changes by decreasing effect relative to the front, one per location and gene type."""
     significant = [
         (effect, effect.delta_vs_front)
         for effect in effects
@@ -115,7 +116,7 @@ def statements(effects: Iterable[Effect], cost_quantity: Quantity) -> list[str]:
 
 
 def verdicts_by_choice(effects: Iterable[Effect]) -> list[tuple[str, str]]:
-    """Where each kernel, attention and activation pays: `("SE", "pays in stage 3; not told in stage 1")`."""
+    """By kernel, attention and activation: `("SE", "above the front in stage 3; undecided in stage 1")`."""
     rows: dict[str, dict[bool | None, list[str]]] = {}
     for effect in effects:
         gene_change = effect.gene_change
@@ -128,13 +129,12 @@ def verdicts_by_choice(effects: Iterable[Effect]) -> list[tuple[str, str]]:
         )
         name = value_name(gene_change.gene_type, gene_change.alternative) + baseline
         rows.setdefault(name, {}).setdefault(effect.above_front, []).append(gene_change.location)
-    verdict_words = {True: "pays in", False: "does not pay in", None: "cannot be told in"}
     return [
         (
             name,
             "; ".join(
-                f"{verdict} {_locations_text(places_by_verdict[above_front])}"
-                for above_front, verdict in verdict_words.items()
+                f"{verdict} in {_locations_text(places_by_verdict[above_front])}"
+                for above_front, verdict in _VERDICTS.items()
                 if above_front in places_by_verdict
             ),
         )
@@ -143,41 +143,35 @@ def verdicts_by_choice(effects: Iterable[Effect]) -> list[tuple[str, str]]:
 
 
 def undecided_text(effects: Sequence[Effect]) -> str:
-    """How much is told of all that was asked."""
+    """Number of significant changes."""
     n_decided = sum(effect.above_front is not None for effect in effects)
     return (
-        f"Of {pluralize(len(effects), 'change')}, {n_decided or 'none'} can be told to pay or not to; of the "
-        "others the 90% interval holds 0. Of changes that do nothing, up to one in ten is told by chance."
+        f"{n_decided} of {pluralize(len(effects), 'change')} significantly above or below the front "
+        "(90% intervals, not corrected for multiple comparisons: expect about 10% false positives)."
     )
 
 
 def method_text(model: GeneModel, networks: int) -> str:
-    """How it was found, in a sentence or two."""
-    source = {
-        "latency": "the run's latency model" if model.latency_predictor else "what was measured",
-    }.get(model.cost_quantity, "")
-    latency_note = f" Latency is told by {source}." if source else ""
-    subset_note = f", evenly chosen of more than {MAX_NETWORKS}" if len(model.records) == MAX_NETWORKS else ""
+    """How the effects are estimated."""
+    source = "latency predictor" if model.latency_predictor else "surrogate of the measured latencies"
+    latency_note = f" Latency: {source}." if model.cost_quantity == "latency" else ""
+    subset_note = f", spread over more than {MAX_NETWORKS}" if len(model.records) == MAX_NETWORKS else ""
     cost_name = _COSTS[model.cost_quantity]
     return (
-        f"A model of size, shape and genes, fitted to {len(model.records)} judged networks{subset_note}, "
-        f"compares the {networks} best by accuracy and {cost_name} with one choice set to one value and to "
-        f"another, all else equal; the mean difference, with 90% intervals.{latency_note} A change pays if "
-        f"it brings more accuracy than the same {cost_name} does along these networks."
+        f"Predictions of the sampler's surrogate, fitted to {len(model.records)} networks{subset_note}: mean "
+        f"difference over the {networks} best networks by accuracy and {cost_name} when one choice is "
+        f"switched, all else equal, with 90% intervals.{latency_note} A change is above the front if it "
+        f"gains more accuracy than the same {cost_name} gains along these networks."
     )
 
 
 def importance_note(importances: Importances) -> str:
-    """What the shares are of."""
-    trials = (
-        f"{importances.trials} of the judged networks"
-        if importances.trials == MAX_TRIALS
-        else "the judged networks"
-    )
+    """Definition of total effect and fANOVA."""
+    subset = f"{importances.trials} of the" if importances.trials == MAX_TRIALS else "the"
     return (
-        f"Total effect: the share of the variance between {importances.networks} random networks within the "
-        "limits that a gene leaves open where all others are known; what genes do together counts for each. "
-        f"fANOVA: Optuna's, from {trials} alone, of what a gene does by itself."
+        f"Total effect: fraction of the variance among {importances.networks} random feasible networks that "
+        "remains when all other genes are known; interactions count for every gene involved. "
+        f"fANOVA (Optuna): main effects, from {subset} evaluated networks."
     )
 
 
@@ -188,7 +182,7 @@ def importance_columns(importances: Importances) -> list[str]:
 
 
 def importance_rows(importances: Importances) -> list[list[str]]:
-    """Shares with their rank among the genes; then those of places and kinds together."""
+    """Fractions of variance with their ranks: genes, then locations and gene types."""
     ranks = {
         (quantity, method): ranked(importances.genes, quantity, method)
         for quantity in (importances.genes[0].total_effect if importances.genes else ())
@@ -211,7 +205,7 @@ def importance_rows(importances: Importances) -> list[list[str]]:
 
 
 def ranked(genes: Iterable[Importance], quantity: Quantity, method: str) -> dict[str, int]:
-    """The rank of each gene, the most important 1; empty where nothing is told."""
+    """Rank of each gene, 1 is the most important; empty without values."""
     shares = {
         each.name: getattr(each, method)[quantity] for each in genes if quantity in getattr(each, method)
     }
@@ -225,15 +219,12 @@ def _statement(effect: Effect, delta_vs_front: EffectEstimate, cost_quantity: Qu
         if effect.above_front
         else EffectEstimate(-delta_vs_front.value, -delta_vs_front.high, -delta_vs_front.low)
     )
-    verdict, than = ("pays", "more") if effect.above_front else ("does not pay", "less")
-    gain, cost = (
-        percentage_points_text(effect.changes["accuracy"], " points"),
-        percents(effect.changes[cost_quantity]),
-    )
+    gain = percentage_points_text(effect.changes["accuracy"], " pp")
+    cost = f"{percents(effect.changes[cost_quantity])} {_COSTS[cost_quantity]}"
     text = gene_change_text(effect.gene_change)
     return (
-        f"{text[0].upper()}{text[1:]}: {verdict}; {gain} for {cost} {_COSTS[cost_quantity]}, "
-        f"{percentage_points_text(advantage).removeprefix('+')} {than} than the front gives for it."
+        f"{text[0].upper()}{text[1:]}: {_VERDICTS[effect.above_front]} by "
+        f"{percentage_points_text(advantage, ' pp').removeprefix('+')}; {gain} accuracy for {cost}."
     )
 
 

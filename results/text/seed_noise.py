@@ -1,4 +1,4 @@
-"""A study of noise in words and rows for people."""
+"""A study of seed variance as a table and as sentences."""
 
 import math
 from collections.abc import Iterable
@@ -15,32 +15,34 @@ from ..analysis.seed_noise import (
 from .formatting import percentage_points, pluralize
 
 FEW_NETWORKS = 10
-_MANY_TRAININGS = 20
+_MAX_USEFUL_SEEDS = 20
 
 
 def table_rows(report: SeedVarianceReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns, and rows for 1, 2 and 4 trainings."""
-    columns = ("", *(pluralize(each, "training") for each in REPORTED_N_SEEDS))
+    """Columns, and rows for `REPORTED_N_SEEDS` seeds per network."""
+    columns = ("", *(pluralize(each, "seed") for each in REPORTED_N_SEEDS))
     rows = []
     for each in report.metrics:
-        for what, part in (
+        for name, variances in (
             ("reliability", each.variances_overall),
-            ("given MACs", each.variances_given_macs),
+            ("reliability given MACs", each.variances_given_macs),
         ):
-            cells = (estimate_text(estimate) for estimate in reliability_by_n_seeds(part).values())
-            rows.append((f"{what}, {each.name}", *cells))
+            cells = (estimate_text(estimate) for estimate in reliability_by_n_seeds(variances).values())
+            rows.append((f"{name}, {each.name}", *cells))
     for each in report.metrics:
-        unit = ", points" if each.name == "accuracy" else ""
+        unit = ", pp" if each.name == "accuracy" else ""
         cells = (_amount(each, each.least_significant_difference(count)) for count in REPORTED_N_SEEDS)
-        rows.append((f"difference that can be told, {each.name}{unit}", *cells))
+        rows.append((f"least significant difference, {each.name}{unit}", *cells))
     return columns, rows
 
 
 def reliability_by_n_seeds(
-    part: VarianceComponents, trainings: Iterable[int] = REPORTED_N_SEEDS
+    variances: VarianceComponents, n_seeds: Iterable[int] = REPORTED_N_SEEDS
 ) -> dict[int, Estimate]:
-    """By the number of trainings."""
-    return {each: Estimate(part.reliability(each), *part.reliability_ci95(each)) for each in trainings}
+    """Reliability of the mean, by the number of seeds per network."""
+    return {
+        each: Estimate(variances.reliability(each), *variances.reliability_ci95(each)) for each in n_seeds
+    }
 
 
 def estimate_text(estimate: Estimate) -> str:
@@ -51,112 +53,107 @@ def estimate_text(estimate: Estimate) -> str:
 
 
 def summary_lines(report: SeedVarianceReport) -> list[str]:
-    """What the table does not say, a sentence or two each; the verdict comes last."""
+    """Findings beside the table; the verdict is last."""
     primary = report.primary
-    sentences = [
-        f"Reliability is the share of the variance that is the networks' own; 95% intervals in brackets. "
-        f"Two seeds rank the networks alike by Spearman {estimate_text(primary.spearman_between_seeds)}; "
-        f"MACs rank them by {primary.name} with {estimate_text(primary.spearman_with_macs)}.",
-        *_more_reliable(report),
-        _cost(report),
-        _better_use(report),
-        "This holds for trainings as short as these; longer ones may rank the networks otherwise.",
+    lines = [
+        "Reliability: variance between networks as a fraction of the total variance; 95% intervals in "
+        "brackets. "
+        f"Spearman between two seeds: {estimate_text(primary.spearman_between_seeds)}. "
+        f"Spearman(MACs, {primary.name}): {estimate_text(primary.spearman_with_macs)}.",
+        _metrics_text(report),
+        _cost_text(report),
+        _allocation_text(report),
+        "Valid for this training length; longer training may rank the networks differently.",
         verdict_text(report),
     ]
-    return [each for each in sentences if each]
+    return [each for each in lines if each]
 
 
 def counts_text(report: SeedVarianceReport) -> str:
-    """What the statistics are of."""
+    """Networks, seeds, and trainings that are excluded or failed."""
     text = f"{report.networks} networks x {report.seeds} seeds"
     if report.excluded:
-        text += f"; {pluralize(report.excluded, 'training')} more in no table, for seeds or networks lack"
+        text += f"; {pluralize(report.excluded, 'training')} excluded (incomplete rows or columns)"
     if report.failed:
         text += f"; {pluralize(report.failed, 'training')} failed"
     return text
 
 
 def verdict_text(report: SeedVarianceReport) -> str:
-    """The verdict for people, with what it rests on and how sure it is."""
-    primary, caveat = report.primary, ""
-    if report.networks < FEW_NETWORKS:
-        caveat = f" With {report.networks} networks all of this is rough."
-    expected_gain, threshold_1, threshold_4 = (
-        primary.expected_gain(report.n_trials),
-        primary.least_significant_difference(1),
-        primary.least_significant_difference(REPORTED_N_SEEDS[-1]),
-    )
-    share = f"MACs explain {_percent(primary.explained_by_macs)} of what the networks truly differ by"
-    gain_text = (
-        f"the best of {report.n_trials} networks of one size would be about "
-        f"{_amount_with_unit(primary, expected_gain.value)} "
-        f"({_amount(primary, expected_gain.low)} to {_amount(primary, expected_gain.high)}) "
-        f"above their mean, where one training of each tells {_amount_with_unit(primary, threshold_1)} apart "
-        f"and {REPORTED_N_SEEDS[-1]} tell {_amount_with_unit(primary, threshold_4)}"
+    """Whether a search is worthwhile, with the numbers behind it."""
+    primary = report.primary
+    caveat = (
+        f" With {report.networks} networks these estimates are imprecise."
+        if report.networks < FEW_NETWORKS
+        else ""
     )
     if report.verdict == "noise":
-        reliable = estimate_text(
-            Estimate(primary.variances_overall.reliability(), *primary.variances_overall.reliability_ci95())
-        )
+        variances = primary.variances_overall
+        reliability = estimate_text(Estimate(variances.reliability(), *variances.reliability_ci95()))
         return (
-            "Whether a search is worth its time cannot be told: the networks do not differ by more than the "
-            f"seeds make them (reliability {reliable}). {_remedy(primary)}{caveat}"
+            "Inconclusive: differences between networks do not exceed seed noise "
+            f"(reliability {reliability}). {_remedy(primary)}{caveat}"
         )
-    if report.verdict == "search":
-        return f"A search is worth its time: {share}, and {gain_text}.{caveat}"
-    if report.verdict == "unclear":
-        remedy = "More networks, or longer trainings, would show it."
-        return f"Whether a search is worth its time is not clear: {share}, and {gain_text}. {remedy}{caveat}"
-    return f"A search is hardly worth its time; choose {_choice(primary)}: {share}, and {gain_text}.{caveat}"
+    gain, many = primary.expected_gain(report.n_trials), REPORTED_N_SEEDS[-1]
+    thresholds = (_with_unit(primary, primary.least_significant_difference(count)) for count in (1, many))
+    threshold_1, threshold_many = thresholds
+    evidence = (
+        f"MACs explain {_percent(primary.explained_by_macs)} of the true variance between networks; "
+        f"the best of {report.n_trials} networks of equal MACs is expected to be "
+        f"{_with_unit(primary, gain.value)} ({_amount(primary, gain.low)} to {_amount(primary, gain.high)}) "
+        f"above their mean; least significant difference: {threshold_1} with 1 seed per network, "
+        f"{threshold_many} with {many}"
+    )
+    lead, remedy = {
+        "search": ("A search is worthwhile", ""),
+        "unclear": ("Inconclusive", " Evaluate more networks, or train longer."),
+        "largest": (f"A search is not worthwhile; choose {_choice(primary)}", ""),
+    }[report.verdict]
+    return f"{lead}: {evidence}.{remedy}{caveat}"
 
 
 def _choice(metric: MetricReliability) -> str:
     if metric.best_macs == metric.macs.max():
-        return "the largest network within the limits"
+        return "the largest feasible network"
     return f"a network of about {format_count(float(f'{metric.best_macs:.2g}'))} MACs"
 
 
-def _more_reliable(report: SeedVarianceReport) -> list[str]:
+def _metrics_text(report: SeedVarianceReport) -> str:
     if len(report.metrics) < 2:
-        return []
-    parts = [f"{each.name} {each.variances_overall.reliability():.2f}" for each in report.metrics]
-    if report.more_reliable is None:
-        return [f"Which is the more reliable here, {' or '.join(parts)}, so few trainings cannot tell."]
-    return [f"The {report.more_reliable} is the more reliable here: {', '.join(parts)}."]
-
-
-def _cost(report: SeedVarianceReport) -> str:
-    """What a training costs and what a judgement should."""
-    one, needed = report.cpu_seconds, report.trainings_for_target
-    text, target = f"One training costs {_seconds(one)}", f"a reliability of {TARGET_RELIABILITY:g}"
-    if needed is None:
-        return f"{text}; no number of them would do for {target}, as far as is seen."
-    if needed == 1:
-        return f"{text}, and one is enough for {target}."
-    text += f"; {target} takes {needed}, {_seconds(needed * one)} a network"
-    return f"{text}: train longer instead." if needed > _MANY_TRAININGS else f"{text}."
-
-
-def _better_use(report: SeedVarianceReport) -> str:
-    """More networks, or more trainings of each."""
-    part, name = report.primary.variances_given_macs, " of one size"
-    if part.true_variance <= 0:
-        part, name = report.primary.variances_overall, ""
-    if part.true_variance <= 0:
         return ""
-    networks, trainings = report.primary.best_allocation(report.n_trials)
-    advice = (
-        f"{networks} networks{name} with {pluralize(trainings, 'training')} each are the best use"
-        f": more {'networks' if trainings == 1 else 'seeds'} rather than more "
-        f"{'seeds' if trainings == 1 else 'networks'}"
+    reliabilities = ", ".join(
+        f"{each.name} {each.variances_overall.reliability():.2f}" for each in report.metrics
     )
-    return f"Of the computing of {report.n_trials} trainings, {advice}."
+    if report.more_reliable is None:
+        return f"Reliabilities do not differ significantly: {reliabilities}."
+    return f"More reliable metric: {report.more_reliable} ({reliabilities})."
+
+
+def _cost_text(report: SeedVarianceReport) -> str:
+    seconds, n_seeds = report.cpu_seconds, report.trainings_for_target
+    text = f"Cost of one training: {_seconds(seconds)}. Seeds for a reliability of {TARGET_RELIABILITY:g}: "
+    if n_seeds is None:
+        return f"{text}no number suffices."
+    text += f"{n_seeds} ({_seconds(n_seeds * seconds)} per network)"
+    return f"{text}; train longer instead." if n_seeds > _MAX_USEFUL_SEEDS else f"{text}."
+
+
+def _allocation_text(report: SeedVarianceReport) -> str:
+    primary = report.primary
+    if max(primary.variances_given_macs.true_variance, primary.variances_overall.true_variance) <= 0:
+        return ""
+    of_one_size = " of equal MACs" if primary.variances_given_macs.true_variance > 0 else ""
+    networks, n_seeds = primary.best_allocation(report.n_trials)
+    return (
+        f"Best use of {report.n_trials} trainings: {networks} networks{of_one_size} with "
+        f"{pluralize(n_seeds, 'seed')} each."
+    )
 
 
 def _remedy(metric: MetricReliability) -> str:
     if metric.name == "score":
-        return "Look at more networks or more seeds, or take another scorer."
-    return "Train longer: more --epochs or --train-images."
+        return "Evaluate more networks or seeds, or use another evaluator."
+    return "Train longer: increase --epochs or --train-images."
 
 
 def _amount(metric: MetricReliability, value: float) -> str:
@@ -164,12 +161,12 @@ def _amount(metric: MetricReliability, value: float) -> str:
     return percentage_points(value) if metric.name == "accuracy" else f"{value:.3g}"
 
 
-def _amount_with_unit(metric: MetricReliability, value: float) -> str:
-    return f"{_amount(metric, value)} points" if metric.name == "accuracy" else _amount(metric, value)
+def _with_unit(metric: MetricReliability, value: float) -> str:
+    return f"{_amount(metric, value)} pp" if metric.name == "accuracy" else _amount(metric, value)
 
 
-def _percent(share: Estimate) -> str:
-    return f"{100 * share.value:.0f}% ({100 * share.low:.0f}% to {100 * share.high:.0f}%)"
+def _percent(fraction: Estimate) -> str:
+    return f"{100 * fraction.value:.0f}% ({100 * fraction.low:.0f}% to {100 * fraction.high:.0f}%)"
 
 
 def _seconds(value: float) -> str:

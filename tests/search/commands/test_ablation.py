@@ -16,7 +16,7 @@ def test_a_run_of_few_networks_is_refused_in_a_line(tmp_path: Path) -> None:
     folder = example_run(tmp_path / "run", ROWS[:1]).folder
     ended = call("ablation", folder)
     assert ended.code == 2
-    assert "takes 20 judged networks that were trained, got 1" in ended.err
+    assert "at least 20 trained networks, got 1" in ended.err
     assert f"bneck search {folder} --resume" in ended.err
 
 
@@ -27,7 +27,7 @@ def test_it_prints_tables_and_statements_or_json(tmp_path: Path, monkeypatch: py
     shown = call("ablation", folder)
     assert shown.code == 0
     assert "attention none → SE" in shown.out
-    assert "SE in stage 2: pays" in shown.out
+    assert "SE in stage 2: above the front" in shown.out
     assert "every kernel" in shown.out
     told = json.loads(call("ablation", folder, "--json").out)
     [found] = [
