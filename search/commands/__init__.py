@@ -1,1 +1,1 @@
-"""The commands of the command line: words to values, nothing else."""
+"""The commands: one module each; options to requests, and a call of the job."""

@@ -43,7 +43,7 @@ def ablation(
 
 
 def _print(model: "GeneModel", ablation: "list[Effect]", importances: "Importances") -> None:
-    """What is told, the tables of effects and of importance, and how they were found."""
+    """Print the tables of effects and importance, then the conclusions and the method."""
     from ...results.text import ablation as ablation_text
     from ..console.tables import plain_table, wide_console
 

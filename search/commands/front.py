@@ -18,8 +18,10 @@ def front(
     bneck front runs/tiny-digits-1 --json
     """
     from ...results import Run
+    from ...results.analysis.front_posterior import front_posterior_of
+    from ...results.analysis.macs_baseline import macs_baseline
     from ...results.export.front_table import front_csv, front_json
-    from ..console.front_table import front_posterior_and_baseline, print_front
+    from ..console.front_table import print_front
 
     if as_json and as_csv:
         raise GoalError("--json and --csv exclude each other; choose one")
@@ -27,8 +29,10 @@ def front(
     if not (as_json or as_csv):
         print_front(opened)
         return
-    reward, (posterior, baseline) = opened.settings.goals.reward, front_posterior_and_baseline(opened)
+    records, completed, goals = opened.front(), opened.completed_records(), opened.settings.goals
+    posterior = front_posterior_of(completed, goals)
     if as_json:
-        typer.echo(front_json(opened.front(), posterior, baseline, opened.epochs_spent(), reward))
+        baseline = macs_baseline(completed, records, posterior, goals)
+        typer.echo(front_json(records, posterior, baseline, opened.epochs_spent(), goals.reward))
     else:
-        typer.echo(front_csv(opened.front(), posterior, reward), nl=False)
+        typer.echo(front_csv(records, posterior, goals.reward), nl=False)

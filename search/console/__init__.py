@@ -1,1 +1,1 @@
-"""What a terminal shows: progress, tables, exit codes."""
+"""Terminal output: progress, tables, exit codes."""

@@ -1,4 +1,4 @@
-"""`bneck data`: what a data set holds, and which of its images cannot be read."""
+"""Table of a data set: images by class and split, and unreadable images."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ _MOST_CLASSES, _STEP = 40, 100
 
 
 def as_dict(data: Data, *, check: bool) -> dict[str, Any]:
-    """What `--json` prints.
+    """The data set as plain values for JSON.
 
     Args:
         check: decode every image of a folder, with progress on stderr.
@@ -40,7 +40,7 @@ def as_dict(data: Data, *, check: bool) -> dict[str, Any]:
 
 
 def print_data(summary: dict[str, Any]) -> None:
-    """A row for each class, then what cannot be read."""
+    """Print a row per class, then the unreadable images."""
     console = wide_console()
     table = plain_table("class", *SPLITS, left=("class",))
     for name, counts in list(summary["classes"].items())[:_MOST_CLASSES]:

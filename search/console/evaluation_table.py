@@ -12,7 +12,7 @@ _MOST_CLASSES, _LONGEST_NAME = 30, 30
 
 
 def print_evaluation(evaluation: dict[str, Any]) -> None:
-    """The numbers, then a row for each class."""
+    """Print the metrics, then a row per class with the lowest F1 first."""
     console = wide_console()
 
     def print_line(line: str) -> None:
@@ -47,11 +47,11 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
         table.add_row(*map(escape, cells))
     console.print(table)
     if len(classes) > _MOST_CLASSES:
-        print_line(f"and {len(classes) - _MOST_CLASSES} classes more with a higher F1; --json has all")
+        print_line(f"and {len(classes) - _MOST_CLASSES} classes with a higher F1; --json prints all")
 
 
 def _most_confused_with(evaluation: dict[str, Any], name: str) -> str:
-    """The class that images of this one are most often taken for, and how many of them."""
+    """The most frequent wrong class of the images of a class, with their number."""
     names = [each["name"] for each in evaluation["classes"]]
     own = names.index(name)
     row = [0 if place == own else count for place, count in enumerate(evaluation["confusion"][own])]

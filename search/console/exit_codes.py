@@ -1,3 +1,3 @@
 """Exit codes of the command line."""
 
-INTERRUPTED = 130  # what a shell tells of Ctrl-C
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports Ctrl-C

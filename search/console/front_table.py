@@ -1,119 +1,111 @@
-"""What the command line prints of a run."""
+"""Messages of a search, and the table of its front."""
 
 from ...evaluate import format_count
 from ...results import Record, Run
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
-from ...results.analysis.macs_baseline import MacsBaseline, macs_baseline
 from ...results.text.fidelities import epochs_spent_text, rungs_text
+from ...results.text.findings import MAX_FINDINGS, findings
 from ...results.text.formatting import accuracy_ci95, pluralize
-from ...results.text.front_posterior import front_posterior_lines, percent
-from ...results.text.latency import sources_text, times_text, verification_text
-from ...results.text.macs_baseline import macs_baseline_text
+from ...results.text.front_posterior import percent
 from .tables import plain_table, wide_console
 
 
 def start_message(run: Run) -> str:
-    """What a search is about to do, in a line."""
+    """The settings of a search in a line."""
     settings = run.settings
     limits = ", ".join(str(constraint) for constraint in settings.goals.constraints) or "no limits"
-    return (
-        f"{run.folder}: {settings.n_trials} networks of space {settings.space.name} on {settings.data.name}"
-        + (f" for the best {settings.goals.reward}" if settings.goals.reward else "")
-        + f"; {limits}; {settings.latency.reference} takes {settings.latency.reference_ms:.3g} ms here "
-        f"({settings.latency.backend})"
-        + (
-            f"; {pluralize(settings.replicates, 'replicate')} where the front is unsure"
-            if settings.replicates
-            else ""
-        )
-        + (f"; judged by {settings.evaluator}" if settings.evaluator != "train" else "")
-        + (f"; {rungs_text(settings.rungs)}" if settings.rungs else "")
-    )
+    parts = [
+        f"{run.folder}: {settings.n_trials} networks of space {settings.space.name} on {settings.data.name}",
+        limits,
+        f"{settings.latency.reference}: {settings.latency.reference_ms:.3g} ms ({settings.latency.backend})",
+    ]
+    if settings.goals.reward:
+        parts.insert(1, f"objective {settings.goals.reward}")
+    if settings.replicates:
+        parts.append(f"{pluralize(settings.replicates, 'replicate')} where the front is undecided")
+    if settings.evaluator != "train":
+        parts.append(f"evaluated by {settings.evaluator}")
+    if settings.rungs:
+        parts.append(rungs_text(settings.rungs))
+    return "; ".join(parts)
 
 
 def enqueued_message(run: Run) -> str:
-    """The published networks that a warm start has put before the sampler's."""
+    """The published networks that are evaluated first."""
     names = [record.source for record in run.records() if record.state == "enqueued"]
     if names:
-        return f"proposed first: {', '.join(names)}"
-    space = run.settings.space.name
-    return f"--enqueue-published: no published network lies in space {space} and keeps the limits"
-
-
-def print_front(run: Run) -> None:
-    """The front as a table, how sure it is, and what the rule of MACs would have given."""
-    records, verifications, failed_verification = (
-        run.front(),
-        run.verifications(),
-        len(run.failed_verification()),
-    )
-    console = wide_console()
-    if not records:
-        reason = (
-            f"all of the front may break the limit on latency ({failed_verification} dropped)"
-            if failed_verification
-            else ""
-        )
-        words = reason or "no network has been judged yet"
-        text = "; ".join([words, *filter(None, [epochs_spent_message(run)])])
-        console.print(f"{run.folder}: {text}", highlight=False, markup=False)
-        return
-    front_posterior, baseline = front_posterior_and_baseline(run)
-    posterior_columns = ("n_seeds", "95% CI", "P(Pareto)") if front_posterior else ()
-    costs = ("latency ms", "ratio", "MACs", "params", "blocks")
-    goals = run.settings.goals
-    reward = ("reward",) if goals.reward else ()
-    table = plain_table(
-        "trial", "key", *reward, "accuracy %", *posterior_columns, "test %", *costs, left=("key",)
-    )
-    for record in records:
-        verification, latency = verifications.get(record.key), record.latency
-        table.add_row(
-            str(record.trial),
-            record.key,
-            *([f"{record.value(goals.reward):.4f}"] if goals.reward else []),
-            *_accuracy_cells(record, front_posterior),
-            f"{100 * verification.test_top1:.1f}"
-            if verification and verification.test_top1 is not None
-            else "",
-            f"{latency.latency_ms:.4f}" if latency else "",
-            f"{latency.ratio:.3f}" if latency else "",
-            format_count(record.cost.macs),
-            format_count(record.cost.params),
-            str(len(record.architecture.blocks)),
-        )
-    console.print(table)
-    is_multi_objective = len(run.settings.goals.objectives) > 1
-    alternatives = records if is_multi_objective else run.completed_records()
-    lines = front_posterior_lines(alternatives, run.settings.goals, front_posterior)
-    baseline_line = macs_baseline_text(baseline) if baseline else ""
-    for line in (
-        *lines,
-        baseline_line,
-        verification_text(run),
-        epochs_spent_message(run),
-        timing_message(run),
-    ):
-        if line:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def front_posterior_and_baseline(run: Run) -> tuple[FrontPosterior | None, MacsBaseline | None]:
-    """How sure the front of a run is, and the baseline that it must beat."""
-    completed_records, goals = run.completed_records(), run.settings.goals
-    front_posterior = front_posterior_of(completed_records, goals)
-    return front_posterior, macs_baseline(completed_records, run.front(), front_posterior, goals)
+        return f"enqueued: {', '.join(names)}"
+    return f"--enqueue-published: space {run.settings.space.name} has no published network within the limits"
 
 
 def timeout_message(run: Run, timeout_minutes: float) -> str:
-    """What was left undone when the minutes were gone, and the command that goes on."""
+    """What is missing after a timeout, and the command that resumes."""
     settings = run.settings
     n_evaluated = sum(record.is_evaluated for record in run.records())
-    again = sum(map(len, run.replicates().values()))
-    text = f"{n_evaluated} of {pluralize(settings.n_trials, 'network')} judged"
+    text = f"{n_evaluated} of {pluralize(settings.n_trials, 'network')}"
     if settings.replicates:
-        text += f", {again} of {pluralize(settings.replicates, 'replicate')} trained"
-    return f"the {timeout_minutes:g} minutes are gone: {text}; go on with: bneck search {run.folder} --resume"
+        n_replicates = sum(map(len, run.replicates().values()))
+        text += f", {n_replicates} of {pluralize(settings.replicates, 'replicate')}"
+    command = f"bneck search {run.folder} --resume"
+    return f"timeout of {timeout_minutes:g} min reached after {text}; resume with: {command}"
+
+
+def print_front(run: Run) -> None:
+    """Print the front as a table, and at most `MAX_FINDINGS` findings."""
+    console = wide_console()
+    records, epochs_text = run.front(), epochs_spent_message(run)
+    lines: list[str] = []
+    if records:
+        front_posterior = front_posterior_of(run.completed_records(), run.settings.goals)
+        lines = findings(run, front_posterior)
+        if epochs_text:
+            lines = [*lines[: MAX_FINDINGS - 1], epochs_text]
+        columns, rows = _front_cells(run, records, front_posterior)
+        table = plain_table(*columns, left=("key",))
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    else:
+        dropped = len(run.failed_verification())
+        reason = (
+            f"all {dropped} networks of the front failed the verification of the latency limit"
+            if dropped
+            else "no network has been evaluated yet"
+        )
+        lines = ["; ".join(filter(None, [f"{run.folder}: {reason}", epochs_text]))]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _front_cells(
+    run: Run, records: list[Record], front_posterior: FrontPosterior | None
+) -> tuple[list[str], list[list[str]]]:
+    reward, verifications = run.settings.goals.reward, run.verifications()
+    columns = [
+        *("trial", "key"),
+        *(["reward"] if reward else []),
+        "accuracy %",
+        *(["n_seeds", "95% CI", "P(Pareto)"] if front_posterior else []),
+        *("test %", "latency ms", "ratio", "MACs", "params", "blocks"),
+    ]
+    rows = []
+    for record in records:
+        verification, latency = verifications.get(record.key), record.latency
+        test_top1 = verification.test_top1 if verification else None
+        rows.append(
+            [
+                *(str(record.trial), record.key),
+                *([f"{record.value(reward):.4f}"] if reward else []),
+                *_accuracy_cells(record, front_posterior),
+                "" if test_top1 is None else f"{100 * test_top1:.1f}",
+                f"{latency.latency_ms:.4f}" if latency else "",
+                f"{latency.ratio:.3f}" if latency else "",
+                format_count(record.cost.macs),
+                format_count(record.cost.params),
+                str(len(record.architecture.blocks)),
+            ]
+        )
+    return columns, rows
 
 
 def _accuracy_cells(record: Record, front_posterior: FrontPosterior | None) -> list[str]:
@@ -129,19 +121,12 @@ def _accuracy_cells(record: Record, front_posterior: FrontPosterior | None) -> l
 
 
 def epochs_spent_message(run: Run) -> str:
-    """How many trainings stopped where, if any stop early, and what waits to be trained on."""
+    """Networks by rung and the size of the paused checkpoints; empty without early stopping."""
     epochs_spent = run.epochs_spent()
     if epochs_spent is None or not epochs_spent.networks_started:
         return ""
-    size = sum(path.stat().st_size for path in run.partial_checkpoints())
-    partial_text = (
-        f" Those that were stopped wait in {run.folder / 'checkpoints'} ({format_count(size)}B) for --resume "
-        "--n-trials; their .paused files may be deleted."
-    )
-    return f"{epochs_spent_text(epochs_spent)}{partial_text if size else ''}"
-
-
-def timing_message(run: Run) -> str:
-    """Where the time went."""
-    records = run.records()
-    return f"Latencies: {sources_text(records)}. Time of all workers: {times_text(run, records)}."
+    text = epochs_spent_text(epochs_spent)
+    if size := sum(path.stat().st_size for path in run.partial_checkpoints()):
+        checkpoints = f"{run.folder / 'checkpoints'}/*.paused ({format_count(size)}B)"
+        text += f" {checkpoints} let --resume promote more networks; they may be deleted."
+    return text

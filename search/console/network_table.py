@@ -1,10 +1,10 @@
-"""The layers of a network, in a few words."""
+"""One-line descriptions of the parts of a network."""
 
 from ...search_space import Architecture
 
 
 def layers_by_part(architecture: Architecture) -> dict[str, str]:
-    """The layers of each part, in a few words."""
+    """The layers of stem, blocks and head, one line each."""
     stem, head = architecture.stem, architecture.head
     layers = {"stem": f"conv {stem.kernel}x{stem.kernel} s{stem.stride}  {stem.out}  {stem.activation}"}
     for number, block in enumerate(architecture.blocks, start=1):

@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: a live table, or plain lines where there is no terminal."""
+"""Progress of a search: a live table on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -21,17 +21,17 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Status:
-    """How far a search is.
+    """Progress of a search.
 
     Attributes:
         phase: `evaluating`, `replicates`, `baselines` or `verifying the front`.
-        done, total: of this phase.
-        active_jobs: what each busy worker does.
-        latest: the trial judged last.
-        best: the most accurate one so far, or that of the highest reward; `best_label` says which.
-        front: the number of networks on the front.
-        epochs: spent and expected, where only the best networks are trained on.
-        rungs: how many networks reached which rung, in words.
+        done, total: number of jobs in this phase.
+        active_jobs: one line per busy worker.
+        latest: the last evaluated trial.
+        best: the trial of the highest accuracy or reward, as `best_label` says.
+        front: number of networks on the front.
+        epochs: spent and expected epochs, with early stopping only.
+        rungs: text with the number of networks by rung.
     """
 
     phase: str
@@ -50,13 +50,13 @@ class Status:
 
     @property
     def work(self) -> tuple[int, int]:
-        """Done and in all, in what takes the time."""
+        """Done and total, in epochs where early stopping is used, else in jobs."""
         return self.epochs or (self.done, self.total)
 
 
 @dataclass
 class TimeEstimator:
-    """The time left, from the pace of this session alone."""
+    """Remaining time from the pace of this session."""
 
     clock: Clock = time.monotonic
     phase: str = ""
@@ -64,7 +64,7 @@ class TimeEstimator:
     first: int = 0
 
     def seconds_left(self, status: Status) -> float | None:
-        """None as long as nothing of the phase is done."""
+        """None before the first job of the phase is done."""
         done, total = status.work
         if status.phase != self.phase:
             self.phase, self.start_time, self.first = status.phase, self.clock(), done
@@ -76,7 +76,7 @@ class TimeEstimator:
 
 
 class Progress(Protocol):
-    """Something that shows a search."""
+    """A display of a search."""
 
     def __enter__(self) -> Self: ...
 
@@ -85,15 +85,15 @@ class Progress(Protocol):
     ) -> None: ...
 
     def update_status(self, status: Status) -> None:
-        """Called after every change, and twice a second."""
+        """Show a status; called after every change and twice a second."""
 
     def print_line(self, line: str) -> None:
-        """A line that stays."""
+        """Print a permanent line."""
 
 
 @dataclass
 class PlainProgress:
-    """A line for every network judged."""
+    """One line per finished job."""
 
     console: Console
     time_estimator: TimeEstimator = field(default_factory=TimeEstimator)
@@ -171,7 +171,7 @@ def progress(console: Console) -> Progress:
 
 
 def trial_summary(record: Record) -> str:
-    """One judged network in a line."""
+    """One evaluated network in a line."""
     words = [f"trial {record.trial}"]
     if record.epochs:
         words.append(pluralize(record.epochs, "epoch"))
@@ -184,7 +184,7 @@ def trial_summary(record: Record) -> str:
 
 
 def format_time_left(seconds: float | None) -> str:
-    """`3 min 20 s left` and the like."""
+    """Remaining time, such as `3 min 20 s left`."""
     if seconds is None:
         return "estimating the time left"
     whole = round(seconds)

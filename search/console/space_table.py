@@ -1,4 +1,4 @@
-"""`bneck space`: what a search space holds."""
+"""Tables of a search space and of the presets."""
 
 import random
 import statistics
@@ -15,7 +15,7 @@ SAMPLES = 1000
 
 
 def as_dict(space: SearchSpace) -> dict[str, Any]:
-    """What `--json` prints."""
+    """The space as plain values for JSON."""
     return {
         "name": space.name,
         "size": space.size,
@@ -26,7 +26,7 @@ def as_dict(space: SearchSpace) -> dict[str, Any]:
 
 
 def published_in_space(space: SearchSpace) -> list[str]:
-    """The published networks that are exact points of the space, at one of its resolutions."""
+    """Published networks that are points of the space at one of its resolutions."""
     return [
         name
         for name in PUBLISHED_NAMES
@@ -45,7 +45,7 @@ def published_in_space(space: SearchSpace) -> list[str]:
 
 
 def macs_quantiles(space: SearchSpace) -> dict[str, int]:
-    """Of networks with evenly drawn genes: the least, 10%, 50%, 90% and the most of those drawn."""
+    """Quantiles of MACs over `SAMPLES` networks with uniformly drawn genes."""
     rng = random.Random(0)
     macs = sorted(cost(space.decode(space.sample(rng))).macs for _ in range(SAMPLES))
     tenths = statistics.quantiles(macs, n=10)
@@ -59,7 +59,7 @@ def macs_quantiles(space: SearchSpace) -> dict[str, int]:
 
 
 def print_presets() -> None:
-    """A line for each preset."""
+    """Print a row per preset."""
     table = plain_table("space", "images px", "genes", "networks", left=("space",))
     for name in PRESETS:
         space = load_space(name)
@@ -70,7 +70,7 @@ def print_presets() -> None:
 
 
 def print_space(space: SearchSpace) -> None:
-    """Genes, size, published networks, MACs."""
+    """Print genes, size, published networks and quantiles of MACs."""
     console = wide_console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("gene", no_wrap=True)
@@ -81,8 +81,8 @@ def print_space(space: SearchSpace) -> None:
     quantiles = ", ".join(f"{name} {format_count(value)}" for name, value in macs_quantiles(space).items())
     inside = ", ".join(published_in_space(space)) or "none"
     for line in (
-        f"space {space.name}: {space.size:,} different networks from {len(space.genes)} genes",
-        f"published networks in it: {inside}",
-        f"MACs of {SAMPLES:,} evenly drawn: {quantiles}",
+        f"space {space.name}: {space.size:,} networks, {len(space.genes)} genes",
+        f"published networks: {inside}",
+        f"MACs of {SAMPLES:,} random networks: {quantiles}",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

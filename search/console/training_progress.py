@@ -1,4 +1,4 @@
-"""What a person sees while a network trains: a bar within each epoch, and a line after it."""
+"""Progress of a training: a bar within each epoch, and a line after it."""
 
 import time
 from collections.abc import Callable
@@ -15,13 +15,13 @@ DATA_WAIT_WARNING = 0.1
 
 
 class TrainingProgress:
-    """The progress of one training; on a terminal with a bar.
+    """Progress of one training, with a bar on a terminal.
 
     Args:
-        epochs: in all.
-        images: shown in an epoch, about.
-        done: epochs that were done before.
-        quiet: shows nothing at all.
+        epochs: total number of epochs.
+        images: approximate number of images per epoch.
+        done: number of epochs finished before.
+        quiet: print nothing.
     """
 
     def __init__(
@@ -68,16 +68,16 @@ class TrainingProgress:
         self.bar.update(self.task, description=f"epoch {epoch}/{self.epochs}")
 
     def batch(self, images: int) -> None:
-        """So many images more were shown."""
+        """Count the images of a training step."""
         self.images_done += images
         self.images_per_second = self.images_done / max(self.clock() - self.epoch_start_time, 1e-9)
         self.bar.update(self.task, advance=images, images_per_second=self.images_per_second)
 
     def end_epoch(self, point: Epoch, data_wait_fraction: float = 0.0) -> None:
-        """A line that stays, and the next epoch.
+        """Print the line of a finished epoch and start the next one.
 
         Args:
-            data_wait_fraction: share of the time that was spent waiting for images; told where it is much.
+            data_wait_fraction: fraction of the time spent waiting for images; printed if large.
         """
         self.bar.update(self.task, completed=self.images * self.epoch)
         left = (self.clock() - self.start_time) / (self.epoch - self.first) * (self.epochs - self.epoch)

@@ -161,7 +161,7 @@ def test_of_many_classes_the_weakest_are_shown(trained: Path, capsys: pytest.Cap
     print_evaluation(found)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[3:-1]] == sorted(names, reverse=True)[:30]
-    assert lines[-1] == "and 3 classes more with a higher F1; --json has all"
+    assert lines[-1].startswith("and 3 classes ")
 
 
 def test_class_names_are_no_markup(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,10 +186,7 @@ def test_the_pause_of_a_network_at_the_top_is_removed_and_no_other(tmp_path: Pat
     run_trials(run, FakePool(run, accuracy_of=partial_checkpoint), Shown())
     stopped = [run.partial_checkpoint(each.architecture) for each in run.records() if each.state == "stopped"]
     assert run.partial_checkpoints() == sorted(stopped)
-    assert (
-        f"wait in {tmp_path / 'checkpoints'} ({5 * len(stopped)}B) for --resume --n-trials"
-        in epochs_spent_message(run)
-    )
+    assert f"{tmp_path / 'checkpoints'}/*.paused ({5 * len(stopped)}B)" in epochs_spent_message(run)
 
 
 def test_a_training_that_fails_on_the_way_stays_where_it_was_and_is_not_tried_again(tmp_path: Path) -> None:
@@ -231,7 +228,7 @@ def test_when_the_time_is_up_nothing_goes_on_but_one_network_to_the_end(tmp_path
     run_trials(run, trained.pool(run), Shown(), limit)
     assert trained.order == [(0, 1), (1, 1), (0, 2), (2, 1), (3, 1), (0, 4)]
     assert limit.work_was_skipped
-    assert "4 of 8 networks judged" in timeout_message(run, 1)
+    assert "4 of 8 networks" in timeout_message(run, 1)
 
 
 def test_with_rungs_whatever_is_trained_was_measured_before(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from bneck.evaluate import Accuracy
 from bneck.results import Record, Run
 from bneck.results.export.models import export
-from bneck.search.console.front_table import front_posterior_and_baseline, print_front, start_message
+from bneck.search.console.front_table import print_front, start_message
 from bneck.search.runner import session
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.replication import replicate_front
@@ -62,13 +62,13 @@ def test_the_best_is_the_network_of_the_most_reward(
     last = [status for status in shown.statuses if status.best][-1]
     assert (last.best_label, last.best.trial if last.best else None) == ("best by reward", best.trial)
 
-    assert " for the best reward:0.2x; macs <= 40K; " in start_message(run)
+    assert "; objective reward:0.2x; macs <= 40K; " in start_message(run)
     print_front(run)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["trial", "key", "reward"]
     assert lines[1].split()[:3] == [str(best.trial), best.key, f"{by_hand(best):.4f}"]
     assert any(f"Trial {best.trial} has the highest reward" in line for line in lines)
-    assert front_posterior_and_baseline(run)[1] is None
+    assert not any(line.startswith("Baseline ") for line in lines)
     [config] = export(run, run.record("best"), ["config"], tmp_path / "exported")
     assert config.stem == f"trial{best.trial}-{best.key}"
 
