@@ -264,7 +264,7 @@ def test_a_folder_that_cannot_be_created_is_no_error(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("broken", ["write_text", "replace"])
-def test_a_disk_that_is_full_leaves_what_was_there(
+def test_a_full_disk_leaves_the_previous_file(
     broken: str, cache: LatencyCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.store(TOY.key, LATENCY, CALIBRATION)

@@ -164,7 +164,7 @@ def test_differences_are_in_the_order_of_the_fields() -> None:
     assert PHONE.differences(replace(PHONE)) == ""
 
 
-def test_a_device_reads_as_what_runs_where_and_how() -> None:
+def test_a_device_is_described_by_runtime_processor_and_settings() -> None:
     assert str(PHONE) == "ncnn 1.0.2 on Cortex-A76, 4 threads, batch 2, fp16, NC4HW4"
     assert str(Device("torch", "torch 2.9", "Xeon")) == "torch 2.9 on Xeon, 1 thread, batch 1, fp32, NCHW"
 
@@ -202,7 +202,7 @@ def test_unknown_features_are_empty_as_on_macos(cpuinfo: SetCpuinfo) -> None:
     assert cpu.processor == (platform.processor() or platform.machine())
 
 
-def test_a_runtime_says_what_else_matters_on_this_cpu() -> None:
+def test_a_cpu_device_records_the_settings_of_the_runtime() -> None:
     cpu = cpu_device("torch", "torch 2.9", threads=3, batch_size=8, layout="channels_last")
     assert (cpu.backend, cpu.runtime, cpu.threads, cpu.batch_size) == ("torch", "torch 2.9", 3, 8)
     assert (cpu.layout, cpu.dtype) == ("channels_last", "fp32")

@@ -1,4 +1,4 @@
-"""The Hodges-Lehmann centre and its interval, against enumeration, published tables and scipy."""
+"""The Hodges-Lehmann estimate and its interval, compared with enumeration, published tables and scipy."""
 
 import math
 import random
@@ -87,7 +87,7 @@ def test_a_quarter_of_the_values_may_be_anything_but_not_30_percent() -> None:
     assert pseudomedian([*near[:14], *[1e9] * 6]) > 1e8
 
 
-def test_at_normal_noise_the_centre_is_nearly_as_sure_as_the_mean() -> None:
+def test_at_normal_noise_the_center_is_nearly_as_efficient_as_the_mean() -> None:
     rng = random.Random(3)
     samples = [[rng.gauss(0, 1) for _ in range(20)] for _ in range(2000)]
     of_centre, of_mean, of_median = (
@@ -159,7 +159,7 @@ def test_few_values_leave_an_interval_from_the_least_to_the_greatest(count: int)
     assert (cut_off(count, 0.025) >= 0) == (count == MIN_VALUES)
 
 
-def test_six_values_are_the_fewest_of_which_one_more_gives_an_end_within_the_sample() -> None:
+def test_from_seven_values_on_the_interval_is_narrower_than_the_sample() -> None:
     # of 7 values 2 means at an end may go, sums 0, 1 and 2 have 3/128 = 2.3%: 1 and 1.5, 64 and 48
     assert confidence_interval(apart(7)) == (2, (64 + 16) / 2)
 

@@ -1,4 +1,4 @@
-"""Latency as a ratio from blocks, on clocks that only the runs move."""
+"""Latency ratios from ABBA blocks, on simulated clocks."""
 
 import math
 import os
@@ -147,7 +147,7 @@ def test_a_summary_worked_out_by_hand() -> None:
 
 @pytest.mark.parametrize(("noisy", "status"), [(0.5, "ok"), (0.499, "noisy")])
 @pytest.mark.parametrize("level", [-4.0, 0.0, 4.0])
-def test_an_interval_of_which_half_is_wider_than_the_plan_lets_it_be_is_noisy(
+def test_an_interval_with_a_half_width_above_the_limit_is_noisy(
     noisy: float, status: str, level: float
 ) -> None:
     # of six values the interval is from the least to the greatest: 1, of which half is 0.5
@@ -261,7 +261,7 @@ def test_a_timing_of_short_runs_lasts_a_fifth_of_a_millisecond() -> None:
     assert runs_per_timing(machine.runner("C", 3), MeasurementPlan()) == 1
 
 
-def test_where_timings_may_be_of_any_length_a_timing_is_one_run_and_none_is_needed_to_know() -> None:
+def test_without_a_minimum_duration_a_timing_is_one_run() -> None:
     machine = Machine()
     assert runs_per_timing(machine.runner("A", 1e-6), MeasurementPlan(min_timing_seconds=0)) == 1
     assert machine.log == ""

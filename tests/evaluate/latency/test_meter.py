@@ -1,4 +1,4 @@
-"""Measuring many networks on one device."""
+"""Latency meters: calibration, cache, failures and setups."""
 
 import math
 from collections import Counter
@@ -243,7 +243,7 @@ def test_where_the_cache_cannot_be_written_all_is_measured(
     assert backend.runs[NETWORK.key] > runs
 
 
-def test_a_new_calibration_makes_what_was_measured_before_it_count_no_more(cache: LatencyCache) -> None:
+def test_a_new_calibration_invalidates_earlier_latencies(cache: LatencyCache) -> None:
     LatencyMeter(Recorder(), PANEL, CALIBRATION, cache).measure(NETWORK)
     backend = Recorder()
     later = replace(CALIBRATION, measured_at="2026-01-03")

@@ -1,4 +1,4 @@
-"""Latency models fitted to simulated networks of which every cost is known."""
+"""Latency predictors fitted to synthetic networks with known costs."""
 
 import random
 from collections.abc import Sequence
@@ -176,7 +176,7 @@ def test_a_second_fit_to_the_same_networks_gives_the_same_bytes(tmp_path: Path) 
 # Predicting
 
 
-def test_a_prediction_is_the_sum_of_what_its_terms_cost() -> None:
+def test_a_prediction_is_the_sum_of_its_terms_times_their_costs() -> None:
     # the toy has 8 layers and 1,360 pointwise MACs: 0.8 + 1.36
     prediction = model({"layers": 0.1, "pointwise_macs": 0.001}).predict(TOY)
     assert prediction.ratio == pytest.approx(2.16)
@@ -207,22 +207,22 @@ def test_a_prediction_is_at_least_a_tenth_of_the_fastest_measurement(cost: float
     # 90% of one more than there are, rounded up: 0.9 * 21 = 18.9, 0.9 * 30 = 27, 0.9 * 31 = 27.9
     [(20, 19), (29, 27), (30, 28), (60, 55), (99, 90), (9, 9)],
 )
-def test_nine_of_ten_networks_keep_under_the_margin(count: int, rank: int) -> None:
+def test_nine_of_ten_errors_are_below_the_margin(count: int, rank: int) -> None:
     errors = [number / 1000 for number in range(1, count + 1)]
     assert model({}, errors).conformal_margin == rank / 1000
 
 
-def test_of_few_errors_the_margin_is_the_greatest() -> None:
+def test_with_few_errors_the_margin_is_the_maximum() -> None:
     assert model({}, [0.1, 0.2, 0.3]).conformal_margin == 0.3
 
 
-def test_an_error_of_more_than_all_leaves_an_upper_bound_that_is_a_number() -> None:
+def test_errors_above_one_give_a_finite_upper_bound() -> None:
     prediction = model({"layers": 1}, [3.0]).predict(TOY)
     assert prediction.ratio_high == pytest.approx(800)
     assert prediction.ratio_low == pytest.approx(8 / 1.99)
 
 
-def test_the_spread_is_the_root_of_the_mean_square() -> None:
+def test_the_standard_deviation_is_the_root_mean_square() -> None:
     # sqrt((0.01 + 0.49) / 2)
     assert model({}, [0.1, 0.7]).relative_error_std == pytest.approx(0.5)
 
@@ -241,7 +241,7 @@ def test_the_spread_is_the_root_of_the_mean_square() -> None:
         (4.43, 4.0, False),
     ],
 )
-def test_two_deviations_are_a_share_of_the_limit(ratio: float, limit: float, near: bool) -> None:
+def test_two_standard_deviations_are_relative_to_the_limit(ratio: float, limit: float, near: bool) -> None:
     # errors of 1% and 7%: a deviation of sqrt((1 + 49) / 2) = 5%
     assert model({}, [0.01, 0.07]).within_two_std(ratio, limit) is near
 
@@ -268,7 +268,7 @@ def test_scores_of_four_networks_worked_out_by_hand() -> None:
     assert metrics.spearman == pytest.approx(0.8)
 
 
-def test_an_error_is_a_share_of_what_was_measured_whichever_side_it_is_on() -> None:
+def test_errors_are_relative_to_the_measurement_on_either_side() -> None:
     networks = [with_classes(count) for count in (10, 20)]
     # predicted 1 and 2: of 0.8 a quarter too much, of 4 half too little
     metrics = model({"head_macs": 0.01}).evaluate(networks, [0.8, 4.0])
@@ -277,7 +277,7 @@ def test_an_error_is_a_share_of_what_was_measured_whichever_side_it_is_on() -> N
 
 
 @pytest.mark.parametrize(("measured", "coverage"), [(0.81, 1), (0.79, 0), (1.33, 1), (1.34, 0)])
-def test_what_was_measured_is_covered_where_the_interval_holds_it(measured: float, coverage: float) -> None:
+def test_a_measurement_is_covered_if_it_is_within_the_interval(measured: float, coverage: float) -> None:
     # predicted 1 with a margin of 25%: from 0.8 to 1.333
     networks = [with_classes(10), with_classes(20)]
     metrics = model({"head_macs": 0.01}).evaluate(networks, [measured, 2.0])

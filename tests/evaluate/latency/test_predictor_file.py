@@ -1,4 +1,4 @@
-"""Latency models as files: read back as they were, and every mistake in one named."""
+"""Latency predictor files: round trip and errors."""
 
 import json
 import subprocess

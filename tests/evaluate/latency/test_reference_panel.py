@@ -47,7 +47,7 @@ def test_the_panel_is_small_medium_and_large_from_the_least_to_the_most_macs() -
     assert all(network == published_architecture(name) for name, network in panel.networks.items())
 
 
-def test_a_reference_that_is_none_of_the_three_is_a_fourth_at_its_place() -> None:
+def test_another_reference_is_added_to_the_panel_in_order_of_macs() -> None:
     # 301M MACs are the most, and 97M (mobilenet_v2@0.5) are between Small and Large
     assert list(build_reference_panel("mobilenet_v2").networks)[3:] == ["mobilenet_v2"]
     panel = build_reference_panel("mobilenet_v2@0.5")

@@ -1,4 +1,4 @@
-"""What of a network can be cut, and the narrower networks that come of it."""
+"""Channel groups and narrower networks."""
 
 import random
 from dataclasses import replace
@@ -113,20 +113,20 @@ def test_random_networks_keep_residuals_and_expansions_through_every_cut(name: s
                 assert macs(narrower) < macs(network)
 
 
-def test_what_has_no_other_structure_is_of_the_same() -> None:
+def test_structures_are_compared_by_residuals_and_expansions() -> None:
     assert same_structure(LARGE, with_widths(LARGE, {ChannelGroup("chain", 11, 12): 104}))
     assert not same_structure(LARGE, with_widths(LARGE, {ChannelGroup("chain", 11, 12): 80}))
     assert not same_structure(LARGE, with_widths(LARGE, {ChannelGroup("expansion", 2): 16}))
 
 
-def test_nothing_is_left_to_cut_of_the_narrowest() -> None:
+def test_the_narrowest_network_cannot_be_pruned_further() -> None:
     for network in (LARGE, *random_networks("tiny", 5)):
         least = narrowest(network)
         assert not [each for group in channel_groups(least) for each in narrower_networks(least, group)]
         assert residuals(least) == residuals(network)
 
 
-def test_random_narrowings_are_spread_and_come_again_with_the_seed() -> None:
+def test_random_narrower_networks_vary_and_are_reproducible() -> None:
     rng = random.Random(3)
     drawn = [sample_narrower_network(LARGE, rng) for _ in range(30)]
     shares = sorted(macs(each) / macs(LARGE) for each in drawn)

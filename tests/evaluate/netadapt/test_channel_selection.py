@@ -1,4 +1,4 @@
-"""Weights carried over to narrower networks."""
+"""Weights of narrower networks: channel importance and structure."""
 
 import random
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def test_every_place_of_the_example_is_tried() -> None:
 
 
 @pytest.mark.parametrize("group", WRITERS, ids=str)
-def test_dead_channels_leave_without_a_trace_wherever_they_are(group: ChannelGroup) -> None:
+def test_removing_dead_channels_keeps_the_logits_in_every_group(group: ChannelGroup) -> None:
     network = settled()
     dead = random.Random(1).sample(range(group_width(NET, group)), 8)
     kill(network, WRITERS[group], dead)
@@ -91,14 +91,14 @@ def test_dead_channels_leave_without_a_trace_wherever_they_are(group: ChannelGro
     torch.testing.assert_close(logits(cut_network), logits(network), rtol=1e-5, atol=1e-5)
 
 
-def test_living_channels_are_missed() -> None:
+def test_removing_active_channels_changes_the_logits() -> None:
     network = settled()
     for group in channel_groups(NET):
         narrow = with_widths(NET, {group: group_width(NET, group) - 8})
         assert (logits(inherit_weights(network, narrow)) - logits(network)).abs().max() > 1e-4, group
 
 
-def test_dead_squeeze_channels_leave_without_a_trace() -> None:
+def test_removing_dead_squeeze_channels_keeps_the_logits() -> None:
     wide = Architecture(8, Stem(16), (Block(3, 64, 24, "se", "relu", 1, squeeze=16),), Head(16), classes=3)
     narrow = with_widths(wide, {ChannelGroup("expansion", 1): 32})
     assert narrow.blocks[0].squeeze == 8
@@ -110,7 +110,7 @@ def test_dead_squeeze_channels_leave_without_a_trace() -> None:
     )
 
 
-def test_the_last_channels_of_eca_leave_without_a_trace_and_a_smaller_kernel_is_the_middle() -> None:
+def test_removing_dead_eca_channels_keeps_the_logits_and_a_smaller_kernel_is_the_center() -> None:
     # Kernel by equation 12 of ECA-Net: 3 for 16 to 63 channels, 5 from 128 on.
     def net(expanded: int) -> Architecture:
         return Architecture(8, Stem(8), (Block(3, expanded, 16, "eca", "relu", 1),), Head(16), classes=3)
@@ -132,7 +132,7 @@ def test_the_same_network_inherits_everything() -> None:
     assert all(value.equal(same[name]) for name, value in network.state_dict().items())
 
 
-def test_of_an_expansion_the_largest_filters_stay_by_the_product_of_all_three() -> None:
+def test_expansion_channels_are_ranked_by_the_product_of_three_filter_norms() -> None:
     one = Architecture(8, Stem(8), (Block(3, 24, 16, "none", "relu", 1),), Head(8), classes=2)
     network = settled(one)
     state = network.state_dict()
@@ -153,7 +153,7 @@ def test_of_an_expansion_the_largest_filters_stay_by_the_product_of_all_three() 
     assert stayed == [5, *range(8, 20), 21, 22, 23]
 
 
-def test_of_a_bottleneck_all_that_write_and_read_it_count() -> None:
+def test_bottleneck_channels_are_ranked_by_all_writers_and_readers() -> None:
     network = settled()
     state = network.state_dict()
     writers = ("stem", "blocks.0.project", "blocks.1.project")
@@ -210,7 +210,7 @@ def test_random_networks_that_are_cut_everywhere_run(name: str, count: int) -> N
     ],
     ids=["wider", "without the hidden layer", "without an expansion", "fewer blocks"],
 )
-def test_another_network_inherits_nothing(other: Architecture) -> None:
+def test_another_structure_is_refused(other: Architecture) -> None:
     with pytest.raises(RunError, match=f"{other.key} must have .* of {NET.key}"):
         inherit_weights(settled(), other)
 

@@ -134,7 +134,7 @@ def test_a_cut_that_saves_exactly_enough_is_enough() -> None:
     assert proposals["features of the head"].architecture == cut
 
 
-def test_the_last_cut_saves_what_is_left_and_no_more() -> None:
+def test_the_last_step_saves_only_the_remainder() -> None:
     before = macs(NET)
     proposals = generate_proposals(NET, goal(before - 100, 0.2 * before), before)
     assert len(proposals) == len(channel_groups(NET))
@@ -149,7 +149,7 @@ def test_where_no_place_saves_enough_each_is_cut_as_deep_as_it_can() -> None:
     assert len(proposals) == len(channel_groups(NET))
 
 
-def test_costs_of_cuts_are_taken_in_proportion_to_what_was_measured() -> None:
+def test_estimated_costs_are_scaled_to_the_measured_cost() -> None:
     # Measured at twice the estimate: all estimates are scaled by two.
     before = macs(NET)
     estimated = generate_proposals(NET, goal(0, 0.1 * before), before)
@@ -168,7 +168,7 @@ def test_the_proposal_with_the_least_loss_per_saving_is_selected() -> None:
     assert select_proposal(proposals, [tuned(1.0)] * 4, tuned(0.9), 100) == 3
 
 
-def test_a_gain_goes_before_every_loss_and_counts_the_more_it_saves() -> None:
+def test_gains_precede_losses_and_count_more_with_larger_savings() -> None:
     ordered = [(-0.2, 0.5), (-0.2, 0.1), (0.0, 0.3), (1e-9, 0.9), (0.01, 0.5), (0.01, 0.1)]
     prices = [loss_per_saving(lost, saved) for lost, saved in ordered]
     assert prices == sorted(prices)
@@ -202,7 +202,7 @@ def test_the_path_ends_at_the_first_network_within_the_limit() -> None:
     assert [len(step.top1s) for step in taken] == [len(tried) - 1 for _, tried in by_body.calls]
 
 
-def test_steps_go_on_where_others_ended() -> None:
+def test_steps_continue_from_an_earlier_step() -> None:
     by_width = ByTable(lambda each: each.head.features + each.blocks[0].expanded / 7)
     wanted = goal(0.5 * macs(NET), 0.05 * macs(NET))
     whole = list(steps(build_network(NET), wanted, by_width))
@@ -223,7 +223,7 @@ def test_a_network_that_was_measured_over_the_limit_is_cut_further() -> None:
     assert last.proposal.cost == pytest.approx(last.cost)
 
 
-def test_a_limit_below_what_can_be_reached_names_the_least() -> None:
+def test_an_unreachable_limit_names_the_lowest_cost() -> None:
     least = macs(narrowest(NET))
     require_reachable(NET, goal(least, 1))
     words = f"to {least - 1:.0f} MACs: the lowest reachable cost is {least:.0f} MACs"

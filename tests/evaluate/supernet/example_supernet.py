@@ -1,4 +1,4 @@
-"""Small supernets to test with."""
+"""Small supernets for tests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -86,7 +86,7 @@ def test_a_file_cut_short_is_refused(fraction: float, path: Path) -> None:
         ({"space": "bneck: space/9"}, "space:1: bneck: must be space/1, got space/9"),
     ],
 )
-def test_damaged_words_are_refused(words: dict[str, str | None], message: str, path: Path) -> None:
+def test_damaged_metadata_is_refused(words: dict[str, str | None], message: str, path: Path) -> None:
     altered(path, **words)
     assert error_of(path).startswith(message)
 
@@ -96,7 +96,7 @@ def test_weights_of_another_space_are_refused(checkpoint: SupernetCheckpoint, pa
     assert "space tiny (" in error_of(path)
 
 
-def test_settings_that_mean_nothing_are_refused(checkpoint: SupernetCheckpoint, path: Path) -> None:
+def test_invalid_settings_are_refused(checkpoint: SupernetCheckpoint, path: Path) -> None:
     settings = SupernetConfig()
     object.__setattr__(settings, "strategy", "fair")
     save_supernet(replace(checkpoint, settings=settings), path)

@@ -135,6 +135,6 @@ def test_a_limit_with_too_few_networks_is_refused_with_a_feasible_one() -> None:
 @pytest.mark.parametrize(
     ("field", "value"), [("max_macs", 0), ("max_macs", math.inf), ("minutes", -1), ("strategy", "fair")]
 )
-def test_settings_that_mean_nothing_are_refused(field: str, value: object) -> None:
+def test_invalid_settings_are_refused(field: str, value: object) -> None:
     with pytest.raises(FieldError, match=f"^{field} must be "):
         SupernetConfig(**{field: value})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A network inside of the supernet is the network alone, with its part of the weights."""
+"""Subnetworks match standalone networks with the same weights."""
 
 import random
 
@@ -52,23 +52,23 @@ def compared(space: SearchSpace, many: list[Genes]) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_inside_of_the_supernet_a_network_answers_as_alone(name: str) -> None:
+def test_a_subnetwork_gives_the_logits_of_the_standalone_network(name: str) -> None:
     space = for_digits(name)
     compared(space, drawn(space, 2))
 
 
-def test_so_do_the_smallest_and_the_largest() -> None:
+def test_the_smallest_and_largest_subnetworks_match_standalone_networks() -> None:
     compared(for_digits("tiny"), ends(for_digits("tiny")))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
-def test_so_do_many_of_every_preset(name: str) -> None:
+def test_random_subnetworks_of_every_preset_match_standalone_networks(name: str) -> None:
     space = for_digits(name)
     compared(space, [*ends(space), *drawn(space, 60)])
 
 
-def test_so_do_networks_of_a_space_in_which_everything_varies() -> None:
+def test_subnetworks_of_a_space_with_all_choices_match_standalone_networks() -> None:
     supernet, met = supernet_of_ours(), set()
     with torch.no_grad():
         for genes in drawn(OURS, 40):
@@ -203,6 +203,6 @@ def test_a_place_is_as_large_as_its_largest_block() -> None:
     assert max_last_channels(space) == 24
 
 
-def test_the_head_takes_what_the_last_stages_may_leave() -> None:
+def test_the_head_takes_the_widest_possible_last_stage() -> None:
     rows = "{out: 40, kernel: 3, expansion: 1}\n{out: 16, depth: [0, 1], kernel: 3, expansion: 1}"
     assert max_last_channels(space_of(rows)) == 40

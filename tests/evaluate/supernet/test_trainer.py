@@ -1,4 +1,4 @@
-"""Training a supernet: what a step changes, when it ends, and that it can be stopped anywhere."""
+"""Supernet training: steps, budgets and resuming."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -202,7 +202,7 @@ def test_only_training_images_are_used(tmp_path: Path) -> None:
     assert (checkpoint.steps, checkpoint.finished, checkpoint.settings) == (6, True, settings)
 
 
-def test_torchs_own_random_numbers_are_neither_drawn_nor_heeded() -> None:
+def test_torchs_global_random_state_is_neither_used_nor_changed() -> None:
     result = []
     for seed in (5, 6):
         torch.manual_seed(seed)
@@ -255,6 +255,6 @@ def test_images_shrink_to_the_side_of_a_network() -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("freeze", "backbone"), ("drop_path", 0.2)])
-def test_what_a_supernet_cannot_do_is_refused(field: str, value: object) -> None:
+def test_recipe_options_without_supernet_support_are_refused(field: str, value: object) -> None:
     with pytest.raises(FieldError, match=f"^{field} must be (none|0) in the recipe of a supernet"):
         SupernetConfig(replace(PLAIN, **{field: value}))  # type: ignore[arg-type]

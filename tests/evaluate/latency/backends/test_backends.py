@@ -198,7 +198,7 @@ def elsewhere(work: Callable[[], None]) -> None:
         "sleep",
     ],
 )
-def test_a_clock_counts_what_it_says(clock: str, work: Callable[[], None], counts: bool) -> None:
+def test_each_clock_counts_the_time_in_its_name(clock: str, work: Callable[[], None], counts: bool) -> None:
     seconds = make_runner(work, clock)(2)
     assert (seconds >= 0.0095) == counts
     assert counts or seconds < 0.005

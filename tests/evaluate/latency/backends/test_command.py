@@ -97,7 +97,7 @@ def test_the_time_is_on_the_last_line(output: str, milliseconds: float) -> None:
 @pytest.mark.parametrize(
     "line", ["done", "nan", "12,5 ms", "12.5 msec", "12.5 MB", "3 runs", "v1.5ms", "3.5 3.5", "ms 3.5"]
 )
-def test_a_line_without_a_time_is_not_guessed_at(line: str) -> None:
+def test_a_line_without_a_time_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=f"last line, got: {line}$"):
         parse_milliseconds(f"7 ms\n{line}\n")
 
@@ -282,7 +282,7 @@ def test_an_exported_program_gives_the_networks_logits(script: Callable[..., str
         torch.testing.assert_close(torch.export.load(copy).module()(images), network(images))
 
 
-def test_what_litert_converts_is_written_and_what_it_says_is_not_shown(
+def test_a_litert_model_is_written_without_output_of_the_converter(
     script: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def convert(network: Network, images: tuple[torch.Tensor]) -> SimpleNamespace:
@@ -371,7 +371,9 @@ def test_a_script_that_is_not_executable_is_reported(tmp_path: Path) -> None:
     assert str(raised.value) == f"command '{path} {{onnx}}' cannot be started: Permission denied"
 
 
-def test_a_command_that_hangs_is_ended_even_if_what_it_started_goes_on(script: Callable[..., str]) -> None:
+def test_a_command_that_hangs_is_stopped_even_if_its_child_process_continues(
+    script: Callable[..., str],
+) -> None:
     template = script("sleep 2 & wait")
     backend = CommandBackend(template, threads=1, batch_size=1, timeout_seconds=0.2)
     runner = backend.prepare(toy())
@@ -488,7 +490,7 @@ INFO: Throughput:           12.45 MB/s
         ("on-litert.sh", COMPILED_MODEL, 4.51),
     ],
 )
-def test_the_guides_scripts_for_phones_read_what_the_tools_print(
+def test_the_guides_scripts_for_phones_parse_the_output_of_the_tools(
     name: str, said: str, milliseconds: float, here: Path
 ) -> None:
     executable(here / "bin" / "adb", ADB)
