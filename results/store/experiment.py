@@ -12,7 +12,6 @@ from ...search_space.serialization.atomic_write import write_atomic
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-LOCK_NAME = "lock"
 RUN_FILE, TRAINING_FILE = "run.yaml", "training.yaml"
 NETADAPT_FILE, SEED_STUDY_FILE = "netadapt.yaml", "seed-variance.yaml"
 KINDS = {
@@ -129,7 +128,7 @@ class Experiment(ABC, Generic[S]):
     @property
     def lock_file(self) -> Path:
         """Locked by the process that works in the folder."""
-        return self.folder / LOCK_NAME
+        return self.folder / "lock"
 
     @property
     def report_file(self) -> Path:

@@ -105,7 +105,7 @@ def train_and_report(
         return f"{len(study.trainings())} of {total} training runs"
 
     try:
-        with resumable(command, finished), run_lock(study.folder, "training"), display:
+        with resumable(command, finished), run_lock(study, "training"), display:
             train_all(study, worker_count(workers, settings.torch_device), timeout_minutes, display)
     except TimeoutReachedError:
         timed_out = True

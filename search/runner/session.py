@@ -44,7 +44,7 @@ def resume(
     run = run.with_settings(**{name: total for name, total in totals.items() if total is not None})
     if objects.storage:
         attach_study(run, objects.storage)
-    with run_lock(folder):
+    with run_lock(run):
         evaluated = {record.trial: record for record in run.records() if record.is_evaluated}
         if n_trials is not None and n_trials < len(evaluated):
             raise RunError(
@@ -98,7 +98,7 @@ def run_session(
         open_backend(run.settings.latency)
     start = worker.start if workers > 1 else partial(worker.start, objects=objects)
     try:
-        with run_lock(run.folder), progress, open_pool(run, workers, start) as pool:
+        with run_lock(run), progress, open_pool(run, workers, start) as pool:
             fit_latency_model(run, pool, progress)
             run_trials(run, pool, progress, deadline, objects.sampler, callbacks)
             replicate_front(run, pool, progress, deadline)

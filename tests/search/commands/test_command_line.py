@@ -578,7 +578,7 @@ def test_going_on_needs_a_folder(call: Call, here: Path) -> None:
 def test_going_on_with_a_search_that_runs_is_refused_and_does_it_no_harm(call: Call, tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
     trial = run.study.ask()
-    with run_lock(run.folder):
+    with run_lock(run):
         assert "another process is searching there" in call("search", run.folder, "--resume").err
     assert run.study.trials[trial.number].state.name == "RUNNING"
 

@@ -163,7 +163,7 @@ def test_when_the_minutes_are_gone_what_ended_is_kept(study: SeedStudy, judges: 
 
 
 def test_a_second_process_in_the_same_study_is_refused(study: SeedStudy, judges: Judges) -> None:
-    with run_lock(study.folder), pytest.raises(RunError, match="another process is training there"):
+    with run_lock(study), pytest.raises(RunError, match="another process is training there"):
         train_and_report(study, workers=1, timeout_minutes=None, as_json=False)
     assert study.trainings() == []
 

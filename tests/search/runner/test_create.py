@@ -508,24 +508,24 @@ def test_a_folder_without_a_run_cannot_go_on(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_second_search_in_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
-    with run_lock(run.folder), pytest.raises(RunError, match="another process is searching there"):
+    with run_lock(run), pytest.raises(RunError, match="another process is searching there"):
         run_session(run, 1, Shown())
-    with run_lock(run.folder):
+    with run_lock(run):
         pass
 
 
 def test_an_error_frees_the_folder(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
-    with pytest.raises(ZeroDivisionError), run_lock(run.folder):
+    with pytest.raises(ZeroDivisionError), run_lock(run):
         raise ZeroDivisionError
-    with run_lock(run.folder):
+    with run_lock(run):
         pass
 
 
 def test_going_on_leaves_a_search_alone_that_still_runs(tmp_path: Path) -> None:
     run = run_on_disk(tmp_path / "run")
     ask_one(run)
-    with run_lock(run.folder), pytest.raises(RunError, match="another process is searching there"):
+    with run_lock(run), pytest.raises(RunError, match="another process is searching there"):
         run_session(resume(run.folder, None), 1, Shown())
     assert [trial.state for trial in run.study.trials] == [TrialState.RUNNING]
 
