@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from functools import cache
 from http.client import HTTPException
 from math import prod
 from pathlib import Path
@@ -25,6 +26,7 @@ _FASHION_FILES = (
 )  # fmt: skip
 
 
+@cache
 def load_digits() -> InMemoryData:
     """scikit-learn's 1,797 grayscale 8x8 images: 60% train, 20% validation, 20% test."""
     from sklearn.datasets import load_digits as load_sklearn_digits

@@ -5,7 +5,7 @@ Scalars follow YAML 1.2: `no` and `12:30` stay strings, `1e-3` is a number.
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,8 +134,9 @@ def parse(text: str, source: str) -> YamlNode:
     Raises:
         FileFormatError: the text is not valid YAML, or a key is duplicated.
     """
+    text = text.expandtabs() if source.endswith(".json") else text
     try:
-        node = yaml.compose(text.expandtabs() if source.endswith(".json") else text, Loader=yaml.SafeLoader)
+        node = _compose(text)
     except RecursionError:
         raise FileFormatError(f"{source}: is nested too deeply") from None
     except yaml.MarkedYAMLError as error:
@@ -146,6 +147,14 @@ def parse(text: str, source: str) -> YamlNode:
     if node is None:
         raise FileFormatError(f"{source}: is empty")
     return _build_node(node, source, "", node.start_mark.line + 1, ())
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """The node tree by libyaml, which is five times faster; errors are those of the Python parser."""
+    if yaml.__with_libyaml__:
+        with suppress(yaml.YAMLError):
+            return yaml.compose(text, Loader=yaml.CSafeLoader)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def parse_file(path: Path) -> YamlNode:
@@ -221,7 +230,7 @@ def _build_node(
             for number, item in enumerate(node.value, start=1)
         ]
     else:
-        quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
+        quoted = isinstance(node, yaml.ScalarNode) and bool(node.style)
         value = node.value if quoted else _scalar(node.value)
     return YamlNode(value, source, line, path)
 
