@@ -1,4 +1,4 @@
-"""What may tell of a network's accuracy without training it: few quantities, each in closed form."""
+"""Closed-form features of architectures."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ MACS = "log_macs"
 
 
 class PartSums(NamedTuple):
-    """What a part adds to a network; from `kernel` on, what is averaged over its blocks."""
+    """Contribution of a part to sums over the network; from `kernel` on, averaged over the blocks."""
 
     macs: int
     params: int
@@ -34,11 +34,11 @@ ZERO_SUMS = PartSums(0, 0, 0)
 
 
 def analytic_features(architecture: Architecture) -> dict[str, float]:
-    """Quantities by name; logarithms are natural, shares lie between 0 and 1.
+    """Features by name; logarithms are natural, fractions are from 0 to 1.
 
-    `log_widths` is of the channels that all blocks expand to and put out, added up; `kernel` and
-    `expansion` are mean logarithms over the blocks; `smooth_activation_fraction` counts hardswish and silu;
-    `log_last_side` and `log_last_width` tell the maps that the last block puts out.
+    `log_widths` is the log of the total expanded and output channels of all blocks. `kernel` and
+    `expansion` are mean logarithms over the blocks. `smooth_activation_fraction` counts hardswish and silu.
+    `log_last_side` and `log_last_width` are the size (px) and channels of the last block's output.
     """
     last_width, last_side = final_map_shape(architecture)
     ends = [
@@ -55,7 +55,7 @@ def analytic_features(architecture: Architecture) -> dict[str, float]:
 def features_from_sums(
     parts: Iterable[PartSums], resolution_px: int, last_width: int, last_side: int
 ) -> dict[str, float]:
-    """The features of a network from the terms of its parts."""
+    """Features of a network from the sums of its parts."""
     sums = sum_parts(parts)
     return {
         MACS: math.log(sums.macs),
@@ -71,12 +71,12 @@ def features_from_sums(
 
 
 def sum_parts(parts: Iterable[PartSums]) -> PartSums:
-    """Of parts, none or more, as one."""
+    """Sum of any number of parts."""
     return PartSums(*map(sum, zip(ZERO_SUMS, *parts, strict=True)))
 
 
 def block_sums(block: Block, channels: int, side: int) -> PartSums:
-    """Of a block that is given maps of so many channels and this side."""
+    """Sums of a block for `channels` input maps of size `side`."""
     part_cost = block_cost(block, channels, side)
     return PartSums(
         part_cost.macs,
@@ -94,12 +94,12 @@ def block_sums(block: Block, channels: int, side: int) -> PartSums:
 
 
 def stem_or_head_sums(part_cost: Cost) -> PartSums:
-    """Of a stem or a head."""
+    """Sums of a stem or head."""
     return PartSums(part_cost.macs, part_cost.params, part_cost.activation_bytes)
 
 
 def feature_matrix(architectures: Sequence[Architecture]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """The names, and a row for each network.
+    """Names of the features, and `n x p` features of the networks.
 
     Raises:
         ValueError: no network.

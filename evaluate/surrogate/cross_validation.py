@@ -1,4 +1,4 @@
-"""How well a predictor does on networks that it has not seen, and what each judge adds to that."""
+"""Cross-validation of the surrogate, and the contribution of each proxy."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class PredictionMetrics:
-    """Of predictions with values; intervals are 95%, from networks drawn again with repetition.
+    """Agreement of predictions with values, with 95% bootstrap intervals over networks.
 
     Attributes:
-        spearman: NaN where it is not defined.
-        r2: share of the values' variance that is predicted; below 0 where their mean does better.
+        spearman: rank correlation; NaN if it is undefined.
+        r2: explained share of the variance; below 0 if the mean predicts better.
     """
 
     spearman: float
@@ -34,7 +34,7 @@ class PredictionMetrics:
 
 @dataclass(frozen=True)
 class SpearmanGain:
-    """By how much Spearman is higher with something than without it, on the same networks."""
+    """Difference of two rank correlations on the same networks."""
 
     spearman: float
     ci95: Interval
@@ -42,17 +42,17 @@ class SpearmanGain:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Predictions of networks left out of the fit, against what their trainings gave.
+    """Out-of-fold predictions compared with the measured values.
 
-    Noise in the values counts against all: none can reach 1.
+    Noise in the values limits all metrics: none can reach 1.
 
     Attributes:
-        networks, folds: number of each.
-        full_model: with features and judges.
-        macs: of the trend in MACs alone.
-        without_proxy: of everything but one judge, by judge.
-        gain_over_macs: of everything over MACs alone.
-        gain_by_proxy: of everything over everything but one judge, by judge.
+        networks, folds: number of networks and folds.
+        full_model: metrics of the model with features and proxies.
+        macs: metrics of the trend in MACs alone.
+        without_proxy: metrics of the model without one proxy, by proxy.
+        gain_over_macs: gain of the full model over MACs alone.
+        gain_by_proxy: gain of the full model over the model without one proxy, by proxy.
     """
 
     networks: int
@@ -75,15 +75,13 @@ def cross_validate(
     *,
     seed: int = 0,
 ) -> CrossValidation:
-    """Fit again without each fifth of the networks, judges chosen anew, and predict it.
-
-    Each fifth is spread over the MACs. A judge that a fit drops predicts nothing there.
+    """Five-fold cross-validation, stratified by MACs; proxies are selected anew in every fold.
 
     Args:
-        keys, features, names, values, n_seeds, noise, proxies: as `fit` takes them.
-        seed: of the division and of the intervals.
+        keys, features, names, values, n_seeds, noise, proxies: as in `fit`.
+        seed: random seed for folds and bootstrap.
     Raises:
-        ValueError: fewer networks than `N_FOLDS`, or what `fit` refuses.
+        ValueError: fewer networks than `N_FOLDS`, or an argument that `fit` refuses.
     """
     if len(keys) < N_FOLDS:
         raise ValueError(f"cross-validation needs at least {N_FOLDS} networks, got {len(keys)}")
@@ -132,7 +130,7 @@ def cross_validate(
 
 
 def _stratified_folds(macs: Array, keys: Sequence[str], rng: np.random.Generator) -> Indices:
-    """The number of each network's part: of five neighbours by MACs, one is in each."""
+    """Fold of each network: five neighbours by MACs are in different folds."""
     order = np.lexsort((np.asarray(keys), macs))
     fold_of = np.empty(len(order), dtype=np.intp)
     for first in range(0, len(order), N_FOLDS):

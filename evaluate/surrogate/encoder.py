@@ -1,4 +1,4 @@
-"""Encoding of networks for surrogate models: the sampler, the ablation and the importances use the same."""
+"""Encoding of networks for surrogates; sampler, ablation and importance share it."""
 
 import math
 from dataclasses import dataclass, fields
@@ -26,7 +26,7 @@ class Candidate:
     """A network of a space.
 
     Attributes:
-        features: `p`, what its whole and each of its genes tell.
+        features: `p` features of the whole network and of its genes.
     """
 
     genes: Genes
@@ -36,12 +36,12 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """A network of which something was found.
+    """Observed values of a candidate.
 
     Attributes:
-        accuracy: mean of all trainings; None where it was not trained.
-        trainings: how many; 1 where it was not trained.
-        latency_ms: None where it was not asked for.
+        accuracy: mean over its trainings; None if it was not trained.
+        trainings: number of trainings; 1 if it was not trained.
+        latency_ms: latency; None if unknown.
     """
 
     candidate: Candidate
@@ -55,13 +55,13 @@ class Observation:
 
 
 class _EncodedPart(NamedTuple):
-    """Stem, a stage or head, as some choices make it.
+    """Encoded stem, stage or head.
 
     Attributes:
-        layers: the stem after the resolution, blocks, or the head.
-        channels, side: of the maps behind it.
-        terms: what it adds to the network's.
-        columns: of its genes.
+        layers: resolution and stem, blocks, or head.
+        channels, side: channels and size (px) of its output maps.
+        terms: its contribution to sums over the network.
+        columns: features of its genes.
     """
 
     layers: tuple[Any, ...]
@@ -72,10 +72,10 @@ class _EncodedPart(NamedTuple):
 
 
 class Encoder:
-    """From genes to networks as they are seen: part by part, for networks of a search share most of theirs.
+    """Encodes genes as candidates, part by part with a cache, because networks of a search share most parts.
 
     Attributes:
-        names: of the features.
+        names: names of the features.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -94,7 +94,7 @@ class Encoder:
         self.names = (*analytic_features(first), *self._genes.names, *macs)
 
     def encode(self, genes: Genes) -> Candidate:
-        """The network of genes that are all the space's own."""
+        """The candidate of valid genes of the space."""
         first, *middle, last = (tuple([genes[name] for name in names]) for names in self._gene_names)
         parts = [self._stem(first)]
         for number, chosen in enumerate(middle, start=1):
@@ -139,7 +139,7 @@ class Encoder:
         return _EncodedPart((head,), channels, side, terms, self._columns(-1, genes))
 
     def _choices(self, place: int, chosen: tuple[Choice, ...]) -> tuple[Genes, dict[str, Any]]:
-        """The genes of a part by name, and all choices with what is fixed."""
+        """The genes of a part by name, and all choices including the fixed ones."""
         genes = dict(zip(self._gene_names[place], chosen, strict=True))
         return genes, {**self._fixed, **genes}
 

@@ -1,4 +1,4 @@
-"""Models of a quantity of networks, learned from those that were judged."""
+"""Surrogates of accuracy and latency, fitted to the observations of a search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,28 +12,26 @@ from .gaussian_process import GaussianProcess, ProxyScores, fit
 from .hyperparameters import Hyperparameters
 
 TRANSFER_KEY = "transfer"
-MIN_LOG_LIKELIHOOD_GAIN = (
-    0.0  # the likelihood that an earlier search must add: it is no judge that may be useless
-)
+MIN_LOG_LIKELIHOOD_GAIN = 0.0  # an earlier search of the same space is kept if it adds anything
 REFIT_GROWTH = 1.1
 MAX_FITTED = 200
 
 
 @dataclass(frozen=True, eq=False)
 class TransferPrior:
-    """What another search of the same space has learned; how it orders networks may hold here too."""
+    """Surrogate of an earlier search of the same space, used as a proxy."""
 
     surrogate_model: GaussianProcess
 
     def scores(self, networks: Sequence[Candidate]) -> list[float]:
-        """What it believes of each."""
+        """Its posterior means."""
         keys = [each.architecture.key for each in networks]
         posterior: list[float] = self.surrogate_model.posterior(keys, _features(networks)).mean.tolist()
         return posterior
 
     @cached_property
     def fitted_by_key(self) -> Mapping[str, float]:
-        """By the networks that were judged there."""
+        """Fitted values of the earlier search's networks."""
         return dict(
             zip(self.surrogate_model.observed.keys, self.surrogate_model.fitted_values.tolist(), strict=True)
         )
@@ -41,11 +39,11 @@ class TransferPrior:
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """A quantity of any network, as believed from what was found of some.
+    """Surrogate of one quantity.
 
     Attributes:
-        known: the networks it is learned from, `n`, and `values` of theirs.
-        transfer_prior: an earlier search that tells something here; None where there is none.
+        known: the `n` observations it is conditioned on, with their `values`.
+        transfer_prior: surrogate of an earlier search, if it is useful here.
     """
 
     hyperparameters: Hyperparameters
@@ -55,7 +53,7 @@ class Surrogate:
     transfer_prior: TransferPrior | None = None
 
     def predict(self, networks: Sequence[Candidate]) -> tuple[Array, Array]:
-        """Means and deviations of networks that were not judged."""
+        """Posterior means and standard deviations of candidates."""
         keys = [f"new {place}" for place in range(len(networks))]
         transfer_prior = (
             dict(zip(keys, self.transfer_prior.scores(networks), strict=True)) if self.transfer_prior else {}
@@ -65,11 +63,11 @@ class Surrogate:
 
     @property
     def fitted_means(self) -> Array:
-        """Means of the networks that it is learned from, without the noise of their trainings."""
+        """Posterior means of the observed networks, without noise."""
         return self.gaussian_process.fitted_values
 
     def fantasize(self, pending: Sequence[Candidate]) -> "Surrogate":
-        """The same as if networks that are being judged came out as expected (a kriging believer).
+        """Condition on the expected values of pending candidates (kriging believer).
 
         Source: Ginsbourger et al. 2010, doi:10.1007/978-3-642-10701-6_6.
         """
@@ -91,12 +89,12 @@ class Surrogate:
 
 @dataclass
 class SurrogateFactory:
-    """Makes surrogates; how much each part of a model varies is found anew when a tenth more is known.
+    """Creates surrogates; hyperparameters are refitted when the number of observations has grown by a tenth.
 
-    So most proposals cost no fit, and what is proposed follows from what is known alone.
+    So most proposals need no refit, and proposals depend on the observations alone.
 
     Attributes:
-        names: of the features.
+        names: names of the features.
     """
 
     names: tuple[str, ...]
@@ -114,9 +112,9 @@ class SurrogateFactory:
         """The surrogate of a quantity.
 
         Args:
-            known: at least one network, in the order of their trials.
-            noise: deviation of a value of one training; found with the rest if None.
-            selected: places of those that the surrogate looks at.
+            known: observations in trial order, at least one.
+            noise: standard deviation of the value of one training; estimated if None.
+            selected: indices of the observations to condition on.
         """
         size = _refit_size(len(known))
         places = np.unique(np.linspace(0, size - 1, min(size, MAX_FITTED)).round().astype(int))
@@ -143,7 +141,7 @@ class SurrogateFactory:
 def proxies_from(
     transfer_prior: TransferPrior | None, known: Sequence[Observation]
 ) -> Mapping[str, ProxyScores]:
-    """The earlier search as a judge of the networks known, which rank among those judged there."""
+    """The earlier search as a proxy, with scores for its own networks and the observed ones."""
     if transfer_prior is None:
         return {}
     scores = transfer_prior.scores([each.candidate for each in known])
@@ -155,7 +153,7 @@ def proxies_from(
 
 
 def _refit_size(count: int) -> int:
-    """The last step of a ladder, each a tenth above the one before, that is not above the count."""
+    """Largest step of a geometric sequence with ratio `REFIT_GROWTH` up to `count`."""
     step = 1
     while (following := max(step + 1, round(step * REFIT_GROWTH))) <= count:
         step = following

@@ -1,10 +1,10 @@
-"""What a network's accuracy is likely to be, from its trainings, those of others, and cheap judges.
+"""Gaussian process for the accuracy of networks, from trainings and cheap proxies.
 
-A network's accuracy is the sum of a rising trend in log MACs, what its features tell beyond MACs, what its
-genes tell where they are among the features, what judges tell beyond MACs, and what nothing tells (its
-structure); the mean of its trainings adds noise.
-All are normal, so what is believed of any networks is a normal distribution in closed form; how much
-each part varies is the likeliest under priors that let few trainings change little.
+The accuracy of a network is the sum of a trend in log MACs, effects of features given MACs, effects of
+genes (if they are among the features), effects of proxies given MACs, and an independent residual (its
+structure); the mean over its trainings adds noise. All terms are normal, so the posterior is
+normal in closed form. The variances of the terms maximize the posterior density under priors that keep
+them small for few trainings.
 
 Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, sections 2.2, 2.7 and 5.4.
 """
@@ -25,23 +25,23 @@ from .kernels import CONSTANT, CURVE, SLOPE, InputScaler, ScaledInputs, kernel_c
 from .posterior import Posterior, single_blas_thread
 
 TREND = "macs"
-# In the logarithm of the density: of 40 useless judges that were simulated, 2 or 3 gain more (12 and 24
-# networks). The usual 5% test of a variance, 1.36, also drops many that are useful at 12.
+# Of 40 simulated useless proxies, 2 or 3 exceed this log-likelihood gain (12 and 24 networks). The
+# usual 5% test of a variance, 1.36, also drops many useful proxies at 12 networks.
 MIN_LOG_LIKELIHOOD_GAIN = 0.5
 
-_MIN_STD_FRACTION = 0.5  # of the values' deviation that counts as the networks' own, however large the noise
-_MIN_SCALE_FRACTION = 0.01  # of the values, where they do not differ at all
+_MIN_STD_FRACTION = 0.5  # least share of the standard deviation that is not attributed to noise
+_MIN_SCALE_FRACTION = 0.01  # relative scale if all values are equal
 
 Scores = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
 class ProxyScores:
-    """A cheap judge.
+    """Scores of a cheap proxy.
 
     Attributes:
-        scores: by the key of the network, of all networks that matter; only their order counts.
-        reliability: how well a score agrees with itself, from 0 to 1.
+        scores: scores by architecture key; only their order matters.
+        reliability: reliability of a score, from 0 to 1.
     Raises:
         ScorerError: a score is not finite.
         ValueError: the reliability is out of range.
@@ -55,18 +55,18 @@ class ProxyScores:
             raise ValueError(f"reliability must be from 0 to 1, got {self.reliability}")
         for key, score in self.scores.items():
             if not np.isfinite(score):
-                raise ScorerError(f"network {key}: a score must be finite, got {score}; leave the judge out")
+                raise ScorerError(f"network {key}: a score must be finite, got {score}; leave the proxy out")
 
 
 @dataclass(frozen=True, eq=False)
 class GaussianProcess:
-    """Made by `fit`, or by `GaussianProcess.of` where the prior is known.
+    """Conditioned Gaussian process, created by `fit` or from given hyperparameters by `of`.
 
     Attributes:
-        observed: the trained networks, `n`.
-        values, n_seeds: of each, `n`.
-        proxies: those that count.
-        dropped_proxies: judges that do not, each with the reason in a sentence.
+        observed: inputs of the `n` trained networks.
+        values, n_seeds: `n`, their mean values and numbers of trainings.
+        proxies: proxies in use.
+        dropped_proxies: unused proxies, each with the reason.
     """
 
     hyperparameters: Hyperparameters
@@ -89,7 +89,7 @@ class GaussianProcess:
         proxies: Mapping[str, ProxyScores] | None = None,
         dropped_proxies: Mapping[str, str] | None = None,
     ) -> "GaussianProcess":
-        """From a prior that is given; the arguments are those of `fit`."""
+        """From given hyperparameters; the other arguments are those of `fit`."""
         y, counts = np.asarray(values, dtype=np.float64), np.asarray(n_seeds, dtype=np.float64)
         _check(keys, features, y, counts)
         active_proxies = proxies or {}
@@ -101,13 +101,13 @@ class GaussianProcess:
 
     @single_blas_thread()
     def posterior(self, keys: Sequence[str], features: Array, scores: Scores | None = None) -> Posterior:
-        """What is believed of some networks, trained or not.
+        """Posterior of `m` networks, trained or not.
 
         Args:
             features: `m x p`, columns as in `fit`.
-            scores: of judges by network, where those given to `fit` do not tell.
+            scores: scores of further networks, by proxy and architecture key.
         Raises:
-            ScorerError: a judge that counts has no score of a network.
+            ScorerError: a proxy in use has no score for a network.
         """
         query = self.scaler.places(keys, features, _proxy_scores(keys, self.proxies, scores or {}))
         v = self._inverse_cholesky @ sum_arrays(self._parts(self.observed, query).values())
@@ -121,10 +121,7 @@ class GaussianProcess:
     @property
     @single_blas_thread()
     def fitted_values(self) -> Array:
-        """`n`: the expected values of the trained networks, without the noise of their trainings.
-
-        As `posterior(...).mean` of them, at no cost.
-        """
+        """`n`: posterior means of the trained networks, without noise; cheaper than `posterior(...).mean`."""
         noise = self.hyperparameters.noise / self.n_seeds + JITTER
         residual = self.scaled - noise * (self._inverse_cholesky.T @ self._whitened_residuals)
         out: Array = self.hyperparameters.centre + self.hyperparameters.scale * residual
@@ -133,9 +130,9 @@ class GaussianProcess:
     @cached_property
     @single_blas_thread()
     def variance_shares(self) -> dict[str, float]:
-        """Share of each part in the variance between the trained networks; dropped judges have 0.
+        """Share of each component in the posterior variance between trained networks; 0 for dropped proxies.
 
-        `macs` is the trend. A part's variance is what is expected of it after all that was seen.
+        `macs` is the trend.
         """
         kernels = self._parts(self.observed, self.observed)
         trend = kernels[SLOPE] + kernels[CURVE]
@@ -154,7 +151,7 @@ class GaussianProcess:
 
     @cached_property
     def _inverse_cholesky(self) -> Array:
-        """`n x n`, whose square is the inverse of the covariance of what was seen."""
+        """`n x n`: inverse of the Cholesky factor of the covariance of the observations."""
         observations = sum_arrays(self._parts(self.observed, self.observed).values())
         observations += np.diag(self.hyperparameters.noise / self.n_seeds + JITTER)
         out: Array = np.linalg.inv(np.linalg.cholesky(observations))
@@ -167,12 +164,12 @@ class GaussianProcess:
 
     @property
     def residuals(self) -> Array:
-        """`n`: the values in units of the prior's scale, less what its rise expects."""
+        """`n`: scaled values minus the expected trend."""
         return self.scaled - self.hyperparameters.mean_slope * self.observed.macs
 
     @property
     def scaled(self) -> Array:
-        """`n`: the values less the prior's centre, in units of its scale."""
+        """`n`: values minus the centre, in units of the scale."""
         out: Array = (self.values - self.hyperparameters.centre) / self.hyperparameters.scale
         return out
 
@@ -183,7 +180,7 @@ class GaussianProcess:
         }
 
     def kernels(self, one: ScaledInputs, other: ScaledInputs) -> dict[str, Array]:
-        """The covariances of each part at variance 1, judges by their reliability."""
+        """Covariances of each component at variance 1; proxies are weighted by their reliability."""
         kernels = kernel_components(one, other)
         return kernels | {name: proxy.reliability * kernels[name] for name, proxy in self.proxies.items()}
 
@@ -199,26 +196,27 @@ def fit(
     proxies: Mapping[str, ProxyScores] | None = None,
     min_gain: float = MIN_LOG_LIKELIHOOD_GAIN,
 ) -> GaussianProcess:
-    """The likeliest model of some trained networks, with the judges that add something.
+    """Fit the hyperparameters to trained networks and select the useful proxies.
 
-    Judges are dropped one at a time, the least useful first, while leaving one out costs less
-    likelihood than `min_gain`. The order of the networks and the units
-    of values, features and scores change nothing; the same arguments give the same model.
+    Backward elimination: the least useful proxy is dropped while its log-likelihood gain is below
+    `min_gain`. The result is deterministic and invariant to the order of the networks and to the units of
+    values, features and scores.
 
     Args:
-        keys: of `n` different networks, at least one.
-        features: `n x p`, `log_macs` among the columns.
-        names: of the columns, `p`.
-        values: `n`, higher is better (accuracy, or minus the loss), the mean over the trainings.
-        n_seeds: of each network, at least 1.
-        noise: deviation of one training, in the unit of the values; found with the rest if None.
-        proxies: by name.
+        keys: architecture keys of `n >= 1` different networks.
+        features: `n x p`, with a column `log_macs`.
+        names: `p` column names.
+        values: `n`, higher is better (accuracy, or minus the loss), means over the trainings.
+        n_seeds: `n`, number of trainings of each network, at least 1.
+        noise: standard deviation of one training in the unit of the values; estimated if None.
+        proxies: proxies by name.
+        min_gain: least log-likelihood gain of a proxy.
     Raises:
-        ScorerError: a judge has no score of a trained network.
-        ValueError: lengths that differ, a repeated key, a value that is not finite.
+        ScorerError: a proxy has no score for a trained network.
+        ValueError: different lengths, a duplicate key, or a value that is not finite.
     """
     _check(keys, features, np.asarray(values), np.asarray(n_seeds))
-    order = np.argsort(np.asarray(keys))  # sums depend on the order by a rounding
+    order = np.argsort(np.asarray(keys))  # rounding errors of sums depend on the order
     ordered = [keys[index] for index in order], features[order], names
     y, counts = np.asarray(values, dtype=np.float64)[order], np.asarray(n_seeds)[order]
     all_proxies = dict(proxies or {})
@@ -242,8 +240,8 @@ def fit(
         if gain >= min_gain:
             break
         dropped_proxies[weakest] = (
-            f"judge {weakest} adds too little to what MACs, features and other judges tell: "
-            f"its log-likelihood ratio is {max(gain, 0.0):.2f}, and {min_gain} is asked for"
+            f"proxy {weakest} adds too little to MACs, features and other proxies: "
+            f"log-likelihood gain {max(gain, 0.0):.2f}, below {min_gain}"
         )
         active.remove(weakest)
         fitted_hyperparameters, log_density = without[weakest]
@@ -252,7 +250,7 @@ def fit(
 
 
 def _initial_hyperparameters(values: Array, n_seeds: Array, noise: float | None) -> Hyperparameters:
-    """The values' mean, and the deviation that the networks have of their own."""
+    """Mean of the values and standard deviation between networks."""
     centre, std = float(values.mean()), float(values.std())
     if std <= 1e-9 * abs(centre):
         return Hyperparameters(centre, noise or _MIN_SCALE_FRACTION * abs(centre) or 1.0)
@@ -263,9 +261,9 @@ def _initial_hyperparameters(values: Array, n_seeds: Array, noise: float | None)
 def _check(keys: Sequence[str], features: Array, values: Array, n_seeds: Array) -> None:
     if not len(keys) == len(features) == len(values) == len(n_seeds) > 0:
         lengths = ", ".join(str(len(each)) for each in (keys, features, values, n_seeds))
-        raise ValueError(f"keys, features, values and trainings must be of one length above 0, got {lengths}")
+        raise ValueError(f"keys, features, values and n_seeds must have equal lengths above 0, got {lengths}")
     if len(set(keys)) < len(keys):
-        raise ValueError("each network may be there once, with the mean of its trainings")
+        raise ValueError("duplicate keys; give each network once, with the mean of its trainings")
     if not (np.isfinite(values).all() and np.isfinite(features).all()):
         raise ValueError("values and features must be finite")
     if not (n_seeds >= 1).all():
@@ -275,13 +273,12 @@ def _check(keys: Sequence[str], features: Array, values: Array, n_seeds: Array) 
 def _proxy_scores(
     keys: Sequence[str], proxies: Mapping[str, ProxyScores], extra_scores: Scores
 ) -> dict[str, list[float]]:
-    """Of the networks by each judge."""
     out = {}
     for name, proxy in proxies.items():
         observed = {**proxy.scores, **extra_scores.get(name, {})}
         if missing := [key for key in keys if key not in observed]:
             raise ScorerError(
-                f"judge {name}: has no score of network {missing[0]}; score it, or leave it out"
+                f"proxy {name}: has no score for network {missing[0]}; score it, or leave the proxy out"
             )
         out[name] = [observed[key] for key in keys]
     return out

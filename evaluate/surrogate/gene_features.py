@@ -1,4 +1,4 @@
-"""A space's genes as columns of numbers, for models that learn what each choice does."""
+"""Genes of a space as numeric columns."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ GENE_PREFIX = "gene:"
 
 @dataclass(frozen=True)
 class GeneFeatures:
-    """One column for a gene of numbers, in even steps from -1 to 1; one for each word but the first.
+    """Numeric genes: one column in equal steps from -1 to 1. Categorical genes: one per choice but the first.
 
-    A gene that changes nothing, for a depth leaves its block out, is 0 throughout.
+    Inactive genes are 0.
     """
 
     space: SearchSpace
@@ -28,7 +28,6 @@ class GeneFeatures:
         return self.columns(self._values, genes)
 
     def columns(self, names: Iterable[str], genes: Mapping[str, Choice]) -> list[float]:
-        """Of some genes."""
         inactive = self.space.inactive_genes(genes)
         values: list[float] = []
         for name in names:
@@ -47,7 +46,7 @@ class GeneFeatures:
 
 
 def gene_part(name: str) -> str | None:
-    """The part of a network that a gene's column tells of, such as `stage2`; None for other columns."""
+    """Part of the network of a gene's column, such as `stage2`; None for other columns."""
     return name.removeprefix(GENE_PREFIX).partition(".")[0] if name.startswith(GENE_PREFIX) else None
 
 

@@ -1,4 +1,4 @@
-"""What a network's genes and sizes tell of its accuracy, as covariances between networks."""
+"""Covariance components of genes and sizes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ SIZES_LINEAR, SIZES_SMOOTH, GENES_LINEAR, GENES_SMOOTH = (
     "genes_linear",
     "genes_smooth",
 )
-PART_PREFIX = "part "  # begins the name of what the genes of one part of a network tell
+PART_PREFIX = "part "  # prefix of the component of one part of the network
 SIZE_NAMES = (MACS, "log_params", "log_activation_bytes")
 
 _CLIP_STD = 3.0
-_EPSILON = 1e-9  # what is less is rounding
-_GENES_LENGTH_SCALE = 2.0  # length of the smooth function of all genes, in deviations
+_EPSILON = 1e-9  # smaller values are rounding errors
+_GENES_LENGTH_SCALE = 2.0  # in standard deviations
 
 
 @dataclass(frozen=True, eq=False)
 class ScaledGenes:
-    """Networks where the model sees them; all columns scaled.
+    """Scaled genes and sizes of `n` networks.
 
     Attributes:
-        sizes: `n x 3` logarithms of MACs, parameters and activation bytes.
-        parts: `n x g` genes of each part of a network, by its name: resolution, stem, every stage, head.
+        sizes: `n x 3`, logarithms of MACs, parameters and activation bytes.
+        parts: `n x g` genes by part of the network: resolution, stem, stages, head.
     """
 
     sizes: Array
@@ -37,17 +37,17 @@ class ScaledGenes:
 
     @property
     def count(self) -> int:
-        """Of all columns of genes."""
+        """Number of gene columns."""
         return sum(genes.shape[1] for genes in self.parts.values())
 
 
 @dataclass(frozen=True, eq=False)
 class StandardScaler:
-    """Some columns less their mean, over their deviation.
+    """Standardization of some columns.
 
     Attributes:
-        places: of the columns.
-        centre, scale: of each.
+        places: indices of the columns.
+        centre, scale: their means and standard deviations.
     """
 
     places: tuple[int, ...]
@@ -56,27 +56,27 @@ class StandardScaler:
 
     @classmethod
     def of(cls, places: Sequence[int], features: Array) -> "StandardScaler":
-        """As the trained networks lie; columns that are constant stay 0."""
+        """Fit to the trained networks; constant columns become 0."""
         columns = features[:, places]
         centre, scale = columns.mean(0), columns.std(0)
         return cls(tuple(places), centre, np.where(scale > _EPSILON * np.abs(centre), scale, np.inf))
 
     def standardise(self, features: Array) -> Array:
-        """What lies far outside counts as at the edge."""
+        """Standardized columns, clipped to three standard deviations."""
         out: Array = np.clip((features[:, self.places] - self.centre) / self.scale, -_CLIP_STD, _CLIP_STD)
         return out
 
 
 @dataclass(frozen=True, eq=False)
 class GeneScaler:
-    """From columns in their units to `ScaledGenes`."""
+    """Scales columns to `ScaledGenes`."""
 
     sizes: StandardScaler
     parts: Mapping[str, StandardScaler]
 
     @classmethod
     def of(cls, names: Sequence[str], features: Array) -> "GeneScaler | None":
-        """As the trained networks lie; None where no column is a gene's."""
+        """Fit to the trained networks; None without gene columns."""
         parts: dict[str, list[int]] = {}
         for index, name in enumerate(names):
             if part := gene_part(name):
@@ -95,11 +95,11 @@ class GeneScaler:
 
 
 def gene_kernels(one: ScaledGenes, other: ScaledGenes) -> dict[str, Array]:
-    """`n x m` between two groups of networks for each part at variance 1.
+    """`n x m` covariances between two groups of networks, by component, at variance 1.
 
-    Straight lines and a smooth function of the sizes; straight lines in all genes and a smooth function of
-    them; for each part a smooth function of its genes, for what a choice does depends most on the other
-    choices of its stage, and some stages matter more than others.
+    Linear and smooth functions of the sizes and of all genes, and for each part a smooth function of its
+    genes: the effect of a choice depends mostly on the other choices of its stage, and some stages matter
+    more than others.
     """
     pairs = {name: (mine, other.parts[name]) for name, mine in one.parts.items()}
     squared_distances = {name: _squared_distances(mine, theirs) for name, (mine, theirs) in pairs.items()}
@@ -119,7 +119,7 @@ def gene_kernels(one: ScaledGenes, other: ScaledGenes) -> dict[str, Array]:
 
 
 def sum_arrays(tables: Iterable[Array]) -> Array:
-    """The sum of tables of one shape, at least one, without a copy of them all."""
+    """Sum of one or more arrays of equal shape, without stacking them."""
     first, *others = tables
     out = first.copy()
     for table in others:

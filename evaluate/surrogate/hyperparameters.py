@@ -1,4 +1,4 @@
-"""How much each part of a network's accuracy varies: as given, or the likeliest for what was seen."""
+"""Hyperparameters of the Gaussian process, and their maximum a posteriori fit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from .gene_kernels import GENES_LINEAR, GENES_SMOOTH, PART_PREFIX, SIZES_LINEAR,
 from .kernels import CONSTANT, CURVE, FEATURES, SLOPE, STRUCTURE
 
 NOISE = "noise"
-JITTER = 1e-9  # variance, in units of the scale: keeps what is seen without noise solvable
+JITTER = 1e-9  # variance in units of the scale; keeps noiseless covariances positive definite
 
 _MAX_ITERATIONS = 60
 _LOG_VARIANCE_BOUNDS = (-16.0, 3.0)
@@ -24,10 +24,10 @@ _RESTARTS: tuple[Mapping[str, float], ...] = (
 
 @dataclass(frozen=True)
 class _HyperPrior:
-    """Density of a deviation s before anything was seen: `s ** power * exp(-s**2 / (2 * width**2))`.
+    """Prior density of a standard deviation s: `s ** power * exp(-s**2 / (2 * width**2))`.
 
-    With power 0, nothing is the likeliest. A power keeps a variance that a few networks cannot tell from
-    0, so that no interval is too narrow (Chung et al. 2013, doi:10.1007/s11336-013-9328-2).
+    With power 0 the mode is 0. A positive power keeps a variance that few networks cannot distinguish from 0
+    above it, so that intervals are not too narrow (Chung et al. 2013, doi:10.1007/s11336-013-9328-2).
     """
 
     width: float
@@ -51,23 +51,21 @@ _OPTIMISED = (CURVE, FEATURES, SIZES_LINEAR, SIZES_SMOOTH, GENES_LINEAR, GENES_S
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What is believed of any network before it is trained; variances in units of `scale` squared.
+    """Prior of the accuracy of networks; variances in units of `scale` squared.
 
     Attributes:
-        centre, scale: of the values, in their unit.
+        centre, scale: centre and scale of the values, in their unit.
         constant: variance of the mean.
-        mean_slope: expected slope in scaled log MACs; above 0, for larger networks are mostly better.
+        mean_slope: expected slope in scaled log MACs; positive, because larger networks are mostly better.
         slope: variance of the slope.
-        curve: variance of what bends the slope.
-        features: variance of what features tell beyond MACs.
-        sizes_linear, sizes_smooth: variance of what sizes tell beyond MACs, along straight lines and
-            around them.
-        genes_linear, genes_smooth: variance of what single genes tell, and of what all of them together do.
-        stages: variance of what the genes of each stage tell, and those of stem, head and resolution, by
-            `part stage2` and the like.
-        structure: variance of what nothing tells but a training of the network itself.
+        curve: variance of a smooth deviation from the linear trend.
+        features: variance of feature effects given MACs.
+        sizes_linear, sizes_smooth: variance of linear and smooth effects of sizes given MACs.
+        genes_linear, genes_smooth: variance of the effects of single genes, and of all genes jointly.
+        stages: variance of the joint effect of the genes of each part, by name such as `part stage2`.
+        structure: variance of the residual of each network.
         noise: variance of one training.
-        proxies: variance of what each judge tells beyond MACs, were it fully reliable.
+        proxies: variance of the effect of each proxy given MACs, at reliability 1.
     """
 
     centre: float = 0.0
@@ -105,13 +103,13 @@ class Hyperparameters:
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """What was seen of `n` trained networks, in units of the prior's scale.
+    """Observations of `n` trained networks, in units of the prior's scale.
 
     Attributes:
-        values: `n`, less what the prior's rise expects.
-        parts: `n x n` covariances at variance 1, by part.
+        values: `n`, minus the expected trend.
+        parts: `n x n` covariances at variance 1, by component.
         inverse_n_seeds: `n`, one over the number of trainings.
-        noise: variance of one training; None where it is to be found.
+        noise: variance of one training; estimated if None.
     """
 
     values: Array
@@ -123,11 +121,11 @@ class Observations:
 def fit_hyperparameters(
     observations: Observations, hyperparameters: Hyperparameters, proxies: Sequence[str]
 ) -> tuple[Hyperparameters, float]:
-    """The variances of the greatest posterior density, with its logarithm up to a constant.
+    """Variances with the greatest posterior density, and its logarithm up to a constant.
 
     Args:
-        hyperparameters: tells all but the variances that are sought.
-        proxies: those that may count.
+        hyperparameters: fixed hyperparameters; variances are replaced.
+        proxies: proxies to include.
     """
     names = [name for name in _OPTIMISED if name in observations.parts and observations.parts[name].any()]
     names += (stages := [name for name in observations.parts if name.startswith(PART_PREFIX)])

@@ -1,6 +1,6 @@
-"""What a network's accuracy is made of, as covariances between networks.
+"""Covariance components of the accuracy of networks.
 
-MACs come first: features and judges count by what MACs do not tell of them.
+Features and proxies enter as their residuals given MACs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ CONSTANT, SLOPE, CURVE, FEATURES, STRUCTURE = "constant", "slope", "curve", "fea
 
 _CURVE_LENGTH_SCALE = 1.5
 _CLIP_STD = 3.0
-_EPSILON = 1e-9  # what is less is rounding
+_EPSILON = 1e-9  # smaller values are rounding errors
 
 
 @dataclass(frozen=True, eq=False)
 class ScaledInputs:
-    """Networks where the model sees them.
+    """Scaled model inputs of `n` networks.
 
     Attributes:
-        keys: `n`.
-        macs: `n` logarithms, scaled.
-        features: `n x p`, scaled, without what MACs tell of them.
-        proxies: `n` normal scores each, without what MACs tell of them.
-        genes: and sizes beyond MACs; None where they are not told.
+        keys: `n` architecture keys.
+        macs: `n`, scaled log MACs.
+        features: `n x p`, scaled residuals given MACs.
+        proxies: `n` each, normal scores, residuals given MACs.
+        genes: scaled genes and sizes; None without gene columns.
     """
 
     keys: tuple[str, ...]
@@ -41,11 +41,11 @@ class ScaledInputs:
 
 @dataclass(frozen=True, eq=False)
 class MacsRegression:
-    """Columns, scaled, less their least-squares line in `macs`.
+    """Standardized columns minus their least-squares line in `macs`.
 
     Attributes:
         centre, scale, slope: `p` each.
-        size: root mean square of what is left, over all columns.
+        size: root mean square of the residuals over all columns.
     """
 
     centre: Array
@@ -55,7 +55,7 @@ class MacsRegression:
 
     @classmethod
     def of(cls, columns: Array, macs: Array) -> "MacsRegression":
-        """As the trained networks lie; columns that are constant stay 0."""
+        """Fit to the trained networks; constant columns become 0."""
         centre, scale = columns.mean(0), columns.std(0)
         scale = np.where(scale > _EPSILON * np.abs(centre), scale, np.inf)
         scaled = (columns - centre) / scale
@@ -65,18 +65,18 @@ class MacsRegression:
         return cls(centre, scale, slope, size if size > _EPSILON else np.inf)
 
     def residual(self, columns: Array, macs: Array) -> Array:
-        """What MACs do not tell; what lies far outside counts as at the edge, three deviations off."""
-        found: Array = ((columns - self.centre) / self.scale - np.outer(macs, self.slope)) / self.size
-        return np.clip(found, -_CLIP_STD, _CLIP_STD)
+        """Residuals given MACs, clipped to three standard deviations."""
+        residuals: Array = ((columns - self.centre) / self.scale - np.outer(macs, self.slope)) / self.size
+        return np.clip(residuals, -_CLIP_STD, _CLIP_STD)
 
 
 @dataclass(frozen=True, eq=False)
 class NormalQuantileTransform:
-    """A judge's scores as normal quantiles of their rank, so that only their order counts.
+    """Normal quantiles of the ranks of a proxy's scores, so that only their order matters.
 
     Attributes:
-        scores: those known, without repetition, in rising order.
-        quantiles: of each.
+        scores: distinct known scores in ascending order.
+        quantiles: their normal quantiles.
     """
 
     scores: Array
@@ -91,13 +91,13 @@ class NormalQuantileTransform:
         return cls(different, ndtri(middle / counts.sum()))
 
     def __call__(self, scores: Sequence[float]) -> Array:
-        found: Array = np.interp(scores, self.scores, self.quantiles)
-        return found
+        quantiles: Array = np.interp(scores, self.scores, self.quantiles)
+        return quantiles
 
 
 @dataclass(frozen=True, eq=False)
 class InputScaler:
-    """From columns in their units to `ScaledInputs`, as the networks that were trained set it."""
+    """Scales columns to `ScaledInputs`, fitted to the trained networks."""
 
     names: tuple[str, ...]
     macs_centre: float
@@ -115,12 +115,12 @@ class InputScaler:
         scores: Mapping[str, Sequence[float]],
         known: Mapping[str, Sequence[float]],
     ) -> "InputScaler":
-        """As the trained networks lie.
+        """Fit to the trained networks.
 
         Args:
-            features: `n x p`, of the trained networks, `log_macs` among them.
-            scores: of the trained networks by each judge.
-            known: all that each judge gave.
+            features: `n x p`, with a column `log_macs`.
+            scores: scores of the trained networks by proxy.
+            known: all scores by proxy.
         """
         if MACS not in names:
             raise ValueError(f"features need a column {MACS}, got {', '.join(names)}")
@@ -151,9 +151,9 @@ class InputScaler:
 
 
 def kernel_components(one: ScaledInputs, other: ScaledInputs) -> dict[str, Array]:
-    """`n x m` between two groups of networks for each part at variance 1."""
+    """`n x m` covariances between two groups of networks, by component, at variance 1."""
     same = np.array(one.keys)[:, None] == np.array(other.keys)[None, :]
-    found = {
+    components = {
         CONSTANT: np.ones((len(one.keys), len(other.keys))),
         SLOPE: np.outer(one.macs, other.macs),
         CURVE: np.exp(-(np.subtract.outer(one.macs, other.macs) ** 2) / (2 * _CURVE_LENGTH_SCALE**2)),
@@ -161,21 +161,21 @@ def kernel_components(one: ScaledInputs, other: ScaledInputs) -> dict[str, Array
         STRUCTURE: same.astype(np.float64),
     }
     if one.genes and other.genes:
-        found |= gene_kernels(one.genes, other.genes)
-    return found | {name: np.outer(mine, other.proxies[name]) for name, mine in one.proxies.items()}
+        components |= gene_kernels(one.genes, other.genes)
+    return components | {name: np.outer(mine, other.proxies[name]) for name, mine in one.proxies.items()}
 
 
 def _is_feature(name: str) -> bool:
-    """Whether a column is of the whole network, and not MACs."""
+    """Whether a column describes the whole network and is not MACs."""
     return name != MACS and gene_part(name) is None
 
 
 def _feature_kernel(one: Array, other: Array) -> Array:
-    """Half a straight line in every feature, half a smooth function of all."""
+    """Half linear in every feature, half a smooth function of all features."""
     count = one.shape[1]
     if not count:
         return np.zeros((len(one), len(other)))
     products = one @ other.T / count
     squared_distances = (one**2).mean(1)[:, None] + (other**2).mean(1) - 2 * products
-    found: Array = (products + np.exp(-np.maximum(squared_distances, 0) / 2)) / 2
-    return found
+    kernel: Array = (products + np.exp(-np.maximum(squared_distances, 0) / 2)) / 2
+    return kernel

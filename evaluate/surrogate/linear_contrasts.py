@@ -1,9 +1,8 @@
-"""Weighted sums of networks' values, where one term may matter more than a model expects of any.
+"""Linear contrasts of network values with an extra coefficient for one term.
 
-A predictor believes that many things matter a little, so it takes the effect of a single one for smaller
-than it is, the more so the fewer networks there are. Here the term that is asked about has a coefficient
-of its own beside the predictor's: normal around 0, with a deviation of which small values are likelier
-(half-normal, averaged over a grid by how well each explains what was seen). Nothing else is fitted again.
+A surrogate with many small effects shrinks the effect of a single term, more so with few networks. Here
+the term of interest has an additional coefficient: normal around 0, with a half-normal prior on its standard
+deviation, averaged over a grid by marginal likelihood. Nothing else is refitted.
 
 Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, section 2.7.
 """
@@ -20,14 +19,14 @@ from .hyperparameters import JITTER
 from .kernels import ScaledInputs
 from .posterior import Posterior, single_blas_thread
 
-# In the predictor's scale, for a term that is even to deviation 1.
+# In the scale of the surrogate, for a term with standard deviation 1.
 _STD_PRIOR_SCALE = 0.7
 _STD_GRID = np.linspace(0.0, 2.0, 21)
 
 
 @dataclass(frozen=True, eq=False)
 class LinearContrasts:
-    """What a predictor tells of sums; made once for many terms."""
+    """Contrasts of a fitted surrogate; one object serves many terms."""
 
     model: GaussianProcess
 
@@ -40,13 +39,13 @@ class LinearContrasts:
         term: Array,
         observed: Mapping[str, float],
     ) -> Posterior:
-        """What is believed of `k` sums: their means and covariance, as if they were normal.
+        """Normal approximation of the posterior of `k` contrasts.
 
         Args:
-            weights: `k x m`.
-            keys, features: of `m` networks, as the predictor takes them.
-            term: of each.
-            observed: the term of each trained network, by key; where it never differs it counts for nothing.
+            weights: `k x m` weights.
+            keys, features: inputs of `m` networks, as in `GaussianProcess.posterior`.
+            term: `m`, value of the term.
+            observed: value of the term of each trained network, by key; ignored if constant.
         """
         model = self.model
         posterior = model.posterior(keys, features)
@@ -64,36 +63,36 @@ class LinearContrasts:
         return Posterior(mean + value * residual, covariance + variance * np.outer(residual, residual))
 
     def _coefficient(self, term: Array) -> tuple[float, float]:
-        """Mean and variance of what the term counts, in the predictor's scale."""
+        """Posterior mean and variance of the coefficient, in the scale of the surrogate."""
         weight = float(term @ self._precision @ term)
-        found = float(term @ self._precision @ self.model.residuals)
+        projection = float(term @ self._precision @ self.model.residuals)
         variances = _STD_GRID**2
         posterior_variances = variances / (1 + variances * weight)
         logs = (
-            posterior_variances * found**2
+            posterior_variances * projection**2
             - np.log1p(variances * weight)
             - (_STD_GRID / _STD_PRIOR_SCALE) ** 2
         ) / 2
         likelihoods = np.exp(logs - logs.max())
         probabilities = likelihoods / likelihoods.sum()
-        value = float(probabilities @ (posterior_variances * found))
+        value = float(probabilities @ (posterior_variances * projection))
         return value, float(
-            probabilities @ (posterior_variances + (posterior_variances * found - value) ** 2)
+            probabilities @ (posterior_variances + (posterior_variances * projection - value) ** 2)
         )
 
     @cached_property
     def _precision(self) -> Array:
-        """`n x n`, of the covariance of what was seen."""
+        """`n x n` precision of the observations."""
         noise = self.model.hyperparameters.noise / self.model.n_seeds + JITTER
         covariance = self._covariance(self.model.observed)
         covariance += np.diag(noise)
         inverse_cholesky = np.linalg.inv(np.linalg.cholesky(covariance))
-        found: Array = inverse_cholesky.T @ inverse_cholesky
-        return found
+        precision: Array = inverse_cholesky.T @ inverse_cholesky
+        return precision
 
     def _covariance(self, query: ScaledInputs) -> Array:
-        """`n x m`, between the trained networks and others."""
+        """`n x m` covariances between trained and other networks."""
         kernels = self.model.kernels(self.model.observed, query)
         parts = self.model.hyperparameters.parts
-        found: Array = np.sum([parts[name] * kernel for name, kernel in kernels.items()], axis=0)
-        return found
+        covariance: Array = np.sum([parts[name] * kernel for name, kernel in kernels.items()], axis=0)
+        return covariance

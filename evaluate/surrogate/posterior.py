@@ -1,4 +1,4 @@
-"""What is believed of the accuracies of some networks, and draws from it."""
+"""Joint posterior of the accuracies of networks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,9 @@ from ..statistics.arrays import Array
 
 @contextmanager
 def single_blas_thread() -> Iterator[None]:
-    """Linear algebra of numpy on one thread: small matrices gain nothing from more, which would wait for
-    cores that train, and round otherwise.
+    """Run numpy's linear algebra on one thread.
+
+    More threads do not speed up small matrices, wait for busy cores, and change rounding.
     """
     with _threadpools().limit(limits=1, user_api="blas"):
         yield
@@ -22,17 +23,17 @@ def single_blas_thread() -> Iterator[None]:
 
 @cache
 def _threadpools() -> ThreadpoolController:
-    """Those loaded when it is first asked, numpy's among them: to look for them takes milliseconds."""
+    """Cached, because the lookup takes milliseconds."""
     return ThreadpoolController()
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """What is believed of the accuracies of `m` networks, without noise: jointly normal.
+    """Joint normal posterior of the accuracies of `m` networks, without noise.
 
     Attributes:
         mean: `m`, in the unit of the values.
-        covariance: `m x m`, symmetric; singular where a network is asked about twice.
+        covariance: `m x m`, symmetric; singular if a network occurs twice.
     """
 
     mean: Array
@@ -40,20 +41,20 @@ class Posterior:
 
     @property
     def std(self) -> Array:
-        """`m`."""
+        """`m` standard deviations."""
         out: Array = np.sqrt(np.maximum(np.diag(self.covariance), 0))
         return out
 
     @single_blas_thread()
     def sample(self, rng: np.random.Generator, count: int) -> Array:
-        """`count x m`: ways the truth may be."""
+        """`count x m` samples."""
         normal = rng.standard_normal((count, len(self.mean)))
         out: Array = self.mean + normal @ _cholesky(self.covariance).T
         return out
 
 
 def _cholesky(covariance: Array) -> Array:
-    """A matrix whose square is the covariance, as near as its rounding errors allow."""
+    """Cholesky factor, with the least jitter that makes the matrix positive definite."""
     size = float(np.diag(covariance).max(initial=0.0))
     if size <= 0:
         return np.zeros_like(covariance)

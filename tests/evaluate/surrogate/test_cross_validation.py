@@ -21,14 +21,14 @@ def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cross_validation, "N_RESAMPLES", 200)
 
 
-def checked(world: World, judged: bool = True, seed: int = 0) -> CrossValidation:
-    proxies = {"good": world.proxy(0.1), "random": world.random_judge()} if judged else {}
+def checked(world: World, with_proxies: bool = True, seed: int = 0) -> CrossValidation:
+    proxies = {"good": world.proxy(0.1), "random": world.random_proxy()} if with_proxies else {}
     ones = [1] * len(world.keys)
     return cross_validate(world.keys, world.features, NAMES, world.truth, ones, 0.05, proxies, seed=seed)
 
 
 def test_a_straight_line_is_predicted_by_macs_alone() -> None:
-    found = checked(World.of(0, 25, structure=0.0), judged=False)
+    found = checked(World.of(0, 25, structure=0.0), with_proxies=False)
     assert (found.networks, found.folds, found.without_proxy, found.gain_by_proxy) == (25, N_FOLDS, {}, {})
     assert found.macs.spearman == pytest.approx(1)
     assert found.macs.r2 > 0.99
@@ -39,13 +39,13 @@ def test_what_nothing_tells_is_not_predicted() -> None:
     # a network that were not left out would be told from its own training: R2 near 1
     world = World.of(1, 40)
     world.truth[:] = np.random.default_rng(1).standard_normal(40)
-    found = checked(world, judged=False)
+    found = checked(world, with_proxies=False)
     assert found.full_model.r2 < 0.2
     low, high = found.full_model.spearman_ci95
     assert low < found.full_model.spearman < high < 0.5
 
 
-def test_what_a_judge_adds_is_told() -> None:
+def test_the_gain_of_each_proxy_is_reported() -> None:
     found = checked(World.of(2, 40, structure=0.8))
     low, high = found.gain_by_proxy["good"].ci95
     assert 0 < low < found.gain_by_proxy["good"].spearman < high
@@ -61,7 +61,7 @@ def test_what_a_judge_adds_is_told() -> None:
 
 def test_a_seed_gives_the_same_again_and_another_divides_otherwise() -> None:
     world = World.of(3, 15)
-    first, again, other = (checked(world, judged=False, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (checked(world, with_proxies=False, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first.full_model.r2 != other.full_model.r2
 
@@ -81,10 +81,10 @@ def test_of_five_neighbours_by_macs_each_is_in_another_part_whatever_their_order
 def test_equal_values_have_no_correlation() -> None:
     world = World.of(4, 6)
     world.truth[:] = 0.5
-    found = checked(world, judged=False)
+    found = checked(world, with_proxies=False)
     assert math.isnan(found.macs.spearman) and math.isnan(found.macs.r2)
 
 
 def test_fewer_than_five_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 5 networks, got 4"):
-        checked(World.of(0, 4), judged=False)
+        checked(World.of(0, 4), with_proxies=False)

@@ -48,7 +48,7 @@ class World:
         scores = self.truth + noise * self.rng.standard_normal(len(self.truth))
         return ProxyScores(dict(zip(self.keys, scores.tolist(), strict=True)))
 
-    def random_judge(self) -> ProxyScores:
+    def random_proxy(self) -> ProxyScores:
         return ProxyScores(
             dict(zip(self.keys, self.rng.standard_normal(len(self.keys)).tolist(), strict=True))
         )
@@ -253,11 +253,11 @@ def test_networks_of_equal_macs_and_equal_features_are_told_by_their_trainings()
 # Judges
 
 
-def test_a_random_judge_mostly_gets_no_weight_and_a_good_one_gets_much() -> None:
+def test_a_random_proxy_mostly_gets_no_weight_and_a_good_one_gets_much() -> None:
     variance_shares = []
     for seed in range(20):
         world = World.of(seed)
-        model = world.fit(24, 0.3, {"random": world.random_judge(), "good": world.proxy(0.2)})
+        model = world.fit(24, 0.3, {"random": world.random_proxy(), "good": world.proxy(0.2)})
         variance_shares.append((model.variance_shares["random"], model.variance_shares["good"]))
         assert ("random" in model.dropped_proxies) == (model.variance_shares["random"] == 0)
         assert sum(model.variance_shares.values()) == pytest.approx(1)
@@ -267,16 +267,16 @@ def test_a_random_judge_mostly_gets_no_weight_and_a_good_one_gets_much() -> None
     assert 0.1 < good.mean() < 0.25 and (good > 0.05).sum() >= 18
 
 
-def test_of_two_judges_that_say_the_same_one_is_dropped() -> None:
+def test_of_two_proxies_that_say_the_same_one_is_dropped() -> None:
     world = World.of(5)
     proxy = world.proxy(0.1)
     model = world.fit(30, 0.2, {"one": proxy, "other": proxy})
     assert len(model.dropped_proxies) == 1 and len(model.proxies) == 1
     [(name, reason)] = model.dropped_proxies.items()
-    assert reason.startswith(f"judge {name} adds too little") and model.variance_shares[name] == 0
+    assert reason.startswith(f"proxy {name} adds too little") and model.variance_shares[name] == 0
 
 
-def test_a_judge_that_says_what_macs_say_is_dropped() -> None:
+def test_a_proxy_that_says_what_macs_say_is_dropped() -> None:
     world = World.of(6)
     proxy = ProxyScores(dict(zip(world.keys, world.features[:, 0].tolist(), strict=True)))
     assert set(world.fit(20, 0.2, {"size": proxy}).dropped_proxies) == {"size"}
@@ -284,13 +284,13 @@ def test_a_judge_that_says_what_macs_say_is_dropped() -> None:
     assert set(world.fit(20, 0.2, {"same": same}).dropped_proxies) == {"same"}
 
 
-def test_a_judge_that_counts_must_know_every_network_and_may_be_told_later() -> None:
+def test_a_proxy_that_counts_must_know_every_network_and_may_be_told_later() -> None:
     world = World.of(7)
     proxy = world.proxy(0.05)
     last = world.keys[-1]
     observed = ProxyScores({key: score for key, score in proxy.scores.items() if key != last})
     model = world.fit(30, 0.1, {"good": observed})
-    with pytest.raises(ScorerError, match=f"^judge good: has no score of network {last}; score it"):
+    with pytest.raises(ScorerError, match=f"^proxy good: has no score for network {last}; score it"):
         world.believed(model)
     # beyond the best and the worst that were known
     high, low = (
@@ -299,8 +299,8 @@ def test_a_judge_that_counts_must_know_every_network_and_may_be_told_later() -> 
     assert high > low + 0.5
 
 
-def test_a_judge_that_lacks_a_trained_network_is_refused() -> None:
-    with pytest.raises(ScorerError, match=r"^judge j: has no score of network net000"):
+def test_a_proxy_that_lacks_a_trained_network_is_refused() -> None:
+    with pytest.raises(ScorerError, match=r"^proxy j: has no score for network net000"):
         World.of(0).fit(5, 0.1, {"j": ProxyScores({"net001": 1.0})})
 
 
@@ -320,7 +320,7 @@ def test_a_reliability_lies_between_0_and_1(reliability: float) -> None:
 
 
 @pytest.mark.slow
-def test_from_twelve_trainings_networks_are_ranked_no_worse_than_by_macs_and_better_with_a_judge() -> None:
+def test_from_twelve_trainings_networks_are_ranked_no_worse_than_by_macs_and_better_with_a_proxy() -> None:
     found = []
     for seed in range(30):
         world = World.of(100 + seed)
@@ -328,9 +328,9 @@ def test_from_twelve_trainings_networks_are_ranked_no_worse_than_by_macs_and_bet
         helped = world.fit(12, 0.6, {"good": world.proxy(0.3)})
         told = (world.features[:, 0], world.believed(plain).mean, world.believed(helped).mean)
         found.append([spearman(each, world.truth) for each in told])
-    macs, alone, with_judge = np.mean(found, axis=0)
+    macs, alone, with_proxy = np.mean(found, axis=0)
     assert alone >= macs
-    assert with_judge > alone + 0.01
+    assert with_proxy > alone + 0.01
 
 
 def test_features_that_tell_half_are_used() -> None:
@@ -422,8 +422,8 @@ def test_a_network_far_outside_what_was_seen_is_no_further_than_the_edge() -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keys": ["a"]}, "of one length above 0, got 1, 2, 2, 2"),
-        ({"keys": ["a", "a"]}, "each network may be there once"),
+        ({"keys": ["a"]}, "lengths above 0, got 1, 2, 2, 2"),
+        ({"keys": ["a", "a"]}, "duplicate keys"),
         ({"values": [1.0, float("nan")]}, "must be finite"),
         ({"n_seeds": [1, 0]}, "at least 1 training, got 0"),
         ({"names": ["size"]}, "need a column log_macs, got size"),
