@@ -319,6 +319,7 @@ def pruned_path(seed: int = 0) -> list[tuple[str, int, int, float]]:
     return [(*cut, step.pruned.loss) for cut, step in zip(path(taken), taken, strict=True)]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_path_to_the_bit() -> None:
     torch.manual_seed(1)
     first = pruned_path()

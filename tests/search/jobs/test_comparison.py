@@ -1,4 +1,4 @@
-"""`bneck compare`: what it trains, what it makes of it, how it stops and goes on."""
+"""`bneck compare`: trainings, results, interruption and resume."""
 
 import csv
 import json
@@ -53,10 +53,10 @@ WIDE = NET.replace("features: 32", "features: 48")
 
 @dataclass
 class InlinePool:
-    """Trains in this process, when it is waited for.
+    """Stands in for the pool: runs jobs in this process when `wait` is called.
 
     Attributes:
-        stop_after: trainings after which Ctrl-C is pressed.
+        stop_after: number of trainings before Ctrl-C.
     """
 
     subject: Any
@@ -90,14 +90,14 @@ class InlinePool:
 
 @pytest.fixture(autouse=True)
 def inline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start no processes, but where a test is about them."""
+    """Start no processes except in slow tests."""
     if not request.node.get_closest_marker("slow"):
         monkeypatch.setattr(comparing, "Pool", InlinePool)
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with two networks."""
+    """A working directory with two networks."""
     monkeypatch.chdir(tmp_path)
     write_net(tmp_path, "a.yaml")
     write_net(tmp_path, "b.yaml", WIDE)
@@ -131,7 +131,7 @@ def top1_by_training(folder: Path) -> dict[tuple[str, int], float]:
 
 @pytest.mark.parametrize(("name", "seed"), [("a.yaml", 0), ("b.yaml", 1)])
 @pytest.mark.slow
-def test_each_training_is_the_one_that_the_same_words_give_alone(
+def test_each_training_equals_the_same_training_run_alone(
     compared: Path, tmp_path: Path, name: str, seed: int
 ) -> None:
     words = ("--epochs", 1, "--seed", seed)
@@ -143,7 +143,7 @@ def test_each_training_is_the_one_that_the_same_words_give_alone(
 
 
 @pytest.mark.slow
-def test_the_trainings_are_what_their_weights_say(compared: Path) -> None:
+def test_test_metrics_match_the_saved_weights(compared: Path) -> None:
     for row in rows(compared / "trainings.csv"):
         own = compared / "trainings" / f"{row['name']}-seed{row['seed']}"
         network = saved_network(own / "model.safetensors", compared.parent / row["name"])
@@ -170,7 +170,7 @@ def test_the_table_holds_mean_and_deviation_over_the_seeds(compared: Path) -> No
     assert int(table[1]["macs"]) - int(table[0]["macs"]) == 16 * 16 * 16 + 16 * 10
 
 
-def test_a_comparison_leaves_tables_a_page_and_trainings(compared: Path) -> None:
+def test_a_comparison_writes_tables_report_and_trainings(compared: Path) -> None:
     assert sorted(path.name for path in compared.iterdir()) == [
         "comparison.csv",
         "comparison.html",
@@ -187,7 +187,7 @@ def test_a_comparison_leaves_tables_a_page_and_trainings(compared: Path) -> None
 
 
 @pytest.mark.slow
-def test_its_trainings_are_opened_by_the_other_commands(compared: Path, tmp_path: Path) -> None:
+def test_trainings_of_a_comparison_open_in_other_commands(compared: Path, tmp_path: Path) -> None:
     own = compared / "trainings" / "b.yaml-seed1"
     found = json.loads(run("evaluate", own, *NO_LATENCY, "--json").out)
     assert found["top1"] == top1_by_training(compared)["b.yaml", 1]
@@ -195,7 +195,7 @@ def test_its_trainings_are_opened_by_the_other_commands(compared: Path, tmp_path
     assert "b.yaml on digits" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_a_person_reads_a_row_for_each_and_who_is_best(here: Path) -> None:
+def test_the_terminal_shows_a_row_per_network_and_the_best(here: Path) -> None:
     ran = run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, "--seeds", 1, *NO_LATENCY, "--out", "c")
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
@@ -211,7 +211,7 @@ def test_a_person_reads_a_row_for_each_and_who_is_best(here: Path) -> None:
     assert [line.split()[1] for line in lines[-2:]] == ["c/comparison.html", "c/comparison.csv,"]
 
 
-def test_json_stands_alone_on_stdout_and_is_what_the_tables_hold(here: Path, compared: Path) -> None:
+def test_json_is_alone_on_stdout_and_equals_the_tables(here: Path, compared: Path) -> None:
     # all is trained already
     shutil.copytree(compared, here / "c")
     words = ("--seeds", 2, *NO_LATENCY, "--out", "c", "--resume", "--json")
@@ -227,9 +227,7 @@ def test_json_stands_alone_on_stdout_and_is_what_the_tables_hold(here: Path, com
     assert "a.yaml, seed 0: " in ran.err
 
 
-def test_latencies_are_those_of_the_networks_on_one_device(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_latencies_are_measured_on_one_device(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def make_meter(*words: Any) -> None:
@@ -264,7 +262,7 @@ def test_latencies_are_those_of_the_networks_on_one_device(
 
 
 @pytest.mark.slow
-def test_networks_are_compared_in_processes_of_their_own(here: Path, compared: Path) -> None:
+def test_networks_are_trained_in_worker_processes(here: Path, compared: Path) -> None:
     words = ("--seeds", 2, "--workers", 2, "--out", "c")
     ended = bneck("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words, cwd=here)
     assert ended.returncode == 0, ended.stderr
@@ -292,7 +290,7 @@ def test_augmentations_are_compared_on_one_network(here: Path, compared: Path) -
     assert not same_weights(mixed / "model.safetensors", alone / "model.safetensors")
 
 
-def test_one_augmentation_is_for_all_networks(here: Path) -> None:
+def test_a_single_augmentation_applies_to_all_networks(here: Path) -> None:
     words = ("--augment", "flip-crop+random-erase", "--seeds", 1, *NO_LATENCY, "--out", "c", "--json")
     found = json.loads(run("compare", "a.yaml", "b.yaml", *ONE_EPOCH, *words).out)
     assert [each["name"] for each in found["variants"]] == ["a.yaml", "b.yaml"]
@@ -302,11 +300,11 @@ def test_one_augmentation_is_for_all_networks(here: Path) -> None:
         assert recipe["augment"] == "flip-crop+random-erase"
 
 
-# ------------------------------------------------------------------------- stopping and going on
+# ------------------------------------------------------------------------- interruption and resume
 
 
 @pytest.mark.slow
-def test_a_comparison_stopped_by_ctrl_c_goes_on_by_the_same_words(
+def test_a_comparison_interrupted_by_ctrl_c_resumes(
     here: Path, compared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("compare", "a.yaml", "b.yaml", *ONE_EPOCH, "--seeds", 2, *NO_LATENCY, "--out", "c")
@@ -324,7 +322,7 @@ def test_a_comparison_stopped_by_ctrl_c_goes_on_by_the_same_words(
     assert top1_by_training(here / "c") == top1_by_training(compared)
 
 
-def test_going_on_with_more_seeds_trains_and_judges_those_alone(
+def test_resuming_with_more_seeds_trains_only_the_new_ones(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[str] = []
@@ -345,7 +343,9 @@ def test_going_on_with_more_seeds_trains_and_judges_those_alone(
     assert judged == ["test", "test"]
 
 
-def test_other_words_are_named_and_nothing_is_lost(compared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_options_are_refused_and_nothing_is_lost(
+    compared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(compared.parent)
     before = contents(compared)
     words = ("--seeds", 2, *NO_LATENCY, "--out", "c", "--resume")
@@ -356,7 +356,7 @@ def test_other_words_are_named_and_nothing_is_lost(compared: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("out", ["t", "nowhere"])
-def test_going_on_needs_a_comparison(here: Path, out: str) -> None:
+def test_resuming_needs_a_comparison(here: Path, out: str) -> None:
     train(here / "t", "--epochs", 1)
     before = contents(here / "t")
     words = ("--seeds", 1, *NO_LATENCY, "--out", out, "--resume")
@@ -367,7 +367,7 @@ def test_going_on_needs_a_comparison(here: Path, out: str) -> None:
 
 @pytest.mark.slow
 @LINUX
-def test_ctrl_c_ends_all_processes_and_the_same_words_go_on(
+def test_ctrl_c_ends_all_processes_and_the_comparison_resumes(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("a.yaml", "b.yaml", *IMAGES, *LEARN, "--epochs", 8, "--seeds", 1, *NO_LATENCY)
@@ -386,7 +386,7 @@ def test_ctrl_c_ends_all_processes_and_the_same_words_go_on(
     assert top1_by_training(here / "c") == top1_by_training(here / "whole")
 
 
-# ------------------------------------------------------------------- words that make no sense
+# ------------------------------------------------------------------- invalid requests
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_ctrl_c_ends_all_processes_and_the_same_words_go_on(
         ),
     ],
 )
-def test_a_comparison_that_cannot_begin_says_why_and_makes_nothing(
+def test_an_invalid_comparison_is_refused_without_side_effects(
     here: Path, words: list[str], expected: str
 ) -> None:
     (here / "full").mkdir()
@@ -429,7 +429,7 @@ def test_a_comparison_that_cannot_begin_says_why_and_makes_nothing(
     assert files(here) == before
 
 
-def test_going_on_needs_the_folder(here: Path) -> None:
+def test_resuming_needs_the_folder(here: Path) -> None:
     assert run("compare", "a.yaml", "--resume").complaint == (
         "--resume needs --out DIR, the folder of the comparison"
     )
@@ -439,7 +439,7 @@ def test_going_on_needs_the_folder(here: Path) -> None:
 @pytest.mark.parametrize(
     "words", [[], ["a.yaml", "--seeds", "0"], ["a.yaml", "--workers", "0"], ["a.yaml", "--seed", "1"]]
 )
-def test_what_the_parser_refuses_has_a_usage_line_and_makes_nothing(here: Path, words: list[str]) -> None:
+def test_parser_errors_show_usage_and_create_nothing(here: Path, words: list[str]) -> None:
     ended = run("compare", *words)
     assert (ended.code, ended.out) == (2, "")
     assert re.match(r"Usage: .*bneck compare ", ended.err)
@@ -449,11 +449,11 @@ def test_what_the_parser_refuses_has_a_usage_line_and_makes_nothing(here: Path, 
 @pytest.mark.parametrize(
     "error", [ArchitectureError("pretrained", "must be x"), UnknownNameError("split", "tst", ["test"])]
 )
-def test_an_error_of_a_worker_reaches_the_one_who_asked(error: BneckError) -> None:
+def test_errors_survive_pickling(error: BneckError) -> None:
     # otherwise concurrent.futures says that the process died
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))
 
 
-def test_a_simple_error_of_a_worker_reaches_the_one_who_asked() -> None:
+def test_a_simple_error_survives_pickling() -> None:
     assert str(pickle.loads(pickle.dumps(RunError("full")))) == "full"

@@ -1,4 +1,4 @@
-"""`bneck netadapt`: what it begins from, what it leaves, how it stops and goes on."""
+"""`bneck netadapt`: initial network, results, interruption and resume."""
 
 import csv
 import json
@@ -53,10 +53,10 @@ LIMIT = ("--max-macs", "60K")
 
 @dataclass
 class InlinePool:
-    """Tunes in this process, when it is waited for.
+    """Stands in for the pool: runs jobs in this process when `wait` is called.
 
     Attributes:
-        stop_after: tunings after which Ctrl-C is pressed.
+        stop_after: number of proposals before Ctrl-C.
     """
 
     subject: Any
@@ -88,7 +88,7 @@ class InlinePool:
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[InlinePool]]:
-    """Tune in this process, and be interrupted after so many."""
+    """Run proposals in this process, with an interruption after some of them."""
 
     def use(stop_after: int = 10_000) -> list[InlinePool]:
         opened: list[InlinePool] = []
@@ -136,7 +136,7 @@ def without_seconds(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_it_leaves_the_path_the_networks_on_it_and_a_training_of_the_last(adapted: Path) -> None:
+def test_a_run_writes_path_networks_and_final_training(adapted: Path) -> None:
     rows = path_of(adapted)
     macs = [int(row["macs"]) for row in rows]
     assert macs[-1] <= 60_000 < macs[-2]
@@ -150,9 +150,7 @@ def test_it_leaves_the_path_the_networks_on_it_and_a_training_of_the_last(adapte
 
 
 @pytest.mark.slow
-def test_the_start_is_the_training_and_the_result_is_judged_on_the_test_images(
-    adapted: Path, trained: Path
-) -> None:
+def test_the_run_starts_from_the_training_and_reports_test_accuracy(adapted: Path, trained: Path) -> None:
     assert same_weights(adapted / "steps" / "0.safetensors", trained / "model.safetensors")
     result = json.loads((adapted / "result.json").read_text(encoding="utf-8"))
     for name, folder in (("start", trained), ("final", adapted / "final")):
@@ -164,7 +162,7 @@ def test_the_start_is_the_training_and_the_result_is_judged_on_the_test_images(
     assert result["test_images"] == load_data("digits").count("test")
 
 
-def test_its_last_training_is_used_like_any_other(adapted: Path, tmp_path: Path) -> None:
+def test_the_final_training_opens_in_other_commands(adapted: Path, tmp_path: Path) -> None:
     final = adapted / "final"
     assert run("export", final, "--format", "config,onnx", "-o", tmp_path / "out").code == 0
     [config] = (tmp_path / "out").glob("*.yaml")
@@ -175,7 +173,7 @@ def test_its_last_training_is_used_like_any_other(adapted: Path, tmp_path: Path)
     assert told["top1"] == result["final"]["test_top1"]
 
 
-def test_the_recipe_and_the_images_are_those_of_the_training(adapted: Path, trained: Path) -> None:
+def test_recipe_and_data_are_those_of_the_training(adapted: Path, trained: Path) -> None:
     first, last = (TrainingRun.open(folder).settings for folder in (trained, adapted / "final"))
     assert (last.recipe, last.data, last.seed) == (first.recipe, first.data, 0)
     assert last.initial_weights == str(adapted / "steps" / f"{path_of(adapted)[-1]['step']}.safetensors")
@@ -193,7 +191,7 @@ def test_the_same_seed_gives_the_same_files(
 
 
 @pytest.mark.slow
-def test_after_ctrl_c_it_goes_on_and_comes_to_the_same(
+def test_after_ctrl_c_a_resumed_run_gives_the_same_result(
     adapted: Path, trained: Path, tmp_path: Path, inline: Callable[..., Any]
 ) -> None:
     tunings = [int(row["proposals"]) + 1 for row in path_of(adapted)[1:]]
@@ -215,7 +213,7 @@ def test_after_ctrl_c_it_goes_on_and_comes_to_the_same(
     )
 
 
-def test_what_is_over_is_told_again_and_judged_no_more(
+def test_a_finished_run_is_printed_without_another_evaluation(
     adapted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: object, **__: object) -> Metrics:
@@ -232,7 +230,7 @@ def test_what_is_over_is_told_again_and_judged_no_more(
 
 
 @pytest.mark.slow
-def test_an_untrained_network_is_trained_first_and_the_last_may_begin_from_scratch(
+def test_an_untrained_network_is_trained_first_and_the_final_one_from_scratch(
     tmp_path: Path, inline: Callable[..., Any]
 ) -> None:
     inline()
@@ -246,13 +244,13 @@ def test_an_untrained_network_is_trained_first_and_the_last_may_begin_from_scrat
 
 
 @pytest.mark.slow
-def test_workers_of_their_own_come_to_the_same(adapted: Path, trained: Path, tmp_path: Path) -> None:
+def test_worker_processes_give_the_same_result(adapted: Path, trained: Path, tmp_path: Path) -> None:
     assert adapt(trained, tmp_path / "b", "--workers", 1).code == 0
     assert without_seconds(tmp_path / "b") == without_seconds(adapted)
 
 
 @pytest.mark.slow
-def test_a_share_of_the_own_latency_is_met_on_a_device(
+def test_a_fraction_of_the_initial_latency_is_met_on_a_device(
     trained: Path, tmp_path: Path, inline: Callable[..., Any]
 ) -> None:
     inline()
@@ -264,7 +262,7 @@ def test_a_share_of_the_own_latency_is_met_on_a_device(
 
 
 @pytest.mark.slow
-def test_a_model_of_another_device_predicts_what_cannot_be_measured_here(
+def test_a_predictor_of_another_device_replaces_measurement(
     trained: Path, tmp_path: Path, inline: Callable[..., Any]
 ) -> None:
     inline()
@@ -320,7 +318,7 @@ def test_a_network_of_a_search_is_adapted_in_the_folder_of_the_run(
         (("--max-latency", "5"), "a latency limit must be above 0 with its unit"),
     ],
 )
-def test_what_cannot_be_met_is_told_in_a_line_and_nothing_is_made(
+def test_an_invalid_request_is_refused_without_side_effects(
     trained: Path, tmp_path: Path, words: tuple[str, ...], complaint: str
 ) -> None:
     backend = () if "--latency-backend" in words else ("--latency-backend", "fake")
@@ -332,7 +330,7 @@ def test_what_cannot_be_met_is_told_in_a_line_and_nothing_is_made(
     assert not (tmp_path / "a").exists()
 
 
-def test_what_exists_is_not_written_over_and_goes_on_only_when_asked(adapted: Path, trained: Path) -> None:
+def test_an_existing_run_is_not_overwritten_and_resumes_on_request(adapted: Path, trained: Path) -> None:
     before = contents(adapted)
     assert "exists; choose another --out" in adapt(trained, adapted).complaint
     assert f"bneck netadapt {adapted} --resume" in run("netadapt", adapted, *LIMIT).complaint

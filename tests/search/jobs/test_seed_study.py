@@ -1,4 +1,4 @@
-"""`bneck seed-variance`: which networks are trained, in which order, how it stops and goes on."""
+"""`bneck seed-variance`: networks, their order, interruption and resume."""
 
 import json
 import math
@@ -47,7 +47,7 @@ class Judges(FakePool):
     """Stands in for the pool: a training is a function of network and seed.
 
     Attributes:
-        stop_after: trainings, after which Ctrl-C is pressed.
+        stop_after: number of trainings before Ctrl-C.
     """
 
     asked: list[Any] = field(default_factory=list)
@@ -94,7 +94,7 @@ def study(tmp_path: Path, settings: SeedVarianceSettings) -> SeedStudy:
 # The networks
 
 
-def test_networks_are_even_by_the_logarithm_of_macs() -> None:
+def test_networks_are_evenly_spaced_in_log_macs() -> None:
     networks = spread_by_macs(TINY, parse_goals("accuracy", {"macs": "2M"}), 12, random.Random(0))
     logs = sorted(math.log(cost(network).macs) for network in networks)
     assert len({network.key for network in networks}) == 12
@@ -105,7 +105,7 @@ def test_networks_are_even_by_the_logarithm_of_macs() -> None:
 
 
 @pytest.mark.parametrize("count", [6, 9])
-def test_half_of_the_networks_in_their_order_are_spread_as_all_are(count: int) -> None:
+def test_the_first_half_of_the_networks_spans_the_range(count: int) -> None:
     networks = spread_by_macs(TINY, ANY, count, random.Random(1))
     logs = [math.log(cost(network).macs) for network in networks]
     assert len(logs) == count
@@ -118,11 +118,11 @@ def test_the_seed_chooses_the_networks() -> None:
     assert first == again != other
 
 
-def test_a_space_with_few_networks_gives_those() -> None:
+def test_a_small_space_gives_all_its_networks() -> None:
     assert len(spread_by_macs(ONE, ANY, 6, random.Random(0))) == 1
 
 
-# Stopping and going on
+# Interruption and resume
 
 
 def test_all_networks_are_trained_with_one_seed_before_the_next(study: SeedStudy, judges: Judges) -> None:
@@ -132,13 +132,13 @@ def test_all_networks_are_trained_with_one_seed_before_the_next(study: SeedStudy
     assert {(each.network, each.seed) for each in study.trainings()} == set(judges.asked)
 
 
-def test_what_is_kept_is_what_the_judge_said(study: SeedStudy, judges: Judges) -> None:
+def test_results_are_saved_unchanged(study: SeedStudy, judges: Judges) -> None:
     train_all(study, 1, None, Shown())
     expected = [row(network, seed) for seed in (0, 1) for network in study.settings.networks]
     assert SeedStudy.open(study.folder).trainings() == expected
 
 
-def test_after_ctrl_c_it_goes_on_where_it_was(study: SeedStudy, judges: Judges) -> None:
+def test_after_ctrl_c_the_study_resumes(study: SeedStudy, judges: Judges) -> None:
     judges.stop_after = 5
     with pytest.raises(KeyboardInterrupt):
         train_all(study, 1, None, Shown())
@@ -150,7 +150,7 @@ def test_after_ctrl_c_it_goes_on_where_it_was(study: SeedStudy, judges: Judges) 
     assert known + judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
 
 
-def test_when_the_minutes_are_gone_what_ended_is_kept(study: SeedStudy, judges: Judges) -> None:
+def test_after_the_timeout_finished_runs_remain(study: SeedStudy, judges: Judges) -> None:
     # 29 seconds a look at the clock, and a look a training: the fifth comes after 145 of 120
     times = iter(range(0, 3000, 29))
     with pytest.raises(TimeoutReachedError):
@@ -185,7 +185,7 @@ def test_more_seeds_are_trained_and_fewer_refused(study: SeedStudy, judges: Judg
         SeedStudy.open(study.folder).with_more_seeds(2)
 
 
-def test_too_few_trainings_say_how_many_minutes_are_missing(
+def test_too_few_runs_give_an_estimate_of_the_missing_minutes(
     study: SeedStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def soon(*_: object, **__: object) -> None:
@@ -215,7 +215,7 @@ def test_a_study_is_read_as_it_was_written(study: SeedStudy) -> None:
     assert SeedStudy.open(study.folder) == study
 
 
-def test_a_training_that_fails_is_told_and_not_tried_again(
+def test_a_failed_training_is_recorded_and_not_repeated(
     study: SeedStudy, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing:
@@ -237,7 +237,7 @@ def test_a_training_that_fails_is_told_and_not_tried_again(
 
 
 @pytest.mark.slow
-def test_the_command_tells_and_leaves_its_files(
+def test_the_command_prints_the_result_and_writes_its_files(
     tmp_path: Path, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -259,7 +259,7 @@ def test_the_command_tells_and_leaves_its_files(
 
 
 @pytest.mark.parametrize("name", ["data", "epochs", "n_trials", "device", "seed"])
-def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
+def test_defaults_equal_those_of_a_search(name: str) -> None:
     defaults = [
         [each.default for each in fields(request) if each.name == name]
         for request in (SeedStudyRequest, SearchRequest)
@@ -281,7 +281,7 @@ def test_what_it_leaves_open_is_as_a_search_has_it(name: str) -> None:
         (("there", "--resume", "--epochs", "3"), "--epochs cannot change with --resume"),
     ],
 )
-def test_bad_words_are_answered_in_a_line_and_nothing_is_made(
+def test_an_invalid_study_is_refused_without_side_effects(
     words: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -297,14 +297,14 @@ def test_bad_words_are_answered_in_a_line_and_nothing_is_made(
 @pytest.mark.parametrize(
     "words", [("--networks", "5"), ("--seeds", "1"), ("--timeout", "0"), ("--epochs", "0")]
 )
-def test_less_than_a_study_needs_is_refused(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_values_below_the_minimum_are_refused(words: tuple[str, ...], tmp_path: Path) -> None:
     ran = run("seed-variance", "tiny", *words, "--out", tmp_path / "study")
     assert ran.code == 2
     assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.slow
-def test_a_study_of_the_digits_trains_as_the_scorer_does(tmp_path: Path) -> None:
+def test_a_study_of_the_digits_equals_direct_evaluation(tmp_path: Path) -> None:
     words = ("seed-variance", "tiny", *SMALL, "--out", "study")
     early = bneck(*words, "--timeout", 0.01, "--workers", 1, cwd=tmp_path)
     assert early.returncode == 2

@@ -23,7 +23,7 @@ def write(folder: Path, done: int, *points: Epoch) -> None:
 
 
 @TENSORBOARD
-def test_every_value_of_an_epoch_has_a_curve_of_its_own(tmp_path: Path) -> None:
+def test_every_metric_of_an_epoch_has_its_own_curve(tmp_path: Path) -> None:
     write(tmp_path, 0, *CURVE)
     # Epoch(train_loss, validation_loss, validation_top1, train_top1, seconds)
     assert events_in(tmp_path) == {
@@ -37,21 +37,23 @@ def test_every_value_of_an_epoch_has_a_curve_of_its_own(tmp_path: Path) -> None:
 
 
 @TENSORBOARD
-def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
+def test_missing_metrics_are_left_out(tmp_path: Path) -> None:
     write(tmp_path, 0, Epoch(1.5), CURVE[1])
     assert events_in(tmp_path)["top-1/validation"] == [(2, 0.625)]
     assert len(events_in(tmp_path)["loss/train"]) == 2
 
 
 @TENSORBOARD
-def test_epochs_that_are_done_again_count_once(tmp_path: Path) -> None:
+def test_repeated_epochs_count_once(tmp_path: Path) -> None:
     # killed after the events of epoch 2 and before its checkpoint
     write(tmp_path, 0, CURVE[0], Epoch(9.0), Epoch(9.0))
     write(tmp_path, 1, CURVE[1], CURVE[2])
     assert events_in(tmp_path)["loss/train"] == [(1, 1.5), (2, 1.0), (3, 0.5)]
 
 
-def test_without_the_package_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_the_error_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(RunError, match=r"not installed; install it: pip install 'bneck\[tensorboard\]'"):
         write(tmp_path / "events", 0)

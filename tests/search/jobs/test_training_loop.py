@@ -1,4 +1,4 @@
-"""A training in a folder: what is kept after each epoch, and what a crash costs."""
+"""A training in its folder: files after each epoch, and recovery from a crash."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def untimed(checkpoint: Checkpoint) -> list[Epoch]:
 
 
 def assert_alike(first: TrainingRun, second: TrainingRun) -> None:
-    """Both kept the same to the bit; only seconds differ."""
+    """Both saved the same bits; only seconds differ."""
     for one, other in ((first.checkpoint(), second.checkpoint()), (first.model(), second.model())):
         assert differing(tensors(one), tensors(other)) == []
         assert untimed(one) == untimed(other)
@@ -56,7 +56,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     return folder
 
 
-def test_a_folder_holds_the_last_checkpoint_the_best_network_and_the_curve(tmp_path: Path) -> None:
+def test_a_folder_holds_last_checkpoint_best_network_and_curve(tmp_path: Path) -> None:
     folder = begun(tmp_path / "one", RECIPE)
     shown = run(folder)
     assert sorted(path.name for path in folder.folder.iterdir()) == [*ANSWERS]
@@ -74,7 +74,7 @@ def test_a_folder_holds_the_last_checkpoint_the_best_network_and_the_curve(tmp_p
         ]
 
 
-def test_the_kept_network_is_the_judged_one_of_the_best_epoch(unbroken: TrainingRun) -> None:
+def test_the_saved_network_is_the_evaluated_one_of_the_best_epoch(unbroken: TrainingRun) -> None:
     training = Trainer(toy(), noise_data(), RECIPE, seed=3)
     points, eval_network, trained = [], [], []
     for _ in range(4):
@@ -88,9 +88,7 @@ def test_the_kept_network_is_the_judged_one_of_the_best_epoch(unbroken: Training
     assert differing(kept.weights, trained[len(kept.curve) - 1]) != []  # the average is kept
 
 
-def test_a_worse_epoch_does_not_take_the_place_of_a_better_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worse_epoch_does_not_replace_a_better_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([0.5, 0.8, 0.8, 0.6])
     monkeypatch.setattr(Trainer, "evaluate", lambda self: (next(scores), 1.0))
     folder = begun(tmp_path / "one", RECIPE)
@@ -100,7 +98,7 @@ def test_a_worse_epoch_does_not_take_the_place_of_a_better_one(
     assert len(folder.checkpoint().curve) == 4
 
 
-def test_each_epoch_is_told_once_it_is_saved(tmp_path: Path) -> None:
+def test_the_callback_runs_after_each_epoch_is_saved(tmp_path: Path) -> None:
     folder, told = begun(tmp_path / "one", RECIPE), []
 
     def look(epoch: int, point: Epoch) -> None:
@@ -113,7 +111,7 @@ def test_each_epoch_is_told_once_it_is_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [1, 3, 4, 11])
 @pytest.mark.slow
-def test_broken_off_at_any_step_it_comes_to_the_same(
+def test_a_training_interrupted_at_any_step_gives_the_same_result(
     step: int, unbroken: TrainingRun, tmp_path: Path
 ) -> None:
     def stop(number: int) -> None:
@@ -130,7 +128,7 @@ def test_broken_off_at_any_step_it_comes_to_the_same(
     assert_alike(unbroken, broken)
 
 
-def test_killed_between_its_two_files_it_comes_to_the_same(
+def test_a_training_killed_between_its_two_files_gives_the_same_result(
     unbroken: TrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = begun(tmp_path / "two", RECIPE)
@@ -147,7 +145,7 @@ def test_killed_between_its_two_files_it_comes_to_the_same(
     assert_alike(unbroken, broken)
 
 
-def test_a_training_that_is_over_is_left_alone(unbroken: TrainingRun) -> None:
+def test_a_finished_training_is_not_changed(unbroken: TrainingRun) -> None:
     before = {path.name: path.read_bytes() for path in unbroken.folder.iterdir()}
     assert run(unbroken).points == []
     assert {path.name: path.read_bytes() for path in unbroken.folder.iterdir()} == before
@@ -164,7 +162,7 @@ def test_only_the_first_process_writes(tmp_path: Path, monkeypatch: pytest.Monke
 REMEDIES = ("--learning-rate", "max_grad_norm", "warmup_fraction")
 
 
-def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+def test_a_nan_loss_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     folder = begun(tmp_path / "one", RECIPE)
     kept: list[bytes] = []
 
@@ -188,7 +186,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(tmp_path: Path) -> 
     assert len(run(folder).points) == 2  # and it can go on
 
 
-def test_steps_without_measure_fail_before_an_epoch_is_finished(tmp_path: Path) -> None:
+def test_exploding_steps_fail_before_the_first_epoch_finishes(tmp_path: Path) -> None:
     folder = begun(tmp_path / "one", replace(PLAIN, learning_rate=1e38))
     with pytest.raises(RunError) as caught:
         run(folder)
@@ -199,7 +197,7 @@ def test_steps_without_measure_fail_before_an_epoch_is_finished(tmp_path: Path) 
     assert not folder.model_file.exists()
 
 
-def test_a_network_that_the_very_last_step_spoils_is_not_kept(tmp_path: Path) -> None:
+def test_a_network_that_diverges_in_the_last_step_is_not_saved(tmp_path: Path) -> None:
     folder = begun(tmp_path / "one", replace(PLAIN, learning_rate=1e38, batch_size=20))
     with pytest.raises(RunError, match=r"validation .*nan; no epoch was finished"):
         run(folder)
@@ -207,7 +205,7 @@ def test_a_network_that_the_very_last_step_spoils_is_not_kept(tmp_path: Path) ->
     assert not folder.model_file.exists()
 
 
-def test_a_full_disk_ends_it_with_the_last_checkpoint_whole(
+def test_a_full_disk_leaves_the_last_checkpoint_intact(
     unbroken: TrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = begun(tmp_path / "two", RECIPE)
@@ -252,7 +250,7 @@ def bneck(*words: object, script: str = "") -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_an_epoch_the_command_comes_to_the_same(tmp_path: Path) -> None:
+def test_a_command_killed_within_an_epoch_gives_the_same_result(tmp_path: Path) -> None:
     net, recipe = tmp_path / "toy.yaml", tmp_path / "recipe.yaml"
     net.write_text(architecture_yaml(SMALL), encoding="utf-8")
     recipe.write_text(

@@ -1,4 +1,4 @@
-"""What `bneck train` is asked for, before anything is made."""
+"""Requests of `bneck train` and the folders created from them."""
 
 import os
 from dataclasses import replace
@@ -96,7 +96,7 @@ def test_the_resolution_is_the_networks_unless_the_images_are_small(
 # settings
 
 
-def test_settings_hold_what_the_training_follows_from(request_of: Any) -> None:
+def test_settings_hold_everything_the_training_depends_on(request_of: Any) -> None:
     settings, data = plan(request_of(seed=5, epochs=2, ema=0.5, resolution_px=16))
     digits = load_data("digits")
     assert (data.count("train"), data.count("validation")) == (40, 20)
@@ -110,7 +110,7 @@ def test_settings_hold_what_the_training_follows_from(request_of: Any) -> None:
     assert settings.initial_weights == "random weights"
 
 
-def test_small_images_and_photographs_have_recipes_of_their_own(
+def test_small_images_and_photographs_have_their_own_recipes(
     request_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert plan(request_of())[0].recipe.optimizer == "sgd"
@@ -154,7 +154,7 @@ def test_small_images_and_photographs_have_recipes_of_their_own(
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_met_is_told_and_nothing_is_made(
+def test_an_invalid_request_is_refused_and_nothing_is_created(
     overrides: dict[str, Any], told: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -173,16 +173,16 @@ def test_processes_share_a_batch_evenly(request_of: Any, monkeypatch: pytest.Mon
     assert settings.processes == 3
 
 
-# where it begins
+# initial weights
 
 
-def test_random_weights_follow_from_the_seed(request_of: Any, tmp_path: Path) -> None:
+def test_random_weights_depend_on_the_seed(request_of: Any, tmp_path: Path) -> None:
     networks = [first_network(request_of(seed=seed, out=tmp_path / f"{seed}")) for seed in (3, 4)]
     assert_same(networks[0], seeded_network(FIT, 3).eval())
     assert not networks[0].classifier.weight.equal(networks[1].classifier.weight)
 
 
-def test_the_folder_begins_with_a_checkpoint_of_no_epochs(request_of: Any) -> None:
+def test_a_new_folder_has_a_checkpoint_of_zero_epochs(request_of: Any) -> None:
     folder = made(request_of())
     checkpoint = folder.checkpoint()
     assert checkpoint.curve == ()
@@ -194,14 +194,14 @@ def test_the_folder_begins_with_a_checkpoint_of_no_epochs(request_of: Any) -> No
     assert TrainingRun.open(folder.folder).settings == folder.settings
 
 
-def test_a_folder_that_exists_is_left_alone(request_of: Any, tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_changed(request_of: Any, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(BneckError, match=r"out exists; "):
         made(request_of())
     assert [*(tmp_path / "out").iterdir()] == []
 
 
-def test_without_a_folder_the_first_free_one_is_taken(
+def test_the_default_folder_is_the_first_unused_one(
     request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -209,7 +209,7 @@ def test_without_a_folder_the_first_free_one_is_taken(
     assert folders == [Path("runs/toy-digits-1"), Path("runs/toy-digits-2")]
 
 
-def test_a_trained_network_is_begun_from(request_of: Any, tmp_path: Path) -> None:
+def test_training_starts_from_a_trained_network(request_of: Any, tmp_path: Path) -> None:
     trained = toy(replace(SMALL, classes=5), seed=9)
     trained(torch.randn(4, 3, 8, 8))  # statistics that are not those of a new one
     path = tmp_path / "trained.safetensors"
@@ -227,7 +227,7 @@ def test_a_trained_network_is_begun_from(request_of: Any, tmp_path: Path) -> Non
     assert own["classifier.weight"].equal(seeded_network(FIT, 0).classifier.weight)
 
 
-def test_a_network_begun_from_must_be_of_the_same_make(request_of: Any, tmp_path: Path) -> None:
+def test_initial_weights_must_fit_the_architecture(request_of: Any, tmp_path: Path) -> None:
     other = build_network(
         replace(SMALL, blocks=(Block(7, 8, 4, "se", "relu", 1, squeeze=2), *SMALL.blocks[1:]))
     )
@@ -238,7 +238,7 @@ def test_a_network_begun_from_must_be_of_the_same_make(request_of: Any, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_torchvisions_weights_are_begun_from(request_of: Any, tmp_path: Path) -> None:
+def test_training_starts_from_torchvision_weights(request_of: Any, tmp_path: Path) -> None:
     theirs = tv.mobilenet_v3_small().state_dict()
     torch.save(theirs, tmp_path / "weights.pth")
     folder = made(request_of(arch="mobilenet_v3_small", weights=tmp_path / "weights.pth"))
@@ -258,7 +258,7 @@ def full(_: int) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_a_disk_that_is_full_at_once_leaves_nothing(
+def test_a_full_disk_leaves_nothing_behind(
     request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, data = plan(request_of())
@@ -268,10 +268,10 @@ def test_a_disk_that_is_full_at_once_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
-# going on
+# resume
 
 
-def test_a_training_goes_on_by_its_folder_alone(request_of: Any, tmp_path: Path) -> None:
+def test_a_training_resumes_by_its_folder(request_of: Any, tmp_path: Path) -> None:
     folder = made(request_of())
     for request in (TrainingRequest(arch=str(tmp_path / "out")), request_of(arch="ignored")):
         opened, data = resume_training_run(request, same_request=False)
@@ -279,7 +279,7 @@ def test_a_training_goes_on_by_its_folder_alone(request_of: Any, tmp_path: Path)
         assert (data.name, data.count("train"), data.count("validation")) == ("digits", 40, 20)
 
 
-def test_a_training_goes_on_by_the_same_words(request_of: Any) -> None:
+def test_a_training_resumes_by_the_same_request(request_of: Any) -> None:
     folder = made(request_of())
     assert resume_training_run(request_of(), same_request=True)[0] == folder
 
@@ -298,7 +298,7 @@ def test_a_training_goes_on_by_the_same_words(request_of: Any) -> None:
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_other_words_are_refused(
+def test_a_changed_request_is_refused(
     overrides: dict[str, Any], told: str, request_of: Any, tmp_path: Path
 ) -> None:
     made(request_of())
@@ -308,7 +308,7 @@ def test_other_words_are_refused(
     assert "--resume" in str(caught.value)
 
 
-def test_as_many_processes_must_go_on(
+def test_resuming_needs_the_same_number_of_processes(
     request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(request_of())
@@ -320,7 +320,7 @@ def test_as_many_processes_must_go_on(
 
 
 @pytest.mark.parametrize("same", ["class_names", "mean"])
-def test_other_images_than_it_began_with_are_refused(
+def test_changed_data_is_refused(
     same: str, request_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(request_of())
@@ -335,6 +335,6 @@ def test_other_images_than_it_began_with_are_refused(
         resume_training_run(TrainingRequest(arch=str(tmp_path / "out")), same_request=False)
 
 
-def test_what_is_no_training_does_not_go_on(tmp_path: Path) -> None:
+def test_only_a_training_can_be_resumed(tmp_path: Path) -> None:
     with pytest.raises(BneckError, match="is not a training"):
         resume_training_run(TrainingRequest(arch=str(tmp_path)), same_request=False)
