@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -65,6 +66,7 @@ COMMANDS = (
     "ablation",
 )
 
+ROOT = Path(__file__).parents[3]
 SUBCOMMANDS = (
     *(f"describe {name}" for name in ("space", "data", "recipe", "latency-predictor", "supernet")),
     "latency-predictor build",
@@ -145,10 +147,30 @@ def test_the_help_of_every_command_has_an_example_that_parses(command: str) -> N
     for name in command.split():
         parser = parser.commands[name]
     [example] = [each for each in cleandoc(parser.help).split("\n\n") if each.startswith("bneck ")]
-    words = shlex.split(example.partition(">")[0])
-    assert words[0] == "bneck"
-    assert " ".join(words[1:]).startswith(command)
-    assert parser.make_context(command, words[1 + len(command.split()) :]).args == []
+    assert example.startswith(f"bneck {command} ")
+    assert_parses(example)
+
+
+def assert_parses(line: str) -> None:
+    """Parse a command line without running it; a wrong option raises."""
+    words = shlex.split(line.partition(">")[0], comments=True)[1:]
+    parser: Any = typer.main.get_command(app)
+    while hasattr(parser, "commands"):
+        parser = parser.commands[words.pop(0)]
+    assert parser.make_context("bneck", words).args == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(each.name for each in (ROOT / "docs/guide").iterdir())]
+)
+def test_the_command_lines_of_the_documents_parse(page: str) -> None:
+    path = ROOT / page if page == "README.md" else ROOT / "docs/guide" / page
+    blocks = re.findall(
+        r"^```sh\n(.*?)^```$", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    for line in "".join(blocks).splitlines():
+        if line.startswith("bneck ") and " ... " not in line:
+            assert_parses(line)
 
 
 def test_the_help_has_two_panels_and_is_not_truncated(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
