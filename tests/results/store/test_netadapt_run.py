@@ -40,16 +40,6 @@ def test_without_latencies_it_is_read_back_too(tmp_path: Path) -> None:
     assert again.path() == path_rows(measured=False)
 
 
-def test_nothing_is_written_over(made: NetAdaptRun) -> None:
-    with pytest.raises(RunError, match=f"exists; .*bneck netadapt {made.folder} --resume"):
-        NetAdaptRun.create(made.folder, SETTINGS)
-
-
-def test_another_folder_is_no_adaptation(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"is not a NetAdapt run \(no netadapt.yaml\)"):
-        NetAdaptRun.open(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("pattern", "by", "words"),
     [

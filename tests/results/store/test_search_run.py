@@ -28,12 +28,6 @@ def test_a_new_run_has_its_settings_and_places_for_what_will_be_found(tmp_path: 
     assert Run.open(tmp_path / "a" / "run") == created == Run(tmp_path / "a" / "run", settings)
 
 
-def test_a_folder_that_exists_is_not_touched(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"exists; .*bneck search .*--resume"):
-        Run.create(tmp_path, run_settings())
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(RunError, match=r"file/run cannot be created: Not a directory"):

@@ -98,23 +98,6 @@ def test_what_would_train_otherwise_is_named(field: str, told: str | None) -> No
     assert SETTINGS.difference(replace(SETTINGS, **{field: OTHERWISE[field]})) == told
 
 
-def test_a_folder_is_made_once(tmp_path: Path) -> None:
-    TrainingRun.create(tmp_path / "one", SETTINGS)
-    before = (tmp_path / "one" / "training.yaml").read_bytes()
-    with pytest.raises(RunError) as caught:
-        TrainingRun.create(tmp_path / "one", replace(SETTINGS, seed=8))
-    folder = tmp_path / "one"
-    assert f"{folder} exists" in str(caught.value)
-    assert f"bneck train {folder} --resume" in str(caught.value)
-    assert (folder / "training.yaml").read_bytes() == before
-
-
-def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"file/below cannot be created: Not a directory$"):
-        TrainingRun.create(tmp_path / "file" / "below", SETTINGS)
-
-
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert not is_training(tmp_path)
     with pytest.raises(RunError) as caught:
