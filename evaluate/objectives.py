@@ -1,4 +1,4 @@
-"""What a search optimises and what must hold: objectives and limits."""
+"""Objectives and constraints of a search."""
 
 import math
 import re
@@ -14,13 +14,13 @@ from .latency.measurement import Latency
 Quantity = Literal["accuracy", "latency", "macs", "params", "reward"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 REWARD_EXPONENT = -0.07
-"""Twice the target is worth 5% of the accuracy (Tan et al. 2019, arXiv 1807.11626, section 3.1)."""
+"""Doubling the cost trades off against 5% of accuracy (Tan et al. 2019, arXiv 1807.11626, section 3.1)."""
 _SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A limit that must hold.
+    """An upper limit.
 
     Attributes:
         limit: in MACs, parameters, milliseconds, or multiples of the reference's latency.
@@ -40,11 +40,11 @@ class Constraint:
             raise FieldError("unit", f"must be ms or x for latency and empty otherwise, got '{self.unit}'")
 
     def violation(self, value: float) -> float:
-        """The excess over the limit as a share of it; at most 0 where the limit holds."""
+        """Relative excess over the limit; at most 0 if the constraint is satisfied."""
         return value / self.limit - 1
 
     def measured_value(self, cost: Cost, latency: Latency | None) -> float | None:
-        """What the limit looks at; None where it is not measured yet."""
+        """The constrained value; None for a latency that was not measured."""
         if self.quantity == "latency":
             if latency is None:
                 return None
@@ -53,7 +53,7 @@ class Constraint:
 
     @property
     def limit_text(self) -> str:
-        """As one would type it: `5ms`, `0.5x`, `60M`."""
+        """`5ms`, `0.5x`, `60M`."""
         return f"{self.limit:g}{self.unit}" if self.unit else format_count(self.limit)
 
     def __str__(self) -> str:
@@ -62,13 +62,12 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One quantity to optimise: accuracy and reward go up, the others down.
+    """A quantity to optimize: accuracy and reward are maximized, the others minimized.
 
-    Reward is `accuracy * (value / target) ** -0.07`, which asks for no limit: a network may miss the target
-    where its accuracy is worth it.
+    Reward is `accuracy * (value / target) ** -0.07`: a soft target that accurate networks may exceed.
 
     Attributes:
-        target: of the reward, on latency or MACs; None for the others.
+        target: latency or MACs for the reward; None for other quantities.
     Source: Tan et al. 2019, arXiv 1807.11626, equation 2 with alpha = beta.
     """
 
@@ -87,7 +86,7 @@ class Objective:
 
     @property
     def depends_on_accuracy(self) -> bool:
-        """Whether accuracy decides it."""
+        """Whether it depends on accuracy."""
         return self.quantity in ("accuracy", "reward")
 
     @property
@@ -100,9 +99,9 @@ class Objective:
         return units.get(self.quantity, self.quantity)
 
     def accuracy_factor(self, cost: Cost, latency: Latency | None) -> float | None:
-        """What an accuracy is multiplied by: 1, or for the reward what the distance to its target is worth.
+        """Factor from accuracy to objective: 1, or the cost term of the reward.
 
-        None where the latency that it takes is not measured yet.
+        None if the latency of the target was not measured.
         """
         if self.target is None:
             return 1.0
@@ -115,7 +114,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Goals:
-    """The objectives, and the limits in the order they are checked: cheapest first."""
+    """Objectives and constraints; constraints are checked in order, cheapest first."""
 
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
@@ -124,8 +123,8 @@ class Goals:
         if len(self.objectives) > 1 and self.reward:
             names = ", ".join(map(str, self.objectives))
             raise GoalError(
-                f"{self.reward} stands alone, for it joins accuracy and cost already; limits may go with it; "
-                f"got the objectives {names}"
+                f"{self.reward} is a scalarized objective and cannot be combined with others (constraints are "
+                f"allowed); got the objectives {names}"
             )
         order = ("params", "macs", "latency")
         limited_quantities = [constraint.quantity for constraint in self.constraints]
@@ -141,36 +140,36 @@ class Goals:
 
     @property
     def ranking_objective(self) -> Objective:
-        """What the best network has most of: the reward if it is the objective, else accuracy."""
+        """Objective that ranks networks: the reward if it is the objective, else accuracy."""
         return self.reward or Objective("accuracy")
 
     @property
     def depends_on_accuracy(self) -> bool:
-        """Whether accuracy decides an objective."""
+        """Whether an objective depends on accuracy."""
         return any(each.depends_on_accuracy for each in self.objectives)
 
     @property
     def depends_on_latency(self) -> bool:
-        """Whether an objective, its target or a limit is on latency."""
+        """Whether an objective, a target or a constraint is on latency."""
         parts = [*(each.target or each for each in self.objectives), *self.constraints]
         return any(each.quantity == "latency" for each in parts)
 
     def violations(self, cost: Cost, latency: Latency | None = None) -> dict[str, float]:
-        """By quantity, for the limits that what is known lets one check."""
-        parsed: dict[str, float] = {}
+        """Violation by quantity; latency constraints are skipped without a latency."""
+        violations: dict[str, float] = {}
         for constraint in self.constraints:
             value = constraint.measured_value(cost, latency)
             if value is not None:
-                parsed[constraint.quantity] = constraint.violation(value)
-        return parsed
+                violations[constraint.quantity] = constraint.violation(value)
+        return violations
 
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:
-    """`accuracy,latency` and the like, or `reward:0.5x`.
+    """Objectives from text such as `accuracy,latency` or `reward:0.5x`.
 
     Raises:
         UnknownNameError: no such quantity.
-        GoalError: one stands there twice, or none; a reward without its target.
+        GoalError: no objective, a repeated one, or a reward without a target.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     parsed = [_parse_objective(name) for name in names]
@@ -191,7 +190,7 @@ def _parse_objective(text: str) -> Objective:
 
 
 def _parse_target(text: str) -> Constraint:
-    """A latency as `parse_latency` takes it, or MACs; these with K, M or G, so that no unit is forgotten."""
+    """A latency (see `parse_latency`), or MACs with the suffix K, M or G."""
     try:
         if text.endswith(tuple("KMG")):
             return Constraint("macs", parse_count(text))
@@ -202,10 +201,10 @@ def _parse_target(text: str) -> Constraint:
 
 
 def parse_count(text: str) -> float:
-    """A number with K, M or G for thousands, millions, thousand millions: `60M` is 60,000,000.
+    """A count with the optional suffix K, M or G (10^3, 10^6, 10^9): `60M` is 60,000,000.
 
     Raises:
-        GoalError: no such number, or none above 0.
+        GoalError: not a number, or not above 0.
     """
     match = re.fullmatch(r"([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)([KMG]?)", text.strip())
     count = float(match[1]) * _SUFFIXES[match[2]] if match else 0.0
@@ -218,7 +217,7 @@ def parse_latency(text: str) -> Constraint:
     """`5ms` for milliseconds on this device, `0.5x` for a multiple of the reference network.
 
     Raises:
-        GoalError: no unit, another unit, or no number above 0.
+        GoalError: missing or unknown unit, or not a number above 0.
     """
     match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(ms|x)", text.strip())
     if not match or not 0 < float(match[1]) < math.inf:
@@ -227,7 +226,7 @@ def parse_latency(text: str) -> Constraint:
 
 
 def parse_goals(objectives: str, limits: Mapping[str, str | None]) -> Goals:
-    """Goals from words: limits by quantity (`macs`, `params`, `latency`), None for no limit."""
+    """Goals from text; limits by quantity (`macs`, `params`, `latency`), None for no limit."""
     constraints: list[Constraint] = []
     counted: tuple[Literal["macs"], Literal["params"]] = ("macs", "params")
     for quantity in counted:
@@ -239,7 +238,7 @@ def parse_goals(objectives: str, limits: Mapping[str, str | None]) -> Goals:
 
 
 def x_quantity(goals: Goals) -> Quantity:
-    """What accuracy is drawn against: the first other objective or target, else the last limit, else MACs."""
+    """X axis of accuracy plots: the first other objective or target, else the last constraint, else MACs."""
     axis_quantities = [each.target or each for each in goals.objectives]
     others: list[Quantity] = [each.quantity for each in axis_quantities if each.quantity != "accuracy"]
     limited: list[Quantity] = [each.quantity for each in reversed(goals.constraints)]
@@ -247,16 +246,16 @@ def x_quantity(goals: Goals) -> Quantity:
 
 
 def value_of(quantity: Quantity, cost: Cost, latency: Latency | None) -> float | None:
-    """Milliseconds, MACs or parameters of a network; None where the latency was not measured."""
+    """Latency in ms, MACs or parameters; None for a latency that was not measured."""
     if quantity == "latency":
         return latency.latency_ms if latency else None
     return float(getattr(cost, quantity))
 
 
 def limit_on(quantity: Quantity, goals: Goals, reference_ms: float) -> float | None:
-    """The limit on a quantity, a latency in milliseconds; None where there is none.
+    """The limit on a quantity, latency in ms; None without a limit.
 
-    A multiple of the reference is no limit yet while the reference is not measured (0 ms).
+    Also None for a multiple of the reference latency while that is unknown (0 ms).
     """
     for constraint in goals.constraints:
         if constraint.quantity == quantity:
@@ -265,5 +264,5 @@ def limit_on(quantity: Quantity, goals: Goals, reference_ms: float) -> float | N
 
 
 def absolute_limit(constraint: Constraint, reference_ms: float) -> float | None:
-    """A limit or target in MACs, parameters or milliseconds; None while the reference is not measured."""
+    """Limit or target in MACs, parameters or ms; None while the reference latency is unknown (0 ms)."""
     return constraint.limit * (reference_ms if constraint.unit == "x" else 1) or None

@@ -1,4 +1,4 @@
-"""The cost of a network as its score: what every other scorer must beat."""
+"""The cost of a network as its score: the baseline of every other scorer."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from . import EvaluationContext, Score
 
 @dataclass(frozen=True)
 class CostScorer:
-    """MACs, parameters or depth in closed form: the larger network is held to be the better one."""
+    """MACs, parameters or depth in closed form; larger is better."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""A supernet's weights, trained on for a little: between a supernet's score and a training from scratch."""
+"""Evaluation after fine-tuning the weights of a supernet."""
 
 from ...search_space.network import Network
 from ..data.dataset import Data
@@ -9,7 +9,7 @@ from .supernet import SupernetScorer, load_supernets
 
 
 def finetune(network: Network, data: Data, context: EvaluationContext, seed: int) -> Accuracy:
-    """All weights learn by the recipe, for its epochs."""
+    """Train all weights by the recipe."""
     return train(network, data, context.recipe, seed=seed, device=context.device)
 
 

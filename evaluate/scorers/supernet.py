@@ -1,4 +1,4 @@
-"""A supernet's weights, as they are: a network judged in about a second."""
+"""Evaluation with the weights of a supernet, without training: about a second per network."""
 
 import time
 from collections.abc import Callable
@@ -25,17 +25,17 @@ EvaluateSubnet = Callable[[Network, Data, EvaluationContext, int], Accuracy]
 
 @dataclass(frozen=True, eq=False)
 class LoadedSupernet:
-    """A supernet of a file, and the images as it was trained to see them."""
+    """A supernet from a file, and the images with its normalization."""
 
     path: Path
     supernet: Supernet
     data: Data
 
     def extract_on_device(self, architecture: Architecture, device: str) -> Network:
-        """The network with the supernet's weights.
+        """The network with the weights of the supernet.
 
         Raises:
-            ScorerError: it is outside of the supernet's space.
+            ScorerError: it is outside the supernet's space.
         """
         try:
             network = self.supernet.extract(architecture)
@@ -46,13 +46,13 @@ class LoadedSupernet:
 
 @dataclass(frozen=True, eq=False)
 class SupernetScorer:
-    """The validation loss, below 0, of a network that begins with a supernet's weights.
+    """Negative validation loss of a network initialized from a supernet.
 
-    The loss tells networks apart more reliably than the accuracy does. With several supernets value
-    and accuracy are the means over them, and the network is the one with the least loss.
+    The loss ranks networks more reliably than the accuracy. With several supernets, value and accuracy are
+    means, and the network is that with the lowest loss.
 
     Attributes:
-        evaluate_subnet: makes the network ready, in place, and judges it.
+        evaluate_subnet: prepares the network in place and evaluates it.
     """
 
     name: str
@@ -79,7 +79,7 @@ class SupernetScorer:
 def evaluate_without_training(
     network: Network, data: Data, context: EvaluationContext, seed: int
 ) -> Accuracy:
-    """Nothing is learnt; batch normalisation is settled on `bn_recalibration_images` of the recipe."""
+    """Recalibrate batch normalization on `bn_recalibration_images` of the recipe, and evaluate."""
     start = time.perf_counter()
     # a supernet's own statistics are right for none
     bn_images = context.recipe.bn_recalibration_images or _BN_RECALIBRATION_IMAGES

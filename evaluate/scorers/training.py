@@ -1,4 +1,4 @@
-"""Training from scratch: what every cheaper scorer is held against."""
+"""Evaluation by training from scratch."""
 
 import time
 from dataclasses import dataclass
@@ -10,10 +10,9 @@ from . import EvaluationContext, Score
 
 @dataclass(frozen=True)
 class TrainingScorer:
-    """The validation accuracy after a training by the recipe.
+    """Validation accuracy after training by the recipe.
 
-    One seed gives every network the same order of images and the same augmentation, so that networks
-    differ by less chance.
+    Equal seeds give equal image order and augmentation, which reduces the variance of differences.
     """
 
     context: EvaluationContext

@@ -1,13 +1,13 @@
-"""What is believed of the true accuracies of judged networks, and so of the front.
+"""Posterior of the true accuracies of evaluated networks, and of the Pareto front.
 
-A network's true accuracy is the mean of all trainings it could have. The best of many networks was lucky
-(the winner's curse), so a mean of few trainings is drawn towards a trend:
+The true accuracy of a network is its expectation over seeds. The best of many observed means is biased upward
+(winner's curse), so means of few trainings are shrunk toward a trend:
 
     true accuracy = trend in log MACs + structure,   mean of n trainings = true accuracy + noise / sqrt(n)
 
-Trend (a polynomial, flat prior), structure and noise are normal. The deviation of the noise is uncertain
-as its freedom says, that of the structure has a flat prior; both are weighed by how well they explain what
-was seen (their marginal likelihood on a grid). Costs and latencies are taken as exact.
+Trend (polynomial, flat prior), structure and noise are normal. The noise deviation has a scaled inverse
+chi-squared distribution, the structure deviation a flat prior; both are weighted by their marginal likelihood
+on a grid. Costs and latencies count as exact.
 
 Source: Gelman et al. 2013, Bayesian Data Analysis, 3rd edition, sections 5.4 and 14.2.
 """
@@ -36,16 +36,14 @@ _ROUNDING_STD = 0.29  # deviation of a value that was rounded to whole steps
 
 @dataclass(frozen=True, eq=False)
 class FrontPosterior:
-    """Draws of what may be true.
+    """Posterior draws of the true accuracies.
 
     Attributes:
-        records: `n` judged networks.
-        draws: `d x n` true accuracies, each row one way the truth may be.
-        reward_factors: `n`, what an accuracy is multiplied by to be the objective: 1, unless that is the
-            reward.
-        no_worse_in_costs: `n x n`: whether the second would be no worse than the first in every other
-            objective.
-        replicates: trainings that the noise is told from.
+        records: `n` evaluated networks.
+        draws: `d x n` true accuracies.
+        reward_factors: `n` factors from accuracy to objective: 1 unless that is the reward.
+        no_worse_in_costs: `n x n`: whether network j is no worse than network i in every other objective.
+        replicates: number of trainings beyond the first of each network.
     """
 
     noise: SeedNoise
@@ -57,13 +55,13 @@ class FrontPosterior:
 
     @cached_property
     def _merit_draws(self) -> Array:
-        """`d x n`: what decides who is better, the accuracy or the reward."""
+        """`d x n` accuracies or rewards."""
         merits: Array = self.draws * self.reward_factors
         return merits
 
     @cached_property
     def pareto_probabilities(self) -> Array:
-        """`n`: that a network is truly on the front of these."""
+        """`n` probabilities of being Pareto-optimal among the records."""
         best = np.full(self.draws.shape, -np.inf)
         for place, others in enumerate(self.no_worse_in_costs):
             if others.any():
@@ -79,20 +77,20 @@ class FrontPosterior:
         return record.key in self._index_by_key
 
     def pareto_probability(self, record: Record) -> float:
-        """That this network is truly on the front; of a single objective, that it is the best."""
+        """P(Pareto-optimal); with a single objective P(best)."""
         return float(self.pareto_probabilities[self._index_by_key[record.key]])
 
     def std(self, record: Record) -> float:
-        """How uncertain its true accuracy is."""
+        """Posterior standard deviation of the true accuracy."""
         return float(self.draws[:, self._index_by_key[record.key]].std())
 
     def interval(self, record: Record) -> tuple[float, float]:
-        """95%, of its true accuracy."""
+        """95% credible interval of the true accuracy."""
         low, high = np.quantile(self.draws[:, self._index_by_key[record.key]], (_TAIL, 1 - _TAIL))
         return float(low), float(high)
 
     def accuracy_advantage(self, one: Record, other: Record) -> Estimate:
-        """How far the first is truly ahead of the second in accuracy (or reward), with its 95% interval."""
+        """True accuracy (or reward) of `one` minus that of `other`, with its 95% interval."""
         differences = (
             self._merit_draws[:, self._index_by_key[one.key]]
             - self._merit_draws[:, self._index_by_key[other.key]]
@@ -101,21 +99,21 @@ class FrontPosterior:
         return Estimate(float(differences.mean()), float(low), float(high))
 
     def indistinguishable(self, record: Record, others: Iterable[Record]) -> list[Record]:
-        """Those of the others that are not told apart from it: 0 is within the 95% interval."""
+        """The others whose difference from the record has a 95% interval that contains 0."""
         differences = (
             (other, self.accuracy_advantage(record, other)) for other in others if other.key != record.key
         )
         return [other for other, difference in differences if difference.low <= 0 <= difference.high]
 
     def replacements(self, record: Record) -> list[Record]:
-        """Those that are no worse in any other objective, and not told to have less accuracy (or reward)."""
+        """Networks no worse in any cost and not significantly worse in accuracy (or reward)."""
         no_worse_in_costs = self.no_worse_in_costs[self._index_by_key[record.key]]
         rest = (each for each, allowed in zip(self.records, no_worse_in_costs, strict=True) if allowed)
         return [each for each in rest if self.accuracy_advantage(record, each).low <= 0]
 
     @property
     def undecided(self) -> list[Record]:
-        """Those of which it is not told with 90% whether they are on the front."""
+        """Networks with 0.1 < P(Pareto-optimal) < 0.9."""
         pairs = zip(self.records, self.pareto_probabilities, strict=True)
         return [
             record
@@ -125,10 +123,9 @@ class FrontPosterior:
 
 
 def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterior | None:
-    """What the judged of these records let one believe; the same records give the same draws.
+    """Posterior of the completed records; deterministic.
 
-    None where accuracy decides no objective, or where no network was trained twice, so that the noise is
-    not known.
+    None if no objective depends on accuracy, or without replicates, since the seed noise is then unknown.
     """
     completed = tuple(record for record in records if record.state == "complete" and record.trainings)
     noise = estimate_seed_noise(accuracies_by_seed(completed))
@@ -162,17 +159,17 @@ def true_accuracies(
     min_std: float = 1e-9,
     count: int = N_POSTERIOR_DRAWS,
 ) -> Array:
-    """Draws of the true accuracies of `n` networks, given the means of their trainings.
+    """Posterior draws of the true accuracies of `n` networks, given the means over their trainings.
 
     Args:
-        min_std: of one training; values come in steps, so equal ones do not mean no noise.
+        min_std: lower bound of the noise deviation, since accuracies are quantized.
     Returns:
         `count x n`.
     """
     rng = np.random.default_rng(0)
     design = polynomial_basis(macs)
     noise_grid = np.maximum(_deviations(noise), min_std)
-    # Midpoints, so that none is 0: networks of one size would be equal then, and none the best.
+    # Midpoints: with a deviation of 0, networks of equal MACs would tie.
     fractions = (np.arange(_N_STRUCTURE_GRID) + 0.5) / _N_STRUCTURE_GRID
     structure_grid = fractions * max(float(np.ptp(means)), min_std)
     grid = np.array([(one, other) for one in noise_grid for other in structure_grid])
@@ -185,13 +182,13 @@ def true_accuracies(
 
 @dataclass(frozen=True, eq=False)
 class ConditionalPosterior:
-    """What is believed if the deviations of noise and structure were known.
+    """Posterior given the deviations of noise and structure.
 
     Attributes:
-        shrinkage: `n`, how much of what a network lies above the trend is believed to be its own.
-        conditional_std: `n`, deviation of the true accuracy where the trend is known.
-        trend, trend_cholesky: coefficients, and a root of their covariance.
-        log_likelihood: of the means, with the trend integrated out; up to a constant.
+        shrinkage: `n` fractions of the residuals from the trend attributed to the networks.
+        conditional_std: `n` deviations of the true accuracies given the trend.
+        trend, trend_cholesky: coefficients and the Cholesky factor of their covariance.
+        log_likelihood: marginal over the trend, up to a constant.
     """
 
     means: Array
@@ -222,7 +219,7 @@ class ConditionalPosterior:
         return cls(means, design, shrinkage, np.sqrt(shrinkage * noise_variance), trend, root, log_likelihood)
 
     def draw(self, rng: np.random.Generator, count: int) -> Array:
-        """`count x n`."""
+        """`count x n` draws."""
         normal = rng.standard_normal((count, len(self.trend)))
         trend_draws = (self.trend + normal @ self.trend_cholesky.T) @ self.design.T
         own = self.conditional_std * rng.standard_normal((count, len(self.means)))
@@ -231,7 +228,7 @@ class ConditionalPosterior:
 
 
 def _deviations(noise: SeedNoise) -> Array:
-    """Equally likely deviations, given what was found with so much freedom (scaled inverse chi-squared)."""
+    """Quantiles of the noise deviation (scaled inverse chi-squared)."""
     from scipy.special import chdtri
 
     chances = (np.arange(_N_NOISE_GRID) + 0.5) / _N_NOISE_GRID
@@ -242,11 +239,11 @@ def _deviations(noise: SeedNoise) -> Array:
 
 
 def most_accurate(records: Sequence[Record]) -> Record | None:
-    """Of the trained ones, by the mean of their trainings."""
+    """The trained record with the highest mean accuracy."""
     return best_by(Objective("accuracy"), records)
 
 
 def best_by(ranking_objective: Objective, records: Sequence[Record]) -> Record | None:
-    """Of the trained ones, that of the highest accuracy or reward."""
+    """The trained record with the highest accuracy or reward."""
     trained = [record for record in records if record.trainings]
     return max(trained, key=lambda record: record.value(ranking_objective), default=None)

@@ -1,13 +1,11 @@
-"""Which genes matter, for each quantity: by the model of all that was judged, and by Optuna's fANOVA.
+"""Importance of genes for each quantity: total effects by the surrogate, and Optuna's fANOVA.
 
-By the model: among random networks within the limits, one gene (or all of a stage, or of a kind) is drawn
-anew with all others kept, so that the limits still hold. Half the mean square of what that changes, over
-the variance, is the part that only this gene leaves open where all others are known: the total-effect
-index, by Jansen's estimator. What genes do together counts for each of them, so shares may add up to
-more than 1; where limits make genes depend on each other, they may also add up to less.
+Total effect: among random feasible networks, one gene (or all genes of a location or type) is resampled with
+the others fixed and the constraints satisfied. Half the mean squared change over the variance is the
+total-effect index (Jansen's estimator). Interactions count for each gene involved, so indices may add up to
+more than 1; with genes made dependent by constraints, also to less.
 
-By fANOVA (a random forest on the judged networks alone): the part of the variance that is a gene's own,
-which leaves out what it does together with others. Costs are compared as logarithms.
+fANOVA (random forest on the evaluated networks): main effects without interactions. Costs are logarithms.
 
 Sources: Jansen 1999, doi:10.1016/S0010-4655(98)00154-4; Hutter et al. 2014, "An Efficient Approach for
 Assessing Hyperparameter Importance", ICML.
@@ -26,7 +24,7 @@ from ...search_space.choices import Choice
 from .ablation import location_and_gene_type
 from .gene_model import GeneModel
 
-N_NETWORKS = 4000  # that the model is asked about, about
+N_NETWORKS = 4000  # approximate number of predictions
 N_TREES, MAX_TRIALS = 32, 300
 _MIN_SAMPLES, _MAX_SAMPLES = 32, 256
 _ATTEMPTS = 8
@@ -36,12 +34,12 @@ _LEAST_VARIANCE = 1e-24
 
 @dataclass(frozen=True)
 class Importance:
-    """Shares of variance, from 0 to about 1.
+    """Fractions of variance.
 
     Attributes:
-        name: of a gene, a place or a kind.
+        name: name of a gene, a location or a gene type.
         total_effect: by quantity.
-        fanova: by quantity, of genes alone; empty where it is not told.
+        fanova: by quantity, for genes only.
     """
 
     name: str
@@ -51,11 +49,11 @@ class Importance:
 
 @dataclass(frozen=True)
 class Importances:
-    """All of a run, each in the order of the network.
+    """Importances of a run, in network order.
 
     Attributes:
-        networks: random ones that the model's shares are of.
-        trials: judged ones that fANOVA was given.
+        networks: number of random networks behind the total effects.
+        trials: number of evaluated networks given to fANOVA.
     """
 
     genes: tuple[Importance, ...]
@@ -66,7 +64,7 @@ class Importances:
 
 
 def gene_importances(model: GeneModel, seed: int = 0) -> Importances:
-    """Of accuracy, its price and the other objectives; the same model and seed give the same."""
+    """Importances for accuracy, its cost and the other objectives; deterministic for a seed."""
     relevant = {"accuracy", model.cost_quantity, *(each.quantity for each in model.goals.objectives)}
     quantities = [each for each in model.quantities if each in relevant]
     genes = {gene.name: (gene.name,) for gene in model.space.genes}
@@ -111,14 +109,14 @@ def total_effects(
     resample: Callable[[Genes, tuple[str, ...]], Genes],
     values: Callable[[Sequence[Genes]], Mapping[Quantity, Array]],
 ) -> dict[Quantity, dict[str, float]]:
-    """The share of variance that is gone where all genes but those of a group are known.
+    """Total-effect index of each group of genes (Jansen's estimator).
 
     Args:
-        groups: genes by a name.
-        resample: the network with these genes drawn anew.
-        values: of networks.
+        groups: genes by group name.
+        resample: resamples some genes of a network.
+        values: predicts the quantities of networks.
     Returns:
-        By quantity and group; 0 where nothing varies.
+        Index by quantity and group; 0 for a constant quantity.
     """
     all_networks = [*networks, *(resample(own, names) for names in groups.values() for own in networks)]
     numbers: dict[tuple[Choice, ...], int] = {}
@@ -135,9 +133,9 @@ def total_effects(
 
 
 def sample_feasible_networks(model: GeneModel, count: int, rng: random.Random) -> list[Genes]:
-    """Random networks within the limits: judged ones whose genes are all drawn anew, one after the other.
+    """Random feasible networks: independent without constraints, else by Gibbs sampling.
 
-    Without limits all genes are independent; with them that is a Markov chain (Gibbs) of a few steps.
+    The chains start at evaluated networks and sweep over all genes `_SWEEPS` times.
     """
     if not model.goals.constraints:
         return [model.space.sample(rng) for _ in range(count)]
@@ -154,7 +152,7 @@ def sample_feasible_networks(model: GeneModel, count: int, rng: random.Random) -
 
 
 def resample_genes(model: GeneModel, genes: Genes, names: tuple[str, ...], rng: random.Random) -> Genes:
-    """The network with some genes drawn anew, within the limits; itself where none turned up."""
+    """Resample some genes, subject to the constraints; unchanged after `_ATTEMPTS` infeasible draws."""
     space = model.space
     choices = {name: space.all_choices[name] for name in names}
     for _ in range(_ATTEMPTS):
@@ -167,7 +165,7 @@ def resample_genes(model: GeneModel, genes: Genes, names: tuple[str, ...], rng: 
 
 
 def fanova(space: SearchSpace, genes: Sequence[Genes], values: Array, seed: int = 0) -> dict[str, float]:
-    """The share of each gene alone, by Optuna's fANOVA; empty where all values are the same."""
+    """Main effect of each gene by Optuna's fANOVA; empty for constant values."""
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution
     from optuna.importance import FanovaImportanceEvaluator
@@ -192,7 +190,7 @@ def fanova(space: SearchSpace, genes: Sequence[Genes], values: Array, seed: int 
 
 
 def _groups(space: SearchSpace) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Genes by place, and by kind; a group of one gene that bears its name is there once."""
+    """Genes by location and by gene type."""
     locations: dict[str, tuple[str, ...]] = {}
     gene_types: dict[str, tuple[str, ...]] = {}
     for gene in space.genes:

@@ -163,7 +163,7 @@ def test_a_run_without_its_target_or_with_another_objective_beside_it_is_refused
     assert reward == {"quantity": "reward", "target": {"quantity": "latency", "limit": 5, "unit": "ms"}}
     for objectives, said in (
         (["reward"], "target must be on latency or MACs for reward"),
-        (["accuracy", reward], "reward:5ms stands alone"),
+        (["accuracy", reward], "reward:5ms is a scalarized objective"),
     ):
         form["goals"]["objectives"] = objectives
         path.write_text(yaml.safe_dump(form), encoding="utf-8")
