@@ -123,8 +123,8 @@ class Goals:
         if len(self.objectives) > 1 and self.reward:
             names = ", ".join(map(str, self.objectives))
             raise GoalError(
-                f"{self.reward} is a scalarized objective and cannot be combined with others (constraints are "
-                f"allowed); got the objectives {names}"
+                f"{self.reward} is a scalarized objective and cannot be combined with others "
+                f"(constraints are allowed); got the objectives {names}"
             )
         order = ("params", "macs", "latency")
         limited_quantities = [constraint.quantity for constraint in self.constraints]
