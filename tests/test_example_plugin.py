@@ -12,7 +12,7 @@ import pytest
 
 from bneck.evaluate import load_data
 from bneck.evaluate.data.dataset import Data
-from bneck.testing import DataContract, LatencyBackendContract, SamplerContract
+from bneck.testing import DataContract, EvaluatorContract, LatencyBackendContract, SamplerContract
 
 EXAMPLE = Path(__file__).parent / "example_plugin"
 PROJECT = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -35,6 +35,12 @@ class TestExampleLatencyBackend(LatencyBackendContract):
     @pytest.fixture
     def backend_name(self) -> str:
         return "bneck_example.backend:backend"
+
+
+class TestExampleEvaluator(EvaluatorContract):
+    @pytest.fixture
+    def evaluator_name(self) -> str:
+        return "bneck_example.evaluator:evaluate"
 
 
 class TestExampleData(DataContract):

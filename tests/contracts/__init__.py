@@ -11,7 +11,8 @@ Installed as `bneck.testing`. A third party derives a test class and names its o
 """
 
 from .data import DataContract
+from .evaluator import EvaluatorContract
 from .latency_backend import LatencyBackendContract
 from .sampler import SamplerContract
 
-__all__ = ["DataContract", "LatencyBackendContract", "SamplerContract"]
+__all__ = ["DataContract", "EvaluatorContract", "LatencyBackendContract", "SamplerContract"]
