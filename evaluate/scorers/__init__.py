@@ -24,10 +24,10 @@ class Score:
     """Result of an evaluation.
 
     Attributes:
-        value: higher is better; comparable between networks of one scorer, without a unit.
+        value: higher is better; dimensionless, comparable between networks of one scorer only.
         cpu_seconds: CPU time spent in this process.
         accuracy: validation accuracy; None for proxies and costs.
-        network: the evaluated network with its weights; None if it has none worth storing.
+        network: the evaluated network with its weights; None if there are no weights to store.
     """
 
     value: float
@@ -37,11 +37,11 @@ class Score:
 
 
 class Scorer(Protocol):
-    """Evaluates networks."""
+    """Evaluator of networks."""
 
     @property
     def name(self) -> str:
-        """The name that `evaluator` takes, such as `train` or `supernet:FILE`."""
+        """Name as accepted by `evaluator`, such as `train` or `supernet:FILE`."""
 
     def score(self, architecture: Architecture, seed: int) -> Score:
         """Evaluate one network; equal seeds give equal values on one machine.
@@ -57,7 +57,7 @@ class EvaluationContext:
     """Data, recipe and device of evaluations.
 
     Attributes:
-        data: training and validation images are used; the test images never.
+        data: training and validation images are used, test images never.
         recipe: training recipe.
         device: `cpu` or `cuda`.
     """
@@ -102,12 +102,12 @@ def scorer_kind(name: str) -> str:
 
 
 def depends_on_seed(name: str) -> bool:
-    """Whether another seed may give another score."""
+    """Whether the score depends on the seed."""
     return scorer_kind(name) not in ("supernet", "table", *COSTS)
 
 
 def evaluator(source: Any, context: EvaluationContext) -> Scorer:
-    """The scorer of a name or of an object.
+    """The scorer for a name or an object.
 
     Args:
         source: one of `SCORER_NAMES`, a name of the entry-point group `bneck.evaluators`,
@@ -115,7 +115,7 @@ def evaluator(source: Any, context: EvaluationContext) -> Scorer:
     Raises:
         UnknownNameError: no such scorer.
         PluginError: a plug-in cannot be imported, or is not an evaluator.
-        BneckError: a file is missing, damaged, or of another space or other data.
+        BneckError: a file is missing or damaged, or belongs to another space or other data.
     """
     from .function import adapt
 

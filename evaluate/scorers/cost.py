@@ -1,4 +1,4 @@
-"""The cost of a network as its score: the baseline of every other scorer."""
+"""Cost of a network as its score: a baseline for the other scorers."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from . import EvaluationContext, Score
 
 @dataclass(frozen=True)
 class CostScorer:
-    """MACs, parameters or depth in closed form; larger is better."""
+    """MACs, parameters or depth in closed form; a larger network scores higher."""
 
     name: str
 

@@ -9,7 +9,7 @@ from .supernet import SupernetScorer, load_supernets
 
 
 def finetune(network: Network, data: Data, context: EvaluationContext, seed: int) -> Accuracy:
-    """Train all weights by the recipe."""
+    """Train all weights with the recipe and return the validation accuracy."""
     return train(network, data, context.recipe, seed=seed, device=context.device)
 
 

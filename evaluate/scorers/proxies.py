@@ -1,10 +1,9 @@
-"""Zero-cost proxies: what a network and one batch of images tell before any training.
+"""Zero-cost proxies: scores of an untrained network from one batch of images.
 
-Each is a function of the network, the images (`n x channels x r x r`) and their labels (`n` int64),
-and leaves the network as it was. Higher is better. Batch normalisation uses the statistics of the
-batch, as in a first training step (`synflow` leaves it out), and nothing is dropped at random.
-Weights are those of convolutions and linear layers. A network that a proxy cannot tell anything of
-gets an infinity or NaN.
+Each is a function of the network, the images (`n x channels x r x r`) and their labels (`n` int64).
+The network is not modified. Higher is better. Batch normalisation uses batch statistics, as in the first
+training step (`synflow` bypasses it); dropout and stochastic depth are off. Weights are those of
+convolutions and linear layers. The score is infinite or NaN if the proxy is undefined for a network.
 
 Source of the family: Abdelfattah et al. 2021, arXiv 2101.08134.
 """
@@ -21,13 +20,13 @@ _JACOB_COV_OFFSET = 1e-5
 
 
 def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Log-determinant of how many units respond alike to each two images.
+    """Log-determinant of the kernel of binary activation codes.
 
-    A unit is an element of an activation layer's input; its code is whether it is above zero. The kernel
-    holds, for two images, the number of units less the Hamming distance of their codes. Minus infinity if it
-    is singular, as with two images of one code, or fewer units than images.
+    A unit is an element of an activation layer's input; its code is 1 if it is positive. The kernel entry
+    of two images is the number of units minus the Hamming distance of their codes. Minus infinity if the
+    kernel is singular: two images with equal codes, or fewer units than images.
 
-    Source: Mellor et al. 2021, arXiv 2006.04647, where all activations are ReLU.
+    Source: Mellor et al. 2021, arXiv 2006.04647, for networks with ReLU only.
     """
     model = _training_mode_copy(network)
     units = 0
@@ -47,17 +46,17 @@ def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     active_counts = jointly_active.diagonal()
     kernel = units - (active_counts[:, None] + active_counts[None, :] - 2 * jointly_active)
     if int(torch.linalg.matrix_rank(kernel, hermitian=True)) < len(images):
-        return -math.inf  # where elimination may round to any small number
+        return -math.inf  # slogdet of a singular matrix is rounding noise
     return float(torch.linalg.slogdet(kernel).logabsdet)
 
 
 def jacob_cov(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """How little the gradients of the outputs' sum by the pixels correlate between images.
+    """Decorrelation between images of the gradients of the summed outputs with respect to the pixels.
 
-    Minus the sum of `log(v + k) + 1 / (v + k)` over the eigenvalues `v` of their correlation matrix,
-    `k = 1e-5`. NaN if an image has the same gradient in every pixel.
+    Minus the sum of `log(v + k) + 1 / (v + k)` over the eigenvalues `v` of the correlation matrix of these
+    gradients, `k = 1e-5`. NaN if the gradient of an image is constant over its pixels.
 
-    Source: Mellor et al., arXiv 2006.04647v1; the name is of arXiv 2101.08134.
+    Source: Mellor et al., arXiv 2006.04647v1; named in arXiv 2101.08134.
     """
     pixels = images.detach().clone().requires_grad_()
     (jacobian,) = torch.autograd.grad(_training_mode_copy(network)(pixels).sum(), pixels)
@@ -69,7 +68,7 @@ def jacob_cov(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def grad_norm(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Sum over the layers of the Euclidean norm of the loss's gradient by their weights.
+    """Sum over the layers of the Euclidean norm of the loss gradient with respect to the weights.
 
     Source: Abdelfattah et al. 2021, arXiv 2101.08134.
     """
@@ -78,24 +77,24 @@ def grad_norm(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def snip(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Sum over all weights of |weight times the loss's gradient|: what the loss would feel of their removal.
+    """Sum of |weight * loss gradient| over all weights: first-order effect of their removal on the loss.
 
-    Source: Lee et al. 2019, arXiv 1810.02340; summed over a network in arXiv 2101.08134.
+    Source: Lee et al. 2019, arXiv 1810.02340; summed over the network in arXiv 2101.08134.
     """
     pairs = _weights_and_gradients(_training_mode_copy(network), images, labels)
     return sum(float((weight * gradient).abs().sum()) for weight, gradient in pairs)
 
 
 def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Logarithm of the sum over all weights of weight times the outputs' gradient, without any data.
+    """Logarithm of the sum of weight * gradient of the summed outputs over all weights; data-free.
 
-    The image is all ones, weights and biases are their absolute values, and batch normalisation passes
-    its input on, so that with ReLU the network is linear there. In fp64, for the sum grows by a factor a
-    layer. Minus infinity if no weight has a gradient.
+    The input is all ones, weights and biases are replaced by their absolute values, and batch normalisation
+    is bypassed, so a network with ReLU is linear at this input. Computed in fp64 because the sum grows
+    exponentially with depth. Minus infinity if no weight has a gradient.
 
     Args:
-        images: of which the shape counts alone.
-    Source: Tanaka et al. 2020, arXiv 2006.05467; summed over a network in arXiv 2101.08134.
+        images: only their shape is used.
+    Source: Tanaka et al. 2020, arXiv 2006.05467; summed over the network in arXiv 2101.08134.
     """
     model = deepcopy(network).double().eval()
     for module in model.modules():
@@ -111,16 +110,17 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def zico(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """How steady the gradients are from one half of the batch to the other, as a sum over the layers.
+    """Inverse coefficient of variation of the gradients over two half batches, summed over the layers.
 
-    Of each weight, the mean |gradient| over the deviation of its gradient; of each layer, the logarithm of
-    the sum of these. Weights whose gradient does not change count for nothing, as do layers without others.
+    Per weight: mean |gradient| divided by the standard deviation of the gradient. Per layer: the logarithm
+    of the sum over its weights. Weights with a constant gradient are left out; a layer that has only such
+    weights contributes 0.
 
     Source: Li et al. 2023, arXiv 2301.11300.
     """
     model = _training_mode_copy(network)
     halves = zip(images.chunk(2), labels.chunk(2), strict=True)
-    gradients = [[each for _, each in _weights_and_gradients(model, *half)] for half in halves]
+    gradients = [[gradient for _, gradient in _weights_and_gradients(model, *half)] for half in halves]
     value = 0.0
     for layer in zip(*gradients, strict=True):
         stacked = torch.stack(layer).double()
@@ -132,7 +132,7 @@ def zico(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def _training_mode_copy(network: nn.Module) -> nn.Module:
-    """A copy that normalises by the batch and drops nothing."""
+    """A copy with batch statistics in batch normalisation, and without dropout or stochastic depth."""
     model = deepcopy(network).eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -141,11 +141,11 @@ def _training_mode_copy(network: nn.Module) -> nn.Module:
 
 
 def _weights_and_gradients(network: nn.Module, images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Each layer's weights, with the gradient of the mean cross-entropy."""
+    """Weights of each layer with the gradient of the mean cross-entropy."""
     return _with_gradients(network, nn.functional.cross_entropy(network(images), labels))
 
 
 def _with_gradients(network: nn.Module, output: Tensor) -> list[tuple[Tensor, Tensor]]:
     weights = [module.weight for module in network.modules() if isinstance(module, _WEIGHTED)]
     gradients = torch.autograd.grad(output, weights)
-    return [(weight.detach(), each) for weight, each in zip(weights, gradients, strict=True)]
+    return [(weight.detach(), gradient) for weight, gradient in zip(weights, gradients, strict=True)]

@@ -25,17 +25,17 @@ EvaluateSubnet = Callable[[Network, Data, EvaluationContext, int], Accuracy]
 
 @dataclass(frozen=True, eq=False)
 class LoadedSupernet:
-    """A supernet from a file, and the images with its normalization."""
+    """A supernet from a file, and the data set normalized as in its training."""
 
     path: Path
     supernet: Supernet
     data: Data
 
     def extract_on_device(self, architecture: Architecture, device: str) -> Network:
-        """The network with the weights of the supernet.
+        """The network with weights from the supernet, in channels-last format on the device.
 
         Raises:
-            ScorerError: it is outside the supernet's space.
+            ScorerError: the network is outside the space of the supernet.
         """
         try:
             network = self.supernet.extract(architecture)
@@ -63,9 +63,9 @@ class SupernetScorer:
     def score(self, architecture: Architecture, seed: int) -> Score:
         start = time.process_time()
         results: list[tuple[Accuracy, Network]] = []
-        for each in self.supernets:
-            network = each.extract_on_device(architecture, self.context.device)
-            results.append((self.evaluate_subnet(network, each.data, self.context, seed), network))
+        for loaded in self.supernets:
+            network = loaded.extract_on_device(architecture, self.context.device)
+            results.append((self.evaluate_subnet(network, loaded.data, self.context, seed), network))
         best, network = min(results, key=lambda pair: pair[0].loss)
         accuracy = replace(
             best,
@@ -81,7 +81,7 @@ def evaluate_without_training(
 ) -> Accuracy:
     """Recalibrate batch normalization on `bn_recalibration_images` of the recipe, and evaluate."""
     start = time.perf_counter()
-    # a supernet's own statistics are right for none
+    # Statistics shared by all subnetworks fit none of them.
     bn_images = context.recipe.bn_recalibration_images or _BN_RECALIBRATION_IMAGES
     recipe = replace(context.recipe, bn_recalibration_images=bn_images, drop_path=0.0)
     recalibrate_batchnorm(network, data, recipe, context.device)
@@ -90,11 +90,11 @@ def evaluate_without_training(
 
 
 def load_supernets(name: str, context: EvaluationContext) -> tuple[LoadedSupernet, ...]:
-    """The supernets of `supernet:FILE` or `supernet:FILE,FILE`, for the images that are judged by.
+    """The supernets of `supernet:FILE` or `supernet:FILE,FILE`, with the data normalized for each.
 
     Raises:
-        RunError: there is no such file, or it is damaged.
-        ScorerError: its training was stopped, or it is for other classes or channels.
+        RunError: a file is missing or damaged.
+        ScorerError: a training is unfinished, or the number of classes or channels does not match the data.
     """
     return tuple(_load_finished_supernet(Path(path), context) for path in name.partition(":")[2].split(","))
 
@@ -103,8 +103,8 @@ def _load_finished_supernet(path: Path, context: EvaluationContext) -> LoadedSup
     checkpoint = load_supernet(path)
     if not checkpoint.finished:
         raise ScorerError(
-            f"{path}: its training was stopped at {checkpoint.fraction_done:.0%}; "
-            f"go on with it: bneck supernet --file {path} --resume"
+            f"{path}: training is unfinished ({checkpoint.fraction_done:.0%}); "
+            f"resume it: bneck supernet --file {path} --resume"
         )
     try:
         data = checkpoint.normalize_data(context.data)

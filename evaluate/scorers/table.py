@@ -1,4 +1,4 @@
-"""Scores from a CSV file: a benchmark, or trainings that were done elsewhere."""
+"""Scores from a CSV file: a tabular benchmark, or results of trainings elsewhere."""
 
 import csv
 import math
@@ -17,11 +17,10 @@ REQUIRED, OPTIONAL = ("key", "top1"), ("seed", "loss", "seconds")
 
 @dataclass(frozen=True)
 class TableScorer:
-    """The accuracy that a file tells of a network.
+    """Lookup of accuracies in a table.
 
     Attributes:
-        rows: by the network's key, in the order of the file; a seed takes the one at the seed modulo
-            their number.
+        rows: accuracies by architecture key, in file order; a seed selects the row `seed % number of rows`.
     """
 
     name: str
@@ -32,22 +31,22 @@ class TableScorer:
         network_rows = self.rows.get(architecture.key, ())
         if not network_rows:
             file = self.name.partition(":")[2]
-            raise ScorerError(f"{file}: has no row with key {architecture.key}; add it, or train the network")
+            raise ScorerError(f"{file}: no row with key {architecture.key}; add one, or train the network")
         accuracy = network_rows[seed % len(network_rows)]
         return Score(accuracy.top1, time.process_time() - start, accuracy)
 
 
 def read_table(path: Path, images: int) -> dict[str, tuple[Accuracy, ...]]:
-    """The rows of a file by key.
+    """Read the accuracies of a CSV file, by architecture key.
 
-    Columns: `key` of an architecture and `top1`, a share from 0 to 1; maybe `seed`, `loss` and `seconds`.
-    Others are left alone. What is not known of an accuracy is 0, its loss NaN, its seed the row's place
-    among those of its key.
+    Required columns: `key` and `top1` (fraction from 0 to 1). Optional: `seed`, `loss` and `seconds`. Other
+    columns are ignored. A missing loss is NaN, a missing time 0, and a missing seed the index of the row
+    among the rows of its key.
 
     Args:
-        images: that the accuracies are of.
+        images: number of validation images behind each accuracy.
     Raises:
-        FileFormatError: the file is missing or broken; names line and column.
+        FileFormatError: the file is missing or invalid; names line and column.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -64,7 +63,7 @@ def read_table(path: Path, images: int) -> dict[str, tuple[Accuracy, ...]]:
                 key, accuracy = _accuracy(row, images, accuracies)
                 accuracies.setdefault(key, []).append(accuracy)
     except csv.Error as error:
-        raise FileFormatError(f"{path}:{lines.line_num}: no valid CSV: {error}") from None
+        raise FileFormatError(f"{path}:{lines.line_num}: invalid CSV: {error}") from None
     return {key: tuple(rows) for key, rows in accuracies.items()}
 
 
@@ -77,15 +76,15 @@ def _columns(header: list[str], source: str) -> list[str]:
     for column in (*REQUIRED, *OPTIONAL):
         column_entry = YamlNode(None, source, 1, column)
         if columns.count(column) > 1:
-            raise column_entry.error("this column is there twice")
+            raise column_entry.error("duplicate column")
         if column in REQUIRED and column not in columns:
-            raise column_entry.error(f"this column is missing; there are {', '.join(columns) or 'none'}")
+            raise column_entry.error(f"missing column; the columns are: {', '.join(columns) or 'none'}")
     return columns
 
 
 def _row(columns: list[str], values: list[str], source: str, line: int) -> dict[str, YamlNode]:
     if len(values) != len(columns):
-        raise YamlNode(None, source, line, "").error(f"has {len(values)} values for {len(columns)} columns")
+        raise YamlNode(None, source, line, "").error(f"{len(values)} values for {len(columns)} columns")
     pairs = zip(columns, values, strict=True)
     return {column: YamlNode(value.strip(), source, line, column) for column, value in pairs}
 
@@ -95,12 +94,12 @@ def _accuracy(
 ) -> tuple[str, Accuracy]:
     key, top1 = row["key"].text(), _number(row["top1"])
     if not key:
-        raise row["key"].error("must be a network's key, got nothing")
+        raise row["key"].error("must be the key of an architecture, got an empty value")
     if top1 > 1:
-        raise row["top1"].error(f"must be a share from 0 to 1, got {row['top1'].value_text}")
+        raise row["top1"].error(f"must be a fraction from 0 to 1, got {row['top1'].value_text}")
     seed = _seed(row["seed"]) if "seed" in row else len(accuracies.get(key, ()))
     if any(seed == other.seed for other in accuracies.get(key, ())):
-        raise row["seed"].error(f"{seed} is there twice for key {key}")
+        raise row["seed"].error(f"duplicate seed {seed} for key {key}")
     return key, Accuracy(
         top1=top1,
         loss=_number(row["loss"]) if "loss" in row else math.nan,

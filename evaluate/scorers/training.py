@@ -10,7 +10,7 @@ from . import EvaluationContext, Score
 
 @dataclass(frozen=True)
 class TrainingScorer:
-    """Validation accuracy after training by the recipe.
+    """Validation accuracy after training with the recipe.
 
     Equal seeds give equal image order and augmentation, which reduces the variance of differences.
     """
@@ -23,8 +23,8 @@ class TrainingScorer:
         context = self.context
         if min(context.recipe.batch_size, context.data.count("train")) < 2:
             raise ScorerError(
-                "train needs two images or more in each step, for batch normalisation; "
-                "choose another batch size, or more training images"
+                "train: batch normalisation needs at least 2 images per training step; "
+                "increase the batch size or the number of training images"
             )
         network = seeded_network(architecture, seed)
         accuracy = train(network, context.data, context.recipe, seed=seed, device=context.device)

@@ -1,14 +1,14 @@
-"""Scores from an untrained network and one batch of training images, in a fraction of a second.
+"""Scorers by zero-cost proxies: one batch of training images, a fraction of a second per network.
 
-| scorer | asks of an activation | h-swish and SiLU beside ReLU | ReLU6 |
+| scorer | requires of an activation | h-swish, SiLU compared with ReLU | ReLU6 |
 | --- | --- | --- | --- |
-| `naswot` | a side that is on | compare; regions of linearity with ReLU alone | its upper bend unseen |
-| `jacob_cov` | a derivative | compare; constant in a region with ReLU alone | compares |
-| `grad_norm`, `snip`, `zico` | a derivative | compare | compares |
-| `synflow` | `f(ax) = a f(x)` for `a > 0` | compare; nearly so for large `x` | undefined |
+| `naswot` | an active side | comparable; codes are linear regions for ReLU only | ignores the bend at 6 |
+| `jacob_cov` | a derivative | comparable; piecewise constant for ReLU only | comparable |
+| `grad_norm`, `snip`, `zico` | a derivative | comparable | comparable |
+| `synflow` | `f(ax) = a f(x)` for `a > 0` | comparable; holds approximately for large `x` | undefined |
 
-ReLU6 passes no gradient above 6, which the ones of `synflow` exceed after a few layers: what is left tells
-of the classifier. Gates of attention have no code in `naswot`, and soon stand at 1 in `synflow`.
+ReLU6 has no gradient above 6, which the activations of `synflow` exceed after a few layers; only the
+classifier would contribute. Attention gates have no code in `naswot` and saturate at 1 in `synflow`.
 """
 
 import math
@@ -30,14 +30,14 @@ _MIN_IMAGES = 4
 
 @dataclass(frozen=True)
 class Proxy:
-    """A zero-cost proxy and how it is asked.
+    """A zero-cost proxy and its settings.
 
     Attributes:
-        compute: the network, images and labels.
-        images: in its batch.
-        initialisations: that its value is the mean over.
-        caveat: what to bear in mind when networks are compared by it.
-        unsupported_activations: activations it has no meaning for.
+        compute: function of network, images and labels.
+        images: batch size.
+        initialisations: number of random initialisations; the value is their mean.
+        caveat: limitation when comparing networks.
+        unsupported_activations: activations for which the proxy is undefined.
     """
 
     compute: Callable[[nn.Module, Tensor, Tensor], float]
@@ -47,25 +47,25 @@ class Proxy:
     unsupported_activations: tuple[Activation, ...] = ()
 
 
-_DEPTH_CAVEAT = "a sum over layers: compares networks of equal depth best"
+_DEPTH_CAVEAT = "a sum over layers: most meaningful for networks of equal depth"
 PROXIES = {
     "naswot": Proxy(
         proxies.naswot,
         initialisations=3,
-        caveat="the codes tell linear regions with ReLU alone; of other activations, which units are on",
+        caveat="codes identify linear regions for ReLU only; for other activations, the active units",
     ),
     "jacob_cov": Proxy(
         proxies.jacob_cov,
         images=32,
-        caveat="made for ReLU, whose gradient is constant in a region; "
-        "with other activations it is that at the image",
+        caveat="made for ReLU, whose gradient is constant in a linear region; "
+        "other activations have a local gradient at the image",
     ),
     "grad_norm": Proxy(proxies.grad_norm, caveat=_DEPTH_CAVEAT),
     "snip": Proxy(proxies.snip, caveat=_DEPTH_CAVEAT),
     "synflow": Proxy(
         proxies.synflow,
-        caveat="made for ReLU, which is homogeneous; h-swish and SiLU are nearly so for large inputs alone, "
-        "and the value grows with depth",
+        caveat="made for ReLU, which is homogeneous; h-swish and SiLU are approximately so for large inputs "
+        "only, and the value grows with depth",
         unsupported_activations=("relu6",),
     ),
     "zico": Proxy(proxies.zico, caveat=_DEPTH_CAVEAT),
@@ -74,9 +74,9 @@ PROXIES = {
 
 @dataclass(frozen=True)
 class ZeroCostScorer:
-    """A proxy, asked with initial weights and training images that follow from the seed.
+    """A proxy; the seed determines the initial weights and the training images.
 
-    Networks of one seed are shown the same images, at the resolution of each.
+    With equal seeds, networks get the same images, resized to their resolution.
     """
 
     name: str
@@ -84,7 +84,7 @@ class ZeroCostScorer:
 
     @property
     def caveat(self) -> str:
-        """What to bear in mind when networks are compared by it."""
+        """Limitation when comparing networks."""
         return PROXIES[self.name].caveat
 
     def score(self, architecture: Architecture, seed: int) -> Score:
@@ -93,8 +93,8 @@ class ZeroCostScorer:
         if unsupported := activations(architecture).intersection(proxy.unsupported_activations):
             names = ", ".join(sorted(unsupported))
             raise ScorerError(
-                f"{self.name} is undefined for {names}, which network {architecture.key} has; "
-                "choose another scorer, or a space without it"
+                f"{self.name} is undefined for {names} (network {architecture.key}); "
+                "use another scorer, or a space without this activation"
             )
         images, labels = self._batch(architecture.resolution_px, proxy.images, seed)
         first_seed = seed * proxy.initialisations
@@ -103,21 +103,21 @@ class ZeroCostScorer:
         if not math.isfinite(value):
             raise ScorerError(
                 f"{self.name} of network {architecture.key} is {value} with seed {seed}; "
-                "choose another scorer, or another seed"
+                "use another scorer or another seed"
             )
         return Score(value, time.process_time() - start)
 
     def _batch(self, resolution_px: int, count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Training images as they are, at random."""
+        """Random training images without augmentation."""
         data = self.context.data
         if data.count("train") < _MIN_IMAGES:
             n_train = data.count("train")
             raise ScorerError(
                 f"{self.name} needs at least {_MIN_IMAGES} training images, {data.name} has {n_train}"
             )
-        chosen = torch.randperm(data.count("train"), generator=Generator().manual_seed(seed))[:count]
-        # Only these are resized, not the whole split.
-        images, labels = next(iter(data.subset("train", chosen).batches("train", resolution_px, count)))
+        indices = torch.randperm(data.count("train"), generator=Generator().manual_seed(seed))[:count]
+        # The subset avoids resizing the whole split.
+        images, labels = next(iter(data.subset("train", indices).batches("train", resolution_px, count)))
         return images.to(self.context.device), labels.to(self.context.device)
 
     def _network(self, architecture: Architecture, seed: int) -> nn.Module:
@@ -126,7 +126,7 @@ class ZeroCostScorer:
 
 
 def activations(architecture: Architecture) -> set[Activation]:
-    """Those between the layers of a network; the gates of attention have their own."""
+    """Activations between the layers of a network; those of attention gates are excluded."""
     blocks = {block.activation for block in architecture.blocks}
     return blocks | {architecture.stem.activation, architecture.head.activation}
 

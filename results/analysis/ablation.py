@@ -1,19 +1,20 @@
-"""What a choice does with all else equal: to accuracy, to latency, to MACs and to parameters.
+"""Ablation: effect of a single choice on accuracy, latency, MACs and parameters, all else equal.
 
-The networks of the best non-dominated ranks by accuracy and cost are taken as they are, but for one
-choice in one place: once with the usual value, once with another one. The mean difference is linear in
-what the model believes: with weights w and covariance C its variance is w'Cw (see
-`evaluate.surrogate.linear_contrasts`).
+The networks of the best non-dominated ranks by accuracy and cost are compared in pairs: one choice in one
+location has its baseline value or an alternative, all other genes are unchanged. The mean difference is a
+linear contrast of the model's predictions: with weights w and posterior covariance C its variance is w'Cw
+(see `evaluate.surrogate.linear_contrasts`).
 
-Whether a change pays is told against the front itself. A straight line through the same best networks says
-what accuracy a larger network of the usual kind brings for its cost:
+The reference for a change is the front. A least-squares line through the same best networks gives the
+accuracy that additional cost buys:
 
     delta_vs_front = change of accuracy - slope of accuracy in log cost * change of log cost
 
-That is linear too, so the interval of `delta_vs_front` knows how uncertain the slope is. A change that
-makes a network dearer and more accurate pays only where it brings more than taking a larger network would.
+This is linear too, so the interval of `delta_vs_front` includes the uncertainty of the slope. A change that
+increases both cost and accuracy is above the front only if it gains more than a larger network would.
 
-Intervals are of 90%, as the model sees it: of many changes that do nothing, up to one in ten is told.
+Intervals are 90% posterior intervals, not corrected for multiple comparisons: expect about 10% false
+positives.
 """
 
 import math
@@ -33,13 +34,13 @@ from .gene_model import GeneModel
 
 MIN_BEST_NETWORKS, MAX_BEST_NETWORKS = 12, 32
 ALL_STAGES = "all stages"
-_Z90 = 1.6448536269514722  # of a normal distribution, to either side of 90%
+_Z90 = 1.6448536269514722  # two-sided 90% quantile of the standard normal distribution
 _MIN_SPREAD = 1e-9
 
 
 @dataclass(frozen=True)
 class EffectEstimate:
-    """A difference with its 90% interval, of no width where it is exact."""
+    """A difference with its 90% interval; the interval of an exact difference has zero width."""
 
     value: float
     low: float
@@ -47,24 +48,24 @@ class EffectEstimate:
 
     @property
     def is_significant(self) -> bool:
-        """Whether its sign is told."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
     @property
     def min_magnitude(self) -> float:
-        """How far from 0 it surely is; 0 where its sign is not told."""
+        """Smallest magnitude in the interval; 0 if it includes 0."""
         return max(0.0, self.low, -self.high)
 
 
 @dataclass(frozen=True)
 class GeneChange:
-    """One choice in one place, from the usual value to another.
+    """A switch of one choice in one location from its baseline to an alternative.
 
     Attributes:
         location: `images`, `stem`, `stage2`, `head` or `all stages`.
         gene_type: `kernel`, `expansion`, `attention`, ...
-        step: the number of the other value among those of the place, from 1.
-        genes: that are set, all blocks of a stage together.
+        step: index of the alternative among those of the location, from 1.
+        genes: names of the genes that are set; all blocks of a stage together.
     """
 
     location: str
@@ -77,13 +78,13 @@ class GeneChange:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a switch does on the mean.
+    """Mean effect of a gene change.
 
     Attributes:
-        networks: of how many.
-        changes: by quantity; accuracy in shares of 1, costs relative to the cost before (0.04 is 4% more).
-        delta_vs_front: accuracy beyond what the same cost brings along the front; None where that has no
-            slope.
+        networks: number of network pairs.
+        changes: by quantity; accuracy as a fraction, costs relative to the baseline (0.04 is 4% more).
+        delta_vs_front: accuracy gain minus the gain of the same cost along the front, as a fraction; None if
+            the front has no slope.
     """
 
     gene_change: GeneChange
@@ -93,7 +94,7 @@ class Effect:
 
     @property
     def above_front(self) -> bool | None:
-        """None where that is not told."""
+        """Whether the change is above the front; None if undecided."""
         return (
             self.delta_vs_front.value > 0
             if self.delta_vs_front and self.delta_vs_front.is_significant
@@ -102,24 +103,24 @@ class Effect:
 
 
 def location_and_gene_type(gene: str) -> tuple[str, str]:
-    """`stage2.block1.kernel` is of `stage2` and `kernel`."""
+    """Location and gene type of a gene: `stage2` and `kernel` for `stage2.block1.kernel`."""
     location, *_, gene_type = gene.split(".") if "." in gene else ("images", "resolution")
     return location, gene_type
 
 
 def gene_changes(space: SearchSpace) -> list[GeneChange]:
-    """All there are, in the order of the network; then those of block choices in all stages at once."""
+    """All gene changes of a space in network order, then block choices in all stages together."""
     groups: dict[tuple[str, str], list[str]] = {}
     for gene in space.genes:
         groups.setdefault(location_and_gene_type(gene.name), []).append(gene.name)
-    per_place = [
+    per_location = [
         GeneChange(location, gene_type, baseline, alternative, step, tuple(genes))
         for (location, gene_type), genes in groups.items()
         for baseline, *others in [baseline_first(space.all_choices[genes[0]])]
         for step, alternative in enumerate(others, 1)
     ]
     by_choice: dict[tuple[str, Choice, Choice], list[GeneChange]] = {}
-    for each in per_place:
+    for each in per_location:
         if each.location.startswith("stage") and each.gene_type in BLOCK_GENES:
             by_choice.setdefault((each.gene_type, each.baseline, each.alternative), []).append(each)
     all_stages_changes = [
@@ -134,25 +135,28 @@ def gene_changes(space: SearchSpace) -> list[GeneChange]:
         for (gene_type, baseline, alternative), same in by_choice.items()
         if len(same) > 1
     ]
-    return [*per_place, *all_stages_changes]
+    return [*per_location, *all_stages_changes]
 
 
 def baseline_first(choices: Sequence[Choice]) -> list[Choice]:
-    """The usual one first: the smallest number; `none`, or the space's first word."""
+    """Choices with the baseline first: the smallest number, `none`, or the first name of the space."""
     if isinstance(choices[0], str):
         return sorted(choices, key=lambda choice: choice != "none")
     return sorted(choices)
 
 
 def ablation_effects(model: GeneModel) -> list[Effect]:
-    """Of every switch that changes any of the best networks."""
+    """Effect of every gene change that alters at least one of the best networks."""
     best = [fill_inactive_genes(model.space, genes) for genes in best_networks(model)]
     effects = (_ablation_effect(model, gene_change, best) for gene_change in gene_changes(model.space))
     return [effect for effect in effects if effect is not None]
 
 
 def best_networks(model: GeneModel) -> list[Genes]:
-    """Whole non-dominated ranks by accuracy and `cost_quantity`, until a dozen; of many, some evenly."""
+    """Networks of the best non-dominated ranks by accuracy and `cost_quantity`.
+
+    Whole ranks are added until there are `MIN_BEST_NETWORKS`; above `MAX_BEST_NETWORKS` an even subset.
+    """
     objectives = (Objective("accuracy"), Objective(model.cost_quantity))
     genes_by_trial = dict(zip((record.trial for record in model.records), model.genes, strict=True))
     remaining = [record for record in model.records if model.cost_quantity != "latency" or record.latency]
@@ -168,7 +172,7 @@ def best_networks(model: GeneModel) -> list[Genes]:
 
 
 def fill_inactive_genes(space: SearchSpace, genes: Genes) -> Genes:
-    """The same network, whose stages would go on as they end if they were deeper."""
+    """The same network; inactive blocks copy the last active block of their stage."""
     completed = dict(genes)
     for name in genes:
         location, *rest = name.split(".")
@@ -191,8 +195,8 @@ def _ablation_effect(model: GeneModel, gene_change: GeneChange, best: Sequence[G
     if not pairs:
         return None
     before, after = zip(*pairs, strict=True)
-    networks, share = [*before, *after, *best], 1 / len(pairs)
-    weights = np.repeat([-share, share, 0.0], [len(pairs), len(pairs), len(best)])
+    networks, weight = [*before, *after, *best], 1 / len(pairs)
+    weights = np.repeat([-weight, weight, 0.0], [len(pairs), len(pairs), len(best)])
 
     def estimate(quantity: Quantity, *rows: Array) -> list[EffectEstimate]:
         contrasts = model.contrast_posterior(
@@ -200,7 +204,7 @@ def _ablation_effect(model: GeneModel, gene_change: GeneChange, best: Sequence[G
         )
         relative = quantity != "accuracy"
         moments = zip(contrasts.mean, contrasts.std, strict=True)
-        return [_change(float(mean), float(std), relative) for mean, std in moments]
+        return [_interval90(float(mean), float(std), relative) for mean, std in moments]
 
     changes: dict[Quantity, EffectEstimate] = {
         quantity: estimate(quantity, weights)[0] for quantity in model.quantities if quantity != "accuracy"
@@ -214,7 +218,7 @@ def _ablation_effect(model: GeneModel, gene_change: GeneChange, best: Sequence[G
 
 
 def alternative_fraction(space: SearchSpace, gene_change: GeneChange, genes: Genes) -> float:
-    """The share of the switch's blocks that are there that have the other value; 0 where none is."""
+    """Fraction of the active genes of a change that have the alternative; 0 if none is active."""
     has_alternative = [
         genes[gene] == gene_change.alternative for gene in gene_change.genes if space.is_active(gene, genes)
     ]
@@ -225,14 +229,14 @@ def _with_choice(genes: Genes, gene_change: GeneChange, value: Choice) -> Genes:
     return {**genes, **dict.fromkeys(gene_change.genes, value)}
 
 
-def _slope_weights(places: Array) -> Array | None:
-    """What makes a weighted sum of heights the slope of their least-squares line; None at one place."""
-    centered = places - places.mean()
+def _slope_weights(x: Array) -> Array | None:
+    """Weights `w` such that `w @ y` is the least-squares slope of `y` on `x`; None for a constant `x`."""
+    centered = x - x.mean()
     squares = float(centered @ centered)
     return centered / squares if squares > _MIN_SPREAD else None
 
 
-def _change(mean: float, std: float, relative: bool) -> EffectEstimate:
-    """Of a normal distribution; relative if it is of logarithms."""
+def _interval90(mean: float, std: float, relative: bool) -> EffectEstimate:
+    """Mean and 90% interval of a normal distribution; `relative`: of a difference of logarithms."""
     bounds = (mean, mean - _Z90 * std, mean + _Z90 * std)
     return EffectEstimate(*(math.expm1(each) if relative else each for each in bounds))

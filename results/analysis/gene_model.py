@@ -25,7 +25,7 @@ from ..store.search_run import SearchRun
 from ..store.trial import Record, accuracies_by_seed
 
 MIN_NETWORKS = 20
-MAX_NETWORKS = 400  # fitting takes the cube of it
+MAX_NETWORKS = 400  # fitting time is cubic in it
 _PREDICTION_BATCH = 256
 
 Term = Callable[[Genes], float]
@@ -36,9 +36,9 @@ class GeneModel:
     """Accuracy and costs of any network of a space.
 
     Attributes:
-        records: judged networks that were trained, `MIN_NETWORKS` or more.
-        genes: of each.
-        latency_predictor: None where latency is learned from the records.
+        records: evaluated networks that were trained, at least `MIN_NETWORKS`.
+        genes: genes of each record.
+        latency_predictor: None if latency is modelled from the records.
     """
 
     space: SearchSpace
@@ -49,10 +49,12 @@ class GeneModel:
 
     @classmethod
     def of(cls, run: SearchRun, completed: Sequence[Record]) -> "GeneModel | None":
-        """From these records of a run, of very many every other one or so; None where they are too few.
+        """The model of a run's completed records; None for fewer than `MIN_NETWORKS` trained networks.
+
+        Above `MAX_NETWORKS`, evenly spaced records are used.
 
         Raises:
-            FileFormatError: the run's latency model is broken.
+            FileFormatError: the file of the run's latency predictor is damaged.
         """
         trained = [record for record in completed if record.trainings]
         if len(trained) < MIN_NETWORKS:
@@ -72,30 +74,30 @@ class GeneModel:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What can be told; latency, where it is known of enough networks."""
+        """Modelled quantities; latency only with a predictor or enough measured networks."""
         has_latency = self.latency_predictor or len(self.observations("latency")[0]) >= MIN_NETWORKS
         return ("accuracy", "latency", "macs", "params") if has_latency else ("accuracy", "macs", "params")
 
     @property
     def cost_quantity(self) -> Quantity:
-        """The cost that accuracy is traded for: that of the Pareto plot, if it can be told."""
+        """Cost that is traded off against accuracy: that of the Pareto plot if modelled, else MACs."""
         preferred = x_quantity(self.goals)
         return preferred if preferred in self.quantities else "macs"
 
     def network(self, genes: Genes) -> Architecture:
-        """Decoded once."""
+        """The architecture of the genes (cached)."""
         return self._encode(genes).architecture
 
     def contrast_posterior(
         self, quantity: Quantity, weights: Array, networks: Sequence[Genes], term: Term
     ) -> Posterior:
-        """What is believed of weighted sums of a quantity: accuracies as shares, costs as logarithms.
+        """Posterior of `k` linear contrasts of a quantity: accuracies as fractions, costs as logarithms.
 
-        Costs are exact, but for a latency that is learned from the records.
+        Costs have no variance, except a latency that is modelled from the records.
 
         Args:
             weights: `k x m`, for `m` networks.
-            term: what the sums are meant to tell the effect of; it may matter more than the rest.
+            term: covariate whose effect the contrasts estimate; it gets its own term in the model.
         """
         encoded = [self._encode(genes) for genes in networks]
         fitted = self._fitted(quantity)
@@ -110,24 +112,24 @@ class GeneModel:
         )
 
     def predict_means(self, quantity: Quantity, networks: Sequence[Genes]) -> Array:
-        """What is expected of networks; accuracies as shares, costs as logarithms."""
+        """Posterior means of networks: accuracies as fractions, costs as logarithms."""
         encoded = [self._encode(genes) for genes in networks]
         fitted = self._fitted(quantity)
         if fitted is None:
             return self._exact_values(quantity, encoded)
-        parts = [
+        batches = [
             encoded[start : start + _PREDICTION_BATCH] for start in range(0, len(encoded), _PREDICTION_BATCH)
         ]
         posteriors = [
             fitted.model.posterior(
-                [each.architecture.key for each in part], np.array([each.features for each in part])
+                [each.architecture.key for each in batch], np.array([each.features for each in batch])
             )
-            for part in parts
+            for batch in batches
         ]
         return np.concatenate([each.mean for each in posteriors])
 
     def observations(self, quantity: Quantity) -> tuple[list[Genes], Array]:
-        """The networks that a quantity is known of, and what it was; costs as logarithms."""
+        """Networks with an observed quantity, and its values; accuracies as fractions, costs as logs."""
         known = [
             (genes, record.value(Objective(quantity)))
             for genes, record in zip(self.genes, self.records, strict=True)
@@ -137,7 +139,7 @@ class GeneModel:
         return [genes for genes, _ in known], values if quantity == "accuracy" else np.log(values)
 
     def is_feasible(self, genes: Genes) -> bool:
-        """Whether a network keeps the limits, as far as that is told without measuring it."""
+        """Whether the predicted costs satisfy the constraints; latency only with a predictor."""
         if not self.goals.constraints:
             return True
         network = self.network(genes)
@@ -151,7 +153,7 @@ class GeneModel:
         return np.log([float(getattr(cost(each.architecture), quantity)) for each in encoded])
 
     def _fitted(self, quantity: Quantity) -> LinearContrasts | None:
-        """What was fitted to the records, if that is how the quantity is told."""
+        """Surrogate of a quantity; None for quantities with exact or predicted values."""
         if quantity == "accuracy":
             return self._accuracy
         return self._latency if quantity == "latency" and not self.latency_predictor else None

@@ -1,4 +1,4 @@
-"""How much of the objectives' box a front takes, and how that grew from trial to trial."""
+"""Normalised hypervolume of a front, and its history over the trials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from ..store.trial import Record
 
 @dataclass(frozen=True)
 class HypervolumeBox:
-    """The part of the objectives that counts: from the ideal (100% right, at no cost) to the worst.
+    """Region of the objective space between the ideal point (accuracy 1, cost 0) and the reference point.
 
     Attributes:
-        reference_point: by objective, in its unit: accuracy (or reward) 0; otherwise the limit, or without
-            one the most that a judged network has.
+        reference_point: one value per objective, in its unit: 0 for accuracy and reward; the limit for a
+            cost, or without limit the maximum over the evaluated networks.
     """
 
     objectives: tuple[Objective, ...]
     reference_point: tuple[float, ...]
 
     def normalized_hypervolume(self, losses: Sequence[Sequence[float]]) -> float:
-        """The part of the box that these losses dominate, from 0 to 1."""
+        """Fraction of the box that is dominated by `losses` (`n` rows, one column per objective)."""
         ideal = tuple(-1.0 if objective.depends_on_accuracy else 0.0 for objective in self.objectives)
         return hypervolume(losses, self.reference_point) / hypervolume([ideal], self.reference_point)
 
 
 def hypervolume_box(completed: Sequence[Record], goals: Goals, reference_ms: float) -> HypervolumeBox:
-    """The box for what was judged.
+    """The box of a run's completed records.
 
     Raises:
-        ValueError: nothing was judged.
+        ValueError: there is no completed record.
     """
 
     def reference_point(objective: Objective) -> float:
@@ -47,11 +47,11 @@ def hypervolume_box(completed: Sequence[Record], goals: Goals, reference_ms: flo
 
 
 def hypervolume_history(completed: Sequence[Record], box: HypervolumeBox) -> list[float]:
-    """The share of the box after each judged network, in the order given."""
+    """Normalised hypervolume after each record, in the given order."""
     front: list[tuple[float, ...]] = []
-    shares: list[float] = []
+    history: list[float] = []
     for record in completed:
         front.append(losses_of(record, box.objectives))
         front = [row for row, dominated in zip(front, is_dominated(front), strict=True) if not dominated]
-        shares.append(box.normalized_hypervolume(front))
-    return shares
+        history.append(box.normalized_hypervolume(front))
+    return history

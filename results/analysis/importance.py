@@ -29,7 +29,7 @@ N_TREES, MAX_TRIALS = 32, 300
 _MIN_SAMPLES, _MAX_SAMPLES = 32, 256
 _ATTEMPTS = 8
 _SWEEPS = 2
-_LEAST_VARIANCE = 1e-24
+_MIN_VARIANCE = 1e-24
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ def gene_importances(model: GeneModel, seed: int = 0) -> Importances:
     count = min(_MAX_SAMPLES, max(_MIN_SAMPLES, N_NETWORKS // len(groups)))
     rng = random.Random(seed)
     samples = sample_feasible_networks(model, count, rng)
-    shares = total_effects(
+    effects_by_quantity = total_effects(
         samples,
         groups,
         lambda own, names: resample_genes(model, own, names, rng),
         lambda many: {quantity: model.predict_means(quantity, many) for quantity in quantities},
     )
-    fanova_shares = {
+    fanova_by_quantity = {
         quantity: fanova(model.space, *model.observations(quantity), seed) for quantity in quantities
     }
 
@@ -87,11 +87,11 @@ def gene_importances(model: GeneModel, seed: int = 0) -> Importances:
         return tuple(
             Importance(
                 name,
-                {quantity: shares_by_name[name] for quantity, shares_by_name in shares.items()},
+                {quantity: value_by_name[name] for quantity, value_by_name in effects_by_quantity.items()},
                 {
-                    quantity: shares_by_name[name]
-                    for quantity, shares_by_name in fanova_shares.items()
-                    if name in shares_by_name
+                    quantity: value_by_name[name]
+                    for quantity, value_by_name in fanova_by_quantity.items()
+                    if name in value_by_name
                 },
             )
             for name in names
@@ -127,8 +127,8 @@ def total_effects(
         table = each[rows].reshape(1 + len(groups), len(networks))
         variance = float(table.var())
         squares = ((table[1:] - table[0]) ** 2).mean(1) / 2
-        shares = squares / variance if variance > _LEAST_VARIANCE else np.zeros(len(groups))
-        indices[quantity] = dict(zip(groups, shares.tolist(), strict=True))
+        fractions = squares / variance if variance > _MIN_VARIANCE else np.zeros(len(groups))
+        indices[quantity] = dict(zip(groups, fractions.tolist(), strict=True))
     return indices
 
 

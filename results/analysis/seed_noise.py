@@ -1,4 +1,4 @@
-"""What trainings with several seeds tell: how noisy they are, and whether a search is worth its time."""
+"""Seed variance: reliability of trainings with several seeds, and whether a search is worthwhile."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ Verdict = Literal["search", "largest", "unclear", "noise"]
 MIN_NETWORKS, MIN_SEEDS = 6, 2
 REPORTED_N_SEEDS = (1, 2, 4)
 TARGET_RELIABILITY = 0.8
-_MOST_TRAININGS = 8
+_MAX_SEEDS = 8
 _BOOTSTRAP_SEED = 0
 
 
@@ -44,11 +44,11 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class MetricReliability:
-    """One thing that trainings are judged by.
+    """Reliability of one evaluation metric.
 
     Attributes:
-        table: `n x k`, complete, at least 6 networks and 2 seeds; higher is better but for `loss`.
-        macs: `n`.
+        table: `n networks x k seeds`, complete, at least 6 x 2; higher is better except for `loss`.
+        macs: MACs of the `n` networks.
     """
 
     name: Name
@@ -61,36 +61,36 @@ class MetricReliability:
 
     @cached_property
     def variances_given_macs(self) -> VarianceComponents:
-        """Of what MACs do not explain."""
+        """Variance components of the residuals on MACs."""
         return variance_components_given_macs(self.table, self.macs)
 
     @cached_property
     def fit(self) -> PolynomialTrend:
-        """Of the means over the seeds, on MACs."""
+        """Trend of the seed means in MACs."""
         return fit_trend(self.macs, self.table.mean(1))
 
     @property
     def std(self) -> float:
-        """Of one training, the seeds' own effect removed."""
+        """Standard deviation of a single training; the common effect of a seed is removed."""
         return math.sqrt(self.variances_overall.error_mean_square)
 
     def least_significant_difference(self, trainings: int) -> float:
-        """How far apart two networks with so many trainings each must be (95%)."""
-        freedom = self.variances_overall.error_degrees_of_freedom
-        return least_significant_difference(self.std, freedom, trainings, trainings)
+        """Least significant difference (95%) of two networks with `trainings` seeds each."""
+        degrees_of_freedom = self.variances_overall.error_degrees_of_freedom
+        return least_significant_difference(self.std, degrees_of_freedom, trainings, trainings)
 
     @property
     def best_macs(self) -> float:
-        """The size that the fit holds for the best: the largest unless it is told to fall before it."""
+        """MACs at the maximum of the trend; the largest MACs unless the difference is significant."""
         sizes = np.geomspace(self.macs.min(), self.macs.max(), 101)
-        heights = self.fit(sizes)
-        if heights.max() - heights[-1] < self.least_significant_difference(REPORTED_N_SEEDS[-1]):
+        predictions = self.fit(sizes)
+        if predictions.max() - predictions[-1] < self.least_significant_difference(REPORTED_N_SEEDS[-1]):
             return float(sizes[-1])
-        return float(sizes[heights.argmax()])
+        return float(sizes[predictions.argmax()])
 
     @property
     def explained_by_macs(self) -> Estimate:
-        """Share of the true variance between networks that MACs explain; 0 where there is none."""
+        """Fraction of the true variance between networks explained by MACs; 0 if that variance is 0."""
         total = self.variances_overall.true_variance
         low, high = self.variances_given_macs.true_variance_ci95
         unexplained = [
@@ -100,13 +100,17 @@ class MetricReliability:
         return Estimate(1 - unexplained[0], 1 - unexplained[2], 1 - unexplained[1])
 
     def expected_gain(self, networks: int, trainings: int = 1) -> Estimate:
-        """How far the best of so many networks of one size lies above their mean, by their true values.
+        """Expected true value of the selected network minus the mean, for networks of equal MACs.
 
-        It is chosen by the mean of so many trainings, so that noise takes its part:
-        deviation x expected maximum of as many normals x root of the reliability.
+        The network with the highest mean over its trainings is selected: true standard deviation x
+        expected maximum of `networks` standard normals x square root of the reliability.
+
+        Args:
+            networks: number of candidate networks.
+            trainings: seeds per network.
         """
 
-        def of(true_variance: float) -> float:
+        def gain(true_variance: float) -> float:
             reliability = (
                 true_variance / (true_variance + self.variances_given_macs.error_mean_square / trainings)
                 if true_variance > 0
@@ -115,26 +119,29 @@ class MetricReliability:
             return math.sqrt(true_variance * reliability) * expected_maximum(networks)
 
         low, high = self.variances_given_macs.true_variance_ci95
-        return Estimate(of(self.variances_given_macs.true_variance), of(low), of(high))
+        return Estimate(gain(self.variances_given_macs.true_variance), gain(low), gain(high))
 
     def best_allocation(self, budget: int) -> tuple[int, int]:
-        """Networks, and trainings of each, that gain most for the computing of `budget` trainings."""
-        part = (
+        """Number of networks and seeds per network with the largest gain for `budget` trainings."""
+        variances = (
             self.variances_given_macs
             if self.variances_given_macs.true_variance > 0
             else self.variances_overall
         )
-        choices = [(budget // each, each) for each in range(1, min(_MOST_TRAININGS, budget // 2 or 1) + 1)]
-        return max(choices, key=lambda each: expected_maximum(each[0]) * math.sqrt(part.reliability(each[1])))
+        n_seeds = range(1, min(_MAX_SEEDS, budget // 2 or 1) + 1)
+        return max(
+            ((budget // count, count) for count in n_seeds),
+            key=lambda pair: expected_maximum(pair[0]) * math.sqrt(variances.reliability(pair[1])),
+        )
 
     @cached_property
     def spearman_between_seeds(self) -> Estimate:
-        """Spearman of two seeds, on the mean over their pairs."""
+        """Spearman between two seeds, averaged over all pairs of seeds."""
         return self._bootstrap(lambda rows: mean_over_seed_pairs(self.table[rows]))
 
     @cached_property
     def spearman_with_macs(self) -> Estimate:
-        """Spearman of MACs with the mean over the seeds; of a good judge it is negative for the loss."""
+        """Spearman of MACs and the seed means; for `loss`, negative if larger networks are better."""
         means = self.table.mean(1)
         return self._bootstrap(lambda rows: spearman(means[rows], self.macs[rows]))
 
@@ -146,16 +153,16 @@ class MetricReliability:
 
 @dataclass(frozen=True)
 class SeedVarianceReport:
-    """All that is told.
+    """Statistics of a seed study.
 
     Attributes:
-        metrics: the first is what the verdict is of.
-        keys: of the networks in the tables, by rows.
-        trainings: that ended with a number.
-        excluded: of these, in no table.
-        failed: that came to no number.
-        cpu_seconds: of one training, on the mean.
-        n_trials: networks that a search would judge.
+        metrics: the verdict is based on the first.
+        keys: architecture keys of the table rows.
+        trainings: number of trainings with a result.
+        excluded: trainings with a result that are in no table.
+        failed: trainings without a result.
+        cpu_seconds: mean CPU time of a training.
+        n_trials: number of networks that a search would evaluate.
     """
 
     metrics: tuple[MetricReliability, ...]
@@ -180,25 +187,25 @@ class SeedVarianceReport:
 
     @property
     def trainings_for_target(self) -> int | None:
-        """Trainings of a network after which the reliability is 0.8; None where there is none at all."""
+        """Seeds per network for a reliability of `TARGET_RELIABILITY`; None if no number suffices."""
         return n_seeds_for_reliability(self.primary.variances_overall.reliability(), TARGET_RELIABILITY)
 
     @cached_property
     def more_reliable(self) -> Name | None:
-        """Accuracy or loss, where these networks can tell."""
+        """The metric with the significantly higher ICC (95%); None if undecided."""
         if len(self.metrics) < 2:
             return None
         one, other = self.metrics
 
-        def apart(rows: Indices) -> float:
+        def icc_difference(rows: Indices) -> float:
             return icc(one.table[rows]) - icc(other.table[rows])
 
-        low, high = bootstrap_ci95(apart, self.networks, np.random.default_rng(_BOOTSTRAP_SEED))
+        low, high = bootstrap_ci95(icc_difference, self.networks, np.random.default_rng(_BOOTSTRAP_SEED))
         return one.name if low > 0 else other.name if high < 0 else None
 
     @property
     def verdict(self) -> Verdict:
-        """Whether a search is worth its time (see `search_verdict`)."""
+        """Whether a search is worthwhile (see `search_verdict`)."""
         primary = self.primary
         distinguishable = primary.variances_overall.reliability_ci95()[0] > 0
         expected_gain, share = primary.expected_gain(self.n_trials), primary.explained_by_macs.value
@@ -219,17 +226,19 @@ def search_verdict(
     threshold_1_seed: float,
     threshold_4_seeds: float,
 ) -> Verdict:
-    """Whether a search is worth its time.
+    """Whether a search is worthwhile.
 
-    `noise`: the networks are not told apart at all. `search`: there is something beyond MACs, and the
-    gain is one that four trainings each can tell. `largest`: it is not, MACs explain more than half,
-    and at most the gain is less than what the single trainings of a search can tell. Else `unclear`.
+    - `noise`: differences between networks do not exceed seed noise.
+    - `search`: the expected gain is significantly positive and at least `threshold_4_seeds`.
+    - `largest`: MACs explain more than half of the variance, the expected gain is below
+      `threshold_4_seeds`, and its upper bound is below `threshold_1_seed`.
+    - `unclear`: otherwise.
 
     Args:
-        distinguishable: whether the networks are told apart.
-        expected_gain: of a search among networks of one size.
-        share: of the true variance that MACs explain.
-        threshold_1_seed, threshold_4_seeds: differences that one training each can tell, and four.
+        distinguishable: whether the reliability is significantly above 0.
+        expected_gain: expected gain of a search among networks of equal MACs.
+        share: fraction of the true variance explained by MACs.
+        threshold_1_seed, threshold_4_seeds: least significant difference with 1 and 4 seeds per network.
     """
     if not distinguishable:
         return "noise"
@@ -241,17 +250,17 @@ def search_verdict(
 
 
 def analyze_seed_variance(trainings: Iterable[SeedTraining], n_trials: int) -> SeedVarianceReport | None:
-    """The statistics of the largest part without gaps; None where that is below 6 networks x 2 seeds."""
+    """Statistics of the largest complete subtable; None if it is below 6 networks x 2 seeds."""
     rows = list(trainings)
     known = [each for each in rows if not math.isnan(each.value)]
     keys = list(dict.fromkeys(each.network for each in known))
     seeds = sorted({each.seed for each in known})
-    place = {(each.network, each.seed): each for each in known}
+    cells = {(each.network, each.seed): each for each in known}
 
     def table(attribute: str) -> Array:
         return np.array(
             [
-                [getattr(place[key, seed], attribute) if (key, seed) in place else math.nan for seed in seeds]
+                [getattr(cells[key, seed], attribute) if (key, seed) in cells else math.nan for seed in seeds]
                 for key in keys
             ],
             dtype=np.float64,
@@ -261,16 +270,18 @@ def analyze_seed_variance(trainings: Iterable[SeedTraining], n_trials: int) -> S
     if len(networks) < MIN_NETWORKS or len(columns) < MIN_SEEDS:
         return None
     macs = {each.network: each.macs for each in known}
-    chosen = tuple(keys[number] for number in networks)
-    sizes = np.array([macs[key] for key in chosen], dtype=np.float64)
-    part = np.ix_(networks, columns)
-    judged = not any(math.isnan(each.accuracy) for each in known)
-    named: Sequence[tuple[Name, str]] = (
-        (("accuracy", "accuracy"), ("loss", "loss")) if judged else (("score", "value"),)
+    selected_keys = tuple(keys[number] for number in networks)
+    selected_macs = np.array([macs[key] for key in selected_keys], dtype=np.float64)
+    subtable = np.ix_(networks, columns)
+    has_accuracy = not any(math.isnan(each.accuracy) for each in known)
+    metrics: Sequence[tuple[Name, str]] = (
+        (("accuracy", "accuracy"), ("loss", "loss")) if has_accuracy else (("score", "value"),)
     )
     return SeedVarianceReport(
-        metrics=tuple(MetricReliability(name, table(attribute)[part], sizes) for name, attribute in named),
-        keys=chosen,
+        metrics=tuple(
+            MetricReliability(name, table(attribute)[subtable], selected_macs) for name, attribute in metrics
+        ),
+        keys=selected_keys,
         trainings=len(known),
         excluded=len(known) - len(networks) * len(columns),
         failed=len(rows) - len(known),

@@ -22,9 +22,9 @@ EFFECT_COLUMNS = (
     "above front",
 )
 _VALUES = {"se": "SE", "eca": "ECA", "relu": "ReLU", "relu6": "ReLU6", "hardswish": "h-swish", "silu": "SiLU"}
-_KINDS = {"out": "channels", "hidden": "hidden layer"}
+_GENE_TYPE_NAMES = {"out": "channels", "hidden": "hidden layer"}
 _COSTS: dict[Quantity, str] = {"latency": "latency", "macs": "MACs", "params": "parameters"}
-_NAMED = ("kernel", "attention", "activation")  # values that need no gene type beside them
+_NAMED = ("kernel", "attention", "activation")  # their values are clear without the gene type
 _ABOVE_FRONT_TEXT = {True: "yes", False: "no", None: "undecided"}
 _VERDICTS = {True: "above the front", False: "below the front", None: "undecided"}
 
@@ -35,7 +35,7 @@ def value_name(gene_type: str, value: Choice) -> str:
 
 
 def gene_type_name(gene_type: str) -> str:
-    return _KINDS.get(gene_type, gene_type)
+    return _GENE_TYPE_NAMES.get(gene_type, gene_type)
 
 
 def location_name(location: str) -> str:
@@ -78,9 +78,9 @@ def percents(change: EffectEstimate) -> str:
     return f"{signed_percent(change.value)} ({low:.0f} to {high:.0f})"
 
 
-def signed_percent(share: float) -> str:
+def signed_percent(fraction: float) -> str:
     """`+4%`; `0%` without a sign."""
-    return f"{100 * share:+.0f}%" if round(100 * share) else "0%"
+    return f"{100 * fraction:+.0f}%" if round(100 * fraction) else "0%"
 
 
 def effect_cells(effect: Effect) -> list[str]:
@@ -192,9 +192,9 @@ def importance_rows(importances: Importances) -> list[list[str]]:
     def cells(each: Importance) -> list[str]:
         texts = []
         for (quantity, method), order in ranks.items():
-            share = getattr(each, method).get(quantity)
+            fraction = getattr(each, method).get(quantity)
             rank = f" ({order[each.name]})" if each.name in order else ""
-            texts.append("" if share is None else f"{100 * share:.0f}%{rank}")
+            texts.append("" if fraction is None else f"{100 * fraction:.0f}%{rank}")
         return texts
 
     groups = [(f"all of {location_name(each.name)}", each) for each in importances.locations]
@@ -206,10 +206,10 @@ def importance_rows(importances: Importances) -> list[list[str]]:
 
 def ranked(genes: Iterable[Importance], quantity: Quantity, method: str) -> dict[str, int]:
     """Rank of each gene, 1 is the most important; empty without values."""
-    shares = {
+    fractions = {
         each.name: getattr(each, method)[quantity] for each in genes if quantity in getattr(each, method)
     }
-    order = sorted(shares, key=lambda name: -shares[name])
+    order = sorted(fractions, key=lambda name: -fractions[name])
     return {name: rank for rank, name in enumerate(order, 1)}
 
 

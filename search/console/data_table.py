@@ -11,7 +11,7 @@ from ...evaluate.data.dataset import SPLITS, Data, find_unreadable_images
 from .progress import Status, progress
 from .tables import plain_table, wide_console
 
-_MOST_CLASSES, _STEP = 40, 100
+_MAX_CLASSES, _STEP = 40, 100
 
 
 def as_dict(data: Data, *, check: bool) -> dict[str, Any]:
@@ -43,10 +43,10 @@ def print_data(summary: dict[str, Any]) -> None:
     """Print a row per class, then the unreadable images."""
     console = wide_console()
     table = plain_table("class", *SPLITS, left=("class",))
-    for name, counts in list(summary["classes"].items())[:_MOST_CLASSES]:
+    for name, counts in list(summary["classes"].items())[:_MAX_CLASSES]:
         table.add_row(escape(name), *(f"{counts[split]:,}" for split in SPLITS))
-    if len(summary["classes"]) > _MOST_CLASSES:
-        table.add_row(f"and {len(summary['classes']) - _MOST_CLASSES} more")
+    if len(summary["classes"]) > _MAX_CLASSES:
+        table.add_row(f"and {len(summary['classes']) - _MAX_CLASSES} more")
     table.add_row("all", *(f"{summary['images'][split]:,}" for split in SPLITS))
     console.print(table)
     colours = "grey" if summary["image_channels"] == 1 else "colour"

@@ -8,7 +8,7 @@ from ...evaluate import format_count
 from ...results.text.formatting import milliseconds, truncate
 from .tables import plain_table, wide_console
 
-_MOST_CLASSES, _LONGEST_NAME = 30, 30
+_MAX_CLASSES, _MAX_NAME_LENGTH = 30, 30
 
 
 def print_evaluation(evaluation: dict[str, Any]) -> None:
@@ -24,30 +24,30 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
         f"of {evaluation['data']}: top-1 {100 * evaluation['top1']:.2f}%{top5}, "
         f"loss {evaluation['loss']:.4f}, calibration error {100 * evaluation['calibration_error']:.2f}%"
     )
-    cost_words = f"{format_count(evaluation['macs'])} MACs, {format_count(evaluation['params'])} parameters"
+    cost_text = f"{format_count(evaluation['macs'])} MACs, {format_count(evaluation['params'])} parameters"
     latency = evaluation["latency"]
     if latency:
-        cost_words += (
+        cost_text += (
             f", {milliseconds(latency['latency_ms'])} ({latency['ratio']:.3f}x {latency['reference']})"
         )
-    print_line(f"{cost_words}, {format_count(evaluation['size_bytes'])}B on disk")
+    print_line(f"{cost_text}, {format_count(evaluation['size_bytes'])}B on disk")
     if evaluation["left_out"]:
         print_line(evaluation["left_out"])
     classes = sorted(evaluation["classes"], key=lambda each: (each["f1"], each["name"]))
     columns = ("class", "images", "precision %", "recall %", "F1 %", "most confused with")
     table = plain_table(*columns, left=(columns[0], columns[-1]))
-    for each in classes[:_MOST_CLASSES]:
-        shares = (f"{100 * each[name]:.1f}" for name in ("precision", "recall", "f1"))
+    for each in classes[:_MAX_CLASSES]:
+        percentages = (f"{100 * each[name]:.1f}" for name in ("precision", "recall", "f1"))
         cells = (
-            truncate(each["name"], _LONGEST_NAME),
+            truncate(each["name"], _MAX_NAME_LENGTH),
             f"{each['images']:,}",
-            *shares,
+            *percentages,
             _most_confused_with(evaluation, each["name"]),
         )
         table.add_row(*map(escape, cells))
     console.print(table)
-    if len(classes) > _MOST_CLASSES:
-        print_line(f"and {len(classes) - _MOST_CLASSES} classes with a higher F1; --json prints all")
+    if len(classes) > _MAX_CLASSES:
+        print_line(f"and {len(classes) - _MAX_CLASSES} classes with a higher F1; --json prints all")
 
 
 def _most_confused_with(evaluation: dict[str, Any], name: str) -> str:
@@ -55,4 +55,4 @@ def _most_confused_with(evaluation: dict[str, Any], name: str) -> str:
     names = [each["name"] for each in evaluation["classes"]]
     own = names.index(name)
     row = [0 if place == own else count for place, count in enumerate(evaluation["confusion"][own])]
-    return f"{truncate(names[row.index(max(row))], _LONGEST_NAME)} ({max(row):,})" if max(row) else ""
+    return f"{truncate(names[row.index(max(row))], _MAX_NAME_LENGTH)} ({max(row):,})" if max(row) else ""

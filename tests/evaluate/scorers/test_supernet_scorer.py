@@ -139,7 +139,7 @@ def test_what_cannot_judge_these_images_is_refused_before_any_network(
     stopped = training_of(replace(CONSTANT, epochs=4))
     stopped.advance()
     save_supernet(stopped.checkpoint(), tmp_path / "stopped")
-    with pytest.raises(ScorerError, match=r"its training was stopped at 25%; go on with it: bneck supernet"):
+    with pytest.raises(ScorerError, match=r"25%.*bneck supernet --file .* --resume"):
         judge(f"{kind}:{tmp_path}/stopped")
 
 

@@ -60,7 +60,7 @@ def test_a_file_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
 
 def test_a_network_without_a_row_is_named_with_the_file(tmp_path: Path) -> None:
     judge = table(tmp_path, "key,top1", f"{SMALL.key},0.5")
-    message = f"{tmp_path / 't.csv'}: has no row with key {OTHER.key}; add it, or train the network"
+    message = f"{tmp_path / 't.csv'}: no row with key {OTHER.key}; add one, or train the network"
     with pytest.raises(ScorerError, match=f"^{re.escape(message)}$"):
         judge.score(OTHER, 0)
 
@@ -68,21 +68,21 @@ def test_a_network_without_a_row_is_named_with_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ([], "1: key: this column is missing; there are none"),
-        (["key,accuracy"], "1: top1: this column is missing; there are key, accuracy"),
-        (["key,top1,top1"], "1: top1: this column is there twice"),
-        (["key,loss,top1, loss"], "1: loss: this column is there twice"),
-        (["key,top1", "a,0.5", "b"], "3: has 1 values for 2 columns"),
-        (["key,top1", "a,0.5", ",0.5"], "3: key: must be a network's key, got nothing"),
-        (["key,top1", "a,75.2"], "2: top1: must be a share from 0 to 1, got 75.2"),
+        ([], "1: key: missing column; the columns are: none"),
+        (["key,accuracy"], "1: top1: missing column; the columns are: key, accuracy"),
+        (["key,top1,top1"], "1: top1: duplicate column"),
+        (["key,loss,top1, loss"], "1: loss: duplicate column"),
+        (["key,top1", "a,0.5", "b"], "3: 1 values for 2 columns"),
+        (["key,top1", "a,0.5", ",0.5"], "3: key: must be the key of an architecture, got an empty value"),
+        (["key,top1", "a,75.2"], "2: top1: must be a fraction from 0 to 1, got 75.2"),
         (["key,top1", "a,75%"], "2: top1: must be a number of at least 0, got '75%'"),
         (["key,top1", "a,-0.1"], "2: top1: must be a number of at least 0, got '-0.1'"),
         (["key,top1", "a,nan"], "2: top1: must be a number of at least 0, got 'nan'"),
         (["key,top1,loss", "a,0.5,inf"], "2: loss: must be a number of at least 0, got 'inf'"),
         (["key,top1,seconds", "a,0.5,"], "2: seconds: must be a number of at least 0, got ''"),
         (["key,top1,seed", "a,0.5,1.5"], "2: seed: must be a whole number, got '1.5'"),
-        (["key,top1,seed", "a,0.5,1", "b,0.5,1", "a,0.6,1"], "4: seed: 1 is there twice for key a"),
-        (["key,top1", 'a,"0.5'], "2: no valid CSV: unexpected end of data"),
+        (["key,top1,seed", "a,0.5,1", "b,0.5,1", "a,0.6,1"], "4: seed: duplicate seed 1 for key a"),
+        (["key,top1", 'a,"0.5'], "2: invalid CSV: unexpected end of data"),
     ],
 )
 def test_a_broken_file_is_told_by_line_and_column(tmp_path: Path, lines: list[str], problem: str) -> None:

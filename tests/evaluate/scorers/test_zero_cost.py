@@ -88,13 +88,8 @@ def test_images_come_at_the_resolution_of_the_network(told: list[tuple[nn.Module
 
 def test_synflow_refuses_relu6_and_says_what_to_do() -> None:
     mixed = replace(SMALL, head=replace(SMALL.head, activation="relu6"))
-    expected = (
-        f"synflow is undefined for relu6, which network {mixed.key} has; "
-        "choose another scorer, or a space without it"
-    )
-    with pytest.raises(ScorerError) as refused:
+    with pytest.raises(ScorerError, match=rf"^synflow .*relu6.*{mixed.key}.*another scorer"):
         value("synflow", mixed)
-    assert str(refused.value) == expected
 
 
 @pytest.mark.parametrize("name", ZERO_COST)
@@ -124,7 +119,9 @@ def test_a_value_that_is_no_number_is_an_error(found: float, monkeypatch: pytest
         return found
 
     monkeypatch.setitem(PROXIES, "snip", Proxy(broken))
-    with pytest.raises(ScorerError, match=rf"^snip of network {SMALL.key} is {found} with seed 7; choose an"):
+    with pytest.raises(
+        ScorerError, match=rf"^snip of network {SMALL.key} is {found} with seed 7; use another"
+    ):
         value("snip", seed=7)
 
 

@@ -97,9 +97,9 @@ def test_a_person_sees_a_table_with_progress_beside_it(here: Path) -> None:
 
 def test_what_to_bear_in_mind_is_told(here: Path) -> None:
     words = ("net.yaml", "--evaluator", "naswot", "--train-images", 20)
-    assert run("proxy", *words).out.splitlines()[-1].startswith("naswot: the codes tell linear regions")
+    assert run("proxy", *words).out.splitlines()[-1].startswith("naswot: codes identify linear regions")
     told = found(*words)
-    assert told["caveat"].startswith("the codes tell")
+    assert told["caveat"].startswith("codes identify")
     assert told["networks"][0]["std"] is None
 
 
@@ -159,7 +159,7 @@ def test_a_network_that_cannot_be_judged_is_left_out_and_the_rest_is_told(here: 
     assert ran.code == 0
     told = json.loads(ran.out)
     assert [each["name"] for each in told["networks"]] == ["net.yaml"]
-    why = f"t.csv: has no row with key {key('less.yaml')}; add it, or train the network"
+    why = f"t.csv: no row with key {key('less.yaml')}; add one, or train the network"
     assert told["skipped"] == {"less.yaml": why}
     assert ran.err.splitlines()[-1] == f"skipped less.yaml: {why}"
 
@@ -180,7 +180,7 @@ def test_if_no_network_can_be_judged_the_command_fails(here: Path) -> None:
     Path("t.csv").write_text("key,top1\n", encoding="utf-8")
     ran = run("proxy", "net.yaml", "--evaluator", "table:t.csv")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.splitlines()[-1].startswith("bneck: t.csv: has no row with key ")
+    assert ran.err.splitlines()[-1].startswith("bneck: t.csv: no row with key ")
 
 
 def test_ctrl_c_keeps_what_was_judged(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,4 +230,4 @@ def test_a_wrong_network_is_told_before_any_image_is_looked_for(here: Path) -> N
 def test_a_training_needs_two_images_a_step(here: Path) -> None:
     ran = run("proxy", "net.yaml", "--evaluator", "train", "--train-images", 1)
     assert ran.code == 2
-    assert ran.err.splitlines()[-1].startswith("bneck: train needs two images or more in each step")
+    assert "batch normalisation needs at least 2 images per training step" in ran.err.splitlines()[-1]
