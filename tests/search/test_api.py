@@ -63,6 +63,7 @@ def test_a_function_evaluates_and_callbacks_receive_every_finished_trial(here: P
     assert "by_key" in run.settings.evaluator
 
 
+@pytest.mark.slow
 def test_a_run_with_an_object_asks_for_it_again_by_name(here: Path) -> None:
     run_search(**QUICK, evaluator=by_key, out="run")
     with pytest.raises(GoalError, match=r"evaluator.*by_key"):
@@ -75,6 +76,7 @@ def test_a_run_with_an_object_asks_for_it_again_by_name(here: Path) -> None:
         run_search(resume="run", evaluator=by_key, max_macs="1M")
 
 
+@pytest.mark.slow
 def test_sampler_and_storage_may_be_objects_of_optuna(here: Path) -> None:
     storage = optuna.storages.InMemoryStorage()
     sampler = optuna.samplers.RandomSampler(seed=3)
@@ -88,6 +90,7 @@ def test_sampler_and_storage_may_be_objects_of_optuna(here: Path) -> None:
     assert len(evaluated(again)) == 5
 
 
+@pytest.mark.slow
 def test_data_may_be_an_object_that_implements_the_protocol(here: Path) -> None:
     digits = load_data("digits")
     run = run_search(
@@ -140,6 +143,7 @@ def test_a_sampler_plugin_must_give_a_sampler_of_optuna(here: Path) -> None:
         run_search(**QUICK, evaluator=by_key, sampler=lambda context: {"seed": context.seed})
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_a_run_that_can_be_resumed(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,12 +157,14 @@ def test_an_interrupt_leaves_a_run_that_can_be_resumed(
     assert len(evaluated(run)) == 4
 
 
+@pytest.mark.slow
 def test_messages_go_to_the_logger_bneck(here: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="bneck"):
         run_search(**QUICK, evaluator=by_key, out="run")
     assert any("4 trials" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.slow
 def test_a_script_from_standard_input_needs_no_guard(here: Path) -> None:
     script = """
 from bneck.search import run_search
