@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ def write_report(
     """
     page = page or experiment.report_file
     html, figures = _render(experiment, device)
+    with suppress(OSError):  # the write below says why
+        page.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(page, html)
     if png_folder:
         write_pngs(figures, png_folder)

@@ -635,7 +635,7 @@ def test_a_folder_that_is_no_run_is_named(call: Call, here: Path, command: str) 
         (["describe", "space", "tinny"], "unknown space 'tinny'"),
         (["describe", "space", "tinny", "--yaml"], "unknown space 'tinny'"),
         (["front", "RUN", "--json", "--csv"], "--json and --csv exclude each other"),
-        (["report", "RUN", "-o", "nowhere"], "nowhere/report.html cannot be written"),
+        (["report", "RUN", "-o", "RUN/run.yaml"], "run.yaml/report.html cannot be written"),
     ],
 )
 def test_what_is_not_there_is_told_in_one_line(

@@ -101,10 +101,16 @@ def test_a_folder_that_is_neither_is_named(tmp_path: Path, name: str) -> None:
 
 def test_a_page_that_cannot_be_written_is_named_and_the_old_one_stays(trained: Path, tmp_path: Path) -> None:
     before = contents(trained)
-    place = tmp_path / "nowhere"
-    assert f"{place / 'report.html'} cannot be written" in run("report", trained, "-o", place).complaint
+    file = tmp_path / "file"
+    file.touch()
+    assert f"{file / 'report.html'} cannot be written" in run("report", trained, "-o", file).complaint
     assert contents(trained) == before
-    assert files(tmp_path) == []
+    assert files(tmp_path) == ["file"]
+
+
+def test_a_missing_output_folder_is_created(trained: Path, tmp_path: Path) -> None:
+    assert run("report", trained, "-o", tmp_path / "new" / "folder").code == 0
+    assert (tmp_path / "new" / "folder" / "report.html").is_file()
 
 
 def test_a_training_is_exported_without_a_trial(trained: Path, tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_trainings_of_a_comparison_open_in_other_commands(compared: Path, tmp_pa
     found = json.loads(run("evaluate", own, *NO_LATENCY, "--json").out)
     assert found["top1"] == top1_by_training(compared)["b.yaml", 1]
     assert run("report", own, "-o", tmp_path).code == 0
-    assert "b.yaml on digits" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "b.yaml on digits" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_terminal_shows_a_row_per_network_and_the_best(here: Path) -> None:

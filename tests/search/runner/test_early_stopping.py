@@ -279,7 +279,7 @@ def test_what_was_cut_off_between_the_verdict_and_the_telling_is_told_as_of_the_
     [record], [trial] = resumed.records(), resumed.study.trials
     assert (record.state, record.epochs) == ("stopped", 1)
     assert trial.values == [fake_accuracy(record.architecture).top1]
-    with pytest.raises(RunError, match="must be more"):
+    with pytest.raises(RunError, match="must be at least"):
         run_trials(resumed, FakePool(resumed), Shown())
         resume(run.folder, 1)
 
