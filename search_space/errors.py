@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-LISTED_IN_FULL = 12  # so many names are too many for one line
+LISTED_IN_FULL = 12  # fewer names than this fit in one line
 
 
 class BneckError(Exception):
