@@ -23,6 +23,7 @@ from ....search_space.onnx_graph import build_onnx_model
 from ..device import Device
 from ..measurement import MeasurementPlan, Runner
 from . import COMMAND_PREFIX
+from .process import last_line, run_program
 
 ModelWriter = Callable[[Network | NetworkPart, int, Path], object]
 """Writes a network to a file for a batch size."""
@@ -97,23 +98,14 @@ class CommandBackend:
         command = f"command '{self.device.runtime}'"
         try:
             with self._exclusive_access():
-                completed = subprocess.run(
-                    arguments,
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    encoding="utf-8",
-                    errors="replace",
-                    timeout=self.timeout_seconds,
-                    check=False,
-                )
+                completed = run_program(arguments, timeout_seconds=self.timeout_seconds)
         except subprocess.TimeoutExpired:
             raise BackendError(f"{command} timed out after {self.timeout_seconds:g} s") from None
         except OSError as error:
             raise BackendError(f"{command} cannot be started: {error.strerror}") from None
-        message = _last_line(completed.stderr)
+        message = last_line(completed.stderr)
         if completed.returncode:
-            reason = message or _last_line(completed.stdout) or "no output"
-            raise BackendError(f"{command} failed with exit code {completed.returncode}: {reason}")
+            raise BackendError(f"{command} failed with exit code {completed.returncode}: {completed.reason}")
         try:
             return parse_milliseconds(completed.stdout)
         except ValueError as error:
@@ -134,7 +126,7 @@ def parse_milliseconds(output: str) -> float:
     Raises:
         ValueError: there is no time, or it is not positive.
     """
-    line = _last_line(output)
+    line = last_line(output)
     if not line:
         raise ValueError("printed nothing; its last line must be a time such as '1.5 ms'")
     if re.fullmatch(_NUMBER, line):
@@ -147,10 +139,6 @@ def parse_milliseconds(output: str) -> float:
     if not 0 < milliseconds < float("inf"):
         raise ValueError(f"must print a positive time, got: {line}")
     return milliseconds
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1].strip()
 
 
 def _split_arguments(template: str) -> list[str]:

@@ -1,6 +1,5 @@
 """ncnn on the CPU; pnnx converts the networks."""
 
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ....search_space.onnx_graph import build_onnx_model
 from ...optional_dependencies import optional_import
 from ..measurement import Runner
 from .cpu import CpuBackend, make_runner
+from .process import run_program
 
 with optional_import("latency backend ncnn", extra="ncnn"):
     import ncnn
@@ -64,13 +64,12 @@ def _convert(network: Network | NetworkPart, folder: Path) -> tuple[Path, Path]:
     shape = ",".join(str(size) for size in (1, *network.input_shape))
     command = [pnnx.EXEC_PATH, "model.onnx", f"inputshape=[{shape}]", "fp16=0"]
     try:
-        completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        completed = run_program(command, folder=folder)
     except OSError as error:
         raise BackendError(f"ncnn: pnnx does not run on this machine: {first_line(error)}") from None
     param, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
     if completed.returncode or not (param.is_file() and weights.is_file()):
-        message = (completed.stderr or completed.stdout).strip().splitlines() or [""]
-        raise BackendError(f"ncnn: pnnx exits with code {completed.returncode}: {message[-1]}")
+        raise BackendError(f"ncnn: pnnx exits with code {completed.returncode}: {completed.reason}")
     return param, weights
 
 
