@@ -12,7 +12,7 @@ from .augmentation import NO_AUGMENTATION, Augmentation
 from .builtin import CACHE_FOLDER, load_digits, load_fashion_mnist
 from .image_folder import load_folder
 from .splits import SPLITS, Split, stratified_subset
-from .streaming import find_unreadable_images, unreadable_images_text
+from .streaming import StreamingData, find_unreadable_images, unreadable_images_text
 from .torch_pair import MapStyleDataset, data_from_datasets
 
 __all__ = [
@@ -258,5 +258,6 @@ def subsample(data: Data, train: int | None = None, validation: int | None = Non
         if max_images is not None and max_images < 1:
             raise DataError(f"{data.name}: the limit of {split} images must be at least 1, got {max_images}")
         if max_images is not None and max_images < data.count(split):
-            data = data.subset(split, stratified_subset(data.labels(split), max_images))
+            hashes = data.hashes(split) if isinstance(data, StreamingData) else None
+            data = data.subset(split, stratified_subset(data.labels(split), max_images, hashes))
     return data

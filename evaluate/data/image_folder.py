@@ -8,7 +8,7 @@ import torch
 
 from ...search_space.errors import DataError
 from .decode import IMAGE_SUFFIXES
-from .splits import check_classes, three_splits
+from .splits import check_classes, path_hashes, three_splits
 from .streaming import LabelledFiles, StreamingData
 
 _VALIDATION_FRACTION = 0.15
@@ -17,8 +17,10 @@ _VALIDATION_FRACTION = 0.15
 def load_folder(name: str, root: Path) -> StreamingData:
     """Data in `root/CLASS/image`, or in `root/train/CLASS/image` with `val` or `test` or both beside it.
 
-    Class folders alone are split 70/15/15, stratified by class. With `train` and one other folder, that one
-    is the test split and 15% of `train` become the validation split. `validation` is a synonym of `val`.
+    Class folders alone are split into about 70/15/15%. With `train` and one other folder, that one is the
+    test split and about 15% of `train` become the validation split. The hash of a file's path relative to the
+    folder of the classes determines its split, so that new files move no other; see `hash_split`.
+    `validation` is a synonym of `val`.
     Hidden files and files without an image suffix are ignored. Files are listed, not opened.
 
     Args:
@@ -28,6 +30,7 @@ def load_folder(name: str, root: Path) -> StreamingData:
         DataError: missing folder, fewer than two classes, folders with different classes, or a class with
             too few images.
     """
+    root = root.absolute()
     if not root.is_dir():
         raise DataError(f"{name}: folder {root} not found; it needs a sub-folder of images for each class")
     folders = {folder.name: folder for folder in _subfolders(root)}
@@ -57,7 +60,8 @@ def _read_classes(folder: Path, min_images: int) -> tuple[tuple[str, ...], Label
     labels = torch.repeat_interleave(torch.tensor([len(paths) for paths in images]))
     class_names = tuple(class_folder.name for class_folder in classes)
     check_classes(str(folder), labels, class_names, min_images)
-    return class_names, LabelledFiles(tuple(path for paths in images for path in paths), labels)
+    files = tuple(path for paths in images for path in paths)
+    return class_names, LabelledFiles(files, labels, path_hashes(str(folder), files))
 
 
 def _require_same_classes(

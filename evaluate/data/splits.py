@@ -1,18 +1,24 @@
-"""Stratified splits and subsets, and batches.
+"""Splits and subsets with all classes, and batches.
 
 Splits do not depend on the seed of a run, so that results of different runs are comparable and the test
-images are never used for training or selection.
+images are never used for training or selection. Files are split by a hash of their path, so that adding or
+removing one moves no other; data sets with a fixed list of images are split by position.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Literal, Protocol, Self, TypeVar, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from ...search_space.errors import DataError
 
+Hashes = NDArray[np.uint64]
 Split = Literal["train", "validation", "test"]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -26,6 +32,10 @@ class Labelled(Protocol):
     @property
     def labels(self) -> Tensor:
         """`n` int64."""
+
+    @property
+    def hashes(self) -> Hashes | None:
+        """Hash of each image's path, `n` uint64; None if images are known by their position only."""
 
     def __getitem__(self, positions: Tensor, /) -> Self:
         """The images at these positions, `m` int64."""
@@ -70,6 +80,57 @@ def check_statistics(name: str, channels: int, mean: Sequence[float], std: Seque
         )
 
 
+def path_hashes(folder: str, paths: Iterable[str]) -> Hashes:
+    """64-bit hash of the path of each file relative to a folder.
+
+    It is the same on every system: separators are `/`, and names are normalised to Unicode NFC.
+
+    Args:
+        folder: a parent of all paths, as they spell it.
+    """
+    start = len(folder.rstrip(os.sep)) + 1
+    return np.fromiter((_path_hash(path[start:]) for path in paths), np.uint64)
+
+
+def _path_hash(path: str) -> int:
+    name = unicodedata.normalize("NFC", path.replace(os.sep, "/"))
+    digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest)
+
+
+def hash_split(labels: Tensor, hashes: Hashes, fractions: Sequence[float]) -> list[Tensor]:
+    """Split off parts of about the given fractions by the hash of each image.
+
+    The last part has the hashes from 0 to its fraction of 2^64, and so on; the remainder has the highest.
+    An image keeps its part whatever other images there are, except in a class that would miss a part: this
+    part gets the image of the class with the nearest hash.
+
+    Args:
+        labels: `n` int64; each class has more images than there are fractions.
+        hashes: `n` uint64.
+        fractions: between 0 and 1, with a sum below 1.
+    Returns:
+        Ascending positions: the remainder first, then each part.
+    """
+    thresholds = [np.uint64(2**64 * total) for total in np.cumsum(fractions[::-1])]
+    parts: list[list[NDArray[np.int64]]] = [[] for _ in range(1 + len(fractions))]
+    for class_positions in _classes_by_hash(labels, hashes):
+        ends = np.searchsorted(hashes[class_positions], thresholds)
+        for number in range(len(ends)):
+            smallest = ends[number - 1] + 1 if number else 1
+            ends[number] = np.clip(ends[number], smallest, len(class_positions) - len(ends) + number)
+        for part, positions in zip(reversed(parts), np.split(class_positions, ends), strict=True):
+            part.append(positions)
+    return [torch.from_numpy(np.sort(np.concatenate(part))) for part in parts]
+
+
+def _classes_by_hash(labels: Tensor, hashes: Hashes) -> list[NDArray[np.int64]]:
+    """Positions of each class, ascending by hash."""
+    order = np.lexsort((hashes, labels.numpy()))
+    counts = torch.bincount(labels)
+    return np.split(order, np.cumsum(counts[counts > 0].numpy())[:-1])
+
+
 def stratified_split(labels: Tensor, fractions: Sequence[float]) -> list[Tensor]:
     """Split off parts with the given fractions of every class, deterministically.
 
@@ -108,26 +169,36 @@ def three_splits(
     """
     if "all" in parts:
         images = parts["all"]
-        train, validation, test = (images[part] for part in stratified_split(images.labels, fractions))
+        train, validation, test = (images[part] for part in _split_off(images, fractions))
         return {"train": train, "validation": validation, "test": test}
     if "validation" in parts and "test" in parts:
         return {"train": parts["train"], "validation": parts["validation"], "test": parts["test"]}
     images, test = parts["train"], parts["test"] if "test" in parts else parts["validation"]
-    train, validation = (images[part] for part in stratified_split(images.labels, (validation_fraction,)))
+    train, validation = (images[part] for part in _split_off(images, (validation_fraction,)))
     return {"train": train, "validation": validation, "test": test}
 
 
-def stratified_subset(labels: Tensor, count: int) -> Tensor:
+def _split_off(images: Labelled, fractions: Sequence[float]) -> list[Tensor]:
+    if images.hashes is None:
+        return stratified_split(images.labels, fractions)
+    return hash_split(images.labels, images.hashes, fractions)
+
+
+def stratified_subset(labels: Tensor, count: int, hashes: Hashes | None = None) -> Tensor:
     """Select a stratified subset of `count` images; smaller subsets are contained in larger ones.
 
     Every class is represented if `count` permits it.
 
     Args:
         labels: `n` int64.
+        hashes: `n` uint64: select the highest of each class; without them images are drawn by position.
     Returns:
         Ascending positions, `min(n, count)` of them.
     """
-    classes = _shuffled_classes(labels)
+    if hashes is None:
+        classes = _shuffled_classes(labels)
+    else:  # the highest are the last that `hash_split` would move from the training images
+        classes = [torch.from_numpy(each[::-1].copy()) for each in _classes_by_hash(labels, hashes)]
     positions = torch.cat(classes)
     # The j-th of the m images of a class is included in subsets of more than the fraction j/m of all images.
     entry_fraction = torch.cat(

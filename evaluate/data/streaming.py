@@ -17,7 +17,7 @@ from .crops import PixelArray, center_crop, random_resized_crop
 from .decode import DecodedImage, DownscaleFn, UnreadableImageError, decode_image, full_resolution
 from .in_memory import normalize
 from .prefetch import prefetch
-from .splits import SPLITS, Split, augmentation_generator, batch_indices, check_statistics
+from .splits import SPLITS, Hashes, Split, augmentation_generator, batch_indices, check_statistics
 
 IMAGENET_MEAN: tuple[float, ...] = tuple((torch.tensor([0.485, 0.456, 0.406]) * 255).tolist())
 IMAGENET_STD: tuple[float, ...] = tuple((torch.tensor([0.229, 0.224, 0.225]) * 255).tolist())
@@ -32,6 +32,10 @@ class ImageSource(Protocol):
     @property
     def labels(self) -> Tensor:
         """`n` int64."""
+
+    @property
+    def hashes(self) -> Hashes | None:
+        """Hash of each image's path, `n` uint64; None if images are known by their position only."""
 
     def path(self, index: int) -> Path:
         """Identifies an image in messages."""
@@ -54,10 +58,12 @@ class LabelledFiles:
     Attributes:
         paths: `n` files as `str`, which takes less memory than `Path`.
         labels: `n` int64.
+        hashes: `n` uint64, of the paths relative to the folder of the classes.
     """
 
     paths: tuple[str, ...]
     labels: Tensor
+    hashes: Hashes
 
     def path(self, index: int) -> Path:
         return Path(self.paths[index])
@@ -66,7 +72,8 @@ class LabelledFiles:
         return decode_image(self.path(index), downscale_fn)
 
     def __getitem__(self, positions: Tensor) -> "LabelledFiles":
-        return LabelledFiles(tuple(self.paths[index] for index in positions.tolist()), self.labels[positions])
+        paths = tuple(self.paths[index] for index in positions.tolist())
+        return LabelledFiles(paths, self.labels[positions], self.hashes[positions.numpy()])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +113,10 @@ class StreamingData:
 
     def labels(self, split: Split) -> Tensor:
         return self.splits[split].labels
+
+    def hashes(self, split: Split) -> Hashes | None:
+        """Hash of the path of each file, `n` uint64; None for images that are not files."""
+        return self.splits[split].hashes
 
     def subset(self, split: Split, positions: Tensor) -> "StreamingData":
         return replace(self, splits={**self.splits, split: self.splits[split][positions]})

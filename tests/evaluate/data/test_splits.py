@@ -1,5 +1,6 @@
 """Stratified splits and subsets, and batches."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +9,8 @@ from bneck.evaluate.data.splits import (
     batch_indices,
     check_classes,
     check_statistics,
+    hash_split,
+    path_hashes,
     stratified_split,
     stratified_subset,
 )
@@ -37,6 +40,47 @@ def test_every_part_has_every_class_even_of_three_images() -> None:
 def test_a_label_without_images_is_ignored() -> None:
     rest, part = stratified_split(torch.tensor([0, 2, 2, 0]), (0.5,))
     assert [sorted(torch.tensor([0, 2, 2, 0])[places].tolist()) for places in (rest, part)] == [[0, 2]] * 2
+
+
+def test_the_hash_of_a_path_is_blake2b_with_64_bits() -> None:
+    # printf cat/1.jpg | b2sum -l 64; printf 'caf\303\251/1.jpg' | b2sum -l 64 (composed)
+    decomposed = "/photos/cafe\N{COMBINING ACUTE ACCENT}/1.jpg"
+    assert [hex(each) for each in path_hashes("/photos", ["/photos/cat/1.jpg", decomposed])] == [
+        "0x32018dafbde900d2",
+        "0xa58a01652aa96069",
+    ]
+
+
+def test_the_lowest_hashes_are_for_the_last_part() -> None:
+    # 0.15 x 2^64 = 0x2666666666666800, 0.30 x 2^64 = 0x4ccccccccccccc00
+    hashes = np.array([0x4D << 56, 0x26 << 56, 0x4C << 56, 0xFF << 56, 0x27 << 56], np.uint64)
+    train, validation, test = hash_split(torch.zeros(5, dtype=torch.int64), hashes, (0.15, 0.15))
+    assert (train.tolist(), validation.tolist(), test.tolist()) == ([0, 3], [2, 4], [1])
+
+
+@pytest.mark.parametrize(
+    ("eighths", "parts"),
+    [
+        ((7, 6, 5, 4), [[0, 1], [2], [3]]),
+        ((0, 0, 0, 0), [[3], [2], [0, 1]]),
+        ((0, 0, 7, 6), [[2], [3], [0, 1]]),
+    ],
+    ids=["nothing low", "nothing high", "the nearest moves"],
+)
+def test_a_small_class_has_an_image_in_every_part(eighths: tuple[int, ...], parts: list[list[int]]) -> None:
+    hashes = np.array([(number << 61) + place for place, number in enumerate(eighths)], np.uint64)
+    split = hash_split(torch.zeros(4, dtype=torch.int64), hashes, (0.15, 0.15))
+    assert [part.tolist() for part in split] == parts
+
+
+def test_the_subset_of_files_does_not_depend_on_their_order() -> None:
+    hashes = np.random.default_rng(0).integers(0, 2**63, 60).astype(np.uint64)
+    labels = torch.arange(60) % 3
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(0))
+    some = stratified_subset(labels, 12, hashes)
+    other = stratified_subset(labels[order], 12, hashes[order.numpy()])
+    assert sorted(hashes[some.numpy()]) == sorted(hashes[order.numpy()][other.numpy()])
+    assert torch.bincount(labels[some]).tolist() == [4, 4, 4]
 
 
 def test_a_subset_keeps_the_proportions_of_the_classes() -> None:

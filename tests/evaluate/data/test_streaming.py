@@ -14,7 +14,13 @@ from PIL import Image
 from bneck.evaluate.data.augmentation import Augmentation, parse_augmentation
 from bneck.evaluate.data.dataset import find_unreadable_images, load_data
 from bneck.evaluate.data.image_folder import load_folder
-from bneck.evaluate.data.streaming import StreamingData, default_workers, unreadable_images_text
+from bneck.evaluate.data.splits import SPLITS, stratified_split
+from bneck.evaluate.data.streaming import (
+    LabelledFiles,
+    StreamingData,
+    default_workers,
+    unreadable_images_text,
+)
 from bneck.search_space.errors import DataError
 
 FLIP_CROP = Augmentation(flip_crop=True)
@@ -33,7 +39,16 @@ def pictures(root: Path, count: int = 12) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path) -> StreamingData:
-    return load_folder("folder:photos", pictures(tmp_path))
+    """16 training, 4 validation and 4 test images, split by position."""
+    files = sorted(pictures(tmp_path).rglob("*.png"))
+    labels = torch.arange(2).repeat_interleave(12)
+    every = LabelledFiles(tuple(map(str, files)), labels, np.zeros(24, np.uint64))
+    parts = stratified_split(labels, (0.15, 0.15))
+    return StreamingData(
+        "folder:photos",
+        ("cat", "dog"),
+        {split: every[part] for split, part in zip(SPLITS, parts, strict=True)},
+    )
 
 
 def paths(data: StreamingData, split: str) -> Iterator[Path]:

@@ -381,7 +381,7 @@ def test_export_writes_what_it_prints(call: Call, here: Path, finished: Run) -> 
     [
         (["tinny"], "unknown space 'tinny'"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
-        (["--data", "folder:nowhere"], "folder:nowhere: folder nowhere not found"),
+        (["--data", "folder:nowhere"], "nowhere not found; it needs a sub-folder"),
         (["--data", "didgits"], "unknown data set 'didgits'"),
         (["--data", "fashion-mnist", "--data-root", "nowhere"], "--download"),
         (["--max-macs", "10K"], "no network of space tiny stays under macs <= 10K; nearest: "),

@@ -492,7 +492,7 @@ def test_imagenet_weights_that_cannot_be_fetched_are_told_with_the_way_round(
         (["nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
         (["nowhere#1"], "nowhere is not a search run"),
         (["--data", "didgits"], "unknown data set 'didgits'"),
-        (["--data", "folder:nowhere"], "folder nowhere not found"),
+        (["--data", "folder:nowhere"], "nowhere not found; it needs"),
         (["--data", "fashion-mnist", "--data-root", "nowhere"], "--download"),
         (["--recipe", "gide"], "unknown recipe 'gide'"),
         (["--recipe", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
