@@ -52,7 +52,8 @@ def run_search(
     Returns:
         The finished run.
     Raises:
-        BneckError: a setting is invalid, the limits cannot be met, or the search cannot continue.
+        BneckError: a setting is invalid, the limits cannot be met, or the search cannot continue
+            (`MachineError`: memory, disk or database; the message says what is kept).
         KeyboardInterrupt: Ctrl-C; finished trials are stored.
 
     Example:
@@ -60,6 +61,7 @@ def run_search(
         >>> run = run_search("tiny", data="digits", max_macs="500K", n_trials=10)  # doctest: +SKIP
         >>> run.front()  # doctest: +SKIP
     """
+    from ..search_space.faults import explained_faults
     from .parallel.deadline import Deadline
     from .resolve.arguments import split_arguments
     from .runner.create import create_run
@@ -76,19 +78,26 @@ def run_search(
         words, objects = split_arguments({"space": space, **options})
         run = create_run(SearchRequest(**words), objects)
     logger.info("%s: %d trials of space %s", run.folder, run.settings.n_trials, run.settings.space.name)
+    command = f"run_search(resume={str(run.folder)!r})"
+
+    def evaluated() -> str:
+        n_evaluated = sum(record.is_evaluated for record in run.records())
+        return f"{n_evaluated} of {run.settings.n_trials} networks"
+
     try:
-        run_session(
-            run,
-            workers or default_workers(run),
-            _display(progress),
-            deadline,
-            objects=objects,
-            callbacks=callbacks,
-        )
+        with explained_faults(command, evaluated, run.folder):
+            run_session(
+                run,
+                workers or default_workers(run),
+                _display(progress),
+                deadline,
+                objects=objects,
+                callbacks=callbacks,
+            )
     except KeyboardInterrupt:
-        logger.info("interrupted; resume with run_search(resume=%r)", str(run.folder))
+        logger.info("interrupted; resume with %s", command)
         if progress:
-            print(f"interrupted; resume with run_search(resume={str(run.folder)!r})")
+            print(f"interrupted; resume with {command}")
         raise
     return run
 

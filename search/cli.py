@@ -6,6 +6,7 @@ from collections.abc import Callable
 import typer
 
 from ..search_space import BneckError
+from ..search_space.faults import explained_faults
 from .commands import describe, latency, report
 from .commands.ablation import ablation
 from .commands.compare import compare
@@ -41,6 +42,10 @@ DESCRIBED: Commands = (
     describe.supernet,
 )
 MORE_PANEL = "More commands"
+REPORT_REQUEST = (
+    "this is a defect of bneck, or of an evaluator, data set or backend of your own; please report the first "
+    "kind to the maintainers with this traceback and the command"
+)
 
 
 def _group(name: str | None, help: str) -> typer.Typer:
@@ -80,7 +85,11 @@ def _predictor() -> None:
 def main() -> None:
     """Run the command line; an error that the user can resolve is printed in one line."""
     try:
-        app()
+        with explained_faults():
+            app()
     except BneckError as error:
         typer.echo(f"bneck: {error}", err=True)
         sys.exit(2)
+    except Exception as error:
+        error.add_note(REPORT_REQUEST)
+        raise

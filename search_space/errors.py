@@ -14,7 +14,8 @@
     ├── NonFiniteLossError       a training whose loss is NaN or infinite
     ├── NoFeasibleNetworkError   limits that no network of the space satisfies
     └── RunError                 a run folder or study that cannot be used
-        └── DivergedError        a training whose loss is not finite
+        ├── DivergedError        a training whose loss is not finite
+        └── MachineError         memory, disk, database or a worker process failed
 
 The command line prints the message without a traceback and exits with code 2.
 """
@@ -110,6 +111,10 @@ class RunError(BneckError):
 
 class DivergedError(RunError):
     """A training whose loss is not finite."""
+
+
+class MachineError(RunError):
+    """Memory, disk, database or a worker process failed; finished work is kept."""
 
 
 def first_line(error: Exception) -> str:

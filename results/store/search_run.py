@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...evaluate import Accuracy, Goals, Latency
 from ...search_space import Architecture, Cost, RunError, cost
 from ...search_space.errors import first_line
+from ...search_space.faults import explained_faults
 from .experiment import RUN_FILE, Experiment
 from .fidelities import EpochsSpent, count_epochs_spent
 from .pareto import pareto_front
@@ -17,6 +18,19 @@ from .trial import Record, accuracy_from, record_from_trial, with_replicates, wi
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.storages import RDBStorage
+
+SQLITE_TIMEOUT_S = 60.0
+
+
+def study_storage(url: str) -> "RDBStorage":
+    """The storage of a URL; waits a minute for a locked SQLite file, and reconnects to a restarted server."""
+    from optuna.storages import RDBStorage
+
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        options = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}}
+    return RDBStorage(url, engine_kwargs=options)
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,7 @@ class SearchRun(Experiment[RunSettings]):
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            study = optuna.load_study(study_name=self.settings.study, storage=self.storage_url)
+            study = optuna.load_study(study_name=self.settings.study, storage=study_storage(self.storage_url))
         except KeyError:
             raise RunError(
                 f"{self.folder}: study {self.settings.study} is not in {self.storage_url}"
@@ -131,8 +145,13 @@ class SearchRun(Experiment[RunSettings]):
                 f"{self.folder}: the genes of the study differ from those of space {name} in run.yaml"
             )
 
+    @explained_faults()
     def records(self) -> list[Record]:
-        """All trials in order, each with its replicates."""
+        """All trials in order, each with its replicates.
+
+        Raises:
+            MachineError: the database cannot be read.
+        """
         trials = self.study.get_trials(deepcopy=False)
         parsed = (record_from_trial(trial, self.settings.space) for trial in trials)
         with_rungs = self._with_rungs([record for record in parsed if record is not None])
@@ -258,6 +277,7 @@ class SearchRun(Experiment[RunSettings]):
             updated.append(record)
         return updated
 
+    @explained_faults()
     def _attributes(self, prefix: str) -> Mapping[str, Any]:
         attributes = self.study.user_attrs
         return {name: value for name, value in attributes.items() if name.startswith(prefix)}

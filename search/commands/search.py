@@ -1,12 +1,12 @@
 """`bneck search`."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from ...search_space import GoalError, RunError
-from ..console.exit_codes import INTERRUPTED
 from ..resolve.requests import SearchRequest
 from .expand import Given
 from .options import LATENCY_NAMES, PREDICTOR_REASON, ResumeOption, TimeoutOption, WorkersOption
@@ -35,6 +35,7 @@ def search(
     from ...results.pages.front_table import export_command
     from ..console.front_table import enqueued_message, print_front, start_message, timeout_message
     from ..console.progress import progress
+    from ..jobs.job import resumable
     from ..parallel.deadline import Deadline
     from ..runner.create import create_run
     from ..runner.session import default_workers, run_session
@@ -61,15 +62,13 @@ def search(
     display.print_line(start_message(run))
     if request.enqueue_published:
         display.print_line(enqueued_message(run))
-    try:
+
+    def evaluated() -> str:
+        n_evaluated = sum(record.is_evaluated for record in run.records())
+        return f"{n_evaluated} of {run.settings.n_trials} networks"
+
+    with resumable(f"bneck search {shlex.quote(str(run.folder))} --resume", evaluated, run.folder):
         run_session(run, workers or default_workers(run), display, deadline)
-    except KeyboardInterrupt:
-        evaluated = sum(record.is_evaluated for record in run.records())
-        typer.echo(
-            f"interrupted after {evaluated} of {run.settings.n_trials} networks; resume with:", err=True
-        )
-        typer.echo(f"  bneck search {run.folder} --resume", err=True)
-        raise typer.Exit(INTERRUPTED) from None
     print_front(run)
     if timeout_minutes and deadline.work_was_skipped:
         typer.echo(timeout_message(run, timeout_minutes))

@@ -71,15 +71,16 @@ def compare_and_report(
         return f"{len(list(out.glob(f'{_TRAININGS}/*/result.json')))} of {len(trainings)} training runs"
 
     command = f"bneck compare (same arguments) --out {shlex.quote(str(out))} --resume"
-    with resumable(command, finished), progress(Console(stderr=as_json)) as display:
-        results = _train_all(trainings, epochs, workers, display)
-    comparison = _comparison(request, settings, latencies, results)
-    curves = {key: TrainingRun.open(folders[key]).checkpoint().curve for key in results}
-    write_atomic(out / "comparison.csv", to_csv(comparison))
-    write_atomic(out / "trainings.csv", results_csv(comparison))
-    write_atomic(out / "comparison.html", comparison_html(comparison, curves, _provenance(settings, out)))
-    if png:
-        write_pngs(figures(comparison, curves), out / "pictures")
+    with resumable(command, finished, out):
+        with progress(Console(stderr=as_json)) as display:
+            results = _train_all(trainings, epochs, workers, display)
+        comparison = _comparison(request, settings, latencies, results)
+        curves = {key: TrainingRun.open(folders[key]).checkpoint().curve for key in results}
+        write_atomic(out / "comparison.csv", to_csv(comparison))
+        write_atomic(out / "trainings.csv", results_csv(comparison))
+        write_atomic(out / "comparison.html", comparison_html(comparison, curves, _provenance(settings, out)))
+        if png:
+            write_pngs(figures(comparison, curves), out / "pictures")
     if as_json:
         print_result(comparison_dict(comparison), (), as_json=True)
     else:

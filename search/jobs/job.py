@@ -12,19 +12,26 @@ from ...evaluate import usable_cores
 from ...evaluate.data.dataset import Data
 from ...results import DataSettings
 from ...search_space import GoalError
+from ...search_space.faults import explained_faults
 from ..console.exit_codes import INTERRUPTED
 
 
 @contextmanager
-def resumable(command: str, progress: Callable[[], str], *, quiet: bool = False) -> Iterator[None]:
-    """Turn Ctrl-C into a message with the resume command and exit code 130.
+def resumable(
+    command: str, progress: Callable[[], str], folder: Path | None = None, *, quiet: bool = False
+) -> Iterator[None]:
+    """Turn Ctrl-C into a message with the resume command and exit code 130; faults name it too.
 
     Args:
         progress: what is finished, such as `3 of 10 epochs`; called after the interruption.
+        folder: where that is kept.
         quiet: print no message; for all but the main process.
+    Raises:
+        MachineError: memory, disk, database or a worker process failed.
     """
     try:
-        yield
+        with explained_faults(command, progress, folder):
+            yield
     except KeyboardInterrupt:
         if not quiet:
             typer.echo(f"interrupted after {progress()}; resume with:\n  {command}", err=True)

@@ -61,7 +61,7 @@ def netadapt_and_report(
     def finished() -> str:
         return pluralize(max(0, len(run.path()) - 1), "step")
 
-    with resumable(command, finished), run_lock(run, "running NetAdapt"):
+    with resumable(command, finished, run.folder), run_lock(run, "running NetAdapt"):
         result = run_netadapt(run, worker_count(workers, run.settings.device), console)
     path_rows = [row.as_row() for row in run.path()]
     print_result({**result, "path": path_rows}, summary(run, result), as_json=as_json)

@@ -105,7 +105,7 @@ def train_and_report(
         return f"{len(study.trainings())} of {total} training runs"
 
     try:
-        with resumable(command, finished), run_lock(study, "training"), display:
+        with resumable(command, finished, study.folder), run_lock(study, "training"), display:
             train_all(study, worker_count(workers, settings.torch_device), timeout_minutes, display)
     except TimeoutReachedError:
         timed_out = True
@@ -115,7 +115,8 @@ def train_and_report(
     if report is None:
         n_new, minutes = len(trainings) - n_before, (time.monotonic() - start_time) / 60
         raise RunError(_too_few_trainings(study, command, timed_out, len(trainings), n_new, minutes))
-    result = write_seed_study_results(study, report)
+    with resumable(command, finished, study.folder):
+        result = write_seed_study_results(study, report)
     if as_json:
         print_result(result, (), as_json=True)
     else:

@@ -2,6 +2,7 @@
 
 import shlex
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def train_and_report(
     with process_group(_device(request, resume)):
         folder, data = _open_training(request, resume)
         command = f"bneck train {shlex.quote(str(folder.folder))} --resume"
-        with resumable(command, lambda: _finished_epochs(folder), quiet=not is_main_process()):
+        finished = partial(_finished_epochs, folder)
+        with resumable(command, finished, folder.folder, quiet=not is_main_process()):
             _train(folder, data, Console(stderr=as_json), tensorboard)
             if is_main_process():
                 _report(folder, data, png=png, as_json=as_json)

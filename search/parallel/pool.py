@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
-from ...search_space import RunError, ScorerError
-from ...search_space.errors import NonFiniteLossError
+from ...search_space import ScorerError
+from ...search_space.errors import MachineError, NonFiniteLossError
+from ...search_space.faults import machine_fault
 from ..console.progress import Progress, Status
 from .worker_process import init_worker_process
 
@@ -181,14 +182,12 @@ def result_of(future: Future[Any]) -> Any:
     """The result of a step.
 
     Raises:
-        RunError: the worker process died.
+        MachineError: the worker process died.
     """
     try:
         return future.result()
-    except BrokenProcessPool:
-        raise RunError(
-            "a worker process died (out of memory?); resume with fewer: --resume --workers 1"
-        ) from None
+    except BrokenProcessPool as error:
+        raise MachineError(machine_fault(error)) from None
 
 
 @dataclass(frozen=True)

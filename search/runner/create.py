@@ -16,6 +16,7 @@ from ...evaluate.scorers import depends_on_seed
 from ...evaluate.surrogate.factory import TRANSFER_KEY
 from ...results import LatencyPolicy, Run, RunSettings
 from ...results.store.fidelities import Rungs
+from ...results.store.search_run import study_storage
 from ...results.store.settings import fitted_to_space
 from ...search_space import Architecture, GoalError, RunError, SearchSpace
 from ...search_space.errors import first_line
@@ -165,7 +166,7 @@ def _create_study(run: Run, objects: SearchObjects, transferred: Sequence[Transf
     try:
         study = optuna.create_study(
             study_name=settings.study,
-            storage=objects.storage or run.storage_url,
+            storage=objects.storage or study_storage(run.storage_url),
             directions=[objective.direction for objective in settings.goals.objectives],
         )
         with warnings.catch_warnings():

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import RunError
+from ..errors import MachineError
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -13,7 +13,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     Args:
         content: text is written as UTF-8.
     Raises:
-        RunError: the file cannot be written; the old content stays.
+        MachineError: the file cannot be written; the old content stays.
     """
     temporary = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
@@ -27,4 +27,4 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise RunError(f"{path} cannot be written: {error.strerror}") from None
+        raise MachineError(f"{path} cannot be written: {error.strerror}") from None

@@ -163,7 +163,7 @@ def test_a_worker_that_dies_is_told_with_a_way_on(run: Run) -> None:
         died: Future[Any] = pool.submit(os._exit, 1)
         with pytest.raises(RunError) as raised:
             result_of(died)
-    assert "--workers 1" in str(raised.value)
+    assert "--workers" in str(raised.value)
     assert raised.value.__suppress_context__
     future: Future[Any] = Future()
     future.set_exception(BrokenProcessPool("A process in the process pool was terminated abruptly"))
