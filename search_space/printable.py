@@ -23,3 +23,12 @@ def printable_lines(text: str) -> str:
 
 def _escape(matched: re.Match[str]) -> str:
     return matched[0].encode("unicode_escape").decode("ascii")
+
+
+def is_utf8(text: str) -> bool:
+    """Whether text can be written as UTF-8; file names in Latin-1 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,6 +3,9 @@
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +14,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ...search_space.errors import DataError, first_line
 
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
+PLUGINS = {".heic": "pillow-heif", ".heif": "pillow-heif", ".hif": "pillow-heif", ".jxl": "pillow-jxl-plugin"}
+"""Package that lets Pillow read a suffix."""
 
 DownscaleFn = Callable[[int, int], int]
 """Maps height and width of an upright image to the maximum downscale factor for decoding."""
@@ -26,12 +28,14 @@ class DecodedImage(NamedTuple):
         width, height: full resolution, pixels.
         downscale: factor between full resolution and `image`; the last row and column may cover fewer
             pixels of the file.
+        bit_depth: of pixels with 16 bits, how many are used; None for pixels of 8 bits.
     """
 
     image: Image.Image
     width: int
     height: int
     downscale: int
+    bit_depth: int | None = None
 
 
 DECODE_ERRORS = (
@@ -48,6 +52,9 @@ _EXIF_TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 _EXIF_SIDEWAYS = (5, 6, 7, 8)
+# Not images, only a marker without a decoder, or decoded by a program that the file can instruct (EPS).
+_REFUSED_FORMATS = frozenset({"EPS", "WMF", "PDF", "PALM", "MPEG", "HDF5", "GRIB", "BUFR", "IPTC"})
+_BIT_DEPTHS = (8, 10, 12, 14, 16)
 
 
 class UnreadableImageError(DataError):
@@ -64,6 +71,29 @@ class UnreadableImageError(DataError):
         self.reason = reason
 
 
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Suffixes of the formats that Pillow and its installed plugins read, in lower case."""
+    _register_plugins()
+    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in _formats()}
+    return frozenset({*known, ".mpo"})  # read as JPEG, but registered only for writing
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    _register_plugins()
+    return tuple(kind for kind in Image.OPEN if kind not in _REFUSED_FORMATS)
+
+
+@cache
+def _register_plugins() -> None:
+    Image.init()
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
+    with suppress(ImportError):
+        import_module("pillow_jxl")
+
+
 def full_resolution(height: int, width: int) -> int:
     """`DownscaleFn` that requires every pixel."""
     return 1
@@ -78,7 +108,7 @@ def decode_image(path: Path, downscale_fn: DownscaleFn) -> DecodedImage:
         UnreadableImageError: not an image, truncated, too large, or not convertible to 8-bit RGB.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_formats()) as image:
             orientation = _orientation(image)
             upright_size = image.size[::-1] if orientation in _EXIF_SIDEWAYS else image.size
             # Partial JPEG blocks are padded at the end; rotation would move the padding to the start.
@@ -86,33 +116,63 @@ def decode_image(path: Path, downscale_fn: DownscaleFn) -> DecodedImage:
             downscale = (
                 _request_downscale(image, downscale_fn(upright_size[1], upright_size[0])) if exact else 1
             )
-            rgb = as_rgb(image)
+            rgb, bit_depth = as_rgb(image)
             return DecodedImage(
                 rgb.transpose(_EXIF_TRANSPOSE[orientation]) if orientation in _EXIF_TRANSPOSE else rgb,
                 *upright_size,
                 downscale,
+                bit_depth,
             )
     except DECODE_ERRORS as error:
-        raise UnreadableImageError(path, reason(error)) from error
+        empty = isinstance(error, UnidentifiedImageError) and not path.stat().st_size
+        raise UnreadableImageError(path, "empty file" if empty else reason(error)) from error
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
-    """Convert to 8-bit RGB: transparency becomes white, 16-bit grayscale is reduced to its high byte.
+def as_rgb(image: Image.Image) -> tuple[Image.Image, int | None]:
+    """Convert to 8-bit RGB: transparency becomes white, and 16-bit pixels are scaled by the bits they use.
 
+    Cameras and scanners store 10, 12 or 14 bits in 16. The number of bits is the smallest of 8, 10, 12, 14
+    and 16 that holds the largest value of the image.
+
+    Returns:
+        The image, and the number of bits used if its pixels have 16.
     Raises:
         ValueError: 32-bit pixels, whose range is unknown, or a mode that Pillow cannot convert to RGB.
     """
     image.load()
-    sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
-    if sixteen_bits:
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return _as_rgb_from_16_bits(image)
     if image.mode in ("I", "F"):
         raise ValueError(f"32-bit {'float' if image.mode == 'F' else 'integer'} pixels")
-    if image.getbands()[-1] in ("A", "a") or "transparency" in image.info:
+    transparent_colour = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(transparent_colour, tuple) and max(transparent_colour) > 255:
+        # Pillow reduces 16-bit pixels to their high byte, but not the transparent color.
+        image = image.copy()
+        image.info["transparency"] = tuple(value >> 8 for value in transparent_colour)
+    if image.getbands()[-1] in ("A", "a") or transparent_colour is not None:
         transparent = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, transparent).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return Image.alpha_composite(white, transparent).convert("RGB"), None
+    return image if image.mode == "RGB" else image.convert("RGB"), None
+
+
+def _as_rgb_from_16_bits(image: Image.Image) -> tuple[Image.Image, int]:
+    pixels = np.asarray(image)
+    bit_depth = _declared_bits(image) or next(
+        (bits for bits in _BIT_DEPTHS if int(pixels.max()).bit_length() <= bits), 16
+    )
+    grey = (pixels >> (bit_depth - 8)).astype(np.uint8)
+    if isinstance(transparent_value := image.info.get("transparency"), int):
+        grey[pixels == transparent_value] = 255
+    return Image.fromarray(grey).convert("RGB"), bit_depth
+
+
+def _declared_bits(image: Image.Image) -> int | None:
+    """Bits per pixel where the format tells them, or Pillow scales by them."""
+    if image.format in ("PPM", "JPEG2000"):
+        return 16
+    bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample)
+    return bits[0] if isinstance(bits, tuple) and 8 < bits[0] < 16 else None
 
 
 def reason(error: Exception) -> str:

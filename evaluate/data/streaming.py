@@ -88,7 +88,9 @@ class StreamingData:
         horizontal_flip: whether `flip_crop` mirrors images.
         workers: decoding threads; None for the number of cores minus one, at most 8, and for one thread
             if torch computes on one thread, because other processes then use the other cores.
+        left_out: number of files of a folder that are not used, by kind, such as `.heic` or `dangling links`.
         unreadable_images: cause by path; shared by all data derived from this.
+        bit_depths: bits used by images with 16-bit pixels that were decoded so far; shared likewise.
     """
 
     name: str
@@ -98,7 +100,9 @@ class StreamingData:
     pixel_std: tuple[float, ...] = IMAGENET_STD
     horizontal_flip: bool = True
     workers: int | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
     unreadable_images: dict[Path, str] = field(default_factory=dict, repr=False)
+    bit_depths: set[int] = field(default_factory=set, repr=False)
 
     @property
     def image_channels(self) -> int:
@@ -175,11 +179,17 @@ class StreamingData:
     def _pixels(
         self, images: ImageSource, index: int, resolution_px: int, uniforms: Sequence[float] | None
     ) -> PixelArray | None:
+        def read(downscale_fn: DownscaleFn) -> DecodedImage:
+            decoded = images.read(index, downscale_fn)
+            if decoded.bit_depth is not None:
+                self.bit_depths.add(decoded.bit_depth)
+            return decoded
+
         try:
             if uniforms is None:
-                return center_crop(partial(images.read, index), resolution_px)
+                return center_crop(read, resolution_px)
             flipped = self.horizontal_flip and uniforms[4] < 0.5
-            return random_resized_crop(partial(images.read, index), resolution_px, uniforms[:4], flipped)
+            return random_resized_crop(read, resolution_px, uniforms[:4], flipped)
         except UnreadableImageError as error:
             self.unreadable_images[error.path] = error.reason  # item assignment is atomic
             return None

@@ -122,8 +122,8 @@ class TorchImages:
 
     def read(self, index: int, downscale_fn: DownscaleFn) -> DecodedImage:
         try:
-            image = as_rgb(_read(self.name, self.items, int(self.indices[index]))[0])
-            return DecodedImage(image, *image.size, downscale=1)
+            image, bit_depth = as_rgb(_read(self.name, self.items, int(self.indices[index]))[0])
+            return DecodedImage(image, *image.size, 1, bit_depth)
         except DECODE_ERRORS as error:
             raise UnreadableImageError(self.path(index), reason(error)) from error
 

@@ -1,5 +1,6 @@
 """Decoding of image files to upright 8-bit RGB, and errors with their cause."""
 
+import zlib
 from math import ceil
 from pathlib import Path
 
@@ -77,12 +78,78 @@ def test_a_transparent_color_becomes_white(tmp_path: Path) -> None:
     assert [pixel(path), pixel(path, (1, 0))] == [RED, WHITE]
 
 
+def decoded(path: Path) -> tuple[list[list[int]], int | None]:
+    """The red channel, and the bits used."""
+    image = decode_image(path, full_resolution)
+    return np.asarray(image.image)[..., 0].tolist(), image.bit_depth
+
+
 @pytest.mark.parametrize("suffix", ["png", "pgm", "tif"])
 def test_16_bit_grey_is_scaled_and_not_clipped(suffix: str, tmp_path: Path) -> None:
     values = np.array([[0, 256, 30_000, 65_535]], np.uint16)
     path = saved(Image.fromarray(values), tmp_path / f"image.{suffix}")
     # 30,000 / 256 = 117.2
-    assert [pixel(path, (place, 0))[0] for place in range(4)] == [0, 1, 117, 255]
+    assert decoded(path) == ([[0, 1, 117, 255]], 16)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize(
+    ("largest", "bits"),
+    [(0, 8), (255, 8), (256, 10), (1023, 10), (1024, 12), (4095, 12), (4096, 14), (16_383, 14), (16_384, 16)],
+)
+def test_grey_values_are_scaled_by_the_bits_they_use(
+    largest: int, bits: int, suffix: str, tmp_path: Path
+) -> None:
+    values = np.array([[0, largest // 2, largest]], np.uint16)
+    path = saved(Image.fromarray(values), tmp_path / f"image.{suffix}")
+    # White is 2^bits - 1.
+    assert decoded(path) == ([[0, largest // 2 * 256 // 2**bits, largest * 256 // 2**bits]], bits)
+
+
+def test_bits_that_the_file_tells_are_kept(tmp_path: Path) -> None:
+    # The largest value of this PGM file is 1,000 of 4,095, a quarter of white: 1,000 / 4,095 * 256 = 62.5.
+    path = tmp_path / "image.pgm"
+    path.write_bytes(b"P5 2 1 4095\n" + np.array([0, 1000], ">u2").tobytes())
+    assert decoded(path) == ([[0, 62]], 16)
+
+
+def png(path: Path, pixels: np.ndarray, colour_type: int, transparent: tuple[int, ...] = ()) -> Path:
+    """A PNG file with 16 bits per channel, written from its specification."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return len(content).to_bytes(4) + kind + content + checksum.to_bytes(4)
+
+    height, width = pixels.shape[:2]
+    header = width.to_bytes(4) + height.to_bytes(4) + bytes([16, colour_type, 0, 0, 0])
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    key = chunk(b"tRNS", np.array(transparent, ">u2").tobytes()) if transparent else b""
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + key + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )  # fmt: skip
+    return path
+
+
+def test_transparency_of_16_bit_images_becomes_white(tmp_path: Path) -> None:
+    grey, colour, grey_alpha, colour_alpha = 0, 2, 4, 6
+    path = png(tmp_path / "grey.png", np.array([[1000, 40_000, 40_001]]), grey, (40_000,))
+    assert [pixel(path, (place, 0))[0] for place in range(3)] == [3, 255, 156]
+    pixels = np.array([[[65_535, 0, 0], [0x1234, 0x5678, 0x9ABC]]])
+    path = png(tmp_path / "colour.png", pixels, colour, (0x1234, 0x5678, 0x9ABC))
+    assert [pixel(path), pixel(path, (1, 0))] == [RED, WHITE]
+    path = png(tmp_path / "la.png", np.array([[[0, 65_535], [0, 0], [0, 0x8000]]]), grey_alpha)
+    # Half black on white: 255 * (1 - 128/255) = 127.
+    assert [pixel(path, (place, 0))[0] for place in range(3)] == [0, 255, 127]
+    path = png(tmp_path / "rgba.png", np.array([[[65_535, 0, 0, 65_535], [0, 0, 0, 0]]]), colour_alpha)
+    assert [pixel(path), pixel(path, (1, 0))] == [RED, WHITE]
+
+
+def test_the_first_image_of_an_animation_is_read(tmp_path: Path) -> None:
+    first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), BLUE)
+    for suffix in ("gif", "webp", "png", "tif"):
+        path = saved(first, tmp_path / f"image.{suffix}", save_all=True, append_images=[second])
+        assert np.abs(np.subtract(pixel(path), RED)).max() < 6, suffix
 
 
 @pytest.mark.parametrize(("kind", "number_type"), [(np.float32, "float"), (np.int32, "integer")])
@@ -122,12 +189,15 @@ def test_a_truncated_file_is_unreadable(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", b"\xff\xd8\xff\xe0"], ids=["empty", "html", "a beginning"]
-)
+    "content", [b"<html>", b"\xff\xd8\xff\xe0", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"],
+    ids=["html", "a beginning", "PostScript"],
+)  # fmt: skip
 def test_a_file_that_is_not_an_image_is_unreadable(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "image.jpg"
     path.write_bytes(content)
     assert reason_of(path) == "not an image"
+    path.write_bytes(b"")
+    assert reason_of(path) == "empty file"
 
 
 def test_broken_bytes_in_a_png_are_unreadable(tmp_path: Path) -> None:

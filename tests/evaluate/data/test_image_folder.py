@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bneck.evaluate.data.image_folder import _image_paths, load_folder
+from bneck.evaluate.data.image_folder import load_folder, load_whole_folder
 from bneck.evaluate.data.splits import SPLITS
 from bneck.evaluate.data.streaming import StreamingData
 from bneck.search_space.errors import DataError
@@ -111,6 +111,115 @@ def test_one_folder_beside_train_is_the_test_set(tmp_path: Path, held_out: str) 
     assert data.splits["test"].path(0).parent.parent.name == held_out
 
 
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("train", "valid", "test"),
+        ("Train", "Val", "Test"),
+        ("TRAINING", "dev", "testing"),
+        ("training", "validation", "evaluation"),
+        ("train_set", "val-set", "testset"),
+        ("train_images", "valid data", "eval"),
+    ],
+)
+def test_the_usual_words_in_any_case_are_splits(
+    train: str, validation: str, test: str, tmp_path: Path
+) -> None:
+    for folder, count in ((train, 3), (validation, 2), (test, 1)):
+        paint_classes(tmp_path / folder, cat=count, dog=1)
+    data = load(tmp_path)
+    assert (data.class_names, counts(data)) == (("cat", "dog"), [[3, 1], [2, 1], [1, 1]])
+    assert data.left_out == {}
+
+
+@pytest.mark.parametrize("held_out", ["valid", "Test", "testing", "dev"])
+def test_any_word_beside_train_is_the_test_set(held_out: str, tmp_path: Path) -> None:
+    paint_classes(tmp_path / "Training", cat=20, dog=2)
+    paint_classes(tmp_path / held_out, cat=4, dog=5)
+    assert counts(load(tmp_path)) == [[17, 1], [3, 1], [4, 5]]
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [("fold1", "fold2"), ("seg_train/seg_train", "seg_test/seg_test"), ("val", "test"), ("train", "lab")],
+)
+def test_folders_of_the_same_class_names_are_never_classes(folders: tuple[str, ...], tmp_path: Path) -> None:
+    for folder in folders:
+        paint_classes(tmp_path / folder, cat=4, dog=4)
+    paint_classes(tmp_path / folders[0], cow=4)  # largely the same
+    message = error_of(tmp_path)
+    for word in (*(folder.partition("/")[0] for folder in folders), "cat", "train, val and test"):
+        assert word in message
+    assert f"folder:ROOT/{min(folders).partition('/')[0]}" in message
+
+
+def test_classes_may_have_folders_of_different_names(tmp_path: Path) -> None:
+    paint_classes(tmp_path / "cat", tabby=2, siam=2)
+    paint_classes(tmp_path / "dog", boxer=2, collie=2)
+    assert load(tmp_path).class_names == ("cat", "dog")
+
+
+def test_a_training_folder_without_another_split_is_no_class(tmp_path: Path) -> None:
+    paint_classes(tmp_path / "train", cat=4, dog=4)
+    paint(tmp_path / "unlabelled" / "1.png")
+    assert "folder:ROOT/train" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize("wrapper", ["photos", "a/b", "train"])
+def test_the_error_for_a_wrapper_says_where_the_classes_are(wrapper: str, tmp_path: Path) -> None:
+    paint_classes(tmp_path / wrapper, cat=4, dog=4)
+    paint_classes(tmp_path, __MACOSX=1)
+    (tmp_path / "empty").mkdir()
+    assert error_of(tmp_path).endswith(f"folder:ROOT/{wrapper}")
+    (tmp_path / "empty").rmdir()
+    assert error_of(tmp_path).endswith(f"folder:ROOT/{wrapper}")
+
+
+def test_unused_folders_and_loose_files_are_counted(tmp_path: Path) -> None:
+    for folder in ("train", "val"):
+        paint_classes(tmp_path / folder, cat=2, dog=2)
+    paint_classes(tmp_path / "extra", cat=1, dog=1)
+    for path in ("unlabelled/1.png", "loose.png", "train/loose.png"):
+        paint(tmp_path / path)
+    (tmp_path / "empty").mkdir()
+    assert load(tmp_path).left_out == {
+        "files in the root": 1,
+        "files in train": 1,
+        "files in the unused folder extra": 2,
+        "files in the unused folder unlabelled": 1,
+    }
+
+
+def test_a_whole_folder_is_read_with_the_classes_of_the_network(tmp_path: Path) -> None:
+    paint_classes(tmp_path, dog=1, cat=2)
+    (tmp_path / "ant").mkdir()
+    data = load_whole_folder("x", tmp_path, ("dog", "ant", "cat", "eel"))
+    assert data.class_names == ("dog", "ant", "cat", "eel")
+    # cats come first in the folder, and are class 2 of the network.
+    assert [data.labels(split).tolist() for split in ("train", "validation", "test")] == [[], [], [2, 2, 0]]
+    assert load_whole_folder("x", tmp_path).class_names == ("ant", "cat", "dog")
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("test",), ("Testing", "extra")])
+def test_a_whole_folder_may_have_splits(names: tuple[str, ...], tmp_path: Path) -> None:
+    for name in names:
+        paint_classes(tmp_path / name, cat=2, dog=1)
+    read = sum(name != "extra" for name in names)
+    for class_names in (("cat", "dog"), None):
+        data = load_whole_folder("x", tmp_path, class_names)
+        assert data.labels("test").tolist() == [0, 0, 1] * read
+        assert data.left_out.get("files in the unused folder extra") == (3 if "extra" in names else None)
+
+
+def test_a_whole_folder_with_a_class_that_the_network_lacks_is_refused(tmp_path: Path) -> None:
+    paint_classes(tmp_path, cat=1, cow=1)
+    with pytest.raises(DataError, match="no class cow, only cat, dog"):
+        load_whole_folder("x", tmp_path, ("cat", "dog"))
+    with pytest.raises(DataError, match=r"no image .*folder:.*/deeper"):
+        paint_classes(tmp_path / "b" / "deeper", a=1, b=1)
+        load_whole_folder("x", tmp_path / "b", ("a", "b"))
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert load(paint_classes(tmp_path, bus=3, train=3)).class_names == ("bus", "train")
 
@@ -135,7 +244,9 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_classes_says_what_it_needs(tmp_path: Path) -> None:
     paint(tmp_path / "stray.png")
-    assert error_of(tmp_path) == "ROOT: needs sub-folders of images for at least two classes, got none"
+    assert error_of(tmp_path) == (
+        "ROOT: needs sub-folders of images for at least two classes, got none; left out: 1 file in ROOT"
+    )
 
 
 def test_one_class_is_not_enough(tmp_path: Path) -> None:
@@ -186,23 +297,6 @@ def test_listing_opens_no_image(tmp_path: Path) -> None:
         for number in range(4):
             (tmp_path / name / f"{number}.jpg").write_text("not an image")
     assert sum(map(sum, counts(load(tmp_path)))) == 8
-
-
-def test_files_are_sorted_by_name_at_each_level(tmp_path: Path) -> None:
-    paint_classes(tmp_path, cat=3, dog=3)
-    # As text `a-b` comes before `a/b`, as folders `a` before `a-b`.
-    for path in ("a-b/1.png", "a/2.png", "a/b/0.png", "b.png"):
-        paint(tmp_path / "cat" / path)
-    expected = [f"00{number}.png" for number in range(3)] + ["a/2.png", "a/b/0.png", "a-b/1.png", "b.png"]
-    (cats,) = [list(_image_paths(str(tmp_path / "cat")))]
-    assert cats == [str(tmp_path / "cat" / path) for path in expected]
-    assert cats == [str(path) for path in sorted((tmp_path / "cat").rglob("*.png"))]
-
-
-def test_a_circular_link_is_not_followed(tmp_path: Path) -> None:
-    paint_classes(tmp_path, cat=4, dog=4)
-    (tmp_path / "cat" / "again").symlink_to(tmp_path / "cat", target_is_directory=True)
-    assert counts(load(tmp_path)) == [[2, 2], [1, 1], [1, 1]]
 
 
 @pytest.mark.slow
