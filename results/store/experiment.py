@@ -1,13 +1,16 @@
 """The base of the folders that bneck works in: search runs, trainings, NetAdapt runs and seed studies."""
 
 import json
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from ...search_space import RunError
 from ...search_space.serialization.atomic_write import write_atomic
+from .new_folder import LOCK_NAME, Place, make_folder
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -34,10 +37,9 @@ def is_training(folder: Path) -> bool:
     return settings_name(folder) == TRAINING_FILE
 
 
-def require_absent(folder: Path, resume_command: str) -> None:
-    """Raise `RunError` if the folder exists, with the command that resumes it."""
-    if folder.exists():
-        raise RunError(f"{folder} exists; choose another --out, or resume it: {resume_command}")
+def existing_folder_error(folder: Path, resume_command: str) -> RunError:
+    """The error that a folder exists, with the command that resumes it."""
+    return RunError(f"{folder} exists; choose another --out, or resume it: {resume_command}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,26 +65,25 @@ class Experiment(ABC, Generic[S]):
         return f"{type(self).__name__}({str(self.folder)!r})"
 
     @classmethod
-    def create(cls, folder: Path, settings: S) -> Self:
-        """Make the folder and write its settings file.
+    def create(cls, place: Place, settings: S, fill: Callable[[Self], None] | None = None) -> Self:
+        """Make the folder with its settings file; it gets its name when it is whole.
 
+        Args:
+            fill: writes further content; the folder that it receives has a temporary name.
         Raises:
-            RunError: the folder exists or cannot be created.
+            RunError: the folder exists or cannot be created; nothing is left behind.
         """
-        cls.require_absent(folder)
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise RunError(f"{folder} cannot be created: {error.strerror}") from None
-        created = cls(folder, settings)
-        try:
+        cls.require_absent(place)
+
+        def write(folder: Path) -> None:
+            created = cls(folder, settings)
             created.save_settings()
-        except RunError:
-            folder.rmdir()
-            raise
-        for name in cls.SUBFOLDERS:
-            (folder / name).mkdir()
-        return created
+            for name in cls.SUBFOLDERS:
+                (folder / name).mkdir()
+            if fill is not None:
+                fill(created)
+
+        return cls(make_folder(place, write, cls._existing_error), settings)
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -102,9 +103,14 @@ class Experiment(ABC, Generic[S]):
         return cls(folder, cls._read_settings(folder / cls.SETTINGS_NAME))
 
     @classmethod
-    def require_absent(cls, folder: Path) -> None:
+    def require_absent(cls, place: Place) -> None:
         """Raise `RunError` if the folder exists."""
-        require_absent(folder, f"{cls.COMMAND} {folder} --resume")
+        if isinstance(place, Path) and os.path.lexists(place):
+            raise cls._existing_error(place)
+
+    @classmethod
+    def _existing_error(cls, folder: Path) -> RunError:
+        return existing_folder_error(folder, f"{cls.COMMAND} {folder} --resume")
 
     @classmethod
     @abstractmethod
@@ -128,7 +134,7 @@ class Experiment(ABC, Generic[S]):
     @property
     def lock_file(self) -> Path:
         """Locked by the process that works in the folder."""
-        return self.folder / "lock"
+        return self.folder / LOCK_NAME
 
     @property
     def report_file(self) -> Path:

@@ -175,7 +175,7 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
 
 def netadapt_runs_of(run: Path) -> list[NetAdaptRun]:
     """NetAdapt runs in the folder of a search run, by name."""
-    settings_files = sorted((run / NETADAPT_DIRECTORY).glob(f"*/{NETADAPT_FILE}"))
+    settings_files = sorted((run / NETADAPT_DIRECTORY).glob(f"[!.]*/{NETADAPT_FILE}"))  # no unfinished one
     return [NetAdaptRun.open(file.parent) for file in settings_files]
 
 

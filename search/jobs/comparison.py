@@ -1,5 +1,6 @@
 """`bneck compare`: train networks, or one network with several augmentations, with several seeds each."""
 
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ from ...results.export.training import metrics_on_split, training_result
 from ...results.pages.comparison import comparison_html
 from ...results.plots.comparison import figures
 from ...results.plots.png import kaleido, write_pngs
-from ...results.store.experiment import is_training, require_absent
+from ...results.store.experiment import existing_folder_error, is_training
+from ...results.store.new_folder import Place, make_folder
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...results.text.comparison import comparison_dict, comparison_text, results_csv, table_rows, to_csv
 from ...results.text.formatting import key_value_text
@@ -25,9 +27,10 @@ from ...search_space.serialization.atomic_write import write_atomic
 from ..console.progress import Progress, Status, progress
 from ..console.tables import print_lines, print_table, wide_console
 from ..console.training_progress import TrainingProgress
+from ..parallel.lock import folder_lock, run_lock
 from ..parallel.pool import Pool, result_of
 from ..parallel.worker_process import init_worker_process
-from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import NamedArchitecture
 from ..resolve.requests import ComparisonRequest, TrainingRequest
 from .job import print_result, resumable, worker_count
@@ -51,19 +54,21 @@ def compare_and_report(
         raise GoalError(f"names must be distinct, got {', '.join(request.names)}")
     if png:
         kaleido()
-    out = request.out or unused_run_directory("compare", request.data)
-    if resume and not (out / _TRAININGS).is_dir():
-        raise RunError(f"{out} is not a comparison; omit --resume to start one")
-    if not resume:
-        require_absent(out, f"--out {out} --resume")
+    place = request.out or numbered_run_directory("compare", request.data)
+    if isinstance(place, Path):
+        if resume and not (place / _TRAININGS).is_dir():
+            raise RunError(f"{place} is not a comparison; omit --resume to start one")
+        if not resume and os.path.lexists(place):
+            raise _existing_error(place)
+    settings = {name: plan(request.training(name, 0, None))[0] for name in request.names}
+    latencies = {} if request.augments else _latencies(request, settings)
+    out = place if resume and isinstance(place, Path) else create_comparison(place)
     folders = {
         (name, seed): out / _TRAININGS / f"{_file_name(name)}-seed{seed}"
         for seed in range(request.seeds)
         for name in request.names
     }
     trainings = {(name, seed): request.training(name, seed, path) for (name, seed), path in folders.items()}
-    settings = {name: plan(trainings[name, 0])[0] for name in request.names}
-    latencies = {} if request.augments else _latencies(request, settings)
     workers = worker_count(workers, torch_device(request.device), len(trainings))
     epochs = sum(settings[name].recipe.epochs for name, _ in trainings)
 
@@ -71,7 +76,7 @@ def compare_and_report(
         return f"{len(list(out.glob(f'{_TRAININGS}/*/result.json')))} of {len(trainings)} training runs"
 
     command = f"bneck compare (same arguments) --out {shlex.quote(str(out))} --resume"
-    with resumable(command, finished, out):
+    with resumable(command, finished, out), folder_lock(out, "comparing networks"):
         with progress(Console(stderr=as_json)) as display:
             results = _train_all(trainings, epochs, workers, display)
         comparison = _comparison(request, settings, latencies, results)
@@ -87,6 +92,19 @@ def compare_and_report(
         _print(comparison, out)
 
 
+def create_comparison(place: Place) -> Path:
+    """Create the folder of a comparison, in which each training has its own.
+
+    Raises:
+        RunError: it exists or cannot be created.
+    """
+    return make_folder(place, lambda folder: (folder / _TRAININGS).mkdir(), _existing_error)
+
+
+def _existing_error(folder: Path) -> RunError:
+    return existing_folder_error(folder, f"--out {folder} --resume")
+
+
 def train_one(request: TrainingRequest) -> dict[str, Any]:
     """In a worker: create or resume a training, finish it, and evaluate it on the test images."""
     assert request.out
@@ -98,7 +116,8 @@ def train_one(request: TrainingRequest) -> dict[str, Any]:
     if (result := folder.result()) is not None:
         return result
     epochs = folder.settings.recipe.epochs
-    run_epochs(folder, data, TrainingProgress(Console(), epochs=epochs, images=0, quiet=True))
+    with run_lock(folder, "training"):
+        run_epochs(folder, data, TrainingProgress(Console(), epochs=epochs, images=0, quiet=True))
     metrics = metrics_on_split(folder.model(), data, "test", folder.settings.compute.device)
     result = training_result(folder, metrics)
     folder.save_result(result)

@@ -1,6 +1,5 @@
 """From the request of `bneck netadapt` to its folder; everything is checked before it is created."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,8 +27,9 @@ from ...results import DataSettings
 from ...results.store.experiment import is_training
 from ...results.store.netadapt_run import NETADAPT_DIRECTORY, NetAdaptRun
 from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSettings
+from ...results.store.new_folder import NumberedFolder, Place
 from ...search_space import Architecture, GoalError, cost
-from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_trial
 from ..resolve.requests import NetAdaptRequest, TrainingRequest
 from ..resolve.trained_networks import ResolvedCheckpoint, resolve_checkpoint
@@ -46,7 +46,7 @@ class NetAdaptPlan:
         model: the latency predictor; None if the limit is on MACs.
     """
 
-    out: Path
+    out: Place
     settings: NetAdaptSettings
     start: Checkpoint | None
     model: LatencyPredictor | None
@@ -81,16 +81,14 @@ def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
     Raises:
         RunError: it cannot be created; nothing is left behind.
     """
-    folder = NetAdaptRun.create(netadapt_plan.out, netadapt_plan.settings)
-    try:
+
+    def fill(run: NetAdaptRun) -> None:
         if netadapt_plan.model:
-            netadapt_plan.model.save(folder.latency_predictor_file)
+            netadapt_plan.model.save(run.latency_predictor_file)
         if netadapt_plan.start:
-            save_checkpoint(replace(netadapt_plan.start, state={}), folder.network_file(0))
-    except BaseException:
-        shutil.rmtree(netadapt_plan.out)
-        raise
-    return folder
+            save_checkpoint(replace(netadapt_plan.start, state={}), run.network_file(0))
+
+    return NetAdaptRun.create(netadapt_plan.out, netadapt_plan.settings, fill)
 
 
 def make_goal(
@@ -162,16 +160,12 @@ def _limit(request: NetAdaptRequest, start: Latency | None) -> Constraint:
     return Constraint("latency", float(f"{request.to * start.ratio:.4g}"), "x")
 
 
-def _folder(request: NetAdaptRequest) -> Path:
+def _folder(request: NetAdaptRequest) -> NumberedFolder:
     """In the search run for a network of a search, else in `runs/`."""
     if trial := resolve_trial(request.network):
         run, number = trial
-        parent = run.folder / NETADAPT_DIRECTORY
-        stem, count = f"trial-{run.record(number).trial}", 1
-        while (folder := parent / f"{stem}-{count}").exists():
-            count += 1
-        return folder
-    return unused_run_directory(f"netadapt-{Path(request.network).name}", request.data or "digits")
+        return NumberedFolder(run.folder / NETADAPT_DIRECTORY / f"trial-{run.record(number).trial}")
+    return numbered_run_directory(f"netadapt-{Path(request.network).name}", request.data or "digits")
 
 
 def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSettings]:

@@ -166,11 +166,9 @@ def _trained(
         host=host(),
         versions=package_versions(),
     )
-    if not TrainingRun(out, settings).checkpoint_file.is_file():
-        shutil.rmtree(out, ignore_errors=True)  # interrupted during its creation
-        created = TrainingRun.create(out, settings)
+    if not out.exists():
         training = Trainer(network, data, own.recipe, seed=own.seed, compute=settings.compute)
-        save_progress(created, training, [])
+        TrainingRun.create(out, settings, lambda created: save_progress(created, training, []))
     folder = TrainingRun.open(out)
     torch.set_num_threads(folder.settings.threads)
     epochs, done = own.recipe.epochs, len(folder.checkpoint().curve)

@@ -21,7 +21,7 @@ from ..console.progress import progress
 from ..console.tables import print_lines, print_table, wide_console
 from ..parallel.lock import run_lock
 from ..resolve.datasets import open_images
-from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.requests import SeedStudyRequest
 from ..samplers.feasibility import require_feasible
 from ..samplers.initial_design import spread_by_macs
@@ -37,7 +37,7 @@ def create(request: SeedStudyRequest) -> SeedStudy:
     """
     space = load_space(request.space)
     goals = parse_goals("accuracy", {"macs": request.max_macs, "params": request.max_params})
-    out = request.out or unused_run_directory(f"seed-variance-{space.name}", request.data)
+    out = request.out or numbered_run_directory(f"seed-variance-{space.name}", request.data)
     SeedStudy.require_absent(out)
     device = torch_device(request.device)
     images, data = open_images(request)

@@ -1,6 +1,5 @@
 """From the request of `bneck train` to its folder; everything is checked before the folder is created."""
 
-import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from ...search_space import Architecture, GoalError, RunError
 from ...search_space.network import Network
 from ..parallel.distributed import barrier, is_main_process, world_size
 from ..resolve.datasets import open_images
-from ..resolve.environment import torch_device, unused_run_directory
+from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_network
 from ..resolve.requests import TrainingRequest
 from ..resolve.trained_networks import resolve_checkpoint
@@ -88,19 +87,17 @@ def create_training_run(request: TrainingRequest, settings: TrainingSettings, da
     Raises:
         BneckError: the weights cannot be loaded, or the folder exists; nothing has been created.
     """
-    out = request.out or unused_run_directory(settings.name, settings.data.name)
+    out = request.out or numbered_run_directory(settings.name, settings.data.name)
     TrainingRun.require_absent(out)
     network = _first_network(request, settings)
     training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
     if is_main_process():
-        folder = TrainingRun.create(out, settings)
-        try:
-            save_progress(folder, training, [])
-        except RunError:
-            shutil.rmtree(out)
-            raise
+        folder = TrainingRun.create(out, settings, lambda created: save_progress(created, training, []))
+    else:
+        assert isinstance(out, Path)  # several processes have --out
+        folder = TrainingRun(out, settings)
     barrier()
-    return TrainingRun(out, settings)
+    return folder
 
 
 def resume_training_run(request: TrainingRequest, *, same_request: bool) -> tuple[TrainingRun, Data]:

@@ -1,7 +1,7 @@
 """`bneck train`: create or resume a training, run it and write its report."""
 
 import shlex
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError, RunError
 from ..console.training_progress import TrainingProgress
 from ..parallel.distributed import is_main_process, process_group, world_size
+from ..parallel.lock import run_lock
 from ..resolve.environment import torch_device
 from ..resolve.requests import TrainingRequest
 from .job import print_result, resumable
@@ -45,7 +46,8 @@ def train_and_report(
         folder, data = _open_training(request, resume)
         command = f"bneck train {shlex.quote(str(folder.folder))} --resume"
         finished = partial(_finished_epochs, folder)
-        with resumable(command, finished, folder.folder, quiet=not is_main_process()):
+        locked = run_lock(folder, "training") if is_main_process() else nullcontext()
+        with resumable(command, finished, folder.folder, quiet=not is_main_process()), locked:
             _train(folder, data, Console(stderr=as_json), tensorboard)
             if is_main_process():
                 _report(folder, data, png=png, as_json=as_json)

@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
+from ...results.store.new_folder import NumberedFolder
 from ...search_space import GoalError
 
 
-def unused_run_directory(what: str, data: str) -> Path:
+def numbered_run_directory(what: str, data: str) -> NumberedFolder:
     """`runs/WHAT-DATA-N` with the first unused number, for a space or a network by name or file."""
     kind, _, path = data.partition(":")
     file = Path(what)
     stem = file.stem if file.suffix in (".yaml", ".yml", ".json") else file.name
-    name = f"{stem.replace('#', '-')}-{Path(path).name or kind}"
-    number = 1
-    while (folder := Path("runs") / f"{name}-{number}").exists():
-        number += 1
-    return folder
+    return NumberedFolder(Path("runs") / f"{stem.replace('#', '-')}-{Path(path).name or kind}")
 
 
 def torch_device(wanted: str) -> str:

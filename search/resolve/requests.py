@@ -198,7 +198,7 @@ class ComparisonRequest(DataOptions, RecipeOptions, LatencyOptions):
     def names(self) -> tuple[str, ...]:
         return self.augments or self.archs
 
-    def training(self, name: str, seed: int, out: Path) -> TrainingRequest:
+    def training(self, name: str, seed: int, out: Path | None) -> TrainingRequest:
         """One training run of the comparison, on one thread.
 
         Args:

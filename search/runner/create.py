@@ -5,8 +5,10 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import astuple
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...evaluate import Latency, LatencySetup, build_reference_panel, host, package_versions
@@ -16,11 +18,12 @@ from ...evaluate.scorers import depends_on_seed
 from ...evaluate.surrogate.factory import TRANSFER_KEY
 from ...results import LatencyPolicy, Run, RunSettings
 from ...results.store.fidelities import Rungs
+from ...results.store.new_folder import Place
 from ...results.store.search_run import study_storage
 from ...results.store.settings import fitted_to_space
 from ...search_space import Architecture, GoalError, RunError, SearchSpace
 from ...search_space.errors import first_line
-from ..resolve.environment import unused_run_directory
+from ..resolve.environment import numbered_run_directory
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from ..resolve.requests import SearchRequest
 from ..resolve.search import resolve_search
@@ -40,7 +43,7 @@ def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> R
         BneckError: a setting is invalid or the limits cannot be met; nothing has been written.
     """
     rungs = _rungs(request)
-    out = request.out or unused_run_directory(request.space, request.data)
+    out = request.out or numbered_run_directory(request.space, request.data)
     Run.require_absent(out)
     search = resolve_search(request, objects)
     space, goals = search.space, search.goals
@@ -79,17 +82,46 @@ def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> R
         evaluator=search.evaluator,
         rungs=rungs,
     )
-    run = Run(out, settings)
-    if settings.storage:  # it may be unreachable: try it before the folder is made
-        _create_study(run, objects, transferred)
-    run = Run.create(out, settings)
-    if request.latency_predictor:
-        shutil.copyfile(request.latency_predictor, run.latency_predictor_file)
-    if not settings.storage:
-        _create_study(run, objects, transferred)
+    run = make_search_folder(out, settings, request.latency_predictor, objects, transferred)
     if objects.storage:
         attach_study(run, objects.storage)
     return run
+
+
+def make_search_folder(
+    out: Place,
+    settings: RunSettings,
+    latency_predictor: Path | None = None,
+    objects: SearchObjects = NO_OBJECTS,
+    transferred: Sequence[TransferredTrial] = (),
+) -> Run:
+    """Create the folder and its study.
+
+    Args:
+        latency_predictor: a file that is copied into the folder.
+    Raises:
+        RunError: the folder exists, or the storage cannot be used; neither folder nor study is left.
+    """
+
+    def fill(run: Run) -> None:
+        if latency_predictor:
+            shutil.copyfile(latency_predictor, run.latency_predictor_file)
+        _create_study(run, objects, transferred)
+
+    try:
+        return Run.create(out, settings, fill)
+    except BaseException:
+        if settings.storage or objects.storage:  # outside the folder
+            _delete_study(settings, objects)
+        raise
+
+
+def _delete_study(settings: RunSettings, objects: SearchObjects) -> None:
+    import optuna
+
+    with suppress(Exception):  # it was not created, or the storage is unreachable
+        storage = objects.storage or study_storage(settings.storage)
+        optuna.delete_study(study_name=settings.study, storage=storage)
 
 
 def attach_study(run: Run, storage: "BaseStorage") -> None:

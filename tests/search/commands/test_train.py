@@ -17,7 +17,7 @@ import yaml
 from bneck.evaluate.training.recipe import RECIPES, load_recipe
 from bneck.evaluate.training.trainer import Trainer
 from bneck.results import Run
-from bneck.search.resolve.environment import unused_run_directory
+from bneck.search.resolve.environment import numbered_run_directory
 
 from ..example_trainings import (
     LEFT,
@@ -222,9 +222,8 @@ def test_without_out_the_folders_are_numbered(here: Path) -> None:
 
 
 def test_a_width_is_whole_in_the_name_of_the_folder(here: Path) -> None:
-    assert unused_run_directory("mobilenet_v3_small@0.35", "digits") == Path(
-        "runs/mobilenet_v3_small@0.35-digits-1"
-    )
+    numbered = numbered_run_directory("mobilenet_v3_small@0.35", "digits")
+    assert numbered.stem == Path("runs/mobilenet_v3_small@0.35-digits")
 
 
 # ------------------------------------------------------------------------- stopping and going on

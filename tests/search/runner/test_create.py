@@ -13,7 +13,7 @@ from bneck.evaluate.latency.meter import LatencyMeter
 from bneck.results import Run
 from bneck.results.store.fidelities import Rungs
 from bneck.search.parallel.lock import run_lock
-from bneck.search.resolve.environment import unused_run_directory
+from bneck.search.resolve.environment import numbered_run_directory
 from bneck.search.resolve.evaluators import resolve_evaluator
 from bneck.search.resolve.requests import SearchRequest
 from bneck.search.runner import session, worker
@@ -259,9 +259,9 @@ def test_a_run_without_a_name_is_called_by_space_and_data_and_counted(
     here: Path, space: str, data: str, folder: str
 ) -> None:
     request = requested(space=space, data=data)
-    assert unused_run_directory(request.space, request.data) == Path(f"runs/{folder}-1")
-    (here / f"runs/{folder}-1").mkdir(parents=True)
-    assert unused_run_directory(request.space, request.data) == Path(f"runs/{folder}-2")
+    numbered = numbered_run_directory(request.space, request.data).candidates()
+    assert next(numbered) == Path(f"runs/{folder}-1")
+    assert next(numbered) == Path(f"runs/{folder}-2")
 
 
 @pytest.mark.slow
