@@ -46,7 +46,8 @@ def make_folder(place: Place, fill: Callable[[Path], None], exists: Callable[[Pa
     """
     first = next(_candidates(place))
     try:
-        first.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # a file: the next step says so
+            first.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(first.parent)
         with _temporary_folder(first.parent) as temporary:
             try:

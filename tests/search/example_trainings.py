@@ -51,6 +51,7 @@ TENSORBOARD = pytest.mark.skipif(
 LEFT = [
     "checkpoint.safetensors",
     "curve.csv",
+    "lock",
     "model.safetensors",
     "report.html",
     "result.json",

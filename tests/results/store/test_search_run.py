@@ -23,6 +23,7 @@ def test_a_new_run_has_its_settings_and_places_for_what_will_be_found(tmp_path: 
     assert sorted(path.name for path in created.folder.iterdir()) == [
         "architectures",
         "checkpoints",
+        "lock",
         "run.yaml",
     ]
     assert Run.open(tmp_path / "a" / "run") == created == Run(tmp_path / "a" / "run", settings)

@@ -174,6 +174,7 @@ def test_a_comparison_writes_tables_report_and_trainings(compared: Path) -> None
     assert sorted(path.name for path in compared.iterdir()) == [
         "comparison.csv",
         "comparison.html",
+        "lock",
         "trainings",
         "trainings.csv",
     ]

@@ -137,10 +137,10 @@ def test_jobs_that_start_together_get_folders_of_their_own(tmp_path: Path) -> No
         made.append(SeedStudy.create(place, settings, lambda _: (ready.wait(), None)[1]))
 
     jobs = [threading.Thread(target=job, args=(number,)) for number in range(8)]
-    for each in jobs:
-        each.start()
-    for each in jobs:
-        each.join()
+    for thread in jobs:
+        thread.start()
+    for thread in jobs:
+        thread.join()
     assert sorted(each.folder.name for each in made) == [f"tiny-digits-{number}" for number in range(1, 9)]
     assert visible(tmp_path / "runs") == sorted(each.folder.name for each in made)
     for each in made:

@@ -189,6 +189,7 @@ def test_a_new_folder_has_a_checkpoint_of_zero_epochs(request_of: Any) -> None:
     assert (checkpoint.state["epoch"].item(), checkpoint.state["steps"].item()) == (0, 0)
     assert sorted(path.name for path in folder.folder.iterdir()) == [
         "checkpoint.safetensors",
+        "lock",
         "training.yaml",
     ]
     assert TrainingRun.open(folder.folder).settings == folder.settings
