@@ -102,11 +102,20 @@ def _locked_folder(parent: Path) -> tuple[Path, IO[str]]:
         except OSError:
             folder.rmdir()
             raise
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if (folder / LOCK_NAME).exists():
+        if _locked(lock) and (folder / LOCK_NAME).exists():
             return folder, lock
-        lock.close()
+        lock.close()  # another process took it for abandoned
+
+
+def _locked(file: IO[str]) -> bool:
+    """Lock an open file unless another process holds the lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_made_leaves_no_study_in_the_database(
 
 def test_jobs_that_start_together_get_folders_of_their_own(tmp_path: Path) -> None:
     made: list[SeedStudy] = []
-    ready = threading.Barrier(8)
+    ready = threading.Barrier(8, timeout=60)
 
     def job(number: int) -> None:
         settings = replace(SEED_STUDY_SETTINGS, created=str(number))
