@@ -1,12 +1,12 @@
 """Training and evaluation of one network as function calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from ..search_space import Architecture, DataError
+from ..search_space import Architecture, DataError, UnknownNameError
 from ..search_space.network import Network
-from .data.dataset import DataSource, Split, load_data
+from .data.dataset import DataSource, EvaluationSplit, load_data, load_whole
 from .training.accuracy import Accuracy
 from .training.metrics import Metrics, compute_metrics, predict
 from .training.recipe import Recipe, load_recipe
@@ -77,17 +77,27 @@ def train(
     return TrainedNetwork(network.eval(), accuracy)
 
 
-def evaluate(network: Network, data: DataSource, split: Split = "test", *, device: str = "cpu") -> Metrics:
+def evaluate(
+    network: Network,
+    data: DataSource,
+    split: EvaluationSplit = "test",
+    *,
+    device: str = "cpu",
+    class_names: Sequence[str] | None = None,
+) -> Metrics:
     """Evaluate a network on a split: accuracy, loss, calibration error, metrics per class.
 
     Args:
         network: trained on the same data, or on data with the same classes and normalisation
             (see `Data.with_normalization`). It is moved to the device and set to evaluation mode.
         data: see `load_data`.
-        split: `train`, `validation` or `test`.
+        split: `train`, `validation` or `test`; or `all` for all images, such as a folder of test images
+            only, whose classes may have no image.
         device: `cpu` or `cuda`.
+        class_names: classes of the network, in order, if a folder for `all` does not have each of them.
     Raises:
         DataError: the data cannot be read, or has other channels or classes than the network.
+        UnknownNameError: no such split.
 
     Example:
         >>> from bneck.evaluate import Recipe, evaluate, load_data, train
@@ -100,12 +110,15 @@ def evaluate(network: Network, data: DataSource, split: Split = "test", *, devic
         >>> metrics.images, [row.name for row in metrics.classes[:3]]
         (359, ['0', '1', '2'])
     """
-    images, architecture = load_data(data), network.architecture
+    if split not in get_args(EvaluationSplit):
+        raise UnknownNameError("split", split, get_args(EvaluationSplit))
+    images = load_whole(data, class_names) if split == "all" else load_data(data)
+    architecture = network.architecture
     expected = (architecture.image_channels, architecture.classes)
     actual = (images.image_channels, len(images.class_names))
     if actual != expected:
         raise DataError(
             f"{images.name}: the network needs {expected[0]} channels and {expected[1]} classes, "
-            f"got {actual[0]} and {actual[1]}"
+            f"got {actual[0]} and {actual[1]}{'; pass class_names' if split == 'all' else ''}"
         )
     return compute_metrics(*predict(network, images, split, device=device), images.class_names)

@@ -1,5 +1,6 @@
 """The command line: core commands, and more of them in a second panel of the help."""
 
+import logging
 import sys
 from collections.abc import Callable
 
@@ -83,7 +84,9 @@ def _predictor() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that the user can resolve is printed in one line."""
+    """Run the command line; warnings, and an error that the user can resolve, are printed in one line."""
+    if logging.lastResort:
+        logging.getLogger("bneck").addHandler(logging.lastResort)  # warnings to stderr
     try:
         with explained_faults():
             app()

@@ -1,27 +1,33 @@
 """The `Data` protocol, and data sets by name."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Generator, Tensor
 
-from ...search_space.errors import BneckError, DataError, PluginError
+from ...search_space.errors import BneckError, DataError, PluginError, UnknownNameError
+from ...search_space.printable import printable
 from ..plugins import resolve
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .builtin import CACHE_FOLDER, load_digits, load_fashion_mnist
-from .image_folder import load_folder
-from .splits import SPLITS, Split, stratified_subset
-from .streaming import StreamingData, find_unreadable_images, unreadable_images_text
+from .folder_layout import listed
+from .image_folder import load_folder, load_whole_folder
+from .splits import SPLITS, EvaluationSplit, Split, stratified_subset
+from .streaming import StreamingData, find_unreadable_images, left_out_notice, unreadable_images_text
 from .torch_pair import MapStyleDataset, data_from_datasets
 
 __all__ = [
     "SPLITS",
     "Data",
     "DataSource",
+    "EvaluationSplit",
     "Split",
+    "class_difference",
     "find_unreadable_images",
+    "left_out_notice",
     "load_data",
+    "load_whole",
     "normalize_as_trained",
     "subsample",
     "unreadable_images_text",
@@ -121,6 +127,9 @@ DataSource = (
 )
 
 
+BUILTIN = ("digits", "fashion-mnist", "cifar10", "cifar100")
+
+
 def load_data(source: DataSource, *, root: Path | None = None, download: bool = False) -> Data:
     """Open a data set.
 
@@ -153,8 +162,8 @@ def load_data(source: DataSource, *, root: Path | None = None, download: bool = 
         >>> images.shape
         torch.Size([32, 1, 16, 16])
     """
-    if isinstance(source, Path):
-        return load_folder(f"folder:{source}", source.expanduser())
+    if folder := _folder_of(source):
+        return load_folder(*folder)
     if isinstance(source, tuple | list):
         if len(source) not in (2, 3):
             raise DataError(
@@ -169,8 +178,6 @@ def load_data(source: DataSource, *, root: Path | None = None, download: bool = 
             f"got {type(source).__name__}"
         )
     kind, _, path = source.partition(":")
-    if kind == "folder" and path:
-        return load_folder(source, Path(path).expanduser())
     if kind == "torchvision" and path:
         return _load_torchvision(source, path, root, download)
     builtin: Mapping[str, Callable[[], Data]] = {
@@ -181,9 +188,15 @@ def load_data(source: DataSource, *, root: Path | None = None, download: bool = 
     }
     if source in builtin:
         return builtin[source]()
-    if (folder := Path(source).expanduser()).is_dir():
-        return load_folder(f"folder:{source}", folder)
-    loaded: Any = resolve("data set", source, "bneck.data", builtin, ("folder:PATH", "torchvision:NAME"))
+    forms = ("folder:PATH", "torchvision:NAME")
+    try:
+        loaded: Any = resolve("data set", source, "bneck.data", builtin, forms)
+    except (PluginError, UnknownNameError):
+        for place in (Path(source), Path(path), *([root / source] if root else ())):
+            if source and place.name and _exists(place):
+                hint = f"give folder:{place}" if place.is_dir() else f"{place} is a file, give a folder"
+                raise DataError(f"unknown data set '{printable(source)}'; {printable(hint)}") from None
+        raise
     try:
         data = loaded() if callable(loaded) else loaded
     except BneckError:
@@ -198,10 +211,72 @@ def load_data(source: DataSource, *, root: Path | None = None, download: bool = 
     return load_data(data, root=root, download=download)
 
 
+def load_whole(
+    source: DataSource,
+    class_names: Sequence[str] | None = None,
+    *,
+    root: Path | None = None,
+    download: bool = False,
+) -> Data:
+    """Open a data set to evaluate a network on all of its images.
+
+    The images of a folder, with or without folders of splits, become the test split; classes may be empty.
+    Other data sets are opened as by `load_data`.
+
+    Args:
+        class_names: classes of the network, in order; by default those of the data.
+    Raises:
+        DataError: see `load_data`; or a folder has no images, or images of another class.
+    """
+    if folder := _folder_of(source):
+        return load_whole_folder(*folder, class_names)
+    return load_data(source, root=root, download=download)
+
+
+def _folder_of(source: DataSource) -> tuple[str, Path] | None:
+    """Name and path if a source is a folder; names of built-in data sets are no folders."""
+    if isinstance(source, Path):
+        return f"folder:{source}", _path(str(source))
+    if not isinstance(source, str) or source in ("", *BUILTIN):
+        return None
+    kind, _, path = source.partition(":")
+    if kind == "folder" and path:
+        return source, _path(path)
+    given = _path(source)
+    return (f"folder:{source}", given) if _exists(given) and given.is_dir() else None
+
+
+def _path(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DataError(f"{path}: no home folder of this user; give the path in full") from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _load_torchvision(name: str, dataset: str, root: Path | None, download: bool) -> Data:
     from .torchvision_datasets import load_torchvision  # torchvision takes a second to import
 
     return load_torchvision(name, dataset, root or CACHE_FOLDER.expanduser(), download)
+
+
+def class_difference(trained: Sequence[str], given: Sequence[str]) -> str | None:
+    """Which classes of the data differ from those that a network was trained on; None if none does."""
+    if tuple(trained) == tuple(given):
+        return None
+    missing = [name for name in trained if name not in set(given)]
+    new = [name for name in given if name not in set(trained)]
+    if not missing and not new:
+        place = next(i for i, names in enumerate(zip(trained, given, strict=False)) if names[0] != names[1])
+        return f"the order differs, class {place} is '{given[place]}' instead of '{trained[place]}'"
+    parts = [f"{text} {listed(names)}" for text, names in (("without", missing), ("with", new)) if names]
+    return f"the data is {' and '.join(parts)} ({len(trained):,} classes in training, {len(given):,} here)"
 
 
 class TrainingDataStats(Protocol):
@@ -231,14 +306,8 @@ def normalize_as_trained(
     """
     if data.image_channels != channels:
         raise error(f"{data.name}: the {model_kind} needs {channels} channels, got {data.image_channels}")
-    if data.class_names != training_stats.class_names:
-        data_classes, trained_classes = (
-            ", ".join(names[:5]) for names in (data.class_names, training_stats.class_names)
-        )
-        raise error(
-            f"{data.name}: the {model_kind} was trained on other classes ({trained_classes}), "
-            f"got {data_classes}"
-        )
+    if difference := class_difference(training_stats.class_names, data.class_names):
+        raise error(f"{data.name}: the {model_kind} was trained on other classes: {difference}")
     return data.with_normalization(training_stats.pixel_mean, training_stats.pixel_std)
 
 

@@ -38,22 +38,23 @@ def split_folders(root: Path, folders: Iterable[str]) -> dict[str, str]:
     return {split: names[0] for split, names in found.items()}
 
 
+def image_free_folders(folder: Path) -> tuple[str, ...]:
+    """Names of the sub-folders; none if an image lies beside them."""
+    return () if has_image(str(folder)) else list_folder(str(folder)).folders
+
+
 def class_folders(folder: Path) -> tuple[str, ...]:
     """Names of the sub-folders if they look like classes: two or more, and no image beside them.
 
     A folder that holds nothing but one folder is looked into, as unzipping makes them.
     """
-    names = _image_free_folders(folder)
+    names = image_free_folders(folder)
     for _ in range(_MAX_DEPTH):
         if len(names) != 1:
             break
         folder = folder / names[0]
-        names = _image_free_folders(folder)
+        names = image_free_folders(folder)
     return names
-
-
-def _image_free_folders(folder: Path) -> tuple[str, ...]:
-    return () if has_image(str(folder)) else list_folder(str(folder)).folders
 
 
 def require_no_splits(root: Path, folders: Sequence[str]) -> None:

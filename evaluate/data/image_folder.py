@@ -17,7 +17,7 @@ from .folder_files import (
     require_folder,
     require_utf8,
 )
-from .folder_layout import class_folders, layout_hint, listed, require_no_splits, split_folders
+from .folder_layout import image_free_folders, layout_hint, listed, require_no_splits, split_folders
 from .splits import check_classes, path_hashes, three_splits
 from .streaming import LabelledFiles, StreamingData
 
@@ -68,7 +68,7 @@ def load_whole_folder(name: str, root: Path, class_names: Sequence[str] | None =
     top = list_folder(str(root))
     left_out = top.left_out + Counter({"files in the root": len(top.files)})
     splits = split_folders(root, top.folders)
-    nested = {folder: class_folders(root / folder) for folder in splits.values()}
+    nested = {folder: image_free_folders(root / folder) for folder in splits.values()}
     is_split_layout = any(nested.values()) and not set(top.folders) & set(class_names or ())
     places = [root / folder for folder, classes in nested.items() if classes] if is_split_layout else [root]
     if is_split_layout:

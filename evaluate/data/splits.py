@@ -20,6 +20,7 @@ from ...search_space.errors import DataError
 
 Hashes = NDArray[np.uint64]
 Split = Literal["train", "validation", "test"]
+EvaluationSplit = Literal["train", "validation", "test", "all"]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 _SEED = 0

@@ -1,6 +1,6 @@
 """Data sets that do not fit in memory: images are decoded in threads, a few batches ahead."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,12 @@ import torch
 from torch import Generator, Tensor
 
 from ...search_space.errors import DataError
+from ...search_space.printable import printable
 from ..cores import usable_cores
 from .augmentation import NO_AUGMENTATION, Augmentation, apply_policy, apply_random_erasing, sample_seeds
 from .crops import PixelArray, center_crop, random_resized_crop
 from .decode import DecodedImage, DownscaleFn, UnreadableImageError, decode_image, full_resolution
+from .folder_files import left_out_text
 from .in_memory import normalize
 from .prefetch import prefetch
 from .splits import SPLITS, Hashes, Split, augmentation_generator, batch_indices, check_statistics
@@ -179,12 +181,7 @@ class StreamingData:
     def _pixels(
         self, images: ImageSource, index: int, resolution_px: int, uniforms: Sequence[float] | None
     ) -> PixelArray | None:
-        def read(downscale_fn: DownscaleFn) -> DecodedImage:
-            decoded = images.read(index, downscale_fn)
-            if decoded.bit_depth is not None:
-                self.bit_depths.add(decoded.bit_depth)
-            return decoded
-
+        read = partial(self._read, images, index)
         try:
             if uniforms is None:
                 return center_crop(read, resolution_px)
@@ -193,6 +190,20 @@ class StreamingData:
         except UnreadableImageError as error:
             self.unreadable_images[error.path] = error.reason  # item assignment is atomic
             return None
+
+    def read(self, split: Split, index: int, downscale_fn: DownscaleFn) -> DecodedImage:
+        """Decode one image.
+
+        Raises:
+            UnreadableImageError: the image cannot be decoded.
+        """
+        return self._read(self.splits[split], index, downscale_fn)
+
+    def _read(self, images: ImageSource, index: int, downscale_fn: DownscaleFn) -> DecodedImage:
+        decoded = images.read(index, downscale_fn)
+        if decoded.bit_depth is not None:
+            self.bit_depths.add(decoded.bit_depth)
+        return decoded
 
 
 def _stack_decoded(decoded: Sequence[PixelArray | None], resolution_px: int) -> tuple[list[int], Tensor]:
@@ -214,16 +225,40 @@ def default_workers() -> int:
 def unreadable_images_text(data: object) -> str | None:
     """`3 of 5,000 images could not be read and were left out: dog/1.jpg (truncated), ...`.
 
+    If images with 16 bits per pixel use fewer, it says how many.
+
     Returns:
-        None if no image was unreadable so far, or the data is in memory.
+        None if no image was unreadable so far and none uses fewer bits, or the data is in memory.
     """
-    if not isinstance(data, StreamingData) or not data.unreadable_images:
+    if not isinstance(data, StreamingData):
         return None
-    total = sum(data.count(split) for split in SPLITS)
-    left_out = (
-        f"{'was' if len(data.unreadable_images) == 1 else 'were'} left out: {_listed(data.unreadable_images)}"
-    )
-    return f"{len(data.unreadable_images):,} of {total:,} images could not be read and {left_out}"
+    sentences = []
+    if unreadable := data.unreadable_images:
+        total = sum(data.count(split) for split in SPLITS)
+        left_out = f"{'was' if len(unreadable) == 1 else 'were'} left out: {_listed(unreadable)}"
+        sentences.append(f"{len(unreadable):,} of {total:,} images could not be read and {left_out}")
+    if bit_depths := bit_depths_text(data.bit_depths):
+        sentences.append(bit_depths)
+    return "; ".join(sentences) or None
+
+
+def bit_depths_text(bit_depths: Collection[int]) -> str | None:
+    """How images with 16 bits per pixel were scaled; None if they use all 16."""
+    if not set(bit_depths) - {16}:
+        return None
+    used = " or ".join(map(str, sorted(bit_depths)))
+    scale = "; the scale differs between images, so convert them to one" if len(bit_depths) > 1 else ""
+    return f"16-bit images use {used} bits, and black to white was scaled from these{scale}"
+
+
+def left_out_notice(data: object) -> str | None:
+    """`folder:photos: left out: 12 .heic (install pillow-heif), 3 dangling links`: files that are not used.
+
+    Returns:
+        None if every file is used, or the data is not a folder.
+    """
+    text = left_out_text(data.left_out) if isinstance(data, StreamingData) else None
+    return f"{printable(data.name)}: {text}" if isinstance(data, StreamingData) and text else None
 
 
 def find_unreadable_images(
@@ -245,7 +280,7 @@ def find_unreadable_images(
     def batch_tasks() -> Iterator[tuple[None, list[Callable[[], UnreadableImageError | None]]]]:
         for split in SPLITS:
             for indices in batch_indices(data.count(split), _CHECK_BATCH_SIZE, None):
-                yield None, [partial(_decode_error, data.splits[split], index) for index in indices.tolist()]
+                yield None, [partial(_decode_error, data, split, index) for index in indices.tolist()]
 
     for _, errors in prefetch(batch_tasks(), data.workers or default_workers()):
         for error in errors:
@@ -257,9 +292,9 @@ def find_unreadable_images(
     return unreadable_images
 
 
-def _decode_error(images: ImageSource, index: int) -> UnreadableImageError | None:
+def _decode_error(data: StreamingData, split: Split, index: int) -> UnreadableImageError | None:
     try:
-        images.read(index, full_resolution)
+        data.read(split, index, full_resolution)
     except UnreadableImageError as error:
         return error
     return None

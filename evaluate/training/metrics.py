@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ...search_space.network import Network
-from ..data.dataset import Data, Split
+from ..data.dataset import SPLITS, Data, EvaluationSplit
 
 _CALIBRATION_BINS = 15
 
@@ -44,8 +44,13 @@ class Metrics:
     confusion: tuple[tuple[int, ...], ...]
 
 
-def predict(network: Network, data: Data, split: Split, *, device: str = "cpu") -> tuple[Tensor, Tensor]:
+def predict(
+    network: Network, data: Data, split: EvaluationSplit, *, device: str = "cpu"
+) -> tuple[Tensor, Tensor]:
     """Logits for each image of a split in its fixed order, in evaluation mode.
+
+    Args:
+        split: `all` for one split after the other.
 
     Returns:
         Logits, `n x classes` float32, and labels, `n` int64, both on the CPU.
@@ -54,9 +59,10 @@ def predict(network: Network, data: Data, split: Split, *, device: str = "cpu") 
     logits: list[Tensor] = []
     labels: list[Tensor] = []
     with torch.inference_mode():
-        for images, batch_labels in data.batches(split, network.architecture.resolution_px, 256):
-            logits.append(network(images.to(device)).float().cpu())
-            labels.append(batch_labels)
+        for part in [each for each in SPLITS if data.count(each)] if split == "all" else [split]:
+            for images, batch_labels in data.batches(part, network.architecture.resolution_px, 256):
+                logits.append(network(images.to(device)).float().cpu())
+                labels.append(batch_labels)
     return torch.cat(logits), torch.cat(labels)
 
 

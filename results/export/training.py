@@ -5,15 +5,17 @@ from typing import Any
 
 import torch
 
-from ...evaluate.data.dataset import Data, Split
+from ...evaluate.data.dataset import Data, EvaluationSplit
 from ...evaluate.training.checkpoint import Checkpoint
 from ...evaluate.training.metrics import Metrics, compute_metrics, predict
 from ...search_space import cost
 from ..store.training_run import TrainingRun, best_epoch
 
 
-def metrics_on_split(checkpoint: Checkpoint, data: Data, split: Split, device: str = "cpu") -> Metrics:
-    """Evaluate a trained network on a split of its data.
+def metrics_on_split(
+    checkpoint: Checkpoint, data: Data, split: EvaluationSplit, device: str = "cpu"
+) -> Metrics:
+    """Evaluate a trained network on a split of its data, or on all of it.
 
     Raises:
         RunError: the classes or channels of the data differ from those of the network.

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from ...evaluate import format_count
-from ...evaluate.data.dataset import Data, unreadable_images_text
+from ...evaluate.data.dataset import Data, left_out_notice, unreadable_images_text
 from ...evaluate.training.checkpoint import Checkpoint
 from ...evaluate.training.grad_cam import block_activations, select_examples, to_network_input
 from ...evaluate.training.metrics import Metrics
@@ -25,7 +25,6 @@ def build_training_report(
     normalized_data, network = model.normalize_data(data), model.network().to(device)
     gallery = select_examples(network, normalized_data, "test")
     viewed_example = gallery[-1] if gallery else None
-    skipped_images_text = unreadable_images_text(data)
     return TrainingReport(
         title=f"{settings.name} on {settings.data.name}",
         facts=_facts(training, model),
@@ -39,7 +38,7 @@ def build_training_report(
         else (),
         viewed_example=viewed_example,
         class_names=normalized_data.class_names,
-        notes=(skipped_images_text,) if skipped_images_text else (),
+        notes=tuple(note for note in (left_out_notice(data), unreadable_images_text(data)) if note),
     )
 
 

@@ -1,6 +1,6 @@
 """Settings of a search run, as stored in `run.yaml`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -42,22 +42,31 @@ class DataSettings:
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()
 
-    def load(self, data: "Data | None" = None, *, download: bool = False) -> "Data":
+    def load(
+        self,
+        data: "Data | None" = None,
+        *,
+        download: bool = False,
+        whole_with_classes: Sequence[str] | None = None,
+    ) -> "Data":
         """Open the images.
 
         Args:
             data: the object that the experiment was started with, if its name is only a label.
             download: fetch a built-in data set that is not on disk.
+            whole_with_classes: classes of a network that is evaluated on all images; see `load_whole`.
         Raises:
             BneckError: they are missing or broken.
         """
-        from ...evaluate.data.dataset import load_data, subsample
+        from ...evaluate.data.dataset import load_data, load_whole, subsample
         from ...evaluate.plugins import is_object_label
 
         if data is None:
             if is_object_label(self.name):
                 raise DataError(f"data {self.name} existed only in the process that started the run")
             root = Path(self.root) if self.root else None
+            if whole_with_classes is not None:
+                return load_whole(self.name, whole_with_classes, root=root, download=download)
             data = load_data(self.name, root=root, download=download)
         return subsample(data, train=self.train_images, validation=self.validation_images)
 

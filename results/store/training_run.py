@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...evaluate import Epoch, Recipe
+from ...evaluate.data.dataset import class_difference
 from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint
 from ...evaluate.training.trainer import ComputeConfig
 from ...search_space import Architecture, RunError
@@ -55,6 +56,8 @@ class TrainingSettings:
                 return f"the network is {mine.key} at {mine.resolution_px} px, not {theirs.key}"
             if is_dataclass(mine):
                 name = next(f.name for f in fields(mine) if getattr(mine, f.name) != getattr(theirs, f.name))
+                if name == "class_names":
+                    return class_difference(self.data.class_names, other.data.class_names)
                 return f"{name} is {getattr(mine, name)}, not {getattr(theirs, name)}"
             return f"{field.name.replace('_', ' ')} is {mine}, not {theirs}"
         return None

@@ -1,22 +1,24 @@
 """`bneck evaluate`: metrics of a trained network on a split of its images."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
-from ...search_space import GoalError, UnknownNameError
+from ...search_space import BneckError, DataError, GoalError, UnknownNameError
 from ..resolve.requests import EvaluationRequest
 from .options import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from ...evaluate.data.dataset import Split
+    from ...evaluate.data.dataset import EvaluationSplit
     from ...evaluate.latency.meter import LatencyMeter
+    from ...results import DataSettings
     from ...search_space import Architecture
 
 
 def evaluate(request: EvaluationRequest, as_json: JsonOption = False) -> None:
-    """Evaluate a trained network on a split of its data.
+    """Evaluate a trained network on a split of its data, or on all images of a folder.
 
-    bneck evaluate runs/photos --data folder:photos --json
+    bneck evaluate runs/photos --data folder:new-photos --split all --json
     """
     from ..console.evaluation_table import print_evaluation
 
@@ -33,7 +35,7 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
     Raises:
         BneckError: no such network, data of other classes, or a device that does not work.
     """
-    from ...evaluate.data.dataset import unreadable_images_text
+    from ...evaluate.data.dataset import left_out_notice, unreadable_images_text
     from ...evaluate.training.checkpoint import load_checkpoint
     from ...results import DataSettings
     from ...results.export.training import metrics_on_split
@@ -47,13 +49,21 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
     architecture = checkpoint.architecture
     known = DataSettings(request.data) if request.data else file.data or DataSettings(checkpoint.data)
     root = str(request.data_root) if request.data_root else known.root
-    images = DataSettings(known.name, root).load(download=request.download)
+    split = _split(request.split)
+    settings = DataSettings(known.name, root)
+    if split == "all":
+        images = settings.load(download=request.download, whole_with_classes=checkpoint.class_names)
+    else:
+        try:
+            images = settings.load(download=request.download)
+        except DataError as error:
+            raise _with_hint(error, settings, checkpoint.class_names) from None
     meter = None
     if request.latency_backend != "none":
         meter = make_meter(
             architecture, request.latency_backend, request.latency_threads, 1, request.reference_model
         )
-    metrics = metrics_on_split(checkpoint, images, _split(request.split), torch_device(request.device))
+    metrics = metrics_on_split(checkpoint, images, split, torch_device(request.device))
     network_cost = cost(architecture)
     return {
         "name": request.checkpoint,
@@ -65,7 +75,8 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
         "params": network_cost.params,
         "size_bytes": file.path.stat().st_size,
         "latency": _latency(request, architecture, meter) if meter else None,
-        "left_out": unreadable_images_text(images),
+        "left_out": "; ".join(filter(None, (left_out_notice(images), unreadable_images_text(images))))
+        or None,
     }
 
 
@@ -87,11 +98,20 @@ def _latency(
     }
 
 
-def _split(name: str) -> "Split":
-    from ...evaluate.data.dataset import Split
+def _split(name: str) -> "EvaluationSplit":
+    from ...evaluate.data.dataset import EvaluationSplit
 
-    for known in get_args(Split):
+    for known in get_args(EvaluationSplit):
         if name == known:
-            split: Split = known
+            split: EvaluationSplit = known
             return split
-    raise UnknownNameError("split", name, get_args(Split))
+    raise UnknownNameError("split", name, get_args(EvaluationSplit))
+
+
+def _with_hint(error: DataError, settings: "DataSettings", class_names: Sequence[str]) -> DataError:
+    """The error, and that the images can be evaluated without splits, if they can."""
+    try:
+        settings.load(whole_with_classes=class_names)
+    except BneckError:
+        return error
+    return DataError(f"{error}; --split all evaluates every image of the folder")

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from ...evaluate.data.dataset import SPLITS, Data, find_unreadable_images
+from ...evaluate.data.folder_files import left_out_text
+from ...evaluate.data.streaming import bit_depths_text
 from .progress import Status, progress
 from .tables import plain_table, wide_console
 
@@ -35,7 +37,9 @@ def as_dict(data: Data, *, check: bool) -> dict[str, Any]:
             name: {split: counts[split][label] for split in SPLITS}
             for label, name in enumerate(data.class_names)
         },
+        "left_out": dict(getattr(data, "left_out", {})),
         "unreadable_images": _find_unreadable(data) if check else None,
+        "bit_depths": sorted(getattr(data, "bit_depths", ())) if check else None,
     }
 
 
@@ -52,10 +56,14 @@ def print_data(summary: dict[str, Any]) -> None:
     colours = "grey" if summary["image_channels"] == 1 else "colour"
     side = f"{summary['image_size_px']} px, in memory" if summary["image_size_px"] else "read from files"
     lines = [f"{summary['name']}: {len(summary['classes'])} classes, {colours} images, {side}"]
+    if left_out := left_out_text(summary["left_out"]):
+        lines.append(left_out)
     if summary["unreadable_images"] is not None:
         lines += [f"{path}: {reason}" for path, reason in summary["unreadable_images"].items()]
         total = sum(summary["images"].values())
         lines.append(f"{len(summary['unreadable_images']):,} of {total:,} images cannot be read")
+        if bit_depths := bit_depths_text(summary["bit_depths"]):
+            lines.append(bit_depths)
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 

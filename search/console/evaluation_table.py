@@ -12,7 +12,7 @@ _MAX_CLASSES, _MAX_NAME_LENGTH = 30, 30
 
 
 def print_evaluation(evaluation: dict[str, Any]) -> None:
-    """Print the metrics, then a row per class with the lowest F1 first."""
+    """Print the metrics, then a row per class: the lowest F1 first, classes without images last."""
     console = wide_console()
 
     def print_line(line: str) -> None:
@@ -20,7 +20,7 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
 
     top5 = f", top-5 {100 * evaluation['top5']:.2f}%" if evaluation["top5"] is not None else ""
     print_line(
-        f"{evaluation['name']} on {evaluation['images']:,} {evaluation['split']} images "
+        f"{evaluation['name']} on {_images(evaluation)} "
         f"of {evaluation['data']}: top-1 {100 * evaluation['top1']:.2f}%{top5}, "
         f"loss {evaluation['loss']:.4f}, calibration error {100 * evaluation['calibration_error']:.2f}%"
     )
@@ -33,7 +33,7 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
     print_line(f"{cost_text}, {format_count(evaluation['size_bytes'])}B on disk")
     if evaluation["left_out"]:
         print_line(evaluation["left_out"])
-    classes = sorted(evaluation["classes"], key=lambda each: (each["f1"], each["name"]))
+    classes = sorted(evaluation["classes"], key=lambda each: (not each["images"], each["f1"], each["name"]))
     columns = ("class", "images", "precision %", "recall %", "F1 %", "most confused with")
     table = plain_table(*columns, left=(columns[0], columns[-1]))
     for each in classes[:_MAX_CLASSES]:
@@ -48,6 +48,11 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
     console.print(table)
     if len(classes) > _MAX_CLASSES:
         print_line(f"and {len(classes) - _MAX_CLASSES} classes with a higher F1; --json prints all")
+
+
+def _images(evaluation: dict[str, Any]) -> str:
+    count, split = evaluation["images"], evaluation["split"]
+    return f"all {count:,} images" if split == "all" else f"{count:,} {split} images"
 
 
 def _most_confused_with(evaluation: dict[str, Any], name: str) -> str:

@@ -29,6 +29,7 @@ from ...results.store.netadapt_run import NETADAPT_DIRECTORY, NetAdaptRun
 from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSettings
 from ...results.store.new_folder import NumberedFolder, Place
 from ...search_space import Architecture, GoalError, cost
+from ..resolve.datasets import report_left_out
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_trial
 from ..resolve.requests import NetAdaptRequest, TrainingRequest
@@ -186,6 +187,7 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
     start = load_checkpoint(file.path)
     images = _images(training, file, start)
     data = images.load(download=training.download)
+    report_left_out(data)
     start.normalize_data(data)
     recipe = load_recipe(training.recipe) if training.recipe else start.recipe
     values = {

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from ...evaluate import format_count, parse_count
-from ...evaluate.data.dataset import Data
+from ...evaluate.data.dataset import Data, class_difference
 from ...evaluate.supernet.checkpoint import SupernetCheckpoint, load_supernet
 from ...evaluate.supernet.config import SupernetConfig
 from ...evaluate.supernet.trainer import SupernetTrainer, train_to_end
@@ -21,6 +21,7 @@ from ...search_space.errors import DivergedError, NonFiniteLossError
 from ..console.progress import format_time_left
 from ..console.tables import print_lines
 from ..console.training_progress import epoch_summary
+from ..resolve.datasets import report_left_out
 from ..resolve.environment import torch_device
 from ..resolve.requests import SupernetRequest
 from .job import print_result, resumable
@@ -164,6 +165,7 @@ def _prepare(request: SupernetRequest) -> SupernetTrainer:
     space = load_space(request.space)
     images = DataSettings(request.data, _text(request.data_root), request.train_images)
     data: Data = images.load(download=request.download)
+    report_left_out(data)
     recipe = recipe_for(request.recipe, data)
     settings = SupernetConfig(
         recipe=replace(recipe, **request.recipe_overrides),
@@ -183,6 +185,8 @@ def _difference(trained: SupernetCheckpoint, training: SupernetTrainer) -> str |
         return f"space {trained.space.name} differs from the one in the file"
     before, after = _comparable(trained), _comparable(now)
     for name, value in before.items():
+        if name == "class_names" and (difference := class_difference(value, after[name])):
+            return difference
         if after[name] != value:
             return f"{name.replace('_', ' ')} is {value}, not {after[name]}"
     return None

@@ -161,7 +161,9 @@ class EvaluationRequest(DatasetOptions, LatencyOptions, DeviceOptions):
     panel = None
 
     checkpoint: str = argument(REQUIRED, "folder of `bneck train`, its file, or RUN#TRIAL", "CHECKPOINT")
-    split: str = option("test", "test, validation or train")
+    split: str = option(
+        "test", "test, validation or train; all for every image, such as a folder of test images"
+    )
     data: str = option("", f"{DATA_HELP}; by default that of the training")
     latency_backend: str = _backend()
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from bneck.evaluate.data.builtin import SYSTEM_FASHION_FOLDER
-from bneck.evaluate.data.dataset import SPLITS, Data, load_data, subsample
+from bneck.evaluate.data.dataset import SPLITS, Data, class_difference, load_data, subsample
 from bneck.evaluate.data.streaming import LabelledFiles, StreamingData
 from bneck.search_space.errors import DataError, PluginError, UnknownNameError
 from bneck.testing.data import DataContract
@@ -291,3 +291,41 @@ def test_data_is_returned_unchanged() -> None:
 def test_another_object_is_refused(source: Any) -> None:
     with pytest.raises(DataError, match=r"^data: .*got"):
         load_data(source)
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "expected"),
+    [
+        ("a b c d e", "a b c d e", None),
+        ("a b c d e f", "a b c d e g", "without f and with g (6 classes in training, 6 here)"),
+        ("a b c", "a b", "without c (3 classes in training, 2 here)"),
+        ("a b c", "a c b", "order differs, class 1 is 'c' instead of 'b'"),
+        ("a", " ".join(f"x{number:02}" for number in range(20)), "x00, x01, x02, x03, x04 and 15 more"),
+    ],
+)
+def test_classes_that_differ_are_named(trained: str, given: str, expected: str | None) -> None:
+    difference = class_difference(trained.split(), given.split())
+    assert difference == expected if expected is None else expected in str(difference)
+
+
+@pytest.mark.parametrize("name", ["Folder:photos", "dir:photos", "photos.zip", "folder:~nobody-here/x"])
+def test_a_folder_under_another_name_is_suggested(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos.zip").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"folder:photos$|give a folder|give the path in full"):
+        load_data(name)
+
+
+def test_a_folder_in_the_data_root_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError, match=rf"unknown data set 'photos'; give folder:{tmp_path}/photos$"):
+        load_data("photos", root=tmp_path)
+
+
+def test_an_empty_or_long_name_is_unknown() -> None:
+    for name in ("", "a" * 300):
+        with pytest.raises(UnknownNameError, match="folder:PATH"):
+            load_data(name)

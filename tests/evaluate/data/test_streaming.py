@@ -234,3 +234,16 @@ def test_every_image_can_be_checked_beforehand(data: StreamingData) -> None:
     steps: list[tuple[int, int]] = []
     assert find_unreadable_images(data, lambda done, total: steps.append((done, total))) == unreadable_images
     assert steps == [(done, 24) for done in range(1, 25)]
+
+
+def test_the_bits_of_16_bit_images_are_reported_unless_all_are_used(data: StreamingData) -> None:
+    places = [next(paths(data, split)) for split in ("train", "test")]
+    Image.fromarray(np.full((8, 8), 65_535, np.uint16)).save(places[0])
+    assert find_unreadable_images(data) == {}
+    assert (data.bit_depths, unreadable_images_text(data)) == ({16}, None)
+    Image.fromarray(np.full((8, 8), 4_000, np.uint16)).save(places[1])
+    list(data.batches("test", 8, 4))
+    assert data.bit_depths == {12, 16}
+    text = unreadable_images_text(data)
+    assert text is not None
+    assert "12 or 16 bits" in text
