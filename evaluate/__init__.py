@@ -26,6 +26,7 @@ from .training.recipe import Recipe
 if TYPE_CHECKING:
     from .api import TrainedNetwork as TrainedNetwork
     from .api import evaluate as evaluate
+    from .api import load_network as load_network
     from .api import train as train
     from .data.dataset import Data as Data
     from .data.dataset import load_data as load_data
@@ -40,6 +41,7 @@ _LAZY = {  # names that need torch or numpy
     "TrainedNetwork": ".api",
     "evaluate": ".api",
     "load_data": ".data.dataset",
+    "load_network": ".api",
     "measure_latency": ".latency.meter",
     "train": ".api",
 }
@@ -67,6 +69,7 @@ __all__ = [
     "format_count",
     "host",
     "load_data",
+    "load_network",
     "measure_latency",
     "package_versions",
     "parse_count",

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple, get_args
 
 from ..search_space import Architecture, DataError, UnknownNameError
 from ..search_space.network import Network
 from .data.dataset import DataSource, EvaluationSplit, load_data, load_whole
 from .training.accuracy import Accuracy
+from .training.checkpoint import load_checkpoint
 from .training.metrics import Metrics, compute_metrics, predict
 from .training.recipe import Recipe, load_recipe
 from .training.train import seeded_network
 from .training.train import train as train_in_place
 
-__all__ = ["TrainedNetwork", "evaluate", "load_data", "train"]
+__all__ = ["TrainedNetwork", "evaluate", "load_data", "load_network", "train"]
 
 
 class TrainedNetwork(NamedTuple):
@@ -31,7 +33,7 @@ class TrainedNetwork(NamedTuple):
 def train(
     architecture: Architecture,
     data: DataSource,
-    recipe: Recipe | str | None = None,
+    recipe: Recipe | str | Path | None = None,
     *,
     seed: int = 0,
     device: str = "cpu",
@@ -75,6 +77,17 @@ def train(
         recipe = Recipe() if recipe is None else load_recipe(recipe)
     accuracy = train_in_place(network, images, recipe, seed=seed, device=device, on_epoch=on_epoch)
     return TrainedNetwork(network.eval(), accuracy)
+
+
+def load_network(path: str | Path) -> Network:
+    """A trained network from a file that bneck wrote or exported (`.safetensors`), in evaluation mode.
+
+    Tensors in the file have the names of the network's state dict.
+
+    Raises:
+        RunError: the file is missing, damaged or not a file of bneck.
+    """
+    return load_checkpoint(path).network()
 
 
 def evaluate(

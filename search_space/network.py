@@ -1,16 +1,12 @@
 """From an `Architecture` to a torch network, in torchvision's and timm's layer order and rules."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from .architecture import Activation, Architecture, Block
 from .cost import conv_output_size, eca_kernel
-from .errors import ArchitectureError
-from .reference_networks import published_architecture
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -246,62 +242,6 @@ def build_network(
         if isinstance(module, nn.BatchNorm2d):
             module.eps, module.momentum = norm_eps, norm_momentum
     return network
-
-
-def from_torchvision(name: str, state: Mapping[str, Tensor]) -> Network:
-    """A published network with the weights of torchvision's network of the same name.
-
-    Both register their layers in execution order, so the n-th tensors correspond.
-
-    Args:
-        name: `mobilenet_v3_large`, `mobilenet_v3_small` or `mobilenet_v2`, with `@width` if scaled.
-        state: state dict of a torchvision model, such as
-            `torchvision.models.mobilenet_v3_large(weights=...).state_dict()`.
-    Raises:
-        ArchitectureError: the tensors do not match; names the first that differs.
-    """
-    v3 = name.startswith("mobilenet_v3")
-    architecture = published_architecture(name)
-    biases = [tensor for tensor in state.values() if tensor.ndim == 1]
-    if biases:
-        architecture = replace(architecture, classes=len(biases[-1]))
-    network = build_network(
-        architecture,
-        dropout=0.2,
-        norm_eps=1e-3 if v3 else 1e-5,
-        norm_momentum=0.01 if v3 else 0.1,
-    )
-    own_state = network.state_dict()
-    if len(own_state) != len(state):
-        raise ArchitectureError("state", f"must hold {len(own_state)} tensors for {name}, got {len(state)}")
-    for (own_name, tensor), (source_name, source_tensor) in zip(
-        own_state.items(), state.items(), strict=True
-    ):
-        if tensor.shape != source_tensor.shape:
-            shapes = f"{tuple(tensor.shape)} as {own_name}, got {tuple(source_tensor.shape)}"
-            raise ArchitectureError(f"state: {source_name}", f"must have shape {shapes}")
-    network.load_state_dict(dict(zip(own_state, state.values(), strict=True)))
-    return network
-
-
-def load_torchvision_weights(name: str) -> Network:
-    """A published network with torchvision's ImageNet weights, downloaded if they are not cached.
-
-    Raises:
-        ArchitectureError: torchvision has no weights for that name.
-    """
-    import torchvision
-
-    require_torchvision_weights(name)
-    weights = torchvision.models.get_model_weights(name).DEFAULT
-    return from_torchvision(name, weights.get_state_dict(progress=True, check_hash=True))
-
-
-def require_torchvision_weights(name: str) -> None:
-    """Raise `ArchitectureError` unless torchvision has weights for the network."""
-    if name not in ("mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"):
-        known = "mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"
-        raise ArchitectureError("pretrained", f"must be {known}, got {name}")
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ("search_space", "evaluate", "results", "search")
 ROOMS = {  # from the top floor to the ground
     "search_space": (
-        "serialization", "counting", "onnx_graph", "network", "space", "automaton", "choices",
-        "reference_networks", "cost", "architecture", "faults", "errors", "printable",
+        "serialization", "counting", "onnx_graph", "torchvision_weights", "network", "space", "automaton",
+        "choices", "reference_networks", "cost", "architecture", "faults", "errors", "printable",
     ),
     "evaluate": (
         "api", "fvcore_audit", "scorers", "netadapt", "supernet", "training", "objectives", "latency", "data",

@@ -130,7 +130,7 @@ DataSource = (
 BUILTIN = ("digits", "fashion-mnist", "cifar10", "cifar100")
 
 
-def load_data(source: DataSource, *, root: Path | None = None, download: bool = False) -> Data:
+def load_data(source: DataSource, *, root: str | Path | None = None, download: bool = False) -> Data:
     """Open a data set.
 
     Args:
@@ -162,6 +162,7 @@ def load_data(source: DataSource, *, root: Path | None = None, download: bool = 
         >>> images.shape
         torch.Size([32, 1, 16, 16])
     """
+    root = None if root is None else Path(root)
     if folder := _folder_of(source):
         return load_folder(*folder)
     if isinstance(source, tuple | list):

@@ -14,7 +14,7 @@ from ...search_space.serialization.yaml_nodes import dump, parse
 from ..data.dataset import Data, normalize_as_trained
 from ..training.accuracy import Epoch
 from ..training.recipe import read_recipe, recipe_yaml
-from ..training.safetensors_io import STATE, WEIGHTS, read_tensors, select_prefix, write_tensors
+from ..training.safetensors_io import read_tensors, split_tensors, write_tensors
 from .config import SupernetConfig
 from .supernet import Supernet
 
@@ -88,7 +88,7 @@ _SCALAR_FIELDS = tuple(
 _CONFIG_FIELDS = tuple(each.name for each in fields(SupernetConfig) if each.name != "recipe")
 
 
-def save_supernet(checkpoint: SupernetCheckpoint, path: Path) -> None:
+def save_supernet(checkpoint: SupernetCheckpoint, path: str | Path) -> None:
     """Write the file atomically.
 
     Raises:
@@ -103,18 +103,20 @@ def save_supernet(checkpoint: SupernetCheckpoint, path: Path) -> None:
         "recipe": recipe_yaml(checkpoint.settings.recipe),
         "info": json.dumps(info),
     }
-    write_tensors(path, checkpoint.weights, checkpoint.state, metadata)
+    write_tensors(Path(path), checkpoint.weights, checkpoint.state, metadata)
 
 
-def load_supernet(path: Path) -> SupernetCheckpoint:
+def load_supernet(path: str | Path) -> SupernetCheckpoint:
     """Read a file that `save_supernet` wrote.
 
     Raises:
         RunError: the file is missing, damaged or of another kind.
     """
+    path = Path(path)
     if not path.is_file():
         raise RunError(f"{path}: the supernet file is missing; create one: bneck supernet")
     metadata, tensors = read_tensors(path, FORMAT, "supernet")
+    weights, state = split_tensors(tensors)
     try:
         info = json.loads(metadata["info"])
         scalars = {name: info[name] for name in _SCALAR_FIELDS}
@@ -124,8 +126,8 @@ def load_supernet(path: Path) -> SupernetCheckpoint:
         supernet = SupernetCheckpoint(
             space=read_space(parse(metadata["space"], f"{path}: space")),
             settings=SupernetConfig(recipe=recipe, **info["settings"]),
-            weights=select_prefix(WEIGHTS, tensors),
-            state=select_prefix(STATE, tensors),
+            weights=weights,
+            state=state,
             curve=tuple(Epoch(**point) for point in info["curve"]),
             **scalars,
         )

@@ -15,7 +15,7 @@ from ...search_space.serialization.yaml_nodes import parse
 from ..data.dataset import Data, normalize_as_trained
 from .accuracy import Epoch
 from .recipe import Recipe, read_recipe, recipe_yaml
-from .safetensors_io import STATE, WEIGHTS, read_tensors, select_prefix, write_tensors
+from .safetensors_io import read_tensors, split_tensors, write_tensors
 
 FORMAT = "checkpoint/1"
 _INFO = ("data", "class_names", "pixel_mean", "pixel_std", "norm_eps", "norm_momentum", "seed")
@@ -101,7 +101,7 @@ def make_checkpoint(
     )
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
     """Write a checkpoint atomically.
 
     Raises:
@@ -115,25 +115,27 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "recipe": recipe_yaml(checkpoint.recipe),
         "info": json.dumps(info),
     }
-    write_tensors(path, checkpoint.weights, checkpoint.state, metadata)
+    write_tensors(Path(path), checkpoint.weights, checkpoint.state, metadata)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a file written by `save_checkpoint`.
 
     Raises:
         RunError: the file is missing, damaged or not a checkpoint.
     """
+    path = Path(path)
     if not path.is_file():
         raise RunError(f"{path}: checkpoint file not found")
     metadata, tensors = read_tensors(path, FORMAT, "checkpoint")
+    weights, state = split_tensors(tensors)
     try:
         info = json.loads(metadata["info"])
         return Checkpoint(
             architecture=read_architecture(parse(metadata["architecture"], f"{path}: architecture")),
             recipe=read_recipe(parse(metadata["recipe"], f"{path}: recipe")),
-            weights=select_prefix(WEIGHTS, tensors),
-            state=select_prefix(STATE, tensors),
+            weights=weights,
+            state=state,
             data=info["data"],
             class_names=tuple(info["class_names"]),
             pixel_mean=tuple(info["pixel_mean"]),
@@ -149,7 +151,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise RunError(f"{path}: the checkpoint is damaged ({first_line(error)})") from None
 
 
-def load_trained_network(architecture: Architecture, path: Path) -> Network:
+def load_trained_network(architecture: Architecture, path: str | Path) -> Network:
     """Load the network of a checkpoint in evaluation mode.
 
     Raises:

@@ -9,50 +9,70 @@ from torch.nn import BatchNorm2d
 
 from ...search_space import Architecture, ArchitectureError, RunError
 from ...search_space.errors import first_line
-from ...search_space.network import (
-    Network,
+from ...search_space.network import Network
+from ...search_space.torchvision_weights import (
     from_torchvision,
-    load_torchvision_weights,
-    require_torchvision_weights,
+    require_pretrained,
+    torchvision_layers,
+    weights_url,
 )
+from .checkpoint import load_checkpoint
+from .state_dict_file import is_bneck_file, read_state_dict
 
 _STEM, _CLASSIFIER = "stem.conv.weight", "classifier."
 
 
-def pretrained_network(name: str, file: Path | None = None) -> Network:
+def pretrained_network(name: str, file: Path | str | None = None) -> Network:
     """A published network with torchvision's ImageNet weights.
 
     Args:
-        file: state dict of torchvision's network; by default torch's cache, filled by a download.
+        file: state dict of torchvision's network (`.pth` or `.safetensors`), or a file of bneck; by default
+            torch's cache, filled by a download.
     Raises:
         ArchitectureError: torchvision has no weights for this name, or the file does not fit the network.
         RunError: the weights cannot be read or downloaded.
     """
-    require_torchvision_weights(name.partition("@")[0] if file else name)
+    if file is None:
+        require_pretrained(name)
+        path = _cached_weights(name)
+    else:
+        path = Path(file)
+        if is_bneck_file(path):
+            return load_checkpoint(path).network()
+        torchvision_layers(name)  # refuses other networks before the file is read
+    state = read_state_dict(path)
     try:
-        if file is None:
-            return load_torchvision_weights(name)
-        return from_torchvision(name, torch.load(file, map_location="cpu", weights_only=True))
-    except ArchitectureError:
-        raise
-    except OSError as error:
-        if file is not None:
-            raise RunError(f"{file}: cannot be read ({error.strerror or first_line(error)})") from None
-        cache = Path(torch.hub.get_dir()) / "checkpoints"
+        return from_torchvision(name, state)
+    except ArchitectureError as error:
+        raise RunError(f"{path}: {error}") from None
+
+
+def _cached_weights(name: str) -> Path:
+    """torchvision's file in torch's cache, downloaded if it is not there."""
+    url = weights_url(name)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if path.is_file():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hash_prefix = path.stem.rpartition("-")[2]
+        torch.hub.download_url_to_file(url, str(path), hash_prefix)
+    except Exception as error:  # no network, no permission, a full disk, another hash
         raise RunError(
-            f"the weights of {name} are not in {cache} and cannot be downloaded ({first_line(error)}); "
-            "download torchvision's file on another machine and pass it as --weights FILE"
+            f"the weights of {name} are not in torch's cache and cannot be downloaded ({first_line(error)}); "
+            f"download {url} and put it at {path}, or pass it as --weights FILE"
         ) from None
-    except Exception as error:
-        raise RunError(f"{file or name}: not a torchvision state dict ({first_line(error)})") from None
+    return path
 
 
-def transfer_weights(network: Network, source: Network) -> None:
+def transfer_weights(network: Network, source: Network) -> bool:
     """Copy trained weights into the same architecture for another data set, in place.
 
     The classifier keeps its initial weights if the number of classes differs. A grayscale stem gets the
     sum over the color channels; a color stem gets a third of the grayscale weights per channel.
 
+    Returns:
+        Whether the classifier was copied, too.
     Raises:
         RunError: stem, blocks or head differ.
     """
@@ -74,6 +94,7 @@ def transfer_weights(network: Network, source: Network) -> None:
     network.load_state_dict(weights)
     for norm, source_norm in zip(_batchnorm_layers(network), _batchnorm_layers(source), strict=True):
         norm.eps, norm.momentum = source_norm.eps, source_norm.momentum
+    return target.classes == origin.classes
 
 
 def _first_difference(target: Architecture, origin: Architecture) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal, get_args
 
 from ...search_space.errors import BneckError, FieldError
@@ -96,7 +97,7 @@ class Recipe:
             raise FieldError("augment", f"is not a valid augmentation: {error}") from None
 
 
-def load_recipe(name_or_path: str) -> Recipe:
+def load_recipe(name_or_path: str | Path) -> Recipe:
     """Load a recipe preset or a YAML file; missing keys have the defaults of `Recipe`.
 
     Raises:

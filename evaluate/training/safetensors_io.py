@@ -12,21 +12,20 @@ from ...search_space import RunError
 from ...search_space.errors import first_line
 from ...search_space.serialization.atomic_write import write_atomic
 
-WEIGHTS, STATE = "weights.", "state."
-
+STATE = "state."
+_OLD_PREFIX = "weights."  # of the weights in files of earlier versions
 
 def write_tensors(
     path: Path, weights: Mapping[str, Tensor], state: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
-    """Write a file atomically.
+    """Write a file atomically. Weights keep their plain names; those of the training state get a prefix.
 
     Args:
         metadata: includes the schema of the file under the key `bneck`.
     Raises:
         RunError: the file cannot be written (no space, no permission).
     """
-    all_tensors = {WEIGHTS + name: value for name, value in weights.items()}
-    all_tensors |= {STATE + name: value for name, value in state.items()}
+    all_tensors = dict(weights) | {STATE + name: value for name, value in state.items()}
     write_atomic(
         path, save({name: _contiguous_cpu(value) for name, value in all_tensors.items()}, dict(metadata))
     )
@@ -41,16 +40,29 @@ def read_tensors(path: Path, schema: str, kind: str) -> tuple[dict[str, str], di
     Raises:
         RunError: the file is damaged or has another schema.
     """
+    foreign = (
+        "; torchvision's weights are read by `bneck train NETWORK --weights FILE`"
+        if kind == "checkpoint"
+        else ""
+    )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise RunError(f"{path}: not a bneck {kind} ({first_line(error)})") from None
+        raise RunError(f"{path}: not a bneck {kind} ({first_line(error)}){foreign}") from None
     actual = metadata.get("bneck")
     if actual != schema:
-        raise RunError(f"{path}: must be a {kind} with schema {schema}, got {actual or 'no schema'}")
+        raise RunError(f"{path}: must be a {kind} with schema {schema}, got {actual or f'no schema{foreign}'}")
     return metadata, tensors
+
+
+def split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights and the training state of a file, each by plain name."""
+    weights = {
+        name.removeprefix(_OLD_PREFIX): value for name, value in tensors.items() if not name.startswith(STATE)
+    }
+    return weights, select_prefix(STATE, tensors)
 
 
 def select_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,9 +1,8 @@
 """Trained networks as self-contained files: YAML config, ONNX model, weights."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +107,9 @@ def _write_onnx(network: Exportable, path: Path) -> None:
 
 
 def _write_weights(network: Exportable, path: Path) -> None:
-    shutil.copyfile(network.checkpoint, path)
+    from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
+
+    save_checkpoint(replace(load_checkpoint(network.checkpoint), state={}), path)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from .training_run import TrainingRun
 AnyExperiment = SearchRun | TrainingRun | NetAdaptRun | SeedStudy
 
 
-def open_experiment(folder: Path) -> AnyExperiment:
+def open_experiment(folder: str | Path) -> AnyExperiment:
     """Open a search run, training, NetAdapt run or seed study by its settings file.
 
     Raises:
         RunError: the folder is missing or none of these.
         FileFormatError: the settings file is damaged or has another format version.
     """
+    folder = Path(folder)
     name = settings_name(folder)
     if name is None:
         raise RunError(f"{folder} is no folder of bneck: it has none of {', '.join(KINDS)}")

@@ -178,7 +178,7 @@ class SearchRun(Experiment[RunSettings]):
             if not verification.satisfies_limits(self.settings.goals)
         }
 
-    def record(self, trial: str) -> Record:
+    def record(self, trial: int | str) -> Record:
         """One trial by its number, or `best`.
 
         Raises:
@@ -187,10 +187,10 @@ class SearchRun(Experiment[RunSettings]):
         if trial == "best":
             return self.best()
         numbers = {str(record.trial): record for record in self.records()}
-        if trial not in numbers:
+        if str(trial) not in numbers:
             known = f"give best, or a number from `bneck front {self.folder}`"
             raise RunError(f"{self.folder} has no trial '{trial}'; {known}")
-        return numbers[trial]
+        return numbers[str(trial)]
 
     def best(self) -> Record:
         """The completed record of the highest accuracy, or of the highest reward if that is the objective.

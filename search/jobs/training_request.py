@@ -1,5 +1,10 @@
 """From the request of `bneck train` to its folder; everything is checked before the folder is created."""
 
+<<<<<<< HEAD
+=======
+import shutil
+from collections.abc import Callable
+>>>>>>> 34b5250 (Weights are mapped by name, from .pth and safetensors files; checkpoints have plain tensor names)
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,15 +86,22 @@ def for_data(architecture: Architecture, data: Data, resolution_px: int | None =
     )
 
 
-def create_training_run(request: TrainingRequest, settings: TrainingSettings, data: Data) -> TrainingRun:
+def create_training_run(
+    request: TrainingRequest,
+    settings: TrainingSettings,
+    data: Data,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> TrainingRun:
     """Create the folder with a checkpoint of the initial weights; called by all processes.
 
+    Args:
+        on_note: called with a line on the initial weights, if there is something to know.
     Raises:
         BneckError: the weights cannot be loaded, or the folder exists; nothing has been created.
     """
     out = request.out or numbered_run_directory(settings.name, settings.data.name)
     TrainingRun.require_absent(out)
-    network = _first_network(request, settings)
+    network = _first_network(request, settings, on_note)
     training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
     if is_main_process():
         folder = TrainingRun.create(out, settings, lambda created: save_progress(created, training, []))
@@ -129,13 +141,20 @@ def resume_training_run(request: TrainingRequest, *, same_request: bool) -> tupl
     return folder, data
 
 
-def _first_network(request: TrainingRequest, settings: TrainingSettings) -> Network:
+def _first_network(
+    request: TrainingRequest, settings: TrainingSettings, on_note: Callable[[str], None]
+) -> Network:
     """The network with its initial weights."""
     network = seeded_network(settings.architecture, settings.seed)
     if settings.initial_weights == IMAGENET_WEIGHTS:
-        transfer_weights(network, pretrained_network(request.arch, request.weights))
+        source = pretrained_network(request.arch, request.weights)
     elif request.init:
-        transfer_weights(network, load_checkpoint(resolve_checkpoint(request.init).path).network())
+        source = load_checkpoint(resolve_checkpoint(request.init).path).network()
+    else:
+        return network
+    if not transfer_weights(network, source):
+        classes = f"{settings.architecture.classes:,} classes instead of {source.architecture.classes:,}"
+        on_note(f"the classifier starts from random weights ({classes}); all other weights are loaded")
     return network
 
 

@@ -124,4 +124,9 @@ def _open_training(request: TrainingRequest, resume: bool) -> tuple[TrainingRun,
     if resume:
         return resume_training_run(request, same_request=request.out is not None)
     settings, data = plan(request)
-    return create_training_run(request, settings, data), data
+    return create_training_run(request, settings, data, _print_note), data
+
+
+def _print_note(note: str) -> None:
+    if is_main_process():
+        Console(stderr=True, highlight=False, soft_wrap=True).print(note)

@@ -30,7 +30,7 @@ def architecture_yaml(architecture: Architecture, metadata: Mapping[str, Any] | 
     return "\n".join(lines) + "\n"
 
 
-def load_architecture(path: Path) -> Architecture:
+def load_architecture(path: str | Path) -> Architecture:
     """Read a YAML or JSON file.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from ..choices import BLOCK_GENES, HeadChoices, StageChoices, StemChoices
@@ -12,7 +13,7 @@ FORMAT = "space/1"
 PRESETS = ("tiny", "mobile", "mobile-small", "mobile-32")
 
 
-def load_space(name_or_path: str) -> SearchSpace:
+def load_space(name_or_path: str | Path) -> SearchSpace:
     """Load a preset by name, or a YAML file.
 
     Raises:

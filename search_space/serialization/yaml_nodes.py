@@ -157,14 +157,14 @@ def _compose(text: str) -> yaml.Node | None:
     return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
-def parse_file(path: Path) -> YamlNode:
+def parse_file(path: str | Path) -> YamlNode:
     """Read a YAML or JSON file.
 
     Raises:
         FileFormatError: the file is missing, unreadable or broken.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
         raise FileFormatError(f"{path}: cannot be read: {reason}") from None
@@ -172,7 +172,7 @@ def parse_file(path: Path) -> YamlNode:
 
 
 def parse_named(
-    kind: str, name_or_path: str, presets: Collection[str], load_text: Callable[[str], str]
+    kind: str, name_or_path: str | Path, presets: Collection[str], load_text: Callable[[str], str]
 ) -> YamlNode:
     """Parse a preset by name, or a file.
 
@@ -183,11 +183,11 @@ def parse_named(
         UnknownNameError: neither a preset nor a file.
         FileFormatError: the file is missing, unreadable or broken.
     """
-    if name_or_path in presets:
+    if isinstance(name_or_path, str) and name_or_path in presets:
         return parse(load_text(name_or_path), f"{name_or_path}.yaml")
     path = Path(name_or_path)
     if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json"):
-        raise UnknownNameError(kind, name_or_path, presets)
+        raise UnknownNameError(kind, str(name_or_path), presets)
     return parse_file(path)
 
 

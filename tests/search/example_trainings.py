@@ -123,10 +123,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def weights(file: Path) -> dict[str, torch.Tensor]:
     """The network's tensors in a file, read without bneck."""
-    found = load_file(file)
-    return {
-        name.removeprefix("weights."): value for name, value in found.items() if name.startswith("weights.")
-    }
+    return {name: value for name, value in load_file(file).items() if not name.startswith("state.")}
 
 
 def same_weights(file: Path, other: Path) -> bool:

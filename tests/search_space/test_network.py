@@ -1,22 +1,16 @@
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-import torchvision
-import torchvision.models as tv
 from torch import Tensor, nn
-from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
 
 from bneck.search_space import (
     Activation,
     Architecture,
-    ArchitectureError,
     Block,
     Head,
     Stem,
-    UnknownNameError,
     cost_breakdown,
     published_architecture,
 )
@@ -32,26 +26,9 @@ from bneck.search_space.network import (
     count_parameters,
     example_images,
     example_input,
-    from_torchvision,
-    load_torchvision_weights,
 )
 
 from .helpers import TOY
-
-
-def v3(name: str, width: float, classes: int) -> nn.Module:
-    rows, last_channel = _mobilenet_v3_conf(name, width_mult=width)
-    return MobileNetV3(rows, last_channel, num_classes=classes)  # type: ignore[no-any-return]
-
-
-TORCHVISION: dict[str, Callable[[], nn.Module]] = {
-    "mobilenet_v3_large": tv.mobilenet_v3_large,
-    "mobilenet_v3_small": tv.mobilenet_v3_small,
-    "mobilenet_v2": tv.mobilenet_v2,
-    "mobilenet_v3_large@0.75": lambda: v3("mobilenet_v3_large", 0.75, classes=10),
-    "mobilenet_v3_small@0.5": lambda: v3("mobilenet_v3_small", 0.5, classes=3),
-    "mobilenet_v2@1.4": lambda: tv.mobilenet_v2(width_mult=1.4, num_classes=7),
-}
 
 
 def lively(network: nn.Module) -> nn.Module:
@@ -74,93 +51,6 @@ def lively(network: nn.Module) -> nn.Module:
             module.running_mean.normal_(0.0, 0.3)
             module.running_var.uniform_(0.3, 1.2)
     return network.eval()
-
-
-@torch.no_grad()
-def logits(network: nn.Module, side: int = 64) -> Tensor:
-    images = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(1))
-    out: Tensor = network.eval()(images)
-    return out
-
-
-@pytest.mark.parametrize("name", TORCHVISION)
-def test_torchvisions_weights_give_torchvisions_logits(name: str) -> None:
-    theirs = lively(TORCHVISION[name]())
-    expected = logits(theirs)
-    assert expected.std() > 0.1
-    assert (expected[0] - expected[1]).abs().max() > 0.1
-    ours = from_torchvision(name, theirs.state_dict())
-    torch.testing.assert_close(logits(ours), expected, rtol=0, atol=1e-4)
-
-
-def test_the_comparison_of_logits_sees_a_wrong_eps_of_the_normalisation() -> None:
-    theirs = lively(tv.mobilenet_v3_small())
-    wrong = from_torchvision("mobilenet_v3_small", theirs.state_dict())
-    for module in wrong.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps = 1e-5
-    assert (logits(wrong) - logits(theirs)).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"])
-@pytest.mark.slow
-def test_torchvisions_normalisation_and_dropout_are_taken_over(name: str) -> None:
-    def settings(network: nn.Module) -> set[tuple[float, float | None]]:
-        return {(m.eps, m.momentum) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
-
-    theirs = TORCHVISION[name]()
-    ours = from_torchvision(name, theirs.state_dict())
-    assert settings(ours) == settings(theirs)
-    assert [m.p for m in theirs.modules() if isinstance(m, nn.Dropout)] == [ours.dropout.p]
-
-
-def test_the_weights_of_another_network_are_refused_by_their_number() -> None:
-    ours, theirs = tv.mobilenet_v3_large().state_dict(), tv.mobilenet_v2().state_dict()
-    with pytest.raises(ArchitectureError) as refusal:
-        from_torchvision("mobilenet_v3_large", theirs)
-    wanted = f"state must hold {len(ours)} tensors for mobilenet_v3_large, got {len(theirs)}"
-    assert str(refusal.value) == wanted
-
-
-def test_the_weights_of_another_width_are_refused_by_the_first_shape_that_differs() -> None:
-    # width 0.75 leaves the first block as it is (make_divisible(12) = 16) and takes 64 to 48
-    state = v3("mobilenet_v3_large", 0.75, classes=1000).state_dict()
-    with pytest.raises(ArchitectureError) as refusal:
-        from_torchvision("mobilenet_v3_large", state)
-    assert str(refusal.value) == (
-        "state: features.2.block.0.0.weight must have shape (64, 16, 1, 1) as blocks.1.expand.conv.weight, "
-        "got (48, 16, 1, 1)"
-    )
-
-
-@pytest.mark.parametrize("state", [{}, {"steps": torch.tensor(1)}], ids=["none", "a single number"])
-def test_weights_without_a_classifier_are_refused(state: dict[str, Tensor]) -> None:
-    with pytest.raises(ArchitectureError, match=r"^state must hold"):
-        from_torchvision("mobilenet_v2", state)
-
-
-def test_the_weights_of_an_unknown_network_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match="unknown network 'resnet18'"):
-        from_torchvision("resnet18", tv.mobilenet_v2().state_dict())
-
-
-def test_pretrained_weights_are_torchvisions_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, bool]] = []
-    state = lively(tv.mobilenet_v3_small()).state_dict()
-
-    def download(url: str, *, progress: bool, check_hash: bool) -> dict[str, Tensor]:
-        asked.append((url, check_hash))
-        return state
-
-    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", download)
-    network = load_torchvision_weights("mobilenet_v3_small")
-    assert asked == [(tv.MobileNet_V3_Small_Weights.DEFAULT.url, True)]
-    assert torch.equal(network.classifier.weight, state["classifier.3.weight"])
-
-
-def test_pretrained_weights_exist_for_whole_networks_only() -> None:
-    with pytest.raises(ArchitectureError, match=r"must be mobilenet_v3_large, .* got mobilenet_v2@0\.5"):
-        load_torchvision_weights("mobilenet_v2@0.5")
 
 
 def test_images_of_any_count_and_depth_become_logits() -> None:

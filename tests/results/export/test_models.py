@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import onnxruntime
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
+from bneck.evaluate import load_network
 from bneck.evaluate.training.checkpoint import load_trained_network
 from bneck.results import Record, Run
 from bneck.results.export.models import FORMATS, export, exportable_from_trial, parse_formats
@@ -125,6 +128,20 @@ def test_the_weights_are_those_of_the_checkpoint(
     again = load_trained_network(judged.architecture, path).state_dict()
     for name, tensor in network.state_dict().items():
         assert torch.equal(again[name], tensor)
+
+
+@pytest.mark.parametrize("as_given", [str, Path])
+def test_exported_weights_load_strictly_into_the_network_of_the_exported_config(
+    as_given: Callable[[Path], str | Path], run: Run, judged: Record, network: Network, tmp_path: Path
+) -> None:
+    paths = run.export(0, ["config", "weights"], as_given(tmp_path / "out"))
+    config, weights = (as_given(path) for path in paths)
+    plain = build_network(load_architecture(config)).eval()
+    plain.load_state_dict(load_file(weights), strict=True)
+    images = example_images(judged.architecture, 2)
+    assert torch.equal(plain(images), network(images))
+    assert torch.equal(load_network(weights)(images), network(images))
+    assert Run.open(as_given(run.folder)).record(0) == run.record("0")
 
 
 def test_all_formats_lie_side_by_side(run: Run, judged: Record, network: Network, tmp_path: Path) -> None:

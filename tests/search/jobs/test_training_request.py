@@ -149,7 +149,7 @@ def test_small_images_and_photographs_have_their_own_recipes(
         ),
         ({"init": "none.safetensors"}, "none.safetensors: checkpoint file not found"),
         ({"init": "none#3"}, "none is not a search run"),
-        ({"pretrained": True}, "pretrained must be mobilenet_v3_large, mobilenet_v3_small or mobilenet_v2"),
+        ({"pretrained": True}, "pretrained must be mobilenet_v3_large, mobilenet_v3_small, mobilenet_v2"),
         ({"arch": "mobilenet_v2", "weights": Path("none.pth")}, "none.pth: cannot be read (No such file"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",

@@ -1,0 +1,159 @@
+"""torchvision's weights are mapped by name, whatever their order."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+import torchvision.models as tv
+from torch import Tensor, nn
+from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
+
+from bneck.search_space import ArchitectureError, UnknownNameError, published_architecture
+from bneck.search_space.torchvision_weights import TORCHVISION_NAMES, from_torchvision, weights_url
+
+from .test_network import lively
+
+
+def v3(name: str, width: float, classes: int) -> nn.Module:
+    rows, last_channel = _mobilenet_v3_conf(name, width_mult=width)
+    return MobileNetV3(rows, last_channel, num_classes=classes)  # type: ignore[no-any-return]
+
+
+TORCHVISION: dict[str, Callable[[], nn.Module]] = {
+    "mobilenet_v3_large": tv.mobilenet_v3_large,
+    "mobilenet_v3_small": tv.mobilenet_v3_small,
+    "mobilenet_v2": tv.mobilenet_v2,
+    "mnasnet_b1": tv.mnasnet1_0,
+    "mnasnet_b1@1.3": tv.mnasnet1_3,
+    "mobilenet_v3_large@0.75": lambda: v3("mobilenet_v3_large", 0.75, classes=10),
+    "mobilenet_v3_small@0.5": lambda: v3("mobilenet_v3_small", 0.5, classes=3),
+    "mobilenet_v2@1.4": lambda: tv.mobilenet_v2(width_mult=1.4, num_classes=7),
+}
+
+
+@torch.no_grad()
+def logits(network: nn.Module, side: int = 64) -> Tensor:
+    images = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(1))
+    out: Tensor = network.eval()(images)
+    return out
+
+
+def shuffled(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    names = list(state)
+    random.Random(0).shuffle(names)
+    return {name: state[name] for name in names}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_torchvisions_weights_in_any_order_give_torchvisions_logits(name: str) -> None:
+    theirs = lively(TORCHVISION[name]())
+    expected = logits(theirs)
+    assert expected.std() > 0.1
+    assert (expected[0] - expected[1]).abs().max() > 0.1
+    ours = from_torchvision(name, shuffled(theirs.state_dict()))
+    # the same operations with the same weights; 1e-5 of the largest logit
+    assert (logits(ours) - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_weights_by_bnecks_own_names_are_the_same() -> None:
+    state = lively(tv.mobilenet_v3_small()).state_dict()
+    ours = from_torchvision("mobilenet_v3_small", state)
+    again = from_torchvision("mobilenet_v3_small", shuffled(ours.state_dict()))
+    assert torch.equal(logits(again), logits(ours))
+
+
+def test_layers_of_equal_shape_are_not_exchanged() -> None:
+    # blocks 5 and 6 of V3-Small have the same shapes: only their names tell them apart
+    state = lively(tv.mobilenet_v3_small()).state_dict()
+    ours = from_torchvision("mobilenet_v3_small", state).state_dict()
+    for number in (4, 5):
+        expected = state[f"features.{number + 1}.block.0.0.weight"]
+        assert ours[f"blocks.{number}.expand.conv.weight"].equal(expected)
+
+
+def test_files_without_counters_of_batch_normalisation_are_complete() -> None:
+    state = lively(tv.mobilenet_v2()).state_dict()
+    few = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    assert torch.equal(
+        logits(from_torchvision("mobilenet_v2", few)), logits(from_torchvision("mobilenet_v2", state))
+    )
+
+
+def test_the_comparison_of_logits_sees_a_wrong_eps_of_the_normalisation() -> None:
+    theirs = lively(tv.mobilenet_v3_small())
+    wrong = from_torchvision("mobilenet_v3_small", theirs.state_dict())
+    for module in wrong.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-5
+    assert (logits(wrong) - logits(theirs)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small", "mobilenet_v2"])
+@pytest.mark.slow
+def test_torchvisions_normalisation_and_dropout_are_taken_over(name: str) -> None:
+    def settings(network: nn.Module) -> set[tuple[float, float | None]]:
+        return {(m.eps, m.momentum) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
+
+    theirs = TORCHVISION[name]()
+    ours = from_torchvision(name, theirs.state_dict())
+    assert settings(ours) == settings(theirs)
+    assert [m.p for m in theirs.modules() if isinstance(m, nn.Dropout)] == [ours.dropout.p]
+
+
+def test_the_weights_of_another_network_are_refused_by_the_first_names_that_differ() -> None:
+    with pytest.raises(ArchitectureError) as refusal:
+        from_torchvision("mobilenet_v3_large", tv.mobilenet_v2().state_dict())
+    text = str(refusal.value)
+    assert "misses features.1.block.0.0.weight" in text
+    assert "has the unexpected features.1.conv.0.0.weight" in text
+    assert "not the weights of mobilenet_v3_large" in text
+
+
+def test_the_weights_of_another_width_are_refused_by_the_first_shape_that_differs() -> None:
+    # width 0.75 leaves the first block as it is (make_divisible(12) = 16) and takes 64 to 48
+    state = v3("mobilenet_v3_large", 0.75, classes=1000).state_dict()
+    with pytest.raises(ArchitectureError) as refusal:
+        from_torchvision("mobilenet_v3_large", state)
+    assert str(refusal.value) == (
+        "state: features.2.block.0.0.weight of mobilenet_v3_large must have shape (64, 16, 1, 1), "
+        "got (48, 16, 1, 1)"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state | {"extra.weight": torch.zeros(1)},
+        lambda state: {name: value for name, value in state.items() if name != "classifier.1.bias"},
+        lambda state: state | {"classifier.1.weight": torch.tensor(1.0)},
+    ],
+    ids=["unexpected", "missing", "a number as classifier"],
+)
+def test_one_tensor_too_many_or_too_few_is_named(
+    change: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+) -> None:
+    with pytest.raises(ArchitectureError, match=r"extra\.weight|classifier\.1\.(bias|weight)"):
+        from_torchvision("mobilenet_v2", change(tv.mobilenet_v2().state_dict()))
+
+
+def test_the_weights_of_an_unknown_network_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="unknown network 'resnet18'"):
+        from_torchvision("resnet18", {})
+    with pytest.raises(ArchitectureError, match="mnasnet_a1"):
+        from_torchvision("mnasnet_a1", {})
+
+
+def test_every_network_with_imagenet_weights_has_torchvisions_newest_address_and_size() -> None:
+    for name, theirs in TORCHVISION_NAMES.items():
+        assert weights_url(name) == tv.get_model_weights(theirs).DEFAULT.url
+        with torch.device("meta"):
+            state = tv.get_model(theirs, num_classes=3).state_dict()
+        ours = from_torchvision(name, {key: torch.zeros(value.shape) for key, value in state.items()})
+        assert ours.architecture == replace(published_architecture(name), classes=3)
+
+
+def test_pretrained_weights_exist_for_whole_networks_only() -> None:
+    with pytest.raises(ArchitectureError, match=r"must be mobilenet_v3_large, .* got mobilenet_v2@0\.5"):
+        weights_url("mobilenet_v2@0.5")
