@@ -163,6 +163,7 @@ _FAMILIES: dict[str, Callable[[float], Architecture]] = {
 }
 
 PUBLISHED_NAMES = tuple(_FAMILIES)
+MAX_WIDTH = 10
 
 
 def published_architecture(name: str) -> Architecture:
@@ -183,6 +184,6 @@ def published_architecture(name: str) -> Architecture:
 
 def _width(text: str, name: str) -> float:
     width = float(text) if re.fullmatch(r"[0-9]+\.?[0-9]*|\.[0-9]+", text) else math.nan
-    if not 0.1 <= width <= 10:
+    if not 0.1 <= width <= MAX_WIDTH:
         raise ArchitectureError("width", f"must be a number from 0.1 to 10, got '{text}' in '{name}'")
     return width

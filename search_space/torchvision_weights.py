@@ -100,10 +100,9 @@ def torchvision_layers(name: str) -> dict[str, str]:
         ArchitectureError: torchvision does not have the network.
     """
     family = name.partition("@")[0]
-    architecture = published_architecture(name)
     if family not in _LAYERS:
         raise ArchitectureError("pretrained", f"must be {', '.join(_LAYERS)}, got {name}")
-    return dict(_LAYERS[family](architecture))
+    return dict(_LAYERS[family](published_architecture(name)))
 
 
 def from_torchvision(name: str, state: Mapping[str, Tensor]) -> Network:

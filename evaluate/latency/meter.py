@@ -52,8 +52,10 @@ class LatencyMeter:
 
         Args:
             backend: as for `latency_backend`.
-            like: the references get the resolution, image channels and classes of this network.
-            reference_model: published network whose latency is 1x.
+            like: the panel gets the resolution, image channels and classes of this network, the reference
+                model its channels and classes.
+            reference_model: published network whose latency is 1x, at its own resolution or at another:
+                `mobilenet_v3_small@64px`.
         Raises:
             BackendError: the backend does not work here.
             UnknownNameError: no such backend or reference.
@@ -222,8 +224,8 @@ def measure_latency(
             a name in the entry-point group `bneck.latency_backends`.
         latency_threads: threads that run a network.
         batch_size: images per run.
-        reference_model: published network whose latency is 1x; it gets the resolution, image channels and
-            classes of the first network.
+        reference_model: published network whose latency is 1x, at its own resolution or at another:
+            `mobilenet_v3_small@64px`. It gets the image channels and classes of the first network.
         fresh: measure even if the latency is cached.
     Returns:
         One `Latency`, or a list with one per network. Its status is `failed` for a network that the backend

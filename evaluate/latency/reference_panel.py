@@ -2,13 +2,15 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import median
 
 from ...search_space import Architecture, cost, published_architecture
 from ...search_space.errors import FieldError
+from ...search_space.reference_networks import MAX_WIDTH
 from . import hodges_lehmann
 from .measurement import (
     AbbaBlock,
@@ -33,7 +35,7 @@ class ReferencePanel:
     more of it than one.
 
     Attributes:
-        reference: name of the network whose ratio is 1; one of `networks`.
+        reference: name of the network whose ratio is 1; one of `networks`. `NAME@224px` names its resolution.
         networks: by name, in ascending order of MACs.
     Raises:
         FieldError: the reference is not one of the networks.
@@ -45,6 +47,18 @@ class ReferencePanel:
     def __post_init__(self) -> None:
         if self.reference not in self.networks:
             raise FieldError("reference", f"must be one of {', '.join(self.networks)}, got {self.reference}")
+
+    @property
+    def reference_name(self) -> str:
+        """The reference with its resolution, as an option takes it: `mobilenet_v3_small@224px`."""
+        name = parse_reference(self.reference)[0]
+        return f"{name}@{self.networks[self.reference].resolution_px}px"
+
+    @property
+    def reference_text(self) -> str:
+        """The reference with its resolution: `mobilenet_v3_small at 224 px`."""
+        resolution_px = self.networks[self.reference].resolution_px
+        return f"{parse_reference(self.reference)[0]} at {resolution_px} px"
 
     @property
     def key(self) -> str:
@@ -82,16 +96,36 @@ class Calibration:
 def build_reference_panel(
     reference: str, adapt_network: Callable[[Architecture], Architecture] = lambda network: network
 ) -> ReferencePanel:
-    """A panel of a small, a medium and a large MobileNetV3, plus the reference if it is another network.
+    """A panel of a small, a medium and a large MobileNetV3 like the measured networks, plus the reference.
+
+    The reference has its own resolution, so that 1x does not depend on the images.
 
     Args:
+        reference: a published network, at another resolution if it ends so: `mobilenet_v3_small@64px`.
         adapt_network: adapts a published network to resolution, image channels and classes.
     Raises:
         UnknownNameError: the reference is not a published network.
+        ArchitectureError: a network cannot have that resolution.
     """
-    names = dict.fromkeys((reference, *PANEL_NETWORKS))
-    networks = {name: adapt_network(published_architecture(name)) for name in names}
-    return ReferencePanel(reference, dict(sorted(networks.items(), key=lambda item: cost(item[1]).macs)))
+    published_name, resolution_px = parse_reference(reference)
+    published = published_architecture(published_name)
+    resolution_px = resolution_px or published.resolution_px
+    own = replace(adapt_network(published), resolution_px=resolution_px)
+    others = {name: adapt_network(published_architecture(name)) for name in PANEL_NETWORKS}
+    networks = {name: network for name, network in others.items() if network != own}
+    networks[own_name := f"{published_name}@{resolution_px}px"] = own
+    return ReferencePanel(own_name, dict(sorted(networks.items(), key=lambda item: cost(item[1]).macs)))
+
+
+def parse_reference(text: str) -> tuple[str, int | None]:
+    """Name and resolution of `mobilenet_v3_small@64px`; None for the network's own resolution.
+
+    A number above 10, which is no width, needs no unit.
+    """
+    match = re.fullmatch(r"(.*)@([0-9]{1,6})(px)?", text)
+    if match and (match[3] or int(match[2]) > MAX_WIDTH):
+        return match[1], int(match[2])
+    return text, None
 
 
 def calibrate(

@@ -30,6 +30,11 @@ class LatencySetup:
         return self.panel.reference
 
     @property
+    def reference_text(self) -> str:
+        """That network with its resolution: `mobilenet_v3_small at 224 px`."""
+        return self.panel.reference_text
+
+    @property
     def reference_ms(self) -> float:
         """Latency of the reference in milliseconds at calibration."""
         return self.calibration.reference_ms

@@ -1,8 +1,9 @@
 """Trained networks as self-contained files: YAML config, ONNX model, weights."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
     if record.latency:
         metadata["latency_ms"] = float(f"{record.latency.latency_ms:.4g}")
         metadata["latency_ratio"] = round(record.latency.ratio, 4)
-        metadata["latency_reference"] = run.settings.latency.reference
+        metadata["latency_reference"] = run.settings.latency.panel.reference_name
     return Exportable(
         f"trial{record.trial}-{record.key}",
         record.architecture,
@@ -107,9 +108,7 @@ def _write_onnx(network: Exportable, path: Path) -> None:
 
 
 def _write_weights(network: Exportable, path: Path) -> None:
-    from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
-
-    save_checkpoint(replace(load_checkpoint(network.checkpoint), state={}), path)
+    shutil.copyfile(network.checkpoint, path)
 
 
 @dataclass(frozen=True)

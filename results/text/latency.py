@@ -10,9 +10,8 @@ from .formatting import duration, milliseconds, pluralize
 
 def setup_lines(setup: LatencySetup) -> list[str]:
     """The reference network and the device that ratios and milliseconds refer to."""
-    resolution_px = setup.panel.networks[setup.reference].resolution_px
     return [
-        f"1x = {setup.reference} at {resolution_px} px: {milliseconds(setup.reference_ms)} "
+        f"1x = {setup.reference_text}: {milliseconds(setup.reference_ms)} "
         f"({calibration_text(setup)})",
         f"device {setup.device.key}: {setup.device}",
     ]

@@ -83,6 +83,7 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
 def _latency(
     request: EvaluationRequest, architecture: "Architecture", meter: "LatencyMeter"
 ) -> dict[str, Any]:
+    from ...evaluate import build_reference_panel
     from ..jobs.latency import measure_all
     from ..resolve.networks import NamedArchitecture
 
@@ -93,7 +94,7 @@ def _latency(
         )
     return {
         **asdict(measured.latency),
-        "reference": request.reference_model,
+        "reference": build_reference_panel(request.reference_model).reference,
         "backend": meter.setup.backend,
     }
 

@@ -13,6 +13,7 @@ from .options import LATENCY_NAMES, PREDICTOR_REASON, ResumeOption, TimeoutOptio
 
 EXAMPLE_MAX_MACS = "500K"
 EXAMPLE_MAX_LATENCY = "0.25x"
+EXAMPLE_REFERENCE_MODEL = "mobilenet_v3_small@24px"  # as large as the images; at 224 px it limits nothing
 RESUMABLE = ("space", "resume", "n_trials", "workers", "replicates", "timeout_minutes")
 
 
@@ -28,7 +29,7 @@ def search(
     bneck search mobile --data folder:photos --max-macs 60M --max-latency 0.5x
 
     Without SPACE, search an example: space tiny on scikit-learn's digits,
-    --max-macs 500K --max-latency 0.25x.
+    --max-macs 500K --max-latency 0.25x --reference-model mobilenet_v3_small@24px.
     """
     from rich.console import Console
 
@@ -51,6 +52,8 @@ def search(
     else:
         if "space" not in given and set(request.limits.values()) == {None}:
             request = replace(request, max_macs=EXAMPLE_MAX_MACS, max_latency=EXAMPLE_MAX_LATENCY)
+            if "reference_model" not in given and "latency_predictor" not in given:
+                request = replace(request, reference_model=EXAMPLE_REFERENCE_MODEL)
         if request.latency_predictor:
             given.exclude(
                 "--latency-predictor", *LATENCY_NAMES, "no_latency_predictor", reason=PREDICTOR_REASON

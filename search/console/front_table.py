@@ -17,7 +17,8 @@ def start_message(run: Run) -> str:
     parts = [
         f"{run.folder}: {settings.n_trials} networks of space {settings.space.name} on {settings.data.name}",
         limits,
-        f"{settings.latency.reference}: {settings.latency.reference_ms:.3g} ms ({settings.latency.backend})",
+        f"1x = {settings.latency.reference_text}: {settings.latency.reference_ms:.3g} ms "
+        f"({settings.latency.backend})",
     ]
     if settings.goals.reward:
         parts.insert(1, f"objective {settings.goals.reward}")

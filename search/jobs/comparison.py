@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ...evaluate import Latency
+from ...evaluate import Latency, build_reference_panel
 from ...results.analysis.comparison import Comparison, Result, Variant
 from ...results.export.training import metrics_on_split, training_result
 from ...results.pages.comparison import comparison_html
@@ -187,7 +187,7 @@ def _comparison(
         tuple(variants),
         data=first.data.name,
         recipe=key_value_text(recipe.items()),
-        reference=request.reference_model if latencies else "",
+        reference=build_reference_panel(request.reference_model).reference if latencies else "",
         factor="augmentations" if request.augments else "networks",
     )
 

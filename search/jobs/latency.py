@@ -86,6 +86,7 @@ def as_dict(measured: NamedLatency, meter: LatencyMeter) -> dict[str, Any]:
     return {
         "name": measured.name,
         "backend": meter.backend.name,
+        "reference": meter.panel.reference_name,
         "ratio": latency.ratio if ok else None,
         "ratio_lo": latency.ratio_low if ok else None,
         "ratio_hi": latency.ratio_high if ok else None,

@@ -122,7 +122,9 @@ class LatencyOptions(Request):
     latency_backend: str = option("onnxruntime", BACKENDS_HELP, metavar="BACKEND")
     latency_threads: int = option(1, "threads that run the network", minimum=1)
     reference_model: str = option(
-        "mobilenet_v3_small", "published network that a limit such as 0.5x refers to", metavar="NAME"
+        "mobilenet_v3_small",
+        "published network that a limit such as 0.5x refers to, at its own resolution or as in NAME@64px",
+        metavar="NAME",
     )
 
 

@@ -37,9 +37,9 @@ def test_one_network_gives_one_latency_and_a_list_a_list() -> None:
 
 def test_the_references_take_the_images_and_classes_of_the_network() -> None:
     panel = LatencyMeter.open("fake", like=TOY, reference_model="mobilenet_v2").panel
-    assert panel.reference == "mobilenet_v2"
-    assert {(each.resolution_px, each.classes) for each in panel.networks.values()} == {
-        (TOY.resolution_px, TOY.classes)
+    assert panel.reference == "mobilenet_v2@224px"
+    assert {name: (each.resolution_px, each.classes) for name, each in panel.networks.items()} == {
+        name: (224 if "@224px" in name else TOY.resolution_px, TOY.classes) for name in panel.networks
     }
 
 

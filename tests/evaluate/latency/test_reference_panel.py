@@ -17,7 +17,7 @@ from bneck.evaluate.latency.reference_panel import (
     build_reference_panel,
     calibrate,
 )
-from bneck.search_space import BneckError, Head, UnknownNameError, published_architecture
+from bneck.search_space import BneckError, Head, UnknownNameError, cost, published_architecture
 
 from ...search_space.helpers import TOY
 
@@ -42,20 +42,72 @@ def times(log: list[str], name: str, seconds: Callable[[int], float]) -> Runner:
 def test_the_panel_is_small_medium_and_large_from_the_least_to_the_most_macs() -> None:
     panel = build_reference_panel("mobilenet_v3_small")
     # 19M, 57M and 217M MACs
-    assert list(panel.networks) == ["mobilenet_v3_small@0.5", "mobilenet_v3_small", "mobilenet_v3_large"]
-    assert panel.reference == "mobilenet_v3_small"
-    assert all(network == published_architecture(name) for name, network in panel.networks.items())
+    assert list(panel.networks) == [
+        "mobilenet_v3_small@0.5",
+        "mobilenet_v3_small@224px",
+        "mobilenet_v3_large",
+    ]
+    assert panel.reference == "mobilenet_v3_small@224px"
+    assert all(
+        network == published_architecture(name.removesuffix("@224px"))
+        for name, network in panel.networks.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "px", "macs"),
+    [
+        ("mobilenet_v3_small", 224, 56_510_400),  # as `bneck inspect mobilenet_v3_small`
+        ("mobilenet_v3_small@64px", 64, None),
+        ("mobilenet_v3_small@64", 64, None),
+    ],
+)
+def test_the_reference_has_its_own_resolution_whatever_the_images(
+    given: str, px: int, macs: int | None
+) -> None:
+    panel = build_reference_panel(given, lambda network: replace(network, resolution_px=32))
+    assert panel.reference == panel.reference_name == f"mobilenet_v3_small@{px}px"
+    assert panel.reference_text == f"mobilenet_v3_small at {px} px"
+    assert {name: network.resolution_px for name, network in panel.networks.items()} == {
+        "mobilenet_v3_small@0.5": 32,
+        "mobilenet_v3_small": 32,
+        f"mobilenet_v3_small@{px}px": px,
+        "mobilenet_v3_large": 32,
+    }
+    if macs:
+        assert cost(panel.networks[panel.reference]).macs == macs
+
+
+def test_a_reference_as_large_as_the_images_is_in_the_panel_once() -> None:
+    panel = build_reference_panel(
+        "mobilenet_v3_small@32px", lambda network: replace(network, resolution_px=32)
+    )
+    assert list(panel.networks) == ["mobilenet_v3_small@0.5", "mobilenet_v3_small@32px", "mobilenet_v3_large"]
+
+
+def test_a_width_and_a_resolution_can_be_given_together() -> None:
+    panel = build_reference_panel("mobilenet_v2@1.4@96px")
+    assert panel.networks[panel.reference] == replace(
+        published_architecture("mobilenet_v2@1.4"), resolution_px=96
+    )
+    with pytest.raises(BneckError, match=r"^resolution_px .*got 4"):
+        build_reference_panel("mobilenet_v2@4px")
+
+
+def test_the_panel_of_an_earlier_run_names_its_resolution_too() -> None:
+    panel = ReferencePanel("mobilenet_v2", {"mobilenet_v2": replace(TOY, resolution_px=48)})
+    assert panel.reference_text == "mobilenet_v2 at 48 px"
 
 
 def test_another_reference_is_added_to_the_panel_in_order_of_macs() -> None:
     # 301M MACs are the most, and 97M (mobilenet_v2@0.5) are between Small and Large
-    assert list(build_reference_panel("mobilenet_v2").networks)[3:] == ["mobilenet_v2"]
+    assert list(build_reference_panel("mobilenet_v2").networks)[3:] == ["mobilenet_v2@224px"]
     panel = build_reference_panel("mobilenet_v2@0.5")
-    assert panel.reference == "mobilenet_v2@0.5"
+    assert panel.reference == "mobilenet_v2@0.5@224px"
     assert list(panel.networks) == [
         "mobilenet_v3_small@0.5",
         "mobilenet_v3_small",
-        "mobilenet_v2@0.5",
+        "mobilenet_v2@0.5@224px",
         "mobilenet_v3_large",
     ]
 
@@ -67,7 +119,11 @@ def test_the_networks_are_fitted_before_they_are_put_in_order() -> None:
     panel = build_reference_panel(
         "mobilenet_v3_small", lambda network: replace(network, resolution_px=sides[network.key], classes=7)
     )
-    assert list(panel.networks) == ["mobilenet_v3_large", "mobilenet_v3_small@0.5", "mobilenet_v3_small"]
+    assert list(panel.networks) == [
+        "mobilenet_v3_large",
+        "mobilenet_v3_small@0.5",
+        "mobilenet_v3_small@224px",
+    ]
     assert panel.networks["mobilenet_v3_large"].resolution_px == 32
     assert {network.classes for network in panel.networks.values()} == {7}
 

@@ -85,7 +85,7 @@ def test_a_config_tells_where_it_comes_from_and_what_is_known(run: Run, judged: 
         0.6,
         0.3,
     )
-    assert metadata["latency_reference"] == "mobilenet_v2"
+    assert metadata["latency_reference"] == run.settings.latency.panel.reference_name
 
 
 def test_a_config_of_an_untrained_network_claims_nothing_of_it(run: Run) -> None:

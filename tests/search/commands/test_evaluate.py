@@ -185,11 +185,11 @@ def test_the_latency_is_told_with_what_it_is_a_ratio_to(
     words = ("--latency-backend", "torch", "--latency-threads", 2, "--reference-model", "mobilenet_v2")
     found = as_json(trained, *words)["latency"]
     assert (found["latency_ms"], found["ratio"]) == pytest.approx((0.6, 0.3))
-    assert (found["backend"], found["reference"]) == ("torch", "mobilenet_v2")
+    assert (found["backend"], found["reference"]) == ("torch", "mobilenet_v2@224px")
     [(architecture, *asked)] = measured
     assert asked == ["torch", 2, 1, "mobilenet_v2"]
     assert (architecture.resolution_px, architecture.classes) == (8, 10)
-    assert ", 0.600 ms (0.300x mobilenet_v2), " in run("evaluate", trained, *words).out.splitlines()[1]
+    assert ", 0.600 ms (0.300x mobilenet_v2@224px), " in run("evaluate", trained, *words).out.splitlines()[1]
 
 
 def test_a_latency_that_cannot_be_measured_is_told_with_the_way_round(

@@ -27,7 +27,7 @@ def test_the_first_line_has_space_data_limits_and_reference(tmp_path: Path) -> N
     assert start_message(run).split("; ") == [
         f"{run.folder}: 9 networks of space small on digits",
         "macs <= 2M, latency <= 0.5x",
-        f"{latency.reference}: 2 ms ({latency.backend})",
+        f"1x = {latency.reference_text}: 2 ms ({latency.backend})",
     ]
     longer = start_message(fake_run(tmp_path, replicates=6, evaluator="table:/a.csv")).split("; ")
     assert longer[-2].startswith("6 replicates")

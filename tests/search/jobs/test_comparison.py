@@ -256,7 +256,7 @@ def test_latencies_are_measured_on_one_device(here: Path, monkeypatch: pytest.Mo
     assert [each["latency_ratio"] for each in found["variants"]] == [0.25, 0.5]
     assert [each["latency_ms"] for each in found["variants"]] == [0.5, 1.0]
     assert [each["latency_vs_first"] for each in found["variants"]] == [1.0, 2.0]
-    assert found["reference"] == "mobilenet_v2"
+    assert found["reference"] == "mobilenet_v2@224px"
     [(architecture, *rest)] = asked
     assert rest == ["torch", 1, 1, "mobilenet_v2"]
     assert (architecture.resolution_px, architecture.classes) == (8, 10)

@@ -66,7 +66,7 @@ PLAIN = SearchRequest(
     sampler="random",
     baselines=(),
     latency_backend="fake",
-    reference_model="mobilenet_v3_small@0.35",
+    reference_model="mobilenet_v3_small@0.35@8px",
     batch_size=32,
     learning_rate=0.05,
     train_images=100,
@@ -108,14 +108,18 @@ def test_what_was_asked_for_is_what_the_run_keeps(here: Path) -> None:
     # the space takes the data's grey images and ten classes, whatever its file says
     assert (kept.space.name, kept.space.image_channels, kept.space.classes) == ("two", 1, 10)
     assert kept.latency.reference_ms > 0
-    unit = kept.latency.panel.networks["mobilenet_v3_small@0.35"]
-    assert (kept.latency.reference, unit.resolution_px, unit.classes) == ("mobilenet_v3_small@0.35", 8, 10)
+    unit = kept.latency.panel.networks["mobilenet_v3_small@0.35@8px"]
+    assert (kept.latency.reference, unit.resolution_px, unit.classes) == (
+        "mobilenet_v3_small@0.35@8px",
+        8,
+        10,
+    )
     assert kept.versions["optuna"] == optuna.__version__
 
 
 def test_latency_is_held_against_a_panel_that_takes_the_images_of_the_search(here: Path) -> None:
     setup = Run.open(create_run(requested(latency_threads=2)).folder).settings.latency
-    assert (setup.backend, setup.reference) == ("fake", "mobilenet_v3_small@0.35")
+    assert (setup.backend, setup.reference) == ("fake", "mobilenet_v3_small@0.35@8px")
     assert (setup.device.processor, setup.device.threads, setup.device.batch_size) == (
         "simulated",
         2,
@@ -124,7 +128,7 @@ def test_latency_is_held_against_a_panel_that_takes_the_images_of_the_search(her
     networks = setup.panel.networks
     # by MACs, and the reference besides small, medium and large
     assert list(networks) == [
-        "mobilenet_v3_small@0.35",
+        "mobilenet_v3_small@0.35@8px",
         "mobilenet_v3_small@0.5",
         "mobilenet_v3_small",
         "mobilenet_v3_large",
@@ -133,7 +137,7 @@ def test_latency_is_held_against_a_panel_that_takes_the_images_of_the_search(her
     assert images == {(8, 1, 10)}
     # a MAC takes a tenth of a nanosecond and a layer a microsecond, by two threads; runs jitter by 1%
     expected = {name: cost(each).macs * 1e-10 + cost(each).depth * 1e-6 for name, each in networks.items()}
-    unit = expected["mobilenet_v3_small@0.35"]
+    unit = expected["mobilenet_v3_small@0.35@8px"]
     assert setup.reference_ms == pytest.approx(1000 * unit / 2, rel=0.03)
     assert setup.calibration.ratios == {
         name: pytest.approx(seconds / unit, rel=0.03) for name, seconds in expected.items()
