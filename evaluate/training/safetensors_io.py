@@ -15,6 +15,7 @@ from ...search_space.serialization.atomic_write import write_atomic
 STATE = "state."
 _OLD_PREFIX = "weights."  # of the weights in files of earlier versions
 
+
 def write_tensors(
     path: Path, weights: Mapping[str, Tensor], state: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
@@ -53,7 +54,9 @@ def read_tensors(path: Path, schema: str, kind: str) -> tuple[dict[str, str], di
         raise RunError(f"{path}: not a bneck {kind} ({first_line(error)}){foreign}") from None
     actual = metadata.get("bneck")
     if actual != schema:
-        raise RunError(f"{path}: must be a {kind} with schema {schema}, got {actual or f'no schema{foreign}'}")
+        raise RunError(
+            f"{path}: must be a {kind} with schema {schema}, got {actual or f'no schema{foreign}'}"
+        )
     return metadata, tensors
 
 

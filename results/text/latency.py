@@ -11,8 +11,7 @@ from .formatting import duration, milliseconds, pluralize
 def setup_lines(setup: LatencySetup) -> list[str]:
     """The reference network and the device that ratios and milliseconds refer to."""
     return [
-        f"1x = {setup.reference_text}: {milliseconds(setup.reference_ms)} "
-        f"({calibration_text(setup)})",
+        f"1x = {setup.reference_text}: {milliseconds(setup.reference_ms)} ({calibration_text(setup)})",
         f"device {setup.device.key}: {setup.device}",
     ]
 

@@ -205,7 +205,11 @@ def small_state() -> dict[str, Tensor]:
 
 
 WRAPPED: dict[str, Callable[[dict[str, Tensor]], Any]] = {
-    "model": lambda state: {"model": state, "epoch": 3, "args": Namespace(lr=0.1)},  # torchvision's references
+    "model": lambda state: {
+        "model": state,
+        "epoch": 3,
+        "args": Namespace(lr=0.1),
+    },  # torchvision's references
     "state_dict": lambda state: {"state_dict": {f"module.{name}": x for name, x in state.items()}},
     "ema": lambda state: {
         "state_dict": dict.fromkeys(state, torch.zeros(1)),
