@@ -1,10 +1,6 @@
 """From the request of `bneck train` to its folder; everything is checked before the folder is created."""
 
-<<<<<<< HEAD
-=======
-import shutil
 from collections.abc import Callable
->>>>>>> 34b5250 (Weights are mapped by name, from .pth and safetensors files; checkpoints have plain tensor names)
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
