@@ -21,6 +21,7 @@ from .commands.search import search
 from .commands.seed_variance import seed_variance
 from .commands.supernet import supernet
 from .commands.train import train
+from .console.interrupts import handle_termination
 
 Commands = tuple[Callable[..., None], ...]
 CORE: Commands = (
@@ -85,6 +86,7 @@ def _predictor() -> None:
 
 def main() -> None:
     """Run the command line; warnings, and an error that the user can resolve, are printed in one line."""
+    handle_termination()
     if logging.lastResort:
         logging.getLogger("bneck").addHandler(logging.lastResort)  # warnings to stderr
     try:

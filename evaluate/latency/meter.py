@@ -154,6 +154,12 @@ class LatencyMeter:
             self.cache.store(architecture.key, latency, calibration)
         return latency
 
+    def is_cached(self, architecture: Architecture) -> bool:
+        """Whether the disk cache has the latency of a network under this calibration."""
+        if self.cache is None or self._calibration is None:
+            return False
+        return self.cache.latency(architecture.key, self._calibration) is not None
+
     def measure_or_raise(self, architecture: Architecture) -> Latency:
         """Latency of a network.
 

@@ -214,14 +214,16 @@ class LatencyPredictor:
             document["held_out"]["spearman"] = None
         return document
 
-    def save(self, path: str | Path) -> None:
-        """Write a JSON file atomically; an existing file is replaced.
+    def save(self, path: str | Path, *, replace: bool = True) -> None:
+        """Write a JSON file atomically.
 
+        Args:
+            replace: whether an existing file is replaced; otherwise it is an error.
         Raises:
             RunError: it cannot be written there.
         """
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
-        write_atomic(Path(path), f"{text}\n")
+        write_atomic(Path(path), f"{text}\n", replace=replace)
 
     @classmethod
     def load(cls, path: str | Path) -> "LatencyPredictor":

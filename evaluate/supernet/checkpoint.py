@@ -88,9 +88,11 @@ _SCALAR_FIELDS = tuple(
 _CONFIG_FIELDS = tuple(each.name for each in fields(SupernetConfig) if each.name != "recipe")
 
 
-def save_supernet(checkpoint: SupernetCheckpoint, path: str | Path) -> None:
+def save_supernet(checkpoint: SupernetCheckpoint, path: str | Path, *, replace: bool = True) -> None:
     """Write the file atomically.
 
+    Args:
+        replace: whether an existing file is replaced; otherwise it is an error.
     Raises:
         RunError: it cannot be written.
     """
@@ -103,7 +105,7 @@ def save_supernet(checkpoint: SupernetCheckpoint, path: str | Path) -> None:
         "recipe": recipe_yaml(checkpoint.settings.recipe),
         "info": json.dumps(info),
     }
-    write_tensors(Path(path), checkpoint.weights, checkpoint.state, metadata)
+    write_tensors(Path(path), checkpoint.weights, checkpoint.state, metadata, replace=replace)
 
 
 def load_supernet(path: str | Path) -> SupernetCheckpoint:

@@ -17,19 +17,24 @@ _OLD_PREFIX = "weights."  # of the weights in files of earlier versions
 
 
 def write_tensors(
-    path: Path, weights: Mapping[str, Tensor], state: Mapping[str, Tensor], metadata: Mapping[str, str]
+    path: Path,
+    weights: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    *,
+    replace: bool = True,
 ) -> None:
     """Write a file atomically. Weights keep their plain names; those of the training state get a prefix.
 
     Args:
         metadata: includes the schema of the file under the key `bneck`.
+        replace: whether an existing file is replaced; otherwise it is an error.
     Raises:
         RunError: the file cannot be written (no space, no permission).
     """
     all_tensors = dict(weights) | {STATE + name: value for name, value in state.items()}
-    write_atomic(
-        path, save({name: _contiguous_cpu(value) for name, value in all_tensors.items()}, dict(metadata))
-    )
+    content = save({name: _contiguous_cpu(value) for name, value in all_tensors.items()}, dict(metadata))
+    write_atomic(path, content, replace=replace)
 
 
 def read_tensors(path: Path, schema: str, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import typer
 
 from ...search_space import GoalError
+from ..console.interrupts import explained_interrupt
 from ..resolve.options import Option, Request, flag_of
 
 _METAVARS = {int: "N", int | None: "N", float: "X", float | None: "X", str: "TEXT", str | None: "TEXT"}
@@ -72,7 +73,8 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
             values[name] = request(**{field: _value(value) for field, value in own.items()})
         if given_name:
             values[given_name] = _given(context)
-        command(**values)
+        with explained_interrupt():
+            command(**values)
 
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}

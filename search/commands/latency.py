@@ -52,7 +52,7 @@ def build(request: LatencyPredictorRequest, as_json: JsonOption = False) -> None
 
     job.require_absent(request.file)
     predictor = job.build(request)
-    predictor.save(request.file)
+    predictor.save(request.file, replace=False)
     if as_json:
         print_json(predictor.to_dict())
     else:

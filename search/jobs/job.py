@@ -13,14 +13,14 @@ from ...evaluate.data.dataset import Data
 from ...results import DataSettings
 from ...search_space import GoalError
 from ...search_space.faults import explained_faults
-from ..console.exit_codes import INTERRUPTED
+from ..console.interrupts import interrupted_exit_code, print_interrupted
 
 
 @contextmanager
 def resumable(
     command: str, progress: Callable[[], str], folder: Path | None = None, *, quiet: bool = False
 ) -> Iterator[None]:
-    """Turn Ctrl-C into a message with the resume command and exit code 130; faults name it too.
+    """Turn Ctrl-C into a message with the resume command and its exit code; faults name it too.
 
     Args:
         progress: what is finished, such as `3 of 10 epochs`; called after the interruption.
@@ -34,8 +34,8 @@ def resumable(
             yield
     except KeyboardInterrupt:
         if not quiet:
-            typer.echo(f"interrupted after {progress()}; resume with:\n  {command}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+            print_interrupted(f"interrupted after {progress()}; resume with:\n  {command}")
+        raise typer.Exit(interrupted_exit_code()) from None
 
 
 def print_result(result: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:

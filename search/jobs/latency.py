@@ -1,17 +1,20 @@
 """`bneck latency`: measure networks on a device, in total and per block."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import typer
 from rich.console import Console
 
 from ...evaluate import Latency
 from ...evaluate.latency.layerwise import LayerwiseLatency, measure_layerwise
 from ...evaluate.latency.meter import LatencyMeter
-from ...results.text.formatting import milliseconds
+from ...results.text.formatting import milliseconds, pluralize
 from ...results.text.latency import setup_lines
 from ...search_space import Architecture, cost_breakdown
+from ..console.interrupts import interrupted_exit_code, print_interrupted
 from ..console.network_table import layers_by_part
 from ..console.progress import Progress, Status, progress
 from ..console.tables import plain_table, print_lines, print_table, wide_console
@@ -48,7 +51,7 @@ def measure_all(
     Raises:
         BackendError: the backend cannot run the reference panel.
     """
-    with progress(Console(stderr=True)) as display:
+    with cached(meter, [each.architecture for each in networks]), progress(Console(stderr=True)) as display:
         calibrate(meter, display, fresh=fresh)
         measured: list[NamedLatency] = []
         for named in networks:
@@ -56,6 +59,20 @@ def measure_all(
             measured.append(NamedLatency(named.name, meter.measure(named.architecture, fresh=fresh)))
         display.update_status(Status("measuring", len(measured), len(networks)))
     return measured
+
+
+@contextmanager
+def cached(meter: LatencyMeter, networks: Sequence[Architecture]) -> Iterator[None]:
+    """Say after Ctrl-C how many of the networks are cached, so that they are not measured again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        count = sum(map(meter.is_cached, networks))
+        text = f"interrupted after {count} of {pluralize(len(networks), 'network')}"
+        if count and meter.cache:
+            text += f", kept in {meter.cache.folder}"
+        print_interrupted(f"{text}; run the same command to continue")
+        raise typer.Exit(interrupted_exit_code()) from None
 
 
 def calibrate(meter: LatencyMeter, display: Progress, *, fresh: bool = False) -> None:

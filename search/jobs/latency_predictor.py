@@ -21,7 +21,7 @@ from ..console.progress import Status, progress
 from ..console.tables import print_lines, print_table, wide_console
 from ..resolve.requests import LatencyPredictorRequest
 from ..samplers.initial_design import stratified
-from .latency import calibrate
+from .latency import cached, calibrate
 
 NO_LIMITS = Goals((Objective("latency"),))
 
@@ -67,7 +67,7 @@ def build(request: LatencyPredictorRequest) -> LatencyPredictor:
 def _measured(meter: LatencyMeter, networks: list[Architecture]) -> dict[Architecture, float]:
     ratios: dict[Architecture, float] = {}
     failures: list[str] = []
-    with progress(Console(stderr=True)) as display:
+    with cached(meter, networks), progress(Console(stderr=True)) as display:
         calibrate(meter, display)
         for number, network in enumerate(networks):
             display.update_status(Status("measuring", number, len(networks)))

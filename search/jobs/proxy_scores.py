@@ -13,7 +13,7 @@ from ...evaluate import format_count
 from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
 from ...search_space import ScorerError, cost
 from ...search_space.errors import NonFiniteLossError
-from ..console.exit_codes import INTERRUPTED
+from ..console.interrupts import interrupted_exit_code, print_interrupted
 from ..console.progress import Progress, Status, progress
 from ..console.tables import print_lines, print_table, wide_console
 from ..resolve.datasets import open_images
@@ -78,8 +78,11 @@ def proxy_and_report(request: ProxyRequest, *, as_json: bool) -> None:
     else:
         _print(scored, request, caveat)
     if interrupted:
-        typer.echo(f"interrupted after {len(scored)} of {len(networks)} networks", err=True)
-        raise typer.Exit(INTERRUPTED)
+        print_interrupted(
+            f"interrupted after {len(scored)} of {len(networks)} networks; their scores are printed above, "
+            "and are not stored"
+        )
+        raise typer.Exit(interrupted_exit_code())
 
 
 def prepare(request: ProxyRequest) -> tuple[Scorer, list[NamedArchitecture]]:

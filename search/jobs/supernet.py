@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ...evaluate import format_count, parse_count
 from ...evaluate.data.dataset import Data, class_difference
-from ...evaluate.supernet.checkpoint import SupernetCheckpoint, load_supernet
+from ...evaluate.supernet.checkpoint import SupernetCheckpoint, load_supernet, save_supernet
 from ...evaluate.supernet.config import SupernetConfig
 from ...evaluate.supernet.trainer import SupernetTrainer, train_to_end
 from ...results import DataSettings
@@ -141,7 +141,9 @@ def _create(request: SupernetRequest) -> SupernetTrainer:
         message = f"choose another --file, or resume it: {resume_command(request.file)}"
         raise RunError(f"{request.file} exists; {message}")
     require_absent(request.file)
-    return _prepare(request)
+    training = _prepare(request)
+    save_supernet(training.checkpoint(), request.file, replace=False)  # claims the name
+    return training
 
 
 def _resume(request: SupernetRequest) -> SupernetTrainer:

@@ -19,7 +19,7 @@ from ...search_space import ScorerError
 from ...search_space.errors import MachineError, NonFiniteLossError
 from ...search_space.faults import machine_fault
 from ..console.progress import Progress, Status
-from .worker_process import init_worker_process
+from .worker_process import WORKER_MASK, init_worker_process
 
 POLL_SECONDS = 0.5
 
@@ -63,7 +63,7 @@ class Pool:
     def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have a worker call a function that it can import."""
         # A process started here inherits the mask, so that Ctrl-C reaches the parent alone.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_MASK)
         try:
             with _main_module_hidden():
                 return self.executor.submit(step, *arguments)

@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import math
 import os
 import re
 import shlex
@@ -30,7 +31,7 @@ ModelWriter = Callable[[Network | NetworkPart, int, Path], object]
 
 FORMATS = ("onnx", "pte", "pt2", "tflite")
 PARAMETERS = ("threads", "batch")
-TIMEOUT_SECONDS = 600.0
+TIMEOUT_SECONDS, TIMEOUT_VARIABLE = 600.0, "BNECK_COMMAND_TIMEOUT"
 
 # a command takes seconds and averages many runs itself, so that only ABBA blocks are repeated
 PLAN = MeasurementPlan(
@@ -51,13 +52,14 @@ class CommandBackend:
         template: the command, with one of the placeholders `{onnx}`, `{pte}`, `{pt2}` and `{tflite}` for the
             path of the model file, and optionally `{threads}` and `{batch}`. It is split by the rules of a
             POSIX shell and run without one.
-        timeout_seconds: maximum duration of one run of the command.
+        timeout_seconds: maximum duration of one run of the command; by default `$BNECK_COMMAND_TIMEOUT`, or
+            600.
     Raises:
         BackendError: the template is invalid, or the exporter of the format is not installed.
     """
 
     def __init__(
-        self, template: str, threads: int, batch_size: int, *, timeout_seconds: float = TIMEOUT_SECONDS
+        self, template: str, threads: int, batch_size: int, *, timeout_seconds: float | None = None
     ) -> None:
         self.name = f"{COMMAND_PREFIX}{template}"
         self.clock = "milliseconds that the command prints"
@@ -65,7 +67,7 @@ class CommandBackend:
             "command", template, "the device it reaches", threads=threads, batch_size=batch_size
         )
         self.plan = PLAN
-        self.timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds or _default_timeout_seconds()
         self.arguments = _split_arguments(template)
         self.format = _format(template, threads, batch_size)
         self.write = _model_writer(self.format)
@@ -100,7 +102,10 @@ class CommandBackend:
             with self._exclusive_access():
                 completed = run_program(arguments, timeout_seconds=self.timeout_seconds)
         except subprocess.TimeoutExpired:
-            raise BackendError(f"{command} timed out after {self.timeout_seconds:g} s") from None
+            raise BackendError(
+                f"{command} timed out after {self.timeout_seconds:g} s; set the limit by "
+                f"{TIMEOUT_VARIABLE}=SECONDS"
+            ) from None
         except OSError as error:
             raise BackendError(f"{command} cannot be started: {error.strerror}") from None
         message = last_line(completed.stderr)
@@ -139,6 +144,19 @@ def parse_milliseconds(output: str) -> float:
     if not 0 < milliseconds < float("inf"):
         raise ValueError(f"must print a positive time, got: {line}")
     return milliseconds
+
+
+def _default_timeout_seconds() -> float:
+    text = os.environ.get(TIMEOUT_VARIABLE)
+    if not text:
+        return TIMEOUT_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise BackendError(f"{TIMEOUT_VARIABLE} must be a positive number of seconds, got '{text}'")
+    return seconds
 
 
 def _split_arguments(template: str) -> list[str]:

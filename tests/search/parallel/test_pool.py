@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -70,6 +72,18 @@ def test_an_error_ends_all_workers_whatever_they_do(run: Run) -> None:
         raise ZeroDivisionError
     assert living(*processes) == set()
     assert time.monotonic() - begin < 60
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs sigwaitinfo")
+@pytest.mark.parametrize("name", ["TERM", "HUP", "INT"])
+def test_a_signal_to_the_whole_process_group_leaves_the_workers_to_the_main_process(
+    run: Run, name: str
+) -> None:
+    with Pool(run, 1) as pool:
+        worker = worker_of(pool)
+        subprocess.run(["sh", "-c", f"kill -{name} {worker}"], check=True)  # not sent by the parent
+        time.sleep(0.1)
+        assert worker_of(pool) == worker
 
 
 def test_what_is_under_way_is_finished_when_a_pool_is_left_normally(run: Run) -> None:

@@ -215,19 +215,23 @@ def test_a_search_that_was_killed_goes_on_and_loses_only_what_was_under_way(tmp_
 
 
 @LINUX
-def test_a_search_that_is_interrupted_ends_at_once_with_the_command_that_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_search_that_is_interrupted_ends_at_once_with_the_command_that_goes_on(
+    tmp_path: Path, number: int, code: int
+) -> None:
     words = ["tiny", "--n-trials", 30, "--workers", 2, "--max-macs", "500K", *LONGER, "--out", "run"]
     with started("search", *words, cwd=tmp_path) as process:
         wait_for(process, "evaluating 1/")
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers too
+        os.killpg(process.pid, number)  # as a terminal does it: to the workers too
         begin = time.monotonic()
         _, err = process.communicate(timeout=60)
         assert time.monotonic() - begin < 15
         assert wait_until_alone(process.pid) == []
-    assert process.returncode == 130
-    number = len(judged(tmp_path / "run"))
+    assert process.returncode == code
     why, command = err.splitlines()
-    assert f"{number} of 30" in why
+    assert f"{len(judged(tmp_path / 'run'))} of 30" in why
     assert command == "  bneck search run --resume"
 
 

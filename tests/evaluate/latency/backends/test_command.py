@@ -379,7 +379,18 @@ def test_a_command_that_hangs_is_stopped_even_if_its_child_process_continues(
     runner = backend.prepare(toy())
     with pytest.raises(BackendError) as raised:
         runner(1)
-    assert str(raised.value) == f"command '{template}' timed out after 0.2 s"
+    assert f"command '{template}' timed out after 0.2 s" in str(raised.value)
+
+
+def test_the_time_limit_of_a_command_is_set_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert CommandBackend("sh {onnx}", threads=1, batch_size=1).timeout_seconds == 600
+    monkeypatch.setenv("BNECK_COMMAND_TIMEOUT", "2.5")
+    assert CommandBackend("sh {onnx}", threads=1, batch_size=1).timeout_seconds == 2.5
+    for text in ("0", "-1", "soon", "inf", "nan"):
+        monkeypatch.setenv("BNECK_COMMAND_TIMEOUT", text)
+        assert f"BNECK_COMMAND_TIMEOUT must be a positive number of seconds, got '{text}'" == message(
+            "sh {onnx}"
+        )
 
 
 def test_a_command_that_reads_finds_nothing_to_read(script: Callable[..., str]) -> None:
