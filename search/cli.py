@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import typer
 
-from ..search_space import BneckError
+from ..search_space import BneckError, GoalError
 from ..search_space.faults import explained_faults
+from ..search_space.printable import utf8_problem
 from .commands import describe, latency, report
 from .commands.ablation import ablation
 from .commands.compare import compare
@@ -90,6 +91,8 @@ def main() -> None:
     if logging.lastResort:
         logging.getLogger("bneck").addHandler(logging.lastResort)  # warnings to stderr
     try:
+        for problem in filter(None, map(utf8_problem, sys.argv[1:])):
+            raise GoalError(problem)
         with explained_faults():
             app()
     except BneckError as error:

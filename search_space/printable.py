@@ -25,10 +25,13 @@ def _escape(matched: re.Match[str]) -> str:
     return matched[0].encode("unicode_escape").decode("ascii")
 
 
-def is_utf8(text: str) -> bool:
-    """Whether text can be written as UTF-8; file names in Latin-1 cannot."""
+def utf8_problem(name: str) -> str | None:
+    """Why reports and model files, which are UTF-8, cannot hold a name, in one line; None if they can.
+
+    Names of files in Latin-1 have halves of surrogate pairs in place of the bytes that are not UTF-8.
+    """
     try:
-        text.encode()
+        name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return f"the name '{printable(name)}' is not UTF-8; rename it, for example with convmv"
+    return None

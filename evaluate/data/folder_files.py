@@ -4,12 +4,12 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ...search_space.errors import DataError
-from ...search_space.printable import is_utf8, printable
+from ...search_space.printable import printable, utf8_problem
 from .decode import PLUGINS, image_suffixes
 
 DANGLING, LINKED_FOLDER = "dangling links", "links to folders"
@@ -41,17 +41,8 @@ def require_folder(name: str, root: Path) -> None:
     if not stat.S_ISDIR(mode):
         remedy = "unpack it and give the folder" if root.suffix.lower() in _ARCHIVES else "give a folder"
         raise DataError(f"{printable(name)}: {printable(str(root))} is not a folder; {remedy}")
-    require_utf8(root, [str(root.absolute())])
-
-
-def require_utf8(place: Path, names: Iterable[str]) -> None:
-    """Raise `DataError` if a name cannot be written to reports and model files, which are UTF-8."""
-    for name in names:
-        if not is_utf8(name):
-            raise DataError(
-                f"{printable(str(place))}: the name '{printable(name)}' is not UTF-8; rename it (convmv "
-                "converts names of other encodings)"
-            )
+    if problem := utf8_problem(str(root.absolute())):
+        raise DataError(f"{printable(name)}: {problem}")
 
 
 def visible_entries(folder: str) -> list["os.DirEntry[str]"]:

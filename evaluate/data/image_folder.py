@@ -15,7 +15,6 @@ from .folder_files import (
     left_out_text,
     list_folder,
     require_folder,
-    require_utf8,
 )
 from .folder_layout import image_free_folders, layout_hint, listed, require_no_splits, split_folders
 from .splits import check_classes, path_hashes, three_splits
@@ -142,7 +141,6 @@ def _read_classes(
     if sum(map(bool, images)) == 1 and (hint := layout_hint(folder)):
         raise DataError(f"{folder}: needs images of at least two classes{hint}")
     labels = torch.repeat_interleave(torch.tensor([len(paths) for paths in images]))
-    require_utf8(folder, top.folders)
     try:
         check_classes(str(folder), labels, top.folders, min_images)
     except DataError as error:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from ...search_space.errors import DataError
+from ...search_space.printable import utf8_problem
 
 Hashes = NDArray[np.uint64]
 Split = Literal["train", "validation", "test"]
@@ -46,13 +47,15 @@ LabelledT = TypeVar("LabelledT", bound=Labelled)
 
 
 def check_classes(place: str, labels: Tensor, class_names: Sequence[str], min_images: int) -> None:
-    """Raise `DataError` if a class has fewer than `min_images` images or a label is out of range.
+    """Raise `DataError` if a class has too few images, a label is out of range or a name is not UTF-8.
 
     Args:
         place: file, folder or data set, for the message.
         labels: `n` int64.
         class_names: names of the labels 0, 1, ...
     """
+    for problem in filter(None, map(utf8_problem, class_names)):
+        raise DataError(f"{place}: class names must be UTF-8: {problem}")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(class_names):
         wrong = int(labels.max() if labels.max() >= len(class_names) else labels.min())
         raise DataError(f"{place}: labels must be from 0 to {len(class_names) - 1}, got {wrong}")

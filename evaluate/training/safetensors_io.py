@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...search_space import RunError
 from ...search_space.errors import first_line
+from ...search_space.printable import printable, utf8_problem
 from ...search_space.serialization.atomic_write import write_atomic
 
 STATE = "state."
@@ -46,6 +47,8 @@ def read_tensors(path: Path, schema: str, kind: str) -> tuple[dict[str, str], di
     Raises:
         RunError: the file is damaged or has another schema.
     """
+    if problem := utf8_problem(str(path)):  # the library opens no such path
+        raise RunError(f"{printable(str(path))}: cannot be read: {problem}")
     foreign = (
         "; torchvision's weights are read by `bneck train NETWORK --weights FILE`"
         if kind == "checkpoint"

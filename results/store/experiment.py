@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from ...search_space import RunError
+from ...search_space.printable import utf8_problem
 from ...search_space.serialization.atomic_write import write_atomic
-from .new_folder import LOCK_NAME, Place, make_folder
+from .new_folder import LOCK_NAME, NumberedFolder, Place, make_folder
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -104,7 +105,9 @@ class Experiment(ABC, Generic[S]):
 
     @classmethod
     def require_absent(cls, place: Place) -> None:
-        """Raise `RunError` if the folder exists."""
+        """Raise `RunError` if the folder exists, or has a name that files cannot be read by."""
+        if problem := utf8_problem(str(place.stem if isinstance(place, NumberedFolder) else place)):
+            raise RunError(problem)
         if isinstance(place, Path) and os.path.lexists(place):
             raise cls._existing_error(place)
 

@@ -19,7 +19,7 @@ def write_atomic(path: Path, content: str | bytes, *, replace: bool = True) -> N
     """Write a file in one step: readers see the old content or the new, never a part.
 
     Args:
-        content: text is written as UTF-8.
+        content: text is written as UTF-8; what it cannot express, such as a file name in Latin-1, is escaped.
         replace: whether a file at the path is replaced; otherwise that is an error.
     Raises:
         RunError: the file exists.
@@ -30,7 +30,7 @@ def write_atomic(path: Path, content: str | bytes, *, replace: bool = True) -> N
         if path.is_dir():
             raise IsADirectoryError(21, "Is a directory")
         with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         _publish(temporary, path, replace=replace)

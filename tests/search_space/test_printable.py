@@ -2,7 +2,7 @@
 
 import pytest
 
-from bneck.search_space.printable import printable, printable_lines
+from bneck.search_space.printable import printable, printable_lines, utf8_problem
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,10 @@ def test_control_characters_become_visible(text: str, shown: str) -> None:
 
 def test_text_of_several_lines_keeps_its_line_breaks_and_tabs() -> None:
     assert printable_lines("a\n\tb\x1b[2J\r") == "a\n\tb" + r"\x1b[2J\r"
+
+
+@pytest.mark.parametrize(("name", "problem"), [("caf\u00e9 \U0001f600", False), ("caf\udce9", True)])
+def test_names_that_are_not_utf8_are_found(name: str, problem: bool) -> None:
+    text = utf8_problem(name)
+    assert bool(text) == problem
+    assert not text or (text.isprintable() and "rename" in text)
