@@ -65,11 +65,12 @@ def write_search_results(run: SearchRun) -> None:
     run.save_result(front_dict(front, posterior, baseline, run.epochs_spent(), goals.reward))
     write_atomic(run.folder / "front.csv", front_csv(front, posterior, goals.reward))
     configs = run.folder / "architectures"
-    for old in configs.glob("*.yaml"):
+    exportables = [exportable_from_trial(run, record) for record in front]
+    written = {configs / f"{each.stem}.yaml": each.config for each in exportables}
+    for path, config in written.items():
+        write_atomic(path, config)
+    for old in set(configs.glob("*.yaml")) - set(written):
         old.unlink()
-    for record in front:
-        exportable = exportable_from_trial(run, record)
-        write_atomic(configs / f"{exportable.stem}.yaml", exportable.config)
     write_report(run)
 
 

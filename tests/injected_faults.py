@@ -62,18 +62,25 @@ sys.addaudithook(lambda event, arguments: _active[0](event, arguments) if _activ
 
 
 def each_fault(
-    folder: Path, action: Callable[[Path], object], *, full_disk: bool = False, least: int = 3
+    folder: Path,
+    action: Callable[[Path], object],
+    *,
+    full_disk: bool = False,
+    least: int = 3,
+    prepare: Callable[[Path], object] = lambda _: None,
 ) -> Iterator[tuple[Path, BaseException]]:
     """Run an action in fresh folders, each time with a fault at its next change, until one run has none.
 
     Args:
         least: number of faults that there must be, or the test tests nothing.
+        prepare: fills the folder before, without faults.
     Yields:
         The folder after the fault, and the exception that left the action.
     """
     for at in itertools.count(1):
         root = folder / str(at)
         root.mkdir(parents=True)
+        prepare(root)
         fault = Fault(root, at, full_disk)
         _active.append(fault)
         try:

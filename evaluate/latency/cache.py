@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ...search_space.errors import MachineError
+from ...search_space.serialization.atomic_write import write_atomic
 from .device import Device
 from .measurement import Latency
 from .reference_panel import Calibration, ReferencePanel
@@ -69,9 +71,6 @@ class LatencyCache:
         return None
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        temporary = self.folder / f"{name}.{os.getpid()}.part"
-        with suppress(OSError):
+        with suppress(OSError, MachineError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"bneck": FORMAT, **content}, indent=1)
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(self.folder / f"{name}.json")
+            write_atomic(self.folder / f"{name}.json", json.dumps({"bneck": FORMAT, **content}, indent=1))

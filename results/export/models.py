@@ -1,13 +1,15 @@
 """Trained networks as self-contained files: YAML config, ONNX model, weights."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...search_space import Architecture, RunError, UnknownNameError, architecture_yaml, cost
+from ...search_space.errors import MachineError
+from ...search_space.serialization.atomic_write import write_atomic
 from ..store.search_run import SearchRun
 from ..store.settings import DataSettings
 from ..store.trial import Record
@@ -85,11 +87,11 @@ def exportable_from_training(training: "TrainingRun") -> Exportable:
     return Exportable(stem, settings.architecture, settings.data, training.model_file, metadata)
 
 
-def _write_config(network: Exportable, path: Path) -> None:
-    path.write_text(network.config, encoding="utf-8")
+def _config(network: Exportable) -> bytes:
+    return network.config.encode()
 
 
-def _write_onnx(network: Exportable, path: Path) -> None:
+def _onnx(network: Exportable) -> bytes:
     import onnx
 
     from ...evaluate.training.checkpoint import load_trained_network
@@ -104,25 +106,26 @@ def _write_onnx(network: Exportable, path: Path) -> None:
     }
     onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
-    onnx.save(model, path)
+    content: bytes = model.SerializeToString()
+    return content
 
 
-def _write_weights(network: Exportable, path: Path) -> None:
-    shutil.copyfile(network.checkpoint, path)
+def _weights(network: Exportable) -> bytes:
+    return network.checkpoint.read_bytes()
 
 
 @dataclass(frozen=True)
 class Format:
-    """An export format: file suffix and writer."""
+    """An export format: file suffix and content."""
 
     suffix: str
-    write: Callable[[Exportable, Path], None]
+    content: Callable[[Exportable], bytes]
 
 
 FORMATS = {
-    "config": Format(".yaml", _write_config),
-    "onnx": Format(".onnx", _write_onnx),
-    "weights": Format(".safetensors", _write_weights),
+    "config": Format(".yaml", _config),
+    "onnx": Format(".onnx", _onnx),
+    "weights": Format(".safetensors", _weights),
 }
 
 
@@ -162,10 +165,10 @@ def export(run: SearchRun, record: Record, formats: Sequence[str], folder: Path)
 
 
 def write_files(network: Exportable, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Write the files of a network.
+    """Write the files of a network, all or none.
 
     Raises:
-        RunError: its weights are missing, or a file exists.
+        RunError: its weights are missing, or a file exists or cannot be written.
     """
     paths = {name: folder / f"{network.stem}{FORMATS[name].suffix}" for name in formats}
     for path in paths.values():
@@ -176,9 +179,13 @@ def write_files(network: Exportable, formats: Sequence[str], folder: Path) -> li
 
         load_trained_network(network.architecture, network.checkpoint)
     try:
+        contents = {paths[name]: FORMATS[name].content(network) for name in formats}
         folder.mkdir(parents=True, exist_ok=True)
-        for name, path in paths.items():
-            FORMATS[name].write(network, path)
     except OSError as error:
-        raise RunError(f"{folder} cannot be written to: {error.strerror}") from None
+        raise MachineError(f"{error.filename or folder}: {error.strerror}") from None
+    with ExitStack() as undo:
+        for path, content in contents.items():
+            write_atomic(path, content, replace=False)
+            undo.callback(path.unlink, missing_ok=True)
+        undo.pop_all()
     return list(paths.values())

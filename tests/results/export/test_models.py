@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from bneck.search_space import Architecture, RunError, UnknownNameError, load_ar
 from bneck.search_space.network import Network, build_network, example_images
 
 from ...evaluate.example_checkpoint import keep
+from ...injected_faults import each_fault
 from ..example_run import ROWS, Row, example_run, run_settings
 
 
@@ -188,6 +190,27 @@ def test_an_export_that_fails_leaves_no_half_of_it(run: Run, bare: Record, tmp_p
     with pytest.raises(RunError):
         export(run, bare, ["config", "onnx"], tmp_path / "out")
     assert list(tmp_path.rglob("*.yaml")) == []
+
+
+def test_a_full_disk_leaves_no_file_and_the_export_can_be_repeated(
+    run: Run, judged: Record, tmp_path: Path
+) -> None:
+    for root, error in each_fault(
+        tmp_path, lambda root: export(run, judged, list(FORMATS), root / "out"), full_disk=True
+    ):
+        assert isinstance(error, RunError)
+        assert re.search("No space left on device", str(error))
+        assert [*root.glob("out/*")] == []
+        assert len(export(run, judged, list(FORMATS), root / "out")) == len(FORMATS)
+
+
+def test_a_kill_leaves_whole_files_under_their_names_or_none(
+    run: Run, judged: Record, tmp_path: Path
+) -> None:
+    whole = {path.name: path.read_bytes() for path in export(run, judged, list(FORMATS), tmp_path / "whole")}
+    for root, _ in each_fault(tmp_path, lambda root: export(run, judged, list(FORMATS), root / "out")):
+        for path in root.glob("out/trial*"):
+            assert path.read_bytes() == whole[path.name]
 
 
 def test_a_folder_that_is_a_file_is_named(run: Run, judged: Record, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 from bneck.search_space import RunError
 from bneck.search_space.serialization.atomic_write import write_atomic
 
+from ...injected_faults import each_fault
+
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
@@ -48,6 +50,45 @@ def test_a_full_disk_leaves_the_old_file_and_no_debris(
         write_atomic(path, "new")
     assert str(caught.value) == f"{path} cannot be written: No space left on device"
     assert path.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_kill_at_any_step_leaves_the_old_content_or_the_new(tmp_path: Path, replace: bool) -> None:
+    def write(root: Path) -> None:
+        write_atomic(root / "file", "new", replace=replace)
+
+    def prepared(root: Path) -> None:
+        if replace:
+            (root / "file").write_text("old")
+
+    for root, _ in each_fault(tmp_path, write, least=1, prepare=prepared):
+        content = (root / "file").read_text() if (root / "file").exists() else None
+        assert content in (("old", "new") if replace else (None, "new"))
+
+
+def test_a_file_that_must_be_new_does_not_replace_one_that_appears_in_the_last_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    monkeypatch.setattr(os, "fsync", lambda _: path.write_text("of another process"))
+    with pytest.raises(RunError, match="file exists"):
+        write_atomic(path, "new", replace=False)
+    assert path.read_text() == "of another process"
+    assert names(tmp_path) == ["file"]
+
+
+def test_without_hard_links_a_new_file_is_written_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    write_atomic(tmp_path / "file", "new", replace=False)
+    assert (tmp_path / "file").read_text() == "new"
+    with pytest.raises(RunError, match="file exists"):
+        write_atomic(tmp_path / "file", "newer", replace=False)
     assert names(tmp_path) == ["file"]
 
 
