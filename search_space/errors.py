@@ -12,6 +12,7 @@
     ├── BackendError             a missing latency backend, or a network that it cannot run
     ├── ScorerError              an evaluator that cannot score a network
     ├── NonFiniteLossError       a training whose loss is NaN or infinite
+    ├── WorkerFailedError        a step whose worker process died, or that ran out of memory
     ├── NoFeasibleNetworkError   limits that no network of the space satisfies
     └── RunError                 a run folder or study that cannot be used
         ├── DivergedError        a training whose loss is not finite
@@ -99,6 +100,13 @@ class ScorerError(BneckError):
 
 class NonFiniteLossError(BneckError):
     """A training whose loss is NaN or infinite; a lower learning rate usually helps."""
+
+
+class WorkerFailedError(BneckError):
+    """A step whose worker process died, or that ran out of memory; the same step was tried twice."""
+
+
+STEP_FAILURES = (NonFiniteLossError, ScorerError, WorkerFailedError)  # cost their own trial, not the search
 
 
 class NoFeasibleNetworkError(BneckError):

@@ -22,13 +22,13 @@ from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...results.text.comparison import comparison_dict, comparison_text, results_csv, table_rows, to_csv
 from ...results.text.formatting import key_value_text
 from ...search_space import GoalError, RunError, cost
-from ...search_space.errors import DivergedError
+from ...search_space.errors import DivergedError, WorkerFailedError
 from ...search_space.serialization.atomic_write import write_atomic
 from ..console.progress import Progress, Status, progress
 from ..console.tables import print_lines, print_table, wide_console
 from ..console.training_progress import TrainingProgress
 from ..parallel.lock import folder_lock, run_lock
-from ..parallel.pool import Pool, result_of
+from ..parallel.pool import Pool
 from ..parallel.worker_process import init_worker_process
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import NamedArchitecture
@@ -127,7 +127,7 @@ def train_one(request: TrainingRequest) -> dict[str, Any]:
 def _train_all(
     trainings: Mapping[tuple[str, int], TrainingRequest], epochs: int, workers: int, display: Progress
 ) -> dict[tuple[str, int], dict[str, Any]]:
-    """Results by name and seed; diverged training runs are left out."""
+    """Results by name and seed; failed training runs are left out."""
     outcomes: dict[tuple[str, int], dict[str, Any]] = {}
     with Pool(THREADS_PER_TRAINING, workers, init_worker_process) as pool:
         pending = {pool.submit(train_one, training): key for key, training in trainings.items()}
@@ -137,9 +137,9 @@ def _train_all(
             for future in pool.wait(pending):
                 key = pending.pop(future)
                 try:
-                    outcomes[key] = result_of(future)
-                except DivergedError as error:
-                    display.print_line(f"skipped: {error}")
+                    outcomes[key] = future.result()
+                except (DivergedError, WorkerFailedError) as error:
+                    display.print_line(f"skipped: {key[0]}, seed {key[1]}: {error}")
                     continue
                 top1 = 100 * outcomes[key]["test"]["top1"]
                 display.print_line(f"{key[0]}, seed {key[1]}: test top-1 {top1:.2f}%")
@@ -178,7 +178,7 @@ def _comparison(
             costs = network_cost.macs, network_cost.params
             variants.append(Variant(name, each.architecture.key, *costs, latencies.get(name), own))
     if not variants:
-        raise RunError("every training run failed; lower --learning-rate")
+        raise RunError("every training run failed; lower --learning-rate, or use fewer --workers")
     first = next(iter(settings.values()))
     recipe = asdict(first.recipe)
     if request.augments:

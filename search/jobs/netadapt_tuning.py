@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ...evaluate import Epoch
 from ...evaluate.data.dataset import Data
 from ...evaluate.netadapt.netadapt import ResourceBudget, Tuner, TuningResult
 from ...evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
 from ...results.store.netadapt_run import NetAdaptRun
 from ...search_space import Architecture
+from ...search_space.errors import WorkerFailedError
 from ..console.progress import Progress, Status
-from ..parallel.pool import Pool, result_of
+from ..parallel.pool import Pool
 from ..parallel.worker_process import init_worker_process
 
 if TYPE_CHECKING:
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from ...search_space.network import Network
 
 PHASE = "fine-tuning proposals"
+
+
+def _no_network() -> "Network":
+    raise WorkerFailedError("its worker process died")
+
+
+FAILED = TuningResult(0.0, math.inf, _no_network, (Epoch(math.inf, math.inf, 0.0),))  # as one that diverged
 
 
 @dataclass(frozen=True)
@@ -90,15 +99,22 @@ class PooledTuner:
         remaining = [each for each in architectures if not files[each].is_file()]
         self.done += len(architectures) - len(remaining)
         n_later = (self.steps_left(network.architecture) - 1) * len(architectures)
-        pending = {self.pool.submit(tune, number, each) for each in remaining}
+        pending = {self.pool.submit(tune, number, each): each for each in remaining}
+        failed: set[Architecture] = set()
         while pending:
             self.display.update_status(Status(PHASE, self.done, self.done + len(pending) + n_later))
             for future in self.pool.wait(pending):
-                pending.remove(future)
-                result_of(future)
+                architecture = pending.pop(future)
+                try:
+                    future.result()
+                except WorkerFailedError as error:
+                    failed.add(architecture)
+                    self.display.print_line(
+                        f"step {number}: proposal {architecture.key} is left out: {error}"
+                    )
                 self.done += 1
                 self.display.update_status(Status(PHASE, self.done, self.done + len(pending) + n_later))
-        return [self.load_tuning_result(number, each) for each in architectures]
+        return [FAILED if each in failed else self.load_tuning_result(number, each) for each in architectures]
 
     def load_tuning_result(self, number: int, architecture: Architecture) -> TuningResult:
         file = self.folder.proposal_file(number, architecture)

@@ -1,27 +1,30 @@
-"""Worker processes, and jobs for them."""
+"""Worker processes."""
 
+import math
 import multiprocessing
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
-from ...search_space import ScorerError
-from ...search_space.errors import MachineError, NonFiniteLossError
-from ...search_space.faults import machine_fault
-from ..console.progress import Progress, Status
+from ...search_space.errors import MachineError, WorkerFailedError
+from ...search_space.faults import MEMORY_REMEDY, is_out_of_memory
 from .worker_process import WORKER_MASK, init_worker_process
 
 POLL_SECONDS = 0.5
+MAX_ATTEMPTS = 2  # of a step whose worker process dies
 
 
 def init_plain_worker(_: object) -> None:
@@ -29,9 +32,55 @@ def init_plain_worker(_: object) -> None:
     init_worker_process()
 
 
+@dataclass(eq=False)
+class Worker:
+    """One worker process; an executor of its own shows which step a death ended."""
+
+    executor: ProcessPoolExecutor
+    process: BaseProcess | None = None
+    busy: bool = False
+
+
+class Call(Future[Any]):
+    """A step for a worker; it is run again in a new process if its process dies.
+
+    Attributes:
+        attempt: the running one; None in the queue.
+    """
+
+    def __init__(self, pool: "Pool", step: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        super().__init__()
+        self.pool, self.step, self.arguments = pool, step, arguments
+        self.attempt: Future[Any] | None = None
+        self.deaths = 0
+
+    def result(self, timeout: float | None = None) -> Any:
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while not self.done() and (left := end - time.monotonic()) > 0:
+            _await_any([self], min(POLL_SECONDS, left))
+        return super().result(0)
+
+
+def _await_any(pending: Sequence[Future[Any]], timeout: float) -> set[Future[Any]]:
+    """Keep the workers busy until one of these is done."""
+    calls = [each for each in pending if isinstance(each, Call)]
+    pools = {id(each.pool): each.pool for each in calls}.values()
+    for pool in pools:
+        pool.dispatch()
+    attempts = [call.attempt for pool in pools for call in pool.running if call.attempt]
+    if not any(each.done() for each in pending):
+        wait([*attempts, *(each for each in pending if not isinstance(each, Call))], timeout, FIRST_COMPLETED)
+    for pool in pools:
+        pool.collect()
+    return {each for each in pending if each.done()}
+
+
 @dataclass
 class Pool:
     """Worker processes, each initialized by `start(subject)`.
+
+    A step whose process dies or runs out of memory is run once more in a new process; the second time it
+    fails with `WorkerFailedError`. The other workers continue.
 
     An error that leaves the `with` block terminates all workers, whatever they are doing.
 
@@ -39,47 +88,134 @@ class Pool:
     is raised at once.
     """
 
+    MAX_DEATHS_IN_A_ROW: ClassVar[int] = 10
     subject: Any
     workers: int
     start: Callable[[Any], None] = init_plain_worker
-    executor: ProcessPoolExecutor = field(init=False, repr=False)
+    processes: list[Worker] = field(default_factory=list, init=False, repr=False)
+    queue: deque[Call] = field(default_factory=deque, init=False, repr=False)
+    running: dict[Call, Worker] = field(default_factory=dict, init=False, repr=False)
+    deaths_in_a_row: int = field(default=0, init=False)
+    last_death: str = field(default="", init=False)
     interrupted: bool = field(default=False, init=False)
     previous_handler: Any = field(default=None, init=False)
 
     def __enter__(self) -> "Pool":
-        self.executor = ProcessPoolExecutor(
-            self.workers, multiprocessing.get_context("spawn"), self.start, (self.subject,)
-        )
         self._handle_interrupts()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._restore_interrupts()
-        self.executor.shutdown(wait=kind is None, cancel_futures=True)
-        if kind is not None:
-            for child in multiprocessing.active_children():
-                child.terminate()
+        for call in self.queue:
+            call.cancel()
+        for each in self.processes:
+            each.executor.shutdown(wait=kind is None, cancel_futures=kind is not None)
+            if kind is not None and each.process:
+                each.process.terminate()
+        if kind is None:
+            self.collect()
 
     def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have a worker call a function that it can import."""
-        # A process started here inherits the mask, so that Ctrl-C reaches the parent alone.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_MASK)
-        try:
-            with _main_module_hidden():
-                return self.executor.submit(step, *arguments)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        """Have a worker call a function that it can import; it waits in a queue while all are busy."""
+        call = Call(self, step, arguments)
+        self.queue.append(call)
+        self.dispatch()
+        return call
 
     def wait(self, pending: Iterable[Future[Any]]) -> set[Future[Any]]:
         """The finished ones, after half a second at the latest.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed since the block was entered.
+            MachineError: many worker processes in a row died.
         """
-        finished, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        finished = _await_any(list(pending), POLL_SECONDS)
         if self.interrupted:
             raise KeyboardInterrupt
         return finished
+
+    def dispatch(self) -> None:
+        """Give queued steps to idle workers; starts processes, also in place of dead ones.
+
+        Raises:
+            MachineError: many worker processes in a row died.
+        """
+        self._require_survivors()
+        while self.queue and (worker := self._idle_worker()):
+            try:
+                self._run(worker, self.queue[0])
+            except BrokenProcessPool:  # it died while it was idle
+                self._remove(worker)
+            else:
+                self.queue.popleft()
+
+    def collect(self) -> None:
+        """Pass on the results of finished steps, and queue those again whose process died."""
+        for call, worker in list(self.running.items()):
+            if call.attempt and call.attempt.done():
+                del self.running[call]
+                self._finish(call, call.attempt, worker)
+
+    def _idle_worker(self) -> Worker | None:
+        for worker in self.processes:
+            if not worker.busy:
+                return worker
+        if len(self.processes) == self.workers:
+            return None
+        context = multiprocessing.get_context("spawn")
+        self.processes.append(Worker(ProcessPoolExecutor(1, context, self.start, (self.subject,))))
+        return self.processes[-1]
+
+    def _run(self, worker: Worker, call: Call) -> None:
+        # A process started here inherits the mask, so that Ctrl-C reaches the parent alone.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_MASK)
+        before = set(multiprocessing.active_children())
+        try:
+            with _main_module_hidden():
+                call.attempt = worker.executor.submit(call.step, *call.arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        started = set(multiprocessing.active_children()) - before
+        worker.process = worker.process or next(iter(started), None)
+        worker.busy, self.running[call] = True, worker
+        if not call.running():
+            call.set_running_or_notify_cancel()
+
+    def _finish(self, call: Call, attempt: Future[Any], worker: Worker) -> None:
+        if attempt.cancelled():
+            return
+        error = attempt.exception()
+        died = isinstance(error, BrokenProcessPool)
+        if error is None or not (died or is_out_of_memory(error)):
+            self.deaths_in_a_row, worker.busy = 0, False
+            if error:
+                call.set_exception(error)
+            else:
+                call.set_result(attempt.result())
+            return
+        self._remove(worker)
+        self._count_death(f"its worker process {_death(worker)}" if died else "it ran out of memory")
+        call.deaths, call.attempt = call.deaths + 1, None
+        if call.deaths < MAX_ATTEMPTS:
+            self.queue.appendleft(call)
+        else:
+            call.set_exception(WorkerFailedError(f"{self.last_death}, {call.deaths} times"))
+
+    def _remove(self, worker: Worker) -> None:
+        worker.executor.shutdown(wait=False)
+        if worker in self.processes:
+            self.processes.remove(worker)
+
+    def _count_death(self, reason: str) -> None:
+        self.deaths_in_a_row += 1
+        self.last_death = reason
+
+    def _require_survivors(self) -> None:
+        if self.deaths_in_a_row >= self.MAX_DEATHS_IN_A_ROW:
+            raise MachineError(
+                f"{self.deaths_in_a_row} steps in a row failed, the last one because {self.last_death}; "
+                f"{MEMORY_REMEDY}"
+            )
 
     def _handle_interrupts(self) -> None:
         if threading.current_thread() is threading.main_thread():  # no other may set a handler
@@ -96,6 +232,19 @@ class Pool:
         outer_pool = getattr(self.previous_handler, "__self__", None)
         if isinstance(outer_pool, Pool):
             outer_pool._on_interrupt()
+
+
+def _death(worker: Worker) -> str:
+    """How a process ended: `was killed by SIGKILL (out of memory?)`, `ended with exit code 3`."""
+    process = worker.process
+    if process is None:
+        return "died"
+    process.join(5)
+    code = process.exitcode or 0
+    if code >= 0:
+        return f"ended with exit code {code}"
+    hint = " (out of memory?)" if code == -signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-code).name}{hint}"
 
 
 class _LazyFuture(Future[Any]):
@@ -121,9 +270,12 @@ class _LazyFuture(Future[Any]):
 class InProcessPool(Pool):
     """One worker that is this process: `wait` runs one step.
 
+    A step that kills its process ends the search; one that runs out of memory fails at once.
+
     Ctrl-C interrupts a running step at once; elsewhere it is deferred as in `Pool`.
     """
 
+    MAX_DEATHS_IN_A_ROW: ClassVar[int] = Pool.MAX_DEATHS_IN_A_ROW // MAX_ATTEMPTS
     workers: int = 1
     in_step: bool = field(default=False, init=False)
     torch_threads: int = field(default=1, init=False)
@@ -150,11 +302,19 @@ class InProcessPool(Pool):
         return {lazy}
 
     def _run_step(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        self._require_survivors()
         self.in_step = True
         try:
-            return step(*arguments)
+            result = step(*arguments)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._count_death("it ran out of memory")
+            raise WorkerFailedError(self.last_death) from None
         finally:
             self.in_step = False
+        self.deaths_in_a_row = 0
+        return result
 
     def _on_interrupt(self, *_: object) -> None:
         super()._on_interrupt()
@@ -176,43 +336,3 @@ def _main_module_hidden() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-def result_of(future: Future[Any]) -> Any:
-    """The result of a step.
-
-    Raises:
-        MachineError: the worker process died.
-    """
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise MachineError(machine_fault(error)) from None
-
-
-@dataclass(frozen=True)
-class Job:
-    """One step for a worker, and the function that takes its result."""
-
-    pool: Pool
-    step: Callable[[Any], Any]
-    item: Any
-    on_result: Callable[[Any], None]
-
-
-def run_jobs(jobs: Sequence[Job], pool: Pool, progress: Progress, phase: str) -> None:
-    """Run all jobs.
-
-    Args:
-        pool: the outermost one, which handles Ctrl-C.
-    """
-    pending = {job.pool.submit(job.step, job.item): job for job in jobs}
-    while pending:
-        progress.update_status(Status(phase, len(jobs) - len(pending), len(jobs)))
-        for future in pool.wait(pending):
-            job = pending.pop(future)
-            try:
-                job.on_result(result_of(future))
-            except (NonFiniteLossError, ScorerError) as error:
-                progress.print_line(f"{job.item}: {error}")
-            progress.update_status(Status(phase, len(jobs) - len(pending), len(jobs)))

@@ -10,9 +10,11 @@ from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
 from ...results import LatencyPolicy, Record, Run, pareto_front
 from ...search_space import Architecture, RunError, cost
 from ..console.progress import Progress
-from ..parallel.pool import Job, Pool, run_jobs
+from ..parallel.pool import Pool
 from ..samplers.initial_design import stratified
 from . import worker
+from .attempts import Attempts
+from .jobs import Job, run_jobs
 
 MODEL_NETWORKS = 30
 
@@ -87,12 +89,20 @@ def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
         return
     measured: dict[Architecture, Latency] = {}
     jobs = [
-        Job(pool, worker.measure, network, partial(measured.__setitem__, network)) for network in networks
+        Job(
+            pool, worker.measure, network, f"latency of {network.key}", partial(measured.__setitem__, network)
+        )
+        for network in networks
     ]
-    run_jobs(jobs, pool, progress, "fitting the latency predictor")
-    known = {network: measured[network] for network in networks if measured[network].status != "failed"}
+    run_jobs(jobs, pool, progress, "fitting the latency predictor", Attempts(run.study))
+    known = {
+        network: measured[network]
+        for network in networks
+        if network in measured and measured[network].status != "failed"
+    }
     if len(known) < MIN_NETWORKS:
-        failed = next(each.error for each in measured.values() if each.status == "failed")
+        errors = (each.error for each in measured.values() if each.status == "failed")
+        failed = next(errors, "its process died")
         raise RunError(f"{run.folder}: too few networks could be measured; one of them: {failed}")
     model = LatencyPredictor.fit(
         list(known),

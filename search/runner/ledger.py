@@ -121,7 +121,7 @@ class Ledger:
                 self.consecutive_failures += 1
         self._notify(record)
         if self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
-            raise self._repeated_failure(failed_step, active.error)
+            raise self._repeated_failure(failed_step, active)
         return record
 
     def promote(self, promotion: Promotion, outcome: Accuracy | str) -> Record:
@@ -176,13 +176,12 @@ class Ledger:
         for callback in self.callbacks:
             callback(record)
 
-    def _repeated_failure(self, step: State, error: str) -> RunError:
-        count, evaluator = MAX_CONSECUTIVE_FAILURES, self.settings.evaluator
+    def _repeated_failure(self, step: State, active: ActiveTrial) -> RunError:
+        count, evaluator, error = MAX_CONSECUTIVE_FAILURES, self.settings.evaluator, active.error
         if step is not State.TRAINING:
             return RunError(f"{count} networks in a row could not be measured: {error}")
         if evaluator != "train":
             return RunError(f"{count} networks in a row could not be evaluated by {evaluator}: {error}")
         return RunError(
-            f"{count} training runs in a row failed, the last one because {error}; start a new run with a "
-            "lower --learning-rate"
+            f"{count} training runs in a row failed, the last one because {error}; {active.remedy}"
         )

@@ -16,13 +16,15 @@ from ...results.analysis.front_posterior import best_by
 from ...results.store.fidelities import count_epochs_spent
 from ...results.text.fidelities import rung_counts_text
 from ...results.text.formatting import best_label
-from ...search_space import Architecture, NoFeasibleNetworkError, RunError, ScorerError
-from ...search_space.errors import NonFiniteLossError
+from ...search_space import Architecture, NoFeasibleNetworkError, RunError
+from ...search_space.errors import STEP_FAILURES, WorkerFailedError
+from ...search_space.faults import MEMORY_REMEDY
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Deadline
-from ..parallel.pool import Pool, result_of
+from ..parallel.pool import Pool
 from ..samplers.registry import SamplerFactory
 from . import worker
+from .attempts import Attempts
 from .latency_policy import LatencyStrategy
 from .ledger import Ledger
 from .proposer import Proposer, SpaceExhaustedError
@@ -70,7 +72,8 @@ def run_trials(
     deadline = deadline or Deadline()
     ledger = Ledger(run, callbacks)
     loop = _TrialLoop(run, pool, progress, deadline, ledger, sampler)
-    loop.run_loop()
+    with loop.attempts:
+        loop.run_loop()
     if not ledger.evaluated and deadline.work_was_skipped:
         raise RunError(
             f"no network was evaluated within {deadline.minutes:g} minutes; resume with: "
@@ -110,6 +113,7 @@ class _TrialLoop:
         self.latency_strategy = LatencyStrategy.of(self.run)
         self.proposer = Proposer(self.run, self.ledger, self.latency_strategy.model, self.sampler)
         self.replicates = ReplicationScheduler(self.run)
+        self.attempts = Attempts(self.run.study)
 
     def run_loop(self) -> None:
         """Keep the workers busy until there is no work."""
@@ -173,14 +177,17 @@ class _TrialLoop:
         work = self.running.pop(future)
         if isinstance(work, Replicate):
             self.replicates.finish(work, future, self.progress)
+            self.attempts.end(work.name)
             self.ledger.update_replicates()
         elif isinstance(work, Promotion):
             self._finish_promotion(work, future)
         else:
             try:
-                self._advance(work, result_of(future))
-            except (NonFiniteLossError, ScorerError) as error:
+                self._advance(work, future.result())
+            except STEP_FAILURES as error:
                 work.error = str(error)
+                if isinstance(error, WorkerFailedError):
+                    work.remedy = MEMORY_REMEDY
                 self._advance(work)
 
     def _advance(self, active: ActiveTrial, result: Latency | Accuracy | None = None) -> None:
@@ -200,6 +207,7 @@ class _TrialLoop:
             self._submit(active, STEPS[state], active.architecture)
             return
         record = self.ledger.finish(active, state)
+        self.attempts.end(active.name)
         if record.is_evaluated:
             self.latest = record
             self._update_status()
@@ -207,14 +215,16 @@ class _TrialLoop:
     def _finish_promotion(self, promotion: Promotion, future: Future[Any]) -> None:
         trial = f"trial {promotion.record.trial}"
         try:
-            reached = result_of(future)
-        except NonFiniteLossError as error:
+            reached = future.result()
+        except STEP_FAILURES as error:
             self.progress.print_line(f"{trial}, promoted to {promotion.epochs} epochs: {error}")
             self.ledger.promote(promotion, str(error))
+            self.attempts.end(promotion.name)
             return
         if reached.restart_reason:
             self.progress.print_line(f"{trial} was trained from the start again: {reached.restart_reason}")
         self.latest = self.ledger.promote(promotion, reached.accuracy)
+        self.attempts.end(promotion.name)
         if self.latest.state == "complete":
             self.run.partial_checkpoint(self.latest.architecture).unlink(missing_ok=True)
         self._update_status()
@@ -233,7 +243,7 @@ class _TrialLoop:
         self._submit(promotion, worker.train_to_rung, promotion.record.architecture, promotion.epochs)
 
     def _submit(self, work: Work, step: Callable[..., Any], *arguments: Any) -> None:
-        self.running[self.pool.submit(step, *arguments)] = work
+        self.running[self.attempts.submit(work.name, self.pool, step, *arguments)] = work
 
     def _update_status(self) -> None:
         busy = list(self.running.values())

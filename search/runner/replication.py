@@ -14,12 +14,12 @@ from ...evaluate import Accuracy, Goals
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM
 from ...results import Record, Run, pareto_front
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
-from ...search_space import ScorerError
-from ...search_space.errors import NonFiniteLossError
+from ...search_space.errors import STEP_FAILURES
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Deadline
-from ..parallel.pool import Pool, result_of
+from ..parallel.pool import Pool
 from . import worker
+from .attempts import Attempts
 
 REPLICATE_EVERY = 8
 
@@ -30,6 +30,10 @@ class Replicate:
 
     record: Record
     seed: int
+
+    @property
+    def name(self) -> str:
+        return f"replicate {self.record.key} {self.seed}"
 
     def __str__(self) -> str:
         return f"replicates trial {self.record.trial}, seed {self.seed}"
@@ -75,8 +79,8 @@ class ReplicationScheduler:
         """Store the result."""
         outcome: Accuracy | str
         try:
-            outcome = result_of(future)
-        except (NonFiniteLossError, ScorerError) as error:
+            outcome = future.result()
+        except STEP_FAILURES as error:
             outcome = str(error)
             progress.print_line(f"trial {replicate.record.trial}, seed {replicate.seed}: {outcome}")
         self.run.store_replicate(replicate.record.key, replicate.seed, outcome)
@@ -175,18 +179,22 @@ def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline
     replicates = ReplicationScheduler(run)
     before, total = len(replicates.finished), run.settings.replicates
     pending: dict[Future[Any], Replicate] = {}
-    while True:
-        while len(pending) < pool.workers and (replicate := replicates.next_after_search()):
-            if deadline.blocks_new_work():
-                replicates.running.remove(replicate)
-                break
-            pending[pool.submit(worker.train_replicate, replicate.record.architecture, replicate.seed)] = (
-                replicate
-            )
-        if not pending:
-            return len(replicates.finished) - before
-        active_jobs = tuple(map(str, pending.values()))
-        progress.update_status(Status("replicates", len(replicates.finished), total, active_jobs=active_jobs))
-        for future in pool.wait(pending):
-            replicates.finish(pending.pop(future), future, progress)
-            progress.update_status(Status("replicates", len(replicates.finished), total))
+    with Attempts(run.study) as attempts:
+        while True:
+            while len(pending) < pool.workers and (replicate := replicates.next_after_search()):
+                if deadline.blocks_new_work():
+                    replicates.running.remove(replicate)
+                    break
+                network, seed = replicate.record.architecture, replicate.seed
+                future = attempts.submit(replicate.name, pool, worker.train_replicate, network, seed)
+                pending[future] = replicate
+            if not pending:
+                return len(replicates.finished) - before
+            active_jobs = tuple(map(str, pending.values()))
+            status = Status("replicates", len(replicates.finished), total, active_jobs=active_jobs)
+            progress.update_status(status)
+            for future in pool.wait(pending):
+                replicate = pending.pop(future)
+                replicates.finish(replicate, future, progress)
+                attempts.end(replicate.name)
+                progress.update_status(Status("replicates", len(replicates.finished), total))

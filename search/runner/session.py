@@ -1,16 +1,18 @@
 """A session in a run's folder: trials, replicates, baselines, verification and reports."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from ...evaluate import usable_cores
 from ...results import Record, Run
 from ...search_space import RunError
+from ...search_space.errors import WorkerFailedError
 from ..console.progress import Progress
 from ..parallel.deadline import Deadline
 from ..parallel.lock import run_lock
-from ..parallel.pool import open_pool, result_of
+from ..parallel.pool import open_pool
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from . import worker
 from .create import attach_study
@@ -106,8 +108,9 @@ def run_session(
             verify_front(run, pool, progress)
             while replicate_front(run, pool, progress, deadline):
                 verify_front(run, pool, progress)
-            if skipped_images_text := result_of(pool.submit(worker.skipped_images_text)):
-                progress.print_line(skipped_images_text)
+            with suppress(WorkerFailedError):
+                if skipped_images_text := pool.submit(worker.skipped_images_text).result():
+                    progress.print_line(skipped_images_text)
     finally:
         worker.stop()
     write_search_results(run)

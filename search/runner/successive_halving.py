@@ -32,6 +32,10 @@ class Promotion:
     record: Record
     epochs: int
 
+    @property
+    def name(self) -> str:
+        return f"promotion {self.record.key} {self.epochs}"
+
     def __str__(self) -> str:
         return f"promotes trial {self.record.trial} to {self.epochs} epochs"
 

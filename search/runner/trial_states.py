@@ -54,14 +54,23 @@ TRANSITIONS = {
 
 @dataclass
 class ActiveTrial:
-    """A trial of this session with what is known of its network."""
+    """A trial of this session with what is known of its network.
+
+    Attributes:
+        remedy: what to change if many training runs fail with such an error.
+    """
 
     trial: "Trial"
     architecture: Architecture
     latency: Latency | None = None
     accuracy: Accuracy | None = None
     error: str = ""
+    remedy: str = "start a new run with a lower --learning-rate"
     state: State = field(default=State.PROPOSED, init=False)
+
+    @property
+    def name(self) -> str:
+        return f"trial {self.architecture.key}"
 
     def __str__(self) -> str:
         verb = "trains" if self.state is State.TRAINING else "measures"

@@ -9,8 +9,10 @@ from ...evaluate.latency.meter import unavailable_reason
 from ...evaluate.latency.verification import verify_latencies
 from ...results import Baseline, Run, Verification
 from ..console.progress import Progress
-from ..parallel.pool import Job, Pool, run_jobs
+from ..parallel.pool import Pool
 from . import worker
+from .attempts import Attempts
+from .jobs import Job, run_jobs
 
 
 def evaluate_baselines(run: Run, pool: Pool, progress: Progress) -> None:
@@ -32,8 +34,8 @@ def evaluate_baselines(run: Run, pool: Pool, progress: Progress) -> None:
         run.study.set_user_attr(f"baseline:{name}", attribute)
 
     todo = [name for name in run.settings.baselines if name not in done]
-    jobs = [Job(pool, worker.baseline, name, partial(store, name)) for name in todo]
-    run_jobs(jobs, pool, progress, "baselines")
+    jobs = [Job(pool, worker.baseline, name, name, partial(store, name)) for name in todo]
+    run_jobs(jobs, pool, progress, "baselines", Attempts(run.study))
 
 
 def verify_front(run: Run, pool: Pool, progress: Progress) -> None:
@@ -52,7 +54,13 @@ def verify_front(run: Run, pool: Pool, progress: Progress) -> None:
             return
         test_results: dict[str, tuple[float, float, int]] = {}
         jobs = [
-            Job(pool, worker.evaluate_on_test_set, network, partial(test_results.__setitem__, key))
+            Job(
+                pool,
+                worker.evaluate_on_test_set,
+                network,
+                f"test accuracy of {key}",
+                partial(test_results.__setitem__, key),
+            )
             for key, network in (todo if run.settings.saves_weights else {}).items()
         ]
         measured: dict[str, list[Latency]] = {}
@@ -62,9 +70,9 @@ def verify_front(run: Run, pool: Pool, progress: Progress) -> None:
                 for each in (fresh.enter_context(Pool(run, 1, worker.start)) for _ in range(2)):
                     for key, network in (todo | panel).items():
                         store = measured.setdefault(key, []).append
-                        jobs.append(Job(each, worker.remeasure, network, store))
-            run_jobs(jobs, pool, progress, "verifying the front")
-        remeasured = verify_latencies({key: (first, second) for key, (first, second) in measured.items()})
+                        jobs.append(Job(each, worker.remeasure, network, f"second latency of {key}", store))
+            run_jobs(jobs, pool, progress, "verifying the front", Attempts(run.study))
+        remeasured = verify_latencies({key: (pair[0], pair[1]) for key, pair in measured.items() if pair[1:]})
         for key in todo:
             result = remeasured.get(key)
             latency, upper = (result.latency, result.ratio_upper) if result else (None, None)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,7 +225,8 @@ def test_a_failed_training_is_recorded_and_not_repeated(
         def score(self, architecture: Architecture, seed: int) -> Any:
             raise NonFiniteLossError("the loss of epoch 1 is nan")
 
-    monkeypatch.setattr(noise_training, "_scorer", Failing(), raising=False)
+    failing = SimpleNamespace(scorer=Failing())
+    monkeypatch.setattr(noise_training, "_worker", failing, raising=False)
     failed = noise_training.train_once(study.settings.networks[0], 0)
     assert (failed.error, math.isnan(failed.value)) == ("the loss of epoch 1 is nan", True)
     study.save_trainings([failed])

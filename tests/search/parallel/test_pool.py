@@ -7,22 +7,15 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bneck.results import Run
-from bneck.search.console.progress import Status
-from bneck.search.parallel.pool import Job, Pool, result_of, run_jobs
-from bneck.search_space import RunError
-from bneck.search_space.errors import NonFiniteLossError
+from bneck.search.parallel.pool import InProcessPool, Pool
+from bneck.search_space.errors import MachineError, WorkerFailedError
 
-from ..helpers import Shown, fake_settings
-
-PROCESS = "__import__('os').getpid()"
+from ..helpers import fake_settings
 
 
 @pytest.fixture
@@ -46,10 +39,6 @@ def living(*processes: int, within_s: float = 20) -> set[int]:
         if not left or time.monotonic() > end:
             return {process for process in left if process is not None}
         time.sleep(0.02)
-
-
-def fails(_: object) -> None:
-    raise NonFiniteLossError("the loss of epoch 2 is nan")
 
 
 def test_leaving_a_pool_leaves_the_workers_of_another_alone(run: Run) -> None:
@@ -131,62 +120,74 @@ def test_a_pool_that_was_left_hands_the_interrupt_back(run: Run) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_all_jobs_are_done_by_their_pools_and_counted(run: Run) -> None:
-    kept: dict[str, int] = {}
-    shown = Shown()
-    with Pool(run, 1) as first, Pool(run, 1) as second:
-        processes = {"first": worker_of(first), "second": worker_of(second)}
-        jobs = [Job(first, abs, -3, partial(kept.__setitem__, "abs"))]
-        for name, pool in (("first", first), ("second", second)):
-            jobs.append(Job(pool, eval, PROCESS, partial(kept.__setitem__, name)))
-        run_jobs(jobs, first, shown, "looking")
-    assert kept == {"abs": 3, **processes}
-    assert processes["first"] != processes["second"]
-    assert shown.statuses[0] == Status("looking", 0, 3)
-    assert shown.statuses[-1] == Status("looking", 3, 3)
-    assert [status.done for status in shown.statuses] == sorted(status.done for status in shown.statuses)
-    assert shown.lines == []
+def dies_once(mark: str) -> str:
+    """Kill the process unless a file exists, which is made before."""
+    path = Path(mark)
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
 
 
-def test_without_jobs_nothing_is_shown(run: Run) -> None:
-    shown = Shown()
-    run_jobs([], Pool(run, 1), shown, "looking")
-    assert shown.statuses == []
+def runs_out_of_memory(mark: str) -> None:
+    with Path(mark).open("a", encoding="utf-8") as file:
+        file.write("x")
+    raise MemoryError
 
 
-@pytest.mark.slow
-def test_a_training_that_fails_is_told_and_the_others_are_kept(run: Run) -> None:
-    kept: list[int] = []
-    shown = Shown()
+def test_a_step_whose_process_died_is_run_again_in_a_new_one(run: Run, tmp_path: Path) -> None:
     with Pool(run, 1) as pool:
-        run_jobs(
-            [Job(pool, fails, "mobilenet_v2", kept.append), Job(pool, abs, -4, kept.append)], pool, shown, ""
-        )
-    assert kept == [4]
-    assert shown.lines == ["mobilenet_v2: the loss of epoch 2 is nan"]
-    assert shown.statuses[-1].done == 2
+        before = worker_of(pool)
+        again = pool.submit(dies_once, str(tmp_path / "mark"))
+        after = pool.submit(os.getpid)
+        assert again.result(timeout=60) == "done"
+        assert after.result(timeout=60) != before
+        assert pool.deaths_in_a_row == 0
 
 
-def test_what_else_a_job_raises_is_passed_on(run: Run) -> None:
-    with pytest.raises(ZeroDivisionError), Pool(run, 1) as pool:
-        run_jobs([Job(pool, eval, "1 / 0", print)], pool, Shown(), "")
+def test_a_dead_worker_costs_its_own_step_only(run: Run) -> None:
+    with Pool(run, 2) as pool:
+        deadly = pool.submit(os._exit, 3)
+        others = [pool.submit(eval, f"__import__('time').sleep(0.3) or {number}") for number in range(4)]
+        pending = {deadly, *others}
+        while pending:
+            pending -= pool.wait(pending)
+    assert [each.result() for each in others] == [0, 1, 2, 3]
+    with pytest.raises(WorkerFailedError, match="ended with exit code 3, 2 times"):
+        deadly.result()
 
 
-def test_a_worker_that_dies_is_told_with_a_way_on(run: Run) -> None:
+def test_a_worker_killed_by_a_signal_is_named(run: Run) -> None:
+    with Pool(run, 1) as pool, pytest.raises(WorkerFailedError, match="killed by SIGSEGV, 2 times"):
+        pool.submit(eval, "__import__('os').kill(__import__('os').getpid(), 11)").result(timeout=60)
+
+
+def test_a_step_without_memory_is_tried_twice_in_a_worker_and_once_in_this_process(
+    run: Run, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    with Pool(run, 1) as pool, pytest.raises(WorkerFailedError, match="out of memory, 2 times"):
+        pool.submit(runs_out_of_memory, str(mark)).result(timeout=60)
+    assert mark.read_text() == "xx"
+    with InProcessPool(run) as here, pytest.raises(WorkerFailedError, match="out of memory"):
+        here.submit(runs_out_of_memory, str(mark)).result()
+    assert mark.read_text() == "xxx"
+
+
+def test_workers_that_all_die_end_the_work_with_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pool, "MAX_DEATHS_IN_A_ROW", 3)
+    with (
+        pytest.raises(MachineError, match=r"^3 steps in a row .* exit code 1.*--workers"),
+        Pool(run, 2) as pool,
+    ):
+        pending = {pool.submit(os._exit, 1) for _ in range(6)}
+        while pending:
+            pending -= pool.wait(pending)
+
+
+def test_a_worker_that_died_between_two_steps_is_replaced(run: Run) -> None:
     with Pool(run, 1) as pool:
-        died: Future[Any] = pool.submit(os._exit, 1)
-        with pytest.raises(RunError) as raised:
-            result_of(died)
-    assert "--workers" in str(raised.value)
-    assert raised.value.__suppress_context__
-    future: Future[Any] = Future()
-    future.set_exception(BrokenProcessPool("A process in the process pool was terminated abruptly"))
-    with pytest.raises(RunError):
-        result_of(future)
-
-
-def test_what_else_a_worker_raises_is_passed_on() -> None:
-    future: Future[Any] = Future()
-    future.set_exception(ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError):
-        result_of(future)
+        idle = worker_of(pool)
+        os.kill(idle, signal.SIGKILL)
+        assert living(idle) == set()
+        assert worker_of(pool) != idle
