@@ -37,7 +37,7 @@ def run_search(
 
     Args:
         space: preset, YAML file or `SearchSpace`.
-        timeout_minutes: start no new trial after this many minutes.
+        timeout_minutes: time limit for everything, from the latency predictor to the report.
         workers: processes; None for one per core, or one on a GPU.
         callbacks: functions that receive every finished trial as a `Record`; with `min_epochs` again after
             each promotion.
@@ -62,6 +62,7 @@ def run_search(
         >>> run.front()  # doctest: +SKIP
     """
     from ..search_space.faults import explained_faults
+    from .console.front_table import timeout_message
     from .parallel.deadline import Deadline
     from .resolve.arguments import split_arguments
     from .runner.create import create_run
@@ -99,6 +100,11 @@ def run_search(
         if progress:
             print(f"interrupted; resume with {command}")
         raise
+    if timeout_minutes and deadline.work_was_skipped:
+        message = timeout_message(run, timeout_minutes, deadline.skipped)
+        logger.info("%s", message)
+        if progress:
+            print(message)
     return run
 
 

@@ -12,7 +12,7 @@ YamlOption = Annotated[bool, typer.Option("--yaml", help="print the file of a pr
 PngOption = Annotated[bool, typer.Option("--png", help="also write the figures as PNG, next to the page")]
 TimeoutOption = Annotated[
     float | None,
-    typer.Option("--timeout", metavar="MIN", min=0.01, help="stop starting new work after this many minutes"),
+    typer.Option("--timeout", metavar="MIN", min=0.01, help="time limit for everything, report included"),
 ]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="worker processes; by default one per core, one on a GPU")

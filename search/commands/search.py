@@ -74,6 +74,6 @@ def search(
         run_session(run, workers or default_workers(run), display, deadline)
     print_front(run)
     if timeout_minutes and deadline.work_was_skipped:
-        typer.echo(timeout_message(run, timeout_minutes))
+        typer.echo(timeout_message(run, timeout_minutes, deadline.skipped))
     typer.echo(f"\nreport:  {run.folder / 'report.html'}")
     typer.echo(f"export:  {export_command(run.folder, 'best', run.settings.saves_weights)}")

@@ -24,7 +24,9 @@ def seed_variance(
     With --resume, --seeds may be higher than before.
     """
     from ..jobs import seed_study
+    from ..parallel.deadline import Deadline
 
+    deadline = Deadline(timeout_minutes)
     if resume:
         given.require_resumable(*RESUMABLE)
         seeds = request.seeds if "seeds" in given else None
@@ -33,4 +35,4 @@ def seed_variance(
         )
     else:
         study = seed_study.create(request)
-    seed_study.train_and_report(study, workers=workers, timeout_minutes=timeout_minutes, as_json=as_json)
+    seed_study.train_and_report(study, workers=workers, deadline=deadline, as_json=as_json)

@@ -1,5 +1,7 @@
 """Messages of a search, and the table of its front."""
 
+from collections.abc import Sequence
+
 from ...evaluate import format_count
 from ...results import Record, Run
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
@@ -39,8 +41,12 @@ def enqueued_message(run: Run) -> str:
     return f"--enqueue-published: space {run.settings.space.name} has no published network within the limits"
 
 
-def timeout_message(run: Run, timeout_minutes: float) -> str:
-    """What is missing after a timeout, and the command that resumes."""
+def timeout_message(run: Run, timeout_minutes: float, skipped: Sequence[str] = ()) -> str:
+    """What is missing after a timeout, and the command that resumes.
+
+    Args:
+        skipped: names of baselines and verifications.
+    """
     settings = run.settings
     n_evaluated = sum(record.is_evaluated for record in run.records())
     text = f"{n_evaluated} of {pluralize(settings.n_trials, 'network')}"
@@ -48,6 +54,8 @@ def timeout_message(run: Run, timeout_minutes: float) -> str:
         n_replicates = sum(map(len, run.replicates().values()))
         text += f", {n_replicates} of {pluralize(settings.replicates, 'replicate')}"
     command = f"bneck search {run.folder} --resume"
+    if skipped:
+        text += f"; skipped: {', '.join(skipped)}"
     return f"timeout of {timeout_minutes:g} min reached after {text}; resume with: {command}"
 
 

@@ -19,10 +19,12 @@ from ...results.text.seed_noise import counts_text, summary_lines, table_rows
 from ...search_space import RunError, SpaceError, load_space
 from ..console.progress import progress
 from ..console.tables import print_lines, print_table, wide_console
+from ..parallel.deadline import Deadline
 from ..parallel.lock import run_lock
 from ..resolve.datasets import open_images
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.requests import SeedStudyRequest
+from ..runner.budget import report_seconds
 from ..samplers.feasibility import require_feasible
 from ..samplers.initial_design import spread_by_macs
 from .job import load_same_data, print_result, resumable, worker_count
@@ -85,10 +87,8 @@ def resume(folder: Path, seeds: int | None, n_trials: int | None) -> SeedStudy:
     return study.with_more_seeds(seeds or study.settings.seeds)
 
 
-def train_and_report(
-    study: SeedStudy, *, workers: int | None, timeout_minutes: float | None, as_json: bool
-) -> None:
-    """Train until finished or until the timeout, then analyse, save and print the results.
+def train_and_report(study: SeedStudy, *, workers: int | None, deadline: Deadline, as_json: bool) -> None:
+    """Train until finished or until the deadline, then analyse, save and print the results.
 
     Raises:
         BneckError: the study cannot proceed, or has too few training runs; finished runs are saved.
@@ -97,8 +97,10 @@ def train_and_report(
     n_before, start_time = len(study.trainings()), time.monotonic()
     command = f"bneck seed-variance {shlex.quote(str(study.folder))} --resume"
     display = progress(Console(stderr=as_json))
-    display.print_line(_start_message(study, timeout_minutes))
+    display.print_line(_start_message(study, deadline.minutes))
     timed_out = False
+    if limit_minutes := deadline.minutes:
+        deadline.reserve = lambda: report_seconds(60 * limit_minutes)
 
     def finished() -> str:
         total = len(settings.networks) * settings.seeds
@@ -106,10 +108,10 @@ def train_and_report(
 
     try:
         with resumable(command, finished, study.folder), run_lock(study, "training"), display:
-            train_all(study, worker_count(workers, settings.torch_device), timeout_minutes, display)
+            train_all(study, worker_count(workers, settings.torch_device), deadline, display)
     except TimeoutReachedError:
         timed_out = True
-        display.print_line(f"timeout of {timeout_minutes:g} min reached; resume with: {command}")
+        display.print_line(f"timeout of {deadline.minutes:g} min reached; resume with: {command}")
     trainings = study.trainings()
     report = analyze_seed_variance(trainings, settings.n_trials)
     if report is None:

@@ -2,9 +2,11 @@
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 from ...evaluate import format_count
@@ -13,7 +15,7 @@ from ...results.store.seed_study import SeedStudy, SeedTraining, SeedVarianceSet
 from ...search_space import Architecture, cost
 from ...search_space.errors import NonFiniteLossError, WorkerFailedError
 from ..console.progress import Progress, Status
-from ..parallel.deadline import Clock, Deadline
+from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool
 from ..parallel.worker_process import init_worker_process
 
@@ -59,6 +61,10 @@ def train_once(network: Architecture, seed: int) -> SeedTraining:
     return replace(row, accuracy=score.accuracy.top1, loss=score.accuracy.loss)
 
 
+def _mean_seconds(trainings: Sequence[SeedTraining]) -> float:
+    return fmean(each.cpu_seconds for each in trainings) if trainings else 0.0
+
+
 def _label(network: Architecture, seed: int) -> str:
     return f"{format_count(cost(network).macs)} MACs, seed {seed}"
 
@@ -70,34 +76,40 @@ def _row(network: Architecture, seed: int) -> SeedTraining:
 def train_all(
     study: SeedStudy,
     workers: int,
-    timeout_minutes: float | None,
+    deadline: Deadline,
     display: Progress,
-    clock: Clock = time.monotonic,
 ) -> None:
     """Train what is missing: all networks with one seed, then with the next.
 
+    No training run starts that is not expected to end in time; one that is late by as much again is stopped.
+
     Raises:
-        TimeoutReachedError: the timeout was reached; training runs in progress are lost.
+        TimeoutReachedError: the timeout was reached.
     """
     trainings = study.trainings()
-    finished = {(each.network, each.seed) for each in trainings}
+    known = {(each.network, each.seed) for each in trainings}
     settings = study.settings
     tasks = [(network, seed) for seed in range(settings.seeds) for network in settings.networks]
-    remaining = deque((network, seed) for network, seed in tasks if (network.key, seed) not in finished)
+    remaining = deque((network, seed) for network, seed in tasks if (network.key, seed) not in known)
     if not remaining:
         return
-    deadline = Deadline(timeout_minutes, clock)
     pending: dict[Future[Any], tuple[Architecture, int]] = {}
     with Pool(settings, min(workers, len(remaining)), start) as pool:
         while remaining or pending:
+            seconds = _mean_seconds(trainings)
             while remaining and len(pending) < pool.workers:
+                if deadline.blocks_new_work(seconds):
+                    break
                 network, seed = remaining.popleft()
                 future = pool.submit(train_once, network, seed)
                 pending[future] = network, seed
             done = len(tasks) - len(remaining) - len(pending)
             active_jobs = tuple(_label(*each) for each in pending.values())
             display.update_status(Status("training", done, len(tasks), active_jobs=active_jobs))
-            for future in pool.wait(pending):
+            if not pending:
+                raise TimeoutReachedError
+            finished = pool.wait(pending)
+            for future in finished:
                 network, seed = pending.pop(future)
                 try:
                     trainings.append(future.result())
@@ -107,6 +119,6 @@ def train_all(
                 if trainings[-1].error:
                     label = _label(network, seed)
                     display.print_line(f"{trainings[-1].network} ({label}): {trainings[-1].error}")
-            if (remaining or pending) and deadline.blocks_new_work():
+            if not finished and deadline.stops_work(seconds):
                 raise TimeoutReachedError
     display.update_status(Status("training", len(tasks), len(tasks)))

@@ -1,4 +1,4 @@
-"""Time limit of a search."""
+"""Time limit of a whole search or study."""
 
 import math
 import time
@@ -8,26 +8,54 @@ from dataclasses import dataclass, field
 Clock = Callable[[], float]
 
 
+def _nothing() -> float:
+    return 0.0
+
+
 @dataclass
 class Deadline:
-    """A time after which no new work starts; running work ends.
+    """A time at which everything has ended, the final phases included.
 
     Attributes:
         minutes: from now; None for no limit.
-        work_was_skipped: whether any work was not started because of it.
+        work_was_skipped: whether any work was not started, or was stopped, because of it.
+        skipped: names of skipped work of the final phases.
+        reserve: seconds that the phases after the running one need.
     """
 
     minutes: float | None = None
     clock: Clock = time.monotonic
     work_was_skipped: bool = False
+    skipped: list[str] = field(default_factory=list)
+    reserve: Callable[[], float] = _nothing
     end: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.end = self.clock() + 60 * self.minutes if self.minutes else math.inf
 
-    def blocks_new_work(self) -> bool:
-        """Whether the deadline has passed; call it only if there is work to start."""
-        if self.clock() < self.end:
+    def blocks_new_work(self, seconds: float = 0.0) -> bool:
+        """Whether work that takes about this long would end too late; call it only if there is work."""
+        return self._has_passed(-seconds)
+
+    def stops_work(self, seconds: float) -> bool:
+        """Whether running work, which takes about this long, is late by as much again; it is then stopped."""
+        return self._has_passed(seconds)
+
+    def skip(self, name: str) -> None:
+        """Note skipped work of a final phase."""
+        self.work_was_skipped = True
+        self.skipped.append(name)
+
+    def part(self, fraction: float) -> "Deadline":
+        """A deadline after a fraction of the time that is left; without a limit it has none."""
+        part = Deadline(None, self.clock)
+        if self.end < math.inf:
+            now = self.clock()
+            part.end = now + fraction * (self.end - now)
+        return part
+
+    def _has_passed(self, seconds: float) -> bool:
+        if self.end == math.inf or self.clock() < self.end - self.reserve() + seconds:
             return False
         self.work_was_skipped = True
         return True

@@ -134,6 +134,18 @@ class Pool:
             raise KeyboardInterrupt
         return finished
 
+    def abandon(self, futures: Iterable[Future[Any]]) -> None:
+        """End these steps without a result; their processes are terminated."""
+        for call in futures:
+            if not isinstance(call, Call):
+                continue
+            if worker := self.running.pop(call, None):
+                if worker.process:
+                    worker.process.terminate()
+                self._remove(worker)
+            elif call in self.queue:
+                self.queue.remove(call)
+
     def dispatch(self) -> None:
         """Give queued steps to idle workers; starts processes, also in place of dead ones.
 

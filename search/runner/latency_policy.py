@@ -10,6 +10,7 @@ from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
 from ...results import LatencyPolicy, Record, Run, pareto_front
 from ...search_space import Architecture, RunError, cost
 from ..console.progress import Progress
+from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool
 from ..samplers.initial_design import stratified
 from . import worker
@@ -17,6 +18,7 @@ from .attempts import Attempts
 from .jobs import Job, run_jobs
 
 MODEL_NETWORKS = 30
+TIME_SHARE = 0.25  # of the time limit, at most
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,13 @@ class LatencyStrategy:
         return optimistic_record in pareto_front([*completed, optimistic_record], self.goals.objectives)
 
 
-def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
+def fit_latency_model(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> None:
     """Measure networks of the space and fit the run's latency predictor to them.
 
     Nothing is fitted if the run's policy excludes it, if the run has too few trials to save measurements, or
-    if the limits leave too few networks.
+    if the limits, or a quarter of the time, leave too few networks.
     """
+    deadline = (deadline or Deadline()).part(TIME_SHARE)
     settings = run.settings
     if settings.latency_policy != "both" or run.latency_predictor_file.is_file():
         return
@@ -94,12 +97,19 @@ def fit_latency_model(run: Run, pool: Pool, progress: Progress) -> None:
         )
         for network in networks
     ]
-    run_jobs(jobs, pool, progress, "fitting the latency predictor", Attempts(run.study))
+    phase = "fitting the latency predictor"
+    skipped = run_jobs(jobs, pool, progress, phase, Attempts(run.study), deadline)
     known = {
         network: measured[network]
         for network in networks
         if network in measured and measured[network].status != "failed"
     }
+    if skipped and len(known) < MIN_NETWORKS:
+        progress.print_line(
+            f"no latency predictor: a quarter of the time was enough for {len(known)} networks, "
+            f"{MIN_NETWORKS} are needed; every latency is measured"
+        )
+        return
     if len(known) < MIN_NETWORKS:
         errors = (each.error for each in measured.values() if each.status == "failed")
         failed = next(errors, "its process died")

@@ -13,9 +13,22 @@ from .successive_halving import Promotion
 from .trial_states import EVALUATED, ActiveTrial, State, satisfies_latency_limit
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, Trial
+
     from ..samplers.ehvi import AccuracyByTrial
 
 MAX_CONSECUTIVE_FAILURES = 10
+
+
+def put_back(run: Run, trial: "Trial | FrozenTrial") -> None:
+    """Enqueue an unfinished trial again, unless it was stopped before it had all its genes."""
+    from optuna.trial import TrialState
+
+    run.study.tell(trial.number, state=TrialState.FAIL)
+    if set(trial.params) == {gene.name for gene in run.settings.space.genes}:
+        run.study.enqueue_trial(
+            trial.params, user_attrs={"source": trial.user_attrs.get("source", "sampler")}
+        )
 
 
 class Ledger:

@@ -25,8 +25,9 @@ from ..parallel.pool import Pool
 from ..samplers.registry import SamplerFactory
 from . import worker
 from .attempts import Attempts
+from .budget import EndReserve, epoch_seconds, trial_seconds
 from .latency_policy import LatencyStrategy
-from .ledger import Ledger
+from .ledger import Ledger, put_back
 from .proposer import Proposer, SpaceExhaustedError
 from .replication import Replicate, ReplicationScheduler
 from .successive_halving import Promotion, last_promotion, next_promotion
@@ -59,8 +60,10 @@ def run_trials(
 ) -> None:
     """Propose, measure and train until the run's number of networks is evaluated.
 
-    Fewer are evaluated if no new feasible network is found, or after the deadline. With rungs it continues
-    until no promotion is due; at least one network is trained to the end, deadline or not.
+    Fewer are evaluated if no new feasible network is found, or if the time is too short: no trial starts that
+    is not expected to end in time, the phases after the trials included, and one that is late by a mean trial
+    is put back. With rungs it continues until no promotion is due; at least one network is trained to the
+    end, deadline or not.
 
     Args:
         sampler: in place of the one that the run's settings name.
@@ -71,12 +74,14 @@ def run_trials(
     """
     deadline = deadline or Deadline()
     ledger = Ledger(run, callbacks)
+    if deadline.minutes:
+        deadline.reserve = EndReserve(run, lambda: ledger.evaluated, pool.workers, 60 * deadline.minutes)
     loop = _TrialLoop(run, pool, progress, deadline, ledger, sampler)
     with loop.attempts:
         loop.run_loop()
     if not ledger.evaluated and deadline.work_was_skipped:
         raise RunError(
-            f"no network was evaluated within {deadline.minutes:g} minutes; resume with: "
+            f"no network was evaluated within {deadline.minutes:g} minutes; resume with more time: "
             f"bneck search {run.folder} --resume"
         )
     if not ledger.evaluated:
@@ -96,6 +101,7 @@ class _TrialLoop:
     Attributes:
         running: work of the workers.
         finished: no new trial may start.
+        is_last: the last promotion runs, without which no network is trained to the end.
         latest: the network evaluated last.
     """
 
@@ -107,6 +113,7 @@ class _TrialLoop:
     sampler: "BaseSampler | SamplerFactory | None" = None
     running: dict[Future[Any], Work] = field(default_factory=dict)
     finished: bool = False
+    is_last: bool = False
     latest: Record | None = None
 
     def __post_init__(self) -> None:
@@ -121,12 +128,16 @@ class _TrialLoop:
             while len(self.running) < self.pool.workers and self._start_next():
                 pass
             if not self.running and (promotion := self._promotion(final=True)):
+                self.is_last = True
                 self._submit_promotion(promotion)
             self._update_status()
             if not self.running:
                 return
-            for future in self.pool.wait(self.running):
+            finished = self.pool.wait(self.running)
+            for future in finished:
                 self._finish(future)
+            if not finished and not self.is_last and self.deadline.stops_work(self._trial_seconds()):
+                self._stop_running()
 
     def _start_next(self) -> bool:
         """Start work for a free worker; False if there is none now."""
@@ -135,7 +146,7 @@ class _TrialLoop:
         n_remaining = self.run.settings.n_trials - len(self.ledger.evaluated) - n_proposed
         if promotion is None and (self.finished or n_remaining <= 0):
             return False
-        if self.deadline.blocks_new_work():
+        if self.deadline.blocks_new_work(self._trial_seconds(promotion)):
             self.finished = True
             return False
         if promotion:
@@ -152,6 +163,24 @@ class _TrialLoop:
         else:
             self._advance(work, self.latency_strategy.predict_before_training(work.architecture))
         return True
+
+    def _trial_seconds(self, promotion: Promotion | None = None) -> float:
+        """Estimated duration of a new trial, or of a promotion."""
+        records = self.ledger.evaluated
+        if promotion:
+            return (promotion.epochs - promotion.record.epochs) * epoch_seconds(records)
+        return trial_seconds(records)
+
+    def _stop_running(self) -> None:
+        """Put the unfinished work back; a resumed search does it."""
+        self.finished = True
+        self.pool.abandon(self.running)
+        for work in self.running.values():
+            if isinstance(work, ActiveTrial):
+                put_back(self.run, work.trial)
+            elif isinstance(work, Replicate):
+                self.replicates.running.remove(work)
+        self.running.clear()
 
     def _next_work(self) -> ActiveTrial | Replicate:
         """A due replicate, or a new trial.

@@ -20,6 +20,7 @@ from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool
 from . import worker
 from .attempts import Attempts
+from .budget import training_seconds
 
 REPLICATE_EVERY = 8
 
@@ -177,12 +178,13 @@ def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline
     """
     deadline = deadline or Deadline()
     replicates = ReplicationScheduler(run)
+    seconds = training_seconds(run.completed_records()) if deadline.minutes else 0.0
     before, total = len(replicates.finished), run.settings.replicates
     pending: dict[Future[Any], Replicate] = {}
     with Attempts(run.study) as attempts:
         while True:
             while len(pending) < pool.workers and (replicate := replicates.next_after_search()):
-                if deadline.blocks_new_work():
+                if deadline.blocks_new_work(seconds):
                     replicates.running.remove(replicate)
                     break
                 network, seed = replicate.record.architecture, replicate.seed
@@ -193,8 +195,12 @@ def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline
             active_jobs = tuple(map(str, pending.values()))
             status = Status("replicates", len(replicates.finished), total, active_jobs=active_jobs)
             progress.update_status(status)
-            for future in pool.wait(pending):
+            finished = pool.wait(pending)
+            for future in finished:
                 replicate = pending.pop(future)
                 replicates.finish(replicate, future, progress)
                 attempts.end(replicate.name)
                 progress.update_status(Status("replicates", len(replicates.finished), total))
+            if not finished and deadline.stops_work(seconds):
+                pool.abandon(pending)
+                return len(replicates.finished) - before

@@ -17,6 +17,7 @@ from ..resolve.objects import NO_OBJECTS, SearchObjects
 from . import worker
 from .create import attach_study
 from .latency_policy import fit_latency_model
+from .ledger import put_back
 from .loop import run_trials
 from .replication import replicate_front
 from .verification import evaluate_baselines, verify_front
@@ -54,16 +55,12 @@ def resume(
                 f"that, got {n_trials}"
             )
         run.save_settings()
-        genes = {gene.name for gene in run.settings.space.genes}
         for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.number in evaluated:  # interrupted after its result was stored
                 values = [evaluated[trial.number].value(each) for each in run.settings.goals.objectives]
                 run.study.tell(trial.number, values)
                 continue
-            run.study.tell(trial.number, state=TrialState.FAIL)
-            if set(trial.params) == genes:
-                source = trial.user_attrs.get("source", "sampler")
-                run.study.enqueue_trial(trial.params, user_attrs={"source": source})
+            put_back(run, trial)
     return run
 
 
@@ -83,11 +80,13 @@ def run_session(
 ) -> None:
     """Run trials until the requested number is reached, then verify the front and write the reports.
 
+    After Ctrl-C in one of the later phases the reports of what is there are written.
+
     Networks that enter the front because another one was dropped are replicated too, if replicates are left.
 
     Args:
         workers: 1 trains in this process; only the verification of latencies starts others.
-        deadline: after it no trial and no replicate starts; baselines and verification still run.
+        deadline: for all phases; names what was skipped.
         callbacks: called with every finished trial.
     Raises:
         BneckError: the search cannot continue; finished trials are stored.
@@ -99,18 +98,28 @@ def run_session(
     if run.settings.latency_policy != "model":
         open_backend(run.settings.latency)
     start = worker.start if workers > 1 else partial(worker.start, objects=objects)
+    deadline = deadline or Deadline()
+    interruption: KeyboardInterrupt | None = None
+    trials_done = False
     try:
         with run_lock(run), progress, open_pool(run, workers, start) as pool:
-            fit_latency_model(run, pool, progress)
+            fit_latency_model(run, pool, progress, deadline)
             run_trials(run, pool, progress, deadline, objects.sampler, callbacks)
+            trials_done = True
             replicate_front(run, pool, progress, deadline)
-            evaluate_baselines(run, pool, progress)
-            verify_front(run, pool, progress)
+            evaluate_baselines(run, pool, progress, deadline)
+            verify_front(run, pool, progress, deadline)
             while replicate_front(run, pool, progress, deadline):
-                verify_front(run, pool, progress)
+                verify_front(run, pool, progress, deadline)
             with suppress(WorkerFailedError):
                 if skipped_images_text := pool.submit(worker.skipped_images_text).result():
                     progress.print_line(skipped_images_text)
+    except KeyboardInterrupt as error:
+        if not trials_done:
+            raise
+        interruption = error
     finally:
         worker.stop()
     write_search_results(run)
+    if interruption:
+        raise interruption

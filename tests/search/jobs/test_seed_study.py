@@ -19,6 +19,7 @@ from bneck.results.store.seed_study import SeedStudy, SeedTraining, SeedVariance
 from bneck.search.jobs import seed_study_training as noise_training
 from bneck.search.jobs.seed_study import create, train_and_report
 from bneck.search.jobs.seed_study_training import TimeoutReachedError, train_all
+from bneck.search.parallel.deadline import Deadline
 from bneck.search.parallel.lock import run_lock
 from bneck.search.resolve.requests import SearchRequest, SeedStudyRequest
 from bneck.search.samplers.initial_design import spread_by_macs
@@ -127,14 +128,14 @@ def test_a_small_space_gives_all_its_networks() -> None:
 
 
 def test_all_networks_are_trained_with_one_seed_before_the_next(study: SeedStudy, judges: Judges) -> None:
-    train_all(study, 2, None, Shown())
+    train_all(study, 2, Deadline(), Shown())
     keys = [network.key for network in study.settings.networks]
     assert judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
     assert {(each.network, each.seed) for each in study.trainings()} == set(judges.asked)
 
 
 def test_results_are_saved_unchanged(study: SeedStudy, judges: Judges) -> None:
-    train_all(study, 1, None, Shown())
+    train_all(study, 1, Deadline(), Shown())
     expected = [row(network, seed) for seed in (0, 1) for network in study.settings.networks]
     assert SeedStudy.open(study.folder).trainings() == expected
 
@@ -142,44 +143,54 @@ def test_results_are_saved_unchanged(study: SeedStudy, judges: Judges) -> None:
 def test_after_ctrl_c_the_study_resumes(study: SeedStudy, judges: Judges) -> None:
     judges.stop_after = 5
     with pytest.raises(KeyboardInterrupt):
-        train_all(study, 1, None, Shown())
+        train_all(study, 1, Deadline(), Shown())
     assert 4 <= len(study.trainings()) <= 5
     known = [(each.network, each.seed) for each in study.trainings()]
     judges.asked, judges.stop_after = [], 1_000
-    train_all(SeedStudy.open(study.folder), 1, None, Shown())
+    train_all(SeedStudy.open(study.folder), 1, Deadline(), Shown())
     keys = [network.key for network in study.settings.networks]
     assert known + judges.asked == [(key, seed) for seed in (0, 1) for key in keys]
 
 
 def test_after_the_timeout_finished_runs_remain(study: SeedStudy, judges: Judges) -> None:
-    # 29 seconds a look at the clock, and a look a training: the fifth comes after 145 of 120
+    # the clock advances 29 seconds a call, and is called before each training: at 145 of 120 for the fifth
     times = iter(range(0, 3000, 29))
     with pytest.raises(TimeoutReachedError):
-        train_all(study, 1, 2, Shown(), clock=lambda: next(times))
-    assert len(study.trainings()) == 5
+        train_all(study, 1, Deadline(2, lambda: next(times)), Shown())
+    assert len(study.trainings()) == 4
     shown = Shown()
-    train_all(study, 1, 1000, shown, clock=lambda: 0)
+    train_all(study, 1, Deadline(1000, lambda: 0), shown)
     assert len(study.trainings()) == 12
-    assert (shown.statuses[0].done, shown.statuses[-1].done, shown.statuses[-1].total) == (5, 12, 12)
+    assert (shown.statuses[0].done, shown.statuses[-1].done, shown.statuses[-1].total) == (4, 12, 12)
+
+
+def test_a_training_that_is_not_expected_to_end_in_time_is_not_started(
+    study: SeedStudy, judges: Judges
+) -> None:
+    first, second, *_ = study.settings.networks
+    study.save_trainings([replace(row(first, 0), cpu_seconds=40), replace(row(second, 0), cpu_seconds=80)])
+    with pytest.raises(TimeoutReachedError):
+        train_all(study, 1, Deadline(1, lambda: 1), Shown())  # a minute is left, but for a second
+    assert len(judges.asked) == 0
 
 
 def test_a_second_process_in_the_same_study_is_refused(study: SeedStudy, judges: Judges) -> None:
     with run_lock(study), pytest.raises(RunError, match="another process is training there"):
-        train_and_report(study, workers=1, timeout_minutes=None, as_json=False)
+        train_and_report(study, workers=1, deadline=Deadline(), as_json=False)
     assert study.trainings() == []
 
 
 def test_a_finished_study_trains_nothing_more(study: SeedStudy, judges: Judges) -> None:
-    train_all(study, 1, None, Shown())
+    train_all(study, 1, Deadline(), Shown())
     judges.asked = []
-    train_all(study, 1, None, Shown())
+    train_all(study, 1, Deadline(), Shown())
     assert judges.asked == []
 
 
 def test_more_seeds_are_trained_and_fewer_refused(study: SeedStudy, judges: Judges) -> None:
-    train_all(study, 1, None, Shown())
+    train_all(study, 1, Deadline(), Shown())
     judges.asked = []
-    train_all(study.with_more_seeds(3), 1, None, Shown())
+    train_all(study.with_more_seeds(3), 1, Deadline(), Shown())
     assert {seed for _, seed in judges.asked} == {2}
     assert SeedStudy.open(study.folder).settings.seeds == 3
     with pytest.raises(RunError, match="--seeds must be at least 3, got 2"):
@@ -198,7 +209,7 @@ def test_too_few_runs_give_an_estimate_of_the_missing_minutes(
     times = iter([0.0, 360.0])
     monkeypatch.setattr("bneck.search.jobs.seed_study.time.monotonic", lambda: next(times))
     with pytest.raises(RunError) as refused:
-        train_and_report(study, workers=1, timeout_minutes=6, as_json=True)
+        train_and_report(study, workers=1, deadline=Deadline(6), as_json=True)
     message = str(refused.value)
     assert "3 training runs finished; 6 networks with 2 seeds are needed" in message
     assert message.endswith(f"bneck seed-variance {study.folder} --resume --timeout 18")
@@ -230,7 +241,7 @@ def test_a_failed_training_is_recorded_and_not_repeated(
     failed = noise_training.train_once(study.settings.networks[0], 0)
     assert (failed.error, math.isnan(failed.value)) == ("the loss of epoch 1 is nan", True)
     study.save_trainings([failed])
-    train_all(study, 1, None, Shown())
+    train_all(study, 1, Deadline(), Shown())
     assert len(judges.asked) == 11
     assert study.trainings()[0].error == "the loss of epoch 1 is nan"
 

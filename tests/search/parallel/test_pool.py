@@ -135,6 +135,7 @@ def runs_out_of_memory(mark: str) -> None:
     raise MemoryError
 
 
+@pytest.mark.slow
 def test_a_step_whose_process_died_is_run_again_in_a_new_one(run: Run, tmp_path: Path) -> None:
     with Pool(run, 1) as pool:
         before = worker_of(pool)
@@ -157,11 +158,13 @@ def test_a_dead_worker_costs_its_own_step_only(run: Run) -> None:
         deadly.result()
 
 
+@pytest.mark.slow
 def test_a_worker_killed_by_a_signal_is_named(run: Run) -> None:
     with Pool(run, 1) as pool, pytest.raises(WorkerFailedError, match="killed by SIGSEGV, 2 times"):
         pool.submit(eval, "__import__('os').kill(__import__('os').getpid(), 11)").result(timeout=60)
 
 
+@pytest.mark.slow
 def test_a_step_without_memory_is_tried_twice_in_a_worker_and_once_in_this_process(
     run: Run, tmp_path: Path
 ) -> None:
@@ -174,6 +177,7 @@ def test_a_step_without_memory_is_tried_twice_in_a_worker_and_once_in_this_proce
     assert mark.read_text() == "xxx"
 
 
+@pytest.mark.slow
 def test_workers_that_all_die_end_the_work_with_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pool, "MAX_DEATHS_IN_A_ROW", 3)
     with (
@@ -185,6 +189,7 @@ def test_workers_that_all_die_end_the_work_with_one_line(run: Run, monkeypatch: 
             pending -= pool.wait(pending)
 
 
+@pytest.mark.slow
 def test_a_worker_that_died_between_two_steps_is_replaced(run: Run) -> None:
     with Pool(run, 1) as pool:
         idle = worker_of(pool)

@@ -45,7 +45,7 @@ def outcome(here: Path) -> tuple[int, list[tuple[str, str]]]:
 
 @pytest.mark.slow
 def test_a_network_that_kills_its_worker_costs_its_own_trial(here: Path) -> None:
-    ended = bneck(*WORDS, "--workers", 2, cwd=here)
+    ended = bneck(*WORDS, "--workers", 2, cwd=here, timeout_s=900)
     assert ended.returncode == 0, ended.stderr
     completed, [(key, error)] = outcome(here)
     assert (completed, key) == (3, (here / "deadly.txt").read_text())
@@ -54,7 +54,10 @@ def test_a_network_that_kills_its_worker_costs_its_own_trial(here: Path) -> None
 
 @pytest.mark.slow
 def test_a_network_that_kills_bneck_itself_is_left_out_after_two_attempts(here: Path) -> None:
-    codes = [bneck(*WORDS, "--workers", 1, cwd=here).returncode]
-    codes += [bneck("search", "run", "--resume", "--workers", 1, cwd=here).returncode for _ in range(2)]
+    codes = [bneck(*WORDS, "--workers", 1, cwd=here, timeout_s=900).returncode]
+    codes += [
+        bneck("search", "run", "--resume", "--workers", 1, cwd=here, timeout_s=900).returncode
+        for _ in range(2)
+    ]
     assert codes == [-9, -9, 0]
     assert outcome(here) == (3, [((here / "deadly.txt").read_text(), EXHAUSTED)])

@@ -1,0 +1,124 @@
+"""How long the parts of a search take, estimated from those that have ended."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from ...results import Record, Run, pareto_front
+from ...search_space import cost
+
+REPORT_SECONDS = 15.0
+REPORT_SHARE = 0.1  # of a short time limit
+BASELINE_SHARE = 0.25  # of the time limit that is kept free for baselines, at most
+PROCESS_SECONDS = 5.0  # start of a worker process
+FORWARD_SHARE = 1 / 3  # of the time of a training step
+
+
+def training_seconds(records: Sequence[Record]) -> float:
+    """Mean duration of a training run, with rungs to the lowest one; 0 without any."""
+    return fmean(seconds) if (seconds := _training_seconds(records)) else 0.0
+
+
+def trial_seconds(records: Sequence[Record]) -> float:
+    """Mean duration of a trial: measurement and training; 0 without any."""
+    return training_seconds(records) + measurement_seconds(records)
+
+
+def measurement_seconds(records: Sequence[Record]) -> float:
+    """Mean duration of a latency measurement; 0 without any."""
+    latencies = [each.latency for each in records if each.latency]
+    seconds = [each.seconds for each in latencies if each.source == "measured"]
+    return fmean(seconds) if seconds else 0.0
+
+
+def epoch_seconds(records: Sequence[Record]) -> float:
+    """Mean duration of an epoch; 0 without any."""
+    trained = [each.accuracy for each in records if each.accuracy and each.accuracy.curve]
+    return fmean(each.seconds / len(each.curve) for each in trained) if trained else 0.0
+
+
+def baseline_seconds(run: Run, name: str, records: Sequence[Record]) -> float:
+    """Estimate for a baseline, at the pace of the network with the most MACs so far.
+
+    Small networks take longer per MAC, so that the estimate is rather too long.
+    """
+    trained = [each.at_lowest_fidelity for each in records if each.accuracy]
+    if not trained:
+        return 0.0
+    largest = max(trained, key=lambda record: record.cost.macs)
+    assert largest.accuracy
+    scale = cost(run.settings.published_architecture(name)).macs / max(1, largest.cost.macs)
+    epochs = run.settings.recipe.epochs / run.settings.rungs.first if run.settings.rungs else 1.0
+    return measurement_seconds(records) + largest.accuracy.seconds * scale * epochs
+
+
+def missing_baselines(run: Run) -> list[str]:
+    """Names of the baselines that are not evaluated yet; none if the evaluator saves no weights."""
+    if not run.settings.saves_weights:
+        return []
+    done = {baseline.name for baseline in run.baselines()}
+    return [name for name in run.settings.baselines if name not in done]
+
+
+def verification_seconds(run: Run, records: Sequence[Record], workers: int) -> float:
+    """Estimate for the verification of the front of these records."""
+    front = pareto_front(records, run.settings.goals.objectives)
+    measured = len(front) + len(run.settings.latency.panel.networks)
+    test = sum(map(evaluation_seconds, front)) / workers if run.settings.saves_weights else 0.0
+    return PROCESS_SECONDS + measured * measurement_seconds(records) + test
+
+
+def evaluation_seconds(record: Record) -> float:
+    """Estimate for an evaluation on the test images, taken as twice as many as the validation images."""
+    accuracy = record.accuracy
+    if accuracy is None or not accuracy.images_seen:
+        return 0.0
+    return FORWARD_SHARE * accuracy.seconds * 2 * accuracy.images / accuracy.images_seen
+
+
+@dataclass
+class EndReserve:
+    """Seconds that the phases after the trials need, estimated anew after every evaluated network.
+
+    Args:
+        evaluated: the evaluated networks of now.
+        limit_seconds: of the whole search.
+        with_baselines: whether they are still to come.
+    """
+
+    run: Run
+    evaluated: Callable[[], Sequence[Record]]
+    workers: int
+    limit_seconds: float
+    with_baselines: bool = True
+    known: tuple[int, float] = (-1, 0.0)
+
+    def __call__(self) -> float:
+        records = self.evaluated()
+        if self.known[0] != len(records):
+            self.known = len(records), self._estimate(records)
+        return self.known[1]
+
+    def _estimate(self, records: Sequence[Record]) -> float:
+        if not records:
+            return 0.0
+        completed = [each for each in records if each.state == "complete"]
+        seconds = report_seconds(self.limit_seconds)
+        seconds += verification_seconds(self.run, completed or records[:1], self.workers)
+        if (rungs := self.run.settings.rungs) and not completed:
+            seconds += (rungs.last - max(each.epochs for each in records)) * epoch_seconds(records)
+        if self.with_baselines:
+            estimates = [baseline_seconds(self.run, name, records) for name in missing_baselines(self.run)]
+            longest = max(estimates, default=0.0)
+            baselines = max(longest, sum(estimates) / self.workers)
+            seconds += min(baselines, BASELINE_SHARE * self.limit_seconds)
+        return seconds
+
+
+def report_seconds(limit_seconds: float) -> float:
+    return min(REPORT_SECONDS, REPORT_SHARE * limit_seconds)
+
+
+def _training_seconds(records: Sequence[Record]) -> list[float]:
+    lowest = [record.at_lowest_fidelity for record in records]
+    return [each.accuracy.seconds for each in lowest if each.accuracy]

@@ -1,0 +1,226 @@
+"""A search within a time limit, by a fake clock that its workers advance."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from bneck.evaluate import Accuracy, Latency
+from bneck.results import Run
+from bneck.search.console.front_table import timeout_message
+from bneck.search.parallel.deadline import Deadline
+from bneck.search.runner import session, worker
+from bneck.search.runner.attempts import ATTRIBUTE
+from bneck.search.runner.budget import baseline_seconds, report_seconds, verification_seconds
+from bneck.search.runner.latency_policy import fit_latency_model
+from bneck.search.runner.loop import run_trials
+from bneck.search.runner.session import run_session
+from bneck.search.runner.verification import evaluate_baselines, verify_front
+from bneck.search_space import Architecture, RunError, cost
+
+from ...results.example_run import BASELINE
+from ..helpers import (
+    FakePool,
+    FreshPools,
+    Shown,
+    fake_accuracy,
+    fake_latency,
+    fake_run,
+    fresh_pools,
+    run_on_disk,
+)
+
+TRAIN_S, MEASURE_S, BASELINE_S = 100.0, 10.0, 400.0
+
+
+@dataclass
+class FakeClock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TimedPool(FakePool):
+    """Every step takes its time on the clock, one after the other.
+
+    Attributes:
+        stuck: steps for which no result comes.
+    """
+
+    clock: FakeClock
+    stuck: Callable[[Any], bool]
+
+    @classmethod
+    def of(cls, run: Run, clock: FakeClock, stuck: Callable[[Any], bool] = lambda _: False) -> "TimedPool":
+        pool = cls(run, 1, latency_of=slow_latency, accuracy_of=slow_accuracy)
+        pool.clock, pool.stuck = clock, stuck
+        return pool
+
+    def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        seconds = {worker.measure: MEASURE_S, worker.baseline: BASELINE_S, worker.train_network: TRAIN_S}
+        if self.stuck(step):
+            self.asked.append((step, *arguments))
+            return Future()
+        self.clock.now += seconds.get(step, MEASURE_S)
+        return super().submit(step, *arguments)
+
+    def wait(self, pending: Any) -> set[Future[Any]]:
+        finished = {future for future in pending if future.done()}
+        if not finished:
+            self.clock.now += 5
+        return finished
+
+
+def slow_latency(network: Architecture) -> Latency:
+    return replace(fake_latency(network), seconds=MEASURE_S)
+
+
+def slow_accuracy(network: Architecture) -> Accuracy:
+    return replace(fake_accuracy(network), seconds=TRAIN_S)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def pools(monkeypatch: pytest.MonkeyPatch) -> FreshPools:
+    return fresh_pools(monkeypatch)
+
+
+def trained(folder: Path, clock: FakeClock, minutes: float, **settings: Any) -> tuple[Run, Deadline]:
+    """A run whose trials had this long."""
+    run = fake_run(folder, **{"n_trials": 40, **settings})
+    deadline = Deadline(minutes, clock)
+    run_trials(run, TimedPool.of(run, clock), Shown(), deadline)
+    return run, deadline
+
+
+def test_no_trial_starts_that_would_end_after_the_limit(tmp_path: Path, clock: FakeClock) -> None:
+    run, deadline = trained(tmp_path, clock, 30)
+    n_trials = len(run.completed_records())
+    reserve = report_seconds(1800) + verification_seconds(run, run.completed_records(), 1)
+    assert clock.now == n_trials * (TRAIN_S + MEASURE_S)
+    assert clock.now <= 1800 - reserve < clock.now + TRAIN_S + MEASURE_S
+    assert deadline.work_was_skipped
+    assert "running" not in {record.state for record in run.records()}
+
+
+def test_the_whole_search_ends_within_the_limit_and_names_what_it_skipped(
+    tmp_path: Path, clock: FakeClock, pools: FreshPools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # at its multiple of the MACs of the largest network the baseline does not fit into 30 minutes
+    run = run_on_disk(tmp_path / "run", n_trials=40, replicates=8, baselines=("mobilenet_v3_large",))
+    monkeypatch.setattr(session, "open_pool", lambda *_: TimedPool.of(run, clock))
+    monkeypatch.setattr("bneck.results.outputs.write_search_results", lambda run: None)
+    deadline = Deadline(30, clock)
+    run_session(run, 1, Shown(), deadline)
+    assert clock.now <= 1800
+    assert deadline.skipped == ["baseline mobilenet_v3_large"]
+    assert set(run.verifications()) == {record.key for record in run.front()}
+    message = timeout_message(run, 30, deadline.skipped)
+    assert "baseline mobilenet_v3_large" in message
+    assert message.endswith(f"bneck search {run.folder} --resume")
+
+
+def test_baselines_that_fit_are_reserved_for_and_trained(tmp_path: Path, clock: FakeClock) -> None:
+    run, deadline = trained(tmp_path, clock, 60, baselines=(BASELINE,))
+    expected = baseline_seconds(run, BASELINE, run.completed_records())
+    macs = max(record.cost.macs for record in run.completed_records())
+    network = run.settings.published_architecture(BASELINE)
+    assert expected == pytest.approx(MEASURE_S + TRAIN_S * cost(network).macs / macs)
+    assert clock.now + expected < 3600  # a quarter of the time, 900 s, would be enough
+    evaluate_baselines(run, TimedPool.of(run, clock), Shown(), deadline)
+    assert [each.name for each in run.baselines()] == [BASELINE]
+    assert deadline.skipped == []
+
+
+def test_a_verification_without_time_is_named_and_left_for_a_resume(
+    tmp_path: Path, clock: FakeClock, pools: FreshPools
+) -> None:
+    run, deadline = trained(tmp_path, clock, 30)
+    clock.now = 1800
+    verify_front(run, TimedPool.of(run, clock), Shown(), deadline)
+    assert run.verifications() == {}
+    [skipped] = deadline.skipped
+    assert skipped.startswith(f"verification of {len(run.front())} network")
+    verify_front(run, TimedPool.of(run, clock), Shown())
+    assert set(run.verifications()) == {record.key for record in run.front()}
+
+
+def test_a_trial_that_is_late_by_another_trial_is_stopped_and_put_back(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    run = fake_run(tmp_path, n_trials=40)
+    calls = 0
+
+    def fourth_is_stuck(step: Any) -> bool:
+        nonlocal calls
+        calls += step is worker.train_network
+        return calls == 4 and step is worker.train_network
+
+    deadline = Deadline(30, clock)
+    run_trials(run, TimedPool.of(run, clock, fourth_is_stuck), Shown(), deadline)
+    assert len(run.completed_records()) == 3
+    # stopped a trial's time after the limit for trials, at a look every 5 seconds
+    reserve = report_seconds(1800) + verification_seconds(run, run.completed_records(), 1)
+    assert clock.now == pytest.approx(1800 - reserve + TRAIN_S + MEASURE_S, abs=6)
+    states = [trial.state for trial in run.study.trials if "state" not in trial.user_attrs]
+    assert states == [TrialState.FAIL, TrialState.WAITING]
+    assert run.study.user_attrs[ATTRIBUTE] == {}
+
+
+def test_a_first_training_longer_than_the_limit_ends_with_the_resume_command(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    run = fake_run(tmp_path, n_trials=4)
+    pool = TimedPool.of(run, clock, lambda step: step is worker.train_network)
+    with pytest.raises(RunError, match=r"no network was evaluated within 3 minutes; .* --resume$"):
+        run_trials(run, pool, Shown(), Deadline(3, clock))
+    assert 180 <= clock.now <= 186
+
+
+def test_the_latency_predictor_takes_a_quarter_of_the_time_at_most(tmp_path: Path, clock: FakeClock) -> None:
+    run = fake_run(tmp_path, n_trials=60)
+    shown = Shown()
+    fit_latency_model(run, TimedPool.of(run, clock), shown, Deadline(10, clock))
+    assert clock.now == 150
+    assert not run.latency_predictor_file.exists()
+    assert "15 networks" in shown.lines[0]
+
+
+@pytest.mark.parametrize("phase", ["replicate_front", "evaluate_baselines", "verify_front"])
+def test_ctrl_c_after_the_trials_still_writes_the_report(
+    tmp_path: Path, pools: FreshPools, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    written: list[Run] = []
+    monkeypatch.setattr(session, "open_pool", FakePool)
+    monkeypatch.setattr(session, phase, interrupted)
+    monkeypatch.setattr("bneck.results.outputs.write_search_results", written.append)
+    run = fake_run(tmp_path, n_trials=2)
+    with pytest.raises(KeyboardInterrupt):
+        run_session(run, 1, Shown())
+    assert written == [run]
+
+
+def test_ctrl_c_during_the_trials_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Run] = []
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "open_pool", FakePool)
+    monkeypatch.setattr(session, "run_trials", interrupted)
+    monkeypatch.setattr("bneck.results.outputs.write_search_results", written.append)
+    with pytest.raises(KeyboardInterrupt):
+        run_session(fake_run(tmp_path, n_trials=2), 1, Shown())
+    assert written == []
