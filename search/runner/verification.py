@@ -92,7 +92,7 @@ def verify_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline | 
             skipped = run_jobs(jobs, pool, progress, "verifying the front", Attempts(run.study), deadline)
         remeasured = verify_latencies({key: (pair[0], pair[1]) for key, pair in measured.items() if pair[1:]})
         unfinished = {job.item.key for job in skipped} & set(todo)
-        for key in todo.keys() - unfinished:
+        for key in (each for each in todo if each not in unfinished):
             result = remeasured.get(key)
             latency, upper = (result.latency, result.ratio_upper) if result else (None, None)
             verification = Verification(latency, upper, *test_results.get(key, ()))
