@@ -150,9 +150,7 @@ def _render(experiment: Experiment[Any], device: str) -> tuple[str, Mapping[str,
 
         rows, result = experiment.path(), experiment.result()
         if result is None:
-            raise RunError(
-                f"{experiment.folder}: not finished; resume it: bneck netadapt {experiment.folder} --resume"
-            )
+            raise RunError(f"{experiment.folder}: not finished; resume it: {experiment.resume_command}")
         html = netadapt_html(experiment, rows, result)
         return html, netadapt_figures(experiment.settings, rows, result)
     assert isinstance(experiment, SeedStudy)
@@ -163,7 +161,7 @@ def _render(experiment: Experiment[Any], device: str) -> tuple[str, Mapping[str,
     study_report = analyze_seed_variance(experiment.trainings(), experiment.settings.n_trials)
     if study_report is None:
         folder = experiment.folder
-        raise RunError(f"{folder}: too few trainings; resume it: bneck seed-variance {folder} --resume")
+        raise RunError(f"{folder}: too few trainings; resume it: {experiment.resume_command}")
     title = f"Seed variance of space {experiment.settings.space} on {experiment.settings.data.name}"
     html = seed_variance_html(study_report, title, _provenance(experiment))
     return html, figures(study_report)

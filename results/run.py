@@ -252,6 +252,6 @@ class Run(SearchRun):
             n_trained = sum(bool(record.trainings) for record in completed)
             raise RunError(
                 f"{self.folder}: needs at least {MIN_NETWORKS} trained networks, got {n_trained}; "
-                f"bneck search {self.folder} --resume"
+                f"{self.resume_command}"
             )
         return model

@@ -7,6 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from ..evaluate.trust import trusting
+from .resolve.confirmed import CONFIRMABLE
 from .resolve.requests import SearchRequest
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from ..search_space import SearchSpace
     from .console.progress import Progress
 
-RESUMABLE = ("n_trials", "replicates", "data", "evaluator", "sampler", "storage")
+RESUMABLE = ("n_trials", "replicates", *CONFIRMABLE)
 
 logger = logging.getLogger("bneck")
 logger.addHandler(logging.NullHandler())
@@ -28,6 +30,7 @@ def run_search(
     callbacks: "Sequence[Callable[[Record], None]]" = (),
     progress: "bool | Progress" = True,
     resume: str | Path | None = None,
+    trust: bool = False,
     **options: Any,
 ) -> "Run":
     """Search a space for the Pareto front of networks within limits.
@@ -45,6 +48,8 @@ def run_search(
             same messages at level INFO.
         resume: folder of a run to continue. Only `n_trials` and `replicates` may change, and objects that
             the run was started with must be passed again.
+        trust: use commands, code and databases that only the files of the resumed run, of `transfer_from` or
+            of `latency_predictor` name; without it they raise `TrustError`, unless the same is given here.
         options: settings of `bneck search`, see below. Objects in place of names:
             `data` a `bneck.evaluate.data.dataset.Data`, or a pair of torch `Dataset`s (train, test);
             `evaluator` a function of `Architecture` and seed that returns the accuracy (0 to 1, or an
@@ -70,16 +75,20 @@ def run_search(
     from .runner.session import resume as resume_run
 
     deadline = Deadline(timeout_minutes)
-    if resume is not None:
-        if unchangeable := [name for name in options if name not in RESUMABLE]:
-            raise TypeError(f"{', '.join(unchangeable)} cannot change when a run is resumed")
-        words, objects = split_arguments(options)
-        run = resume_run(Path(resume), words.get("n_trials"), words.get("replicates"), objects)
-    else:
-        words, objects = split_arguments({"space": space, **options})
-        run = create_run(SearchRequest(**words), objects)
+    if resume is not None and (unchangeable := [name for name in options if name not in RESUMABLE]):
+        raise TypeError(f"{', '.join(unchangeable)} cannot change when a run is resumed")
+    words, objects = split_arguments(options if resume is not None else {"space": space, **options})
+    with trusting(trust, (value for value in options.values() if isinstance(value, str))):
+        if resume is not None:
+            named = [name for name in CONFIRMABLE if name in words and name not in objects.given]
+            confirmed = {name: words[name] for name in named}
+            totals = words.get("n_trials"), words.get("replicates")
+            run = resume_run(Path(resume), *totals, objects, confirmed)
+        else:
+            run = create_run(SearchRequest(**words), objects)
     logger.info("%s: %d trials of space %s", run.folder, run.settings.n_trials, run.settings.space.name)
-    command = f"run_search(resume={str(run.folder)!r})"
+    trust_text = ", trust=True" if run.resume_needs_trust else ""
+    command = f"run_search(resume={str(run.folder)!r}{trust_text})"
 
     def evaluated() -> str:
         n_evaluated = sum(record.is_evaluated for record in run.records())

@@ -63,20 +63,20 @@ def _group(name: str | None, help: str) -> typer.Typer:
     )
 
 
-def _add(app: typer.Typer, commands: Commands, panel: str | None = None) -> None:
+def _add(app: typer.Typer, commands: Commands, panel: str | None = None, *, opens_files: bool = True) -> None:
     for command in commands:
-        app.command(rich_help_panel=panel)(expand(command))
+        app.command(rich_help_panel=panel)(expand(command, opens_files=opens_files))
 
 
 app = _group("bneck", "Find the best MobileNet-style networks for your images and your device.")
 _add(app, CORE, "Core commands")
 describe_app = _group("describe", "Describe a space, data set, recipe or model file.")
-_add(describe_app, DESCRIBED)
-describe_app.command("latency-model", hidden=True)(expand(describe.latency_predictor))
+_add(describe_app, DESCRIBED, opens_files=False)
+describe_app.command("latency-model", hidden=True)(expand(describe.latency_predictor, opens_files=False))
 app.add_typer(describe_app, rich_help_panel=MORE_PANEL)
 _add(app, MORE, MORE_PANEL)
 predictor_app = _group("latency-predictor", "Predict the latency of all networks of a space.")
-_add(predictor_app, (latency.build,))
+_add(predictor_app, (latency.build,), opens_files=False)
 app.add_typer(predictor_app, rich_help_panel=MORE_PANEL)
 
 

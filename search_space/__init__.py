@@ -16,6 +16,7 @@ from .errors import (
     RunError,
     ScorerError,
     SpaceError,
+    TrustError,
     UnknownNameError,
 )
 from .reference_networks import PUBLISHED_NAMES, published_architecture
@@ -50,6 +51,7 @@ __all__ = [
     "SearchSpace",
     "SpaceError",
     "Stem",
+    "TrustError",
     "UnknownNameError",
     "architecture_yaml",
     "cost",

@@ -9,6 +9,7 @@
     ├── PluginError              a third-party object that cannot be imported or used
     ├── DataError                a missing or broken data set
     ├── GoalError                an invalid objective, limit or option
+    ├── TrustError               a command, code or URL that only a file names
     ├── BackendError             a missing latency backend, or a network that it cannot run
     ├── ScorerError              an evaluator that cannot score a network
     ├── NonFiniteLossError       a training whose loss is NaN or infinite
@@ -88,6 +89,10 @@ class DataError(BneckError):
 
 class GoalError(BneckError):
     """An invalid objective, limit or option."""
+
+
+class TrustError(BneckError):
+    """A command, code, URL or place to write to that only a file names."""
 
 
 class BackendError(BneckError):

@@ -15,11 +15,11 @@ LAYERS = ("search_space", "evaluate", "results", "search")
 ROOMS = {  # from the top floor to the ground
     "search_space": (
         "serialization", "counting", "onnx_graph", "torchvision_weights", "network", "space", "automaton",
-        "choices", "reference_networks", "cost", "architecture", "faults", "errors", "printable",
+        "choices", "reference_networks", "cost", "architecture", "faults", "errors", "urls", "printable",
     ),
     "evaluate": (
         "api", "fvcore_audit", "scorers", "netadapt", "supernet", "training", "objectives", "latency", "data",
-        "surrogate", "statistics", "plugins", "cores", "optional_dependencies",
+        "surrogate", "statistics", "trust", "plugins", "cores", "optional_dependencies",
     ),
     "results": ("run", "outputs", "pages", "export", "plots", "text", "analysis", "store"),
     "search": ("cli", "commands", "api", "jobs", "runner", "resolve", "samplers", "parallel", "console"),

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from ...search_space.errors import BneckError, DataError, PluginError, UnknownNameError
 from ...search_space.printable import printable
 from ..plugins import resolve
+from ..trust import require_trusted
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .builtin import CACHE_FOLDER, load_digits, load_fashion_mnist
 from .folder_layout import listed
@@ -152,6 +153,7 @@ def load_data(source: DataSource, *, root: str | Path | None = None, download: b
         UnknownNameError: no data set has this name.
         DataError: files are missing or broken, or items of a data set are not images with labels.
         PluginError: the object behind a name cannot be imported or is not a data set.
+        TrustError: a `module:attribute` that only a file names, or a folder to download to.
 
     Example:
         >>> from bneck.evaluate import load_data
@@ -189,6 +191,7 @@ def load_data(source: DataSource, *, root: str | Path | None = None, download: b
     }
     if source in builtin:
         return builtin[source]()
+    require_trusted(source)
     forms = ("folder:PATH", "torchvision:NAME")
     try:
         loaded: Any = resolve("data set", source, "bneck.data", builtin, forms)

@@ -9,7 +9,7 @@ from typing import overload
 import torch
 from torch.optim.swa_utils import update_bn
 
-from ...search_space import Architecture, BackendError, BneckError
+from ...search_space import Architecture, BackendError, BneckError, TrustError
 from ...search_space.network import Network, build_network, example_images
 from .backends import LatencyBackend, latency_backend
 from .cache import LatencyCache
@@ -284,9 +284,15 @@ def open_backend(setup: LatencySetup) -> LatencyBackend:
 
 
 def unavailable_reason(setup: LatencySetup) -> str:
-    """Why nothing comparable with a setup's latencies can be measured here; empty if it can."""
+    """Why nothing comparable with a setup's latencies can be measured here; empty if it can.
+
+    Raises:
+        TrustError: only a file names the backend.
+    """
     try:
         open_backend(setup)
+    except TrustError:
+        raise
     except BneckError as error:
         return str(error)
     return ""

@@ -18,6 +18,7 @@ from ...search_space import Architecture
 from ...search_space.serialization.atomic_write import write_atomic
 from ...search_space.serialization.dataclass_reader import read_dataclass, read_value
 from ...search_space.serialization.yaml_nodes import YamlNode, parse_file
+from ..trust import trusting
 from .measurement import Latency
 from .predictor_features import DETAILED_TERMS, TERMS, VECTOR_WIDTHS, features
 from .setup import LatencySetup, read_latency_setup
@@ -226,13 +227,21 @@ class LatencyPredictor:
         write_atomic(Path(path), f"{text}\n", replace=replace)
 
     @classmethod
-    def load(cls, path: str | Path) -> "LatencyPredictor":
+    def load(cls, path: str | Path, *, trust: bool = False) -> "LatencyPredictor":
         """Read a file that `save` wrote.
 
+        Args:
+            trust: measure by the command or `module:attribute` of the file, which may come from somebody
+                else; without it, measuring raises `TrustError`.
         Raises:
             FileFormatError: names file, line and key.
         """
-        entries = parse_file(Path(path)).versioned_mapping(FORMAT, [field.name for field in fields(cls)])
+        with trusting(trust):
+            return cls._read(parse_file(Path(path)))
+
+    @classmethod
+    def _read(cls, root: YamlNode) -> "LatencyPredictor":
+        entries = root.versioned_mapping(FORMAT, [field.name for field in fields(cls)])
         hints = get_type_hints(cls)
         scalars = {name: read_value(hints[name], entries[name]) for name in ("space", "ridge", "errors")}
         held_out = entries["held_out"]

@@ -6,6 +6,7 @@ from typing import Any
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.dataclass_reader import read_dataclass
 from ...search_space.serialization.yaml_nodes import YamlNode
+from ..trust import from_file
 from .device import Device
 from .reference_panel import Calibration, ReferencePanel
 
@@ -63,7 +64,7 @@ def read_latency_setup(entry: YamlNode) -> LatencySetup:
         names = f"{', '.join(panel.networks)}, got {', '.join(calibration.ratios)}"
         raise entries["calibration"].error(f"ratios must be those of the panel's networks {names}")
     return LatencySetup(
-        backend=entries["backend"].text(),
+        backend=from_file(entries["backend"].text(), "latency backend", entries["backend"].place),
         device=read_dataclass(Device, entries["device"]),
         panel=panel,
         calibration=calibration,

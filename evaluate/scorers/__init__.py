@@ -13,6 +13,7 @@ from ...search_space import Architecture, UnknownNameError
 from ..plugins import installed_names, is_object_label, is_reference, object_label, resolve
 from ..training.accuracy import Accuracy
 from ..training.recipe import Recipe
+from ..trust import require_trusted
 
 if TYPE_CHECKING:
     from ...search_space.network import Network
@@ -115,6 +116,7 @@ def evaluator(source: Any, context: EvaluationContext) -> Scorer:
     Raises:
         UnknownNameError: no such scorer.
         PluginError: a plug-in cannot be imported, or is not an evaluator.
+        TrustError: a `module:attribute` that only a file names.
         BneckError: a file is missing or damaged, or belongs to another space or other data.
     """
     from .function import adapt
@@ -123,6 +125,7 @@ def evaluator(source: Any, context: EvaluationContext) -> Scorer:
         return adapt(object_label(source), source, context)
     kind = scorer_kind(source)
     if kind == "plugin":
+        require_trusted(source)
         return adapt(source, resolve("evaluator", source, ENTRY_POINT_GROUP, {}), context)
     make: Callable[[str, EvaluationContext], Scorer] = import_module(f".{_MODULES[kind]}", __package__).make
     return make(source, context)

@@ -15,6 +15,7 @@ from ..data.dataset import Data, normalize_as_trained
 from ..training.accuracy import Epoch
 from ..training.recipe import read_recipe, recipe_yaml
 from ..training.safetensors_io import read_tensors, split_tensors, write_tensors
+from ..trust import from_file
 from .config import SupernetConfig
 from .supernet import Supernet
 
@@ -124,6 +125,7 @@ def load_supernet(path: str | Path) -> SupernetCheckpoint:
         scalars = {name: info[name] for name in _SCALAR_FIELDS}
         for name in ("class_names", "pixel_mean", "pixel_std"):
             scalars[name] = tuple(scalars[name])
+        scalars["data"] = from_file(scalars["data"], "data set", f"{path}: data")
         recipe = read_recipe(parse(metadata["recipe"], f"{path}: recipe"))
         supernet = SupernetCheckpoint(
             space=read_space(parse(metadata["space"], f"{path}: space")),

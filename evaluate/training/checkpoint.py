@@ -13,6 +13,7 @@ from ...search_space.network import Network, build_network
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.yaml_nodes import parse
 from ..data.dataset import Data, normalize_as_trained
+from ..trust import from_file
 from .accuracy import Epoch
 from .recipe import Recipe, read_recipe, recipe_yaml
 from .safetensors_io import read_tensors, split_tensors, write_tensors
@@ -136,7 +137,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             recipe=read_recipe(parse(metadata["recipe"], f"{path}: recipe")),
             weights=weights,
             state=state,
-            data=info["data"],
+            data=from_file(info["data"], "data set", f"{path}: data"),
             class_names=tuple(info["class_names"]),
             pixel_mean=tuple(info["pixel_mean"]),
             pixel_std=tuple(info["pixel_std"]),

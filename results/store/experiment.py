@@ -2,12 +2,15 @@
 
 import json
 import os
+import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
+from ...evaluate.trust import Kind, from_file, is_active, require_trusted, trusting
 from ...search_space import RunError
 from ...search_space.printable import utf8_problem
 from ...search_space.serialization.atomic_write import write_atomic
@@ -87,9 +90,12 @@ class Experiment(ABC, Generic[S]):
         return cls(make_folder(place, write, cls._existing_error), settings)
 
     @classmethod
-    def open(cls, folder: Path | str) -> Self:
+    def open(cls, folder: Path | str, *, trust: bool = False) -> Self:
         """Open an existing folder.
 
+        Args:
+            trust: use the commands, code, databases and links of the folder, which may come from somebody
+                else; without it, whatever needs one raises `TrustError`.
         Raises:
             RunError: the folder is missing or holds no experiment of this kind.
             FileFormatError: the settings file is damaged or has another format version.
@@ -101,7 +107,45 @@ class Experiment(ABC, Generic[S]):
             raise RunError(
                 f"{folder} is not a {KINDS[cls.SETTINGS_NAME]} {problem}; create one with `{cls.COMMAND}`"
             )
-        return cls(folder, cls._read_settings(folder / cls.SETTINGS_NAME))
+        with trusting(trust):
+            return cls(folder, cls._read_settings(folder / cls.SETTINGS_NAME))
+
+    @property
+    @abstractmethod
+    def named_values(self) -> Mapping[Kind, str]:
+        """Settings that may name commands, code or places elsewhere."""
+
+    def require_trusted(self) -> None:
+        """Check all of it before work goes on in the folder.
+
+        Raises:
+            TrustError: the folder names a command, code or a database, or has a link out of it, and the
+                user has not given that too.
+        """
+        for value in self.named_values.values():
+            require_trusted(value)
+        for link in self._links_outside():
+            require_trusted(from_file(str(link.readlink()), "link", str(link)))
+
+    @property
+    def resume_command(self) -> str:
+        """The command that resumes the work, with `--trust` where it is needed."""
+        trust = " --trust" if self.resume_needs_trust else ""
+        return f"{self.COMMAND} {shlex.quote(str(self.folder))} --resume{trust}"
+
+    @property
+    def resume_needs_trust(self) -> bool:
+        """Whether resuming needs `--trust`, or the commands, code or databases of the settings again."""
+        active = any(is_active(kind, value) for kind, value in self.named_values.items())
+        return active or bool(self._links_outside())
+
+    def _links_outside(self) -> list[Path]:
+        """Links in the folder to files elsewhere, which work in it would write to."""
+        folder = self.folder.resolve()
+        with suppress(OSError):
+            links = sorted(path for path in self.folder.iterdir() if path.is_symlink())
+            return [path for path in links if not path.resolve().is_relative_to(folder)]
+        return []
 
     @classmethod
     def require_absent(cls, place: Place) -> None:
@@ -132,7 +176,7 @@ class Experiment(ABC, Generic[S]):
         Raises:
             RunError: it cannot be written.
         """
-        write_atomic(self.folder / self.SETTINGS_NAME, self._settings_yaml())
+        write_atomic(self.folder / self.SETTINGS_NAME, self._settings_yaml(), owner_only=True)
 
     @property
     def lock_file(self) -> Path:

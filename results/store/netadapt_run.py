@@ -1,13 +1,14 @@
 """A NetAdapt run: settings, the networks on its pruning path, and the result."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...evaluate import Constraint, Latency, wilson_half_width
+from ...evaluate.trust import Kind
 from ...search_space import Architecture, Cost, RunError, cost
 from ...search_space.errors import first_line
 from ...search_space.serialization.architecture import read_architecture
@@ -115,6 +116,12 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
     @classmethod
     def _read_settings(cls, path: Path) -> NetAdaptSettings:
         return read_netadapt_settings(path)
+
+    @property
+    def named_values(self) -> Mapping[Kind, str]:
+        settings = self.settings
+        backend = settings.latency.backend if settings.latency else ""
+        return {"data set": settings.data.name, "latency backend": backend}
 
     def _settings_yaml(self) -> str:
         return netadapt_yaml(self.settings)

@@ -11,7 +11,7 @@ from ...search_space import Architecture
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.dataclass_reader import read_choice, read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
-from .settings import DataSettings
+from .settings import DataSettings, read_data_settings
 
 FORMAT = "netadapt/1"
 
@@ -74,6 +74,7 @@ def read_netadapt_settings(path: Path) -> NetAdaptSettings:
     """
     readers: dict[str, Any] = {
         "architecture": read_architecture,
+        "data": read_data_settings,
         "final": lambda entry: read_choice(FinalInitialization, entry),
         "latency": lambda entry: None if entry.value is None else read_latency_setup(entry),
     }

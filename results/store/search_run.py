@@ -1,36 +1,27 @@
 """A search run: settings, Optuna study, checkpoints, exported architectures and report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ...evaluate import Accuracy, Goals, Latency
+from ...evaluate.trust import Kind, require_trusted
 from ...search_space import Architecture, Cost, RunError, cost
 from ...search_space.errors import first_line
 from ...search_space.faults import explained_faults
+from ...search_space.urls import redact
 from .experiment import RUN_FILE, Experiment
 from .fidelities import EpochsSpent, count_epochs_spent
+from .new_folder import Place
 from .pareto import pareto_front
 from .settings import RunSettings, load_settings, settings_yaml
+from .storage import Access, open_storage, public_url, resume_hint, sqlite_url
 from .trial import Record, accuracy_from, record_from_trial, with_replicates, with_rung_result
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.storages import RDBStorage
-
-SQLITE_TIMEOUT_S = 60.0
-
-
-def study_storage(url: str) -> "RDBStorage":
-    """The storage of a URL; waits a minute for a locked SQLite file, and reconnects to a restarted server."""
-    from optuna.storages import RDBStorage
-
-    options: dict[str, Any] = {"pool_pre_ping": True}
-    if url.startswith("sqlite"):
-        options = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}}
-    return RDBStorage(url, engine_kwargs=options)
 
 
 @dataclass(frozen=True)
@@ -88,6 +79,28 @@ class SearchRun(Experiment[RunSettings]):
         # A worker process opens the study itself.
         return type(self), (self.folder, self.settings)
 
+    _access: ClassVar[Access] = "read"
+
+    @classmethod
+    def create(cls, place: Place, settings: RunSettings, fill: Callable[[Self], None] | None = None) -> Self:
+        """As in the base; the study, which `fill` creates, can be written."""
+        return super().create(place, settings, fill).writable()
+
+    @property
+    def resume_command(self) -> str:
+        return super().resume_command + resume_hint(self.settings.storage)
+
+    @property
+    def named_values(self) -> Mapping[Kind, str]:
+        settings = self.settings
+        return {
+            "storage": settings.storage,
+            "data set": settings.data.name,
+            "latency backend": settings.latency.backend,
+            "evaluator": settings.evaluator,
+            "sampler": settings.sampler,
+        }
+
     @classmethod
     def _read_settings(cls, path: Path) -> RunSettings:
         return load_settings(path)
@@ -112,29 +125,39 @@ class SearchRun(Experiment[RunSettings]):
 
     @property
     def storage_url(self) -> str:
-        path = str((self.folder / "study.db").resolve()).replace("%", "%25").replace("?", "%3F")
-        return self.settings.storage or f"sqlite:///{path}"
+        """The URL of the study's database; it may hold a password that the user gave in this process."""
+        return self.settings.storage or sqlite_url(self.folder / "study.db")
 
     @cached_property
     def study(self) -> "Study":
-        """The Optuna study.
+        """The Optuna study; read-only in a run that was opened, see `writable`.
 
         Raises:
             RunError: it is missing, or of another space.
+            TrustError: it is in a database that only `run.yaml` names.
         """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        require_trusted(self.settings.storage)
+        url, place = self.storage_url, public_url(self.storage_url)
         try:
-            study = optuna.load_study(study_name=self.settings.study, storage=study_storage(self.storage_url))
+            study = optuna.load_study(study_name=self.settings.study, storage=open_storage(url, self._access))
         except KeyError:
-            raise RunError(
-                f"{self.folder}: study {self.settings.study} is not in {self.storage_url}"
-            ) from None
+            raise RunError(f"{self.folder}: study {self.settings.study} is not in {place}") from None
+        except RunError:
+            raise
         except Exception as error:
-            raise RunError(f"{self.folder}: cannot open {self.storage_url}: {first_line(error)}") from None
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            raise RunError(f"{self.folder}: cannot open {place}: {redact(first_line(cause), url)}") from None
         self.require_same_space(study)
         return study
+
+    def writable(self) -> Self:
+        """This run; its study will be opened for writing, as in a run that this process created."""
+        vars(self)["_access"] = "write"
+        vars(self).pop("study", None)
+        return self
 
     def require_same_space(self, study: "Study") -> None:
         known = {gene.name: list(gene.choices) for gene in self.settings.space.genes}
@@ -205,7 +228,7 @@ class SearchRun(Experiment[RunSettings]):
 
     def nothing_complete(self) -> RunError:
         """The error of a request that needs a completed trial."""
-        return RunError(f"{self.folder}: no trial is complete yet; bneck search {self.folder} --resume")
+        return RunError(f"{self.folder}: no trial is complete yet; {self.resume_command}")
 
     def replicates(self) -> dict[str, tuple[Accuracy, ...]]:
         """Replicates by the key of their network, in the order of their seeds."""

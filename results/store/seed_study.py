@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import get_type_hints
 
 from ...evaluate import Recipe
+from ...evaluate.trust import Kind
 from ...search_space import Architecture, RunError, cost
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
 from ...search_space.serialization.dataclass_reader import read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
 from .experiment import SEED_STUDY_FILE, Experiment
-from .settings import DataSettings
+from .settings import DataSettings, read_data_settings, read_evaluator
 
 FORMAT = "seed-variance/1"
 
@@ -76,8 +77,16 @@ class SeedStudy(Experiment[SeedVarianceSettings]):
 
     @classmethod
     def _read_settings(cls, path: Path) -> SeedVarianceSettings:
-        readers = {"networks": lambda entry: tuple(read_architecture(item) for item in entry.items())}
+        readers = {
+            "networks": lambda entry: tuple(read_architecture(item) for item in entry.items()),
+            "data": read_data_settings,
+            "evaluator": read_evaluator,
+        }
         return read_versioned_file(SeedVarianceSettings, path, FORMAT, readers)
+
+    @property
+    def named_values(self) -> Mapping[Kind, str]:
+        return {"data set": self.settings.data.name, "evaluator": self.settings.evaluator}
 
     def _settings_yaml(self) -> str:
         networks = [network.to_dict() for network in self.settings.networks]

@@ -1,19 +1,21 @@
 """Settings of a search run, as stored in `run.yaml`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
 from ...evaluate.latency.setup import read_latency_setup
 from ...evaluate.scorers import scorer_kind
+from ...evaluate.trust import Kind, from_file, require_trusted
 from ...search_space import Architecture, DataError, SearchSpace, published_architecture
 from ...search_space.errors import FieldError
 from ...search_space.serialization.dataclass_reader import read_choice, read_dataclass, read_versioned_file
 from ...search_space.serialization.space import read_space, space_to_dict
 from ...search_space.serialization.yaml_nodes import YamlNode, dump
 from .fidelities import Rungs
+from .storage import public_url
 
 if TYPE_CHECKING:
     from ...evaluate.data.dataset import Data
@@ -57,6 +59,7 @@ class DataSettings:
             whole_with_classes: classes of a network that is evaluated on all images; see `load_whole`.
         Raises:
             BneckError: they are missing or broken.
+            TrustError: only a file names the code that gives them, or the folder to download to.
         """
         from ...evaluate.data.dataset import load_data, load_whole, subsample
         from ...evaluate.plugins import is_object_label
@@ -64,6 +67,8 @@ class DataSettings:
         if data is None:
             if is_object_label(self.name):
                 raise DataError(f"data {self.name} existed only in the process that started the run")
+            if download:
+                require_trusted(self.root)
             root = Path(self.root) if self.root else None
             if whole_with_classes is not None:
                 return load_whole(self.name, whole_with_classes, root=root, download=download)
@@ -89,7 +94,8 @@ class RunSettings:
         n_trials: number of networks to evaluate; infeasible and duplicate trials do not count.
         seed: of the sampler and all trainings.
         torch_device: `cpu` or `cuda`, for training.
-        storage: an Optuna storage URL; empty for `study.db` in the run's folder.
+        storage: an Optuna storage URL; empty for `study.db` in the folder. In the process that was given
+            a password it has that; the file never does.
         host, versions: machine and package versions, for the report.
         replicates: number of additional trainings with other seeds, over the whole search.
         evaluator: how accuracy is evaluated, such as `train` or `supernet:FILE`.
@@ -112,7 +118,7 @@ class RunSettings:
     enqueue_published: bool
     baselines: tuple[str, ...]
     torch_device: str
-    storage: str
+    storage: str = field(repr=False)  # may hold a password in memory
     host: Mapping[str, str]
     versions: Mapping[str, str]
     replicates: int = 0
@@ -151,7 +157,7 @@ def settings_yaml(settings: RunSettings) -> str:
     return dump(
         {
             "bneck": FORMAT,
-            **{field.name: getattr(settings, field.name) for field in fields(RunSettings)},
+            **{each.name: getattr(settings, each.name) for each in fields(RunSettings)},
             "space": space_to_dict(settings.space),
             "data": asdict(settings.data),
             "goals": {
@@ -160,6 +166,7 @@ def settings_yaml(settings: RunSettings) -> str:
             },
             "recipe": asdict(settings.recipe),
             "latency": settings.latency.to_dict(),
+            "storage": public_url(settings.storage),
             "rungs": rungs and asdict(rungs),
         }
     )
@@ -173,6 +180,7 @@ def load_settings(path: Path) -> RunSettings:
     """
     readers: dict[str, Callable[[YamlNode], Any]] = {
         "space": read_space,
+        "data": read_data_settings,
         "goals": _read_goals,
         "latency": read_latency_setup,
         "latency_policy": lambda entry: read_choice(LatencyPolicy, entry),
@@ -180,7 +188,9 @@ def load_settings(path: Path) -> RunSettings:
         "seed": lambda entry: entry.integer(minimum=0),
         "baselines": lambda entry: tuple(_read_published(item) for item in entry.items()),
         "replicates": lambda entry: entry.integer(minimum=0),
-        "evaluator": _read_evaluator,
+        "evaluator": read_evaluator,
+        "sampler": lambda entry: from_file(entry.text(), "sampler", entry.place),
+        "storage": lambda entry: from_file(entry.text(), "storage", entry.place),
         "rungs": lambda entry: None if entry.value is None else _read_rungs(entry),
     }
     return read_versioned_file(RunSettings, path, FORMAT, readers)
@@ -208,11 +218,24 @@ def _read_objective(entry: YamlNode) -> Objective:
         return Objective(quantity, target)
 
 
-def _read_evaluator(entry: YamlNode) -> str:
+def read_data_settings(entry: YamlNode) -> DataSettings:
+    """The data set of an experiment; what could do harm is marked, see `evaluate.trust`."""
+    settings = read_dataclass(DataSettings, entry)
+
+    def marked(key: str, kind: Kind) -> str:
+        node = entry.value[key]
+        return from_file(node.text(), kind, node.place)
+
+    root = marked("root", "data root") if settings.root else None
+    return replace(settings, name=marked("name", "data set"), root=root)
+
+
+def read_evaluator(entry: YamlNode) -> str:
+    """The name of an evaluator; `module:attribute` is marked."""
     name = entry.text()
     with entry.error_context():
         scorer_kind(name)
-    return name
+    return from_file(name, "evaluator", entry.place)
 
 
 def _read_rungs(entry: YamlNode) -> Rungs:

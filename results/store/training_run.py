@@ -10,13 +10,14 @@ from ...evaluate import Epoch, Recipe
 from ...evaluate.data.dataset import class_difference
 from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint
 from ...evaluate.training.trainer import ComputeConfig
+from ...evaluate.trust import Kind
 from ...search_space import Architecture, RunError
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
 from ...search_space.serialization.dataclass_reader import read_versioned_file
 from ...search_space.serialization.yaml_nodes import dump
 from .experiment import TRAINING_FILE, Experiment
-from .settings import DataSettings
+from .settings import DataSettings, read_data_settings
 
 FORMAT = "training/1"
 _NOT_COMPARED = ("created", "host", "versions")
@@ -71,7 +72,12 @@ class TrainingRun(Experiment[TrainingSettings]):
 
     @classmethod
     def _read_settings(cls, path: Path) -> TrainingSettings:
-        return read_versioned_file(TrainingSettings, path, FORMAT, {"architecture": read_architecture})
+        readers = {"architecture": read_architecture, "data": read_data_settings}
+        return read_versioned_file(TrainingSettings, path, FORMAT, readers)
+
+    @property
+    def named_values(self) -> Mapping[Kind, str]:
+        return {"data set": self.settings.data.name}
 
     def _settings_yaml(self) -> str:
         architecture = self.settings.architecture.to_dict()
@@ -97,7 +103,7 @@ class TrainingRun(Experiment[TrainingSettings]):
             RunError: no epoch is complete.
         """
         if not self.model_file.is_file():
-            raise RunError(f"{self.folder}: no epoch is complete yet; bneck train {self.folder} --resume")
+            raise RunError(f"{self.folder}: no epoch is complete yet; {self.resume_command}")
         return self.model_file
 
     def model(self) -> Checkpoint:

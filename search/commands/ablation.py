@@ -33,7 +33,7 @@ def ablation(
         trained = sum(bool(record.trainings) for record in completed)
         raise RunError(
             f"{run}: {TOO_FEW_NETWORKS[0].lower()}{TOO_FEW_NETWORKS[1:]}, got {trained}; "
-            f"bneck search {run} --resume"
+            f"{opened.resume_command}"
         )
     ablation, importances = ablation_effects(model), gene_importances(model)
     if as_json:

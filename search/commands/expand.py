@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from types import NoneType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -11,6 +11,7 @@ import typer
 
 from ...search_space import GoalError
 from ..console.interrupts import explained_interrupt
+from ..resolve.confirmed import CONFIRMABLE
 from ..resolve.options import Option, Request, flag_of
 
 _METAVARS = {int: "N", int | None: "N", float: "X", float | None: "X", str: "TEXT", str | None: "TEXT"}
@@ -35,6 +36,26 @@ class Given:
         if refused:
             raise GoalError(f"{', '.join(refused)} cannot change with --resume; leave it out")
 
+    def confirmed(self, request: Request) -> dict[str, str]:
+        """The options that repeat a setting, which a file alone is not trusted for."""
+        return {name: getattr(request, name) for name in CONFIRMABLE if name in self.flags}
+
+    def exclude_from_predictor(self, request: Request) -> None:
+        """Refuse options next to `--latency-predictor` whose values its file holds.
+
+        A command or `module:attribute` may be repeated, so that the file is not trusted for it.
+
+        Raises:
+            GoalError: one of them was given.
+        """
+        from ...evaluate.trust import is_active
+
+        names = ["latency_threads", "reference_model", "no_latency_predictor"]
+        if not is_active("latency backend", getattr(request, "latency_backend", "")):
+            names.append("latency_backend")
+        reason = "the file holds the device that it was measured on"
+        self.exclude("--latency-predictor", *names, reason=reason)
+
     def exclude(self, flag: str, *others: str, reason: str) -> None:
         """Refuse `others` next to `flag`.
 
@@ -46,11 +67,20 @@ class Given:
                 raise GoalError(f"{self.flags[name]} and {flag} exclude each other: {reason}")
 
 
-def expand(command: Callable[..., None]) -> Callable[..., None]:
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="use commands, code and databases that only a file names")
+]
+
+
+def expand(command: Callable[..., None], *, opens_files: bool = True) -> Callable[..., None]:
     """Replace each request among the parameters of a command by one option per field.
 
     A parameter of type `Given` receives what was given explicitly. Parameters with annotations of
     typer are left as they are.
+
+    Args:
+        opens_files: whether it reads folders or files that may name commands, code or databases; it gets
+            the option --trust, and trusts what the command line repeats.
     """
     signature = inspect.signature(command, eval_str=True)
     requests: dict[str, type[Request]] = {}
@@ -65,15 +95,23 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
             parameters += _field_parameters(kind)
         else:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    if opens_files:
+        parameters.append(
+            inspect.Parameter("trust", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=TrustOption)
+        )
 
     @functools.wraps(command)
-    def run(*, context: typer.Context, **values: Any) -> None:
+    def run(*, context: typer.Context, trust: bool = False, **values: Any) -> None:
         for name, request in requests.items():
             own = {each.name: values.pop(each.name) for each in fields(request)}
             values[name] = request(**{field: _value(value) for field, value in own.items()})
+        from ...evaluate.trust import trusting
+
+        given = _given(context)
         if given_name:
-            values[given_name] = _given(context)
-        with explained_interrupt():
+            values[given_name] = given
+        options = {each.opts[0] for each in context.command.params}
+        with explained_interrupt(), trusting(trust, _texts(context, given), options):
             command(**values)
 
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -135,6 +173,12 @@ def _value(value: Any) -> Any:
 def _given(context: typer.Context) -> Given:
     flags = {each.name: each.opts[0] for each in context.command.params if each.name}
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    return Given(
-        {name: flags[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
-    )
+    given = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+    return Given({name: flags[name] for name in context.params if name in given - {"trust"}})
+
+
+def _texts(context: typer.Context, given: Given) -> Iterator[str]:
+    """Everything that stands on the command line, option values and arguments."""
+    for name in given.flags:
+        value = context.params[name]
+        yield from map(str, value if isinstance(value, list | tuple) else [value])

@@ -2,7 +2,7 @@
 
 from ..resolve.requests import NetAdaptRequest
 from .expand import Given
-from .options import LATENCY_NAMES, PREDICTOR_REASON, JsonOption, ResumeOption, WorkersOption
+from .options import JsonOption, ResumeOption, WorkersOption
 
 RESUMABLE = ("network", "resume", "workers", "as_json")
 
@@ -23,7 +23,9 @@ def netadapt(
     from ..jobs.netadapt_run import netadapt_and_report
 
     if resume:
-        given.require_resumable(*RESUMABLE)
+        given.require_resumable(*RESUMABLE, "data", "latency_backend")
     if request.latency_predictor:
-        given.exclude("--latency-predictor", *LATENCY_NAMES, reason=PREDICTOR_REASON)
-    netadapt_and_report(request, workers=workers, resume=resume, as_json=as_json)
+        given.exclude_from_predictor(request)
+    netadapt_and_report(
+        request, workers=workers, resume=resume, confirmed=given.confirmed(request), as_json=as_json
+    )

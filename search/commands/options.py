@@ -18,8 +18,6 @@ WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="worker processes; by default one per core, one on a GPU")
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="continue after an interruption")]
-LATENCY_NAMES = ("latency_backend", "latency_threads", "reference_model")
-PREDICTOR_REASON = "the file holds the device that it was measured on"
 
 
 def print_json(value: Any) -> None:

@@ -1,15 +1,15 @@
 """`bneck search`."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from ...search_space import GoalError, RunError
+from ..resolve.confirmed import CONFIRMABLE
 from ..resolve.requests import SearchRequest
 from .expand import Given
-from .options import LATENCY_NAMES, PREDICTOR_REASON, ResumeOption, TimeoutOption, WorkersOption
+from .options import ResumeOption, TimeoutOption, WorkersOption
 
 EXAMPLE_MAX_MACS = "500K"
 EXAMPLE_MAX_LATENCY = "0.25x"
@@ -33,6 +33,7 @@ def search(
     """
     from rich.console import Console
 
+    from ...results import Run
     from ...results.pages.front_table import export_command
     from ..console.front_table import enqueued_message, print_front, start_message, timeout_message
     from ..console.progress import progress
@@ -46,20 +47,21 @@ def search(
     if resume:
         if "space" not in given:
             raise GoalError("--resume needs the run's folder: bneck search RUN --resume")
-        given.require_resumable(*RESUMABLE)
+        given.require_resumable(*RESUMABLE, *CONFIRMABLE)
         n_trials = request.n_trials if "n_trials" in given else None
-        run = resume_run(Path(request.space), n_trials, request.replicates)
+        run = resume_run(
+            Path(request.space), n_trials, request.replicates, confirmed=given.confirmed(request)
+        )
     else:
         if "space" not in given and set(request.limits.values()) == {None}:
             request = replace(request, max_macs=EXAMPLE_MAX_MACS, max_latency=EXAMPLE_MAX_LATENCY)
             if "reference_model" not in given and "latency_predictor" not in given:
                 request = replace(request, reference_model=EXAMPLE_REFERENCE_MODEL)
         if request.latency_predictor:
-            given.exclude(
-                "--latency-predictor", *LATENCY_NAMES, "no_latency_predictor", reason=PREDICTOR_REASON
-            )
+            given.exclude_from_predictor(request)
         if (Path(request.space) / "run.yaml").is_file():
-            raise RunError(f"{request.space} is a run; resume it: bneck search {request.space} --resume")
+            command = Run.open(request.space).resume_command
+            raise RunError(f"{request.space} is a run; resume it: {command}")
         run = create_run(request)
     display = progress(Console())
     display.print_line(start_message(run))
@@ -70,7 +72,7 @@ def search(
         n_evaluated = sum(record.is_evaluated for record in run.records())
         return f"{n_evaluated} of {run.settings.n_trials} networks"
 
-    with resumable(f"bneck search {shlex.quote(str(run.folder))} --resume", evaluated, run.folder):
+    with resumable(run.resume_command, evaluated, run.folder):
         run_session(run, workers or default_workers(run), display, deadline)
     print_front(run)
     if timeout_minutes and deadline.work_was_skipped:

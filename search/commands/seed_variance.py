@@ -28,10 +28,13 @@ def seed_variance(
 
     deadline = Deadline(timeout_minutes)
     if resume:
-        given.require_resumable(*RESUMABLE)
+        given.require_resumable(*RESUMABLE, "data", "evaluator")
         seeds = request.seeds if "seeds" in given else None
         study = seed_study.resume(
-            Path(request.space), seeds, request.n_trials if "n_trials" in given else None
+            Path(request.space),
+            seeds,
+            request.n_trials if "n_trials" in given else None,
+            given.confirmed(request),
         )
     else:
         study = seed_study.create(request)

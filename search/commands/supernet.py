@@ -24,5 +24,5 @@ def supernet(
     if request.minutes is not None:
         given.exclude("--minutes", "epochs", reason="a training has one budget")
     if not request.space:
-        given.require_resumable(*RESUMABLE)
-    train_and_report(request, resume=resume, as_json=as_json)
+        given.require_resumable(*RESUMABLE, "data")
+    train_and_report(request, resume=resume, data=given.confirmed(request).get("data"), as_json=as_json)

@@ -30,5 +30,12 @@ def train(
     from ..jobs.training_session import train_and_report
 
     if resume and request.out is None:
-        given.require_resumable(*RESUMABLE)
-    train_and_report(request, resume=resume, tensorboard=tensorboard, png=png, as_json=as_json)
+        given.require_resumable(*RESUMABLE, "data")
+    train_and_report(
+        request,
+        resume=resume,
+        confirmed=given.confirmed(request),
+        tensorboard=tensorboard,
+        png=png,
+        as_json=as_json,
+    )

@@ -53,10 +53,9 @@ def timeout_message(run: Run, timeout_minutes: float, skipped: Sequence[str] = (
     if settings.replicates:
         n_replicates = sum(map(len, run.replicates().values()))
         text += f", {n_replicates} of {pluralize(settings.replicates, 'replicate')}"
-    command = f"bneck search {run.folder} --resume"
     if skipped:
         text += f"; skipped: {', '.join(skipped)}"
-    return f"timeout of {timeout_minutes:g} min reached after {text}; resume with: {command}"
+    return f"timeout of {timeout_minutes:g} min reached after {text}; resume with: {run.resume_command}"
 
 
 def print_front(run: Run) -> None:

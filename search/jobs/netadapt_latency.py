@@ -11,6 +11,7 @@ from ...evaluate.netadapt.channel_groups import sample_narrower_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
 from ..console.tables import print_lines
+from ..resolve.confirmed import predictor_setup
 from ..resolve.networks import NamedArchitecture
 from ..resolve.requests import NetAdaptRequest
 from .latency import make_meter, measure_all
@@ -29,7 +30,8 @@ def resolve_latency_source(
     """
     if request.latency_predictor:
         model = LatencyPredictor.load(request.latency_predictor)
-        return model.setup, model, meter_or_problem(model.setup)[0]
+        setup = predictor_setup(model, request.latency_backend)
+        return setup, model, meter_or_problem(setup)[0]
     if request.latency_backend == "none":
         return None, None, None
     meter = make_meter(

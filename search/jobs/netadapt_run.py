@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from ..console.tables import print_lines
 from ..console.training_progress import TrainingProgress
 from ..parallel.lock import run_lock
 from ..parallel.pool import Pool
+from ..resolve.confirmed import require_same
 from ..resolve.environment import torch_device
 from ..resolve.requests import NetAdaptRequest
 from . import netadapt_tuning as tuning
@@ -43,19 +44,31 @@ from .training_request import RANDOM_WEIGHTS
 
 
 def netadapt_and_report(
-    request: NetAdaptRequest, *, workers: int | None, resume: bool, as_json: bool
+    request: NetAdaptRequest,
+    *,
+    workers: int | None,
+    resume: bool,
+    confirmed: Mapping[str, str],
+    as_json: bool,
 ) -> None:
     """Create or resume a NetAdapt run, and print its result.
 
+    Args:
+        confirmed: settings that a resumed run has too, by parameter.
     Raises:
         BneckError: the request is invalid, or the run cannot proceed; finished steps remain.
     """
     console = Console(stderr=as_json)
     path = Path(request.network)
     if settings_name(path) == NETADAPT_FILE and not resume:
-        raise RunError(f"{path} is a NetAdapt run; resume it: bneck netadapt {path} --resume")
-    run = NetAdaptRun.open(path) if resume else create_netadapt_run(plan(request, console))
-    command = f"bneck netadapt {shlex.quote(str(run.folder))} --resume"
+        raise RunError(f"{path} is a NetAdapt run; resume it: {NetAdaptRun.open(path).resume_command}")
+    if resume:
+        run = NetAdaptRun.open(path)
+        require_same(run, confirmed)
+        run.require_trusted()
+    else:
+        run = create_netadapt_run(plan(request, console))
+    command = run.resume_command
     print_lines(console, start_message(run))
 
     def finished() -> str:

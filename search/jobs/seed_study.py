@@ -2,10 +2,11 @@
 
 import math
 import random
-import shlex
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 
@@ -21,6 +22,7 @@ from ..console.progress import progress
 from ..console.tables import print_lines, print_table, wide_console
 from ..parallel.deadline import Deadline
 from ..parallel.lock import run_lock
+from ..resolve.confirmed import require_same
 from ..resolve.datasets import open_images
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.requests import SeedStudyRequest
@@ -71,16 +73,21 @@ def create(request: SeedStudyRequest) -> SeedStudy:
     return SeedStudy.create(out, settings)
 
 
-def resume(folder: Path, seeds: int | None, n_trials: int | None) -> SeedStudy:
+def resume(
+    folder: Path, seeds: int | None, n_trials: int | None, confirmed: Mapping[str, str] = MappingProxyType({})
+) -> SeedStudy:
     """Open a study to continue it.
 
     Args:
         seeds: new number of seeds, not lower than before; None for no change.
         n_trials: new number of trials of the planned search; None for no change.
+        confirmed: settings that the study has too, by parameter.
     Raises:
         BneckError: the folder holds no study, or its data set has changed.
     """
     study = SeedStudy.open(folder)
+    require_same(study, confirmed)
+    study.require_trusted()
     load_same_data(folder, study.settings.data)
     if n_trials is not None:
         study = study.with_settings(n_trials=n_trials)
@@ -95,7 +102,7 @@ def train_and_report(study: SeedStudy, *, workers: int | None, deadline: Deadlin
     """
     settings = study.settings
     n_before, start_time = len(study.trainings()), time.monotonic()
-    command = f"bneck seed-variance {shlex.quote(str(study.folder))} --resume"
+    command = study.resume_command
     display = progress(Console(stderr=as_json))
     display.print_line(_start_message(study, deadline.minutes))
     timed_out = False

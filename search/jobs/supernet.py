@@ -15,6 +15,7 @@ from ...evaluate.data.dataset import Data, class_difference
 from ...evaluate.supernet.checkpoint import SupernetCheckpoint, load_supernet, save_supernet
 from ...evaluate.supernet.config import SupernetConfig
 from ...evaluate.supernet.trainer import SupernetTrainer, train_to_end
+from ...evaluate.trust import is_active
 from ...results import DataSettings
 from ...search_space import GoalError, RunError, load_space
 from ...search_space.errors import DivergedError, NonFiniteLossError
@@ -29,20 +30,24 @@ from .latency_predictor import require_absent
 from .training_request import recipe_for, require_two_images_per_step
 
 
-def train_and_report(request: SupernetRequest, *, resume: bool, as_json: bool) -> None:
+def train_and_report(request: SupernetRequest, *, resume: bool, data: str | None, as_json: bool) -> None:
     """Create or resume the training of a supernet, and print the result.
 
+    Args:
+        data: the data set if the user named it; that of a resumed training.
     Raises:
         BneckError: the request is invalid, or training cannot proceed; the last checkpoint remains.
     """
-    training = _resume(request) if resume else _create(request)
+    training = _resume(request, data) if resume else _create(request)
     if training.device == "cpu":
         torch.set_num_threads(1)
     out, console = request.file, Console(stderr=as_json)
     reporter = CheckpointReporter(training, lambda line: print_lines(console, line))
     reporter.print_line(start_message(training, out))
     try:
-        with resumable(resume_command(out), lambda: f"{_fraction_done(out):.0%} of the training"):
+        with resumable(
+            resume_command(out, training.data.name), lambda: f"{_fraction_done(out):.0%} of the training"
+        ):
             train_to_end(training, out, reporter)
     except NonFiniteLossError as error:
         message = f"{out}: {error}; the file holds the last checkpoint. Lower --learning-rate"
@@ -127,13 +132,17 @@ def summary_lines(trained: SupernetCheckpoint, file: Path) -> list[str]:
     if trained.curve:
         lines.append(f"last epoch: {epoch_summary(trained.curve[-1])}")
     if not trained.finished:
-        return [*lines, f"incomplete ({trained.fraction_done:.0%}); resume with: {resume_command(file)}"]
+        return [
+            *lines,
+            f"incomplete ({trained.fraction_done:.0%}); resume with: {resume_command(file, trained.data)}",
+        ]
     return [*lines, f"use it: bneck proxy ARCH --evaluator {shlex.quote(f'supernet:{file}')}"]
 
 
-def resume_command(out: Path) -> str:
-    """The command that resumes an interrupted training."""
-    return f"bneck supernet --file {shlex.quote(str(out))} --resume"
+def resume_command(out: Path, data: str = "") -> str:
+    """The command that resumes an interrupted training, with `--trust` where its data needs it."""
+    trust = " --trust" if is_active("data set", data) else ""
+    return f"bneck supernet --file {shlex.quote(str(out))} --resume{trust}"
 
 
 def _create(request: SupernetRequest) -> SupernetTrainer:
@@ -146,11 +155,13 @@ def _create(request: SupernetRequest) -> SupernetTrainer:
     return training
 
 
-def _resume(request: SupernetRequest) -> SupernetTrainer:
+def _resume(request: SupernetRequest, confirmed_data: str | None) -> SupernetTrainer:
     trained = load_supernet(request.file)
     if trained.finished:
         raise RunError(f"{request.file} is finished; show it: bneck describe supernet {request.file}")
     if not request.space:
+        if confirmed_data not in (None, trained.data):
+            raise GoalError(f"{request.file}: data is {trained.data}; --resume cannot change it")
         settings = DataSettings(trained.data, _text(request.data_root), trained.train_images)
         data = settings.load(download=request.download)
         device = torch_device(request.device)

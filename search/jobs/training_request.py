@@ -1,9 +1,10 @@
 """From the request of `bneck train` to its folder; everything is checked before the folder is created."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast, get_args
 
 import torch
@@ -15,10 +16,12 @@ from ...evaluate.training.pretrained import pretrained_network, transfer_weights
 from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
+from ...evaluate.trust import trusting
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...search_space import Architecture, GoalError, RunError
 from ...search_space.network import Network
 from ..parallel.distributed import barrier, is_main_process, world_size
+from ..resolve.confirmed import require_same
 from ..resolve.datasets import open_images
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_network
@@ -108,22 +111,28 @@ def create_training_run(
     return folder
 
 
-def resume_training_run(request: TrainingRequest, *, same_request: bool) -> tuple[TrainingRun, Data]:
+def resume_training_run(
+    request: TrainingRequest, *, same_request: bool, confirmed: Mapping[str, str] = MappingProxyType({})
+) -> tuple[TrainingRun, Data]:
     """Open an interrupted training and its data set.
 
     Args:
         same_request: whether the request repeats the original one; otherwise only its folder is used.
+        confirmed: settings that the training has too, by parameter.
     Raises:
         BneckError: the folder holds no training, it cannot be resumed on this machine, or the request
             differs.
     """
-    folder = TrainingRun.open(request.out or Path(request.arch))
+    with trusting(given=[request.data] if same_request else []):  # a worker process has no command line
+        folder = TrainingRun.open(request.out or Path(request.arch))
     settings = folder.settings
     if same_request:
         requested, data = plan(request)
         if difference := settings.difference(requested):
             raise GoalError(f"{folder.folder}: {difference}; --resume cannot change it")
         return folder, data
+    require_same(folder, confirmed)
+    folder.require_trusted()
     if settings.processes != world_size():
         raise GoalError(
             f"{folder.folder} was started with {settings.processes} processes and cannot be resumed with "

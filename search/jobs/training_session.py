@@ -1,6 +1,7 @@
 """`bneck train`: create or resume a training, run it and write its report."""
 
 import shlex
+from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -27,24 +28,33 @@ from .training_request import create_training_run, plan, resume_training_run
 
 
 def train_and_report(
-    request: TrainingRequest, *, resume: bool, tensorboard: bool, png: bool, as_json: bool
+    request: TrainingRequest,
+    *,
+    resume: bool,
+    confirmed: Mapping[str, str],
+    tensorboard: bool,
+    png: bool,
+    as_json: bool,
 ) -> None:
     """Train, evaluate on the test images, write the report and print the result.
 
+    Args:
+        confirmed: settings that a resumed training has too, by parameter.
     Raises:
         BneckError: the request is invalid, or training cannot proceed; the last checkpoint remains.
     """
     if world_size() > 1 and request.out is None and not resume:
         raise GoalError("several processes need --out DIR, so that all use the same folder")
     if not resume and is_training(Path(request.arch)):
-        raise RunError(f"{request.arch} is a training; resume it: bneck train {request.arch} --resume")
+        command = TrainingRun.open(request.arch).resume_command
+        raise RunError(f"{request.arch} is a training; resume it: {command}")
     if tensorboard:
         summary_writer()
     if png:
         kaleido()
     with process_group(_device(request, resume)):
-        folder, data = _open_training(request, resume)
-        command = f"bneck train {shlex.quote(str(folder.folder))} --resume"
+        folder, data = _open_training(request, resume, confirmed)
+        command = folder.resume_command
         finished = partial(_finished_epochs, folder)
         locked = run_lock(folder, "training") if is_main_process() else nullcontext()
         with resumable(command, finished, folder.folder, quiet=not is_main_process()), locked:
@@ -120,9 +130,11 @@ def _device(request: TrainingRequest, resume: bool) -> str:
     return torch_device(request.device)
 
 
-def _open_training(request: TrainingRequest, resume: bool) -> tuple[TrainingRun, Data]:
+def _open_training(
+    request: TrainingRequest, resume: bool, confirmed: Mapping[str, str]
+) -> tuple[TrainingRun, Data]:
     if resume:
-        return resume_training_run(request, same_request=request.out is not None)
+        return resume_training_run(request, same_request=request.out is not None, confirmed=confirmed)
     settings, data = plan(request)
     return create_training_run(request, settings, data, _print_note), data
 

@@ -1,6 +1,7 @@
 """Lock of an experiment folder."""
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,10 +40,11 @@ def folder_lock(folder: Path, activity: str) -> Iterator[None]:
         RunError: another process holds it, or the folder cannot be written to.
     """
     try:
-        file = (folder / LOCK_NAME).open("w")
+        # a link in somebody else's folder is not followed
+        descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise MachineError(f"{folder} cannot be written to: {error.strerror}") from None
-    with file:
+    with os.fdopen(descriptor, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -19,10 +19,12 @@ from ...evaluate.surrogate.factory import TRANSFER_KEY
 from ...results import LatencyPolicy, Run, RunSettings
 from ...results.store.fidelities import Rungs
 from ...results.store.new_folder import Place
-from ...results.store.search_run import study_storage
 from ...results.store.settings import fitted_to_space
+from ...results.store.storage import open_storage, public_url
 from ...search_space import Architecture, GoalError, RunError, SearchSpace
 from ...search_space.errors import first_line
+from ...search_space.urls import redact
+from ..resolve.confirmed import predictor_setup
 from ..resolve.environment import numbered_run_directory
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from ..resolve.requests import SearchRequest
@@ -120,7 +122,7 @@ def _delete_study(settings: RunSettings, objects: SearchObjects) -> None:
     import optuna
 
     with suppress(Exception):  # it was not created, or the storage is unreachable
-        storage = objects.storage or study_storage(settings.storage)
+        storage = objects.storage or open_storage(settings.storage, "write")
         optuna.delete_study(study_name=settings.study, storage=storage)
 
 
@@ -166,7 +168,7 @@ def _latencies(
                 f"--latency-predictor {request.latency_predictor} is of space {predictor.space}; build one: "
                 f"bneck latency-predictor build {request.space} --file FILE"
             )
-        return predictor.setup, predictor.predict
+        return predictor_setup(predictor, request.latency_backend), predictor.predict
     backend = latency_backend(request.latency_backend, threads=request.latency_threads)
     panel = build_reference_panel(request.reference_model, lambda network: fitted_to_space(network, space))
     meter = LatencyMeter.with_cache(backend, panel)
@@ -198,7 +200,7 @@ def _create_study(run: Run, objects: SearchObjects, transferred: Sequence[Transf
     try:
         study = optuna.create_study(
             study_name=settings.study,
-            storage=objects.storage or study_storage(run.storage_url),
+            storage=objects.storage or open_storage(run.storage_url, "create"),
             directions=[objective.direction for objective in settings.goals.objectives],
         )
         with warnings.catch_warnings():
@@ -214,5 +216,6 @@ def _create_study(run: Run, objects: SearchObjects, transferred: Sequence[Transf
             study.enqueue_trial(genes, user_attrs={"source": "transfer"}, skip_if_exists=True)
     except Exception as error:
         raise RunError(
-            f"{run.folder}: cannot create a study in {run.storage_url}: {first_line(error)}"
+            f"{run.folder}: cannot create a study in {public_url(run.storage_url)}: "
+            f"{redact(first_line(error), run.storage_url)}"
         ) from None

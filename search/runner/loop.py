@@ -82,7 +82,7 @@ def run_trials(
     if not ledger.evaluated and deadline.work_was_skipped:
         raise RunError(
             f"no network was evaluated within {deadline.minutes:g} minutes; resume with more time: "
-            f"bneck search {run.folder} --resume"
+            f"{run.resume_command}"
         )
     if not ledger.evaluated:
         raise loop.proposer.no_feasible_network()

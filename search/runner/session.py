@@ -1,9 +1,10 @@
 """A session in a run's folder: trials, replicates, baselines, verification and reports."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from ...evaluate import usable_cores
 from ...results import Record, Run
@@ -13,6 +14,7 @@ from ..console.progress import Progress
 from ..parallel.deadline import Deadline
 from ..parallel.lock import run_lock
 from ..parallel.pool import open_pool
+from ..resolve.confirmed import require_same
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from . import worker
 from .create import attach_study
@@ -28,6 +30,7 @@ def resume(
     n_trials: int | None = None,
     replicates: int | None = None,
     objects: SearchObjects = NO_OBJECTS,
+    confirmed: Mapping[str, str] = MappingProxyType({}),
 ) -> Run:
     """Open a run to continue it; interrupted trials are enqueued again.
 
@@ -35,18 +38,26 @@ def resume(
         n_trials: new total; None for that of the run.
         replicates: new total; None for that of the run.
         objects: those that the run was started with.
+        confirmed: settings that the run has too, by parameter; the storage may have its password.
     Raises:
         RunError: the folder is no run, is in use, or has more evaluated networks than the new total.
-        GoalError: an object is missing.
+        GoalError: an object is missing, or a setting differs.
+        TrustError: only the run's files name a command, code or database.
     """
     from optuna.trial import TrialState
 
     run = Run.open(folder)
     objects.require_same(run.settings)
+    require_same(run, confirmed)
+    run.require_trusted()
+    if storage := confirmed.get("storage"):
+        run = run.with_settings(storage=storage)
     totals = {"n_trials": n_trials, "replicates": replicates}
     run = run.with_settings(**{name: total for name, total in totals.items() if total is not None})
     if objects.storage:
         attach_study(run, objects.storage)
+    else:
+        run.writable()
     with run_lock(run):
         evaluated = {record.trial: record for record in run.records() if record.is_evaluated}
         if n_trials is not None and n_trials < len(evaluated):

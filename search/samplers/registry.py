@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...evaluate import Goals
 from ...evaluate.plugins import resolve
+from ...evaluate.trust import require_trusted
 from ...search_space import PluginError, SearchSpace
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def resolve_sampler(name: str) -> "SamplerFactory | BaseSampler":
     Raises:
         UnknownNameError: no such sampler.
         PluginError: it cannot be imported.
+        TrustError: a `module:attribute` that only a file names.
     """
+    require_trusted(name)
     builtin = {each: partial(SAMPLERS.__getitem__, each) for each in SAMPLERS}
     source: SamplerFactory | BaseSampler = resolve("sampler", name, ENTRY_POINTS, builtin)
     return source

@@ -15,12 +15,13 @@ def part_name() -> str:
     return f".bneck-{secrets.token_hex(4)}.part"
 
 
-def write_atomic(path: Path, content: str | bytes, *, replace: bool = True) -> None:
+def write_atomic(path: Path, content: str | bytes, *, replace: bool = True, owner_only: bool = False) -> None:
     """Write a file in one step: readers see the old content or the new, never a part.
 
     Args:
         content: text is written as UTF-8; what it cannot express, such as a file name in Latin-1, is escaped.
         replace: whether a file at the path is replaced; otherwise that is an error.
+        owner_only: nobody else may read a new file; an old one keeps its permissions.
     Raises:
         RunError: the file exists.
         MachineError: the file cannot be written; the old content stays.
@@ -29,7 +30,9 @@ def write_atomic(path: Path, content: str | bytes, *, replace: bool = True) -> N
     try:
         if path.is_dir():
             raise IsADirectoryError(21, "Is a directory")
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
+            if owner_only:
+                os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.is_file() else 0o600)
             file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())

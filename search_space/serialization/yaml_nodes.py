@@ -36,9 +36,13 @@ class YamlNode:
     line: int
     path: str
 
+    @property
+    def place(self) -> str:
+        """`space.yaml:7: stages[2].kernel`."""
+        return f"{self.source}:{self.line}" + (f": {self.path}" if self.path else "")
+
     def error(self, problem: str) -> FileFormatError:
-        prefix = f"{self.source}:{self.line}: " + (f"{self.path}: " if self.path else "")
-        return FileFormatError(prefix + problem)
+        return FileFormatError(f"{self.place}: {problem}")
 
     def mapping(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "YamlNode"]:
         """Items of a mapping; a missing or unknown key is an error."""
@@ -201,11 +205,13 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    text = str(text)
     style = None if _scalar(text) is text else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_multi_representer(str, _represent_text)  # texts that are marked as read from a file
 
 
 def _build_node(

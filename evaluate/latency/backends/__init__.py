@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ....search_space import PluginError
 from ...plugins import resolve
+from ...trust import COMMAND_PREFIX as COMMAND_PREFIX
+from ...trust import require_trusted
 from ..device import Device
 from ..measurement import MeasurementPlan, Runner
 
@@ -45,7 +47,6 @@ class BackendFactory(Protocol):
 
 
 ENTRY_POINT_GROUP = "bneck.latency_backends"
-COMMAND_PREFIX = "command:"
 _MODULES = {
     "onnxruntime": "onnxruntime",
     "torch": "torch_eager",
@@ -69,7 +70,9 @@ def latency_backend(name: str, *, threads: int = 1, batch_size: int = 1) -> Late
         UnknownNameError: no such backend.
         BackendError: its runtime is not installed or does not work here; names the remedy.
         PluginError: a third-party backend cannot be imported or does not follow the protocol.
+        TrustError: a command or `module:attribute` that only a file names.
     """
+    require_trusted(name)
     if name.startswith(COMMAND_PREFIX):
         from .command import CommandBackend
 

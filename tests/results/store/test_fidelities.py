@@ -70,7 +70,7 @@ def test_the_front_the_kept_and_the_best_are_of_those_trained_to_the_end(run: Ru
 
 
 def test_a_repeat_counts_beside_the_last_rung_and_not_beside_a_lower_one(run: Run) -> None:
-    first, _, third, _ = run.records()
+    first, _, third, _ = run.writable().records()
     other = replace(accuracy(0.85), seed=8)
     run.store_replicate(first.key, 8, other)
     run.store_replicate(third.key, 8, other)

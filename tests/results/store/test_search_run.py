@@ -48,8 +48,9 @@ def test_what_is_no_run_is_not_opened(tmp_path: Path, kind: str) -> None:
 
 def test_a_study_that_is_missing_is_named(tmp_path: Path) -> None:
     created = Run.create(tmp_path / "run", run_settings())
-    with pytest.raises(RunError, match=r"study example is not in sqlite:///.*/run/study\.db"):
-        created.records()
+    with pytest.raises(RunError, match=r"/run/study\.db: the database of the study is missing"):
+        Run.open(created.folder).records()
+    assert not (created.folder / "study.db").exists()
 
 
 def test_a_broken_study_is_no_traceback(tmp_path: Path) -> None:

@@ -565,11 +565,9 @@ def test_an_empty_limit_is_not_taken_for_none(call: Call, here: Path, limit: str
     ("option", "value"),
     [
         ("--seed", "1"),
-        ("--evaluator", "train"),
         ("--max-macs", "1M"),
         ("--epochs", "20"),
         ("--out", "x"),
-        ("--sampler", "tpe"),
     ],
 )
 def test_a_search_that_goes_on_keeps_what_it_began_with(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bneck.results import Run
-from bneck.results.store import search_run
+from bneck.results.store import storage
 from bneck.results.store.training_run import TrainingRun
 from bneck.search import run_search
 from bneck.search.cli import main
@@ -87,8 +87,8 @@ def test_a_defect_keeps_its_traceback_and_says_what_is_kept_and_where_to_report(
 def test_a_locked_database_is_waited_for_and_then_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert search_run.SQLITE_TIMEOUT_S == 60
-    monkeypatch.setattr(search_run, "SQLITE_TIMEOUT_S", 0.1)
+    assert storage.SQLITE_TIMEOUT_S == 60
+    monkeypatch.setattr(storage, "SQLITE_TIMEOUT_S", 0.1)
     run = run_on_disk(tmp_path / "run")
     other = sqlite3.connect(run.folder / "study.db", isolation_level=None)
     try:
