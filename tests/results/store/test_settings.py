@@ -33,7 +33,7 @@ FULL = replace(
     enqueue_published=True,
     baselines=("mobilenet_v2@0.75", "mnasnet_a1"),
     torch_device="cuda",
-    storage="postgresql://user:secret@host/bneck",
+    storage="postgresql://user@host/bneck",
     host={"processor": "AMD EPYC 7B13 @ 2.4 GHz", "cores": "2", "note": "yes"},
     versions={"python": "3.11", "torch": "2.9.0+cu128"},
 )
