@@ -24,6 +24,7 @@ __all__ = [
     "DataSource",
     "EvaluationSplit",
     "Split",
+    "absolute_name",
     "class_difference",
     "find_unreadable_images",
     "left_out_notice",
@@ -237,17 +238,22 @@ def load_whole(
     return load_data(source, root=root, download=download)
 
 
+def absolute_name(source: str) -> str:
+    """The name of a data set that is valid in every working directory: folders with their absolute path."""
+    folder = _folder_of(source)
+    return folder[0] if folder else source
+
+
 def _folder_of(source: DataSource) -> tuple[str, Path] | None:
-    """Name and path if a source is a folder; names of built-in data sets are no folders."""
+    """Name and absolute path if a source is a folder; names of built-in data sets are no folders."""
     if isinstance(source, Path):
-        return f"folder:{source}", _path(str(source))
+        source = f"folder:{source}"
     if not isinstance(source, str) or source in ("", *BUILTIN):
         return None
     kind, _, path = source.partition(":")
-    if kind == "folder" and path:
-        return source, _path(path)
-    given = _path(source)
-    return (f"folder:{source}", given) if _exists(given) and given.is_dir() else None
+    given = _path(path if kind == "folder" and path else source).absolute()
+    is_folder = (kind == "folder" and path) or (_exists(given) and given.is_dir())
+    return (f"folder:{given}", given) if is_folder else None
 
 
 def _path(path: str) -> Path:

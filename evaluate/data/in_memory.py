@@ -46,6 +46,7 @@ class InMemoryData:
         mean, std: normalisation constants, one value per channel, scale 0 to 255.
         horizontal_flip: whether `flip_crop` mirrors images; False where mirroring changes the class, as
             for digits.
+        all_labels: labels of the splits before images were left out; empty if none were.
     """
 
     name: str
@@ -54,6 +55,7 @@ class InMemoryData:
     mean: Tensor
     std: Tensor
     horizontal_flip: bool
+    all_labels: Mapping[Split, Tensor] = field(default_factory=dict, repr=False)
     _resized: OrderedDict[tuple[Split, int], Tensor] = field(
         default_factory=OrderedDict, init=False, repr=False
     )
@@ -82,7 +84,9 @@ class InMemoryData:
 
     def subset(self, split: Split, positions: Tensor) -> "InMemoryData":
         # The normalisation does not depend on the subset.
-        return replace(self, splits={**self.splits, split: self.splits[split][positions]})
+        all_labels = self.all_labels or {each: images.labels for each, images in self.splits.items()}
+        splits = {**self.splits, split: self.splits[split][positions]}
+        return replace(self, splits=splits, all_labels=all_labels)
 
     def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "InMemoryData":
         check_statistics(self.name, self.image_channels, mean, std)

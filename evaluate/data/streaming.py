@@ -93,6 +93,7 @@ class StreamingData:
         left_out: number of files of a folder that are not used, by kind, such as `.heic` or `dangling links`.
         unreadable_images: cause by path; shared by all data derived from this.
         bit_depths: bits used by images with 16-bit pixels that were decoded so far; shared likewise.
+        whole: the splits before images were left out; empty if none were.
     """
 
     name: str
@@ -105,6 +106,7 @@ class StreamingData:
     left_out: Mapping[str, int] = field(default_factory=dict)
     unreadable_images: dict[Path, str] = field(default_factory=dict, repr=False)
     bit_depths: set[int] = field(default_factory=set, repr=False)
+    whole: Mapping[Split, ImageSource] = field(default_factory=dict, repr=False)
 
     @property
     def image_channels(self) -> int:
@@ -125,7 +127,8 @@ class StreamingData:
         return self.splits[split].hashes
 
     def subset(self, split: Split, positions: Tensor) -> "StreamingData":
-        return replace(self, splits={**self.splits, split: self.splits[split][positions]})
+        splits = {**self.splits, split: self.splits[split][positions]}
+        return replace(self, splits=splits, whole=self.whole or self.splits)
 
     def with_normalization(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "StreamingData":
         check_statistics(self.name, self.image_channels, mean, std)

@@ -110,6 +110,8 @@ def _load_finished_supernet(path: Path, context: EvaluationContext) -> LoadedSup
         data = checkpoint.normalize_data(context.data)
     except ScorerError as error:
         raise ScorerError(f"{path}: {error}") from None
+    if leak := checkpoint.training_images.leak(data):
+        raise ScorerError(f"{path}: {leak}; restore the data, or train a supernet on it")
     return LoadedSupernet(path, checkpoint.supernet(), data)
 
 

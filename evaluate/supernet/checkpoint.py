@@ -12,14 +12,17 @@ from ...search_space.errors import first_line
 from ...search_space.serialization.space import read_space, space_to_dict
 from ...search_space.serialization.yaml_nodes import dump, parse
 from ..data.dataset import Data, normalize_as_trained
+from ..data.manifest import Manifest
+from ..data.training_images import TrainingImages
 from ..training.accuracy import Epoch
 from ..training.recipe import read_recipe, recipe_yaml
-from ..training.safetensors_io import read_tensors, split_tensors, write_tensors
+from ..training.safetensors_io import read_tensors, select_prefix, split_tensors, write_tensors
 from ..trust import from_file
 from .config import SupernetConfig
 from .supernet import Supernet
 
 FORMAT = "supernet/1"
+_MANIFEST = "split-manifest."
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,8 @@ class SupernetCheckpoint:
         images_seen: training images processed, repetitions included.
         seconds: compute time.
         curve: one point per epoch.
+        fingerprint: hash of the splits of the data; empty in files of earlier versions.
+        manifest: the files of the data and their splits; None if the images were no files.
         state: training state to resume from; empty if finished.
     """
 
@@ -52,6 +57,8 @@ class SupernetCheckpoint:
     images_seen: int
     seconds: float
     curve: tuple[Epoch, ...]
+    fingerprint: str = ""
+    manifest: Manifest | None = None
     state: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -72,6 +79,11 @@ class SupernetCheckpoint:
             raise RunError(f"{problem} ({first_line(error)})") from None
         return supernet
 
+    @property
+    def training_images(self) -> TrainingImages:
+        """Record of the images that it was trained on."""
+        return TrainingImages(self.data, self.fingerprint, self.manifest)
+
     def normalize_data(self, data: Data) -> Data:
         """The data with the normalization of the training data.
 
@@ -84,7 +96,7 @@ class SupernetCheckpoint:
 _SCALAR_FIELDS = tuple(
     each.name
     for each in fields(SupernetCheckpoint)
-    if each.name not in ("space", "weights", "settings", "curve", "state")
+    if each.name not in ("space", "weights", "settings", "curve", "manifest", "state")
 )
 _CONFIG_FIELDS = tuple(each.name for each in fields(SupernetConfig) if each.name != "recipe")
 
@@ -106,7 +118,9 @@ def save_supernet(checkpoint: SupernetCheckpoint, path: str | Path, *, replace: 
         "recipe": recipe_yaml(checkpoint.settings.recipe),
         "info": json.dumps(info),
     }
-    write_tensors(Path(path), checkpoint.weights, checkpoint.state, metadata, replace=replace)
+    manifest = checkpoint.manifest.tensors if checkpoint.manifest else {}
+    state = {**checkpoint.state, **{_MANIFEST + name: value for name, value in manifest.items()}}
+    write_tensors(Path(path), checkpoint.weights, state, metadata, replace=replace)
 
 
 def load_supernet(path: str | Path) -> SupernetCheckpoint:
@@ -121,7 +135,7 @@ def load_supernet(path: str | Path) -> SupernetCheckpoint:
     metadata, tensors = read_tensors(path, FORMAT, "supernet")
     weights, state = split_tensors(tensors)
     try:
-        info = json.loads(metadata["info"])
+        info = {"fingerprint": "", **json.loads(metadata["info"])}
         scalars = {name: info[name] for name in _SCALAR_FIELDS}
         for name in ("class_names", "pixel_mean", "pixel_std"):
             scalars[name] = tuple(scalars[name])
@@ -131,8 +145,9 @@ def load_supernet(path: str | Path) -> SupernetCheckpoint:
             space=read_space(parse(metadata["space"], f"{path}: space")),
             settings=SupernetConfig(recipe=recipe, **info["settings"]),
             weights=weights,
-            state=state,
+            state={name: value for name, value in state.items() if not name.startswith(_MANIFEST)},
             curve=tuple(Epoch(**point) for point in info["curve"]),
+            manifest=Manifest.from_tensors(select_prefix(_MANIFEST, state)),
             **scalars,
         )
         supernet.supernet()

@@ -15,6 +15,7 @@ from ...search_space import Genes, SearchSpace
 from ...search_space.errors import NonFiniteLossError
 from ..data.augmentation import mix_batch, parse_augmentation
 from ..data.dataset import Data
+from ..data.manifest import Manifest, fingerprint
 from ..data.splits import num_shuffled_batches
 from ..training.accuracy import Epoch
 from ..training.optimizers import build_lr_schedule, build_optimizer, restore_optimizer
@@ -46,6 +47,7 @@ class SupernetTrainer:
         images_seen: training images processed, repetitions included.
         seconds: compute time so far.
         curve: one point per epoch, of the networks trained on the labels.
+        manifest: the files of the data; None if the images are no files.
     Raises:
         NoFeasibleNetworkError: too few networks are within the MACs limit.
     """
@@ -62,6 +64,7 @@ class SupernetTrainer:
         _enlarge_onednn_cache()
         self.space = space.for_data(data.image_channels, len(data.class_names))
         self.data, self.settings, self.device = data, settings, device
+        self.manifest = Manifest.of(data)
         self.epoch, self.steps_in_epoch, self.steps, self.images_seen, self.seconds = 0, 0, 0, 0, 0.0
         self.curve: list[Epoch] = []
         self._clock = clock or (time.process_time if device == "cpu" else time.perf_counter)
@@ -196,6 +199,8 @@ class SupernetTrainer:
             images_seen=self.images_seen,
             seconds=self.seconds,
             curve=tuple(self.curve),
+            fingerprint=fingerprint(data),
+            manifest=self.manifest,
             state={} if self.done else self.state(),
         )
 

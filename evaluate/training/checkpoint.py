@@ -13,13 +13,14 @@ from ...search_space.network import Network, build_network
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.yaml_nodes import parse
 from ..data.dataset import Data, normalize_as_trained
+from ..data.manifest import fingerprint
 from ..trust import from_file
 from .accuracy import Epoch
 from .recipe import Recipe, read_recipe, recipe_yaml
 from .safetensors_io import read_tensors, split_tensors, write_tensors
 
 FORMAT = "checkpoint/1"
-_INFO = ("data", "class_names", "pixel_mean", "pixel_std", "norm_eps", "norm_momentum", "seed")
+_INFO = ("data", "class_names", "pixel_mean", "pixel_std", "norm_eps", "norm_momentum", "seed", "fingerprint")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class Checkpoint:
         data: name of the data set.
         pixel_mean, pixel_std: normalisation of pixels (0 to 255), one value per channel.
         curve: one point per epoch, up to the epoch of the weights.
+        fingerprint: hash of the splits of the data; empty in files of earlier versions.
         state: `Trainer.state` to resume from; empty after training has finished.
     """
 
@@ -46,6 +48,7 @@ class Checkpoint:
     recipe: Recipe
     seed: int
     curve: tuple[Epoch, ...]
+    fingerprint: str = ""
     state: Mapping[str, Tensor] = field(default_factory=dict)
 
     def network(self) -> Network:
@@ -98,6 +101,7 @@ def make_checkpoint(
         recipe=recipe,
         seed=seed,
         curve=tuple(curve),
+        fingerprint=fingerprint(data),
         state=state or {},
     )
 
@@ -145,6 +149,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             norm_momentum=info["norm_momentum"],
             seed=info["seed"],
             curve=tuple(Epoch(**point) for point in info["curve"]),
+            fingerprint=str(info.get("fingerprint", "")),
         )
     except BneckError:
         raise

@@ -19,8 +19,12 @@ from .new_folder import LOCK_NAME, NumberedFolder, Place, make_folder
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from ...evaluate.data.dataset import Data
+    from ...evaluate.data.manifest import Manifest
+
 RUN_FILE, TRAINING_FILE = "run.yaml", "training.yaml"
 NETADAPT_FILE, SEED_STUDY_FILE = "netadapt.yaml", "seed-variance.yaml"
+MANIFEST_NAME = "split-manifest.safetensors"
 KINDS = {
     RUN_FILE: "search run",
     TRAINING_FILE: "training",
@@ -177,6 +181,32 @@ class Experiment(ABC, Generic[S]):
             RunError: it cannot be written.
         """
         write_atomic(self.folder / self.SETTINGS_NAME, self._settings_yaml(), owner_only=True)
+
+    @property
+    def manifest_file(self) -> Path:
+        """The files of the data set with their splits; missing if the images are not files."""
+        return self.folder / MANIFEST_NAME
+
+    def save_manifest(self, data: "Data") -> None:
+        """Record which file of the data set is in which split.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        from ...evaluate.data.manifest import Manifest
+
+        if manifest := Manifest.of(data):
+            manifest.save(self.manifest_file)
+
+    def manifest(self) -> "Manifest | None":
+        """The files of the data set at the start; None if the images were no files.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        from ...evaluate.data.manifest import Manifest
+
+        return Manifest.load(self.manifest_file) if self.manifest_file.is_file() else None
 
     @property
     def lock_file(self) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ...evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
 from ...evaluate.latency.setup import read_latency_setup
@@ -34,7 +34,10 @@ class DataSettings:
         train_images, validation_images: upper limits; None for all images.
         class_names: names of the classifier's outputs, in order.
         pixel_mean, pixel_std: normalization of pixels (0 to 255), one number per channel.
+        fingerprint: hash of the splits; empty in files of earlier versions.
     """
+
+    OPTIONAL_KEYS: ClassVar[tuple[str, ...]] = ("fingerprint",)
 
     name: str
     root: str | None = None
@@ -43,6 +46,12 @@ class DataSettings:
     class_names: tuple[str, ...] = ()
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()
+    fingerprint: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`folder` for a folder, `torchvision`, or the name of a built-in data set."""
+        return self.name.partition(":")[0]
 
     def load(
         self,
@@ -75,10 +84,31 @@ class DataSettings:
             data = load_data(self.name, root=root, download=download)
         return subsample(data, train=self.train_images, validation=self.validation_images)
 
-    def of(self, data: "Data") -> "DataSettings":
-        """The same settings with the class names and the normalization of opened images."""
+    def moved_to(self, other: "DataSettings") -> "DataSettings":
+        """The same images in the place of another data set, if both are folders or have the same name."""
+        is_place = other.name == self.name or {self.kind, other.kind} == {"folder"}
+        return replace(self, name=other.name, root=other.root) if is_place else self
+
+    def with_images_of(self, other: "DataSettings") -> "DataSettings":
+        """These settings with the classes, normalization and splits of another data set."""
         return replace(
-            self, class_names=data.class_names, pixel_mean=data.pixel_mean, pixel_std=data.pixel_std
+            self,
+            class_names=other.class_names,
+            pixel_mean=other.pixel_mean,
+            pixel_std=other.pixel_std,
+            fingerprint=other.fingerprint,
+        )
+
+    def of(self, data: "Data") -> "DataSettings":
+        """The same settings with the class names, normalization and splits of opened images."""
+        from ...evaluate.data.manifest import fingerprint
+
+        return replace(
+            self,
+            class_names=data.class_names,
+            pixel_mean=data.pixel_mean,
+            pixel_std=data.pixel_std,
+            fingerprint=fingerprint(data),
         )
 
 

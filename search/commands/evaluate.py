@@ -58,12 +58,13 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
             images = settings.load(download=request.download)
         except DataError as error:
             raise _with_hint(error, settings, checkpoint.class_names) from None
+    held_out = file.training_images(checkpoint).held_out(images, "test" if split == "all" else split)
     meter = None
     if request.latency_backend != "none":
         meter = make_meter(
             architecture, request.latency_backend, request.latency_threads, 1, request.reference_model
         )
-    metrics = metrics_on_split(checkpoint, images, split, torch_device(request.device))
+    metrics = metrics_on_split(checkpoint, held_out.data, split, torch_device(request.device))
     network_cost = cost(architecture)
     return {
         "name": request.checkpoint,
@@ -77,6 +78,9 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
         "latency": _latency(request, architecture, meter) if meter else None,
         "left_out": "; ".join(filter(None, (left_out_notice(images), unreadable_images_text(images))))
         or None,
+        "training_images_left_out": held_out.n_leaked,
+        "changes_since_training": None if held_out.changes is None else asdict(held_out.changes),
+        "warnings": list(held_out.warnings),
     }
 
 

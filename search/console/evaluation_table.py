@@ -31,8 +31,8 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
             f", {milliseconds(latency['latency_ms'])} ({latency['ratio']:.3f}x {latency['reference']})"
         )
     print_line(f"{cost_text}, {format_count(evaluation['size_bytes'])}B on disk")
-    if evaluation["left_out"]:
-        print_line(evaluation["left_out"])
+    for line in filter(None, (evaluation["left_out"], *evaluation["warnings"])):
+        print_line(line)
     classes = sorted(evaluation["classes"], key=lambda each: (not each["images"], each["f1"], each["name"]))
     columns = ("class", "images", "precision %", "recall %", "F1 %", "most confused with")
     table = plain_table(*columns, left=(columns[0], columns[-1]))

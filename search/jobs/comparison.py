@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from ...evaluate import Latency, build_reference_panel
+from ...evaluate.data.dataset import Data
 from ...results.analysis.comparison import Comparison, Result, Variant
 from ...results.export.training import metrics_on_split, training_result
 from ...results.pages.comparison import comparison_html
@@ -18,6 +19,7 @@ from ...results.plots.comparison import figures
 from ...results.plots.png import kaleido, write_pngs
 from ...results.store.experiment import existing_folder_error, is_training
 from ...results.store.new_folder import Place, make_folder
+from ...results.store.recorded_data import require_same_images
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...results.text.comparison import comparison_dict, comparison_text, results_csv, table_rows, to_csv
 from ...results.text.formatting import key_value_text
@@ -60,7 +62,10 @@ def compare_and_report(
             raise RunError(f"{place} is not a comparison; omit --resume to start one")
         if not resume and os.path.lexists(place):
             raise _existing_error(place)
-    settings = {name: plan(request.training(name, 0, None))[0] for name in request.names}
+    plans = {name: plan(request.training(name, 0, None)) for name in request.names}
+    settings = {name: each for name, (each, _) in plans.items()}
+    if resume and isinstance(place, Path):
+        _require_same_images(place, next(data for _, data in plans.values()))
     latencies = {} if request.augments else _latencies(request, settings)
     out = place if resume and isinstance(place, Path) else create_comparison(place)
     folders = {
@@ -103,6 +108,13 @@ def create_comparison(place: Place) -> Path:
 
 def _existing_error(folder: Path) -> RunError:
     return existing_folder_error(folder, f"--out {folder} --resume")
+
+
+def _require_same_images(out: Path, data: Data) -> None:
+    """Refuse other images than those of the trainings that a comparison has already."""
+    started = next(filter(is_training, sorted((out / _TRAININGS).iterdir())), None)
+    if started:
+        require_same_images(TrainingRun.open(started), data)
 
 
 def train_one(request: TrainingRequest) -> dict[str, Any]:

@@ -9,9 +9,6 @@ from typing import Any
 import typer
 
 from ...evaluate import usable_cores
-from ...evaluate.data.dataset import Data
-from ...results import DataSettings
-from ...search_space import GoalError
 from ...search_space.faults import explained_faults
 from ..console.interrupts import interrupted_exit_code, print_interrupted
 
@@ -57,15 +54,3 @@ def worker_count(requested: int | None, device: str, most: int | None = None) ->
     if requested:
         return requested
     return 1 if device == "cuda" else min(usable_cores(), most or usable_cores())
-
-
-def load_same_data(folder: Path, settings: DataSettings) -> Data:
-    """The data set of an experiment, unchanged since its start.
-
-    Raises:
-        BneckError: it is missing, or its classes or pixels have changed.
-    """
-    data = settings.load()
-    if settings.of(data) != settings:
-        raise GoalError(f"{folder}: classes or pixels of data set {data.name} have changed since the start")
-    return data

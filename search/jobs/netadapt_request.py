@@ -18,6 +18,7 @@ from ...evaluate import (
     parse_latency,
     usable_cores,
 )
+from ...evaluate.data.dataset import Data, absolute_name
 from ...evaluate.latency.meter import LatencyMeter
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.netadapt.netadapt import TUNE_LEARNING_RATE_FACTOR, ResourceBudget, require_reachable
@@ -33,7 +34,7 @@ from ..resolve.datasets import report_left_out
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_trial
 from ..resolve.requests import NetAdaptRequest, TrainingRequest
-from ..resolve.trained_networks import ResolvedCheckpoint, resolve_checkpoint
+from ..resolve.trained_networks import ResolvedCheckpoint, require_held_out, resolve_checkpoint
 from .netadapt_latency import measure_or_predict, resolve_latency_source
 from .training_request import plan as plan_training
 
@@ -49,6 +50,7 @@ class NetAdaptPlan:
 
     out: Place
     settings: NetAdaptSettings
+    data: Data
     start: Checkpoint | None
     model: LatencyPredictor | None
 
@@ -63,7 +65,7 @@ def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
     parse_final_initialization(request.final)
     out = request.out or _folder(request)
     NetAdaptRun.require_absent(out)
-    start, base = _start(request)
+    start, base, data = _start(request)
     architecture = base.architecture
     setup, model, meter = resolve_latency_source(request, architecture, console)
     latency = measure_or_predict(architecture, model, meter)
@@ -73,7 +75,7 @@ def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
     if value is not None and limit.violation(value) <= 0:
         raise GoalError(f"{request.network} satisfies {limit} already; choose a lower limit")
     require_reachable(architecture, make_goal(settings, model, meter))
-    return NetAdaptPlan(out, settings, start, model)
+    return NetAdaptPlan(out, settings, data, start, model)
 
 
 def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
@@ -84,6 +86,7 @@ def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
     """
 
     def fill(run: NetAdaptRun) -> None:
+        run.save_manifest(netadapt_plan.data)
         if netadapt_plan.model:
             netadapt_plan.model.save(run.latency_predictor_file)
         if netadapt_plan.start:
@@ -169,26 +172,27 @@ def _folder(request: NetAdaptRequest) -> NumberedFolder:
     return numbered_run_directory(f"netadapt-{Path(request.network).name}", request.data or "digits")
 
 
-def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSettings]:
-    """The initial checkpoint, if it is a trained network, and the settings with a placeholder limit."""
+def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSettings, Data]:
+    """The initial checkpoint, if it is a trained network, the settings with a placeholder limit, the data."""
     training, device = request.training, torch_device(request.device)
     path = Path(request.network)
     trained = is_training(path) or path.suffix == ".safetensors" or resolve_trial(request.network)
     if not trained:
-        own, _ = plan_training(replace(training, data=training.data or "digits"))
+        own, data = plan_training(replace(training, data=training.data or "digits"))
         values: Mapping[str, Any] = {
             "architecture": own.architecture,
             "initial_weights": "",
             "data": own.data,
             "recipe": own.recipe,
         }
-        return None, _settings(request, device, values)
+        return None, _settings(request, device, values), data
     file = resolve_checkpoint(request.network)
     start = load_checkpoint(file.path)
     images = _images(training, file, start)
     data = images.load(download=training.download)
     report_left_out(data)
     start.normalize_data(data)
+    require_held_out(file, start, data)
     recipe = load_recipe(training.recipe) if training.recipe else start.recipe
     values = {
         "architecture": start.architecture,
@@ -196,7 +200,7 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
         "data": images.of(data),
         "recipe": replace(recipe, **request.recipe_overrides),
     }
-    return start, _settings(request, device, values)
+    return start, _settings(request, device, values), data
 
 
 def _settings(request: NetAdaptRequest, device: str, values: Mapping[str, Any]) -> NetAdaptSettings:
@@ -220,9 +224,10 @@ def _settings(request: NetAdaptRequest, device: str, values: Mapping[str, Any]) 
 
 def _images(training: TrainingRequest, file: ResolvedCheckpoint, start: Checkpoint) -> DataSettings:
     """The requested data set, else the one that the network was trained on."""
-    base = DataSettings(training.data) if training.data else file.data or DataSettings(start.data)
+    name = absolute_name(training.data) if training.data else ""
+    base = DataSettings(name) if name else file.data or DataSettings(start.data)
     overrides: dict[str, Any] = {
-        "root": str(training.data_root) if training.data_root else None,
+        "root": str(training.data_root.absolute()) if training.data_root else None,
         "train_images": training.train_images,
         "validation_images": training.validation_images,
     }

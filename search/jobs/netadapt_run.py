@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ...evaluate.training.trainer import ComputeConfig, Trainer
 from ...results.outputs import write_netadapt_results, write_report
 from ...results.store.experiment import NETADAPT_FILE, settings_name
 from ...results.store.netadapt_run import NetAdaptRow, NetAdaptRun
+from ...results.store.recorded_data import reopen_data
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...results.text.formatting import milliseconds, pluralize
 from ...search_space import Architecture, RunError
@@ -36,10 +38,10 @@ from ..resolve.confirmed import require_same
 from ..resolve.environment import torch_device
 from ..resolve.requests import NetAdaptRequest
 from . import netadapt_tuning as tuning
-from .job import load_same_data, print_result, resumable, worker_count
+from .job import print_result, resumable, worker_count
 from .netadapt_latency import measure_or_predict, meter_or_problem
 from .netadapt_request import create_netadapt_run, make_goal, plan
-from .training_loop import run_epochs, save_progress
+from .training_loop import run_epochs, save_start
 from .training_request import RANDOM_WEIGHTS
 
 
@@ -75,7 +77,7 @@ def netadapt_and_report(
         return pluralize(max(0, len(run.path()) - 1), "step")
 
     with resumable(command, finished, run.folder), run_lock(run, "running NetAdapt"):
-        result = run_netadapt(run, worker_count(workers, run.settings.device), console)
+        result = run_netadapt(run, worker_count(workers, run.settings.device), console, confirmed.get("data"))
     path_rows = [row.as_row() for row in run.path()]
     print_result({**result, "path": path_rows}, summary(run, result), as_json=as_json)
 
@@ -109,17 +111,20 @@ def _network_line(name: str, metrics: dict[str, Any]) -> str:
     )
 
 
-def run_netadapt(run: NetAdaptRun, workers: int, console: Console) -> dict[str, Any]:
+def run_netadapt(
+    run: NetAdaptRun, workers: int, console: Console, moved_to: str | None = None
+) -> dict[str, Any]:
     """Do everything that is not finished yet, up to the report; the test images are used once, at the end.
 
+    Args:
+        moved_to: name of the data folder now, which is saved; by default where it was.
     Returns:
         The content of `result.json`.
     Raises:
         BneckError: the run cannot proceed; finished steps remain.
     """
-    settings = run.settings
-    torch_device(settings.device)
-    data = load_same_data(run.folder, settings.data)
+    torch_device(run.settings.device)
+    run, data = reopen_data(run, moved_to=moved_to)
     if not run.network_file(0).is_file():
         _train_start(run, data, console)
     rows = _run_steps(run, data, workers, console)
@@ -181,7 +186,7 @@ def _trained(
     )
     if not out.exists():
         training = Trainer(network, data, own.recipe, seed=own.seed, compute=settings.compute)
-        TrainingRun.create(out, settings, lambda created: save_progress(created, training, []))
+        TrainingRun.create(out, settings, partial(save_start, training=training))
     folder = TrainingRun.open(out)
     torch.set_num_threads(folder.settings.threads)
     epochs, done = own.recipe.epochs, len(folder.checkpoint().curve)

@@ -14,6 +14,7 @@ from ...evaluate import Recipe, host, package_versions, parse_goals
 from ...evaluate.scorers import EvaluationContext, evaluator
 from ...results.analysis.seed_noise import MIN_NETWORKS, MIN_SEEDS, SeedVarianceReport, analyze_seed_variance
 from ...results.outputs import write_seed_study_results
+from ...results.store.recorded_data import reopen_data
 from ...results.store.seed_study import SeedStudy, SeedVarianceSettings
 from ...results.text.formatting import pluralize
 from ...results.text.seed_noise import counts_text, summary_lines, table_rows
@@ -29,7 +30,7 @@ from ..resolve.requests import SeedStudyRequest
 from ..runner.budget import report_seconds
 from ..samplers.feasibility import require_feasible
 from ..samplers.initial_design import spread_by_macs
-from .job import load_same_data, print_result, resumable, worker_count
+from .job import print_result, resumable, worker_count
 from .seed_study_training import TimeoutReachedError, train_all
 
 
@@ -70,7 +71,7 @@ def create(request: SeedStudyRequest) -> SeedStudy:
         host=host(),
         versions=package_versions(),
     )
-    return SeedStudy.create(out, settings)
+    return SeedStudy.create(out, settings, lambda study: study.save_manifest(data))
 
 
 def resume(
@@ -88,7 +89,7 @@ def resume(
     study = SeedStudy.open(folder)
     require_same(study, confirmed)
     study.require_trusted()
-    load_same_data(folder, study.settings.data)
+    study, _ = reopen_data(study, moved_to=confirmed.get("data"))
     if n_trials is not None:
         study = study.with_settings(n_trials=n_trials)
     return study.with_more_seeds(seeds or study.settings.seeds)

@@ -11,12 +11,13 @@ import torch
 from rich.console import Console
 
 from ...evaluate import format_count, parse_count
-from ...evaluate.data.dataset import Data, class_difference
+from ...evaluate.data.dataset import Data, absolute_name, class_difference
 from ...evaluate.supernet.checkpoint import SupernetCheckpoint, load_supernet, save_supernet
 from ...evaluate.supernet.config import SupernetConfig
 from ...evaluate.supernet.trainer import SupernetTrainer, train_to_end
 from ...evaluate.trust import is_active
 from ...results import DataSettings
+from ...results.store.recorded_data import difference_since
 from ...search_space import GoalError, RunError, load_space
 from ...search_space.errors import DivergedError, NonFiniteLossError
 from ..console.progress import format_time_left
@@ -160,14 +161,17 @@ def _resume(request: SupernetRequest, confirmed_data: str | None) -> SupernetTra
     if trained.finished:
         raise RunError(f"{request.file} is finished; show it: bneck describe supernet {request.file}")
     if not request.space:
-        if confirmed_data not in (None, trained.data):
+        name = absolute_name(confirmed_data or trained.data)
+        if name != trained.data and not name.startswith("folder:"):
             raise GoalError(f"{request.file}: data is {trained.data}; --resume cannot change it")
-        settings = DataSettings(trained.data, _text(request.data_root), trained.train_images)
+        settings = DataSettings(name, _text(request.data_root), trained.train_images)
         data = settings.load(download=request.download)
         device = torch_device(request.device)
         training = SupernetTrainer(trained.space, data, trained.settings, device=device)
     else:
         training = _prepare(request)
+    if problem := difference_since(trained.manifest, trained.fingerprint, training.data):
+        raise GoalError(f"{request.file}: {problem}; restore the data, or train another supernet")
     if difference := _difference(trained, training):
         raise GoalError(f"{request.file}: {difference}; --resume cannot change it")
     training.restore(trained)
@@ -176,7 +180,7 @@ def _resume(request: SupernetRequest, confirmed_data: str | None) -> SupernetTra
 
 def _prepare(request: SupernetRequest) -> SupernetTrainer:
     space = load_space(request.space)
-    images = DataSettings(request.data, _text(request.data_root), request.train_images)
+    images = DataSettings(absolute_name(request.data), _text(request.data_root), request.train_images)
     data: Data = images.load(download=request.download)
     report_left_out(data)
     recipe = recipe_for(request.recipe, data)
@@ -206,9 +210,10 @@ def _difference(trained: SupernetCheckpoint, training: SupernetTrainer) -> str |
 
 
 def _comparable(checkpoint: SupernetCheckpoint) -> dict[str, Any]:
-    images = ("data", "train_images", "class_names", "pixel_mean", "pixel_std")
+    images = ("train_images", "class_names", "pixel_mean", "pixel_std")
     own = asdict(checkpoint.settings)
-    return {**own.pop("recipe"), **own, **{name: getattr(checkpoint, name) for name in images}}
+    data = "folder" if checkpoint.data.startswith("folder:") else checkpoint.data  # it may have moved
+    return {**own.pop("recipe"), **own, "data": data, **{name: getattr(checkpoint, name) for name in images}}
 
 
 def _budget(settings: SupernetConfig) -> str:

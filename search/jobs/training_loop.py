@@ -55,6 +55,12 @@ def run_epochs(
     barrier()
 
 
+def save_start(folder: TrainingRun, training: Trainer) -> None:
+    """Save the initial weights, and which file of the data is in which split."""
+    folder.save_manifest(training.data)
+    save_progress(folder, training, [])
+
+
 def save_progress(folder: TrainingRun, training: Trainer, curve: Sequence[Epoch]) -> None:
     """Save the checkpoint that training resumes from."""
     settings = folder.settings

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
@@ -17,6 +18,7 @@ from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
 from ...evaluate.trust import trusting
+from ...results.store.recorded_data import reopen_data, require_same_images
 from ...results.store.training_run import TrainingRun, TrainingSettings
 from ...search_space import Architecture, GoalError, RunError
 from ...search_space.network import Network
@@ -26,8 +28,8 @@ from ..resolve.datasets import open_images
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_network
 from ..resolve.requests import TrainingRequest
-from ..resolve.trained_networks import resolve_checkpoint
-from .training_loop import save_progress
+from ..resolve.trained_networks import require_held_out, resolve_checkpoint
+from .training_loop import save_start
 
 RANDOM_WEIGHTS, IMAGENET_WEIGHTS = "random weights", "ImageNet weights of torchvision"
 _STEP_PX = 32
@@ -100,10 +102,10 @@ def create_training_run(
     """
     out = request.out or numbered_run_directory(settings.name, settings.data.name)
     TrainingRun.require_absent(out)
-    network = _first_network(request, settings, on_note)
+    network = _first_network(request, settings, data, on_note)
     training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
     if is_main_process():
-        folder = TrainingRun.create(out, settings, lambda created: save_progress(created, training, []))
+        folder = TrainingRun.create(out, settings, partial(save_start, training=training))
     else:
         assert isinstance(out, Path)  # several processes have --out
         folder = TrainingRun(out, settings)
@@ -128,8 +130,11 @@ def resume_training_run(
     settings = folder.settings
     if same_request:
         requested, data = plan(request)
-        if difference := settings.difference(requested):
+        folder = folder.with_settings(data=settings.data.moved_to(requested.data))
+        as_recorded = requested.data.with_images_of(settings.data)
+        if difference := folder.settings.difference(replace(requested, data=as_recorded)):
             raise GoalError(f"{folder.folder}: {difference}; --resume cannot change it")
+        require_same_images(folder, data)
         return folder, data
     require_same(folder, confirmed)
     folder.require_trusted()
@@ -140,21 +145,21 @@ def resume_training_run(
         )
     if settings.compute.device == "cuda" and not torch.cuda.is_available():
         raise RunError(f"{folder.folder} was started on a GPU, but torch finds none")
-    data = settings.data.load(download=request.download)
-    if difference := settings.difference(replace(settings, data=settings.data.of(data))):
-        raise GoalError(f"{folder.folder}: the data set has changed: {difference}")
-    return folder, data
+    return reopen_data(folder, moved_to=confirmed.get("data"), download=request.download)
 
 
 def _first_network(
-    request: TrainingRequest, settings: TrainingSettings, on_note: Callable[[str], None]
+    request: TrainingRequest, settings: TrainingSettings, data: Data, on_note: Callable[[str], None]
 ) -> Network:
     """The network with its initial weights."""
     network = seeded_network(settings.architecture, settings.seed)
     if settings.initial_weights == IMAGENET_WEIGHTS:
         source = pretrained_network(request.arch, request.weights)
     elif request.init:
-        source = load_checkpoint(resolve_checkpoint(request.init).path).network()
+        file = resolve_checkpoint(request.init)
+        checkpoint = load_checkpoint(file.path)
+        require_held_out(file, checkpoint, data)
+        source = checkpoint.network()
     else:
         return network
     if not transfer_weights(network, source):

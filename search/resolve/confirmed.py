@@ -34,6 +34,12 @@ def predictor_setup(predictor: "LatencyPredictor", backend: str) -> "LatencySetu
     return setup
 
 
+def _data_kind(name: str) -> str:
+    from ...evaluate.data.dataset import absolute_name
+
+    return absolute_name(name).partition(":")[0]
+
+
 def require_same(experiment: "Experiment[Any]", confirmed: Mapping[str, str]) -> None:
     """Check settings that the user repeats.
 
@@ -45,6 +51,8 @@ def require_same(experiment: "Experiment[Any]", confirmed: Mapping[str, str]) ->
     named = experiment.named_values.items()
     recorded = {kind.removesuffix(" set").replace(" ", "_"): value for kind, value in named}
     for name, value in confirmed.items():
+        if name == "data" and {_data_kind(value), _data_kind(recorded.get(name, ""))} == {"folder"}:
+            continue  # it may have moved; `reopen_data` compares the images
         own = without_secrets(recorded.get(name, ""))
         if without_secrets(value) != own:
             raise GoalError(f"{name} cannot change when {experiment.folder} is resumed; it is '{own}'")

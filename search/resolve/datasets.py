@@ -4,20 +4,21 @@ import logging
 from functools import cache
 from pathlib import Path
 
-from ...evaluate.data.dataset import Data, left_out_notice
+from ...evaluate.data.dataset import Data, absolute_name, left_out_notice
 from ...evaluate.scorers import scorer_kind
 from ...results import DataSettings
 from .options import DataOptions
 
 
 def open_images(request: DataOptions, data: Data | None = None) -> tuple[DataSettings, Data]:
-    """The images, and the settings that open them again; files that are left out are reported.
+    """The images, and the settings that open them again anywhere; files that are left out are reported.
 
     Raises:
         BneckError: they are missing or broken.
     """
-    root = str(request.data_root) if request.data_root else None
-    requested = DataSettings(request.data, root, request.train_images, request.validation_images)
+    root = str(request.data_root.absolute()) if request.data_root else None
+    name = absolute_name(request.data)
+    requested = DataSettings(name, root, request.train_images, request.validation_images)
     images = requested.load(data, download=request.download)
     report_left_out(images)
     return requested.of(images), images

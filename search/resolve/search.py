@@ -1,6 +1,7 @@
 """A search's request to values: after this nothing parses a string."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...evaluate import Goals, Recipe, parse_goals
 from ...evaluate.scorers import EvaluationContext
@@ -13,6 +14,9 @@ from .evaluators import resolve_evaluator
 from .objects import SearchObjects
 from .requests import SearchRequest
 
+if TYPE_CHECKING:
+    from ...evaluate.data.dataset import Data
+
 
 @dataclass(frozen=True)
 class ResolvedSearch:
@@ -20,12 +24,14 @@ class ResolvedSearch:
 
     Attributes:
         space: for the channels and classes of the data.
+        images: the opened data.
         evaluator: name that worker processes resolve again, its files with absolute paths.
         device: `cpu` or `cuda`.
     """
 
     space: SearchSpace
     data: DataSettings
+    images: "Data"
     goals: Goals
     recipe: Recipe
     evaluator: str
@@ -55,6 +61,7 @@ def resolve_search(request: SearchRequest, objects: SearchObjects) -> ResolvedSe
     return ResolvedSearch(
         space=space.for_data(data.image_channels, len(data.class_names)),
         data=settings.of(data),
+        images=data,
         goals=goals,
         recipe=recipe,
         evaluator=evaluator,

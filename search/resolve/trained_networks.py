@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...results import DataSettings
 from ...results.store.experiment import is_training
+from ...results.store.recorded_data import manifest_beside
 from ...results.store.training_run import TrainingRun
-from ...search_space import RunError
+from ...search_space import GoalError, RunError
 from .networks import resolve_trial
+
+if TYPE_CHECKING:
+    from ...evaluate.data.dataset import Data
+    from ...evaluate.data.training_images import TrainingImages
+    from ...evaluate.training.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,29 @@ class ResolvedCheckpoint:
 
     path: Path
     data: DataSettings | None = None
+
+    def training_images(self, checkpoint: "Checkpoint") -> "TrainingImages":
+        """What the checkpoint and its folder record of the images that it was trained on.
+
+        Raises:
+            RunError: the record is damaged.
+        """
+        from ...evaluate.data.training_images import TrainingImages
+
+        manifest = manifest_beside(self.path)
+        if manifest and manifest.fingerprint != checkpoint.fingerprint:  # of another training
+            manifest = None
+        return TrainingImages(checkpoint.data, checkpoint.fingerprint, manifest)
+
+
+def require_held_out(file: ResolvedCheckpoint, checkpoint: "Checkpoint", data: "Data") -> None:
+    """Refuse data whose validation or test images a network was trained on.
+
+    Raises:
+        GoalError: the images of the splits have moved since the training of the network.
+    """
+    if leak := file.training_images(checkpoint).leak(data):
+        raise GoalError(f"{file.path}: {leak}; restore the data, or start from an untrained network")
 
 
 def resolve_checkpoint(name_or_path: str) -> ResolvedCheckpoint:

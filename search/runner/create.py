@@ -37,6 +37,8 @@ from .successive_halving import rungs_between
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
+    from ...evaluate.data.dataset import Data
+
 
 def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> Run:
     """Check everything, then make the run's folder and study.
@@ -84,7 +86,9 @@ def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> R
         evaluator=search.evaluator,
         rungs=rungs,
     )
-    run = make_search_folder(out, settings, request.latency_predictor, objects, transferred)
+    run = make_search_folder(
+        out, settings, request.latency_predictor, objects, transferred, data=search.images
+    )
     if objects.storage:
         attach_study(run, objects.storage)
     return run
@@ -96,16 +100,20 @@ def make_search_folder(
     latency_predictor: Path | None = None,
     objects: SearchObjects = NO_OBJECTS,
     transferred: Sequence[TransferredTrial] = (),
+    data: "Data | None" = None,
 ) -> Run:
     """Create the folder and its study.
 
     Args:
+        data: whose splits are recorded.
         latency_predictor: a file that is copied into the folder.
     Raises:
         RunError: the folder exists, or the storage cannot be used; neither folder nor study is left.
     """
 
     def fill(run: Run) -> None:
+        if data is not None:
+            run.save_manifest(data)
         if latency_predictor:
             shutil.copyfile(latency_predictor, run.latency_predictor_file)
         _create_study(run, objects, transferred)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from ...evaluate import usable_cores
 from ...results import Record, Run
+from ...results.store.recorded_data import reopen_data
 from ...search_space import RunError
 from ...search_space.errors import WorkerFailedError
 from ..console.progress import Progress
@@ -41,7 +42,7 @@ def resume(
         confirmed: settings that the run has too, by parameter; the storage may have its password.
     Raises:
         RunError: the folder is no run, is in use, or has more evaluated networks than the new total.
-        GoalError: an object is missing, or a setting differs.
+        GoalError: an object is missing, a setting differs, or the images have changed.
         TrustError: only the run's files name a command, code or database.
     """
     from optuna.trial import TrialState
@@ -52,6 +53,8 @@ def resume(
     run.require_trusted()
     if storage := confirmed.get("storage"):
         run = run.with_settings(storage=storage)
+    # The normalization may be that of a supernet.
+    run, _ = reopen_data(run, objects.data, moved_to=confirmed.get("data"), same_pixels=False)
     totals = {"n_trials": n_trials, "replicates": replicates}
     run = run.with_settings(**{name: total for name, total in totals.items() if total is not None})
     if objects.storage:

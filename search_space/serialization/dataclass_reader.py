@@ -62,10 +62,11 @@ def read_choice(literal: Any, entry: YamlNode) -> Any:
 def read_value(hint: Any, entry: YamlNode) -> Any:
     """Read a value of a type: int, float, str, bool, or a union, tuple, mapping or literal of them.
 
-    Values of a literal are checked by the dataclass, whose message names the field.
+    Values of a literal are checked by the dataclass, whose message names the field. A dataclass names keys
+    that may be missing in `OPTIONAL_KEYS`.
     """
     if is_dataclass(hint):
-        return read_dataclass(hint, entry)  # type: ignore[arg-type]
+        return read_dataclass(hint, entry, getattr(hint, "OPTIONAL_KEYS", ()))  # type: ignore[arg-type]
     arguments = get_args(hint)
     origin = get_origin(hint)
     if NoneType in arguments:

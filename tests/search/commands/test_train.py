@@ -279,7 +279,6 @@ def test_a_finished_training_that_goes_on_only_reports(here: Path, trained: Path
     [
         ("--epochs", 9),
         ("--seed", 0),
-        ("--data", "digits"),
         ("--augment", "none"),
         ("--learning-rate", 0.02),
         ("--train-images", 160),

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from bneck.results.store.seed_study import SeedStudy
 from bneck.results.store.training_run import TrainingRun
 from bneck.search.jobs.comparison import create_comparison
 from bneck.search.jobs.netadapt_request import NetAdaptPlan, create_netadapt_run
-from bneck.search.jobs.training_loop import save_progress
+from bneck.search.jobs.training_loop import save_start
 from bneck.search.parallel.lock import run_lock
 from bneck.search.runner import create
 from bneck.search.runner.create import make_search_folder
@@ -49,12 +50,12 @@ def make_search(out: Path, storage: str = "") -> None:
 
 
 def make_training(out: Path) -> None:
-    TrainingRun.create(out, TRAINING_SETTINGS, lambda created: save_progress(created, TRAINER, []))
+    TrainingRun.create(out, TRAINING_SETTINGS, partial(save_start, training=TRAINER))
 
 
 def make_netadapt(out: Path) -> None:
     start = make_checkpoint(toy(), DATA, Recipe(), 0, ())
-    create_netadapt_run(NetAdaptPlan(out, NETADAPT_SETTINGS, start, fake_model({"network": 0.3})))
+    create_netadapt_run(NetAdaptPlan(out, NETADAPT_SETTINGS, DATA, start, fake_model({"network": 0.3})))
 
 
 def make_seed_study(out: Path) -> None:
