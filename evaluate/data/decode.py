@@ -1,6 +1,7 @@
 """Decode one image file to an upright 8-bit RGB image."""
 
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ...search_space.errors import DataError, first_line
+from ...search_space.printable import printable
 
 PLUGINS = {".heic": "pillow-heif", ".heif": "pillow-heif", ".hif": "pillow-heif", ".jxl": "pillow-jxl-plugin"}
 """Package that lets Pillow read a suffix."""
@@ -66,7 +68,7 @@ class UnreadableImageError(DataError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}; remove or replace it")
+        super().__init__(f"{printable(str(path))}: {reason}; remove or replace it")
         self.path = path
         self.reason = reason
 
@@ -109,6 +111,7 @@ def decode_image(path: Path, downscale_fn: DownscaleFn) -> DecodedImage:
     """
     try:
         with Image.open(path, formats=_formats()) as image:
+            rawmode = _rawmode(image)
             orientation = _orientation(image)
             upright_size = image.size[::-1] if orientation in _EXIF_SIDEWAYS else image.size
             # Partial JPEG blocks are padded at the end; rotation would move the padding to the start.
@@ -116,7 +119,11 @@ def decode_image(path: Path, downscale_fn: DownscaleFn) -> DecodedImage:
             downscale = (
                 _request_downscale(image, downscale_fn(upright_size[1], upright_size[0])) if exact else 1
             )
-            rgb, bit_depth = as_rgb(image)
+            image.load()
+            is_16_bit_color = rawmode.startswith(("RGB;16", "RGBA;16"))
+            rgb, bit_depth = (
+                _as_rgb_from_16_bit_color(image, path, rawmode) if is_16_bit_color else as_rgb(image)
+            )
             return DecodedImage(
                 rgb.transpose(_EXIF_TRANSPOSE[orientation]) if orientation in _EXIF_TRANSPOSE else rgb,
                 *upright_size,
@@ -158,13 +165,48 @@ def as_rgb(image: Image.Image) -> tuple[Image.Image, int | None]:
 
 def _as_rgb_from_16_bits(image: Image.Image) -> tuple[Image.Image, int]:
     pixels = np.asarray(image)
-    bit_depth = _declared_bits(image) or next(
-        (bits for bits in _BIT_DEPTHS if int(pixels.max()).bit_length() <= bits), 16
-    )
+    bit_depth = _declared_bits(image) or _used_bits(int(pixels.max()))
     grey = (pixels >> (bit_depth - 8)).astype(np.uint8)
     if isinstance(transparent_value := image.info.get("transparency"), int):
         grey[pixels == transparent_value] = 255
     return Image.fromarray(grey).convert("RGB"), bit_depth
+
+
+def _rawmode(image: Image.Image) -> str:
+    """Pixel format of the file, such as `RGB;16B`; empty if it is unknown. `image` is not loaded yet."""
+    tiles = getattr(image, "tile", ())
+    arguments = tiles[0].args if tiles else ""
+    mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return mode if isinstance(mode, str) else ""
+
+
+def _as_rgb_from_16_bit_color(image: Image.Image, path: Path, rawmode: str) -> tuple[Image.Image, int]:
+    """The same for color, of which Pillow keeps the high byte; the low byte is read only if it is needed."""
+    high = np.asarray(image).astype(np.uint16)
+    bit_depth = _used_bits(int(high[..., :3].max()) << 8)
+    if bit_depth == 16:
+        return as_rgb(image)[0], 16
+    swapped = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+    with Image.open(path, formats=_formats()) as again:
+        tiles = getattr(again, "tile", [])
+        other = rawmode[:-1] + swapped[rawmode[-1]]
+        again.tile = [
+            tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other)
+            for tile in tiles
+        ]
+        again.load()
+        pixels = high << 8 | np.asarray(again)
+    bit_depth = _used_bits(int(pixels[..., :3].max()))
+    scaled = (pixels >> (bit_depth - 8)).astype(np.uint8)
+    if scaled.shape[-1] == 4:
+        scaled[..., 3] = high[..., 3]
+    elif isinstance(transparent_colour := image.info.get("transparency"), tuple):
+        scaled[(pixels == np.array(transparent_colour)).all(-1)] = 255
+    return as_rgb(Image.fromarray(scaled))[0], bit_depth
+
+
+def _used_bits(largest: int) -> int:
+    return next(bits for bits in _BIT_DEPTHS if largest.bit_length() <= bits)
 
 
 def _declared_bits(image: Image.Image) -> int | None:

@@ -305,7 +305,7 @@ def _decode_error(data: StreamingData, split: Split, index: int) -> UnreadableIm
 
 def _listed(unreadable_images: Mapping[Path, str]) -> str:
     listed = [
-        f"{'/'.join(path.parts[-2:])} ({reason})"
+        f"{printable('/'.join(path.parts[-2:]))} ({reason})"
         for path, reason in list(unreadable_images.items())[:_MAX_LISTED]
     ]
     unlisted = len(unreadable_images) - len(listed)

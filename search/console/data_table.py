@@ -10,6 +10,7 @@ from rich.markup import escape
 from ...evaluate.data.dataset import SPLITS, Data, find_unreadable_images
 from ...evaluate.data.folder_files import left_out_text
 from ...evaluate.data.streaming import bit_depths_text
+from ...search_space.printable import printable
 from .progress import Status, progress
 from .tables import plain_table, wide_console
 
@@ -59,7 +60,7 @@ def print_data(summary: dict[str, Any]) -> None:
     if left_out := left_out_text(summary["left_out"]):
         lines.append(left_out)
     if summary["unreadable_images"] is not None:
-        lines += [f"{path}: {reason}" for path, reason in summary["unreadable_images"].items()]
+        lines += [f"{printable(path)}: {reason}" for path, reason in summary["unreadable_images"].items()]
         total = sum(summary["images"].values())
         lines.append(f"{len(summary['unreadable_images']):,} of {total:,} images cannot be read")
         if bit_depths := bit_depths_text(summary["bit_depths"]):

@@ -1,5 +1,6 @@
 """Decoding of image files to upright 8-bit RGB, and errors with their cause."""
 
+import struct
 import zlib
 from math import ceil
 from pathlib import Path
@@ -143,6 +144,50 @@ def test_transparency_of_16_bit_images_becomes_white(tmp_path: Path) -> None:
     assert [pixel(path, (place, 0))[0] for place in range(3)] == [0, 255, 127]
     path = png(tmp_path / "rgba.png", np.array([[[65_535, 0, 0, 65_535], [0, 0, 0, 0]]]), colour_alpha)
     assert [pixel(path), pixel(path, (1, 0))] == [RED, WHITE]
+
+
+def tiff(path: Path, pixels: np.ndarray, order: str) -> Path:
+    """An uncompressed TIFF file of 16-bit color, written from its specification; `order` is `<` or `>`."""
+    height, width = pixels.shape[:2]
+    content = pixels.astype(f"{order}u2").tobytes()
+    bits_at = 8 + 2 + 9 * 12 + 4
+    short, long = 3, 4
+    tags = [
+        (256, short, 1, width), (257, short, 1, height), (258, short, 3, bits_at), (259, short, 1, 1),
+        (262, short, 1, 2), (273, long, 1, bits_at + 6), (277, short, 1, 3), (278, short, 1, height),
+        (279, long, 1, len(content)),
+    ]  # fmt: skip
+    entries = b"".join(
+        struct.pack(f"{order}HHI{'HH' if kind == short and count == 1 else 'I'}", tag, kind, count, value,
+                    *([0] if kind == short and count == 1 else []))
+        for tag, kind, count, value in tags
+    )  # fmt: skip
+    header = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+    directory = struct.pack(f"{order}H", len(tags)) + entries + struct.pack(f"{order}I", 0)
+    path.write_bytes(header + directory + struct.pack(f"{order}HHH", 16, 16, 16) + content)
+    return path
+
+
+@pytest.mark.parametrize("largest", [200, 1000, 4095, 60_000])
+def test_16_bit_color_is_scaled_by_the_bits_it_uses(largest: int, tmp_path: Path) -> None:
+    bits = {200: 8, 1000: 10, 4095: 12, 60_000: 16}[largest]
+    pixels = np.random.default_rng(0).integers(0, largest, (5, 7, 3))
+    pixels[0, 0] = largest
+    opaque = np.concatenate([pixels, np.full((5, 7, 1), 65_535)], 2)
+    transparent = tuple(int(value) for value in pixels[0, 0])
+    expected = pixels * 256 // 2**bits
+    for path in (
+        png(tmp_path / "rgb.png", pixels, 2),
+        png(tmp_path / "rgba.png", opaque, 6),
+        tiff(tmp_path / "little.tif", pixels, "<"),
+        tiff(tmp_path / "big.tif", pixels, ">"),
+    ):
+        decoded_image = decode_image(path, full_resolution)
+        assert np.array_equal(np.asarray(decoded_image.image), expected), path
+        assert decoded_image.bit_depth == bits, path
+    path = png(tmp_path / "key.png", pixels, 2, transparent)
+    expected[0, 0] = 255
+    assert np.array_equal(np.asarray(decode_image(path, full_resolution).image), expected)
 
 
 def test_the_first_image_of_an_animation_is_read(tmp_path: Path) -> None:
