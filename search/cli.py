@@ -23,6 +23,7 @@ from .commands.seed_variance import seed_variance
 from .commands.supernet import supernet
 from .commands.train import train
 from .console.interrupts import handle_termination
+from .console.streams import closed_streams_explained, prepare_streams
 
 Commands = tuple[Callable[..., None], ...]
 CORE: Commands = (
@@ -87,6 +88,12 @@ def _predictor() -> None:
 
 def main() -> None:
     """Run the command line; warnings, and an error that the user can resolve, are printed in one line."""
+    prepare_streams()
+    with closed_streams_explained():
+        _run()
+
+
+def _run() -> None:
     handle_termination()
     if logging.lastResort:
         logging.getLogger("bneck").addHandler(logging.lastResort)  # warnings to stderr

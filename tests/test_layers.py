@@ -19,7 +19,7 @@ ROOMS = {  # from the top floor to the ground
     ),
     "evaluate": (
         "api", "fvcore_audit", "scorers", "netadapt", "supernet", "training", "objectives", "latency", "data",
-        "surrogate", "statistics", "trust", "plugins", "cores", "optional_dependencies",
+        "surrogate", "statistics", "trust", "plugins", "cores", "optional_dependencies", "user_cache",
     ),
     "results": ("run", "outputs", "pages", "export", "plots", "text", "analysis", "store"),
     "search": ("cli", "commands", "api", "jobs", "runner", "resolve", "samplers", "parallel", "console"),

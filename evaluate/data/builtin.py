@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ...search_space.errors import DataError, first_line
+from ..user_cache import user_cache_folder
 from .in_memory import InMemoryData, LabelledImages, in_memory_data
 from .splits import check_classes, three_splits
 
-CACHE_FOLDER = Path("~/.cache/bneck")
 SYSTEM_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 _FASHION_CLASSES = (
@@ -27,6 +27,11 @@ _FASHION_FILES = (
 
 
 @cache
+def data_cache_folder() -> Path:
+    """Where data sets are downloaded to."""
+    return user_cache_folder() / "bneck"
+
+
 def load_digits() -> InMemoryData:
     """scikit-learn's 1,797 grayscale 8x8 images: 60% train, 20% validation, 20% test."""
     from sklearn.datasets import load_digits as load_sklearn_digits
@@ -44,7 +49,7 @@ def load_fashion_mnist(root: Path | None, download: bool) -> InMemoryData:
     Raises:
         DataError: the files are missing, broken or cannot be downloaded.
     """
-    cache = CACHE_FOLDER.expanduser()
+    cache = data_cache_folder()
     folders = [SYSTEM_FASHION_FOLDER, cache / "FashionMNIST" / "raw"]
     if root is not None:
         folders = [root, root / "FashionMNIST" / "raw"]

@@ -11,7 +11,7 @@ from ...search_space.printable import printable
 from ..plugins import resolve
 from ..trust import require_trusted
 from .augmentation import NO_AUGMENTATION, Augmentation
-from .builtin import CACHE_FOLDER, load_digits, load_fashion_mnist
+from .builtin import data_cache_folder, load_digits, load_fashion_mnist
 from .folder_layout import listed
 from .image_folder import load_folder, load_whole_folder
 from .splits import SPLITS, EvaluationSplit, Split, stratified_subset
@@ -273,7 +273,7 @@ def _exists(path: Path) -> bool:
 def _load_torchvision(name: str, dataset: str, root: Path | None, download: bool) -> Data:
     from .torchvision_datasets import load_torchvision  # torchvision takes a second to import
 
-    return load_torchvision(name, dataset, root or CACHE_FOLDER.expanduser(), download)
+    return load_torchvision(name, dataset, root or data_cache_folder(), download)
 
 
 def class_difference(trained: Sequence[str], given: Sequence[str]) -> str | None:

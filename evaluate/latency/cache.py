@@ -10,6 +10,7 @@ from typing import Any
 
 from ...search_space.errors import MachineError
 from ...search_space.serialization.atomic_write import write_atomic
+from ..user_cache import user_cache_folder
 from .device import Device
 from .measurement import Latency
 from .reference_panel import Calibration, ReferencePanel
@@ -21,7 +22,7 @@ def cache_directory() -> Path:
     """`$BNECK_CACHE`, or `bneck` in the user's cache directory."""
     if override := os.environ.get("BNECK_CACHE"):
         return Path(override)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bneck"
+    return user_cache_folder() / "bneck"
 
 
 @dataclass(frozen=True)

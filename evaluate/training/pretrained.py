@@ -16,6 +16,7 @@ from ...search_space.torchvision_weights import (
     torchvision_layers,
     weights_url,
 )
+from ..user_cache import user_cache_folder
 from .checkpoint import load_checkpoint
 from .state_dict_file import is_bneck_file, read_state_dict
 
@@ -50,7 +51,10 @@ def pretrained_network(name: str, file: Path | str | None = None) -> Network:
 def _cached_weights(name: str) -> Path:
     """torchvision's file in torch's cache, downloaded if it is not there."""
     url = weights_url(name)
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    hub = Path(torch.hub.get_dir())
+    if hub.parts[0] == "~":  # no home folder
+        hub = user_cache_folder() / "torch" / "hub"
+    path = hub / "checkpoints" / url.rpartition("/")[2]
     if path.is_file():
         return path
     try:

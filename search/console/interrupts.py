@@ -11,6 +11,8 @@ from types import FrameType
 
 import typer
 
+from .streams import CLOSED_PIPE, discard_stdout
+
 TERMINATION = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -59,6 +61,9 @@ def explained_interrupt() -> Iterator[None]:
     except KeyboardInterrupt:
         print_interrupted("interrupted; run the same command again")
         raise typer.Exit(interrupted_exit_code()) from None
+    except BrokenPipeError:  # as in `bneck front RUN | head -1`
+        discard_stdout()
+        raise typer.Exit(CLOSED_PIPE) from None
 
 
 def print_interrupted(text: str) -> None:

@@ -11,6 +11,7 @@ import typer
 from ...evaluate import usable_cores
 from ...search_space.faults import explained_faults
 from ..console.interrupts import interrupted_exit_code, print_interrupted
+from ..console.streams import CLOSED_PIPE, discard_stdout
 
 
 @contextmanager
@@ -33,6 +34,10 @@ def resumable(
         if not quiet:
             print_interrupted(f"interrupted after {progress()}; resume with:\n  {command}")
         raise typer.Exit(interrupted_exit_code()) from None
+    except BrokenPipeError:  # as in `bneck train ... | head -1`
+        discard_stdout()
+        print_interrupted(f"standard output was closed after {progress()}; resume with:\n  {command}")
+        raise typer.Exit(CLOSED_PIPE) from None
 
 
 def print_result(result: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
