@@ -41,6 +41,10 @@ class Deadline:
         """Whether running work, which takes about this long, is late by as much again; it is then stopped."""
         return self._has_passed(seconds)
 
+    def seconds_until_stop(self, seconds: float) -> float:
+        """When running work, which takes about this long, is stopped."""
+        return math.inf if self.end == math.inf else self.end - self.reserve() + seconds - self.clock()
+
     def skip(self, name: str) -> None:
         """Note skipped work of a final phase."""
         self.work_was_skipped = True

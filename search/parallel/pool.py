@@ -75,6 +75,33 @@ def _await_any(pending: Sequence[Future[Any]], timeout: float) -> set[Future[Any
     return {each for each in pending if each.done()}
 
 
+class StepStoppedError(BaseException):
+    """A step in this process took too long; no code below catches it as an error of its own."""
+
+
+def _never() -> float:
+    return math.inf
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise `StepStoppedError` in the main thread after these seconds, and again every second."""
+    if seconds == math.inf or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise StepStoppedError
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01), 1.0)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, previous)
+
+
 @dataclass
 class Pool:
     """Worker processes, each initialized by `start(subject)`.
@@ -97,6 +124,7 @@ class Pool:
     running: dict[Call, Worker] = field(default_factory=dict, init=False, repr=False)
     deaths_in_a_row: int = field(default=0, init=False)
     last_death: str = field(default="", init=False)
+    step_limit: Callable[[], float] = field(default=_never, init=False, repr=False)
     interrupted: bool = field(default=False, init=False)
     previous_handler: Any = field(default=None, init=False)
 
@@ -133,6 +161,19 @@ class Pool:
         if self.interrupted:
             raise KeyboardInterrupt
         return finished
+
+    @contextmanager
+    def limited(self, step_limit: Callable[[], float]) -> Iterator[None]:
+        """Stop steps of this process after so many seconds; worker processes are stopped by `abandon`.
+
+        Args:
+            step_limit: called when a step starts.
+        """
+        previous, self.step_limit = self.step_limit, step_limit
+        try:
+            yield
+        finally:
+            self.step_limit = previous
 
     def abandon(self, futures: Iterable[Future[Any]]) -> None:
         """End these steps without a result; their processes are terminated."""
@@ -280,7 +321,7 @@ class _LazyFuture(Future[Any]):
 
 @dataclass
 class InProcessPool(Pool):
-    """One worker that is this process: `wait` runs one step.
+    """One worker that is this process: `wait` runs one step; none is done if the step was stopped.
 
     A step that kills its process ends the search; one that runs out of memory fails at once.
 
@@ -310,14 +351,19 @@ class InProcessPool(Pool):
         lazy = next((each for each in futures if isinstance(each, _LazyFuture)), None)
         if lazy is None or self.interrupted:
             return super().wait(futures)
-        lazy.run()
+        try:
+            lazy.run()
+        except StepStoppedError:
+            self.start(self.subject)  # the state of the stopped step is not used again
+            return set()
         return {lazy}
 
     def _run_step(self, step: Callable[..., Any], *arguments: Any) -> Any:
         self._require_survivors()
         self.in_step = True
         try:
-            result = step(*arguments)
+            with _alarm(self.step_limit()):
+                result = step(*arguments)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise

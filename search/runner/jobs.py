@@ -52,7 +52,10 @@ def run_jobs(
         done = len(jobs) - len(queue) - len(pending) - len(skipped)
         progress.update_status(Status(phase, done, len(jobs)))
 
-    with attempts:
+    def seconds() -> float:
+        return max((job.seconds for job in pending.values()), default=0.0)
+
+    with attempts, pool.limited(lambda: deadline.seconds_until_stop(seconds())):
         while queue or pending:
             for job in list(queue):
                 if sum(other.pool is job.pool for other in pending.values()) >= job.pool.workers:
@@ -67,7 +70,7 @@ def run_jobs(
             for future in finished:
                 _finish(pending.pop(future), future, progress, attempts)
                 show()
-            if not finished and pending and deadline.stops_work(max(job.seconds for job in pending.values())):
+            if not finished and pending and deadline.stops_work(seconds()):
                 for future, job in pending.items():
                     job.pool.abandon([future])
                     skipped.append(job)

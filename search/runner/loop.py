@@ -5,6 +5,7 @@ that the seed noise is known early. With rungs, training to the lowest one ends 
 are promoted from there.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -77,7 +78,7 @@ def run_trials(
     if deadline.minutes:
         deadline.reserve = EndReserve(run, lambda: ledger.evaluated, pool.workers, 60 * deadline.minutes)
     loop = _TrialLoop(run, pool, progress, deadline, ledger, sampler)
-    with loop.attempts:
+    with loop.attempts, pool.limited(loop.seconds_until_stop):
         loop.run_loop()
     if not ledger.evaluated and deadline.work_was_skipped:
         raise RunError(
@@ -170,6 +171,10 @@ class _TrialLoop:
         if promotion:
             return (promotion.epochs - promotion.record.epochs) * epoch_seconds(records)
         return trial_seconds(records)
+
+    def seconds_until_stop(self) -> float:
+        """After which a step that starts now is stopped."""
+        return math.inf if self.is_last else self.deadline.seconds_until_stop(self._trial_seconds())
 
     def _stop_running(self) -> None:
         """Put the unfinished work back; a resumed search does it."""

@@ -181,7 +181,7 @@ def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline
     seconds = training_seconds(run.completed_records()) if deadline.minutes else 0.0
     before, total = len(replicates.finished), run.settings.replicates
     pending: dict[Future[Any], Replicate] = {}
-    with Attempts(run.study) as attempts:
+    with Attempts(run.study) as attempts, pool.limited(lambda: deadline.seconds_until_stop(seconds)):
         while True:
             while len(pending) < pool.workers and (replicate := replicates.next_after_search()):
                 if deadline.blocks_new_work(seconds):

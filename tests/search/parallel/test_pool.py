@@ -196,3 +196,16 @@ def test_a_worker_that_died_between_two_steps_is_replaced(run: Run) -> None:
         os.kill(idle, signal.SIGKILL)
         assert living(idle) == set()
         assert worker_of(pool) != idle
+
+
+def test_a_step_of_this_process_is_stopped_in_time_and_the_next_one_runs(run: Run) -> None:
+    prepared: list[object] = []
+    with InProcessPool(run, start=prepared.append) as pool:
+        with pool.limited(lambda: 0.05):
+            begin = time.monotonic()
+            assert pool.wait([pool.submit(time.sleep, 60)]) == set()
+            assert time.monotonic() - begin < 20
+        short = pool.submit(abs, -3)
+        assert pool.wait([short]) == {short}
+        assert short.result() == 3
+    assert prepared == [run, run]
