@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from ..search_space import Architecture, DataError, UnknownNameError
+from ..search_space.faults import explained_faults
 from ..search_space.network import Network
 from .data.dataset import DataSource, EvaluationSplit, load_data, load_whole
 from .training.accuracy import Accuracy
@@ -30,6 +31,7 @@ class TrainedNetwork(NamedTuple):
     accuracy: Accuracy
 
 
+@explained_faults()
 def train(
     architecture: Architecture,
     data: DataSource,
@@ -55,6 +57,7 @@ def train(
         DataError: the data cannot be read; see `load_data`.
         UnknownNameError: the recipe is neither a preset nor a file.
         NonFiniteLossError: the loss is NaN or infinite.
+        MachineError: out of memory, or another fault of the machine.
 
     Example:
         >>> import random
@@ -90,6 +93,7 @@ def load_network(path: str | Path) -> Network:
     return load_checkpoint(path).network()
 
 
+@explained_faults()
 def evaluate(
     network: Network,
     data: DataSource,
@@ -111,6 +115,7 @@ def evaluate(
     Raises:
         DataError: the data cannot be read, or has other channels or classes than the network.
         UnknownNameError: no such split.
+        MachineError: out of memory, or another fault of the machine.
 
     Example:
         >>> from bneck.evaluate import Recipe, evaluate, load_data, train

@@ -67,12 +67,12 @@ DEAD_WORKER = "concurrent.futures.process.BrokenProcessPool"
 def machine_fault(error: BaseException) -> str | None:
     """A fault of the machine or of a database server in one line, with its remedy; None for other errors.
 
-    The errors that caused this one are looked at too.
+    The errors that caused this one are looked at too, unless bneck explains it already.
     """
+    if isinstance(error, BneckError):
+        return str(error) if isinstance(error, MachineError) else None
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, MachineError):
-            return str(cause)
         if fault := _fault(cause):
             return fault
         cause = cause.__cause__

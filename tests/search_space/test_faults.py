@@ -122,4 +122,4 @@ def test_a_defect_keeps_its_type_and_notes_what_is_kept(tmp_path: Path) -> None:
 
 def test_an_error_of_the_user_passes_unchanged(tmp_path: Path) -> None:
     with pytest.raises(GoalError, match=r"^no$"), explained_faults("again", lambda: "3", tmp_path):
-        raise GoalError("no")
+        raise GoalError("no") from FileNotFoundError(errno.ENOENT, "No such file or directory", "x.py")
