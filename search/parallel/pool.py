@@ -139,7 +139,7 @@ class Pool:
         for each in self.processes:
             each.executor.shutdown(wait=kind is None, cancel_futures=kind is not None)
             if kind is not None and each.process:
-                each.process.terminate()
+                each.process.kill()
         if kind is None:
             self.collect()
 
@@ -176,13 +176,13 @@ class Pool:
             self.step_limit = previous
 
     def abandon(self, futures: Iterable[Future[Any]]) -> None:
-        """End these steps without a result; their processes are terminated."""
+        """End these steps without a result; their processes are killed."""
         for call in futures:
             if not isinstance(call, Call):
                 continue
             if worker := self.running.pop(call, None):
                 if worker.process:
-                    worker.process.terminate()
+                    worker.process.kill()
                 self._remove(worker)
             elif call in self.queue:
                 self.queue.remove(call)
