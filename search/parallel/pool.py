@@ -124,7 +124,7 @@ class Pool:
     running: dict[Call, Worker] = field(default_factory=dict, init=False, repr=False)
     deaths_in_a_row: int = field(default=0, init=False)
     last_death: str = field(default="", init=False)
-    step_limit: Callable[[], float] = field(default=_never, init=False, repr=False)
+    step_limit: Callable[[], float] = field(default_factory=lambda: _never, init=False, repr=False)
     interrupted: bool = field(default=False, init=False)
     previous_handler: Any = field(default=None, init=False)
 
