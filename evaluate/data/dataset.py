@@ -197,6 +197,8 @@ def load_data(source: DataSource, *, root: str | Path | None = None, download: b
     try:
         loaded: Any = resolve("data set", source, "bneck.data", builtin, forms)
     except (PluginError, UnknownNameError):
+        if "/" in source:
+            return load_folder(f"folder:{source}", _path(source))  # says what is wrong with it
         for place in (Path(source), Path(path), *([root / source] if root else ())):
             if source and place.name and _exists(place):
                 hint = f"give folder:{place}" if place.is_dir() else f"{place} is a file, give a folder"

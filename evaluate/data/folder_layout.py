@@ -26,16 +26,23 @@ def _split_of(name: str) -> str | None:
 
 
 def split_folders(root: Path, folders: Iterable[str]) -> dict[str, str]:
-    """Names of the folders of `train`, `validation` and `test`, as far as they exist."""
+    """Names of the folders of `train`, `validation` and `test`, as far as they exist.
+
+    A folder of images without classes is none of them: images without labels are often called `test`.
+    """
     found: dict[str, list[str]] = {}
     for folder in folders:
-        if split := _split_of(folder):
+        if (split := _split_of(folder)) and not _is_unlabelled(root / folder):
             found.setdefault(split, []).append(folder)
     if ("train" in found and len(found) > 1) or len(found.get("train", ())) > 1:
         for same in found.values():
             if len(same) > 1:
                 raise DataError(f"{root}: {' and '.join(same)} are both there; remove or rename one")
     return {split: names[0] for split, names in found.items()}
+
+
+def _is_unlabelled(folder: Path) -> bool:
+    return has_image(str(folder)) and not list_folder(str(folder)).folders
 
 
 def image_free_folders(folder: Path) -> tuple[str, ...]:
@@ -68,9 +75,12 @@ def require_no_splits(root: Path, folders: Sequence[str]) -> None:
     ]
     if len(alike) >= 2 and 2 * len(alike) >= len(folders):
         names = sorted({each for folder in alike for each in nested[folder]})
+        problem = f"{root}: {listed(alike)} hold folders of the same names ({listed(names)})"
+        if all(map(_split_of, names)):
+            raise DataError(f"{problem}; move the classes into the splits: {names[-1]}/{alike[0]}")
         raise DataError(
-            f"{root}: {listed(alike)} hold folders of the same names ({listed(names)}), as splits do; name "
-            f"them train, val and test, or give one of them: folder:{root / alike[0]}"
+            f"{problem}, as splits do; name them train, val and test, or give one of them: "
+            f"folder:{root / alike[0]}; if they are classes, move their images up into them"
         )
     train = next((folder for folder in nested if _split_of(folder) == "train"), None)
     if train and len(folders) > 1:

@@ -325,6 +325,11 @@ def test_a_folder_in_the_data_root_is_suggested(tmp_path: Path) -> None:
         load_data("photos", root=tmp_path)
 
 
+def test_a_path_that_is_missing_is_a_folder_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not found"):
+        load_data(f"{tmp_path}/photos")
+
+
 def test_an_empty_or_long_name_is_unknown() -> None:
     for name in ("", "a" * 300):
         with pytest.raises(UnknownNameError, match="folder:PATH"):

@@ -153,6 +153,21 @@ def test_folders_of_the_same_class_names_are_never_classes(folders: tuple[str, .
     assert f"folder:ROOT/{min(folders).partition('/')[0]}" in message
 
 
+def test_splits_inside_of_classes_are_refused(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        paint_classes(tmp_path / name, train=4, test=4)
+    assert error_of(tmp_path).endswith("move the classes into the splits: train/cat")
+
+
+def test_a_test_folder_without_classes_is_unused(tmp_path: Path) -> None:
+    for folder in ("train", "val"):
+        paint_classes(tmp_path / folder, cat=2, dog=2)
+    paint_classes(tmp_path, test=3)
+    data = load(tmp_path)
+    assert data.splits["test"].path(0).parent.parent.name == "val"
+    assert data.left_out == {"files in the unused folder test": 3}
+
+
 def test_classes_may_have_folders_of_different_names(tmp_path: Path) -> None:
     paint_classes(tmp_path / "cat", tabby=2, siam=2)
     paint_classes(tmp_path / "dog", boxer=2, collie=2)
