@@ -18,6 +18,13 @@ KERNELS = (3, 5, 7)
 STRIDES = (1, 2)
 FORMAT = "architecture/1"
 
+# Beyond any network of the family; they bound the memory and time that a file or a caller can ask for.
+MAX_CHANNELS = 16_384
+MAX_BLOCKS = 128
+MAX_RESOLUTION_PX = 4096
+MAX_IMAGE_CHANNELS = 1024
+MAX_CLASSES = 100_000
+
 
 def make_divisible(channels: float, divisor: int = 8) -> int:
     """Round to the nearest multiple of `divisor`, never more than 10% down.
@@ -33,14 +40,24 @@ def require_one_of(field: str, value: object, allowed: Collection[object]) -> No
     if not any(type(value) is type(item) and value == item for item in allowed):
         allowed_values = [str(item) for item in allowed]
         raise ArchitectureError(
-            field, f"must be {', '.join(allowed_values[:-1])} or {allowed_values[-1]}, got {value}"
+            field, f"must be {', '.join(allowed_values[:-1])} or {allowed_values[-1]}, got {shown(value)}"
         )
 
 
-def require_at_least(field: str, value: object, minimum: int) -> None:
-    """Raise `ArchitectureError` unless the value is a whole number of at least `minimum`."""
+def require_between(field: str, value: object, minimum: int, maximum: int) -> None:
+    """Raise `ArchitectureError` unless the value is a whole number in the range, both ends included."""
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-        raise ArchitectureError(field, f"must be a whole number of at least {minimum}, got {value}")
+        raise ArchitectureError(field, f"must be a whole number of at least {minimum}, got {shown(value)}")
+    if value > maximum:
+        raise ArchitectureError(
+            field, f"must be a whole number from {minimum} to {maximum}, got {shown(value)}"
+        )
+
+
+def shown(value: object) -> str:
+    """A value for a message; Python refuses to print huge whole numbers."""
+    text = f"about 2^{value.bit_length()}" if isinstance(value, int) and abs(value) > 1e30 else str(value)
+    return text[:80]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +88,12 @@ class Block:
 
     def __post_init__(self) -> None:
         require_one_of("kernel", self.kernel, KERNELS)
-        require_at_least("expanded", self.expanded, 1)
-        require_at_least("out", self.out, 1)
+        require_between("expanded", self.expanded, 1, MAX_CHANNELS)
+        require_between("out", self.out, 1, MAX_CHANNELS)
         require_one_of("attention", self.attention, ATTENTIONS)
         require_one_of("activation", self.activation, ACTIVATIONS)
         require_one_of("stride", self.stride, STRIDES)
-        require_at_least("squeeze", self.squeeze, 0)
+        require_between("squeeze", self.squeeze, 0, MAX_CHANNELS)
         if (self.attention == "se") != (self.squeeze > 0):
             expected = "at least 1 with attention se" if self.attention == "se" else "0 without attention se"
             raise ArchitectureError("squeeze", f"must be {expected}, got {self.squeeze}")
@@ -92,7 +109,7 @@ class Stem:
     stride: int = 2
 
     def __post_init__(self) -> None:
-        require_at_least("out", self.out, 1)
+        require_between("out", self.out, 1, MAX_CHANNELS)
         require_one_of("activation", self.activation, ACTIVATIONS)
         require_one_of("kernel", self.kernel, KERNELS)
         require_one_of("stride", self.stride, STRIDES)
@@ -113,8 +130,8 @@ class Head:
     activation: Activation = "hardswish"
 
     def __post_init__(self) -> None:
-        require_at_least("features", self.features, 1)
-        require_at_least("hidden", self.hidden, 0)
+        require_between("features", self.features, 1, MAX_CHANNELS)
+        require_between("hidden", self.hidden, 0, MAX_CHANNELS)
         require_one_of("activation", self.activation, ACTIVATIONS)
 
 
@@ -138,11 +155,13 @@ class Architecture:
     classes: int = 1000
 
     def __post_init__(self) -> None:
-        require_at_least("resolution_px", self.resolution_px, 8)
-        require_at_least("image_channels", self.image_channels, 1)
-        require_at_least("classes", self.classes, 2)
+        require_between("resolution_px", self.resolution_px, 8, MAX_RESOLUTION_PX)
+        require_between("image_channels", self.image_channels, 1, MAX_IMAGE_CHANNELS)
+        require_between("classes", self.classes, 2, MAX_CLASSES)
         if not self.blocks:
             raise ArchitectureError("blocks", "must hold at least one block, got none")
+        if len(self.blocks) > MAX_BLOCKS:
+            raise ArchitectureError("blocks", f"must be at most {MAX_BLOCKS}, got {len(self.blocks)}")
 
     def blocks_with_in_channels(self) -> Iterator[tuple[int, Block]]:
         """Each block with its number of input channels."""

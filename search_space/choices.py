@@ -1,6 +1,5 @@
 """The choices that define a search space, and the block that a set of choices gives."""
 
-import math
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import product
@@ -10,6 +9,8 @@ from .architecture import (
     ACTIVATIONS,
     ATTENTIONS,
     KERNELS,
+    MAX_BLOCKS,
+    MAX_CHANNELS,
     STRIDES,
     Activation,
     Attention,
@@ -17,8 +18,9 @@ from .architecture import (
     Head,
     Stem,
     make_divisible,
-    require_at_least,
+    require_between,
     require_one_of,
+    shown,
 )
 from .errors import ArchitectureError
 from .reference_networks import squeeze_mnasnet, squeeze_v3
@@ -26,6 +28,8 @@ from .reference_networks import squeeze_mnasnet, squeeze_v3
 Choice = int | float | str
 Genes = dict[str, Choice]
 
+MAX_EXPANSION = 64
+MAX_CHOICES = 64
 BLOCK_GENES = ("kernel", "expansion", "attention", "squeeze", "activation")
 SQUEEZE_RULES = {
     "expanded/4": lambda in_channels, expanded: squeeze_v3(expanded),
@@ -68,12 +72,14 @@ class StageChoices:
         for field in fields(self):
             require_unique(field.name, getattr(self, field.name))
         for value in self.out:
-            require_at_least("out", value, 1)
+            require_between("out", value, 1, MAX_CHANNELS)
         for value in self.depth:
-            require_at_least("depth", value, 0)
+            require_between("depth", value, 0, MAX_BLOCKS)
         for ratio in self.expansion:
-            if isinstance(ratio, bool) or not 0 < ratio < math.inf:
-                raise ArchitectureError("expansion", f"must be above 0, got {ratio}")
+            if not isinstance(ratio, int | float) or isinstance(ratio, bool) or not ratio > 0:
+                raise ArchitectureError("expansion", f"must be above 0, got {shown(ratio)}")
+            if ratio > MAX_EXPANSION:
+                raise ArchitectureError("expansion", f"must be at most {MAX_EXPANSION}, got {shown(ratio)}")
         allowed: dict[str, Any] = {
             "kernel": KERNELS,
             "attention": ATTENTIONS,
@@ -138,6 +144,8 @@ def make_block(
 
 
 def require_unique(field: str, values: tuple[object, ...]) -> None:
+    if len(values) > MAX_CHOICES:
+        raise ArchitectureError(field, f"must hold at most {MAX_CHOICES} choices, got {len(values)}")
     if len(set(values)) < len(values):
         raise ArchitectureError(field, f"holds a choice twice: {join_values(values)}")
     if not values and field != "shared":

@@ -4,14 +4,20 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from .architecture import (
+    MAX_BLOCKS,
+    MAX_CHANNELS,
+    MAX_CLASSES,
+    MAX_IMAGE_CHANNELS,
+    MAX_RESOLUTION_PX,
     Architecture,
     Block,
     Head,
     Stem,
-    require_at_least,
+    require_between,
 )
 from .automaton import count_block_sequences, find_stage_choices
 from .choices import (
@@ -27,6 +33,8 @@ from .choices import (
     require_unique,
 )
 from .errors import ArchitectureError, SpaceError
+
+MAX_VARIANTS = 500_000  # space mobile has 97,000; counting takes seconds beyond
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,33 @@ class SearchSpace:
     def __post_init__(self) -> None:
         require_unique("resolution_px", self.resolution_px)
         for side in self.resolution_px:
-            require_at_least("resolution_px", side, 8)
-        require_at_least("image_channels", self.image_channels, 1)
-        require_at_least("classes", self.classes, 2)
+            require_between("resolution_px", side, 8, MAX_RESOLUTION_PX)
+        require_between("image_channels", self.image_channels, 1, MAX_IMAGE_CHANNELS)
+        require_between("classes", self.classes, 2, MAX_CLASSES)
         if all(0 in stage.depth for stage in self.stages):
             raise ArchitectureError("stages", "must hold one stage without depth 0, or no block may be left")
+        if (blocks := sum(max(stage.depth) for stage in self.stages)) > MAX_BLOCKS:
+            raise ArchitectureError("stages", f"must have at most {MAX_BLOCKS} blocks together, got {blocks}")
+        self._require_bounded_stages()
+
+    def _require_bounded_stages(self) -> None:
+        """Refuse stages with blocks that are too wide, or too many to be counted."""
+        inputs, variants = self.stem.out, 0
+        for number, stage in enumerate(self.stages, start=1):
+            widths = {*inputs, *stage.out}
+            if (widest := max(widths) * max(stage.expansion)) > MAX_CHANNELS:
+                raise ArchitectureError(
+                    "stages",
+                    f"must expand to at most {MAX_CHANNELS} channels, got {widest:g} in stage {number}",
+                )
+            choices = prod(len(stage.choices(name)) for name in ("out", *BLOCK_GENES, "stride"))
+            variants += len(widths) * choices * max(stage.depth)
+            if variants > MAX_VARIANTS:
+                raise ArchitectureError(
+                    "stages",
+                    f"have over {MAX_VARIANTS:,} different blocks up to stage {number}; give fewer choices",
+                )
+            inputs = tuple({*stage.out, *(inputs if 0 in stage.depth else ())})
 
     def for_data(self, image_channels: int, classes: int) -> "SearchSpace":
         """The same space for data with other channels and classes."""

@@ -1,6 +1,7 @@
 """Disk cache of measured latencies: one folder per device and reference panel, one JSON file per network."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any
 
 from ...search_space.errors import MachineError
 from ...search_space.serialization.atomic_write import write_atomic
+from ...search_space.serialization.bounded_json import load_json
 from ..user_cache import user_cache_folder
 from .device import Device
 from .measurement import Latency
@@ -45,8 +47,12 @@ class LatencyCache:
 
     def calibration(self) -> Calibration | None:
         entry = self._read("calibration")
-        with suppress(TypeError, KeyError):
-            return Calibration(**entry["calibration"]) if entry else None
+        with suppress(TypeError, KeyError, AttributeError):
+            calibration = Calibration(**entry["calibration"]) if entry else None
+            if calibration and all(
+                map(_is_duration, (calibration.reference_ms, *calibration.ratios.values()))
+            ):
+                return calibration
         return None
 
     def store_calibration(self, calibration: Calibration) -> None:
@@ -57,8 +63,10 @@ class LatencyCache:
         entry = self._read(key)
         if entry is None or entry.get("calibrated_at") != calibration.measured_at:
             return None
-        with suppress(TypeError, KeyError):
-            return Latency(**entry["latency"])
+        with suppress(TypeError, KeyError, AttributeError):
+            latency = Latency(**entry["latency"])
+            numbers = (latency.ratio, latency.ratio_low, latency.ratio_high, latency.latency_ms)
+            return latency if all(map(_is_duration, numbers)) else None
         return None
 
     def store(self, key: str, latency: Latency, calibration: Calibration) -> None:
@@ -66,7 +74,7 @@ class LatencyCache:
 
     def _read(self, name: str) -> dict[str, Any] | None:
         with suppress(OSError, ValueError):
-            entry = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+            entry = load_json((self.folder / f"{name}.json").read_text(encoding="utf-8"))
             if isinstance(entry, dict) and entry.get("bneck") == FORMAT:
                 return entry
         return None
@@ -75,3 +83,7 @@ class LatencyCache:
         with suppress(OSError, MachineError):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomic(self.folder / f"{name}.json", json.dumps({"bneck": FORMAT, **content}, indent=1))
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf

@@ -252,7 +252,8 @@ class LatencyPredictor:
             setup=read_latency_setup(entries["setup"]),
             vector_width=_one_of(entries["vector_width"], VECTOR_WIDTHS),
             terms={
-                name: each.number() for name, each in entries["terms"].mapping((), DETAILED_TERMS).items()
+                name: read_value(float, each)
+                for name, each in entries["terms"].mapping((), DETAILED_TERMS).items()
             },
             training_networks=tuple(
                 read_dataclass(MeasuredRatio, each) for each in entries["training_networks"].items()

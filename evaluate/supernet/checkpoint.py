@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...search_space import BneckError, RunError, ScorerError, SearchSpace
 from ...search_space.errors import first_line
+from ...search_space.serialization.bounded_json import load_json
 from ...search_space.serialization.space import read_space, space_to_dict
 from ...search_space.serialization.yaml_nodes import dump, parse
 from ..data.dataset import Data, normalize_as_trained
@@ -135,7 +136,7 @@ def load_supernet(path: str | Path) -> SupernetCheckpoint:
     metadata, tensors = read_tensors(path, FORMAT, "supernet")
     weights, state = split_tensors(tensors)
     try:
-        info = {"fingerprint": "", **json.loads(metadata["info"])}
+        info = {"fingerprint": "", **load_json(metadata["info"])}
         scalars = {name: info[name] for name in _SCALAR_FIELDS}
         for name in ("class_names", "pixel_mean", "pixel_std"):
             scalars[name] = tuple(scalars[name])

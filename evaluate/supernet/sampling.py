@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...search_space import Choice, Genes, NoFeasibleNetworkError, SearchSpace, cost
 from ...search_space.cost import format_count
+from ...search_space.serialization.bounded_json import load_json
 from .config import SupernetConfig
 
 SANDWICH_RANDOM_SUBNETS = 2
@@ -51,7 +52,7 @@ class SubnetSampler:
 
     def restore(self, state: Tensor) -> None:
         """Restore a `state` of a sampler with the same space and settings."""
-        content = json.loads(bytes(state.tolist()))
+        content = load_json(bytes(state.tolist()))
         self._rng.setstate((3, tuple(content["random"]), None))
         self._remaining = content["remaining"]
 

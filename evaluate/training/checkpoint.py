@@ -11,6 +11,7 @@ from ...search_space import Architecture, BneckError, RunError, architecture_yam
 from ...search_space.errors import first_line
 from ...search_space.network import Network, build_network
 from ...search_space.serialization.architecture import read_architecture
+from ...search_space.serialization.bounded_json import load_json
 from ...search_space.serialization.yaml_nodes import parse
 from ..data.dataset import Data, normalize_as_trained
 from ..data.manifest import fingerprint
@@ -135,7 +136,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     metadata, tensors = read_tensors(path, FORMAT, "checkpoint")
     weights, state = split_tensors(tensors)
     try:
-        info = json.loads(metadata["info"])
+        info = load_json(metadata["info"])
         return Checkpoint(
             architecture=read_architecture(parse(metadata["architecture"], f"{path}: architecture")),
             recipe=read_recipe(parse(metadata["recipe"], f"{path}: recipe")),

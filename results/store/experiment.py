@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from ...evaluate.trust import Kind, from_file, is_active, require_trusted, trusting
 from ...search_space import RunError
+from ...search_space.errors import first_line
 from ...search_space.printable import utf8_problem
 from ...search_space.serialization.atomic_write import write_atomic
+from ...search_space.serialization.bounded_json import load_json
 from .new_folder import LOCK_NAME, NumberedFolder, Place, make_folder
 
 if TYPE_CHECKING:
@@ -227,7 +229,10 @@ class Experiment(ABC, Generic[S]):
         """The content of `result.json`; None before the experiment has finished."""
         if not self.result_file.is_file():
             return None
-        content: dict[str, Any] = json.loads(self.result_file.read_text(encoding="utf-8"))
+        try:
+            content: dict[str, Any] = load_json(self.result_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.result_file}: damaged ({first_line(error)})") from None
         return content
 
     def save_result(self, result: dict[str, Any]) -> None:

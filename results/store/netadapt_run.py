@@ -13,6 +13,7 @@ from ...search_space import Architecture, Cost, RunError, cost
 from ...search_space.errors import first_line
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
+from ...search_space.serialization.bounded_json import load_json
 from ...search_space.serialization.yaml_nodes import parse
 from .experiment import NETADAPT_FILE, Experiment
 from .netadapt_settings import NetAdaptSettings, netadapt_yaml, read_netadapt_settings
@@ -163,7 +164,7 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
         if not file.is_file():
             return []
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = load_json(file.read_text(encoding="utf-8"))
             if content["bneck"] != PATH_FORMAT:
                 raise RunError(f"{file}: must have format {PATH_FORMAT}, got {content['bneck']}")
             return [_read_row(row, file) for row in content["rows"]]

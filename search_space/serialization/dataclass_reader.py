@@ -9,6 +9,20 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from .yaml_nodes import YamlNode, parse_file
 
 T = TypeVar("T")
+MAX_NUMBER = 10**15
+RANGES: Mapping[str, tuple[float, float]] = {  # of the fields of all settings; constructors check the others
+    "finetune_images": (1, 10**9),
+    "finetune_lr_scale": (0, 1000),
+    "n_trials": (1, 1_000_000),
+    "processes": (1, 1024),
+    "replicates": (0, 1_000_000),
+    "seed": (0, 2**63 - 1),
+    "seeds": (1, 10_000),
+    "step": (1e-6, 1),
+    "threads": (1, 1024),
+    "train_images": (1, 10**9),
+    "validation_images": (1, 10**9),
+}
 
 
 def read_dataclass(kind: type[T], entry: YamlNode, optional: Collection[str] = ()) -> T:
@@ -23,6 +37,7 @@ def read_dataclass(kind: type[T], entry: YamlNode, optional: Collection[str] = (
     hints = get_type_hints(kind)
     nodes = entry.mapping([name for name in names if name not in optional], optional)
     values = {name: read_value(hints[name], item) for name, item in nodes.items()}
+    _require_ranges(nodes)
     with entry.error_context():
         return kind(**values)
 
@@ -43,8 +58,15 @@ def read_versioned_file(
         name: readers[name](nodes[name]) if name in readers else read_value(hints[name], nodes[name])
         for name in names
     }
+    _require_ranges(nodes)
     with root.error_context():
         return kind(**values)
+
+
+def _require_ranges(nodes: Mapping[str, YamlNode]) -> None:
+    for name, node in nodes.items():
+        if name in RANGES:
+            node.require_between(*RANGES[name])
 
 
 def read_choice(literal: Any, entry: YamlNode) -> Any:
@@ -79,4 +101,5 @@ def read_value(hint: Any, entry: YamlNode) -> Any:
         return {key: read_value(arguments[1], item) for key, item in items.items()}
     if origin is Literal:
         return entry.text()
+    entry.require_between(-MAX_NUMBER, MAX_NUMBER)
     return {int: entry.integer, float: entry.number, str: entry.text, bool: entry.boolean}[hint]()

@@ -3,18 +3,25 @@
 Scalars follow YAML 1.2: `no` and `12:30` stay strings, `1e-3` is a number.
 """
 
+import math
 import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
-from ..errors import BneckError, FieldError, FileFormatError, UnknownNameError
+from ..errors import BneckError, FieldError, FileFormatError, UnknownNameError, first_line
+from ..printable import printable
 
 T = TypeVar("T")
+MAX_BYTES = 8_000_000
+MAX_CHARACTERS_IN_PYTHON = 500_000  # its parser is slow
+MAX_NODES = 200_000
+MAX_DEPTH = 32
+MAX_SHOWN = 200
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -86,6 +93,12 @@ class YamlNode:
             raise self.error(f"must be a number, got {self.value_text}")
         return self.value
 
+    def require_between(self, minimum: float, maximum: float) -> None:
+        """Raise an error if the value is a number outside the range; other values pass."""
+        number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
+        if number and not minimum <= self.value <= maximum:
+            raise self.error(f"must be from {minimum:,} to {maximum:,}, got {self.value_text}")
+
     def text(self) -> str:
         if not isinstance(self.value, str):
             raise self.error(f"must be text, got {self.value_text}")
@@ -108,7 +121,9 @@ class YamlNode:
 
     @property
     def value_text(self) -> str:
-        return str(self.to_python())
+        """The value for a message, in one line and shortened."""
+        text = str(self.to_python())
+        return printable(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
 
     def to_python(self) -> Any:
         """The value as plain Python objects."""
@@ -133,32 +148,107 @@ class YamlNode:
 
 
 def parse(text: str, source: str) -> YamlNode:
-    """Parse YAML or JSON.
+    """Parse YAML or JSON; anchors are not followed, so that a small text has a small value.
 
     Raises:
-        FileFormatError: the text is not valid YAML, or a key is duplicated.
+        FileFormatError: the text is not valid YAML, a key is duplicated, or it is too long or too deep.
     """
     text = text.expandtabs() if source.endswith(".json") else text
     try:
-        node = _compose(text)
-    except RecursionError:
-        raise FileFormatError(f"{source}: is nested too deeply") from None
+        root = _read(text, source)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise FileFormatError(f"{source}:{line}: no valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise FileFormatError(f"{source}: no valid YAML: {error}") from None
-    if node is None:
+        raise FileFormatError(f"{source}: no valid YAML: {first_line(error)}") from None
+    if root is None:
         raise FileFormatError(f"{source}: is empty")
-    return _build_node(node, source, "", node.start_mark.line + 1, ())
+    return root
 
 
-def _compose(text: str) -> yaml.Node | None:
-    """The node tree by libyaml, which is five times faster; errors are those of the Python parser."""
+def _read(text: str, source: str) -> YamlNode | None:
+    """The tree by libyaml, which is ten times faster; errors are those of the Python parser."""
     if yaml.__with_libyaml__:
-        with suppress(yaml.YAMLError):
-            return yaml.compose(text, Loader=yaml.CSafeLoader)
-    return yaml.compose(text, Loader=yaml.SafeLoader)
+        try:
+            return _build_tree(yaml.parse(text, Loader=yaml.CSafeLoader), source)
+        except yaml.YAMLError:
+            if len(text) > MAX_CHARACTERS_IN_PYTHON:
+                raise
+    return _build_tree(yaml.parse(text, Loader=yaml.SafeLoader), source)
+
+
+def _build_tree(events: Iterable[yaml.Event], source: str) -> YamlNode | None:
+    """The root of the first document; the bounds hold while it grows."""
+    root: YamlNode | None = None
+    parents: list[_Parent] = []
+    count = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            parents.pop()
+            continue
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        parent = parents[-1] if parents else None
+        if isinstance(event, yaml.AliasEvent):
+            place = parent.node if parent else YamlNode(None, source, line, "")
+            raise replace(place, line=line).error(f"alias *{event.anchor} is not supported; repeat the value")
+        if parent is None and root is not None:
+            raise FileFormatError(f"{source}:{line}: must hold one document, got another")
+        if parent and parent.awaits_key:
+            if not isinstance(event, yaml.ScalarEvent):
+                raise replace(parent.node, line=line).error("a key must be text")
+            parent.set_key(str(event.value), line)
+            continue
+        node = parent.child(_value(event), line) if parent else YamlNode(_value(event), source, line, "")
+        root = root or node
+        count += 1
+        if count > MAX_NODES:
+            raise node.error(f"has more than {MAX_NODES:,} values")
+        if not isinstance(event, yaml.ScalarEvent):
+            parents.append(_Parent(node))
+        if len(parents) > MAX_DEPTH:
+            raise YamlNode(None, source, line, "").error(f"is nested more than {MAX_DEPTH} deep")
+    return root
+
+
+@dataclass
+class _Parent:
+    """A mapping or list whose items are being read."""
+
+    node: YamlNode
+    key: str | None = None
+    key_line: int = 0
+
+    @property
+    def awaits_key(self) -> bool:
+        return isinstance(self.node.value, dict) and self.key is None
+
+    def set_key(self, key: str, line: int) -> None:
+        path = f"{self.node.path}.{key}" if self.node.path else key
+        if key in self.node.value:
+            raise YamlNode(None, self.node.source, line, path).error("duplicate key")
+        self.key, self.key_line = key, line
+
+    def child(self, value: Any, line: int) -> YamlNode:
+        node, key = self.node, self.key
+        if key is None:
+            item = YamlNode(value, node.source, line, f"{node.path}[{len(node.value) + 1}]")
+            node.value.append(item)
+            return item
+        self.key = None
+        item = YamlNode(value, node.source, self.key_line, f"{node.path}.{key}" if node.path else key)
+        node.value[key] = item
+        return item
+
+
+def _value(event: yaml.Event) -> Any:
+    if isinstance(event, yaml.MappingStartEvent):
+        return {}
+    if isinstance(event, yaml.SequenceStartEvent):
+        return []
+    assert isinstance(event, yaml.ScalarEvent)
+    return event.value if event.style else _scalar(event.value)
 
 
 def parse_file(path: str | Path) -> YamlNode:
@@ -168,7 +258,11 @@ def parse_file(path: str | Path) -> YamlNode:
         FileFormatError: the file is missing, unreadable or broken.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise FileFormatError(f"{path}: must have at most {MAX_BYTES / 1e6:g} MB")
+        text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
         raise FileFormatError(f"{path}: cannot be read: {reason}") from None
@@ -214,38 +308,11 @@ _Dumper.add_representer(str, _represent_text)
 _Dumper.add_multi_representer(str, _represent_text)  # texts that are marked as read from a file
 
 
-def _build_node(
-    node: yaml.Node, source: str, path: str, line: int, ancestors: tuple[yaml.Node, ...]
-) -> YamlNode:
-    if node in ancestors:
-        raise YamlNode(None, source, line, path).error("refers to one of its own ancestors")
-    ancestors = (*ancestors, node)
-    value: Any
-    if isinstance(node, yaml.MappingNode):
-        value = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            child_path = f"{path}.{key}" if path else key
-            key_line = key_node.start_mark.line + 1
-            if key in value:
-                raise YamlNode(None, source, key_line, child_path).error("duplicate key")
-            value[key] = _build_node(value_node, source, child_path, key_line, ancestors)
-    elif isinstance(node, yaml.SequenceNode):
-        value = [
-            _build_node(item, source, f"{path}[{number}]", item.start_mark.line + 1, ancestors)
-            for number, item in enumerate(node.value, start=1)
-        ]
-    else:
-        quoted = isinstance(node, yaml.ScalarNode) and bool(node.style)
-        value = node.value if quoted else _scalar(node.value)
-    return YamlNode(value, source, line, path)
-
-
 def _scalar(text: str) -> Any:
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
     if _INTEGER.fullmatch(text):
         return int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
+    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
     return text
