@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from .arrays import Array
 
+_BLOCK_ROWS = 1000
+
 
 def is_dominated(losses: Array | Sequence[Sequence[float]]) -> NDArray[np.bool_]:
     """Mark the rows that some other row dominates.
@@ -24,11 +26,21 @@ def is_dominated(losses: Array | Sequence[Sequence[float]]) -> NDArray[np.bool_]
     rows = np.asarray(losses, dtype=np.float64)
     if not np.isfinite(rows).all():
         raise ValueError("losses must be finite")
-    no_worse = np.ones((len(rows), len(rows)), dtype=np.bool_)
+    if len(rows) <= _BLOCK_ROWS:
+        return _dominated_by(rows, rows)
+    # A dominated row is dominated by one that is not, and such rows survive within their own block.
+    blocks = [slice(start, start + _BLOCK_ROWS) for start in range(0, len(rows), _BLOCK_ROWS)]
+    front = np.concatenate([rows[block][~_dominated_by(rows[block], rows[block])] for block in blocks])
+    return np.concatenate([_dominated_by(rows[block], front) for block in blocks])
+
+
+def _dominated_by(rows: Array, others: Array) -> NDArray[np.bool_]:
+    """Mark the `n` rows that one of `m` others dominates; takes `n x m` memory."""
+    no_worse = np.ones((len(others), len(rows)), dtype=np.bool_)
     better = np.zeros_like(no_worse)
-    for column in rows.T if len(rows) else ():  # a tenth of the time of all columns at once
-        no_worse &= column[:, None] <= column
-        better |= column[:, None] < column
+    for column, other in zip(rows.T, others.T, strict=True) if len(rows) else ():
+        no_worse &= other[:, None] <= column  # a tenth of the time of all columns at once
+        better |= other[:, None] < column
     return np.asarray((no_worse & better).any(0))
 
 

@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from ...evaluate import Goals, Objective
 from ...evaluate.statistics.arrays import Array
 from ...evaluate.statistics.macs_trend import polynomial_basis
+from ...evaluate.statistics.multi_objective import is_dominated
 from ...evaluate.statistics.seed_noise import SeedNoise, estimate_seed_noise
 from ..store.pareto import losses_of
 from ..store.trial import Record, accuracies_by_seed
 from .seed_noise import Estimate
 
 N_POSTERIOR_DRAWS = 2000
+MAX_NETWORKS = 500  # the draws of more do not fit in memory, and comparing all pairs takes hours
 DECIDED_PROBABILITY = 0.9
 _TAIL = 0.025
 _N_NOISE_GRID, _N_STRUCTURE_GRID = 16, 25
@@ -39,11 +41,12 @@ class FrontPosterior:
     """Posterior draws of the true accuracies.
 
     Attributes:
-        records: `n` evaluated networks.
+        records: `n` evaluated networks: all, or of more than `MAX_NETWORKS` the contenders.
         draws: `d x n` true accuracies.
         reward_factors: `n` factors from accuracy to objective: 1 unless that is the reward.
         no_worse_in_costs: `n x n`: whether network j is no worse than network i in every other objective.
         replicates: number of trainings beyond the first of each network.
+        networks: number of networks that trend, structure and noise are fitted to.
     """
 
     noise: SeedNoise
@@ -52,6 +55,7 @@ class FrontPosterior:
     reward_factors: Array
     no_worse_in_costs: NDArray[np.bool_]
     replicates: int
+    networks: int
 
     @cached_property
     def _merit_draws(self) -> Array:
@@ -101,7 +105,9 @@ class FrontPosterior:
     def indistinguishable(self, record: Record, others: Iterable[Record]) -> list[Record]:
         """The others whose difference from the record has a 95% interval that contains 0."""
         differences = (
-            (other, self.accuracy_advantage(record, other)) for other in others if other.key != record.key
+            (other, self.accuracy_advantage(record, other))
+            for other in others
+            if other.key != record.key and other in self
         )
         return [other for other, difference in differences if difference.low <= 0 <= difference.high]
 
@@ -125,19 +131,25 @@ class FrontPosterior:
 def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterior | None:
     """Posterior of the completed records; deterministic.
 
-    None if no objective depends on accuracy, or without replicates, since the seed noise is then unknown.
+    Trend, structure and noise are fitted to all. True accuracies are drawn for at most `MAX_NETWORKS`: those
+    of the best non-dominated ranks, which alone can be Pareto-optimal. None if no objective depends on
+    accuracy, or without replicates, since the seed noise is then unknown.
     """
     completed = tuple(record for record in records if record.state == "complete" and record.trainings)
     noise = estimate_seed_noise(accuracies_by_seed(completed))
     if noise is None or not goals.depends_on_accuracy:
         return None
+    places = contenders(completed, goals, MAX_NETWORKS)
     draws = true_accuracies(
         means=np.array([record.top1 for record in completed]),
         trainings=np.array([len(record.trainings) for record in completed]),
         macs=np.array([record.cost.macs for record in completed], dtype=np.float64),
         noise=noise,
         min_std=_ROUNDING_STD / max(record.trainings[0].images for record in completed),
+        places=places,
     )
+    replicates = sum(len(record.replicates) for record in completed)
+    networks, completed = len(completed), tuple(completed[place] for place in places)
     others = tuple(each for each in goals.objectives if not each.depends_on_accuracy)
     costs = np.array([losses_of(record, others) for record in completed]).reshape(len(completed), len(others))
     no_worse_in_costs = (costs[None, :, :] <= costs[:, None, :]).all(2) & ~np.eye(
@@ -147,8 +159,29 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
         [goals.ranking_objective.accuracy_factor(record.cost, record.latency) for record in completed],
         dtype=np.float64,
     )
-    replicates = sum(len(record.replicates) for record in completed)
-    return FrontPosterior(noise, completed, draws, reward_factors, no_worse_in_costs, replicates)
+    return FrontPosterior(noise, completed, draws, reward_factors, no_worse_in_costs, replicates, networks)
+
+
+def contenders(records: Sequence[Record], goals: Goals, most: int) -> list[int]:
+    """Indices of the records that are drawn: all, or of more than `most` the best non-dominated ranks.
+
+    The first rank is complete even if it is larger. The largest network by MACs, which the baseline is, is
+    always among them.
+    """
+    remaining = np.arange(len(records))
+    if len(records) <= most:
+        return remaining.tolist()
+    others = tuple(each for each in goals.objectives if not each.depends_on_accuracy)
+    objectives = (goals.ranking_objective, *others)
+    losses = np.array([losses_of(record, objectives) for record in records])
+    largest = max(range(len(records)), key=lambda place: (records[place].cost.macs, records[place].top1))
+    chosen: list[int] = []
+    while len(chosen) < most - 1:
+        dominated = is_dominated(losses[remaining])
+        rank = remaining[~dominated].tolist()
+        chosen += rank[: most - 1 - len(chosen)] if chosen else rank
+        remaining = remaining[dominated]
+    return sorted({*chosen, largest})
 
 
 def true_accuracies(
@@ -158,13 +191,15 @@ def true_accuracies(
     noise: SeedNoise,
     min_std: float = 1e-9,
     count: int = N_POSTERIOR_DRAWS,
+    places: Sequence[int] | None = None,
 ) -> Array:
     """Posterior draws of the true accuracies of `n` networks, given the means over their trainings.
 
     Args:
         min_std: lower bound of the noise deviation, since accuracies are quantized.
+        places: indices of the networks to draw; None for all.
     Returns:
-        `count x n`.
+        `count x n`, or one column for each of `places`.
     """
     rng = np.random.default_rng(0)
     design = polynomial_basis(macs)
@@ -177,7 +212,8 @@ def true_accuracies(
     logs = np.array([fit.log_likelihood for fit in fits])
     weights = np.exp(logs - logs.max())
     numbers = rng.multinomial(count, weights / weights.sum())
-    return np.concatenate([fit.draw(rng, number) for fit, number in zip(fits, numbers, strict=True)])
+    drawn = slice(None) if places is None or len(places) == len(means) else np.asarray(places)
+    return np.concatenate([fit.draw(rng, number, drawn) for fit, number in zip(fits, numbers, strict=True)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,12 +254,15 @@ class ConditionalPosterior:
         root = np.linalg.cholesky(covariance)
         return cls(means, design, shrinkage, np.sqrt(shrinkage * noise_variance), trend, root, log_likelihood)
 
-    def draw(self, rng: np.random.Generator, count: int) -> Array:
-        """`count x n` draws."""
+    def draw(
+        self, rng: np.random.Generator, count: int, places: "slice | NDArray[np.intp]" = slice(None)
+    ) -> Array:
+        """`count` draws of the networks at `places`."""
+        means, shrinkage = self.means[places], self.shrinkage[places]
         normal = rng.standard_normal((count, len(self.trend)))
-        trend_draws = (self.trend + normal @ self.trend_cholesky.T) @ self.design.T
-        own = self.conditional_std * rng.standard_normal((count, len(self.means)))
-        samples: Array = trend_draws + self.shrinkage * (self.means - trend_draws) + own
+        trend_draws = (self.trend + normal @ self.trend_cholesky.T) @ self.design[places].T
+        own = self.conditional_std[places] * rng.standard_normal((count, len(means)))
+        samples: Array = trend_draws + shrinkage * (means - trend_draws) + own
         return samples
 
 

@@ -7,6 +7,7 @@ to `MAX_NETWORKS` completed networks spread over the whole run, and no prior tra
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +30,14 @@ MAX_NETWORKS = 400  # fitting time is cubic in it
 _PREDICTION_BATCH = 256
 
 Term = Callable[[Genes], float]
+T = TypeVar("T")
+
+
+def evenly_spaced(records: Sequence[T], most: int) -> list[T]:
+    """All records, or `most` of them spread over the whole sequence, first and last included."""
+    if len(records) <= most:
+        return list(records)
+    return [records[place] for place in np.linspace(0, len(records) - 1, most).round().astype(int)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +48,7 @@ class GeneModel:
         records: evaluated networks that were trained, at least `MIN_NETWORKS`.
         genes: genes of each record.
         latency_predictor: None if latency is modelled from the records.
+        trained: number of trained networks that the records are taken from.
     """
 
     space: SearchSpace
@@ -46,6 +56,7 @@ class GeneModel:
     records: tuple[Record, ...]
     genes: tuple[Genes, ...]
     latency_predictor: LatencyPredictor | None = None
+    trained: int = 0
 
     @classmethod
     def of(cls, run: SearchRun, completed: Sequence[Record]) -> "GeneModel | None":
@@ -59,9 +70,7 @@ class GeneModel:
         trained = [record for record in completed if record.trainings]
         if len(trained) < MIN_NETWORKS:
             return None
-        if len(trained) > MAX_NETWORKS:
-            indices = np.linspace(0, len(trained) - 1, MAX_NETWORKS).round().astype(int)
-            trained = [trained[index] for index in indices]
+        n_trained, trained = len(trained), evenly_spaced(trained, MAX_NETWORKS)
         trials, file = run.study.get_trials(deepcopy=False), run.latency_predictor_file
         names = [gene.name for gene in run.settings.space.genes]
         return cls(
@@ -70,6 +79,7 @@ class GeneModel:
             tuple(trained),
             tuple({name: trials[record.trial].params[name] for name in names} for record in trained),
             LatencyPredictor.load(file) if file.is_file() else None,
+            n_trained,
         )
 
     @property

@@ -51,7 +51,11 @@ def hypervolume_history(completed: Sequence[Record], box: HypervolumeBox) -> lis
     front: list[tuple[float, ...]] = []
     history: list[float] = []
     for record in completed:
-        front.append(losses_of(record, box.objectives))
+        losses = losses_of(record, box.objectives)
+        if any(all(x <= y for x, y in zip(row, losses, strict=True)) for row in front):
+            history.append(history[-1])  # adds nothing
+            continue
+        front.append(losses)
         front = [row for row, dominated in zip(front, is_dominated(front), strict=True) if not dominated]
         history.append(box.normalized_hypervolume(front))
     return history

@@ -8,11 +8,14 @@ from typing import Any
 
 from ...evaluate import Accuracy, Goals
 from ..analysis.front_posterior import FrontPosterior
+from ..analysis.gene_model import evenly_spaced
 from ..plots.history import architecture_strip
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
 from ..text.formatting import accuracy_text, network_lines, with_overlapping_interval
 from ..text.front_posterior import percent
+
+MAX_ROWS = 100  # each has a figure of its own
 
 
 def export_command(folder: Path, trial: int | str, weights: bool = True) -> str:
@@ -44,6 +47,11 @@ class FrontTable:
     def tested(self) -> bool:
         return bool(self.baselines) or any(each.test_images for each in self.verifications.values())
 
+    @property
+    def shown(self) -> list[Record]:
+        """The networks with a row: the whole front, or `MAX_ROWS` spread over it."""
+        return evenly_spaced(self.front, MAX_ROWS)
+
     def pareto_rows(self) -> list[dict[str, Any]]:
         return [
             self._row(record, self.verifications.get(record.key))
@@ -53,7 +61,7 @@ class FrontTable:
                 "source": record.source if record.source != "sampler" else "",
                 "command": export_command(self.folder, record.trial, self.weights),
             }
-            for record in self.front
+            for record in self.shown
         ]
 
     def baseline_rows(self) -> list[dict[str, Any]]:

@@ -35,6 +35,14 @@ _OTHER_STATES: dict[State, str] = {
 }
 
 
+_MAX_ERRORS = 50
+
+
+def _bounded(errors: list[str]) -> list[str]:
+    more = len(errors) - _MAX_ERRORS
+    return [*errors[:_MAX_ERRORS], f"and {more:,} other errors"] if more > 0 else errors
+
+
 def report_html(run: SearchRun) -> str:
     """The page as one self-contained HTML file."""
     return report_page(run)[0]
@@ -174,7 +182,7 @@ class _ReportData:
             "times": times_text(run, self.records),
             "host": key_value_text(settings.host.items()),
             "versions": key_value_text(settings.versions.items()),
-            "errors": sorted({record.error for record in self.records if record.error}),
+            "errors": _bounded(sorted({record.error for record in self.records if record.error})),
             "best": best,
             "best_label": best_label(settings.goals),
             "export": export_command(run.folder, best.trial, settings.saves_weights) if best else "",

@@ -1,15 +1,17 @@
 """Search history by trial, and a network as a strip of blocks."""
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import plotly.graph_objects as go
 
 from ...evaluate import Objective
 from ...search_space import Architecture
+from ..analysis.gene_model import evenly_spaced
 from ..analysis.hypervolume import HypervolumeBox, hypervolume_history
 from ..store.trial import Record
 from ..text.formatting import AXIS_TITLES, block_text, value_text
-from .style import BLUE, HOVER, INK, ORANGE, TEMPLATE, ticks
+from .style import BLUE, HOVER, INK, MAX_POINTS, ORANGE, TEMPLATE, ticks
 
 KERNEL_COLORS = {3: "#9ECAE1", 5: "#4292C6", 7: "#084594"}
 ATTENTION_PATTERNS = {"none": "", "se": "/", "eca": "."}
@@ -26,7 +28,7 @@ def best_value_figure(completed: Sequence[Record], objective: Objective, last_tr
     """Best and single values of the only objective by trial."""
     better = max if objective.direction == "maximize" else min
     values = [record.value(objective) for record in completed]
-    best = [better(values[: count + 1]) for count in range(len(values))]
+    best = list(accumulate(values, better))
     scale = 100 if objective.quantity == "accuracy" else 1
     figure = _step_figure(
         completed,
@@ -35,7 +37,8 @@ def best_value_figure(completed: Sequence[Record], objective: Objective, last_tr
         lambda record, _: value_text(objective.quantity, record.value(objective)),
     )
     dots = {"color": BLUE, "size": 7, "opacity": 0.55}
-    x, y = [record.trial for record in completed], [scale * value for value in values]
+    shown = evenly_spaced(list(zip(completed, values, strict=True)), MAX_POINTS)
+    x, y = [record.trial for record, _ in shown], [scale * value for _, value in shown]
     figure.add_scatter(x=x, y=y, mode="markers", marker=dots, name="complete", hoverinfo="skip")
     figure.update_layout(showlegend=True)
     return figure.update_yaxes(title=AXIS_TITLES[objective.quantity], **ticks(objective.quantity))
@@ -87,6 +90,10 @@ def _step_figure(
     hover: Callable[[Record, float], str],
 ) -> go.Figure:
     """Values that hold until the next completed trial, up to the last trial."""
+    # Where the value stays the same, every trial of a small run has its hover text, of a large one none.
+    if len(completed) > MAX_POINTS:
+        kept = [place for place in range(len(values)) if not place or values[place] != values[place - 1]]
+        completed, values = [completed[place] for place in kept], [values[place] for place in kept]
     texts = [
         f"trial {each.trial}<br>{hover(each, value)}" for each, value in zip(completed, values, strict=True)
     ]

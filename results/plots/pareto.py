@@ -11,6 +11,7 @@ from ...evaluate import Accuracy, Goals, Quantity
 from ...evaluate.objectives import REWARD_EXPONENT, absolute_limit, limit_on, value_of, x_quantity
 from ...evaluate.statistics.seed_noise import SeedNoise
 from ..analysis.front_posterior import FrontPosterior
+from ..analysis.gene_model import evenly_spaced
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
 from ..text.formatting import (
@@ -24,7 +25,7 @@ from ..text.formatting import (
     value_text,
 )
 from ..text.front_posterior import percent
-from .style import BLUE, GREEN, GREY, HOVER, INK, ORANGE, TEMPLATE, latency_errors, ticks
+from .style import BLUE, GREEN, GREY, HOVER, INK, MAX_POINTS, ORANGE, TEMPLATE, latency_errors, ticks
 
 _ORANGES = [[0, "#FDBE85"], [1, "#8C2D04"]]
 _INFEASIBLE_CUTOFF = 1.5
@@ -72,9 +73,10 @@ def pareto_figure(
     if stopped:
         figure.add_trace(plot.stopped(stopped))
     # Added even when empty: plotly draws no axis without a trace on it.
-    name = f"{'dominated' if is_multi_objective else 'complete'} ({len(dominated)})"
+    shown = evenly_spaced(dominated, MAX_POINTS)
+    name = _legend("dominated" if is_multi_objective else "complete", len(dominated), len(shown))
     dots = {"color": BLUE, "symbol": "circle", "size": 8}
-    figure.add_trace(plot.points(dominated, name, dots).update(opacity=0.55))
+    figure.add_trace(plot.points(shown, name, dots).update(opacity=0.55))
     target = goals.reward.target if goals.reward else None
     target = target if target and target.quantity == x else None
     if optimal:
@@ -130,7 +132,8 @@ class _ParetoPlot:
     def stopped(self, records: Sequence[Record]) -> go.Scatter:
         """Hidden at first: their accuracies are after fewer epochs than the others."""
         rings = {"color": GREY, "symbol": "circle-open", "size": 7}
-        trace = self.points(records, f"stopped early ({len(records)})", rings)
+        shown = evenly_spaced(records, MAX_POINTS)
+        trace = self.points(shown, _legend("stopped early", len(records), len(shown)), rings)
         return trace.update(opacity=0.6, visible="legendonly", legendrank=1500)
 
     def front(self, front: Sequence[Record], name: str) -> go.Scatter:
@@ -174,6 +177,9 @@ class _ParetoPlot:
         notes = [f"{n_off_axis} beyond the right edge"] if n_off_axis else []
         if len(known) < len(records):
             notes.append(f"{len(records) - len(known)} not measured")
+        if len(known) > MAX_POINTS:
+            notes.append(f"{MAX_POINTS} of {len(known)} shown")
+        known = evenly_spaced(known, MAX_POINTS)
         return go.Scatter(
             x=[cost for _, cost in known],
             y=[0] * len(known),
@@ -212,6 +218,10 @@ class _ParetoPlot:
         return (
             f"trial {record.trial}, {record.key}<br>{value_text(self.x, cost)}<br>over the limit: {violated}"
         )
+
+
+def _legend(kind: str, count: int, shown: int) -> str:
+    return f"{kind} ({count})" if shown == count else f"{kind} ({count}, {shown} shown)"
 
 
 def _cost(network: Record | Baseline, quantity: Quantity) -> float | None:

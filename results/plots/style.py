@@ -24,6 +24,7 @@ TEMPLATE = go.layout.Template(
     }
 )
 HOVER = "%{customdata}<extra></extra>"
+MAX_POINTS = 1000  # of one kind in a figure: each has some 600 bytes of hover text
 
 
 def ticks(quantity: Quantity) -> dict[str, Any]:

@@ -16,6 +16,7 @@ _BLUES = [[0, "#FFFFFF"], [1, "#86B6DA"]]
 _ERRORS = [[0, "#FFFFFF"], [0.25, "#FDD9B5"], [0.6, "#F28E3C"], [1, "#A33B00"]]
 _MIN_SCALE_FRACTION = 0.1
 _MAX_NUMBERED_CLASSES, _LONGEST_LABEL = 15, 18
+MAX_CLASSES = 100  # of the confusion matrix, which has a hover text for every cell
 _MAX_MARKED_EPOCHS = 30
 _CURVE_NAMES, _CURVE_COLORS = ("training", "validation"), (BLUE, ORANGE)
 _EPOCHS = "epoch<br><sub>training: on augmented images, while the weights change</sub>"
@@ -79,15 +80,23 @@ def _percent(share: float | None) -> float | None:
 def confusion_figure(metrics: Metrics) -> go.Figure:
     """Fractions of each true class (rows) by predicted class (columns).
 
-    Correct predictions are blue; errors are orange on a square-root scale, so that 1% is visible.
+    Of more than `MAX_CLASSES` classes those with most errors. Correct predictions are blue; errors are
+    orange on a square-root scale, so that 1% is visible.
     """
-    names = [each.name for each in metrics.classes]
-    counts = np.array(metrics.confusion, dtype=np.int64)
-    images = counts.sum(1, keepdims=True)
-    shares = counts / np.maximum(images, 1)
+    all_counts = np.array(metrics.confusion, dtype=np.int64)
+    places = _most_errors(all_counts, MAX_CLASSES)
+    names = [metrics.classes[place].name for place in places]
+    counts = all_counts[np.ix_(places, places)]
+    images = all_counts.sum(1)[places]
+    shares = counts / np.maximum(images, 1)[:, None]
     size = len(names)
+    subset = (
+        f" (of {len(all_counts):,} classes the {size} with most errors)" if size < len(all_counts) else ""
+    )
     diagonal = np.eye(size, dtype=bool)
-    hover = [[_cell_hover(names, counts, row, column) for column in range(size)] for row in range(size)]
+    hover = [
+        [_cell_hover(names, counts, images, row, column) for column in range(size)] for row in range(size)
+    ]
     most = float(shares[~diagonal].max(initial=_MIN_SCALE_FRACTION))
     cell = int(np.clip(480 / size, 9, 48))
     gap = 1 if size <= 40 else 0
@@ -117,7 +126,10 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
     axis = {"tickvals": list(range(size)), "ticktext": labels, "tickfont": {"size": letter}, "ticks": ""}
     axis |= {"showgrid": False, "fixedrange": True}
     figure.update_xaxes(
-        title={"text": "predicted class", "standoff": 12}, range=[-0.5, size - 0.5], tickangle=-90, **axis
+        title={"text": f"predicted class{subset}", "standoff": 12},
+        range=[-0.5, size - 0.5],
+        tickangle=-90,
+        **axis,
     )
     figure.update_yaxes(title={"text": "true class", "standoff": 12}, range=[size - 0.5, -0.5], **axis)
     return figure.update_layout(
@@ -127,8 +139,18 @@ def confusion_figure(metrics: Metrics) -> go.Figure:
     )
 
 
-def _cell_hover(names: Sequence[str], counts: NDArray[np.int64], row: int, column: int) -> str:
-    images = int(counts[row].sum())
+def _most_errors(counts: NDArray[np.int64], most: int) -> list[int]:
+    """Indices of the classes in order; of more than `most` those with most errors in row and column."""
+    if len(counts) <= most:
+        return list(range(len(counts)))
+    errors = counts.sum(0) + counts.sum(1) - 2 * np.diag(counts)
+    return sorted(np.argsort(-errors, kind="stable")[:most].tolist())
+
+
+def _cell_hover(
+    names: Sequence[str], counts: NDArray[np.int64], row_images: NDArray[np.int64], row: int, column: int
+) -> str:
+    images = int(row_images[row])
     true, predicted = truncated_label(names[row], 60), truncated_label(names[column], 60)
     share = f" ({100 * counts[row, column] / images:.1f}%)" if images else ""
     return f"true: {true}<br>predicted: {predicted}<br>{counts[row, column]:,} of {images:,} images{share}"

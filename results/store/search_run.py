@@ -22,6 +22,7 @@ from .trial import Record, accuracy_from, record_from_trial, with_replicates, wi
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,21 @@ class SearchRun(Experiment[RunSettings]):
             MachineError: the database cannot be read.
         """
         trials = self.study.get_trials(deepcopy=False)
-        parsed = (record_from_trial(trial, self.settings.space) for trial in trials)
+        parsed = (self._parsed(trial) for trial in trials)
         with_rungs = self._with_rungs([record for record in parsed if record is not None])
         return with_replicates(with_rungs, self.replicates())
+
+    def _parsed(self, trial: "FrozenTrial") -> Record | None:
+        """The record of a trial; that of a finished one, which cannot change, is kept."""
+        if not trial.state.is_finished():
+            return record_from_trial(trial, self.settings.space)
+        if trial.number not in self._finished:
+            self._finished[trial.number] = record_from_trial(trial, self.settings.space)
+        return self._finished[trial.number]
+
+    @cached_property
+    def _finished(self) -> dict[int, Record | None]:
+        return {}
 
     def completed_records(self) -> list[Record]:
         """The completed trials, without those that failed verification."""

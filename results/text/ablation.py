@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from ...evaluate import Quantity
 from ...search_space.choices import Choice
 from ..analysis.ablation import Effect, EffectEstimate, GeneChange
-from ..analysis.gene_model import MAX_NETWORKS, MIN_NETWORKS, GeneModel
+from ..analysis.gene_model import MIN_NETWORKS, GeneModel
 from ..analysis.importance import MAX_TRIALS, Importance, Importances
 from .formatting import pluralize
 
@@ -155,10 +155,10 @@ def method_text(model: GeneModel, networks: int) -> str:
     """How the effects are estimated."""
     source = "latency predictor" if model.latency_predictor else "surrogate of the measured latencies"
     latency_note = f" Latency: {source}." if model.cost_quantity == "latency" else ""
-    subset_note = f", spread over more than {MAX_NETWORKS}" if len(model.records) == MAX_NETWORKS else ""
+    subset_note = f" of {model.trained:,}" if model.trained > len(model.records) else ""
     cost_name = _COSTS[model.cost_quantity]
     return (
-        f"Predictions of the sampler's surrogate, fitted to {len(model.records)} networks{subset_note}: mean "
+        f"Predictions of the sampler's surrogate, fitted to {len(model.records)}{subset_note} networks: mean "
         f"difference over the {networks} best networks by accuracy and {cost_name} when one choice is "
         f"switched, all else equal, with 90% intervals.{latency_note} A change is above the front if it "
         f"gains more accuracy than the same {cost_name} gains along these networks."

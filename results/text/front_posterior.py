@@ -91,7 +91,10 @@ def pareto_membership_text(front: Sequence[Record], front_posterior: FrontPoster
     """The networks that are Pareto-optimal with high probability, and those that are undecided."""
     certain = [each for each in front if front_posterior.pareto_probability(each) >= DECIDED_PROBABILITY]
     undecided = front_posterior.undecided
-    text = f"P(Pareto-optimal) >= {DECIDED_PROBABILITY:g}: {_trials(certain) if certain else 'no trial'}."
+    drawn, networks = len(front_posterior.records), front_posterior.networks
+    subset = f" (on the {drawn:,} best of {networks:,} networks)" if drawn < networks else ""
+    trials = _trials(certain) if certain else "no trial"
+    text = f"P(Pareto-optimal) >= {DECIDED_PROBABILITY:g}{subset}: {trials}."
     return f"{text} Undecided: {_trials(undecided)}." if undecided else text
 
 

@@ -7,9 +7,10 @@ import numpy as np
 from ...evaluate.surrogate.architecture_features import feature_matrix
 from ...evaluate.surrogate.cross_validation import PredictionMetrics, cross_validate
 from ..analysis.front_posterior import FrontPosterior
+from ..analysis.gene_model import evenly_spaced
 from ..store.trial import Record
 
-MIN_NETWORKS = 12
+MIN_NETWORKS, MAX_NETWORKS = 12, 400  # fitting time is cubic in it
 
 
 def surrogate_quality_text(completed: Sequence[Record], front_posterior: FrontPosterior | None) -> str:
@@ -17,6 +18,8 @@ def surrogate_quality_text(completed: Sequence[Record], front_posterior: FrontPo
     trained = [record for record in completed if record.trainings]
     if len(trained) < MIN_NETWORKS:
         return ""
+    total, trained = len(trained), evenly_spaced(trained, MAX_NETWORKS)
+    subset = f"{len(trained):,} of {total:,}" if len(trained) < total else f"{total}"
     names, features = feature_matrix([record.architecture for record in trained])
     cross_validation = cross_validate(
         [record.key for record in trained],
@@ -28,7 +31,7 @@ def surrogate_quality_text(completed: Sequence[Record], front_posterior: FrontPo
     )
     improve = "improve" if cross_validation.gain_over_macs.ci95[0] > 0 else "do not significantly improve"
     return (
-        f"Surrogate ({cross_validation.folds}-fold cross-validation, {cross_validation.networks} networks): "
+        f"Surrogate ({cross_validation.folds}-fold cross-validation, {subset} networks): "
         f"{_text(cross_validation.full_model)} with architecture features, {_text(cross_validation.macs)} "
         f"with MACs alone. Architecture features {improve} on MACs alone."
     )

@@ -9,14 +9,16 @@ from bneck.evaluate import Goals, parse_goals
 from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.statistics.seed_noise import SeedNoise
 from bneck.results import Record
+from bneck.results.analysis import front_posterior
 from bneck.results.analysis.front_posterior import (
     ConditionalPosterior,
     FrontPosterior,
+    contenders,
     front_posterior_of,
     true_accuracies,
 )
 
-from ..example_run import Row, accuracy, record
+from ..example_run import Row, accuracy, latency, record
 
 ACCURACY, TWO = parse_goals("accuracy", {}), parse_goals("accuracy,latency", {})
 FLAT = np.ones((4, 1))
@@ -199,3 +201,40 @@ def test_19_of_20_intervals_hold_the_truth() -> None:
         held += ((low <= truth) & (truth <= high)).tolist()
     # of 160, which share four noises
     assert 0.89 <= np.mean(held) <= 0.99
+
+
+# ---------------------------------------------------------------------- large runs
+
+
+def test_of_many_networks_the_best_ranks_and_the_largest_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    # costs and accuracies grow together: the front is trials 0 to 3, the next rank 4 to 7, and so on
+    many = [
+        trained(number, *(0.5 + 0.1 * (number % 4) - 0.01 * (number // 4) + extra for extra in (0, 0.002)))
+        for number in range(40)
+    ]
+    many = [
+        replace(each, latency=latency(0.1 * (number % 4 + 1) + 0.01 * (number // 4)))
+        for number, each in enumerate(many)
+    ]
+    whole = believed(many)
+    assert (len(whole.records), whole.networks) == (40, 40)
+    monkeypatch.setattr(front_posterior, "MAX_NETWORKS", 9)
+    some = believed(many)
+    largest = max(many, key=lambda each: each.cost.macs)
+    assert {each.trial for each in some.records} == {*range(8), largest.trial}
+    assert (some.networks, some.replicates, some.noise) == (40, 40, whole.noise)
+    assert some.draws.shape == (whole.draws.shape[0], len(some.records))
+    # they follow the same distribution, fitted to all 40
+    places = [whole.records.index(each) for each in some.records]
+    assert some.draws.mean(0) == pytest.approx(whole.draws[:, places].mean(0), abs=1e-3)
+    assert many[20] not in some
+    assert many[0] in some
+    assert some.indistinguishable(many[3], many) == [
+        each for each in whole.indistinguishable(many[3], many) if each in some
+    ]
+
+
+def test_a_front_that_is_larger_than_the_sample_is_drawn_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front_posterior, "MAX_NETWORKS", 3)
+    front = [trained(number, 0.5 + 0.05 * number, ratio=0.1 * (number + 1)) for number in range(6)]
+    assert contenders(front, TWO, 3) == list(range(6))

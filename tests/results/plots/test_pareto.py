@@ -204,3 +204,17 @@ def test_without_a_completed_network_infeasible_ones_and_the_limit_are_in_view()
     low, high = figure.layout.xaxis.range
     assert low < 1.0 and high > 8.0
     assert figure.layout.annotations[0].text == "no network has been evaluated yet"
+
+
+def test_ten_thousand_trials_make_a_small_figure_with_every_network_of_the_front() -> None:
+    base = records((Row("complete", 0.5, 0.3), Row("infeasible", None, 0.9)))
+    many = [replace(base[number % 2], trial=number) for number in range(10_000)]
+    front = [replace(base[0], trial=number, accuracy=accuracy(0.9)) for number in range(3)]
+    figure = pareto_figure([*front, *many[3:]], front, (), {}, parse_goals("accuracy,latency", {}), 2.0)
+    sizes = {trace.name: len(trace.x) for trace in figure.data if trace.mode == "markers"}
+    assert sizes == {
+        "infeasible (4999)<br>4999 beyond the right edge<br>1000 of 4999 shown": 1000,
+        "dominated (4998, 1000 shown)": 1000,
+        "Pareto front (3)": 3,
+    }
+    assert len(figure.to_json()) < 1_000_000

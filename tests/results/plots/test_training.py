@@ -12,6 +12,7 @@ from bneck.evaluate import Epoch
 from bneck.evaluate.training.grad_cam import BlockActivations
 from bneck.results.plots.images import overlay_heatmap, truncated_label, viridis
 from bneck.results.plots.training import (
+    MAX_CLASSES,
     confusion_figure,
     curves_figure,
     gallery_figure,
@@ -115,6 +116,19 @@ def test_a_small_confusion_matrix_has_numbers_and_a_large_one_a_color_scale(
     assert figure.layout.xaxis.ticktext[1] == "1 of the classes …"
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
     assert figure.layout.width <= PAGE_PX
+
+
+def test_of_a_thousand_classes_the_most_confused_are_shown_with_the_images_of_all() -> None:
+    counts = np.diag(np.full(1000, 8))
+    counts[7, 990] = 2  # one class mistaken for another: 2 of 10 images
+    names = [f"class {number}" for number in range(1000)]
+    figure = confusion_figure(metrics(counts.tolist(), names))
+    _, wrong = figure.data
+    shown = list(figure.layout.xaxis.ticktext)
+    assert (len(shown), shown[7], shown[-1]) == (MAX_CLASSES, "class 7", "class 990")
+    assert wrong.customdata[7][-1].endswith("2 of 10 images (20.0%)")
+    assert "of 1,000 classes" in figure.layout.xaxis.title.text
+    assert len(figure.to_json()) < 3_000_000
 
 
 def test_names_cannot_be_markup_or_fields_of_a_template() -> None:

@@ -2,6 +2,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,3 +129,11 @@ def test_what_was_not_judged_is_not_on_the_front_however_good_it_looks(state: st
 def test_without_a_judged_network_the_front_is_empty() -> None:
     assert pareto_front([record(0, Row("infeasible", None, 0.9))], parse_objectives("accuracy")) == []
     assert pareto_front([], parse_objectives("accuracy")) == []
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_of_thousands_of_rows_the_same_are_dominated_as_by_comparing_all_pairs(columns: int) -> None:
+    rows = np.random.default_rng(columns).integers(0, 40, (2300, columns)).astype(float)
+    no_worse = (rows[:, None, :] <= rows[None, :, :]).all(2)
+    better = (rows[:, None, :] < rows[None, :, :]).any(2)
+    assert is_dominated(rows).tolist() == (no_worse & better).any(0).tolist()
