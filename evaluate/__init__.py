@@ -18,6 +18,7 @@ from .objectives import (
     parse_count,
     parse_goals,
     parse_latency,
+    parse_limit,
     parse_objectives,
 )
 from .training.accuracy import Accuracy, Epoch, wilson_half_width
@@ -75,6 +76,7 @@ __all__ = [
     "parse_count",
     "parse_goals",
     "parse_latency",
+    "parse_limit",
     "parse_objectives",
     "train",
     "usable_cores",

@@ -16,6 +16,7 @@ QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 REWARD_EXPONENT = -0.07
 """Doubling the cost trades off against 5% of accuracy (Tan et al. 2019, arXiv 1807.11626, section 3.1)."""
 _SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+SMALLEST_LIMIT = 1000  # a limit below has lost its suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,22 @@ def parse_count(text: str) -> float:
     return count
 
 
+def parse_limit(text: str) -> float:
+    """A limit on multiply-adds or parameters, as `parse_count` reads it.
+
+    Raises:
+        GoalError: also a number that no network satisfies, which has lost its suffix.
+    """
+    count = parse_count(text)
+    if count < SMALLEST_LIMIT:
+        digits = re.match("[0-9.]+", text.strip())
+        raise GoalError(
+            f"no network has so few multiply-adds or parameters: got a limit of '{text}', "
+            f"did you mean {digits[0] if digits else text}M?"
+        )
+    return count
+
+
 def parse_latency(text: str) -> Constraint:
     """`5ms` for milliseconds on this device, `0.5x` for a multiple of the reference network.
 
@@ -231,7 +248,7 @@ def parse_goals(objectives: str, limits: Mapping[str, str | None]) -> Goals:
     counted: tuple[Literal["macs"], Literal["params"]] = ("macs", "params")
     for quantity in counted:
         if (text := limits.get(quantity)) is not None:
-            constraints.append(Constraint(quantity, parse_count(text)))
+            constraints.append(Constraint(quantity, parse_limit(text)))
     if (text := limits.get("latency")) is not None:
         constraints.append(parse_latency(text))
     return Goals(parse_objectives(objectives), tuple(constraints))

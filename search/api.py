@@ -66,6 +66,7 @@ def run_search(
         >>> run = run_search("tiny", data="digits", max_macs="500K", n_trials=10)  # doctest: +SKIP
         >>> run.front()  # doctest: +SKIP
     """
+    from ..evaluate.cores import require_workers
     from ..search_space.faults import explained_faults
     from .console.front_table import timeout_message
     from .parallel.deadline import Deadline
@@ -74,6 +75,7 @@ def run_search(
     from .runner.session import default_workers, run_session
     from .runner.session import resume as resume_run
 
+    require_workers(workers)
     deadline = Deadline(timeout_minutes)
     if resume is not None and (unchangeable := [name for name in options if name not in RESUMABLE]):
         raise TypeError(f"{', '.join(unchangeable)} cannot change when a run is resumed")

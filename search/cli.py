@@ -3,6 +3,8 @@
 import logging
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -79,6 +81,20 @@ _add(app, MORE, MORE_PANEL)
 predictor_app = _group("latency-predictor", "Predict the latency of all networks of a space.")
 _add(predictor_app, (latency.build,), opens_files=False)
 app.add_typer(predictor_app, rich_help_panel=MORE_PANEL)
+
+
+def _print_version(given: bool) -> None:
+    if given:
+        typer.echo(f"bneck {version('bneck')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="show the version")
+    ] = False,
+) -> None: ...
 
 
 @predictor_app.callback()

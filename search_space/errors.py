@@ -27,6 +27,7 @@ from difflib import get_close_matches
 from typing import Any
 
 LISTED_IN_FULL = 12  # fewer names than this fit in one line
+MIN_SIMILARITY = 0.65  # of names that a typing error can explain: resnet18 and mnasnet_b1 have 0.56
 
 
 class BneckError(Exception):
@@ -70,13 +71,25 @@ class FileFormatError(BneckError):
 
 
 class UnknownNameError(BneckError):
-    """An unknown name; the message lists the known names, or the nearest of a dozen or more."""
+    """An unknown name; the message lists the known names, or close ones of a dozen or more.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    Args:
+        remedy: what else would work.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
         names = list(known)
-        nearest = get_close_matches(name, names, n=3, cutoff=0.5) if len(names) >= LISTED_IN_FULL else []
-        shown = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(names)}"
-        super().__init__(f"unknown {kind} '{name}'; {shown}")
+        by_letters = {each.lower(): each for each in names}
+        close = [
+            by_letters[each]
+            for each in get_close_matches(name.lower(), by_letters, n=3, cutoff=MIN_SIMILARITY)
+        ]
+        if close and len(names) >= LISTED_IN_FULL:
+            shown = f"nearest: {', '.join(close)}"
+        else:
+            shown = f"known: {', '.join(names)}"
+            shown += f"; did you mean {close[0]}?" if close else ""
+        super().__init__(f"unknown {kind} '{name}'; {shown}" + (f"; {remedy}" if remedy else ""))
 
 
 class PluginError(BneckError):

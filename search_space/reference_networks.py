@@ -164,6 +164,9 @@ _FAMILIES: dict[str, Callable[[float], Architecture]] = {
 
 PUBLISHED_NAMES = tuple(_FAMILIES)
 MAX_WIDTH = 10
+FAMILIES_HELP = (
+    "bneck knows the families MobileNetV2, MobileNetV3 and MnasNet, with a width as in mobilenet_v2@0.5"
+)
 
 
 def published_architecture(name: str) -> Architecture:
@@ -178,7 +181,7 @@ def published_architecture(name: str) -> Architecture:
     """
     family, _, width = name.partition("@")
     if family not in _FAMILIES:
-        raise UnknownNameError("network", name, PUBLISHED_NAMES)
+        raise UnknownNameError("network", name, PUBLISHED_NAMES, FAMILIES_HELP)
     return _FAMILIES[family](_width(width, name) if "@" in name else 1.0)
 
 

@@ -14,8 +14,8 @@ from ...evaluate import (
     format_count,
     host,
     package_versions,
-    parse_count,
     parse_latency,
+    parse_limit,
     usable_cores,
 )
 from ...evaluate.data.dataset import Data, absolute_name
@@ -144,7 +144,7 @@ def _require_one_limit(request: NetAdaptRequest) -> None:
     if request.max_latency is not None:
         parse_latency(request.max_latency)
     if request.max_macs is not None:
-        parse_count(request.max_macs)
+        parse_limit(request.max_macs)
     if request.to is not None and not 0 < request.to < 1:
         raise GoalError(
             f"--to must be above 0 and below 1, a fraction of the initial latency, got {request.to:g}"
@@ -157,7 +157,7 @@ def _require_one_limit(request: NetAdaptRequest) -> None:
 
 def _limit(request: NetAdaptRequest, start: Latency | None) -> Constraint:
     if request.max_macs is not None:
-        return Constraint("macs", parse_count(request.max_macs))
+        return Constraint("macs", parse_limit(request.max_macs))
     if request.max_latency is not None:
         return parse_latency(request.max_latency)
     assert start is not None and request.to is not None

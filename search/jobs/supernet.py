@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from ...evaluate import format_count, parse_count
+from ...evaluate import format_count, parse_limit
 from ...evaluate.data.dataset import Data, absolute_name, class_difference
 from ...evaluate.supernet.checkpoint import SupernetCheckpoint, load_supernet, save_supernet
 from ...evaluate.supernet.config import SupernetConfig
@@ -187,7 +187,7 @@ def _prepare(request: SupernetRequest) -> SupernetTrainer:
     settings = SupernetConfig(
         recipe=replace(recipe, **request.recipe_overrides),
         strategy=request.strategy,  # type: ignore[arg-type]
-        max_macs=parse_count(request.max_macs) if request.max_macs else None,
+        max_macs=parse_limit(request.max_macs) if request.max_macs else None,
         minutes=request.minutes,
         seed=request.seed,
     )

@@ -12,6 +12,7 @@ from ...search_space import (
     load_architecture,
     published_architecture,
 )
+from ...search_space.reference_networks import FAMILIES_HELP
 
 if TYPE_CHECKING:
     from ...results import Run
@@ -42,7 +43,10 @@ def resolve_network(name_or_path: str) -> NamedArchitecture:
     try:
         return NamedArchitecture(name_or_path, published_architecture(name_or_path))
     except UnknownNameError:
-        raise UnknownNameError("network", name_or_path, PUBLISHED_NAMES) from None
+        remedy = (
+            f"{FAMILIES_HELP}; other networks as a YAML or JSON file, RUN#TRIAL or a folder of `bneck train`"
+        )
+        raise UnknownNameError("network", name_or_path, PUBLISHED_NAMES, remedy) from None
 
 
 def resolve_trial(name_or_path: str) -> tuple["Run", str] | None:

@@ -54,6 +54,15 @@ def test_what_is_no_count_is_refused_with_an_example(text: str) -> None:
     assert str(caught.value) == f"a limit must be a number above 0 like 600K, 60M or 1.2G, got '{text}'"
 
 
+@pytest.mark.parametrize(("text", "meant"), [("60", "60M"), ("2.5", "2.5M"), ("999", "999M"), (".5K", ".5M")])
+def test_a_limit_that_has_lost_its_suffix_is_refused(text: str, meant: str) -> None:
+    for quantity in ("macs", "params"):
+        with pytest.raises(GoalError) as caught:
+            parse_goals("accuracy", {quantity: text})
+        assert f"'{text}'" in str(caught.value)
+        assert str(caught.value).endswith(f"did you mean {meant}?")
+
+
 def test_a_limit_beyond_all_numbers_is_refused() -> None:
     for refuse, text in ((parse_count, "1e400"), (parse_latency, "9" * 400 + "ms")):
         with pytest.raises(GoalError, match="must be"):

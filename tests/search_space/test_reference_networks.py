@@ -150,7 +150,18 @@ def test_an_unknown_name_lists_the_nearest_first() -> None:
 def test_a_name_like_no_other_lists_all() -> None:
     with pytest.raises(UnknownNameError) as refusal:
         published_architecture("zzz")
-    assert str(refusal.value) == "unknown network 'zzz'; known: " + ", ".join(PUBLISHED_NAMES)
+    assert str(refusal.value).startswith("unknown network 'zzz'; known: " + ", ".join(PUBLISHED_NAMES))
+
+
+def test_a_network_of_another_family_gets_the_families_and_no_suggestion() -> None:
+    for name in ("resnet18", "efficientnet_b0"):
+        with pytest.raises(
+            UnknownNameError, match="families MobileNetV2, MobileNetV3 and MnasNet"
+        ) as refusal:
+            published_architecture(name)
+        assert "did you mean" not in str(refusal.value)
+    with pytest.raises(UnknownNameError, match=r"did you mean mobilenet_v3_small\?"):
+        published_architecture("MobileNetV3_Small")
 
 
 @pytest.mark.parametrize("width", ["", "wide", "0", "-1", "0.09", "11", "nan", "inf", "0.5@2"])

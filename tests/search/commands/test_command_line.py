@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any
@@ -700,3 +701,21 @@ def test_a_run_in_the_place_of_a_space_is_told_how_to_go_on(call: Call, finished
 def test_the_settings_of_a_run_are_no_network(call: Call, finished: Run) -> None:
     complaint = call("inspect", finished.folder / "run.yaml").complaint
     assert complaint.endswith("run.yaml:1: bneck: must be architecture/1, got run/3")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    ran = run("--version")
+    assert (ran.code, ran.out) == (0, f"bneck {version('bneck')}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("search", "tiny", "--workers", 100_000), "got 100000"),
+        (("compare", "mobilenet_v2", "--workers", 100_000), "usable cores"),
+        (("search", "tiny", "--max-macs", 60), "did you mean 60M?"),
+        (("inspect", "resnet18"), "families MobileNetV2, MobileNetV3 and MnasNet"),
+    ],
+)
+def test_what_is_out_of_range_or_unknown_says_what_would_work(words: tuple[Any, ...], expected: str) -> None:
+    assert expected in run(*words).complaint
