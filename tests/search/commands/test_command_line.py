@@ -37,6 +37,7 @@ from bneck.search_space.network import build_network
 
 from ...evaluate.example_checkpoint import keep
 from ...results.example_run import Row, example_run
+from ..example_trainings import run as run_command
 from ..helpers import bneck, fake_model, run_on_disk
 
 TWO = """\
@@ -704,7 +705,7 @@ def test_the_settings_of_a_run_are_no_network(call: Call, finished: Run) -> None
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    ran = run("--version")
+    ran = run_command("--version")
     assert (ran.code, ran.out) == (0, f"bneck {version('bneck')}\n")
 
 
@@ -718,4 +719,4 @@ def test_the_version_is_that_of_the_package() -> None:
     ],
 )
 def test_what_is_out_of_range_or_unknown_says_what_would_work(words: tuple[Any, ...], expected: str) -> None:
-    assert expected in run(*words).complaint
+    assert expected in run_command(*words).complaint
