@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 Work = ActiveTrial | Replicate | Promotion
+RECENT_TRIALS = 100  # whose durations are averaged
 
 
 STEPS: Mapping[State, Callable[[Architecture], Any]] = {
@@ -166,8 +167,10 @@ class _TrialLoop:
         return True
 
     def _trial_seconds(self, promotion: Promotion | None = None) -> float:
-        """Estimated duration of a new trial, or of a promotion."""
-        records = self.ledger.evaluated
+        """Estimated duration of a new trial, or of a promotion; 0 without a time limit."""
+        if not self.deadline.minutes:
+            return 0.0
+        records = self.ledger.evaluated[-RECENT_TRIALS:]
         if promotion:
             return (promotion.epochs - promotion.record.epochs) * epoch_seconds(records)
         return trial_seconds(records)
