@@ -97,7 +97,7 @@ class PlainProgress:
 
     console: Console
     time_estimator: TimeEstimator = field(default_factory=TimeEstimator)
-    last_status: tuple[str, int, int] = ("", 0, 0)
+    last_status: tuple[str, int, int, tuple[str, ...]] = ("", 0, 0, ())
 
     def __enter__(self) -> Self:
         return self
@@ -108,11 +108,15 @@ class PlainProgress:
 
     def update_status(self, status: Status) -> None:
         left = format_time_left(self.time_estimator.seconds_left(status))
-        now = (status.phase, status.done, status.work[0])
+        # before the first result there is nothing to count, but what the workers do
+        jobs = () if status.latest else status.active_jobs
+        now = (status.phase, status.done, status.work[0], jobs)
         if now == self.last_status:
             return
         self.last_status = now
         line = f"{status.phase} {status.done}/{status.total}"
+        if jobs:
+            line += f": {', '.join(jobs)}"
         if status.latest:
             line += f": {trial_summary(status.latest)}; {status.infeasible} infeasible"
         if status.rungs:

@@ -167,7 +167,7 @@ def test_the_provenance_has_space_data_device_search_and_trials(html: str) -> No
     for value in (
         "651,691,008 networks",
         "at most 400 validation images",
-        "1x is mobilenet_v2, 2.00 ms",
+        "1x is mobilenet_v2 at 24 px, 2.00 ms",
         "tpe, seed 7, 40 evaluations",
         "9 in total; 1 failed; 1 running",
         "the loss is no longer a number",

@@ -111,6 +111,17 @@ def test_a_line_stands_for_every_network_and_none_for_a_look_between() -> None:
     ]
 
 
+def test_before_the_first_network_a_line_says_what_the_workers_do() -> None:
+    display, text = plain()
+    waiting = Status("evaluating", 0, 60)
+    for jobs in (("measures trial 0",), ("measures trial 0",), ("trains trial 0", "measures trial 1")):
+        display.update_status(replace(waiting, active_jobs=jobs))
+    assert [line.partition("; ")[0] for line in text.getvalue().splitlines()] == [
+        "evaluating 0/60: measures trial 0",
+        "evaluating 0/60: trains trial 0, measures trial 1",
+    ]
+
+
 def test_a_phase_that_begins_where_the_last_one_ended_has_its_line() -> None:
     shown, text = plain()
     for phase in ("evaluating", "baselines"):
