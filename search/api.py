@@ -120,9 +120,8 @@ def run_search(
 
 
 def _display(progress: "bool | Progress") -> "Progress":
-    from rich.console import Console
-
     from .console.progress import progress as console_progress
+    from .console.terminal import Console
     from .runner.logged_progress import LoggedProgress
 
     if isinstance(progress, bool):

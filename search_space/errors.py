@@ -26,12 +26,17 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from .printable import printable
+
 LISTED_IN_FULL = 12  # fewer names than this fit in one line
 MIN_SIMILARITY = 0.65  # of names that a typing error can explain: resnet18 and mnasnet_b1 have 0.56
 
 
 class BneckError(Exception):
-    """An error that the caller can fix; the message names place, value and remedy."""
+    """An error that the caller can fix; the message names place, value and remedy in one line."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors of worker processes are pickled; the default passes `args`, which other constructors refuse.

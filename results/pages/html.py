@@ -4,6 +4,7 @@ A page is one file with its styles, its figures as JSON and plotly.js inside; it
 forbids loading anything. The same values give the same bytes.
 """
 
+import re
 from functools import cache
 
 import plotly.graph_objects as go
@@ -12,7 +13,13 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ...evaluate import format_count, wilson_half_width
+from ...search_space.printable import printable_lines
 from ..text.formatting import listed, milliseconds, pluralize, ratio_text
+
+# control characters as JSON writes them, without line breaks and tabs: C0, C1 and bidirectional overrides
+_CONTROL_ESCAPE = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\(u00[0189][0-9a-f]|u007f|u061c|u200[ef]|u202[89a-e]|u206[6-9])", re.IGNORECASE
+)
 
 
 def render(page: str, /, **values: object) -> str:
@@ -26,6 +33,7 @@ def _environment() -> Environment:
         loader=PackageLoader(__package__),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_without_control_characters,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -44,9 +52,14 @@ def _environment() -> Environment:
     return environment
 
 
+def _without_control_characters(value: object) -> object:
+    return printable_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _figure_json(figure: go.Figure) -> Markup:
     # "</script>" in a text would end the element.
-    return Markup(figure.to_json().replace("<", "\\u003c"))
+    text = _CONTROL_ESCAPE.sub(r"\1\\\\\2", printable_lines(figure.to_json()))
+    return Markup(text.replace("<", "\\u003c"))
 
 
 def _percent(fraction: float, decimals: int = 1) -> str:

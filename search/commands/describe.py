@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ...search_space import UnknownNameError
+from ..console.terminal import echo
 from ..resolve.requests import DatasetRequest
 from .options import JsonOption, YamlOption, print_json
 
@@ -25,7 +26,7 @@ def space(name: NameArgument = None, as_json: JsonOption = False, as_yaml: YamlO
     from ..console import space_table
 
     if as_yaml:
-        typer.echo(preset_yaml(_preset("space", name, PRESETS)), nl=False)
+        echo(preset_yaml(_preset("space", name, PRESETS)), nl=False)
     elif name is None and as_json:
         print_json(list(PRESETS))
     elif name is None:
@@ -44,15 +45,15 @@ def recipe(name: NameArgument = None, as_json: JsonOption = False, as_yaml: Yaml
     from ...evaluate.training.recipe import RECIPES, load_recipe, preset_recipe_yaml, recipe_yaml
 
     if as_yaml:
-        typer.echo(preset_recipe_yaml(_preset("recipe", name, RECIPES)), nl=False)
+        echo(preset_recipe_yaml(_preset("recipe", name, RECIPES)), nl=False)
     elif name is None and as_json:
         print_json(list(RECIPES))
     elif name is None:
-        typer.echo("\n".join(RECIPES))
+        echo("\n".join(RECIPES))
     elif as_json:
         print_json(asdict(load_recipe(name)))
     else:
-        typer.echo(recipe_yaml(load_recipe(name)), nl=False)
+        echo(recipe_yaml(load_recipe(name)), nl=False)
 
 
 def data(
@@ -102,7 +103,7 @@ def supernet(file: FileArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(as_dict(trained, file))
     else:
-        typer.echo("\n".join(summary_lines(trained, file)))
+        echo("\n".join(summary_lines(trained, file)))
 
 
 def _preset(kind: str, name: str | None, presets: Any) -> str:

@@ -3,6 +3,7 @@
 import typer
 
 from ...search_space import GoalError
+from ..console.terminal import echo
 from ..resolve.requests import LatencyPredictorRequest, LatencyRequest
 from .options import JsonOption, print_json
 
@@ -38,7 +39,7 @@ def latency(request: LatencyRequest, as_json: JsonOption = False) -> None:
         if layers:
             job.print_parts(layers, named[0])
     for line in failures:
-        typer.echo(f"bneck: {line}", err=True)
+        echo(f"bneck: {line}", err=True)
     if failures:
         raise typer.Exit(2)
 
@@ -57,4 +58,4 @@ def build(request: LatencyPredictorRequest, as_json: JsonOption = False) -> None
         print_json(predictor.to_dict())
     else:
         job.print_model(predictor)
-        typer.echo(f"\nsearch:  bneck search {request.space} --latency-predictor {request.file}")
+        echo(f"\nsearch:  bneck search {request.space} --latency-predictor {request.file}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ...search_space import GoalError
+from ..console.terminal import echo
 from .options import PngOption
 
 
@@ -27,9 +28,9 @@ def report(
     target = out or folder
     pictures = target / "pictures" if png else None
     write_page(folder, target / "report.html", pictures)
-    typer.echo(f"report:    {target / 'report.html'}")
+    echo(f"report:    {target / 'report.html'}")
     if pictures:
-        typer.echo(f"pictures:  {pictures}")
+        echo(f"pictures:  {pictures}")
 
 
 def export(
@@ -45,7 +46,7 @@ def export(
     bneck export runs/tiny-digits-1 --trial best --format config,onnx --out exported
     """
     for path in write_exports(folder, trial, formats, out):
-        typer.echo(path)
+        echo(path)
 
 
 def write_page(folder: Path, page: Path, png_folder: Path | None = None) -> None:

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import typer
-
 from ...search_space import GoalError, RunError
 from ..resolve.confirmed import CONFIRMABLE
 from ..resolve.requests import SearchRequest
@@ -31,12 +29,11 @@ def search(
     Without SPACE, search an example: space tiny on scikit-learn's digits,
     --max-macs 500K --max-latency 0.25x --reference-model mobilenet_v3_small@24px.
     """
-    from rich.console import Console
-
     from ...results import Run
     from ...results.pages.front_table import export_command
     from ..console.front_table import enqueued_message, print_front, start_message, timeout_message
     from ..console.progress import progress
+    from ..console.terminal import Console, echo
     from ..jobs.job import resumable
     from ..parallel.deadline import Deadline
     from ..runner.create import create_run
@@ -76,6 +73,6 @@ def search(
         run_session(run, workers or default_workers(run), display, deadline)
     print_front(run)
     if timeout_minutes and deadline.work_was_skipped:
-        typer.echo(timeout_message(run, timeout_minutes, deadline.skipped))
-    typer.echo(f"\nreport:  {run.folder / 'report.html'}")
-    typer.echo(f"export:  {export_command(run.folder, 'best', run.settings.saves_weights)}")
+        echo(timeout_message(run, timeout_minutes, deadline.skipped))
+    echo(f"\nreport:  {run.folder / 'report.html'}")
+    echo(f"export:  {export_command(run.folder, 'best', run.settings.saves_weights)}")

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.markup import escape
 
 from ...evaluate.data.dataset import SPLITS, Data, find_unreadable_images
@@ -13,6 +12,7 @@ from ...evaluate.data.streaming import bit_depths_text
 from ...search_space.printable import printable
 from .progress import Status, progress
 from .tables import plain_table, wide_console
+from .terminal import Console
 
 _MAX_CLASSES, _STEP = 40, 100
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from .terminal import Console
 
 
 def wide_console() -> Console:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ...evaluate import Epoch
 from .progress import format_time_left
+from .terminal import Console
 
 DATA_WAIT_WARNING = 0.1
 

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from ...evaluate import Latency, build_reference_panel
 from ...evaluate.data.dataset import Data
 from ...results.analysis.comparison import Comparison, Result, Variant
@@ -28,6 +26,7 @@ from ...search_space.errors import DivergedError, WorkerFailedError
 from ...search_space.serialization.atomic_write import write_atomic
 from ..console.progress import Progress, Status, progress
 from ..console.tables import print_lines, print_table, wide_console
+from ..console.terminal import Console
 from ..console.training_progress import TrainingProgress
 from ..parallel.lock import folder_lock, run_lock
 from ..parallel.pool import Pool

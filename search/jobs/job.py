@@ -12,6 +12,7 @@ from ...evaluate import usable_cores
 from ...search_space.faults import explained_faults
 from ..console.interrupts import interrupted_exit_code, print_interrupted
 from ..console.streams import CLOSED_PIPE, discard_stdout
+from ..console.terminal import echo
 
 
 @contextmanager
@@ -43,10 +44,10 @@ def resumable(
 def print_result(result: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
     """Print the result as JSON or as lines of text."""
     if as_json:
-        typer.echo(json.dumps(result, indent=2))
+        echo(json.dumps(result, indent=2))
         return
     for line in lines:
-        typer.echo(line)
+        echo(line)
 
 
 def worker_count(requested: int | None, device: str, most: int | None = None) -> int:

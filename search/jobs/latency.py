@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from ...evaluate import Latency
 from ...evaluate.latency.layerwise import LayerwiseLatency, measure_layerwise
@@ -18,6 +17,7 @@ from ..console.interrupts import interrupted_exit_code, print_interrupted
 from ..console.network_table import layers_by_part
 from ..console.progress import Progress, Status, progress
 from ..console.tables import plain_table, print_lines, print_table, wide_console
+from ..console.terminal import Console
 from ..resolve.networks import NamedArchitecture
 
 

@@ -4,8 +4,6 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from ...evaluate import Goals, Objective, build_reference_panel
 from ...evaluate.latency.backends import latency_backend
 from ...evaluate.latency.meter import LatencyMeter
@@ -19,6 +17,7 @@ from ...results.text.latency import setup_lines
 from ...search_space import Architecture, BackendError, RunError, SpaceError, load_space
 from ..console.progress import Status, progress
 from ..console.tables import print_lines, print_table, wide_console
+from ..console.terminal import Console
 from ..resolve.requests import LatencyPredictorRequest
 from ..samplers.initial_design import stratified
 from .latency import cached, calibrate

@@ -2,8 +2,6 @@
 
 import random
 
-from rich.console import Console
-
 from ...evaluate import Latency, LatencySetup
 from ...evaluate.latency.meter import LatencyMeter, unavailable_reason
 from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
@@ -11,6 +9,7 @@ from ...evaluate.netadapt.channel_groups import sample_narrower_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
 from ..console.tables import print_lines
+from ..console.terminal import Console
 from ..resolve.confirmed import predictor_setup
 from ..resolve.networks import NamedArchitecture
 from ..resolve.requests import NetAdaptRequest

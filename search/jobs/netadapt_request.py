@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from rich.console import Console
-
 from ...evaluate import (
     Constraint,
     Latency,
@@ -30,6 +28,7 @@ from ...results.store.netadapt_run import NETADAPT_DIRECTORY, NetAdaptRun
 from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSettings
 from ...results.store.new_folder import NumberedFolder, Place
 from ...search_space import Architecture, GoalError, cost
+from ..console.terminal import Console
 from ..resolve.datasets import report_left_out
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_trial

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from ...evaluate import Latency, format_count, host, package_versions
 from ...evaluate.data.dataset import Data, unreadable_images_text
@@ -31,6 +30,7 @@ from ...search_space.errors import DivergedError, NonFiniteLossError
 from ...search_space.network import Network
 from ..console.progress import progress
 from ..console.tables import print_lines
+from ..console.terminal import Console
 from ..console.training_progress import TrainingProgress
 from ..parallel.lock import run_lock
 from ..parallel.pool import Pool

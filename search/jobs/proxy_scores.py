@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 import typer
-from rich.console import Console
 
 from ...evaluate import format_count
 from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
@@ -16,6 +15,7 @@ from ...search_space.errors import NonFiniteLossError
 from ..console.interrupts import interrupted_exit_code, print_interrupted
 from ..console.progress import Progress, Status, progress
 from ..console.tables import print_lines, print_table, wide_console
+from ..console.terminal import Console, echo
 from ..resolve.datasets import open_images
 from ..resolve.environment import torch_device
 from ..resolve.networks import NamedArchitecture, resolve_network
@@ -71,7 +71,7 @@ def proxy_and_report(request: ProxyRequest, *, as_json: bool) -> None:
         raise ScorerError("; ".join(dict.fromkeys(each.problem for each in scored)))
     for each in scored:
         if each.problem:
-            typer.echo(f"skipped {each.named.name}: {each.problem}", err=True)
+            echo(f"skipped {each.named.name}: {each.problem}", err=True)
     caveat: str = getattr(proxy, "caveat", "")
     if as_json:
         print_result(as_dict(scored, request, caveat), (), as_json=True)

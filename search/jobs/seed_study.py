@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from rich.console import Console
-
 from ...evaluate import Recipe, host, package_versions, parse_goals
 from ...evaluate.scorers import EvaluationContext, evaluator
 from ...results.analysis.seed_noise import MIN_NETWORKS, MIN_SEEDS, SeedVarianceReport, analyze_seed_variance
@@ -21,6 +19,7 @@ from ...results.text.seed_noise import counts_text, summary_lines, table_rows
 from ...search_space import RunError, SpaceError, load_space
 from ..console.progress import progress
 from ..console.tables import print_lines, print_table, wide_console
+from ..console.terminal import Console
 from ..parallel.deadline import Deadline
 from ..parallel.lock import run_lock
 from ..resolve.confirmed import require_same

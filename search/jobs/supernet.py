@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from ...evaluate import format_count, parse_limit
 from ...evaluate.data.dataset import Data, absolute_name, class_difference
@@ -22,6 +21,7 @@ from ...search_space import GoalError, RunError, load_space
 from ...search_space.errors import DivergedError, NonFiniteLossError
 from ..console.progress import format_time_left
 from ..console.tables import print_lines
+from ..console.terminal import Console
 from ..console.training_progress import epoch_summary
 from ..resolve.datasets import report_left_out
 from ..resolve.environment import torch_device

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...results.outputs import write_training_results
@@ -16,6 +15,7 @@ from ...results.plots.png import kaleido
 from ...results.store.experiment import is_training
 from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError, RunError
+from ..console.terminal import Console
 from ..console.training_progress import TrainingProgress
 from ..parallel.distributed import is_main_process, process_group, world_size
 from ..parallel.lock import run_lock

@@ -4,13 +4,12 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-
 from bneck.evaluate import Epoch, Recipe
 from bneck.evaluate.data.dataset import Data
 from bneck.evaluate.training.trainer import ComputeConfig, Trainer
 from bneck.results import DataSettings
 from bneck.results.store.training_run import TrainingRun, TrainingSettings
+from bneck.search.console.terminal import Console
 from bneck.search.console.training_progress import TrainingProgress
 from bneck.search.jobs.training_loop import run_epochs, save_progress
 from bneck.search_space.network import Network
