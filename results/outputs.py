@@ -58,11 +58,13 @@ def write_search_results(run: SearchRun) -> None:
     from .analysis.macs_baseline import macs_baseline
     from .export.front_table import front_csv, front_dict
     from .export.models import exportable_from_trial
+    from .text.findings import accuracy_warnings
 
     front, completed, goals = run.front(), run.completed_records(), run.settings.goals
     posterior = front_posterior_of(completed, goals)
     baseline = macs_baseline(completed, front, posterior, goals)
-    run.save_result(front_dict(front, posterior, baseline, run.epochs_spent(), goals.reward))
+    warnings = accuracy_warnings(run)
+    run.save_result(front_dict(front, posterior, baseline, run.epochs_spent(), goals.reward, warnings))
     write_atomic(run.folder / "front.csv", front_csv(front, posterior, goals.reward))
     configs = run.folder / "architectures"
     exportables = [exportable_from_trial(run, record) for record in front]

@@ -1,13 +1,15 @@
 """Accuracy, calibration and per-class metrics of a network on a split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...search_space.network import Network
 from ..data.dataset import SPLITS, Data, EvaluationSplit
+from .trivial_accuracy import TrivialAccuracy
 
 _CALIBRATION_BINS = 15
 
@@ -42,6 +44,33 @@ class Metrics:
     calibration_error: float
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that have images; chance for a constant answer."""
+        recalls = [each.recall for each in self.classes if each.images]
+        return sum(recalls) / len(recalls)
+
+    @property
+    def trivial(self) -> TrivialAccuracy:
+        """Chance level and share of the most frequent class."""
+        return TrivialAccuracy.of(
+            [each.images for each in self.classes], [each.name for each in self.classes]
+        )
+
+    @property
+    def better_than_majority(self) -> bool:
+        """Whether `top1` is significantly above chance and the share of the most frequent class (95%)."""
+        return self.trivial.is_beaten_by(self.top1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            **asdict(self),
+            "balanced_accuracy": self.balanced_accuracy,
+            **self.trivial.as_dict,
+            "better_than_majority": self.better_than_majority,
+        }
 
 
 def predict(

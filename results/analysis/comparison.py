@@ -12,6 +12,7 @@ from typing import Literal
 
 from ...evaluate import Latency, wilson_half_width
 from ...evaluate.statistics.reliability import residual_std, student_t_quantile, studentized_range
+from ...evaluate.training.trivial_accuracy import TrivialAccuracy
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Result:
         top1, loss: on the test images.
         images: number of test images.
         seconds: training time.
+        balanced_accuracy: mean recall of the classes on the test images.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Result:
     images: int
     seconds: float
     epochs: int
+    balanced_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class Comparison:
         recipe: training recipe in words.
         reference: network with latency ratio 1; empty if no latency was measured.
         factor: what differs between the variants.
+        trivial: accuracy without looking at the test images; None if it is not known.
     Raises:
         ValueError: no variant, or two with the same name.
     """
@@ -115,6 +119,7 @@ class Comparison:
     recipe: str
     reference: str = ""
     factor: Literal["networks", "augmentations"] = "networks"
+    trivial: TrivialAccuracy | None = None
 
     def __post_init__(self) -> None:
         names = [each.name for each in self.variants]
@@ -135,6 +140,10 @@ class Comparison:
     def complete(self) -> bool:
         """Whether all variants were trained with the same seeds."""
         return all(set(each.seeds) == set(self.seeds) for each in self.variants)
+
+    def is_better_than_majority(self, variant: Variant) -> bool:
+        """Whether the mean test top-1 is significantly above chance and the majority class (95%)."""
+        return self.trivial is None or self.trivial.is_beaten_by(variant.mean)
 
     @property
     def best(self) -> Variant:

@@ -76,11 +76,12 @@ def front_dict(
     macs_baseline: MacsBaseline | None = None,
     epochs_spent: EpochsSpent | None = None,
     reward: Objective | None = None,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The front and its statistics as plain values, for `result.json` and `bneck front --json`.
 
     Keys: `front` (rows as in `front_row`); `seed_variance` (null while unknown); `macs_baseline`;
-    `early_stopping` (networks by epochs; null without early stopping).
+    `early_stopping` (networks by epochs; null without early stopping); `warnings` about the accuracies.
     """
     noise = front_posterior and {
         "std": front_posterior.noise.std,
@@ -93,6 +94,7 @@ def front_dict(
         "seed_variance": noise,
         "macs_baseline": macs_baseline and macs_baseline.as_dict,
         "early_stopping": epochs_spent and epochs_spent.as_dict,
+        "warnings": list(warnings),
     }
 
 
@@ -102,9 +104,11 @@ def front_json(
     macs_baseline: MacsBaseline | None = None,
     epochs_spent: EpochsSpent | None = None,
     reward: Objective | None = None,
+    warnings: Sequence[str] = (),
 ) -> str:
     """`front_dict` as JSON."""
-    return json.dumps(front_dict(records, front_posterior, macs_baseline, epochs_spent, reward), indent=2)
+    front = front_dict(records, front_posterior, macs_baseline, epochs_spent, reward, warnings)
+    return json.dumps(front, indent=2)
 
 
 def front_dataframe(

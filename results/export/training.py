@@ -1,6 +1,5 @@
 """The result of a training as plain values."""
 
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -8,6 +7,7 @@ import torch
 from ...evaluate.data.dataset import Data, EvaluationSplit
 from ...evaluate.training.checkpoint import Checkpoint
 from ...evaluate.training.metrics import Metrics, compute_metrics, predict
+from ...evaluate.training.trivial_accuracy import accuracy_warnings, few_images_text
 from ...search_space import cost
 from ..store.training_run import TrainingRun, best_epoch
 
@@ -36,6 +36,7 @@ def training_result(training: TrainingRun, metrics: Metrics) -> dict[str, Any]:
     settings, curve = training.settings, training.checkpoint().curve
     best = best_epoch(curve)
     network_cost = cost(settings.architecture)
+    few_validation_images = few_images_text(sum(settings.data.validation_counts), "validation")
     return {
         "name": settings.name,
         "key": settings.architecture.key,
@@ -48,5 +49,6 @@ def training_result(training: TrainingRun, metrics: Metrics) -> dict[str, Any]:
         "macs": network_cost.macs,
         "params": network_cost.params,
         "size_bytes": training.model_file.stat().st_size,
-        "test": asdict(metrics),
+        "test": metrics.as_dict(),
+        "warnings": [*accuracy_warnings(metrics.as_dict(), "test"), *filter(None, (few_validation_images,))],
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ..analysis.comparison import Comparison
 from ..plots.comparison import Curves, color, figures, first_epoch
-from ..text.comparison import comparison_text, table_rows
+from ..text.comparison import comparison_text, comparison_warnings, table_rows
 from ..text.formatting import pluralize
 from .html import render
 
@@ -25,7 +25,7 @@ def comparison_html(comparison: Comparison, curves: Curves, provenance: Iterable
         title=f"{pluralize(len(variants), comparison.factor[:-1])} compared on {comparison.data}",
         provenance=provenance,
         comparison=comparison,
-        lead=comparison_text(comparison),
+        lead=" ".join([comparison_text(comparison), *map(_sentence, comparison_warnings(comparison))]),
         ci95_sources={each.ci95_source for each in variants},
         columns=columns,
         rows=[
@@ -41,3 +41,7 @@ def comparison_html(comparison: Comparison, curves: Curves, provenance: Iterable
         seeds=sorted({seed for each in variants for seed in each.seeds}),
         unit_ms=unit_ms,
     )
+
+
+def _sentence(warning: str) -> str:
+    return f"{warning[0].upper()}{warning[1:]}."

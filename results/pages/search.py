@@ -16,6 +16,7 @@ from ..plots.pareto import pareto_figure
 from ..store.search_run import SearchRun, Verification
 from ..store.trial import Record, State
 from ..text.fidelities import epochs_spent_text, rungs_text
+from ..text.findings import accuracy_warnings
 from ..text.formatting import best_label, key_value_text, limits_text, outcome_text, reward_text, value_text
 from ..text.front_posterior import front_posterior_lines
 from ..text.latency import calibration_text, sources_text, times_text, verification_text
@@ -142,6 +143,7 @@ class _ReportData:
         baseline = macs_baseline(self.completed, self.front, posterior, goals)
         epochs_spent = self.run.epochs_spent()
         findings = [
+            *accuracy_warnings(self.run),
             *front_posterior_lines(self.alternatives, goals, posterior),
             macs_baseline_text(baseline) if baseline else "",
             surrogate_quality_text(self.completed, posterior),

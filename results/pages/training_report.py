@@ -7,6 +7,7 @@ from ...evaluate.data.dataset import Data, left_out_notice, unreadable_images_te
 from ...evaluate.training.checkpoint import Checkpoint
 from ...evaluate.training.grad_cam import block_activations, select_examples, to_network_input
 from ...evaluate.training.metrics import Metrics
+from ...evaluate.training.trivial_accuracy import accuracy_warnings, balance_text, few_images_text
 from ...search_space import cost
 from ..store.training_run import TrainingRun
 from ..text.formatting import duration, key_value_text, pluralize
@@ -38,7 +39,18 @@ def build_training_report(
         else (),
         viewed_example=viewed_example,
         class_names=normalized_data.class_names,
-        notes=tuple(note for note in (left_out_notice(data), unreadable_images_text(data)) if note),
+        notes=tuple(
+            filter(
+                None,
+                (
+                    balance_text(metrics.as_dict()),
+                    *accuracy_warnings(metrics.as_dict(), "test"),
+                    few_images_text(data.count("validation"), "validation"),
+                    left_out_notice(data),
+                    unreadable_images_text(data),
+                ),
+            )
+        ),
     )
 
 

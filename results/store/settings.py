@@ -35,9 +35,10 @@ class DataSettings:
         class_names: names of the classifier's outputs, in order.
         pixel_mean, pixel_std: normalization of pixels (0 to 255), one number per channel.
         fingerprint: hash of the splits; empty in files of earlier versions.
+        validation_counts: validation images of each class; empty in files of earlier versions.
     """
 
-    OPTIONAL_KEYS: ClassVar[tuple[str, ...]] = ("fingerprint",)
+    OPTIONAL_KEYS: ClassVar[tuple[str, ...]] = ("fingerprint", "validation_counts")
 
     name: str
     root: str | None = None
@@ -47,6 +48,7 @@ class DataSettings:
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()
     fingerprint: str = ""
+    validation_counts: tuple[int, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -97,6 +99,7 @@ class DataSettings:
             pixel_mean=other.pixel_mean,
             pixel_std=other.pixel_std,
             fingerprint=other.fingerprint,
+            validation_counts=other.validation_counts,
         )
 
     def of(self, data: "Data") -> "DataSettings":
@@ -109,6 +112,9 @@ class DataSettings:
             pixel_mean=data.pixel_mean,
             pixel_std=data.pixel_std,
             fingerprint=fingerprint(data),
+            validation_counts=tuple(
+                data.labels("validation").bincount(minlength=len(data.class_names)).tolist()
+            ),
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from ...evaluate import format_count
+from ...evaluate.training.trivial_accuracy import TrivialAccuracy, few_images_text
 from ..analysis.comparison import Comparison, Result, Variant
 from .formatting import duration, joined_names, milliseconds, percentage_points, pluralize
 
@@ -22,6 +23,8 @@ COLUMNS = (
     "ci95_source",
     "gap_to_best",
     "differs_from_best",
+    "better_than_majority",
+    "balanced_accuracy",
     "validation_top1",
     "test_loss",
     "macs",
@@ -43,7 +46,8 @@ def comparison_row(comparison: Comparison, variant: Variant) -> dict[str, Any]:
     `latency_ratio` is relative to the reference, `latency_vs_first` to the first variant.
     """
     latency = variant.measured
-    best, alone = comparison.best, len(comparison.variants) == 1
+    best = comparison.best
+    no_order = len(comparison.variants) == 1 or not comparison.is_better_than_majority(best)
     values = (
         variant.name,
         variant.key,
@@ -53,7 +57,9 @@ def comparison_row(comparison: Comparison, variant: Variant) -> dict[str, Any]:
         variant.top1_ci95,
         variant.ci95_source,
         best.mean - variant.mean,
-        None if variant is best or alone else comparison.is_significant(best, variant),
+        None if variant is best or no_order else comparison.is_significant(best, variant),
+        comparison.is_better_than_majority(variant),
+        _mean(variant, "balanced_accuracy"),
         _mean(variant, "validation_top1"),
         _mean(variant, "loss"),
         variant.macs,
@@ -100,8 +106,10 @@ def comparison_dict(comparison: Comparison) -> dict[str, Any]:
         "recipe": comparison.recipe,
         "reference": comparison.reference,
         "test_images": comparison.images,
+        **(comparison.trivial.as_dict if comparison.trivial else {}),
         "seed_list": list(comparison.seeds),
         "verdict": comparison_text(comparison),
+        "warnings": comparison_warnings(comparison),
         "variants": [comparison_row(comparison, each) for each in comparison.variants],
         "trainings": [asdict(result) for result in _results(comparison)],
     }
@@ -121,6 +129,7 @@ def table_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         f"{100 * row['test_top1']:.1f} ±{percentage_points(row['test_top1_ci95'])}" for row in rows
     ]
     columns["gap"] = [_gap_to_best(row) for row in rows]
+    columns["balanced %"] = [f"{100 * row['balanced_accuracy']:.1f}" for row in rows]
     columns["validation %"] = [f"{100 * row['validation_top1']:.1f}" for row in rows]
     columns["loss"] = [f"{row['test_loss']:.3f}" for row in rows]
     if comparison.factor == "networks":
@@ -143,6 +152,8 @@ def comparison_text(comparison: Comparison) -> str:
     """The best variant, the variants indistinguishable from it, and the least significant difference."""
     best, n_others = comparison.best, len(comparison.variants) - 1
     images = pluralize(comparison.images, "test image")
+    if not comparison.is_better_than_majority(best):
+        return _no_finding_text(comparison)
     if not n_others:
         return f"{best.name}: {variant_accuracy_text(best)} ({images})."
     names = [each.name for each in comparison.indistinguishable_from_best]
@@ -153,6 +164,35 @@ def comparison_text(comparison: Comparison) -> str:
         rest = f"statistically indistinguishable from it (95%): {others}"
     lead = f"Highest accuracy: {best.name}, {variant_accuracy_text(best)} ({images}); {rest}."
     return f"{lead} {_threshold_text(comparison)}"
+
+
+def comparison_warnings(comparison: Comparison) -> list[str]:
+    """Variants that are no better than a constant answer, and how coarse few test images are."""
+    warnings = []
+    trivial = comparison.trivial
+    worse = [each.name for each in comparison.variants if not comparison.is_better_than_majority(each)]
+    if trivial and 0 < len(worse) < len(comparison.variants):
+        warnings.append(f"not better (95%) than {_constant_text(trivial)}: {joined_names(worse)}")
+    if few := few_images_text(comparison.images, "test"):
+        warnings.append(few)
+    return warnings
+
+
+def _no_finding_text(comparison: Comparison) -> str:
+    """No variant is better than a constant answer, so that their order means nothing."""
+    assert comparison.trivial
+    subject = "None of them" if len(comparison.variants) > 1 else comparison.best.name
+    verb = "is" if len(comparison.variants) > 1 else "is not"
+    images = pluralize(comparison.images, "test image")
+    return (
+        f"{subject} {verb} better (95%) than {_constant_text(comparison.trivial)}; chance "
+        f"{100 * comparison.trivial.chance:.1f}% ({images}): the order of accuracies means nothing. Train "
+        "longer, or on more images."
+    )
+
+
+def _constant_text(trivial: TrivialAccuracy) -> str:
+    return f"the constant answer '{trivial.majority_class}' ({100 * trivial.majority_share:.1f}%)"
 
 
 def variant_accuracy_text(variant: Variant) -> str:

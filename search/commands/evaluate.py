@@ -37,6 +37,7 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
     """
     from ...evaluate.data.dataset import left_out_notice, unreadable_images_text
     from ...evaluate.training.checkpoint import load_checkpoint
+    from ...evaluate.training.trivial_accuracy import accuracy_warnings
     from ...results import DataSettings
     from ...results.export.training import metrics_on_split
     from ...search_space import cost
@@ -71,7 +72,7 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
         "key": architecture.key,
         "data": images.name,
         "split": request.split,
-        **asdict(metrics),
+        **metrics.as_dict(),
         "macs": network_cost.macs,
         "params": network_cost.params,
         "size_bytes": file.path.stat().st_size,
@@ -80,7 +81,7 @@ def evaluate_and_measure(request: EvaluationRequest) -> dict[str, Any]:
         or None,
         "training_images_left_out": held_out.n_leaked,
         "changes_since_training": None if held_out.changes is None else asdict(held_out.changes),
-        "warnings": list(held_out.warnings),
+        "warnings": [*held_out.warnings, *accuracy_warnings(metrics.as_dict(), request.split)],
     }
 
 

@@ -21,6 +21,7 @@ def front(
     from ...results.analysis.front_posterior import front_posterior_of
     from ...results.analysis.macs_baseline import macs_baseline
     from ...results.export.front_table import front_csv, front_json
+    from ...results.text.findings import accuracy_warnings
     from ..console.front_table import print_front
 
     if as_json and as_csv:
@@ -33,6 +34,7 @@ def front(
     posterior = front_posterior_of(completed, goals)
     if as_json:
         baseline = macs_baseline(completed, records, posterior, goals)
-        typer.echo(front_json(records, posterior, baseline, opened.epochs_spent(), goals.reward))
+        warnings = accuracy_warnings(opened)
+        typer.echo(front_json(records, posterior, baseline, opened.epochs_spent(), goals.reward, warnings))
     else:
         typer.echo(front_csv(records, posterior, goals.reward), nl=False)

@@ -5,6 +5,7 @@ from typing import Any
 from rich.markup import escape
 
 from ...evaluate import format_count
+from ...evaluate.training.trivial_accuracy import balance_text
 from ...results.text.formatting import milliseconds, truncate
 from .tables import plain_table, wide_console
 
@@ -22,7 +23,8 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
     print_line(
         f"{evaluation['name']} on {_images(evaluation)} "
         f"of {evaluation['data']}: top-1 {100 * evaluation['top1']:.2f}%{top5}, "
-        f"loss {evaluation['loss']:.4f}, calibration error {100 * evaluation['calibration_error']:.2f}%"
+        f"loss {evaluation['loss']:.4f}, calibration error {100 * evaluation['calibration_error']:.2f}%; "
+        f"{balance_text(evaluation)}"
     )
     cost_text = f"{format_count(evaluation['macs'])} MACs, {format_count(evaluation['params'])} parameters"
     latency = evaluation["latency"]

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from ...evaluate import Latency, build_reference_panel
 from ...evaluate.data.dataset import Data
+from ...evaluate.training.trivial_accuracy import TrivialAccuracy
 from ...results.analysis.comparison import Comparison, Result, Variant
 from ...results.export.training import metrics_on_split, training_result
 from ...results.pages.comparison import comparison_html
@@ -19,7 +21,14 @@ from ...results.store.experiment import existing_folder_error, is_training
 from ...results.store.new_folder import Place, make_folder
 from ...results.store.recorded_data import require_same_images
 from ...results.store.training_run import TrainingRun, TrainingSettings
-from ...results.text.comparison import comparison_dict, comparison_text, results_csv, table_rows, to_csv
+from ...results.text.comparison import (
+    comparison_dict,
+    comparison_text,
+    comparison_warnings,
+    results_csv,
+    table_rows,
+    to_csv,
+)
 from ...results.text.formatting import key_value_text
 from ...search_space import GoalError, RunError, cost
 from ...search_space.errors import DivergedError, WorkerFailedError
@@ -200,6 +209,7 @@ def _comparison(
         recipe=key_value_text(recipe.items()),
         reference=build_reference_panel(request.reference_model).reference if latencies else "",
         factor="augmentations" if request.augments else "networks",
+        trivial=_trivial(next(iter(results.values()))["test"]),
     )
 
 
@@ -214,7 +224,14 @@ def _seed_result(name: str, seed: int, outcomes: Mapping[str, Any]) -> Result:
         test["images"],
         outcomes["seconds"],
         outcomes["epochs"],
+        statistics.fmean(each["recall"] for each in test["classes"] if each["images"]),
     )
+
+
+def _trivial(test: Mapping[str, Any]) -> TrivialAccuracy:
+    """Of the test images, which all trainings share."""
+    classes = test["classes"]
+    return TrivialAccuracy.of([each["images"] for each in classes], [each["name"] for each in classes])
 
 
 def _provenance(settings: Mapping[str, TrainingSettings], out: Path) -> list[tuple[str, object]]:
@@ -234,6 +251,7 @@ def _print(comparison: Comparison, out: Path) -> None:
     print_lines(
         console,
         comparison_text(comparison),
+        *comparison_warnings(comparison),
         f"report:  {out / 'comparison.html'}",
         f"tables:  {out / 'comparison.csv'}, {out / 'trainings.csv'}",
     )

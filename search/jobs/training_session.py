@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ...evaluate.data.dataset import Data, unreadable_images_text
+from ...evaluate.training.trivial_accuracy import balance_text
 from ...results.outputs import write_training_results
 from ...results.plots.png import kaleido
 from ...results.store.experiment import is_training
@@ -115,8 +116,8 @@ def summary(folder: TrainingRun, data: Data, result: dict[str, Any]) -> list[str
         f"best epoch {result['best_epoch']} of {result['epochs']} (validation top-1 "
         f"{100 * result['validation_top1']:.2f}%)"
     ]
-    if skipped_images_text := unreadable_images_text(data):
-        lines.append(skipped_images_text)
+    lines.append(balance_text(test))
+    lines += filter(None, (unreadable_images_text(data), *result["warnings"]))
     return [
         *lines,
         f"report:    {folder.report_file}",

@@ -15,7 +15,7 @@ def latency(ratio: float, reference_ms: float = 2.0) -> Latency:
 
 def results(name: str, percents: Mapping[int, float], images: int = IMAGES) -> tuple[Result, ...]:
     return tuple(
-        Result(name, seed, percent / 100, 0.5, percent / 100 + 0.01, images, 30.0 + seed, 4)
+        Result(name, seed, percent / 100, 0.5, percent / 100 + 0.01, images, 30.0 + seed, 4, percent / 100)
         for seed, percent in percents.items()
     )
 

@@ -14,7 +14,7 @@ from sklearn.metrics import (
 from torch import Tensor
 
 from bneck.evaluate.data.dataset import load_data
-from bneck.evaluate.training.metrics import compute_metrics, predict
+from bneck.evaluate.training.metrics import Metrics, compute_metrics, predict
 from bneck.search_space.network import build_network
 
 from ...search_space.helpers import TOY
@@ -30,6 +30,12 @@ SIX = [
 ]
 LOGITS = torch.tensor([chances for chances, _ in SIX]).log()
 LABELS = torch.tensor(["abc".index(name) for _, name in SIX])
+
+
+def constant_answer(yes: int, no: int) -> Metrics:
+    """Metrics of a network that always answers `yes`."""
+    labels = torch.tensor([0] * yes + [1] * no)
+    return compute_metrics(torch.tensor([[2.0, 0.0]]).expand(yes + no, 2), labels, ["yes", "no"])
 
 
 def random_answers(images: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:

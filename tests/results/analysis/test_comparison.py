@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from bneck.evaluate.latency.measurement import failed_latency
+from bneck.evaluate.training.trivial_accuracy import TrivialAccuracy
 from bneck.results.analysis.comparison import Variant
 from bneck.results.text.comparison import (
     COLUMNS,
@@ -209,10 +210,34 @@ def test_the_dict_is_json_without_nan_and_repeats_the_verdict() -> None:
     assert len(told["trainings"]) == 6
 
 
+def test_networks_at_chance_have_no_order() -> None:
+    # Of 1000 images, 560 of one class: 582 right answers are P(X >= 582) = 8.5%, 600 are 0.6%.
+    trivial = TrivialAccuracy.of([560, 440], ["cat", "dog"])
+    found = replace(comparison(variant("a", [58.2, 57.9]), variant("b", [43.0, 45.0])), trivial=trivial)
+    text = comparison_text(found)
+    assert text.startswith("None of them is better (95%) than the constant answer 'cat' (56.0%)")
+    assert "Highest" not in text
+    assert "gap" not in table_rows(found)[0]
+    told = comparison_dict(found)
+    assert (told["chance"], told["majority_class"], told["majority_share"]) == (0.5, "cat", 0.56)
+    assert [row["better_than_majority"] for row in told["variants"]] == [False, False]
+    mixed = replace(comparison(variant("a", [60, 60]), variant("b", [44, 45])), trivial=trivial)
+    assert comparison_text(mixed).startswith("Highest accuracy: a")
+    assert comparison_dict(mixed)["warnings"] == [
+        "not better (95%) than the constant answer 'cat' (56.0%): b"
+    ]
+
+
+def test_few_test_images_give_a_warning() -> None:
+    found = comparison(variant("a", [50], images=36), variant("b", [75], images=36))
+    assert any("few test images (36): one image is worth 2.8 percentage points" in each
+               for each in comparison_dict(found)["warnings"])  # fmt: skip
+
+
 def test_the_table_puts_what_may_be_an_accident_in_brackets() -> None:
     columns, rows = table_rows(comparison(A, B))
     assert rows[0] == [
-        "a", "3", "91.0 ±2.5", "(1.0)", "92.0", "0.500", "1.00 ms", "1.00x", "2M", "50K", "31 s"
+        "a", "3", "91.0 ±2.5", "(1.0)", "91.0", "92.0", "0.500", "1.00 ms", "1.00x", "2M", "50K", "31 s"
     ]  # fmt: skip
     assert columns[:4] == ["network", "n_seeds", "test %", "gap"]
     assert [row[3] for row in rows] == ["(1.0)", "–"]
@@ -224,7 +249,9 @@ def test_the_table_leaves_out_columns_that_tell_nothing() -> None:
     columns, _ = table_rows(comparison(C))
     assert not {"latency", "vs first", "gap"} & set(columns)
     columns, _ = table_rows(replace(comparison(A, B), factor="augmentations"))
-    assert columns == ["augmentation", "n_seeds", "test %", "gap", "validation %", "loss", "training"]
+    assert columns == [
+        "augmentation", "n_seeds", "test %", "gap", "balanced %", "validation %", "loss", "training"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,13 @@ def test_a_person_reads_the_numbers_and_the_weakest_class_first(trained: Path) -
     expected = independent_metrics(*logits_on_digits(network, "test"))
     ran = run("evaluate", trained, *NO_LATENCY)
     head, cost, columns, *rows = ran.out.splitlines()
+    most = max(sum(row) for row in expected["confusion"]) / 359
     assert head == (
         f"{trained} on 359 test images of digits: top-1 {100 * expected['top1']:.2f}%, "
         f"top-5 {100 * expected['top5']:.2f}%, loss {expected['loss']:.4f}, "
-        f"calibration error {100 * expected['calibration_error']:.2f}%"
+        f"calibration error {100 * expected['calibration_error']:.2f}%; "
+        f"balanced accuracy {100 * np.mean(expected['recall']):.2f}%; chance 10.00%, "
+        f"majority class '3' {100 * most:.2f}%"
     )
     assert cost.startswith("68.03K MACs, 2.838K parameters, ")
     assert columns.split()[:2] == ["class", "images"]
