@@ -151,7 +151,7 @@ def _render(experiment: Experiment[Any], device: str) -> tuple[str, Mapping[str,
         from .plots.netadapt import netadapt_figures
 
         rows, result = experiment.path(), experiment.result()
-        if result is None:
+        if result is None or not rows:
             raise RunError(f"{experiment.folder}: not finished; resume it: {experiment.resume_command}")
         html = netadapt_html(experiment, rows, result)
         return html, netadapt_figures(experiment.settings, rows, result)

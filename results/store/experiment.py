@@ -70,6 +70,7 @@ class Experiment(ABC, Generic[S]):
     SETTINGS_NAME: ClassVar[str]
     COMMAND: ClassVar[str]
     SUBFOLDERS: ClassVar[tuple[str, ...]] = ()
+    RESULT_KEYS: ClassVar[tuple[str, ...]] = ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"
@@ -226,14 +227,24 @@ class Experiment(ABC, Generic[S]):
         return self.folder / "result.json"
 
     def result(self) -> dict[str, Any] | None:
-        """The content of `result.json`; None before the experiment has finished."""
+        """The content of `result.json`; None before the experiment has finished.
+
+        Raises:
+            RunError: it is damaged.
+        """
         if not self.result_file.is_file():
             return None
         try:
             content: dict[str, Any] = load_json(self.result_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.result_file}: damaged ({first_line(error)})") from None
+            raise self._damaged_result(first_line(error)) from None
+        missing = [key for key in self.RESULT_KEYS if not isinstance(content, dict) or key not in content]
+        if missing:
+            raise self._damaged_result(f"{missing[0]} is missing")
         return content
+
+    def _damaged_result(self, reason: str) -> RunError:
+        return RunError(f"{self.result_file}: damaged or unreadable ({reason}); remove it, then resume")
 
     def save_result(self, result: dict[str, Any]) -> None:
         """Write `result.json`.

@@ -113,6 +113,7 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
     SETTINGS_NAME = NETADAPT_FILE
     COMMAND = "bneck netadapt"
     SUBFOLDERS = ("steps",)
+    RESULT_KEYS = ("start", "final", "n_steps", "test_images")
 
     @classmethod
     def _read_settings(cls, path: Path) -> NetAdaptSettings:
@@ -168,7 +169,7 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
             if content["bneck"] != PATH_FORMAT:
                 raise RunError(f"{file}: must have format {PATH_FORMAT}, got {content['bneck']}")
             return [_read_row(row, file) for row in content["rows"]]
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise RunError(f"{file}: damaged ({first_line(error)})") from None
 
     def write_path(self, rows: Sequence[NetAdaptRow]) -> None:

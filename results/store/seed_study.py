@@ -11,6 +11,7 @@ from typing import get_type_hints
 from ...evaluate import Recipe
 from ...evaluate.trust import Kind
 from ...search_space import Architecture, RunError, cost
+from ...search_space.errors import first_line
 from ...search_space.serialization.architecture import read_architecture
 from ...search_space.serialization.atomic_write import write_atomic
 from ...search_space.serialization.dataclass_reader import read_versioned_file
@@ -127,11 +128,12 @@ class SeedStudy(Experiment[SeedVarianceSettings]):
         """
         if not self.trainings_file.is_file():
             return []
-        text = self.trainings_file.read_text(encoding="utf-8")
-        return [
-            _row(self.trainings_file, line, row)
-            for line, row in enumerate(csv.DictReader(io.StringIO(text)), 2)
-        ]
+        try:
+            text = self.trainings_file.read_text(encoding="utf-8")
+            rows = list(csv.DictReader(io.StringIO(text)))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise RunError(f"{self.trainings_file}: damaged or unreadable ({first_line(error)})") from None
+        return [_row(self.trainings_file, line, row) for line, row in enumerate(rows, 2)]
 
     def save_trainings(self, trainings: Iterable[SeedTraining]) -> None:
         """Replace the table of trainings."""

@@ -69,6 +69,7 @@ class TrainingRun(Experiment[TrainingSettings]):
 
     SETTINGS_NAME = TRAINING_FILE
     COMMAND = "bneck train"
+    RESULT_KEYS = ("epochs", "seconds", "validation_top1", "test")
 
     @classmethod
     def _read_settings(cls, path: Path) -> TrainingSettings:
