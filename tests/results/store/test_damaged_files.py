@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bneck.results import Run
 from bneck.results.store.experiment import Experiment
 from bneck.results.store.netadapt_run import NetAdaptRun
 from bneck.results.store.open_experiment import open_experiment
@@ -16,7 +15,6 @@ from bneck.results.store.training_run import TrainingRun
 from bneck.search_space import BneckError
 
 from ..example_adaptation import path_rows
-from ..example_run import example_run
 from .test_experiment import EXAMPLES
 
 
@@ -84,14 +82,3 @@ def test_a_damaged_path_is_one_error(tmp_path: Path) -> None:
     run = NetAdaptRun.create(tmp_path / "x", EXAMPLES[NetAdaptRun])
     run.write_path(path_rows())
     assert check(run.folder / "path.json", run.path) > 9
-
-
-@pytest.mark.slow
-def test_a_damaged_study_is_one_error(tmp_path: Path) -> None:
-    folder = example_run(tmp_path / "x").folder
-
-    def read() -> None:
-        run = Run.open(folder)
-        run.front(), run.verifications(), run.baselines()
-
-    assert check(folder / "study.db", read, seeds=40) > 9
