@@ -256,7 +256,7 @@ def _read_objective(entry: YamlNode) -> Objective:
 
 def read_data_settings(entry: YamlNode) -> DataSettings:
     """The data set of an experiment; what could do harm is marked, see `evaluate.trust`."""
-    settings = read_dataclass(DataSettings, entry)
+    settings = read_dataclass(DataSettings, entry, DataSettings.OPTIONAL_KEYS)
 
     def marked(key: str, kind: Kind) -> str:
         node = entry.value[key]

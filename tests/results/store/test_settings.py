@@ -377,3 +377,11 @@ def test_a_file_that_is_something_else_is_refused(tmp_path: Path, text: str, exp
 def test_no_file_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"run\.yaml: cannot be read: No such file"):
         load_settings(tmp_path / "run.yaml")
+
+
+def test_a_run_of_a_version_without_fingerprints_is_opened(tmp_path: Path) -> None:
+    text = settings_yaml(run_settings())
+    earlier = "".join(line for line in text.splitlines(keepends=True) if "fingerprint" not in line)
+    assert earlier != text
+    (tmp_path / "run.yaml").write_text(earlier, encoding="utf-8")
+    assert load_settings(tmp_path / "run.yaml").data.fingerprint == ""
