@@ -25,6 +25,7 @@ AUGMENT_HELP = (
 )
 RECIPE_FIELDS = ("epochs", "batch_size", "learning_rate", "optimizer", "augment", "ema", "freeze")
 REQUIRED: Any = MISSING
+MAX_VALUE = 10**9  # of numbers without a bound of their own; refuses infinity and NaN too
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,11 @@ class Request:
             name = shown.names[0] if shown.names else flag_of(each.name)
             if shown.minimum is not None and not value >= shown.minimum:
                 raise GoalError(f"{name} must be at least {shown.minimum:g}, got {value}")
-            if shown.maximum is not None and not value <= shown.maximum:
-                raise GoalError(f"{name} must be at most {shown.maximum:g}, got {value}")
+            maximum = shown.maximum
+            if maximum is None and isinstance(value, int | float) and not isinstance(value, bool):
+                maximum = MAX_VALUE
+            if maximum is not None and not value <= maximum:
+                raise GoalError(f"{name} must be at most {maximum:,}, got {str(value)[:40]}")
 
 
 @dataclass(frozen=True, kw_only=True)

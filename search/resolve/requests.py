@@ -43,7 +43,12 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     space: str = argument("tiny", "preset or YAML file; with --resume a run folder", "SPACE")
     out: Path | None = option(None, "output folder; by default runs/SPACE-DATA-N", metavar="DIR")
     n_trials: int = option(
-        60, "number of networks to evaluate", minimum=1, metavar="N", names=("--n-trials", "--trials")
+        60,
+        "number of networks to evaluate",
+        minimum=1,
+        maximum=1_000_000,
+        metavar="N",
+        names=("--n-trials", "--trials"),
     )
     objectives: str = option(
         "accuracy,latency",
