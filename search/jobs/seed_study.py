@@ -25,6 +25,7 @@ from ..parallel.lock import run_lock
 from ..resolve.confirmed import require_same
 from ..resolve.datasets import open_images
 from ..resolve.environment import numbered_run_directory, torch_device
+from ..resolve.evaluators import with_absolute_files
 from ..resolve.requests import SeedStudyRequest
 from ..runner.budget import report_seconds
 from ..samplers.feasibility import require_feasible
@@ -62,7 +63,7 @@ def create(request: SeedStudyRequest) -> SeedStudy:
         limits=", ".join(str(limit) for limit in goals.constraints) or "none",
         networks=tuple(networks),
         seeds=request.seeds,
-        evaluator=request.evaluator,
+        evaluator=with_absolute_files(request.evaluator),
         data=images,
         recipe=recipe,
         n_trials=request.n_trials,

@@ -25,3 +25,9 @@ def resolve_evaluator(name: str) -> str:
             "module:attribute"
         )
     return f"{kind}:{','.join(str(Path(file).resolve()) for file in files.split(','))}" if files else kind
+
+
+def with_absolute_files(name: str) -> str:
+    """The name of an evaluator that is valid in every working directory."""
+    kind, files = scorer_kind(name), name.partition(":")[2]
+    return resolve_evaluator(name) if files and kind in ACCURACY_EVALUATORS else name
