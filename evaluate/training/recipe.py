@@ -24,8 +24,8 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ("above 0", lambda x: x > 0, "step_epochs step_factor"),
     ("at least 0", lambda x: x >= 0, "learning_rate weight_decay max_grad_norm bn_recalibration_images"),
     ("at most 100,000", lambda x: x <= 100_000, "epochs batch_size step_epochs step_factor"),
-    ("at most 1,000", lambda x: x <= 1000, "learning_rate weight_decay"),
-    ("at most 1e9", lambda x: x <= 1e9, "max_grad_norm bn_recalibration_images"),
+    ("at most 1e38", lambda x: x <= 1e38, "learning_rate weight_decay max_grad_norm"),
+    ("at most 1e9", lambda x: x <= 1e9, "bn_recalibration_images"),
     ("from 0 to below 1", lambda x: 0 <= x < 1, "momentum label_smoothing dropout drop_path ema"),
     ("from 0 to 1", lambda x: 0 <= x <= 1, "warmup_fraction"),
 )

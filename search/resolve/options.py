@@ -166,7 +166,9 @@ class RecipeOptions(DeviceOptions):
     recipe: str | None = option(None, RECIPE_HELP, metavar="NAME|FILE")
     epochs: int | None = option(None, "number of epochs; by default of the recipe", minimum=1)
     batch_size: int | None = option(None, "images per training step; by default of the recipe", minimum=1)
-    learning_rate: float | None = option(None, "peak learning rate; by default of the recipe", minimum=0.0)
+    learning_rate: float | None = option(
+        None, "peak learning rate; by default of the recipe", minimum=0.0, maximum=1e38
+    )
     optimizer: str | None = option(None, "sgd, adam, adamw or rmsprop")
     augment: str | None = option(None, AUGMENT_HELP, metavar="A+B")
     ema: float | None = option(None, "decay of the exponential moving average of the weights")

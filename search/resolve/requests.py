@@ -93,7 +93,7 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     )
     batch_size: int = option(64, "images per training step", minimum=4, panel="Training")
     learning_rate: float = option(
-        0.08, "peak of the cosine learning rate schedule", minimum=0.0, panel="Training"
+        0.08, "peak of the cosine learning rate schedule", minimum=0.0, maximum=1e38, panel="Training"
     )
     storage: str = option("", "Optuna storage; by default SQLite in the run's folder", metavar="URL")
 

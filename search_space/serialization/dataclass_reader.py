@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from .yaml_nodes import YamlNode, parse_file
 
 T = TypeVar("T")
-MAX_NUMBER = 10**15
+MAX_INTEGER, MAX_FLOAT = 10**15, 1e38  # of fields without a range of their own
 RANGES: Mapping[str, tuple[float, float]] = {  # of the fields of all settings; constructors check the others
     "finetune_images": (1, 10**9),
     "finetune_lr_scale": (0, 1000),
@@ -101,5 +101,6 @@ def read_value(hint: Any, entry: YamlNode) -> Any:
         return {key: read_value(arguments[1], item) for key, item in items.items()}
     if origin is Literal:
         return entry.text()
-    entry.require_between(-MAX_NUMBER, MAX_NUMBER)
+    most = MAX_FLOAT if isinstance(entry.value, float) else MAX_INTEGER
+    entry.require_between(-most, most)
     return {int: entry.integer, float: entry.number, str: entry.text, bool: entry.boolean}[hint]()

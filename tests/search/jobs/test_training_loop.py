@@ -26,7 +26,7 @@ from ..example_training_folder import Watched, begun, run
 from ..helpers import BNECK
 
 RECIPE = replace(PLAIN, epochs=4, dropout=0.3, ema=0.5, augment="flip-crop", learning_rate=0.02)
-ANSWERS = ("checkpoint.safetensors", "curve.csv", "model.safetensors", "training.yaml")
+ANSWERS = ("checkpoint.safetensors", "curve.csv", "lock", "model.safetensors", "training.yaml")
 
 
 def tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
