@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMED_FILE = re.compile(r"`((?:search_space|evaluate|results|search|tests|docs)/[\w./-]+)`")
+INJECTED_BY = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
 
 
@@ -26,3 +27,17 @@ def test_the_table_of_places_names_one_to_three_files_for_each_change() -> None:
     assert len(rows) >= 15
     for _, places in rows:
         assert 1 <= len(NAMED_FILE.findall(places)) <= 3 or "same three" in places
+
+
+def test_every_fault_of_the_reliability_table_names_a_test_that_exists() -> None:
+    rows = [
+        row
+        for row in (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8").splitlines()
+        if row.startswith("| ") and not row.startswith(("| fault", "| ---"))
+    ]
+    assert len(rows) >= 40
+    for row in rows:
+        tests = INJECTED_BY.findall(row)
+        assert tests, row
+        for file, name in tests:
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), row
