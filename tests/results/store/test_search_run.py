@@ -183,7 +183,7 @@ def test_milliseconds_of_a_bound_are_those_of_the_latency_it_belongs_to() -> Non
 
 def test_a_limit_on_latency_alone_can_drop_a_network() -> None:
     slow = check(9.0, 0.9, ratio_upper=9.5)
-    assert slow.satisfies_limits(parse_goals("accuracy", {"macs": "1", "params": "1"}))
+    assert slow.satisfies_limits(parse_goals("accuracy", {"macs": "1K", "params": "1K"}))
     assert not slow.satisfies_limits(parse_goals("accuracy", {"macs": "1G", "latency": "9x"}))
 
 

@@ -349,7 +349,7 @@ def test_relaxing_to_the_latency_named_helps_where_the_interval_is_narrow(unit: 
 
 
 def test_without_a_limit_on_latency_nothing_is_refused() -> None:
-    require_feasible_latency(SMALL, parse_goals("accuracy", {"macs": "1"}), [one(9.0, 9.0, 9.0)])
+    require_feasible_latency(SMALL, parse_goals("accuracy", {"macs": "1K"}), [one(9.0, 9.0, 9.0)])
     require_feasible_latency(SMALL, parse_goals("accuracy", {"latency": "0.1x"}), [])
 
 

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from bneck.evaluate import Goals, parse_goals
+from bneck.evaluate import Constraint, Goals, Objective, parse_goals
 from bneck.search.samplers.feasibility import (
     constraint_violation,
     require_feasible,
@@ -125,12 +125,21 @@ def test_two_limits_that_one_network_alone_keeps_are_met_and_a_little_less_is_re
 
 @pytest.mark.parametrize(("macs", "params"), [(0.9, 0.9), (1.1, 0.9), (0.9, 100), (0.001, 0.1)])
 def test_relaxing_to_exactly_the_values_named_helps(macs: float, params: float) -> None:
-    given = {"macs": str(macs * least(TRAP, "macs")), "params": str(params * least(TRAP, "params"))}
+    def goals(most_macs: float, most_params: float) -> Goals:
+        return Goals(
+            (Objective("accuracy"),), (Constraint("macs", most_macs), Constraint("params", most_params))
+        )
+
+    given = {"macs": macs * least(TRAP, "macs"), "params": params * least(TRAP, "params")}
     with pytest.raises(NoFeasibleNetworkError) as raised:
-        require_feasible(TRAP, limits(**given), random.Random(0))
-    named = dict(re.findall(r"--max-(macs|params) to ([0-9]+)", str(raised.value)))
+        require_feasible(TRAP, goals(given["macs"], given["params"]), random.Random(0))
+    named = {
+        quantity: float(value)
+        for quantity, value in re.findall(r"--max-(macs|params) to ([0-9]+)", str(raised.value))
+    }
     assert named
-    require_feasible(TRAP, limits(**{**given, **named}), random.Random(0))
+    relaxed = {**given, **named}
+    require_feasible(TRAP, goals(relaxed["macs"], relaxed["params"]), random.Random(0))
 
 
 def test_an_unseen_network_is_new_and_keeps_the_limits() -> None:
@@ -165,7 +174,12 @@ def test_where_all_within_the_limits_were_seen_there_is_no_unseen_one() -> None:
 
 
 def test_limits_that_nothing_keeps_have_no_unseen_network() -> None:
-    assert sample_unseen_feasible(FOUR, limits(macs="1"), (), random.Random(0)) is None
+    assert (
+        sample_unseen_feasible(
+            FOUR, Goals((Objective("accuracy"),), (Constraint("macs", 1),)), (), random.Random(0)
+        )
+        is None
+    )
 
 
 def test_a_space_of_one_network_that_was_seen_has_no_unseen_one() -> None:

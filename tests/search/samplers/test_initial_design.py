@@ -104,7 +104,7 @@ def test_limits_that_leave_fewer_networks_give_those() -> None:
 
 
 def test_limits_that_nothing_keeps_give_none() -> None:
-    assert stratified(SMALL, parse_goals("accuracy", {"macs": "1"}), 30, random.Random(0)) == []
+    assert stratified(SMALL, parse_goals("accuracy", {"macs": "1K"}), 30, random.Random(0)) == []
 
 
 def test_the_same_seed_gives_the_same_networks_in_the_same_order_and_another_one_others() -> None:

@@ -97,7 +97,7 @@ def test_only_networks_within_the_limits_are_proposed() -> None:
 
 def test_limits_that_nothing_keeps_are_refused_before_the_first_trial() -> None:
     with pytest.raises(NoFeasibleNetworkError, match="the smallest has"):
-        UniformSampler(SMALL, parse_goals("accuracy", {"macs": "1"}), 0)
+        UniformSampler(SMALL, parse_goals("accuracy", {"macs": "1K"}), 0)
 
 
 def test_the_first_proposal_is_any_network_as_likely() -> None:
