@@ -12,4 +12,14 @@ def user_cache_folder() -> Path:
     try:
         return Path.home() / ".cache"
     except RuntimeError:
-        return Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
+        return _temporary_folder()
+
+
+def _temporary_folder() -> Path:
+    """A folder in the temporary folder that belongs to this user alone."""
+    folder = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # anybody may have made it: files of somebody else are not used
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        return Path(tempfile.mkdtemp(prefix="cache-"))
+    return folder

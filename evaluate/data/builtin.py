@@ -2,7 +2,6 @@
 
 import gzip
 import zlib
-from functools import cache
 from http.client import HTTPException
 from math import prod
 from pathlib import Path
@@ -26,7 +25,6 @@ _FASHION_FILES = (
 )  # fmt: skip
 
 
-@cache
 def data_cache_folder() -> Path:
     """Where data sets are downloaded to."""
     return user_cache_folder() / "bneck"

@@ -48,3 +48,11 @@ def test_a_home_has_the_cache_unless_a_variable_names_another(
     assert user_cache_folder() == tmp_path / ".cache"
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
     assert user_cache_folder() == Path("/elsewhere")
+
+
+def test_a_temporary_cache_that_somebody_else_made_is_not_used(homeless: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    homeless.symlink_to(theirs)
+    assert user_cache_folder() != homeless
+    assert list(theirs.iterdir()) == []
