@@ -87,6 +87,16 @@ def trusting(
         _current.reset(token)
 
 
+def current_trust() -> Trust:
+    """The trust of this process, for `adopt_trust` in a worker process."""
+    return _current.get()
+
+
+def adopt_trust(trust: Trust) -> None:
+    """Trust from now on what the main process trusts."""
+    _current.set(trust)
+
+
 def is_active(kind: Kind, text: str) -> bool:
     """Whether using the text would run code that is not installed, connect, or write elsewhere."""
     if kind in ("data root", "link"):

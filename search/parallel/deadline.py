@@ -5,6 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ...search_space import GoalError
+
+MIN_MINUTES, MAX_MINUTES = 0.01, 10**6
 Clock = Callable[[], float]
 
 
@@ -31,6 +34,12 @@ class Deadline:
     end: float = field(init=False)
 
     def __post_init__(self) -> None:
+        """Raises `GoalError` if the limit is out of bounds, NaN included."""
+        if self.minutes is not None and not MIN_MINUTES <= self.minutes <= MAX_MINUTES:
+            raise GoalError(
+                f"--timeout (timeout_minutes) must be {MIN_MINUTES:g} to {MAX_MINUTES:,} minutes, "
+                f"got {self.minutes:g}"
+            )
         self.end = self.clock() + 60 * self.minutes if self.minutes else math.inf
 
     def blocks_new_work(self, seconds: float = 0.0) -> bool:

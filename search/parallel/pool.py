@@ -19,17 +19,24 @@ from typing import Any, ClassVar
 
 import torch
 
+from ...evaluate.trust import Trust, adopt_trust, current_trust
 from ...search_space.errors import MachineError, WorkerFailedError
 from ...search_space.faults import MEMORY_REMEDY, is_out_of_memory
-from .worker_process import WORKER_MASK, init_worker_process
+from .worker_process import init_worker_process, signals_blocked, start_resource_tracker
 
 POLL_SECONDS = 0.5
+EXIT_SECONDS = 10.0  # until a dead process has its exit code
 MAX_ATTEMPTS = 2  # of a step whose worker process dies
 
 
 def init_plain_worker(_: object) -> None:
     """Prepare a worker process that needs no subject."""
     init_worker_process()
+
+
+def _start_worker(start: Callable[[Any], None], trust: Trust, subject: Any) -> None:
+    adopt_trust(trust)
+    start(subject)
 
 
 @dataclass(eq=False)
@@ -129,6 +136,7 @@ class Pool:
     previous_handler: Any = field(default=None, init=False)
 
     def __enter__(self) -> "Pool":
+        start_resource_tracker()
         self._handle_interrupts()
         return self
 
@@ -216,18 +224,14 @@ class Pool:
         if len(self.processes) == self.workers:
             return None
         context = multiprocessing.get_context("spawn")
-        self.processes.append(Worker(ProcessPoolExecutor(1, context, self.start, (self.subject,))))
+        start = partial(_start_worker, self.start, current_trust())
+        self.processes.append(Worker(ProcessPoolExecutor(1, context, start, (self.subject,))))
         return self.processes[-1]
 
     def _run(self, worker: Worker, call: Call) -> None:
-        # A process started here inherits the mask, so that Ctrl-C reaches the parent alone.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_MASK)
         before = set(multiprocessing.active_children())
-        try:
-            with _main_module_hidden():
-                call.attempt = worker.executor.submit(call.step, *call.arguments)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        with signals_blocked(), _main_module_hidden():  # Ctrl-C reaches the parent alone
+            call.attempt = worker.executor.submit(call.step, *call.arguments)
         started = set(multiprocessing.active_children()) - before
         worker.process = worker.process or next(iter(started), None)
         worker.busy, self.running[call] = True, worker
@@ -292,8 +296,12 @@ def _death(worker: Worker) -> str:
     process = worker.process
     if process is None:
         return "died"
-    process.join(5)
-    code = process.exitcode or 0
+    end = time.monotonic() + EXIT_SECONDS
+    # The executor's thread takes the code too; until it has stored it, this thread gets None.
+    while (code := process.exitcode) is None and time.monotonic() < end:
+        time.sleep(0.01)
+    if code is None:
+        return "died"
     if code >= 0:
         return f"ended with exit code {code}"
     hint = " (out of memory?)" if code == -signal.SIGKILL else ""

@@ -81,11 +81,12 @@ class Request:
             if shown is None or value is None:
                 continue
             name = shown.names[0] if shown.names else flag_of(each.name)
-            if shown.minimum is not None and not value >= shown.minimum:
-                raise GoalError(f"{name} must be at least {shown.minimum:g}, got {value}")
-            maximum = shown.maximum
-            if maximum is None and isinstance(value, int | float) and not isinstance(value, bool):
-                maximum = MAX_VALUE
+            minimum, maximum = shown.minimum, shown.maximum
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                minimum = -MAX_VALUE if minimum is None else minimum
+                maximum = MAX_VALUE if maximum is None else maximum
+            if minimum is not None and not value >= minimum:
+                raise GoalError(f"{name} must be at least {minimum:,}, got {str(value)[:40]}")
             if maximum is not None and not value <= maximum:
                 raise GoalError(f"{name} must be at most {maximum:,}, got {str(value)[:40]}")
 

@@ -5,12 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
+from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bneck.evaluate.trust import current_trust, trusting
 from bneck.results import Run
 from bneck.search.parallel.pool import InProcessPool, Pool
 from bneck.search_space.errors import MachineError, WorkerFailedError
@@ -73,6 +77,24 @@ def test_a_signal_to_the_whole_process_group_leaves_the_workers_to_the_main_proc
         subprocess.run(["sh", "-c", f"kill -{name} {worker}"], check=True)  # not sent by the parent
         time.sleep(0.1)
         assert worker_of(pool) == worker
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS cannot block SIGHUP in workers")
+def test_a_worker_shares_the_trust_of_its_parent_and_the_resource_tracker_survives_a_hangup(
+    run: Run,
+) -> None:
+    with trusting(given=["own:data"]), Pool(run, 1) as pool:
+        assert pool.submit(current_trust).result(timeout=60).given == {"own:data"}
+        tracker: Any = vars(resource_tracker)["_resource_tracker"]
+        os.kill(tracker._pid, signal.SIGHUP)
+        time.sleep(0.2)
+        assert tracker._check_alive()
+
+
+def test_a_step_in_this_process_leaves_the_signals_to_it(run: Run) -> None:
+    threads = threading.active_count()
+    with InProcessPool(run):
+        assert threading.active_count() == threads
 
 
 def test_what_is_under_way_is_finished_when_a_pool_is_left_normally(run: Run) -> None:

@@ -20,7 +20,7 @@ from bneck.search.runner.latency_policy import fit_latency_model
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.session import run_session
 from bneck.search.runner.verification import evaluate_baselines, verify_front
-from bneck.search_space import Architecture, RunError, cost
+from bneck.search_space import Architecture, GoalError, RunError, cost
 
 from ...results.example_run import BASELINE
 from ..helpers import (
@@ -100,6 +100,12 @@ def trained(folder: Path, clock: FakeClock, minutes: float, **settings: Any) -> 
     deadline = Deadline(minutes, clock)
     run_trials(run, TimedPool.of(run, clock), Shown(), deadline)
     return run, deadline
+
+
+@pytest.mark.parametrize("minutes", [float("nan"), float("inf"), -float("inf"), -1.0, 0.0])
+def test_a_limit_that_is_no_positive_time_is_refused(minutes: float) -> None:
+    with pytest.raises(GoalError, match=r"--timeout .* got -?[\dni]"):
+        Deadline(minutes)
 
 
 def test_no_trial_starts_that_would_end_after_the_limit(tmp_path: Path, clock: FakeClock) -> None:
