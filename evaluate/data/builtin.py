@@ -3,11 +3,13 @@
 import gzip
 import zlib
 from http.client import HTTPException
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...search_space.errors import DataError, first_line
@@ -32,13 +34,23 @@ def data_cache_folder() -> Path:
 
 def load_digits() -> InMemoryData:
     """scikit-learn's 1,797 grayscale 8x8 images: 60% train, 20% validation, 20% test."""
-    from sklearn.datasets import load_digits as load_sklearn_digits
-
-    digits = load_sklearn_digits()
-    pixels = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8)
-    images = LabelledImages(pixels[..., None], torch.from_numpy(digits.target))
+    table = _digits_table()
+    pixels = torch.from_numpy(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).round().to(torch.uint8)
+    images = LabelledImages(pixels[..., None], torch.from_numpy(table[:, -1].astype(np.int64)))
     splits = three_splits({"all": images}, fractions=(0.2, 0.2))
     return in_memory_data("digits", tuple("0123456789"), splits, horizontal_flip=False)
+
+
+def _digits_table() -> NDArray[np.float64]:
+    """64 pixels and the label of each image: importing scikit-learn itself takes 0.1 GB in each worker."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DataError("digits: needs scikit-learn, which is not installed; pip install scikit-learn")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    try:
+        return np.loadtxt(gzip.decompress(file.read_bytes()).decode().splitlines(), delimiter=",")
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DataError(f"{file}: cannot be read ({first_line(error)}); reinstall scikit-learn") from error
 
 
 def load_fashion_mnist(root: Path | None, download: bool) -> InMemoryData:

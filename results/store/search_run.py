@@ -1,6 +1,7 @@
 """A search run: settings, Optuna study, checkpoints, exported architectures and report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ...evaluate import Accuracy, Goals, Latency
 from ...evaluate.trust import Kind, require_trusted
-from ...search_space import Architecture, Cost, RunError, cost
-from ...search_space.errors import first_line
+from ...search_space import Architecture, BneckError, Cost, RunError, cost
+from ...search_space.errors import MachineError, first_line
 from ...search_space.faults import explained_faults
 from ...search_space.urls import redact
 from .experiment import RUN_FILE, Experiment
@@ -151,7 +152,8 @@ class SearchRun(Experiment[RunSettings]):
         except Exception as error:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             raise RunError(f"{self.folder}: cannot open {place}: {redact(first_line(cause), url)}") from None
-        self.require_same_space(study)
+        with self._named_damage():
+            self.require_same_space(study)
         return study
 
     def writable(self) -> Self:
@@ -169,17 +171,34 @@ class SearchRun(Experiment[RunSettings]):
                 f"{self.folder}: the genes of the study differ from those of space {name} in run.yaml"
             )
 
-    @explained_faults()
     def records(self) -> list[Record]:
         """All trials in order, each with its replicates.
 
         Raises:
             MachineError: the database cannot be read.
+            RunError: it is damaged.
         """
-        trials = self.study.get_trials(deepcopy=False)
-        parsed = (self._parsed(trial) for trial in trials)
-        with_rungs = self._with_rungs([record for record in parsed if record is not None])
-        return with_replicates(with_rungs, self.replicates())
+        with self._named_damage():
+            trials = self.study.get_trials(deepcopy=False)
+            parsed = (self._parsed(trial) for trial in trials)
+            with_rungs = self._with_rungs([record for record in parsed if record is not None])
+            return with_replicates(with_rungs, self.replicates())
+
+    @contextmanager
+    def _named_damage(self) -> Iterator[None]:
+        """Name the database in the error of one that cannot be read, or that holds broken values."""
+        place = public_url(self.settings.storage) or self.folder / "study.db"
+        try:
+            with explained_faults():
+                yield
+        except MachineError as error:
+            known = str(place) in str(error)
+            raise (error if known else MachineError(f"{place}: {error}")) from error.__cause__
+        except BneckError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            cause = f"{type(error).__name__}: {first_line(error)}"
+            raise RunError(f"{place}: damaged, restore it from a backup ({cause})") from error
 
     def _parsed(self, trial: "FrozenTrial") -> Record | None:
         """The record of a trial; that of a finished one, which cannot change, is kept."""
@@ -246,9 +265,10 @@ class SearchRun(Experiment[RunSettings]):
     def replicates(self) -> dict[str, tuple[Accuracy, ...]]:
         """Replicates by the key of their network, in the order of their seeds."""
         by_key: dict[str, tuple[Accuracy, ...]] = {}
-        for (key, _), attribute in sorted(self._replicate_attributes().items()):
-            if "error" not in attribute:
-                by_key[key] = (*by_key.get(key, ()), accuracy_from(attribute))
+        with self._named_damage():
+            for (key, _), attribute in sorted(self._replicate_attributes().items()):
+                if "error" not in attribute:
+                    by_key[key] = (*by_key.get(key, ()), accuracy_from(attribute))
         return by_key
 
     def failed_replicates(self) -> dict[tuple[str, int], str]:
@@ -273,26 +293,28 @@ class SearchRun(Experiment[RunSettings]):
 
     def verifications(self) -> dict[str, Verification]:
         """Verifications of networks by key."""
-        return {
-            name.removeprefix("verification:"): Verification(
-                **attribute | {"latency": _latency_from(attribute["latency"])}
-            )
-            for name, attribute in self._attributes("verification:").items()
-        }
+        with self._named_damage():
+            return {
+                name.removeprefix("verification:"): Verification(
+                    **attribute | {"latency": _latency_from(attribute["latency"])}
+                )
+                for name, attribute in self._attributes("verification:").items()
+            }
 
     def baselines(self) -> list[Baseline]:
         """The published networks that were evaluated for comparison."""
-        return [
-            Baseline(
-                name=(name := attribute_name.removeprefix("baseline:")),
-                architecture=self.settings.published_architecture(name),
-                latency=Latency(**attribute["latency"]),
-                accuracy=accuracy_from(attribute["accuracy"]),
-                test_top1=attribute["test_top1"],
-                test_images=attribute["test_images"],
-            )
-            for attribute_name, attribute in self._attributes("baseline:").items()
-        ]
+        with self._named_damage():
+            return [
+                Baseline(
+                    name=(name := attribute_name.removeprefix("baseline:")),
+                    architecture=self.settings.published_architecture(name),
+                    latency=Latency(**attribute["latency"]),
+                    accuracy=accuracy_from(attribute["accuracy"]),
+                    test_top1=attribute["test_top1"],
+                    test_images=attribute["test_images"],
+                )
+                for attribute_name, attribute in self._attributes("baseline:").items()
+            ]
 
     def _replicate_attributes(self) -> dict[tuple[str, int], Mapping[str, Any]]:
         places = ((name.split(":"), each) for name, each in self._attributes("replicate:").items())
@@ -313,9 +335,9 @@ class SearchRun(Experiment[RunSettings]):
             updated.append(record)
         return updated
 
-    @explained_faults()
     def _attributes(self, prefix: str) -> Mapping[str, Any]:
-        attributes = self.study.user_attrs
+        with self._named_damage():
+            attributes = self.study.user_attrs
         return {name: value for name, value in attributes.items() if name.startswith(prefix)}
 
 

@@ -76,16 +76,19 @@ def test_the_digits_are_1797_images_in_disjoint_splits() -> None:
     assert digits.class_names == tuple("0123456789")
 
 
-def test_digits_at_their_own_size_are_scikit_learns_pixels() -> None:
+def test_digits_at_their_own_size_are_scikit_learns_pixels_and_labels() -> None:
     from sklearn.datasets import load_digits
 
-    pictures = load_digits().images
+    expected = load_digits()
     batches = [batch for split in SPLITS for batch in load_data("digits").batches(split, 8, 500)]
     images = torch.cat([images for images, _ in batches])[:, 0]
+    labels = torch.cat([labels for _, labels in batches]).tolist()
     # 0 and 16 are the least and the most in the set; bytes are off by half a step at most.
     values = (images - images.min()) / (images.max() - images.min()) * 16
-    ordered = sorted(tuple(image.round().flatten().int().tolist()) for image in values)
-    assert ordered == sorted(tuple(picture.astype(int).flatten().tolist()) for picture in pictures)
+    pixels = values.round().flatten(1).int().tolist()
+    rows = sorted((*row, label) for row, label in zip(pixels, labels, strict=True))
+    expected_rows = zip(expected.data.astype(int).tolist(), expected.target.tolist(), strict=True)
+    assert rows == sorted((*row, label) for row, label in expected_rows)
 
 
 @pytest.mark.parametrize("name", ["digits", "fashion-mnist"])

@@ -1,12 +1,15 @@
 """Files of an experiment that were damaged: one error that names the file, or what is still readable."""
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bneck.results import Run
 from bneck.results.store.experiment import Experiment
 from bneck.results.store.netadapt_run import NetAdaptRun
 from bneck.results.store.open_experiment import open_experiment
@@ -15,6 +18,8 @@ from bneck.results.store.training_run import TrainingRun
 from bneck.search_space import BneckError
 
 from ..example_adaptation import path_rows
+from ..example_run import baseline, example_run
+from ..example_run import check as verified
 from .test_experiment import EXAMPLES
 
 
@@ -82,3 +87,49 @@ def test_a_damaged_path_is_one_error(tmp_path: Path) -> None:
     run = NetAdaptRun.create(tmp_path / "x", EXAMPLES[NetAdaptRun])
     run.write_path(path_rows())
     assert check(run.folder / "path.json", run.path) > 9
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("trial_params", "distribution_json", "{"),
+        ("trial_params", "distribution_json", '{"name": "CatmgoricalDistribution", "attributes": {}}'),
+        ("trial_params", "distribution_json", "{}"),
+        ("trial_user_attributes", "value_json", '{"ratio'),
+        ("trial_user_attributes", "value_json", '{"clmck": 1}'),
+        ("study_user_attributes", "value_json", "{"),
+        ("study_user_attributes", "value_json", '{"resolution_qx": []}'),
+        ("study_user_attributes", "value_json", b"\xff"),
+    ],
+)
+def test_a_study_with_broken_values_is_one_error_that_names_its_file(
+    table: str, column: str, value: str | bytes, tmp_path: Path
+) -> None:
+    folder = example_run(
+        tmp_path / "x", baselines=[baseline()], verifications={"0" * 12: verified(0.3, 0.8)}
+    ).folder
+    with closing(sqlite3.connect(folder / "study.db")) as database:
+        database.execute(f"update {table} set {column} = cast(? as text)", (value,))
+        database.commit()
+    damaged = (folder / "study.db").read_bytes()
+    errors = []
+    for read in (Run.records, Run.front, Run.baselines, Run.verifications, Run.best):
+        try:
+            read(Run.open(folder))
+        except BneckError as error:
+            errors.append(str(error))
+    assert errors
+    for text in errors:
+        assert len(text.splitlines()) == 1
+        assert str(folder) in text
+    assert (folder / "study.db").read_bytes() == damaged
+
+
+def test_a_damaged_study_file_is_one_error(tmp_path: Path) -> None:
+    folder = example_run(tmp_path / "x").folder
+    for damaged in (b"", b"SQLite format 3\0" + bytes(5000), (folder / "study.db").read_bytes()[:9000]):
+        (folder / "study.db").write_bytes(damaged)
+        with pytest.raises(BneckError, match=r"study\.db") as error:
+            Run.open(folder).records()
+        assert len(str(error.value).splitlines()) == 1
+        assert (folder / "study.db").read_bytes() == damaged
