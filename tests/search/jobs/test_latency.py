@@ -52,7 +52,8 @@ def test_an_interrupted_build_says_what_is_kept_and_measures_only_the_rest_when_
     assert run(*BUILD_TO_FILE).code == 0
     assert len(first) == 13
     assert set(first).isdisjoint(second)
-    assert len(second) == 12 + 3  # the panel's networks are prepared again
+    # the three networks of the panel, and the reference at its own resolution, are prepared again
+    assert len(second) == 12 + 4
     assert (here / "predictor.json").is_file()
 
 
