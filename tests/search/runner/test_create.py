@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from bneck.evaluate import Latency, LatencySetup, parse_goals
 from bneck.evaluate.latency.meter import LatencyMeter
+from bneck.evaluate.trust import trusting
 from bneck.results import Run
 from bneck.results.store.fidelities import Rungs
 from bneck.search.parallel.lock import run_lock
@@ -189,7 +190,8 @@ def test_a_model_that_was_given_says_what_latencies_are_held_against(here: Path)
 )
 @pytest.mark.slow
 def test_a_model_of_another_or_of_a_slow_device_stands_alone(here: Path, setup: LatencySetup) -> None:
-    run = create_run(requested(latency_predictor=model_file(here, setup)))
+    with trusting(everything=True):
+        run = create_run(requested(latency_predictor=model_file(here, setup)))
     assert (run.settings.latency_policy, run.settings.latency) == ("model", setup)
     assert run.latency_predictor_file.is_file()
 
@@ -201,9 +203,9 @@ def test_a_model_of_a_command_stands_alone_even_where_the_command_works(
 ) -> None:
     monkeypatch.setattr("bneck.evaluate.latency.meter.unavailable_reason", lambda setup: "")
     command = replace(fake_device(), backend="command:./on-phone.sh {onnx}")
-    assert (
-        create_run(requested(latency_predictor=model_file(here, command))).settings.latency_policy == "model"
-    )
+    with trusting(everything=True):
+        run = create_run(requested(latency_predictor=model_file(here, command)))
+    assert run.settings.latency_policy == "model"
     (here / "model.json").unlink()
     assert create_run(requested(latency_predictor=model_file(here))).settings.latency_policy == "both"
 
@@ -288,7 +290,7 @@ def test_a_storage_of_ones_own_is_used_and_the_folder_has_no_study(here: Path) -
     run = create_run(requested(storage=url))
     assert optuna.get_all_study_names(url) == [run.settings.study]
     assert not (run.folder / "study.db").exists()
-    assert Run.open(run.folder).study.study_name == run.settings.study
+    assert Run.open(run.folder, trust=True).study.study_name == run.settings.study
 
 
 @pytest.mark.parametrize("url", ["nonsense://x", "sqlite:////nowhere/x.db"])
