@@ -172,7 +172,7 @@ class Pool:
 
     @contextmanager
     def limited(self, step_limit: Callable[[], float]) -> Iterator[None]:
-        """Stop steps of this process after so many seconds; worker processes are stopped by `abandon`.
+        """Limit steps of this process to this many seconds; worker processes are stopped by `abandon`.
 
         Args:
             step_limit: called when a step starts.
