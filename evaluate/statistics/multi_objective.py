@@ -1,11 +1,17 @@
 """Pareto dominance and hypervolume; every objective is a loss: lower is better."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array
+from .arrays import Array, Values
+
+REFERENCE_MARGIN = 0.2
+FIRST_FRONT = 10  # rows of the initial design; a single bad network must not set the scale
 
 _BLOCK_ROWS = 1000
 
@@ -44,23 +50,108 @@ def _dominated_by(rows: Array, others: Array) -> NDArray[np.bool_]:
     return np.asarray((no_worse & better).any(0))
 
 
-def hypervolume(losses: Sequence[Sequence[float]], reference_point: Sequence[float]) -> float:
-    """The volume that a set of losses dominates, up to the reference point.
+def infer_reference_point(losses: Array, limits: Sequence[float | None]) -> Array:
+    """The reference point of a hypervolume, `m`: the limit of each objective, or a point beyond the front.
 
-    Exact, by slices along the last objective; meant for fronts of some tens of rows.
+    Without a limit it is the nadir of the front, moved out by `REFERENCE_MARGIN` of the front's range. The
+    ends of all earlier fronts count, from `FIRST_FRONT` rows on: the point only moves outwards.
+
+    Args:
+        losses: `n x m` in the order of evaluation, lower is better; logarithms for costs. At least one row.
+        limits: `m`, on the same scales.
+    Source: the margin beyond the nadir is that of Ishibuchi et al. 2018, doi:10.1162/evco_a_00226.
+    """
+    start = min(FIRST_FRONT, len(losses))
+    front = losses[:start][~is_dominated(losses[:start])]
+    ideal, nadir = front.min(0), front.max(0)
+    for row in losses[start:]:
+        if not (front <= row).all(1).any():
+            front = np.vstack([front[~(row <= front).all(1)], row])
+            ideal, nadir = np.minimum(ideal, row), np.maximum(nadir, front.max(0))
+    spread = nadir - ideal
+    spread = np.where(spread > 0, spread, np.ptp(losses, axis=0))
+    beyond = nadir + REFERENCE_MARGIN * np.where(spread > 0, spread, 1.0)
+    return np.array([far if limit is None else limit for far, limit in zip(beyond, limits, strict=True)])
+
+
+@dataclass(frozen=True, eq=False)
+class NondominatedBoxes:
+    """Partition into disjoint boxes of the region that a front does not dominate.
+
+    Each box belongs to a local upper bound of the front; with three objectives there are two boxes per row.
+
+    Attributes:
+        upper: `b x m`, the local upper bounds, which are the upper corners of the boxes.
+        defining: `b x m x m`, for each bound and objective the loss vector that sets the bound there.
+    Source: Klamroth, Lacour & Vanderpooten 2015, doi:10.1016/j.ejor.2015.03.031; Lacour, Klamroth & Fonseca
+        2017, doi:10.1016/j.cor.2016.09.013.
+    """
+
+    upper: Array
+    defining: Array
+
+    @classmethod
+    def of(cls, losses: Array | Sequence[Sequence[float]], reference_point: Values) -> Self:
+        """The boxes of a set of losses.
+
+        Args:
+            losses: `n x m`, lower is better; rows that do not dominate the reference point change nothing.
+            reference_point: `m`.
+        """
+        bounds = np.asarray(reference_point, dtype=np.float64)
+        corners = np.full((len(bounds), len(bounds)), -np.inf)
+        np.fill_diagonal(corners, bounds)
+        boxes = cls(bounds[None], corners[None])
+        for row in np.asarray(losses, dtype=np.float64).reshape(-1, len(bounds)):
+            boxes = boxes.with_losses(row)
+        return boxes
+
+    def with_losses(self, row: Array) -> Self:
+        """The boxes of the front with one more loss vector, `m`."""
+        dominates = (row < self.upper).all(1)
+        if not dominates.any():
+            return self
+        split, defining = self.upper[dominates], self.defining[dominates]
+        uppers, all_defining = [self.upper[~dominates]], [self.defining[~dominates]]
+        for place in range(len(row)):
+            others = np.delete(defining[:, :, place], place, axis=1)
+            # equal losses count as if the later ones were larger: no box is left out, and none overlap
+            bounded = row[place] >= others.max(1, initial=-np.inf)
+            upper, points = split[bounded], defining[bounded]
+            upper[:, place], points[:, place] = row[place], row
+            uppers.append(upper)
+            all_defining.append(points)
+        return type(self)(np.concatenate(uppers), np.concatenate(all_defining))
+
+    @cached_property
+    def lower(self) -> Array:
+        """`b x m`: lower corners of the boxes; the first objective has none."""
+        corners = np.full_like(self.upper, -np.inf)
+        for place in range(1, self.upper.shape[1]):
+            corners[:, place] = self.defining[:, :place, place].max(1)
+        return corners
+
+    def improvement(self, row: Array) -> float:
+        """The volume that one more loss vector, `m`, would add to the dominated region."""
+        return float(np.maximum(self.upper - np.maximum(self.lower, row), 0).prod(1).sum())
+
+
+def hypervolume(losses: Array | Sequence[Sequence[float]], reference_point: Values) -> float:
+    """The volume that a set of losses dominates, up to the reference point; exact.
 
     Args:
         losses: `n x m`, lower is better; rows beyond the reference point add nothing.
         reference_point: `m`.
     """
-    inside = [row for row in losses if all(x < y for x, y in zip(row, reference_point, strict=True))]
-    inside.sort(key=lambda row: row[-1])
-    if not inside:
-        return 0.0
-    if len(reference_point) == 1:
-        return reference_point[0] - inside[0][0]
-    ends = [row[-1] for row in inside[1:]] + [reference_point[-1]]
-    return sum(
-        (end - row[-1]) * hypervolume([other[:-1] for other in inside[:count]], reference_point[:-1])
-        for count, (row, end) in enumerate(zip(inside, ends, strict=True), start=1)
-    )
+    history = hypervolume_history(losses, reference_point)
+    return history[-1] if history else 0.0
+
+
+def hypervolume_history(losses: Array | Sequence[Sequence[float]], reference_point: Values) -> list[float]:
+    """The hypervolume of the first 1, 2, ..., `n` losses; arguments as for `hypervolume`."""
+    boxes, total, history = NondominatedBoxes.of((), reference_point), 0.0, []
+    for row in np.asarray(losses, dtype=np.float64).reshape(-1, len(reference_point)):
+        total += boxes.improvement(row)
+        boxes = boxes.with_losses(row)
+        history.append(total)
+    return history

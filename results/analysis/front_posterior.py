@@ -1,15 +1,7 @@
-"""Posterior of the true accuracies of evaluated networks, and of the Pareto front.
+"""Posterior of the Pareto front of evaluated networks.
 
-The true accuracy of a network is its expectation over seeds. The best of many observed means is biased upward
-(winner's curse), so means of few trainings are shrunk toward a trend:
-
-    true accuracy = trend in log MACs + structure,   mean of n trainings = true accuracy + noise / sqrt(n)
-
-Trend (polynomial, flat prior), structure and noise are normal. The noise deviation has a scaled inverse
-chi-squared distribution, the structure deviation a flat prior; both are weighted by their marginal likelihood
-on a grid. Costs and latencies count as exact.
-
-Source: Gelman et al. 2013, Bayesian Data Analysis, 3rd edition, sections 5.4 and 14.2.
+The best of many observed means is biased upward (winner's curse), so the true accuracies (expectations
+over seeds) are those of `TrueAccuracies`, shrunk toward a trend. Costs and latencies count as exact.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,19 +13,15 @@ from numpy.typing import NDArray
 
 from ...evaluate import Goals, Objective
 from ...evaluate.statistics.arrays import Array
-from ...evaluate.statistics.macs_trend import polynomial_basis
 from ...evaluate.statistics.multi_objective import is_dominated
-from ...evaluate.statistics.seed_noise import SeedNoise, estimate_seed_noise
+from ...evaluate.statistics.seed_noise import SeedNoise
 from ..store.pareto import losses_of
-from ..store.trial import Record, accuracies_by_seed
+from ..store.trial import Record, true_accuracies
 from .seed_noise import Estimate
 
-N_POSTERIOR_DRAWS = 2000
 MAX_NETWORKS = 500  # the draws of more do not fit in memory, and comparing all pairs takes hours
 DECIDED_PROBABILITY = 0.9
 _TAIL = 0.025
-_N_NOISE_GRID, _N_STRUCTURE_GRID = 16, 25
-_ROUNDING_STD = 0.29  # deviation of a value that was rounded to whole steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,18 +124,11 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
     accuracy, or without replicates, since the seed noise is then unknown.
     """
     completed = tuple(record for record in records if record.state == "complete" and record.trainings)
-    noise = estimate_seed_noise(accuracies_by_seed(completed))
-    if noise is None or not goals.depends_on_accuracy:
+    posterior = true_accuracies(completed)
+    if posterior is None or not goals.depends_on_accuracy:
         return None
     places = contenders(completed, goals, MAX_NETWORKS)
-    draws = true_accuracies(
-        means=np.array([record.top1 for record in completed]),
-        trainings=np.array([len(record.trainings) for record in completed]),
-        macs=np.array([record.cost.macs for record in completed], dtype=np.float64),
-        noise=noise,
-        min_std=_ROUNDING_STD / max(record.trainings[0].images for record in completed),
-        places=places,
-    )
+    draws = posterior.draw(places=np.array(places))
     replicates = sum(len(record.replicates) for record in completed)
     networks, completed = len(completed), tuple(completed[place] for place in places)
     others = tuple(each for each in goals.objectives if not each.depends_on_accuracy)
@@ -159,7 +140,9 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
         [goals.ranking_objective.accuracy_factor(record.cost, record.latency) for record in completed],
         dtype=np.float64,
     )
-    return FrontPosterior(noise, completed, draws, reward_factors, no_worse_in_costs, replicates, networks)
+    return FrontPosterior(
+        posterior.noise, completed, draws, reward_factors, no_worse_in_costs, replicates, networks
+    )
 
 
 def contenders(records: Sequence[Record], goals: Goals, most: int) -> list[int]:
@@ -182,99 +165,6 @@ def contenders(records: Sequence[Record], goals: Goals, most: int) -> list[int]:
         chosen += rank[: most - 1 - len(chosen)] if chosen else rank
         remaining = remaining[dominated]
     return sorted({*chosen, largest})
-
-
-def true_accuracies(
-    means: Array,
-    trainings: NDArray[np.int_],
-    macs: Array,
-    noise: SeedNoise,
-    min_std: float = 1e-9,
-    count: int = N_POSTERIOR_DRAWS,
-    places: Sequence[int] | None = None,
-) -> Array:
-    """Posterior draws of the true accuracies of `n` networks, given the means over their trainings.
-
-    Args:
-        min_std: lower bound of the noise deviation, since accuracies are quantized.
-        places: indices of the networks to draw; None for all.
-    Returns:
-        `count x n`, or one column for each of `places`.
-    """
-    rng = np.random.default_rng(0)
-    design = polynomial_basis(macs)
-    noise_grid = np.maximum(_deviations(noise), min_std)
-    # Midpoints: with a deviation of 0, networks of equal MACs would tie.
-    fractions = (np.arange(_N_STRUCTURE_GRID) + 0.5) / _N_STRUCTURE_GRID
-    structure_grid = fractions * max(float(np.ptp(means)), min_std)
-    grid = np.array([(one, other) for one in noise_grid for other in structure_grid])
-    fits = [ConditionalPosterior.of(means, trainings, design, one, other) for one, other in grid]
-    logs = np.array([fit.log_likelihood for fit in fits])
-    weights = np.exp(logs - logs.max())
-    numbers = rng.multinomial(count, weights / weights.sum())
-    drawn = slice(None) if places is None or len(places) == len(means) else np.asarray(places)
-    return np.concatenate([fit.draw(rng, number, drawn) for fit, number in zip(fits, numbers, strict=True)])
-
-
-@dataclass(frozen=True, eq=False)
-class ConditionalPosterior:
-    """Posterior given the deviations of noise and structure.
-
-    Attributes:
-        shrinkage: `n` fractions of the residuals from the trend attributed to the networks.
-        conditional_std: `n` deviations of the true accuracies given the trend.
-        trend, trend_cholesky: coefficients and the Cholesky factor of their covariance.
-        log_likelihood: marginal over the trend, up to a constant.
-    """
-
-    means: Array
-    design: Array
-    shrinkage: Array
-    conditional_std: Array
-    trend: Array
-    trend_cholesky: Array
-    log_likelihood: float
-
-    @classmethod
-    def of(
-        cls, means: Array, trainings: NDArray[np.int_], design: Array, noise: float, structure: float
-    ) -> "ConditionalPosterior":
-        noise_variance = noise**2 / trainings
-        total_variance = structure**2 + noise_variance
-        precision = design.T @ (design / total_variance[:, None])
-        covariance = np.linalg.inv(precision)
-        trend = covariance @ (design.T @ (means / total_variance))
-        residuals = means - design @ trend
-        log_likelihood = -0.5 * float(
-            np.log(total_variance).sum()
-            + np.linalg.slogdet(precision)[1]
-            + (residuals**2 / total_variance).sum()
-        )
-        shrinkage = structure**2 / total_variance
-        root = np.linalg.cholesky(covariance)
-        return cls(means, design, shrinkage, np.sqrt(shrinkage * noise_variance), trend, root, log_likelihood)
-
-    def draw(
-        self, rng: np.random.Generator, count: int, places: "slice | NDArray[np.intp]" = slice(None)
-    ) -> Array:
-        """`count` draws of the networks at `places`."""
-        means, shrinkage = self.means[places], self.shrinkage[places]
-        normal = rng.standard_normal((count, len(self.trend)))
-        trend_draws = (self.trend + normal @ self.trend_cholesky.T) @ self.design[places].T
-        own = self.conditional_std[places] * rng.standard_normal((count, len(means)))
-        samples: Array = trend_draws + shrinkage * (means - trend_draws) + own
-        return samples
-
-
-def _deviations(noise: SeedNoise) -> Array:
-    """Quantiles of the noise deviation (scaled inverse chi-squared)."""
-    from scipy.special import chdtri
-
-    chances = (np.arange(_N_NOISE_GRID) + 0.5) / _N_NOISE_GRID
-    deviations: Array = noise.std * np.sqrt(
-        noise.degrees_of_freedom / chdtri(noise.degrees_of_freedom, chances)
-    )
-    return deviations
 
 
 def most_accurate(records: Sequence[Record]) -> Record | None:

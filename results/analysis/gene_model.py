@@ -15,7 +15,6 @@ from ...evaluate import Goals, Latency, Objective, Quantity
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.objectives import x_quantity
 from ...evaluate.statistics.arrays import Array
-from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM, estimate_seed_noise
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory
 from ...evaluate.surrogate.linear_contrasts import LinearContrasts
@@ -23,7 +22,7 @@ from ...evaluate.surrogate.posterior import Posterior
 from ...search_space import Architecture, Genes, SearchSpace, cost
 from ...search_space.choices import Choice
 from ..store.search_run import SearchRun
-from ..store.trial import Record, accuracies_by_seed
+from ..store.trial import Record, seed_noise_std
 
 MIN_NETWORKS = 20
 MAX_NETWORKS = 400  # fitting time is cubic in it
@@ -170,11 +169,9 @@ class GeneModel:
 
     @cached_property
     def _accuracy(self) -> LinearContrasts:
-        noise = estimate_seed_noise(accuracies_by_seed(self.records))
         values = np.array([record.top1 for record in self.records])
         n_seeds = [len(record.trainings) for record in self.records]
-        known = noise.std if noise and noise.degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM else None
-        return self._fit("accuracy", self.genes, values, n_seeds, known)
+        return self._fit("accuracy", self.genes, values, n_seeds, seed_noise_std(self.records))
 
     @cached_property
     def _latency(self) -> LinearContrasts:

@@ -1,61 +1,69 @@
-"""Normalised hypervolume of a front, and its history over the trials."""
+"""Normalized hypervolume of a front, and its history over the trials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...evaluate import Goals, Objective
 from ...evaluate.objectives import limit_on
-from ...evaluate.statistics.multi_objective import hypervolume, is_dominated
-from ..store.pareto import losses_of
+from ...evaluate.statistics.arrays import Array
+from ...evaluate.statistics.multi_objective import hypervolume_history, infer_reference_point
 from ..store.trial import Record
 
 
 @dataclass(frozen=True)
 class HypervolumeBox:
-    """Region of the objective space between the ideal point (accuracy 1, cost 0) and the reference point.
+    """Region between the ideal point and the reference point, the one that the sampler maximizes in.
+
+    The volume is measured in accuracy and in logarithms of costs: half the latency counts alike everywhere.
 
     Attributes:
-        reference_point: one value per objective, in its unit: 0 for accuracy and reward; the limit for a
-            cost, or without limit the maximum over the evaluated networks.
+        ideal_point: best value of each objective on the front, in its unit.
+        reference_point: worst value that counts, in its unit: the limit, or without one beyond the front.
     """
 
     objectives: tuple[Objective, ...]
+    ideal_point: tuple[float, ...]
     reference_point: tuple[float, ...]
 
-    def normalized_hypervolume(self, losses: Sequence[Sequence[float]]) -> float:
-        """Fraction of the box that is dominated by `losses` (`n` rows, one column per objective)."""
-        ideal = tuple(-1.0 if objective.depends_on_accuracy else 0.0 for objective in self.objectives)
-        return hypervolume(losses, self.reference_point) / hypervolume([ideal], self.reference_point)
+    def normalized_history(self, completed: Sequence[Record]) -> list[float]:
+        """Share of the box, 0 to 1, that is dominated after each record, in the given order."""
+        ideal, reference = (
+            np.array([_loss(*pair) for pair in zip(self.objectives, point, strict=True)])
+            for point in (self.ideal_point, self.reference_point)
+        )
+        volumes = hypervolume_history(_losses(completed, self.objectives), reference)
+        whole = float(np.prod(reference - ideal))
+        return [volume / whole for volume in volumes]
 
 
 def hypervolume_box(completed: Sequence[Record], goals: Goals, reference_ms: float) -> HypervolumeBox:
-    """The box of a run's completed records.
+    """The box of a run's completed records, in the order of their trials.
 
     Raises:
         ValueError: there is no completed record.
     """
+    if not completed:
+        raise ValueError("no record is complete")
+    objectives = goals.objectives
+    limits = [limit_on(objective.quantity, goals, reference_ms) for objective in objectives]
+    losses = _losses(completed, objectives)
+    reference = infer_reference_point(losses, [limit and float(np.log(limit)) for limit in limits])
+    return HypervolumeBox(objectives, _values(losses.min(0), objectives), _values(reference, objectives))
 
-    def reference_point(objective: Objective) -> float:
-        if objective.depends_on_accuracy:
-            return 0.0
-        limit = limit_on(objective.quantity, goals, reference_ms)
-        return limit or max(record.value(objective) for record in completed)
 
-    return HypervolumeBox(
-        goals.objectives, tuple(reference_point(objective) for objective in goals.objectives)
+def _losses(records: Sequence[Record], objectives: Sequence[Objective]) -> Array:
+    rows = [[_loss(each, record.value(each)) for each in objectives] for record in records]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+
+
+def _loss(objective: Objective, value: float) -> float:
+    return -value if objective.depends_on_accuracy else float(np.log(value))
+
+
+def _values(losses: Array, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    return tuple(
+        float(-loss if objective.depends_on_accuracy else np.exp(loss))
+        for loss, objective in zip(losses, objectives, strict=True)
     )
-
-
-def hypervolume_history(completed: Sequence[Record], box: HypervolumeBox) -> list[float]:
-    """Normalised hypervolume after each record, in the given order."""
-    front: list[tuple[float, ...]] = []
-    history: list[float] = []
-    for record in completed:
-        losses = losses_of(record, box.objectives)
-        if any(all(x <= y for x, y in zip(row, losses, strict=True)) for row in front):
-            history.append(history[-1])  # adds nothing
-            continue
-        front.append(losses)
-        front = [row for row, dominated in zip(front, is_dominated(front), strict=True) if not dominated]
-        history.append(box.normalized_hypervolume(front))
-    return history

@@ -160,11 +160,12 @@ class _ReportData:
         if len(objectives) == 1:
             return {"figure": best_value_figure(self.completed, objectives[0], last), "reference": None}
         box = hypervolume_box(self.completed, settings.goals, settings.latency.reference_ms)
-        reference = (
-            value_text(each.quantity, value)
-            for each, value in zip(objectives, box.reference_point, strict=True)
+        ideal, reference = (
+            ", ".join(value_text(each.quantity, value) for each, value in zip(objectives, point, strict=True))
+            for point in (box.ideal_point, box.reference_point)
         )
-        return {"figure": hypervolume_figure(self.completed, box, last), "reference": ", ".join(reference)}
+        figure = hypervolume_figure(self.completed, box, last)
+        return {"figure": figure, "ideal": ideal, "reference": reference}
 
     def _provenance(self) -> dict[str, Any]:
         run, settings = self.run, self.run.settings

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ...evaluate import Objective
 from ...search_space import Architecture
 from ..analysis.gene_model import evenly_spaced
-from ..analysis.hypervolume import HypervolumeBox, hypervolume_history
+from ..analysis.hypervolume import HypervolumeBox
 from ..store.trial import Record
 from ..text.formatting import AXIS_TITLES, block_text, value_text
 from .style import BLUE, HOVER, INK, MAX_POINTS, ORANGE, TEMPLATE, ticks
@@ -19,7 +19,7 @@ ATTENTION_PATTERNS = {"none": "", "se": "/", "eca": "."}
 
 def hypervolume_figure(completed: Sequence[Record], box: HypervolumeBox, last_trial: int) -> go.Figure:
     """Normalized hypervolume of the front by trial."""
-    values = [100 * value for value in hypervolume_history(completed, box)]
+    values = [100 * value for value in box.normalized_history(completed)]
     figure = _step_figure(completed, values, last_trial, lambda record, value: f"{value:.2f}%")
     return figure.update_yaxes(title="normalized hypervolume, %")
 

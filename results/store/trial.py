@@ -1,16 +1,19 @@
 """One trial as a value, read from the Optuna study."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...evaluate import Accuracy, Epoch, Latency, Objective, wilson_half_width
-from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM, estimate_seed_noise, seed_effects
+from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM
+from ...evaluate.statistics.true_accuracies import TrueAccuracies
 from ...search_space import Architecture, Cost, SearchSpace, cost
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+
+_ROUNDING_STD = 0.29  # deviation of a value that was rounded to whole steps
 
 State = Literal[
     "complete", "stopped", "infeasible", "duplicate", "failed", "interrupted", "running", "enqueued"
@@ -32,7 +35,6 @@ class Record:
         seconds: duration of the trial.
         accuracy: of the first training, whose weights are stored; of a stopped one, at its highest rung.
         replicates: trainings of the same network with other seeds.
-        seed_effects: additive effect of each seed on the accuracies of all networks; empty while unknown.
         rung_accuracies: accuracies of the first training by epochs, with early stopping.
     """
 
@@ -47,7 +49,6 @@ class Record:
     seconds: float = 0.0
     error: str = ""
     replicates: tuple[Accuracy, ...] = ()
-    seed_effects: Mapping[int, float] = field(default_factory=dict)
     rung_accuracies: Mapping[int, Accuracy] = field(default_factory=dict)
 
     @property
@@ -81,14 +82,14 @@ class Record:
 
     @property
     def top1(self) -> float:
-        """Mean accuracy of all trainings, corrected for seed effects; a fraction.
+        """Mean accuracy of all trainings, a fraction.
 
         Raises:
             ValueError: the network was not trained.
         """
         if not self.trainings:
             raise ValueError(f"trial {self.trial} has no accuracy")
-        return fmean(each.top1 - self.seed_effects.get(each.seed, 0.0) for each in self.trainings)
+        return fmean(each.top1 for each in self.trainings)
 
     @property
     def image_sampling_ci95(self) -> float:
@@ -146,33 +147,34 @@ def accuracy_from(attribute: Mapping[str, Any]) -> Accuracy:
     return Accuracy(**fields)
 
 
-def accuracies_by_seed(records: Iterable[Record]) -> dict[str, dict[int, float]]:
-    """Accuracies by network key and seed."""
-    trained = (record for record in records if record.trainings)
-    return {record.key: {each.seed: each.top1 for each in record.trainings} for record in trained}
+def true_accuracies(records: Sequence[Record]) -> TrueAccuracies | None:
+    """Posterior of the true accuracies of trained records; None if no network has two trainings."""
+    if not any(record.replicates for record in records):
+        return None
+    return TrueAccuracies.of(
+        [[each.top1 for each in record.trainings] for record in records],
+        [record.cost.macs for record in records],
+        min_std=_ROUNDING_STD / max(record.trainings[0].images for record in records),
+    )
 
 
 def seed_noise_std(records: Iterable[Record]) -> float | None:
     """Standard deviation of the accuracy over seeds; None with too few replicates."""
-    noise = estimate_seed_noise(accuracies_by_seed(records))
-    return noise.std if noise and noise.degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM else None
+    trained = [record for record in records if record.trainings]
+    if sum(len(record.replicates) for record in trained) < MIN_DEGREES_OF_FREEDOM:
+        return None
+    posterior = true_accuracies(trained)
+    return posterior.noise.std if posterior else None
 
 
 def with_replicates(
     records: Iterable[Record], replicates: Mapping[str, tuple[Accuracy, ...]]
 ) -> list[Record]:
-    """The records with their replicates and the seed effects estimated from them."""
-    all_records = list(records)
-    if not replicates:
-        return all_records
-    with_all_seeds = [
-        replace(record, replicates=replicates.get(record.key, ()) if record.state == "complete" else ())
-        for record in all_records
+    """The records with their replicates; those that are not complete have none."""
+    return [
+        replace(record, replicates=replicates.get(record.key, ())) if record.state == "complete" else record
+        for record in records
     ]
-    effects = seed_effects(
-        accuracies_by_seed(record for record in with_all_seeds if record.state == "complete")
-    )
-    return [replace(record, seed_effects=effects) for record in with_all_seeds]
 
 
 def with_rung_result(record: Record, epochs: int, outcome: Accuracy | str, max_epochs: int) -> Record:

@@ -1,9 +1,11 @@
-"""The acquisition function: EHVI of a search's objectives times the probability of feasibility.
+"""The acquisition function: expected hypervolume improvement within the limits.
 
-Costs are known in closed form. Latency comes from the run's latency predictor, or from a surrogate of the
-measured networks. Accuracy comes from a surrogate.
+Losses are minus accuracy or minus reward, and the logarithms of costs. Costs are known in closed form.
+Latency comes from the run's latency predictor, or from a surrogate of the measured networks. Accuracy comes
+from a surrogate.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +17,12 @@ from numpy.typing import NDArray
 from ...evaluate import Constraint, Goals, Objective
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.objectives import REWARD_EXPONENT, Quantity
-from ...evaluate.statistics.multi_objective import is_dominated
+from ...evaluate.statistics.arrays import Array
+from ...evaluate.statistics.multi_objective import NondominatedBoxes, infer_reference_point, is_dominated
 from ...evaluate.surrogate.encoder import Candidate, Observation
 from ...evaluate.surrogate.factory import Surrogate
 from ...search_space import cost
-from .expected_hypervolume import Array, LossDistribution, expected_hypervolume_improvement
+from .expected_hypervolume import LossDistribution, expected_hypervolume_improvement
 
 MeanAndStd = tuple[Array, Array]
 
@@ -62,7 +65,9 @@ class LatencyFeasibility:
 
 @dataclass(frozen=True, eq=False)
 class Acquisition:
-    """EHVI times the probability of satisfying the latency limit.
+    """EHVI; times the probability of satisfying the latency limit unless latency is an objective.
+
+    Latency as an objective has its limit as the reference point, which no network beyond it improves.
 
     Attributes:
         accuracy: surrogate conditioned on evaluated and pending networks.
@@ -79,13 +84,11 @@ class Acquisition:
         """`m`: values of the acquisition function, higher is better."""
         latencies = self.latency.predict(networks) if self.latency else None
         predicted_losses = self._losses(networks, self.accuracy.predict(networks), latencies)
-        gains = expected_hypervolume_improvement(predicted_losses, self.front, self.reference_point)
-        limit_ms = self._limits.get("latency")
-        if limit_ms is not None and latencies is not None:
-            gains = gains * LossDistribution(*latencies, logarithmic=True).probability_of_improvement(
-                limit_ms
-            )
-        return gains
+        gains = expected_hypervolume_improvement(predicted_losses, self.boxes)
+        limit = self._log_limits.get("latency")
+        if limit is None or latencies is None or Objective("latency") in self.goals.objectives:
+            return gains
+        return gains * LossDistribution(*latencies).probability_of_improvement(limit)
 
     @property
     def best(self) -> list[Candidate]:
@@ -99,36 +102,33 @@ class Acquisition:
     @property
     def front(self) -> Array:
         """`k x d`: losses of `best`, lower is better."""
-        return self._medians[self._non_dominated]
+        return self._observed_losses[self._non_dominated]
 
     @cached_property
     def reference_point(self) -> Array:
-        """`d`: the limits; without one, the midpoint of the worst loss of the front and the worst of all."""
-        values = []
-        for objective, losses, front in zip(
-            self.goals.objectives, self._observed_losses, self.front.T, strict=True
-        ):
-            limit = self._limits.get(objective.quantity)
-            values.append(losses.midpoint_to_worst(float(front.max())) if limit is None else limit)
-        return np.array(values)
-
-    @property
-    def _limits(self) -> dict[str, float]:
-        return {each.quantity: self._absolute_limit(each) for each in self.goals.constraints}
-
-    def _absolute_limit(self, limit: Constraint) -> float:
-        return absolute_limit(limit, self.reference_ms)
+        """`d`: see `infer_reference_point`."""
+        limits = [self._log_limits.get(objective.quantity) for objective in self.goals.objectives]
+        return infer_reference_point(self._observed_losses, limits)
 
     @cached_property
-    def _medians(self) -> Array:
-        return np.column_stack([each.median for each in self._observed_losses])
+    def boxes(self) -> NondominatedBoxes:
+        """The region in which a network improves the front."""
+        return NondominatedBoxes.of(self.front, self.reference_point)
+
+    @property
+    def _log_limits(self) -> dict[str, float]:
+        return {
+            each.quantity: math.log(absolute_limit(each, self.reference_ms))
+            for each in self.goals.constraints
+        }
 
     @cached_property
     def _non_dominated(self) -> NDArray[np.bool_]:
-        return ~is_dominated(self._medians)
+        return ~is_dominated(self._observed_losses)
 
     @cached_property
-    def _observed_losses(self) -> list[LossDistribution]:
+    def _observed_losses(self) -> Array:
+        """`n x d`, in the order of the trials."""
         networks = [each.candidate for each in self.accuracy.known]
         latencies = None
         if self.latency:
@@ -138,7 +138,8 @@ class Acquisition:
                     mean[place], std[place] = np.log(each.latency_ms), 0.0
             latencies = mean, std
         accuracies = self.accuracy.fitted_means
-        return self._losses(networks, (accuracies, np.zeros(len(networks))), latencies)
+        losses = self._losses(networks, (accuracies, np.zeros(len(networks))), latencies)
+        return np.column_stack([each.mean for each in losses])
 
     def _losses(
         self,
@@ -159,8 +160,9 @@ class Acquisition:
             return _cost_losses(objective.quantity, networks, latencies)
         mean, std = accuracies
         if objective.target:
-            value = _cost_losses(objective.target.quantity, networks, latencies).median
-            accuracy_factor = (value / self._absolute_limit(objective.target)) ** REWARD_EXPONENT
+            log_value = _cost_losses(objective.target.quantity, networks, latencies).mean
+            log_target = math.log(absolute_limit(objective.target, self.reference_ms))
+            accuracy_factor = np.exp(REWARD_EXPONENT * (log_value - log_target))
             mean, std = mean * accuracy_factor, std * accuracy_factor
         return LossDistribution(-mean, std)
 
@@ -170,9 +172,9 @@ def _cost_losses(
 ) -> LossDistribution:
     if quantity == "latency":
         assert latencies is not None
-        return LossDistribution(*latencies, logarithmic=True)
+        return LossDistribution(*latencies)
     costs = [float(getattr(cost(each.architecture), quantity)) for each in networks]
-    return LossDistribution(np.log(costs), np.zeros(len(costs)), logarithmic=True)
+    return LossDistribution(np.log(costs), np.zeros(len(costs)))
 
 
 def select_observations(known: Sequence[Observation], goals: Goals, max_count: int) -> list[int]:
@@ -186,7 +188,7 @@ def select_observations(known: Sequence[Observation], goals: Goals, max_count: i
     latencies = np.log([each.latency_ms or 1.0 for each in known]), np.zeros(len(known))
     losses = [np.array([-(each.accuracy or 0.0) for each in known])]
     losses += [
-        _cost_losses((each.target or each).quantity, networks, latencies).median
+        _cost_losses((each.target or each).quantity, networks, latencies).mean
         for each in goals.objectives
         if each.quantity != "accuracy"
     ]

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from ...evaluate.statistics.arrays import Array
 from ...evaluate.surrogate.encoder import Candidate, Encoder
 from ...search_space import Architecture, Genes, SearchSpace
 from ...search_space.choices import Choice
-from .expected_hypervolume import Array
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,3 @@
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -6,22 +5,13 @@ import numpy as np
 import pytest
 
 from bneck.evaluate import Goals, parse_goals
-from bneck.evaluate.statistics.arrays import Array
-from bneck.evaluate.statistics.seed_noise import SeedNoise
 from bneck.results import Record
 from bneck.results.analysis import front_posterior
-from bneck.results.analysis.front_posterior import (
-    ConditionalPosterior,
-    FrontPosterior,
-    contenders,
-    front_posterior_of,
-    true_accuracies,
-)
+from bneck.results.analysis.front_posterior import FrontPosterior, contenders, front_posterior_of
 
 from ..example_run import Row, accuracy, latency, record
 
 ACCURACY, TWO = parse_goals("accuracy", {}), parse_goals("accuracy,latency", {})
-FLAT = np.ones((4, 1))
 
 
 def trained(number: int, *top1: float, ratio: float = 0.3) -> Record:
@@ -30,55 +20,10 @@ def trained(number: int, *top1: float, ratio: float = 0.3) -> Record:
     return replace(record(number, Row("complete", 0.5, ratio)), accuracy=first, replicates=tuple(more))
 
 
-def expected(fit: ConditionalPosterior) -> Array:
-    """Expected true accuracies: the trend, and the share of the residual that is the network's own."""
-    trend = fit.design @ fit.trend
-    return trend + fit.shrinkage * (fit.means - trend)
-
-
 def believed(records: Sequence[Record], goals: Goals = TWO) -> FrontPosterior:
     found = front_posterior_of(records, goals)
     assert found is not None
     return found
-
-
-# ---------------------------------------------------------------------- the posterior, by hand
-
-
-def test_a_mean_is_drawn_half_way_to_the_trend_where_noise_and_structure_are_alike() -> None:
-    # a flat trend through 0, 0, 0 and 4 is 1; each is believed in by half
-    fit = ConditionalPosterior.of(np.array([0.0, 0, 0, 4]), np.ones(4, dtype=int), FLAT, noise=1, structure=1)
-    assert expected(fit).tolist() == pytest.approx([0.5, 0.5, 0.5, 2.5])
-
-
-def test_three_trainings_are_believed_more_than_one() -> None:
-    # variances 2, 2, 2 and 1 + 1/3: the trend is 4 x .75 / (1.5 + .75) = 4/3, the last is believed by 3/4
-    fit = ConditionalPosterior.of(
-        np.array([0.0, 0, 0, 4]), np.array([1, 1, 1, 3]), FLAT, noise=1, structure=1
-    )
-    assert expected(fit)[3] == pytest.approx(4 / 3 + 0.75 * (4 - 4 / 3))
-
-
-def test_the_draws_have_the_spread_of_a_network_around_the_trend_and_that_of_the_trend() -> None:
-    fit = ConditionalPosterior.of(np.array([0.0, 0, 0, 4]), np.ones(4, dtype=int), FLAT, noise=1, structure=1)
-    draws = fit.draw(np.random.default_rng(0), 20_000)
-    # 1/2 around the trend; half of the trend's own 2/4
-    assert draws.var(0).tolist() == pytest.approx([0.5 + 0.25 * 0.5] * 4, rel=0.05)
-    assert draws.mean(0).tolist() == pytest.approx(expected(fit).tolist(), abs=0.03)
-
-
-@pytest.mark.parametrize("apart", [0.0, 1.0, 5.0])
-def test_the_likelihood_of_two_networks_is_that_of_their_difference(apart: float) -> None:
-    # the difference is normal with variance 2 (noise^2 + structure^2)
-    def expected(variance: float) -> float:
-        return -0.5 * math.log(variance) - apart**2 / (2 * 2 * variance)
-
-    means, once = np.array([0.0, apart]), np.ones(2, dtype=int)
-    found = [ConditionalPosterior.of(means, once, FLAT[:2], 1, each).log_likelihood for each in (0.5, 2)]
-    assert found[0] - found[1] == pytest.approx(expected(1.25) - expected(5))
-
-
-# ------------------------------------------------------------------------ what comes of it
 
 
 def test_well_separated_networks_are_surely_on_the_front_or_surely_not() -> None:
@@ -159,48 +104,8 @@ def test_the_same_records_give_the_same_draws() -> None:
 def test_equal_trainings_are_no_proof_of_no_noise() -> None:
     # 400 images: an accuracy comes in steps of a quarter of a point
     sure = believed([trained(0, 0.8, 0.8), trained(1, 0.8, 0.8), trained(2, 0.801)], ACCURACY)
-    assert sure.noise.std == 0
+    assert 0.29 / 400 <= sure.noise.std < 0.0015
     assert max(sure.pareto_probabilities) < 0.95
-
-
-def test_what_seeds_do_to_all_is_not_held_against_those_that_were_trained_again() -> None:
-    # seed 1 costs everyone 10 points; by plain means the first would fall behind the last
-    rows = {0: (0.90, 0.80), 1: (0.88, 0.781), 2: (0.86, 0.759), 3: (0.84, 0.741), 4: (0.87,)}
-    from bneck.results.store.trial import with_replicates
-
-    plain = [trained(number, *top1) for number, top1 in rows.items()]
-    records = with_replicates(plain, {each.key: each.replicates for each in plain})
-    assert records[0].top1 == pytest.approx(0.90, abs=0.002)
-    assert records[4].top1 == 0.87
-    assert believed(records, ACCURACY).pareto_probability(records[0]) > 0.9
-
-
-def test_the_best_of_many_equal_networks_is_not_believed() -> None:
-    rng = np.random.default_rng(0)
-    seems, expected = [], []
-    for _ in range(4):
-        means = 0.9 + rng.normal(0, 0.01, 60)
-        draws = true_accuracies(means, np.ones(60, dtype=int), rng.uniform(1e5, 1e6, 60), SeedNoise(0.01, 20))
-        best = int(means.argmax())
-        seems.append(means[best] - 0.9)
-        expected.append(draws[:, best].mean() - 0.9)
-    # the highest of 60 normal values lies 2.3 deviations up
-    assert np.mean(seems) == pytest.approx(0.023, abs=0.004)
-    assert abs(np.mean(expected)) < 0.007
-
-
-def test_19_of_20_intervals_hold_the_truth() -> None:
-    rng = np.random.default_rng(5)
-    held = []
-    for structure in (0.0, 0.005, 0.01, 0.02):
-        macs, trainings = np.exp(rng.uniform(12, 14, 40)), np.where(rng.random(40) < 0.2, 3, 1)
-        truth = 0.8 + 0.02 * np.log(macs / 4e5) + rng.normal(0, structure, 40)
-        means = truth + rng.normal(0, 0.01, 40) / np.sqrt(trainings)
-        noise = SeedNoise(0.01 * math.sqrt(rng.chisquare(12) / 12), 12)
-        low, high = np.quantile(true_accuracies(means, trainings, macs, noise), (0.025, 0.975), axis=0)
-        held += ((low <= truth) & (truth <= high)).tolist()
-    # of 160, which share four noises
-    assert 0.89 <= np.mean(held) <= 0.99
 
 
 # ---------------------------------------------------------------------- large runs

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bneck.results import DataSettings, Run
+from bneck.results.analysis.front_posterior import front_posterior_of
 from bneck.results.outputs import write_report
 from bneck.results.pages.search import report_html
 from bneck.search_space import RunError
@@ -138,10 +139,13 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_with_replicates_the_page_has_seed_noise_and_pareto_probabilities(replicated: Run) -> None:
     text = words(report_html(replicated))
-    # 2 + 0.5 + 2 squares of a point with 3 degrees of freedom: a deviation of 1.22 points; t is 3.182
-    assert all(value in text.partition("Pareto front")[0] for value in ("1.2", "5.5", "2.8", "3 re"))
-    # 3.182 x 1.225 / sqrt(2) = 2.76 points
-    assert re.search(r"91\.0 ± 2\.8%, 2 \w+ 95% CI \d\d\.\d to \d\d\.\d% (>99|9\d|100)% ", text)
+    # t of 3 degrees is 3.182, two trainings
+    posterior = front_posterior_of(replicated.records(), replicated.settings.goals)
+    assert posterior is not None
+    points = 100 * posterior.noise.std
+    shown = (points, 3.182 * 2**0.5 * points, 3.182 * points / 2**0.5)
+    assert all(f"{value:.1f}" in text.partition("Pareto front")[0] for value in shown)
+    assert re.search(rf"91\.0 ± {shown[2]:.1f}%, 2 \w+ 95% CI \d\d\.\d to \d\d\.\d% (>99|9\d|100)% ", text)
     assert "P(Pareto) alternatives" in text
     assert "3 of 5 replicates" in text
     # nowhere the first seed alone

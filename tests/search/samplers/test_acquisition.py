@@ -8,10 +8,10 @@ import pytest
 from scipy.stats import norm
 
 from bneck.evaluate import Constraint, Goals, Objective, parse_goals
+from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from bneck.evaluate.surrogate.factory import Surrogate, SurrogateFactory
 from bneck.search.samplers.acquisition import Acquisition, LogLatency, PredictedLatency, select_observations
-from bneck.search.samplers.expected_hypervolume import Array
 from bneck.search_space import cost
 
 from ...results.example_run import REFERENCE_MS
@@ -68,7 +68,8 @@ def test_the_front_is_of_the_networks_that_no_other_beats() -> None:
     ]
     assert 2 < len(unbeaten) < len(JUDGED)
     assert found.best == [each for each, _ in unbeaten]
-    np.testing.assert_allclose(found.front, [pair for _, pair in unbeaten], rtol=1e-4)
+    logs = [(accuracy_loss, np.log(count)) for _, (accuracy_loss, count) in unbeaten]
+    np.testing.assert_allclose(found.front, logs, rtol=1e-4)
 
 
 def test_a_network_that_was_lucky_once_is_on_the_front_by_what_is_expected_of_it() -> None:
@@ -87,28 +88,27 @@ def test_measured_latencies_count_as_they_are_and_others_as_they_are_predicted()
     known = [
         replace(each, latency_ms=None if place % 2 else 7.0) for place, each in enumerate(known_of(JUDGED))
     ]
-    found = beliefs("accuracy,latency", SureLatency(), known).front[:, 1]
+    found = np.exp(beliefs("accuracy,latency", SureLatency(), known).front[:, 1])
     assert set(found.round(9)) <= {7.0, *(round(latency_ms(each.architecture), 9) for each in JUDGED[1::2])}
 
 
 # The worst that counts
 
 
-def test_limits_are_the_worst_that_counts_in_milliseconds_or_as_counts() -> None:
+def test_limits_are_the_reference_point_as_logarithms_of_milliseconds_or_counts() -> None:
     found = beliefs("accuracy,latency,macs,params", SureLatency(), latency="0.25x", macs="40K", params="3K")
     # 0.25 times 2 ms
-    assert found.reference_point[1:] == pytest.approx([0.5, 40_000, 3_000])
-    assert beliefs("accuracy,latency", SureLatency(), latency="0.3ms").reference_point[1] == pytest.approx(
-        0.3
-    )
+    assert np.exp(found.reference_point[1:]) == pytest.approx([0.5, 40_000, 3_000])
+    bound = beliefs("accuracy,latency", SureLatency(), latency="0.3ms").reference_point[1]
+    assert np.exp(bound) == pytest.approx(0.3)
 
 
-def test_without_a_limit_it_is_half_way_from_the_worst_of_the_front_to_the_worst_of_all() -> None:
-    found = beliefs("accuracy,macs")
-    front = [-truth(each.architecture) for each in found.best], [macs(each) for each in found.best]
-    everything = [-truth(each.architecture) for each in JUDGED], [macs(each) for each in JUDGED]
-    half_way = (max(front[0]) + max(everything[0])) / 2, np.sqrt(max(front[1]) * max(everything[1]))
-    assert found.reference_point == pytest.approx(half_way, rel=1e-4)
+def test_networks_beyond_both_ends_of_the_front_improve_it_without_a_limit() -> None:
+    found = beliefs("accuracy,macs", None, known_of(sorted(JUDGED, key=macs)[2:-4]))
+    counts = np.array([macs(each) for each in found.best])
+    gains = {macs(each): gain for each, gain in zip(NETWORKS, found(NETWORKS), strict=True)}
+    assert max(gain for count, gain in gains.items() if count < counts.min()) > 1e-6
+    assert max(gain for count, gain in gains.items() if count > counts.max()) > 1e-6
 
 
 # What others are worth
@@ -146,6 +146,22 @@ def test_the_chance_to_keep_the_limit_on_latency_falls_to_0_beyond_it() -> None:
     bound = beliefs("accuracy", SureLatency(0.05), few, latency=f"{limit:.12f}ms")(NEW)
     assert bound == pytest.approx(free * chances, rel=1e-6)
     assert free[ratios > 1.3].max() > 0.001
+
+
+def test_a_limit_on_a_latency_that_is_an_objective_counts_once() -> None:
+    # a limit at the median prediction: the gain in log latency below it is std * 0.3989, not half of that
+    few, std = known_of(JUDGED[:3]), 0.05
+    median = float(np.median([latency_ms(each.architecture) for each in NEW]))
+    place = next(n for n, each in enumerate(NEW) if latency_ms(each.architecture) == median)
+    found = beliefs("accuracy,latency", SureLatency(std), few, latency=f"{median:.12f}ms")
+    front, (reference_accuracy, _) = found.front, found.reference_point
+    mean, accuracy_std = (part[place] for part in found.accuracy.predict(NEW))
+    draws = np.random.default_rng(0).standard_normal((200_000, 2))
+    rows = np.column_stack([-mean + accuracy_std * draws[:, 0], np.log(median) + std * draws[:, 1]])
+    assert (front[:, 1] < np.log(median) - 5 * std).all() or (front[:, 1] > np.log(median)).any()
+    expected = np.mean([found.boxes.improvement(row) for row in rows[:4000]])
+    assert reference_accuracy < 0
+    assert found(NEW)[place] == pytest.approx(expected, rel=0.1)
 
 
 def test_a_limit_of_which_nothing_is_known_yet_changes_nothing() -> None:

@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.surrogate.encoder import Candidate, Encoder
 from bneck.search.samplers.acquisition_optimizer import AcquisitionOptimizer
-from bneck.search.samplers.expected_hypervolume import Array
 from bneck.search_space import Architecture, Genes, SearchSpace, cost
 
 from ...search_space.helpers import preset

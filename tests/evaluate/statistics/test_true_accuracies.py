@@ -1,0 +1,108 @@
+"""The posterior of true accuracies by hand, and in simulated searches that replicate what looks best."""
+
+import math
+
+import numpy as np
+import pytest
+
+from bneck.evaluate.statistics.arrays import Array
+from bneck.evaluate.statistics.true_accuracies import ConditionalPosterior, TrueAccuracies
+
+FLAT = np.ones((4, 1))
+
+
+def expected(fit: ConditionalPosterior) -> Array:
+    """Expected true accuracies: the trend, and the share of the residual that is the network's own."""
+    trend: Array = fit.design @ fit.trend
+    return trend + fit.shrinkage * (fit.means - trend)
+
+
+def test_a_mean_is_drawn_half_way_to_the_trend_where_noise_and_structure_are_alike() -> None:
+    # a flat trend through 0, 0, 0 and 4 is 1; each is believed in by half
+    fit = ConditionalPosterior.of(np.array([0.0, 0, 0, 4]), np.ones(4), FLAT, noise=1, structure=1)
+    assert expected(fit).tolist() == pytest.approx([0.5, 0.5, 0.5, 2.5])
+
+
+def test_three_trainings_are_believed_more_than_one() -> None:
+    # variances 2, 2, 2 and 1 + 1/3: the trend is 4 x .75 / (1.5 + .75) = 4/3, the last is believed by 3/4
+    fit = ConditionalPosterior.of(
+        np.array([0.0, 0, 0, 4]), np.array([1.0, 1, 1, 3]), FLAT, noise=1, structure=1
+    )
+    assert expected(fit)[3] == pytest.approx(4 / 3 + 0.75 * (4 - 4 / 3))
+
+
+def test_the_draws_have_the_spread_of_a_network_around_the_trend_and_that_of_the_trend() -> None:
+    fit = ConditionalPosterior.of(np.array([0.0, 0, 0, 4]), np.ones(4), FLAT, noise=1, structure=1)
+    draws = fit.draw(np.random.default_rng(0), 20_000)
+    # 1/2 around the trend; half of the trend's own 2/4
+    assert draws.var(0).tolist() == pytest.approx([0.5 + 0.25 * 0.5] * 4, rel=0.05)
+    assert draws.mean(0).tolist() == pytest.approx(expected(fit).tolist(), abs=0.03)
+
+
+@pytest.mark.parametrize("apart", [0.0, 1.0, 5.0])
+def test_the_likelihood_of_two_networks_is_that_of_their_difference(apart: float) -> None:
+    # the difference is normal with variance 2 (noise^2 + structure^2)
+    def expected(variance: float) -> float:
+        return -0.5 * math.log(variance) - apart**2 / (2 * 2 * variance)
+
+    means, once = np.array([0.0, apart]), np.ones(2)
+    found = [ConditionalPosterior.of(means, once, FLAT[:2], 1, each).log_likelihood for each in (0.5, 2)]
+    assert found[0] - found[1] == pytest.approx(expected(1.25) - expected(5))
+
+
+def test_the_noise_is_unknown_without_a_network_that_was_trained_twice() -> None:
+    assert TrueAccuracies.of([[0.9], [0.8]], [1e6, 2e6]) is None
+
+
+def simulated_search(
+    rng: np.random.Generator, noise: float, structure: float, slope: float
+) -> tuple[Array, TrueAccuracies]:
+    """Truth and posterior of 60 networks; the best mean is trained again, 12 times, up to four trainings."""
+    size = rng.uniform(-1, 1, 60)
+    truth = 70 + slope * size + structure * rng.standard_normal(60)
+    trainings = [[value + noise * rng.standard_normal()] for value in truth]
+    for _ in range(12):
+        best = max((n for n in range(60) if len(trainings[n]) < 4), key=lambda n: np.mean(trainings[n]))
+        trainings[best].append(truth[best] + noise * rng.standard_normal())
+    posterior = TrueAccuracies.of(trainings, np.exp(14 + size))
+    assert posterior is not None
+    return truth, posterior
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("noise", "structure", "slope"), [(0.4, 0.4, 1.0), (0.6, 0.3, 0.5), (0.6, 0.2, 0.0)])
+def test_selection_by_lucky_trainings_biases_neither_noise_nor_the_best_network(
+    noise: float, structure: float, slope: float
+) -> None:
+    rng = np.random.default_rng(1)
+    covered, biases, noises = [], [], []
+    for _ in range(100):
+        truth, posterior = simulated_search(rng, noise, structure, slope)
+        draws = posterior.draw(1000)
+        best = int(draws.mean(0).argmax())
+        low, high = np.quantile(draws[:, best], (0.025, 0.975))
+        covered.append(low <= truth[best] <= high)
+        biases.append(draws[:, best].mean() - truth[best])
+        noises.append(posterior.noise.std)
+    # the standard error of a coverage of 0.95 in 100 searches is 0.022
+    assert np.mean(covered) >= 0.89
+    assert abs(np.mean(biases)) < 0.25 * noise
+    assert np.mean(noises) == pytest.approx(noise, rel=0.06)
+
+
+def test_the_best_of_many_equal_networks_is_shrunk_to_the_others() -> None:
+    rng = np.random.default_rng(0)
+    raw, shrunk = [], []
+    for _ in range(4):
+        trainings = [[0.9 + rng.normal(0, 0.01)] for _ in range(60)]
+        for again in trainings[:12]:
+            again.append(0.9 + rng.normal(0, 0.01))
+        posterior = TrueAccuracies.of(trainings, rng.uniform(1e5, 1e6, 60))
+        assert posterior is not None
+        means = np.array([np.mean(each) for each in trainings])
+        best = int(means.argmax())
+        raw.append(means[best] - 0.9)
+        shrunk.append(posterior.draw()[:, best].mean() - 0.9)
+    # the highest of 60 normal values lies 2.3 deviations up
+    assert np.mean(raw) == pytest.approx(0.023, abs=0.005)
+    assert abs(np.mean(shrunk)) < 0.007
