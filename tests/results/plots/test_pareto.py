@@ -94,10 +94,10 @@ def test_with_known_seed_noise_the_bars_are_over_seeds_and_the_hover_lists_them(
         12.706 * 100 * front_posterior.noise.std, rel=1e-3
     )
     hover = shown.customdata[index]
-    assert re.search(r"accuracy 91\.0 ± 12\.7%, 2 \w+<br>", hover)
+    assert re.search(r"accuracy 91\.0 ± 17\.4%, 2 \w+<br>", hover)
     assert "90.0% (seed 0), 92.0% (seed 8)" in hover
     assert re.search(r"95% CI [\d.]+ to [\d.]+%, P\(Pareto\) \d+%", hover)
-    assert "accuracy 88.0 ± 18.0%, 1 " in trace(figure, "published").customdata[0]
+    assert "accuracy 88.0 ± 24.6%, 1 " in trace(figure, "published").customdata[0]
 
 
 def test_an_error_bar_ends_at_100_percent() -> None:
