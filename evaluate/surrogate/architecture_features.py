@@ -1,36 +1,57 @@
 """Closed-form features of architectures."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...search_space import Architecture, Block, Cost
-from ...search_space.cost import block_cost, blocks_with_input_shapes, final_map_shape, head_cost, stem_cost
+from ...search_space import Architecture, Block, cost
+from ...search_space.cost import blocks_with_input_shapes, final_map_shape
+from ..statistics.arrays import Array
 
 MACS = "log_macs"
 
 
-class PartSums(NamedTuple):
-    """Contribution of a part to sums over the network; from `kernel` on, averaged over the blocks."""
+class BlockTerms(NamedTuple):
+    """Contribution of a block to sums over the network; from `kernel` on, averaged over the blocks."""
 
-    macs: int
-    params: int
-    activation_bytes: int
-    blocks: int = 0
-    widths: int = 0
-    kernel: float = 0.0
-    expansion: float = 0.0
-    se_fraction: float = 0.0
-    eca_fraction: float = 0.0
-    smooth_activation_fraction: float = 0.0
-    residual_fraction: float = 0.0
+    blocks: float = 0
+    widths: float = 0
+    kernel: float = 0
+    expansion: float = 0
+    se_fraction: float = 0
+    eca_fraction: float = 0
+    smooth_activation_fraction: float = 0
+    residual_fraction: float = 0
+
+    @classmethod
+    def of(cls, block: Block, channels: int) -> "BlockTerms":
+        """Terms of a block for `channels` input maps."""
+        return cls(
+            1,
+            block.expanded + block.out,
+            math.log(block.kernel),
+            math.log(block.expanded / channels),
+            block.attention == "se",
+            block.attention == "eca",
+            block.activation in ("hardswish", "silu"),
+            block.stride == 1 and block.out == channels,
+        )
 
 
-AVERAGED_FIELDS = PartSums._fields[5:]
-ZERO_SUMS = PartSums(0, 0, 0)
+FEATURES = (
+    MACS,
+    "log_params",
+    "log_activation_bytes",
+    "log_blocks",
+    "log_widths",
+    *BlockTerms._fields[2:],
+    "log_resolution",
+    "log_last_side",
+    "log_last_width",
+)
 
 
 def analytic_features(architecture: Architecture) -> dict[str, float]:
@@ -40,62 +61,8 @@ def analytic_features(architecture: Architecture) -> dict[str, float]:
     `expansion` are mean logarithms over the blocks. `smooth_activation_fraction` counts hardswish and silu.
     `log_last_side` and `log_last_width` are the size (px) and channels of the last block's output.
     """
-    last_width, last_side = final_map_shape(architecture)
-    ends = [
-        stem_cost(architecture.stem, architecture.image_channels, architecture.resolution_px),
-        head_cost(architecture.head, last_width, last_side, architecture.classes),
-    ]
-    parts = [
-        *map(stem_or_head_sums, ends),
-        *(block_sums(*placed) for placed in blocks_with_input_shapes(architecture)),
-    ]
-    return features_from_sums(parts, architecture.resolution_px, last_width, last_side)
-
-
-def features_from_sums(
-    parts: Iterable[PartSums], resolution_px: int, last_width: int, last_side: int
-) -> dict[str, float]:
-    """Features of a network from the sums of its parts."""
-    sums = sum_parts(parts)
-    return {
-        MACS: math.log(sums.macs),
-        "log_params": math.log(sums.params),
-        "log_activation_bytes": math.log(sums.activation_bytes),
-        "log_blocks": math.log(sums.blocks),
-        "log_widths": math.log(sums.widths),
-        **{name: total / sums.blocks for name, total in zip(AVERAGED_FIELDS, sums[5:], strict=True)},
-        "log_resolution": math.log(resolution_px),
-        "log_last_side": math.log(last_side),
-        "log_last_width": math.log(last_width),
-    }
-
-
-def sum_parts(parts: Iterable[PartSums]) -> PartSums:
-    """Sum of any number of parts."""
-    return PartSums(*map(sum, zip(ZERO_SUMS, *parts, strict=True)))
-
-
-def block_sums(block: Block, channels: int, side: int) -> PartSums:
-    """Sums of a block for `channels` input maps of size `side`."""
-    part_cost = block_cost(block, channels, side)
-    return PartSums(
-        part_cost.macs,
-        part_cost.params,
-        part_cost.activation_bytes,
-        1,
-        block.expanded + block.out,
-        math.log(block.kernel),
-        math.log(block.expanded / channels),
-        block.attention == "se",
-        block.attention == "eca",
-        block.activation in ("hardswish", "silu"),
-        block.stride == 1 and block.out == channels,
-    )
-
-
-def stem_or_head_sums(part_cost: Cost) -> PartSums:
-    """Sums of a stem or head."""
-    return PartSums(part_cost.macs, part_cost.params, part_cost.activation_bytes)
+    names, rows = feature_matrix([architecture])
+    return dict(zip(names, rows[0].tolist(), strict=True))
 
 
 def feature_matrix(architectures: Sequence[Architecture]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
@@ -106,5 +73,22 @@ def feature_matrix(architectures: Sequence[Architecture]) -> tuple[tuple[str, ..
     """
     if not architectures:
         raise ValueError("features need at least one network, got none")
-    rows = [analytic_features(architecture) for architecture in architectures]
-    return tuple(rows[0]), np.array([list(row.values()) for row in rows])
+    costs = [(whole.macs, whole.params, whole.activation_bytes) for whole in map(cost, architectures)]
+    terms = [
+        np.sum([BlockTerms.of(block, channels) for block, channels, _ in blocks_with_input_shapes(each)], 0)
+        for each in architectures
+    ]
+    shapes = [(each.resolution_px, *reversed(final_map_shape(each))) for each in architectures]
+    return FEATURES, features_from_sums(np.array(costs), np.array(terms), np.array(shapes))
+
+
+def features_from_sums(costs: NDArray[np.int64], terms: Array, shapes: NDArray[np.int64]) -> Array:
+    """`n x p` features of networks.
+
+    Args:
+        costs: `n x 3`: MACs, parameters and activation bytes.
+        terms: `n x 8`, sums over the blocks in the order of `BlockTerms`.
+        shapes: `n x 3`: resolution, and size (px) and channels of the last block's output.
+    """
+    means = terms[:, 2:] / terms[:, :1]
+    return np.hstack([np.log(costs), np.log(terms[:, :2]), means, np.log(shapes)])

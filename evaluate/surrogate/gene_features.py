@@ -1,11 +1,15 @@
 """Genes of a space as numeric columns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...search_space import SearchSpace
 from ...search_space.choices import Choice, Gene
+from ..statistics.arrays import Array, Indices
 
 GENE_PREFIX = "gene:"
 
@@ -24,30 +28,63 @@ class GeneFeatures:
         """`gene:stage2.kernel` or `gene:stage2.attention=se`."""
         return tuple(name for gene in self.space.genes for name in _columns(gene))
 
-    def row(self, genes: Mapping[str, Choice]) -> list[float]:
-        return self.columns(self._values, genes)
+    def indices(self, rows: Sequence[Mapping[str, Choice]]) -> Indices:
+        """`n x g`: the index of each choice among those of its gene."""
+        genes = self.space.genes
+        found = [[gene.choices.index(row[gene.name]) for gene in genes] for row in rows]
+        return np.array(found, dtype=np.intp).reshape(len(rows), len(genes))
 
-    def columns(self, names: Iterable[str], genes: Mapping[str, Choice]) -> list[float]:
-        inactive = self.space.inactive_genes(genes)
-        values: list[float] = []
-        for name in names:
-            values += self._zeros[name] if name in inactive else self._values[name][genes[name]]
-        return values
-
-    @cached_property
-    def _values(self) -> dict[str, dict[Choice, list[float]]]:
-        return {
-            gene.name: {choice: _values(gene, choice) for choice in gene.choices} for gene in self.space.genes
-        }
+    def columns(self, choices: Indices) -> Array:
+        """`n x c` values of `n x g` indices of choices."""
+        places, values = self._values
+        active = self._active[np.arange(len(self.space.genes)), choices[:, self._depth_genes]]
+        found = values[np.arange(len(places)), choices[:, places]]
+        return np.where(active[:, places], found, 0.0)
 
     @cached_property
-    def _zeros(self) -> dict[str, list[float]]:
-        return {gene.name: [0.0] * len(_columns(gene)) for gene in self.space.genes}
+    def _values(self) -> tuple[Indices, Array]:
+        """The gene of each column, and its value for each choice."""
+        rows = [
+            (place, [_values(gene, choice)[column] for choice in gene.choices])
+            for place, gene in enumerate(self.space.genes)
+            for column in range(len(_columns(gene)))
+        ]
+        return np.array([place for place, _ in rows], dtype=np.intp), self._table([row for _, row in rows])
+
+    @cached_property
+    def _depth_genes(self) -> Indices:
+        """For each gene, the place of the depth of its stage; its own where that is no gene."""
+        places = {gene.name: place for place, gene in enumerate(self.space.genes)}
+        found = [places.get(f"{part_of(name)}.depth", place) for name, place in places.items()]
+        return np.array(found, dtype=np.intp)
+
+    @cached_property
+    def _active(self) -> NDArray[np.bool_]:
+        """Whether a gene is active, for each choice of the gene of `_depth_genes`."""
+        genes = self.space.genes
+        depths = [genes[place] for place in self._depth_genes]
+        rows = [
+            [float(self.space.is_active(gene.name, {depth.name: choice})) for choice in depth.choices]
+            for gene, depth in zip(genes, depths, strict=True)
+        ]
+        return self._table(rows) > 0
+
+    def _table(self, rows: Sequence[Sequence[float]]) -> Array:
+        """Rows of different lengths, filled up with zeros."""
+        table = np.zeros((len(rows), max((len(row) for row in rows), default=0)))
+        for filled, row in zip(table, rows, strict=True):
+            filled[: len(row)] = row
+        return table
 
 
 def gene_part(name: str) -> str | None:
     """Part of the network of a gene's column, such as `stage2`; None for other columns."""
-    return name.removeprefix(GENE_PREFIX).partition(".")[0] if name.startswith(GENE_PREFIX) else None
+    return part_of(name.removeprefix(GENE_PREFIX)) if name.startswith(GENE_PREFIX) else None
+
+
+def part_of(gene: str) -> str:
+    """Part of the network of a gene, such as `stage2` or `stem`."""
+    return gene.partition(".")[0]
 
 
 def _columns(gene: Gene) -> list[str]:

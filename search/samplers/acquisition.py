@@ -21,7 +21,6 @@ from ...evaluate.statistics.arrays import Array
 from ...evaluate.statistics.multi_objective import NondominatedBoxes, infer_reference_point, is_dominated
 from ...evaluate.surrogate.encoder import Candidate, Observation
 from ...evaluate.surrogate.factory import Surrogate
-from ...search_space import cost
 from .expected_hypervolume import LossDistribution, expected_hypervolume_improvement
 
 MeanAndStd = tuple[Array, Array]
@@ -173,7 +172,7 @@ def _cost_losses(
     if quantity == "latency":
         assert latencies is not None
         return LossDistribution(*latencies)
-    costs = [float(getattr(cost(each.architecture), quantity)) for each in networks]
+    costs = [float(getattr(each.cost, quantity)) for each in networks]
     return LossDistribution(np.log(costs), np.zeros(len(costs)))
 
 

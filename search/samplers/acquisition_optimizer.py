@@ -1,14 +1,14 @@
 """Maximizes an acquisition function over networks by an evolutionary algorithm."""
 
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
-from ...evaluate.statistics.arrays import Array
+import numpy as np
+
+from ...evaluate.statistics.arrays import Array, Indices
 from ...evaluate.surrogate.encoder import Candidate, Encoder
-from ...search_space import Architecture, Genes, SearchSpace
-from ...search_space.choices import Choice
+from ...search_space import Cost
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class AcquisitionOptimizer:
         self,
         acquisition: Callable[[Sequence[Candidate]], Array],
         encoder: Encoder,
-        parents: Sequence[Genes],
-        excluded: Collection[Architecture],
-        is_feasible: Callable[[Architecture], bool],
+        parents: Sequence[Candidate],
+        excluded: Collection[str],
+        is_feasible: Callable[[Cost], bool],
         rng: random.Random,
     ) -> Candidate | None:
         """The candidate of highest acquisition; None where no offspring was new and feasible.
@@ -44,48 +44,58 @@ class AcquisitionOptimizer:
         Args:
             acquisition: values of networks, higher is better.
             parents: at least one.
-            excluded: networks that must not be proposed.
+            excluded: identities of networks that must not be proposed.
         """
         evaluated: list[tuple[float, Candidate]] = []
-        tried: set[frozenset[tuple[str, Choice]]] = set()
         visited = set(excluded)
+        generator = np.random.default_rng(rng.getrandbits(64))
+        n_choices = np.array([len(gene.choices) for gene in encoder.space.genes], dtype=np.intp)
 
-        def evaluate(genes: Iterator[Genes], count: int) -> bool:
+        def uniform(count: int) -> Indices:
+            return generator.integers(0, n_choices, (count, len(n_choices)))
+
+        def children(of: Sequence[Candidate]) -> Callable[[int], Indices]:
+            choices = np.array([each.choices for each in of])
+            return lambda count: self.offspring(choices, n_choices, count, generator)
+
+        def evaluate(draw: Callable[[int], Indices], count: int) -> bool:
             """Evaluate up to `count` new candidates; False if there were none."""
             new: list[Candidate] = []
-            for own in islice(genes, self.max_draws_per_child * count):
-                if (choices := frozenset(own.items())) in tried:
-                    continue
-                tried.add(choices)
-                candidate = encoder.encode(own)
-                if candidate.architecture in visited:
-                    continue
-                visited.add(candidate.architecture)
-                if is_feasible(candidate.architecture):
-                    new.append(candidate)
-                    if len(new) == count:
-                        break
+            for _ in range(self.max_draws_per_child):
+                for candidate in encoder.encode_choices(draw(count)):
+                    if len(new) < count and candidate.identity not in visited:
+                        visited.add(candidate.identity)
+                        if is_feasible(candidate.cost):
+                            new.append(candidate)
+                if len(new) == count:
+                    break
             if new:
                 evaluated.extend(zip(acquisition(new).tolist(), new, strict=True))
             return bool(new)
 
-        space = encoder.space
-        evaluate(self.offspring(space, parents, rng), self.n_initial)
-        evaluate(iter(lambda: space.sample(rng), None), self.n_random)
+        evaluate(children(parents), self.n_initial)
+        evaluate(uniform, self.n_random)
         if not evaluated:
             return None
         for _ in range(self.n_generations):
             elite = sorted(evaluated, key=lambda each: -each[0])[: self.elite_size]
-            if not evaluate(self.offspring(space, [own.genes for _, own in elite], rng), self.n_offspring):
+            if not evaluate(children([own for _, own in elite]), self.n_offspring):
                 break
         return max(evaluated, key=lambda each: each[0])[1]
 
-    def offspring(self, space: SearchSpace, parents: Sequence[Genes], rng: random.Random) -> Iterator[Genes]:
-        """Endless children by crossover or from one parent, with one to three genes mutated."""
-        while True:
-            genes = rng.choice(parents)
-            if rng.random() < self.crossover_probability:
-                genes = space.crossover(genes, rng.choice(parents), rng)
-            count = min(rng.choice((1, 1, 2, 3)), len(space.genes))
-            mutated = {gene.name: rng.choice(gene.choices) for gene in rng.sample(space.genes, count)}
-            yield {**genes, **mutated}
+    def offspring(
+        self, parents: Indices, n_choices: Indices, count: int, rng: np.random.Generator
+    ) -> Indices:
+        """`count` children by crossover or from one parent, with one to three genes mutated.
+
+        Args:
+            parents: `k x g` indices of choices.
+            n_choices: `g`, number of choices of each gene.
+        """
+        shape = count, len(n_choices)
+        mothers, fathers = parents[rng.integers(0, len(parents), (2, count))]
+        crossed = rng.random((count, 1)) < self.crossover_probability
+        children = np.where(crossed & (rng.random(shape) < 0.5), fathers, mothers)
+        n_mutations = rng.choice((1, 1, 2, 3), (count, 1))
+        ranks = rng.random(shape).argsort(1).argsort(1)
+        return np.where(ranks < n_mutations, rng.integers(0, n_choices, shape), children)

@@ -12,7 +12,7 @@ from ...evaluate import Goals
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory, TransferPrior
-from ...search_space import Architecture, Genes, SearchSpace, SpaceError, cost
+from ...search_space import Cost, Genes, SearchSpace, SpaceError
 from .acquisition import (
     Acquisition,
     LatencyFeasibility,
@@ -85,41 +85,40 @@ class EhviSampler(GenesSampler):
         rng = random.Random(f"{self.seed}/{trial.number}")
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         candidates = {other.number: own for other in others if (own := self._candidate_of(other))}
-        excluded = {each.architecture for each in candidates.values()}
+        excluded = {each.identity for each in candidates.values()}
         known = self._known(others, candidates)
         pending = _pending(others, candidates, known)
         evaluated = [each for each in known if each.accuracy is not None]
         if len(evaluated) + len(pending) < self.n_initial_design or not evaluated:
-            for network, genes in self._initial_design.items():
-                if network not in excluded:
-                    return genes
+            for design in self._initial_design:
+                if design.identity not in excluded:
+                    return design.genes
         best: Candidate | None = None
         if evaluated:
             acquisition = self._acquisition(known, evaluated, pending)
-            parents = [each.genes for each in acquisition.best]
-            best = self._maximize(acquisition, parents, excluded, rng)
+            best = self._maximize(acquisition, acquisition.best, excluded, rng)
         elif feasibility := self._latency_feasibility(known):
-            parents = [each.candidate.genes for each in known]
+            parents = [each.candidate for each in known]
             best = self._maximize(feasibility, parents, excluded, rng)
         if best is not None:
             return best.genes
-        keys = {network.key for network in excluded}
+        keys = {each.architecture.key for each in candidates.values()}
         unseen = sample_unseen_feasible(self.space, self.goals, keys, rng)
         return unseen or sampler_within(self.space, self.goals).sample(rng)
 
     def _maximize(
         self,
         acquisition: Acquisition | LatencyFeasibility,
-        parents: Sequence[Genes],
-        excluded: Collection[Architecture],
+        parents: Sequence[Candidate],
+        excluded: Collection[str],
         rng: random.Random,
     ) -> Candidate | None:
         return self.optimizer.maximize(acquisition, self.encoder, parents, excluded, self._is_feasible, rng)
 
     @cached_property
-    def _initial_design(self) -> dict[Architecture, Genes]:
+    def _initial_design(self) -> list[Candidate]:
         networks = stratified(self.space, self.goals, self.n_initial_design, random.Random(self.seed))
-        return {network: self.space.encode(network) for network in networks}
+        return [self.encoder.encode(self.space.encode(network)) for network in networks]
 
     def _latency_feasibility(self, known: Sequence[Observation]) -> LatencyFeasibility | None:
         limits = [limit for limit in self.goals.constraints if limit.quantity == "latency"]
@@ -147,10 +146,10 @@ class EhviSampler(GenesSampler):
         selected = range(max(0, len(timed) - self.max_observations), len(timed))
         return self.surrogate_factory.fit_surrogate("latency", timed, logs, None, selected).fantasize(pending)
 
-    def _is_feasible(self, network: Architecture) -> bool:
+    def _is_feasible(self, network_cost: Cost) -> bool:
         """Whether the limits on MACs and parameters are satisfied."""
         limited = any(limit.quantity != "latency" for limit in self.goals.constraints)
-        return not limited or constraint_violation(self.goals)(cost(network)) == 0
+        return not limited or constraint_violation(self.goals)(network_cost) == 0
 
     def _candidate_of(self, trial: FrozenTrial) -> Candidate | None:
         """None for a trial without genes, or with those of another space."""
@@ -168,7 +167,7 @@ class EhviSampler(GenesSampler):
         """Observations of finished trials, one per network, in the order of the trials."""
         quantities = [objective.quantity for objective in self.goals.objectives]
         observed_accuracies = self.observed_accuracies()
-        known: dict[Architecture, Observation] = {}
+        known: dict[str, Observation] = {}
         for trial in trials:
             if trial.state != TrialState.COMPLETE or trial.number not in candidates:
                 continue
@@ -180,7 +179,7 @@ class EhviSampler(GenesSampler):
             else:
                 accuracy, trainings = observed_accuracies.get(trial.number, (values.get("accuracy"), 1))
                 each = Observation(network, accuracy, trainings, latency)
-            known.setdefault(network.architecture, each)
+            known.setdefault(network.identity, each)
         return list(known.values())
 
 
@@ -188,12 +187,10 @@ def _pending(
     trials: Sequence[FrozenTrial], candidates: Mapping[int, Candidate], known: Sequence[Observation]
 ) -> list[Candidate]:
     """Candidates of unfinished trials without duplicates; those with an observation are left out."""
-    observed = {each.candidate.architecture for each in known}
+    observed = {each.candidate.identity for each in known}
     unfinished = [
         candidates[trial.number]
         for trial in trials
         if trial.number in candidates and not trial.state.is_finished()
     ]
-    return list(
-        {each.architecture: each for each in unfinished if each.architecture not in observed}.values()
-    )
+    return list({each.identity: each for each in unfinished if each.identity not in observed}.values())

@@ -5,10 +5,11 @@ from math import log1p
 
 import pytest
 
+from bneck.evaluate.surrogate import part_table
 from bneck.evaluate.surrogate.architecture_features import analytic_features
 from bneck.evaluate.surrogate.encoder import Encoder
 from bneck.evaluate.surrogate.gene_features import GeneFeatures
-from bneck.search_space import PRESETS, SearchSpace, cost_breakdown
+from bneck.search_space import PRESETS, Genes, SearchSpace, cost, cost_breakdown
 
 from ...search_space.helpers import preset, space_of
 
@@ -20,23 +21,35 @@ GAPPED = space_of(
 )
 
 
+def samples(space: SearchSpace, count: int) -> list[Genes]:
+    rng = random.Random(0)
+    return [space.sample(rng) for _ in range(count)]
+
+
 @pytest.mark.parametrize("space", [GAPPED, *map(preset, PRESETS)], ids=lambda space: space.name)
-def test_a_network_is_the_one_that_the_space_decodes_and_its_columns_are_those_of_its_parts(
+def test_a_network_is_the_one_that_the_space_decodes_with_its_cost_and_the_columns_of_its_parts(
     space: SearchSpace,
 ) -> None:
-    encoder, rng = Encoder(space), random.Random(0)
-    for _ in range(30):
-        genes = space.sample(rng)
-        seen, network = encoder.encode(genes), space.decode(genes)
-        assert seen.architecture == network
-        assert len(seen.features) == len(encoder.names)
+    encoder, genes_of, drawn = Encoder(space), GeneFeatures(space), samples(space, 60)
+    for genes, seen in zip(drawn, encoder.encode_choices(genes_of.indices(drawn)), strict=True):
+        network = space.decode(genes)
+        assert (seen.genes, seen.architecture, seen.cost) == (genes, network, cost(network))
         columns = dict(zip(encoder.names, seen.features.tolist(), strict=True))
         expected = analytic_features(network)
-        expected |= dict(zip(GeneFeatures(space).names, GeneFeatures(space).row(genes), strict=True))
+        own = genes_of.columns(genes_of.indices([genes]))[0].tolist()
+        expected |= dict(zip(genes_of.names, own, strict=True))
         assert {name: columns[name] for name in expected} == pytest.approx(expected)
         assert columns.keys() - expected.keys() == {
             f"gene:stage{number}.log_macs" for number in range(1, len(space.stages) + 1)
         }
+
+
+def test_networks_have_the_same_identity_if_and_only_if_they_are_equal() -> None:
+    # Different genes may give the same network: of absent blocks, or with the same block in another stage.
+    drawn = samples(GAPPED, 300)
+    pairs = {(Encoder(GAPPED).encode(genes).identity, GAPPED.decode(genes)) for genes in drawn}
+    assert len({identity for identity, _ in pairs}) == len({network for _, network in pairs}) == len(pairs)
+    assert len(pairs) < len({tuple(genes.values()) for genes in drawn})
 
 
 @pytest.mark.parametrize("depth", [0, 2])
@@ -50,11 +63,14 @@ def test_the_macs_of_a_stage_are_those_of_its_blocks(depth: int) -> None:
     assert columns["gene:stage2.log_macs"] == pytest.approx(log1p(sum(macs[depth:])))
 
 
-def test_a_network_is_seen_alike_however_many_were_seen_before() -> None:
+def test_a_network_is_encoded_alike_alone_and_among_others_and_after_the_table_was_emptied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     space = preset("mobile-32")
-    used, rng = Encoder(space), random.Random(3)
-    many = [space.sample(rng) for _ in range(50)]
-    for genes in many:
-        used.encode(genes)
-    for genes in many[:10]:
-        assert used.encode(genes).features.tolist() == Encoder(space).encode(genes).features.tolist()
+    monkeypatch.setattr(part_table, "MAX_ROWS", 200)
+    used, drawn = Encoder(space), samples(space, 50)
+    together = used.encode_choices(GeneFeatures(space).indices(drawn))
+    for genes, seen in zip(drawn, together, strict=True):
+        for other in (used.encode(genes), Encoder(space).encode(genes)):
+            assert other.identity == seen.identity
+            assert other.features.tolist() == seen.features.tolist()
