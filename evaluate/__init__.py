@@ -21,7 +21,7 @@ from .objectives import (
     parse_limit,
     parse_objectives,
 )
-from .training.accuracy import Accuracy, Epoch, wilson_half_width
+from .training.accuracy import Accuracy, Epoch, wilson_half_width, wilson_interval
 from .training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ __all__ = [
     "train",
     "usable_cores",
     "wilson_half_width",
+    "wilson_interval",
 ]
 
 

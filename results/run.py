@@ -72,9 +72,9 @@ class Run(SearchRun):
         | `state` | | `complete`, `stopped`, `infeasible`, `duplicate`, `failed`, `interrupted`, `running` or `enqueued` |
         | `pareto` | | whether the trial is on the Pareto front |
         | `key` | | hash of the architecture |
-        | `accuracy` | fraction | mean validation top-1 accuracy over the seeds |
-        | `accuracy_ci95` | fraction | half the width of its 95% confidence interval |
-        | `accuracy_posterior_low`, `accuracy_posterior_high` | fraction | 95% credible interval of the true accuracy |
+        | `accuracy` | fraction | estimated accuracy, which corrects for selection; the mean while that is impossible |
+        | `accuracy_low`, `accuracy_high` | fraction | its 95% interval |
+        | `mean_accuracy` | fraction | mean validation top-1 accuracy over the seeds |
         | `n_seeds` | | number of trainings |
         | `pareto_probability` | fraction | probability of being Pareto-optimal |
         | `reward` | | value of a `reward` objective |
@@ -88,7 +88,7 @@ class Run(SearchRun):
         | `error` | | why a trial failed |
         | `gene_...` | | choice of each gene of the space |
 
-        Missing values are NaN or None. Accuracies of the posterior need replicates of some networks.
+        Missing values are NaN or None. The correction for selection needs replicates of some networks.
 
         Example:
             >>> from bneck.results import Run

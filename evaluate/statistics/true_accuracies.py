@@ -6,26 +6,29 @@ likelihood of all trainings of all networks accounts for that; statistics of the
     training = trend in log MACs + structure of the network + noise
 
 Trend (polynomial, flat prior), structure and noise are normal. The deviations of structure (flat prior) and
-noise (flat prior of its logarithm) are integrated over a grid, weighted by their marginal likelihood.
+noise (flat prior of its logarithm) are integrated over a grid, weighted by their marginal likelihood. All
+sums over networks are sums over groups of networks with the same number of trainings.
 
 Source: Gelman et al. 2013, Bayesian Data Analysis, 3rd edition, sections 5.4, 8.1 (selection that depends on
 observed data is ignorable) and 14.2.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import Array, Values
+from .estimate import Estimate
 from .macs_trend import polynomial_basis
 from .seed_noise import SeedNoise
 
 N_POSTERIOR_DRAWS = 2000
 _N_NOISE_GRID, _N_STRUCTURE_GRID = 16, 20
 _NOISE_RANGE = 5.0  # factor below and above the pooled deviation within networks
+_Z = 1.96
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +36,17 @@ class TrueAccuracies:
     """Posterior of the true accuracies of `n` networks.
 
     Attributes:
-        fits: one for each pair of deviations of noise and structure.
-        weights: posterior probability of each fit.
+        means: `n` means over the trainings.
+        design: `n x p` basis of the trend.
+        groups: `n` indices into the numbers of trainings.
+        conditional: given each of `g` pairs of deviations of noise and structure.
         degrees_of_freedom: trainings beyond the first of each network.
     """
 
-    fits: tuple["ConditionalPosterior", ...]
-    weights: Array
+    means: Array
+    design: Array
+    groups: NDArray[np.intp]
+    conditional: "ConditionalPosteriors"
     degrees_of_freedom: int
 
     @classmethod
@@ -51,98 +58,152 @@ class TrueAccuracies:
             macs: `n`.
             min_std: lower bound of the noise deviation, since accuracies are quantized.
         """
-        counts = np.array([len(each) for each in trainings], dtype=np.float64)
-        degrees_of_freedom = int(counts.sum()) - len(counts)
+        n_trainings = np.array([len(each) for each in trainings])
+        degrees_of_freedom = int(n_trainings.sum()) - len(n_trainings)
         if degrees_of_freedom < 1:
             return None
-        means = np.array([np.mean(each) for each in trainings])
-        within = sum(float(np.sum((np.asarray(each) - np.mean(each)) ** 2)) for each in trainings)
+        flat = np.concatenate([np.asarray(each, dtype=np.float64) for each in trainings])
+        starts = np.concatenate([[0], n_trainings.cumsum()[:-1]])
+        means = np.add.reduceat(flat, starts) / n_trainings
+        within = float(((flat - np.repeat(means, n_trainings)) ** 2).sum())
         pooled = max(np.sqrt(within / degrees_of_freedom), min_std)
         noise_grid = pooled * np.geomspace(1 / _NOISE_RANGE, _NOISE_RANGE, _N_NOISE_GRID)
         noise_grid = np.unique(np.maximum(noise_grid, min_std))
         # Midpoints: with a deviation of 0, networks of equal MACs would tie.
         fractions = (np.arange(_N_STRUCTURE_GRID) + 0.5) / _N_STRUCTURE_GRID
         structure_grid = fractions * max(float(np.ptp(means)), min_std)
+        noise, structure = (each.ravel() for each in np.meshgrid(noise_grid, structure_grid, indexing="ij"))
         design = polynomial_basis(macs)
-        fits = tuple(
-            ConditionalPosterior.of(means, counts, design, noise, structure)
-            for noise in noise_grid
-            for structure in structure_grid
-        )
-        logs = np.array(
-            [
-                fit.log_likelihood - degrees_of_freedom * np.log(fit.noise) - within / (2 * fit.noise**2)
-                for fit in fits
-            ]
-        )
-        weights = np.exp(logs - logs.max())
-        return cls(fits, weights / weights.sum(), degrees_of_freedom)
+        conditional = ConditionalPosteriors.of(means, n_trainings, design, noise, structure)
+        log_likelihood = -degrees_of_freedom * np.log(noise) - within / (2 * noise**2)
+        groups = np.unique(n_trainings, return_inverse=True)[1]
+        return cls(means, design, groups, conditional.weighted(log_likelihood), degrees_of_freedom)
 
     @cached_property
     def noise(self) -> SeedNoise:
         """Posterior median of the noise deviation."""
-        deviations = np.array([fit.noise for fit in self.fits])
-        levels = np.unique(deviations)
-        shares = np.array([self.weights[deviations == level].sum() for level in levels])
+        levels, indices = np.unique(self.conditional.noise, return_inverse=True)
+        shares = np.bincount(indices, self.conditional.weights)
         median = np.exp(np.interp(0.5, shares.cumsum() - shares / 2, np.log(levels)))
         return SeedNoise(float(median), self.degrees_of_freedom)
+
+    @cached_property
+    def expected(self) -> Array:
+        """`n` posterior means of the true accuracies."""
+        own, of_trend = self._weights_of_mean
+        expected: Array = (self.design * of_trend[self.groups]).sum(1) + own[self.groups] * self.means
+        return expected
+
+    @cached_property
+    def std(self) -> Array:
+        """`n` posterior standard deviations of the true accuracies."""
+        each = self.conditional
+        rest, weights = 1 - each.shrinkage, each.weights
+        own, of_trend = self._weights_of_mean
+        # The variance is that within the pairs of deviations, and that of the mean between them.
+        between = [
+            np.einsum("g,gc,gp->gcp", np.sqrt(weights), rest, each.trend)
+            - np.sqrt(weights)[:, None, None] * of_trend,
+            np.sqrt(weights)[:, None] * (each.shrinkage - own),
+        ]
+        quadratic = np.einsum("g,gc,gpq->cpq", weights, rest**2, each.trend_covariance)
+        quadratic += np.einsum("gcp,gcq->cpq", between[0], between[0])
+        linear = np.einsum("gcp,gc->cp", between[0], between[1])
+        square = (between[1] ** 2).sum(0)
+        design, means, groups = self.design, self.means, self.groups
+        variance = (weights @ each.conditional_variance)[groups]
+        variance = variance + np.einsum("np,npq,nq->n", design, quadratic[groups], design)
+        variance += 2 * means * (design * linear[groups]).sum(1) + means**2 * square[groups]
+        std: Array = np.sqrt(np.maximum(variance, 0))
+        return std
+
+    def estimates(self) -> list[Estimate]:
+        """Posterior mean and 95% interval of each true accuracy, within 0 to 1."""
+        rows = (self.expected, self.expected - _Z * self.std, self.expected + _Z * self.std)
+        return [Estimate(*row) for row in np.clip(np.column_stack(rows), 0, 1).tolist()]
 
     def draw(self, count: int = N_POSTERIOR_DRAWS, places: "slice | NDArray[np.intp]" = slice(None)) -> Array:
         """`count` draws of the true accuracies of the networks at `places`; always the same."""
         rng = np.random.default_rng(0)
-        numbers = rng.multinomial(count, self.weights)
-        return np.concatenate(
-            [fit.draw(rng, number, places) for fit, number in zip(self.fits, numbers, strict=True) if number]
-        )
+        numbers = rng.multinomial(count, self.conditional.weights)
+        means, design, groups = self.means[places], self.design[places], self.groups[places]
+        each, draws = self.conditional, []
+        for place in np.flatnonzero(numbers):
+            trend = each.draw_trend(rng, int(place), int(numbers[place])) @ design.T
+            own = rng.standard_normal((numbers[place], len(means)))
+            own *= np.sqrt(each.conditional_variance[place, groups])
+            draws.append(trend + each.shrinkage[place, groups] * (means - trend) + own)
+        return np.concatenate(draws)
+
+    @cached_property
+    def _weights_of_mean(self) -> tuple[Array, Array]:
+        """By number of trainings: weight of the own mean, and coefficients of the trend times its weight."""
+        each = self.conditional
+        of_trend = np.einsum("g,gc,gp->cp", each.weights, 1 - each.shrinkage, each.trend)
+        return each.weights @ each.shrinkage, of_trend
 
 
 @dataclass(frozen=True, eq=False)
-class ConditionalPosterior:
-    """Posterior given the deviations of noise and structure.
+class ConditionalPosteriors:
+    """Posteriors given each of `g` pairs of deviations, for `c` numbers of trainings.
 
     Attributes:
-        shrinkage: `n` fractions of the residuals from the trend attributed to the networks.
-        conditional_std: `n` deviations of the true accuracies given the trend.
-        trend, trend_cholesky: coefficients and the Cholesky factor of their covariance.
-        log_likelihood: of the means, marginal over the trend, up to a constant.
+        noise: `g` deviations.
+        shrinkage: `g x c` fractions of the residuals from the trend attributed to the networks.
+        conditional_variance: `g x c` variances of the true accuracies given the trend.
+        trend, trend_covariance: `g x p` coefficients and `g x p x p` covariances.
+        log_likelihood: `g`, of the means, marginal over the trend, up to a constant.
+        weights: `g` posterior probabilities.
     """
 
-    noise: float
-    means: Array
-    design: Array
+    noise: Array
     shrinkage: Array
-    conditional_std: Array
+    conditional_variance: Array
     trend: Array
-    trend_cholesky: Array
-    log_likelihood: float
+    trend_covariance: Array
+    log_likelihood: Array
+    weights: Array
 
     @classmethod
     def of(
-        cls, means: Array, counts: Array, design: Array, noise: float, structure: float
-    ) -> "ConditionalPosterior":
-        noise_variance = noise**2 / counts
-        total_variance = structure**2 + noise_variance
-        precision = design.T @ (design / total_variance[:, None])
-        covariance = np.linalg.inv(precision)
-        trend = covariance @ (design.T @ (means / total_variance))
-        residuals = means - design @ trend
-        log_likelihood = -0.5 * float(
-            np.log(total_variance).sum()
-            + np.linalg.slogdet(precision)[1]
-            + (residuals**2 / total_variance).sum()
-        )
-        shrinkage = structure**2 / total_variance
-        conditional_std = np.sqrt(shrinkage * noise_variance)
-        root = np.linalg.cholesky(covariance)
-        return cls(noise, means, design, shrinkage, conditional_std, trend, root, log_likelihood)
+        cls, means: Array, n_trainings: NDArray[np.intp], design: Array, noise: Array, structure: Array
+    ) -> "ConditionalPosteriors":
+        """Weighted by the likelihood of the means alone."""
+        numbers, groups = np.unique(n_trainings, return_inverse=True)
+        # Residuals of one trend, since sums of squares of the means would lose digits.
+        anchor = np.linalg.lstsq(design, means, rcond=None)[0]
+        residuals = means - design @ anchor
+        members = [groups == group for group in range(len(numbers))]
+        xx = np.array([design[own].T @ design[own] for own in members])
+        xy = np.array([design[own].T @ residuals[own] for own in members])
+        yy = np.array([residuals[own] @ residuals[own] for own in members])
+        sizes = np.array([own.sum() for own in members])
 
-    def draw(
-        self, rng: np.random.Generator, count: int, places: "slice | NDArray[np.intp]" = slice(None)
-    ) -> Array:
-        """`count` draws of the networks at `places`."""
-        means, shrinkage = self.means[places], self.shrinkage[places]
-        normal = rng.standard_normal((count, len(self.trend)))
-        trend_draws = (self.trend + normal @ self.trend_cholesky.T) @ self.design[places].T
-        own = self.conditional_std[places] * rng.standard_normal((count, len(means)))
-        samples: Array = trend_draws + shrinkage * (means - trend_draws) + own
-        return samples
+        noise_variance = noise[:, None] ** 2 / numbers
+        total_variance = structure[:, None] ** 2 + noise_variance
+        precision = np.einsum("gc,cpq->gpq", 1 / total_variance, xx)
+        covariance = np.linalg.inv(precision)
+        scores = (1 / total_variance) @ xy
+        trend = np.einsum("gpq,gq->gp", covariance, scores)
+        log_likelihood = -0.5 * (
+            np.log(total_variance) @ sizes
+            + np.linalg.slogdet(precision)[1]
+            + (1 / total_variance) @ yy
+            - (trend * scores).sum(1)
+        )
+        shrinkage = structure[:, None] ** 2 / total_variance
+        return cls(
+            noise, shrinkage, shrinkage * noise_variance, anchor + trend, covariance, log_likelihood, noise
+        ).weighted(np.zeros(len(noise)))
+
+    def weighted(self, log_likelihood: Array) -> "ConditionalPosteriors":
+        """Weighted by a further factor of the likelihood too."""
+        logs = self.log_likelihood + log_likelihood
+        weights = np.exp(logs - logs.max())
+        return replace(self, weights=weights / weights.sum())
+
+    def draw_trend(self, rng: np.random.Generator, place: int, count: int) -> Array:
+        """`count x p` coefficients given the pair of deviations at `place`."""
+        root = np.linalg.cholesky(self.trend_covariance[place])
+        draws: Array = self.trend[place] + rng.standard_normal((count, len(root))) @ root.T
+        return draws

@@ -41,20 +41,32 @@ class Accuracy:
     curve: tuple[Epoch, ...]
 
     @property
-    def ci95_half_width(self) -> float:
-        """Half-width of the 95% confidence interval of `top1` for `images` validation images.
+    def ci95(self) -> tuple[float, float]:
+        """95% confidence interval of `top1` for `images` validation images, without seed noise."""
+        return wilson_interval(self.top1, self.images)
 
-        Variance between training seeds is not included.
-        """
+    @property
+    def ci95_half_width(self) -> float:
+        """Half the width of `ci95`."""
         return wilson_half_width(self.top1, self.images)
 
 
-def wilson_half_width(fraction: float, count: int) -> float:
-    """Half-width of the 95% score interval of a proportion estimated from `count` trials.
+def wilson_interval(fraction: float, count: int) -> tuple[float, float]:
+    """95% score interval of a proportion estimated from `count` trials; it is not symmetric.
 
+    Args:
+        fraction: values outside 0 to 1 count as the nearer end.
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """
     z = 1.96
-    return (
-        z / (1 + z * z / count) * math.sqrt(fraction * (1 - fraction) / count + z * z / (4 * count * count))
-    )
+    fraction = min(max(fraction, 0.0), 1.0)
+    shrunk = 1 + z * z / count
+    center = (fraction + z * z / (2 * count)) / shrunk
+    half = z / shrunk * math.sqrt(fraction * (1 - fraction) / count + z * z / (4 * count * count))
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def wilson_half_width(fraction: float, count: int) -> float:
+    """Half the width of `wilson_interval`."""
+    low, high = wilson_interval(fraction, count)
+    return (high - low) / 2

@@ -11,13 +11,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ...evaluate import Goals, Objective
+from ...evaluate import Accuracy, Goals, Objective
 from ...evaluate.statistics.arrays import Array
+from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.statistics.multi_objective import is_dominated
 from ...evaluate.statistics.seed_noise import SeedNoise
 from ..store.pareto import losses_of
 from ..store.trial import Record, true_accuracies
-from .seed_noise import Estimate
 
 MAX_NETWORKS = 500  # the draws of more do not fit in memory, and comparing all pairs takes hours
 DECIDED_PROBABILITY = 0.9
@@ -26,10 +26,12 @@ _TAIL = 0.025
 
 @dataclass(frozen=True, eq=False)
 class FrontPosterior:
-    """Posterior draws of the true accuracies.
+    """Posterior of the true accuracies.
 
     Attributes:
         records: `n` evaluated networks: all, or of more than `MAX_NETWORKS` the contenders.
+        estimates: `n` posterior means with their 95% intervals.
+        stds: `n` posterior standard deviations.
         draws: `d x n` true accuracies.
         reward_factors: `n` factors from accuracy to objective: 1 unless that is the reward.
         no_worse_in_costs: `n x n`: whether network j is no worse than network i in every other objective.
@@ -39,6 +41,8 @@ class FrontPosterior:
 
     noise: SeedNoise
     records: tuple[Record, ...]
+    estimates: tuple[Estimate, ...]
+    stds: Array
     draws: Array
     reward_factors: Array
     no_worse_in_costs: NDArray[np.bool_]
@@ -74,12 +78,22 @@ class FrontPosterior:
 
     def std(self, record: Record) -> float:
         """Posterior standard deviation of the true accuracy."""
-        return float(self.draws[:, self._index_by_key[record.key]].std())
+        return float(self.stds[self._index_by_key[record.key]])
+
+    def estimate(self, record: Record) -> Estimate:
+        """Posterior mean of the true accuracy, with its 95% credible interval."""
+        return self.estimates[self._index_by_key[record.key]]
 
     def interval(self, record: Record) -> tuple[float, float]:
         """95% credible interval of the true accuracy."""
-        low, high = np.quantile(self.draws[:, self._index_by_key[record.key]], (_TAIL, 1 - _TAIL))
-        return float(low), float(high)
+        estimate = self.estimate(record)
+        return estimate.low, estimate.high
+
+    def estimate_unselected(self, accuracy: Accuracy) -> Estimate:
+        """Estimate for a network that was not selected by its accuracy, such as a baseline: no shrinkage."""
+        half_width = self.noise.ci95_half_width(1)
+        low, high = np.clip([accuracy.top1 - half_width, accuracy.top1 + half_width], 0, 1).tolist()
+        return Estimate(accuracy.top1, low, high)
 
     def accuracy_advantage(self, one: Record, other: Record) -> Estimate:
         """True accuracy (or reward) of `one` minus that of `other`, with its 95% interval."""
@@ -128,7 +142,7 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
     if posterior is None or not goals.depends_on_accuracy:
         return None
     places = contenders(completed, goals, MAX_NETWORKS)
-    draws = posterior.draw(places=np.array(places))
+    draws, estimates = posterior.draw(places=np.array(places)), posterior.estimates()
     replicates = sum(len(record.replicates) for record in completed)
     networks, completed = len(completed), tuple(completed[place] for place in places)
     others = tuple(each for each in goals.objectives if not each.depends_on_accuracy)
@@ -141,7 +155,15 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
         dtype=np.float64,
     )
     return FrontPosterior(
-        posterior.noise, completed, draws, reward_factors, no_worse_in_costs, replicates, networks
+        posterior.noise,
+        completed,
+        tuple(estimates[place] for place in places),
+        posterior.std[places],
+        draws,
+        reward_factors,
+        no_worse_in_costs,
+        replicates,
+        networks,
     )
 
 
@@ -168,11 +190,11 @@ def contenders(records: Sequence[Record], goals: Goals, most: int) -> list[int]:
 
 
 def most_accurate(records: Sequence[Record]) -> Record | None:
-    """The trained record with the highest mean accuracy."""
+    """The trained record with the highest estimated accuracy."""
     return best_by(Objective("accuracy"), records)
 
 
 def best_by(ranking_objective: Objective, records: Sequence[Record]) -> Record | None:
-    """The trained record with the highest accuracy or reward."""
+    """The trained record with the highest estimated accuracy or reward."""
     trained = [record for record in records if record.trainings]
     return max(trained, key=lambda record: record.value(ranking_objective), default=None)

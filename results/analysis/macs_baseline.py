@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...evaluate import Goals
+from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.statistics.rank_correlation import bootstrap_ci95, spearman
 from ..store.trial import Record
 from .front_posterior import FrontPosterior, most_accurate
-from .seed_noise import Estimate
 
 MIN_NETWORKS = 4
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ...evaluate.statistics.arrays import Array, Indices
+from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.statistics.macs_trend import PolynomialTrend, fit_trend
 from ...evaluate.statistics.rank_correlation import bootstrap_ci95, mean_over_seed_pairs, spearman
 from ...evaluate.statistics.reliability import (
@@ -31,15 +32,6 @@ REPORTED_N_SEEDS = (1, 2, 4)
 TARGET_RELIABILITY = 0.8
 _MAX_SEEDS = 8
 _BOOTSTRAP_SEED = 0
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)

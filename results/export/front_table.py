@@ -2,9 +2,9 @@
 
 | column | meaning |
 | --- | --- |
-| `accuracy` | mean validation accuracy of `n_seeds` trainings, a fraction |
-| `accuracy_ci95` | half the width of its 95% interval: by seed variance, or by image count if unknown |
-| `accuracy_posterior_low`, `accuracy_posterior_high` | 95% credible interval; empty while unknown |
+| `accuracy` | estimated accuracy, a fraction: it corrects for selection; the mean while that is impossible |
+| `accuracy_low`, `accuracy_high` | its 95% interval; of one training that for the number of images |
+| `mean_accuracy` | mean validation accuracy of `n_seeds` trainings |
 | `pareto_probability` | probability of being Pareto-optimal; empty while unknown |
 | `reward` | value of the `reward` objective |
 | `latency_ms`, `latency_ratio` | with the 95% interval `latency_ratio_low`, `latency_ratio_high` |
@@ -20,7 +20,6 @@ from ..analysis.front_posterior import FrontPosterior
 from ..analysis.macs_baseline import MacsBaseline
 from ..store.fidelities import EpochsSpent
 from ..store.trial import Record
-from ..text.formatting import accuracy_ci95
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,9 +28,9 @@ COLUMNS = (
     "trial",
     "key",
     "accuracy",
-    "accuracy_ci95",
-    "accuracy_posterior_low",
-    "accuracy_posterior_high",
+    "accuracy_low",
+    "accuracy_high",
+    "mean_accuracy",
     "n_seeds",
     "pareto_probability",
     "reward",
@@ -48,16 +47,15 @@ def front_row(
     record: Record, front_posterior: FrontPosterior | None = None, reward: Objective | None = None
 ) -> dict[str, Any]:
     """One network as plain values: accuracy as a fraction, latency in ms."""
-    noise = front_posterior.noise if front_posterior else None
     known_posterior = front_posterior if front_posterior and record in front_posterior else None
-    low, high = known_posterior.interval(record) if known_posterior else (None, None)
+    accuracy = record.estimated_accuracy if record.trainings else None
     return {
         "trial": record.trial,
         "key": record.key,
-        "accuracy": record.top1 if record.trainings else None,
-        "accuracy_ci95": accuracy_ci95(record, noise) if record.trainings else None,
-        "accuracy_posterior_low": low,
-        "accuracy_posterior_high": high,
+        "accuracy": accuracy.value if accuracy else None,
+        "accuracy_low": accuracy.low if accuracy else None,
+        "accuracy_high": accuracy.high if accuracy else None,
+        "mean_accuracy": record.top1 if record.trainings else None,
         "n_seeds": len(record.trainings),
         "pareto_probability": known_posterior.pareto_probability(record) if known_posterior else None,
         "reward": record.value(reward) if reward else None,

@@ -57,7 +57,8 @@ def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
         "params": record.cost.params,
     }
     if record.accuracy:
-        metadata["validation_accuracy"] = round(record.accuracy.top1, 5)
+        metadata["validation_accuracy"] = round(record.accuracy.top1, 5)  # of the weights
+        metadata["estimated_accuracy"] = round(record.estimated_accuracy.value, 5)
     if record.latency:
         metadata["latency_ms"] = float(f"{record.latency.latency_ms:.4g}")
         metadata["latency_ratio"] = round(record.latency.ratio, 4)

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from ...evaluate import Accuracy, Goals
+from ...evaluate.statistics.estimate import Estimate
 from ..analysis.front_posterior import FrontPosterior
 from ..analysis.gene_model import evenly_spaced
 from ..plots.history import architecture_strip
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
-from ..text.formatting import accuracy_text, network_lines, with_overlapping_interval
+from ..text.formatting import (
+    accuracy_text,
+    mean_text,
+    network_lines,
+    with_overlapping_interval,
+)
 from ..text.front_posterior import percent
 
 MAX_ROWS = 100  # each has a figure of its own
@@ -77,13 +83,14 @@ class FrontTable:
 
     def _row(self, network: Record | Baseline, tested: Verification | Baseline | None) -> dict[str, Any]:
         accuracy = network if isinstance(network, Record) else network.accuracy
+        top1 = network.estimated_accuracy.value if isinstance(network, Record) else network.accuracy.top1
         objective = self.goals.ranking_objective
         factor = objective.accuracy_factor(network.cost, network.latency) if self.goals.reward else None
         stem, *_, head = network_lines(network.architecture)
         return {
             "network": network,
             "key": network.architecture.key,
-            "reward": None if factor is None else accuracy.top1 * factor,
+            "reward": None if factor is None else top1 * factor,
             "test": None if tested is None or tested.test_top1 is None else tested,
             "verified": tested.latency if isinstance(tested, Verification) else None,
             "stem": stem,
@@ -95,17 +102,22 @@ class FrontTable:
     def _accuracy(self, accuracy: Record | Accuracy) -> dict[str, Any]:
         """Accuracy with its uncertainty; None for what is unknown."""
         posterior = self.front_posterior
-        values: dict[str, Any] = dict.fromkeys(("accuracy", "interval", "probability", "others"))
+        values: dict[str, Any] = dict.fromkeys(("accuracy", "mean", "probability", "others"))
         if isinstance(accuracy, Record) and not accuracy.trainings:
             return values
-        values["accuracy"] = accuracy_text(accuracy, posterior.noise if posterior else None)
+        if isinstance(accuracy, Record):
+            values["accuracy"] = accuracy_text(accuracy.estimated_accuracy)
+            values["mean"] = mean_text(accuracy) if accuracy.posterior else None
+        elif posterior:
+            values["accuracy"] = accuracy_text(posterior.estimate_unselected(accuracy))
+        else:
+            values["accuracy"] = accuracy_text(Estimate(accuracy.top1, *accuracy.ci95))
         if posterior is None:
             others = with_overlapping_interval(accuracy, self.alternatives)
             return values | {"others": [other.trial for other in others]}
         if isinstance(accuracy, Accuracy) or accuracy not in posterior:
             return values
         return values | {
-            "interval": posterior.interval(accuracy),
             "probability": percent(posterior.pareto_probability(accuracy)),
             "others": [other.trial for other in posterior.replacements(accuracy)],
         }

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ...evaluate import Accuracy, Goals, Quantity
+from ...evaluate import Goals, Quantity
 from ...evaluate.objectives import REWARD_EXPONENT, absolute_limit, limit_on, value_of, x_quantity
-from ...evaluate.statistics.seed_noise import SeedNoise
+from ...evaluate.statistics.estimate import Estimate
 from ..analysis.front_posterior import FrontPosterior
 from ..analysis.gene_model import evenly_spaced
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
 from ..text.formatting import (
     AXIS_TITLES,
-    accuracy_ci95,
     accuracy_text,
+    mean_text,
     milliseconds,
     network_lines,
     pluralize,
@@ -43,9 +43,8 @@ def pareto_figure(
 ) -> go.Figure:
     """Validation accuracy against the cost in the goals (or against `x`).
 
-    Error bars are 95% confidence intervals: of the mean over seeds where the seed variance is known,
-    otherwise for the number of images. Infeasible networks have no accuracy and lie in a strip below the
-    plot, which ends at 1.5 times the largest cost of the others.
+    Accuracies are estimated ones, and error bars their 95% intervals. Infeasible networks have no accuracy
+    and lie in a strip below the plot, which ends at 1.5 times the largest cost of the others.
     """
     x = x or x_quantity(goals)
     plot = _ParetoPlot(x, goals, verifications, front_posterior)
@@ -113,10 +112,6 @@ class _ParetoPlot:
     verifications: Mapping[str, Verification]
     posterior: FrontPosterior | None
 
-    @property
-    def noise(self) -> SeedNoise | None:
-        return self.posterior.noise if self.posterior else None
-
     def points(self, records: Sequence[Record], name: str, marker: dict[str, Any]) -> go.Scatter:
         return go.Scatter(
             x=_costs(records, self.x),
@@ -139,9 +134,12 @@ class _ParetoPlot:
     def front(self, front: Sequence[Record], name: str) -> go.Scatter:
         trace = self.points(front, name, {"color": ORANGE, "symbol": "diamond", "size": 12})
         bars = {"color": ORANGE, "thickness": 1, "width": 4}
-        margins = [100 * accuracy_ci95(record, self.noise) for record in front]
-        above = [min(margin, 100 - _percent(record)) for margin, record in zip(margins, front, strict=True)]
-        trace.error_y = {"array": above, "arrayminus": margins, **bars}
+        accuracies = [record.estimated_accuracy for record in front]
+        trace.error_y = {
+            "array": [100 * (each.high - each.value) for each in accuracies],
+            "arrayminus": [100 * (each.value - each.low) for each in accuracies],
+            **bars,
+        }
         if self.x == "latency":
             latencies = (record.latency for record in front if record.latency)
             trace.error_x = {**latency_errors(latencies), **bars}
@@ -164,7 +162,9 @@ class _ParetoPlot:
             text=[baseline.name for baseline in baselines],
             textposition=[_text_position((cost - left) / (right - left)) for cost in costs],
             textfont={"color": GREEN},
-            customdata=[_hover(baseline, baseline.name, self.noise) for baseline in baselines],
+            customdata=[
+                _hover(baseline, baseline.name, self._baseline_text(baseline)) for baseline in baselines
+            ],
             hovertemplate=HOVER,
             mode="markers+text",
             marker={"color": GREEN, "symbol": "star", "size": 14},
@@ -198,18 +198,25 @@ class _ParetoPlot:
         verification = self.verifications.get(record.key)
         if record.state == "stopped":
             more.append(f"stopped after {pluralize(record.epochs, 'epoch')}")
+        if record.posterior:
+            more.append(mean_text(record))
         if len(record.trainings) > 1:
             seeds = ", ".join(f"{100 * each.top1:.1f}% (seed {each.seed})" for each in record.trainings)
             more.append(f"single seeds: {seeds}")
         if self.posterior and record in self.posterior:
-            low, high = self.posterior.interval(record)
-            probability = percent(self.posterior.pareto_probability(record))
-            more.append(f"95% CI {100 * low:.1f} to {100 * high:.1f}%, P(Pareto) {probability}")
+            more.append(f"P(Pareto) {percent(self.posterior.pareto_probability(record))}")
         if verification and verification.test_top1 is not None:
             more.append(
                 f"test accuracy {100 * verification.test_top1:.1f}% ({verification.test_images:,} images)"
             )
-        return _hover(record, f"trial {record.trial}, {record.key}", self.noise, more)
+        title = f"trial {record.trial}, {record.key}"
+        return _hover(record, title, accuracy_text(record.estimated_accuracy), more)
+
+    def _baseline_text(self, baseline: Baseline) -> str:
+        accuracy = baseline.accuracy
+        if self.posterior:
+            return accuracy_text(self.posterior.estimate_unselected(accuracy))
+        return accuracy_text(Estimate(accuracy.top1, *accuracy.ci95))
 
     def _infeasible_hover(self, record: Record, cost: float) -> str:
         # The study repeats one violation for limits that were not checked, so they are computed again.
@@ -232,12 +239,10 @@ def _costs(networks: Iterable[Record | Baseline], quantity: Quantity) -> list[fl
     return [cost for each in networks if (cost := _cost(each, quantity)) is not None]
 
 
-def _accuracy(network: Record | Baseline) -> Record | Accuracy:
-    return network if isinstance(network, Record) else network.accuracy
-
-
 def _percent(network: Record | Baseline) -> float:
-    return 100 * _accuracy(network).top1
+    if isinstance(network, Record):
+        return 100 * network.estimated_accuracy.value
+    return 100 * network.accuracy.top1
 
 
 def _x_range(costs: Sequence[float], limit: float | None, infeasible: Sequence[float]) -> tuple[float, float]:
@@ -263,8 +268,8 @@ def _limit_line(limit: float, text: str, x_range: tuple[float, float]) -> dict[s
     }
 
 
-def _hover(network: Record | Baseline, title: str, noise: SeedNoise | None, more: Sequence[str] = ()) -> str:
-    lines = [f"<b>{title}</b>", f"validation accuracy {accuracy_text(_accuracy(network), noise)}", *more]
+def _hover(network: Record | Baseline, title: str, accuracy: str, more: Sequence[str] = ()) -> str:
+    lines = [f"<b>{title}</b>", f"validation accuracy {accuracy}", *more]
     if network.latency:
         lines.append(f"{milliseconds(network.latency.latency_ms)}, {ratio_text(network.latency)}")
     lines += [value_text(quantity, float(getattr(network.cost, quantity))) for quantity in ("macs", "params")]

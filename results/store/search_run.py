@@ -19,7 +19,14 @@ from .new_folder import Place
 from .pareto import pareto_front
 from .settings import RunSettings, load_settings, settings_yaml
 from .storage import Access, open_storage, public_url, resume_hint, sqlite_url
-from .trial import Record, accuracy_from, record_from_trial, with_replicates, with_rung_result
+from .trial import (
+    Record,
+    accuracy_from,
+    record_from_trial,
+    with_posteriors,
+    with_replicates,
+    with_rung_result,
+)
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -172,7 +179,7 @@ class SearchRun(Experiment[RunSettings]):
             )
 
     def records(self) -> list[Record]:
-        """All trials in order, each with its replicates.
+        """All trials in order, each with its replicates and its estimated accuracy.
 
         Raises:
             MachineError: the database cannot be read.
@@ -182,7 +189,7 @@ class SearchRun(Experiment[RunSettings]):
             trials = self.study.get_trials(deepcopy=False)
             parsed = (self._parsed(trial) for trial in trials)
             with_rungs = self._with_rungs([record for record in parsed if record is not None])
-            return with_replicates(with_rungs, self.replicates())
+            return with_posteriors(with_replicates(with_rungs, self.replicates()))
 
     @contextmanager
     def _named_damage(self) -> Iterator[None]:
@@ -248,7 +255,7 @@ class SearchRun(Experiment[RunSettings]):
         return numbers[str(trial)]
 
     def best(self) -> Record:
-        """The completed record of the highest accuracy, or of the highest reward if that is the objective.
+        """The completed record of the highest estimated accuracy, or reward if that is the objective.
 
         Raises:
             RunError: no trial is complete.

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
-from ...evaluate import Accuracy, Epoch, Latency, Objective, wilson_half_width
+from ...evaluate import Accuracy, Epoch, Latency, Objective, wilson_half_width, wilson_interval
+from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM
 from ...evaluate.statistics.true_accuracies import TrueAccuracies
 from ...search_space import Architecture, Cost, SearchSpace, cost
@@ -36,6 +37,8 @@ class Record:
         accuracy: of the first training, whose weights are stored; of a stopped one, at its highest rung.
         replicates: trainings of the same network with other seeds.
         rung_accuracies: accuracies of the first training by epochs, with early stopping.
+        posterior: estimate of the true accuracy, see `with_posteriors`; None while the seed noise is unknown,
+            and for networks that are not complete.
     """
 
     trial: int
@@ -50,6 +53,7 @@ class Record:
     error: str = ""
     replicates: tuple[Accuracy, ...] = ()
     rung_accuracies: Mapping[int, Accuracy] = field(default_factory=dict)
+    posterior: Estimate | None = None
 
     @property
     def key(self) -> str:
@@ -73,7 +77,7 @@ class Record:
     def at_fidelity(self, epochs: int) -> "Record":
         """The record as if a rung that it reached were a full training."""
         accuracy = self.rung_accuracies[epochs]
-        return replace(self, state="complete", accuracy=accuracy, replicates=())
+        return replace(self, state="complete", accuracy=accuracy, replicates=(), posterior=None)
 
     @property
     def trainings(self) -> tuple[Accuracy, ...]:
@@ -92,6 +96,21 @@ class Record:
         return fmean(each.top1 for each in self.trainings)
 
     @property
+    def estimated_accuracy(self) -> Estimate:
+        """The accuracy that networks are compared by, with its 95% interval.
+
+        The posterior where it is known. It corrects for selection: the highest of many mean accuracies is
+        mostly a lucky one. Otherwise the mean accuracy, with Wilson's interval for the number of images.
+
+        Raises:
+            ValueError: the network was not trained.
+        """
+        if self.posterior is not None:
+            return self.posterior
+        top1 = self.top1
+        return Estimate(top1, *wilson_interval(top1, self.trainings[0].images))
+
+    @property
     def image_sampling_ci95(self) -> float:
         """Half the width of the 95% confidence interval due to the number of images, without seed variance.
 
@@ -101,7 +120,7 @@ class Record:
         return wilson_half_width(min(max(self.top1, 0.0), 1.0), self.trainings[0].images)
 
     def value(self, objective: Objective) -> float:
-        """The value of an objective: accuracy as a fraction, latency in ms.
+        """The value of an objective: estimated accuracy as a fraction, latency in ms.
 
         Raises:
             ValueError: it was not measured.
@@ -110,7 +129,7 @@ class Record:
             objective.depends_on_accuracy
             and (accuracy_factor := objective.accuracy_factor(self.cost, self.latency)) is not None
         ):
-            return self.top1 * accuracy_factor
+            return self.estimated_accuracy.value * accuracy_factor
         if objective.quantity == "latency" and self.latency is not None:
             return self.latency.latency_ms
         if objective.quantity in ("macs", "params"):
@@ -165,6 +184,16 @@ def seed_noise_std(records: Iterable[Record]) -> float | None:
         return None
     posterior = true_accuracies(trained)
     return posterior.noise.std if posterior else None
+
+
+def with_posteriors(records: Sequence[Record]) -> list[Record]:
+    """The records, those that are complete with the posterior of their accuracy, where the noise is known."""
+    completed = [record for record in records if record.state == "complete" and record.trainings]
+    posterior = true_accuracies(completed)
+    if posterior is None:
+        return list(records)
+    estimates = {record.trial: each for record, each in zip(completed, posterior.estimates(), strict=True)}
+    return [replace(record, posterior=estimates.get(record.trial)) for record in records]
 
 
 def with_replicates(

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from ...evaluate import Accuracy, Constraint, Goals, Latency, Objective, Quantity, format_count
 from ...evaluate.objectives import REWARD_EXPONENT, limit_on
-from ...evaluate.statistics.seed_noise import SeedNoise
+from ...evaluate.statistics.estimate import Estimate
 from ...search_space import Architecture, Block
 from ..store.trial import Record
 
@@ -63,18 +63,19 @@ def milliseconds(value: float) -> str:
     return f"{value:.{max(0, decimals)}f} ms"
 
 
-def accuracy_text(known: Accuracy | Record, noise: SeedNoise | None = None) -> str:
-    """`93.1 ± 2.6%`, with the half width of `accuracy_ci95`."""
-    text = f"{100 * known.top1:.1f} ± {100 * accuracy_ci95(known, noise):.1f}%"
-    trainings = len(known.trainings) if isinstance(known, Record) else 1
-    return f"{text}, {pluralize(trainings, 'training')}" if noise else text
+def accuracy_text(accuracy: Estimate) -> str:
+    """`93.1% (90.2 to 95.1)`: an accuracy with its 95% interval."""
+    return f"{100 * accuracy.value:.1f}% ({percent_range(accuracy.low, accuracy.high)})"
 
 
-def accuracy_ci95(known: Accuracy | Record, noise: SeedNoise | None) -> float:
-    """Half width of the 95% interval of a mean accuracy: by seed noise if known, else by image sampling."""
-    if noise:
-        return noise.ci95_half_width(len(known.trainings) if isinstance(known, Record) else 1)
-    return known.image_sampling_ci95 if isinstance(known, Record) else known.ci95_half_width
+def percent_range(low: float, high: float) -> str:
+    """`90.2 to 95.1`, in percent."""
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def mean_text(record: Record) -> str:
+    """`mean 93.4%, 3 trainings`."""
+    return f"mean {100 * record.top1:.1f}%, {pluralize(len(record.trainings), 'training')}"
 
 
 def ratio_text(latency: Latency) -> str:
@@ -115,13 +116,13 @@ def network_lines(architecture: Architecture) -> list[str]:
 
 def with_overlapping_interval(known: Accuracy | Record, others: Iterable[Record]) -> list[Record]:
     """The records whose 95% image-sampling interval overlaps that of `known`."""
-    ci95_half_width = accuracy_ci95(known, None)
+    half_width = known.image_sampling_ci95 if isinstance(known, Record) else known.ci95_half_width
     return [
         other
         for other in others
         if other.trainings
         and other is not known
-        and abs(other.top1 - known.top1) <= other.image_sampling_ci95 + ci95_half_width
+        and abs(other.top1 - known.top1) <= other.image_sampling_ci95 + half_width
     ]
 
 

@@ -41,7 +41,10 @@ def decision_lines(
 def noise_text(front_posterior: FrontPosterior | None) -> str:
     """Seed standard deviation and least significant difference, in percentage points."""
     if front_posterior is None:
-        return "Seed noise unknown: no network was trained with more than one seed."
+        return (
+            "Seed noise unknown: no network was trained with more than one seed. Networks are compared by "
+            "their observed accuracies, the highest of which are too high on average (selection bias)."
+        )
     noise = front_posterior.noise
     one, four = (f"{100 * noise.least_significant_difference(count, count):.1f} pp" for count in (1, 4))
     return (
@@ -73,7 +76,8 @@ def indistinguishable_text(
     best = best_by(goals.ranking_objective, trained)
     if best is None or len(trained) < 2:
         return ""
-    text = f"Trial {best.trial} has the highest {goals.ranking_objective.quantity}"
+    estimated = "estimated " if front_posterior else ""
+    text = f"Trial {best.trial} has the highest {estimated}{goals.ranking_objective.quantity}"
     if front_posterior:
         others, method = front_posterior.indistinguishable(best, trained), "95%"
         if len(goals.objectives) == 1:

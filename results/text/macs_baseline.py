@@ -2,6 +2,7 @@
 
 from ...evaluate import format_count
 from ..analysis.macs_baseline import MacsBaseline
+from ..store.trial import Record
 from .seed_noise import estimate_text
 
 
@@ -15,8 +16,8 @@ def macs_baseline_text(baseline: MacsBaseline) -> str:
     if baseline.largest.key == baseline.best.key:
         return f"{text}; the largest, {largest}, is also the most accurate."
     text += (
-        f"; the largest, {largest}, has {100 * baseline.largest.top1:.1f}%, the most accurate, "
-        f"trial {baseline.best.trial}, {100 * baseline.best.top1:.1f}%"
+        f"; the largest, {largest}, has {_percent(baseline.largest)}, the most accurate, "
+        f"trial {baseline.best.trial}, {_percent(baseline.best)}"
     )
     advantage = baseline.accuracy_advantage
     if advantage is None:
@@ -24,3 +25,7 @@ def macs_baseline_text(baseline: MacsBaseline) -> str:
     value, low, high = (f"{100 * each:.1f}" for each in (advantage.value, advantage.low, advantage.high))
     significance = "significant" if advantage.low > 0 else "not significant"
     return f"{text}; difference {value} pp ({low} to {high}), {significance} (95%)."
+
+
+def _percent(record: Record) -> str:
+    return f"{100 * record.estimated_accuracy.value:.1f}%"

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable
 
 from ...evaluate import format_count
+from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.statistics.reliability import VarianceComponents
 from ..analysis.seed_noise import (
     REPORTED_N_SEEDS,
     TARGET_RELIABILITY,
-    Estimate,
     MetricReliability,
     SeedVarianceReport,
 )

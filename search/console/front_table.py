@@ -7,7 +7,7 @@ from ...results import Record, Run
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
 from ...results.text.fidelities import epochs_spent_text, rungs_text
 from ...results.text.findings import MAX_FINDINGS, findings
-from ...results.text.formatting import accuracy_ci95, pluralize
+from ...results.text.formatting import percent_range, pluralize
 from ...results.text.front_posterior import percent
 from .tables import plain_table, wide_console
 
@@ -93,7 +93,8 @@ def _front_cells(
         *("trial", "key"),
         *(["reward"] if reward else []),
         "accuracy %",
-        *(["n_seeds", "95% CI", "P(Pareto)"] if front_posterior else []),
+        "95% CI",
+        *(["mean %", "n_seeds", "P(Pareto)"] if front_posterior else []),
         *("test %", "latency ms", "ratio", "MACs", "params", "blocks"),
     ]
     rows = []
@@ -118,14 +119,13 @@ def _front_cells(
 
 def _accuracy_cells(record: Record, front_posterior: FrontPosterior | None) -> list[str]:
     if not record.trainings:
-        return [""] * (4 if front_posterior else 1)
-    noise = front_posterior.noise if front_posterior else None
-    accuracy = f"{100 * record.top1:.1f} ±{100 * accuracy_ci95(record, noise):.1f}"
+        return [""] * (5 if front_posterior else 2)
+    accuracy = record.estimated_accuracy
+    cells = [f"{100 * accuracy.value:.1f}", percent_range(accuracy.low, accuracy.high)]
     if front_posterior is None:
-        return [accuracy]
-    low, high = front_posterior.interval(record)
+        return cells
     probability = percent(front_posterior.pareto_probability(record))
-    return [accuracy, str(len(record.trainings)), f"{100 * low:.1f} to {100 * high:.1f}", probability]
+    return [*cells, f"{100 * record.top1:.1f}", str(len(record.trainings)), probability]
 
 
 def epochs_spent_message(run: Run) -> str:

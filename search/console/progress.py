@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ...evaluate import format_count
 from ...results import Record
-from ...results.text.formatting import pluralize
+from ...results.text.formatting import accuracy_text, pluralize
 
 Clock = Callable[[], float]
 
@@ -180,7 +180,7 @@ def trial_summary(record: Record) -> str:
     if record.epochs:
         words.append(pluralize(record.epochs, "epoch"))
     if record.trainings:
-        words.append(f"{100 * record.top1:.1f}% ±{100 * record.image_sampling_ci95:.1f}")
+        words.append(accuracy_text(record.estimated_accuracy))
     if record.latency:
         words.append(f"{record.latency.latency_ms:.3g} ms ({record.latency.ratio:.2f}x)")
     words.append(f"{format_count(record.cost.macs)} MACs")

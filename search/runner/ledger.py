@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from operator import is_
 from typing import TYPE_CHECKING
 
 from ...evaluate import Accuracy, Latency, Objective
 from ...evaluate.scorers import depends_on_seed
 from ...results import Record, Run
-from ...results.store.trial import seed_noise_std, with_replicates, with_rung_result
+from ...results.store.trial import seed_noise_std, with_posteriors, with_replicates, with_rung_result
 from ...search_space import RunError, cost
 from .successive_halving import Promotion
 from .trial_states import EVALUATED, ActiveTrial, State, satisfies_latency_limit
@@ -57,11 +58,16 @@ class Ledger:
         self.failed = sum(record.state == "failed" for record in records)
         self.consecutive_rejections = 0
         self.consecutive_failures = 0
+        self._estimated: tuple[list[Record], list[Record]] = [], []
 
     @property
     def completed(self) -> list[Record]:
-        """Networks that were trained to the end."""
-        return [record for record in self.evaluated if record.state == "complete"]
+        """Networks that were trained to the end, with their estimated accuracies."""
+        snapshot, completed = self._estimated
+        if len(snapshot) != len(self.evaluated) or not all(map(is_, snapshot, self.evaluated)):
+            completed = with_posteriors([record for record in self.evaluated if record.state == "complete"])
+            self._estimated = [*self.evaluated], completed
+        return completed
 
     def observed_accuracies(self) -> "AccuracyByTrial":
         """Mean accuracy and number of training runs by trial; with rungs, the accuracy at the lowest."""

@@ -6,37 +6,51 @@ import numpy as np
 import pytest
 
 from bneck.evaluate.statistics.arrays import Array
-from bneck.evaluate.statistics.true_accuracies import ConditionalPosterior, TrueAccuracies
+from bneck.evaluate.statistics.true_accuracies import ConditionalPosteriors, TrueAccuracies
 
 FLAT = np.ones((4, 1))
+LAST_HIGH = np.array([0.0, 0, 0, 4])
 
 
-def expected(fit: ConditionalPosterior) -> Array:
-    """Expected true accuracies: the trend, and the share of the residual that is the network's own."""
-    trend: Array = fit.design @ fit.trend
-    return trend + fit.shrinkage * (fit.means - trend)
+def posterior_given(n_trainings: list[int], noise: float = 1, structure: float = 1) -> TrueAccuracies:
+    """Networks of equal MACs with means 0, 0, 0 and 4, given the deviations."""
+    counts = np.array(n_trainings)
+    conditional = ConditionalPosteriors.of(LAST_HIGH, counts, FLAT, np.array([noise]), np.array([structure]))
+    return TrueAccuracies(LAST_HIGH, FLAT, np.unique(counts, return_inverse=True)[1], conditional, 1)
 
 
 def test_a_mean_is_drawn_half_way_to_the_trend_where_noise_and_structure_are_alike() -> None:
     # a flat trend through 0, 0, 0 and 4 is 1; each is believed in by half
-    fit = ConditionalPosterior.of(np.array([0.0, 0, 0, 4]), np.ones(4), FLAT, noise=1, structure=1)
-    assert expected(fit).tolist() == pytest.approx([0.5, 0.5, 0.5, 2.5])
+    assert posterior_given([1, 1, 1, 1]).expected.tolist() == pytest.approx([0.5, 0.5, 0.5, 2.5])
 
 
 def test_three_trainings_are_believed_more_than_one() -> None:
     # variances 2, 2, 2 and 1 + 1/3: the trend is 4 x .75 / (1.5 + .75) = 4/3, the last is believed by 3/4
-    fit = ConditionalPosterior.of(
-        np.array([0.0, 0, 0, 4]), np.array([1.0, 1, 1, 3]), FLAT, noise=1, structure=1
-    )
-    assert expected(fit)[3] == pytest.approx(4 / 3 + 0.75 * (4 - 4 / 3))
+    assert posterior_given([1, 1, 1, 3]).expected[3] == pytest.approx(4 / 3 + 0.75 * (4 - 4 / 3))
 
 
-def test_the_draws_have_the_spread_of_a_network_around_the_trend_and_that_of_the_trend() -> None:
-    fit = ConditionalPosterior.of(np.array([0.0, 0, 0, 4]), np.ones(4), FLAT, noise=1, structure=1)
-    draws = fit.draw(np.random.default_rng(0), 20_000)
+def test_the_spread_is_that_of_a_network_around_the_trend_and_that_of_the_trend() -> None:
+    posterior = posterior_given([1, 1, 1, 1])
     # 1/2 around the trend; half of the trend's own 2/4
-    assert draws.var(0).tolist() == pytest.approx([0.5 + 0.25 * 0.5] * 4, rel=0.05)
-    assert draws.mean(0).tolist() == pytest.approx(expected(fit).tolist(), abs=0.03)
+    assert (posterior.std**2).tolist() == pytest.approx([0.5 + 0.25 * 0.5] * 4)
+
+
+def test_the_draws_have_the_mean_and_the_spread_of_the_mixture() -> None:
+    rng = np.random.default_rng(0)
+    trainings = [rng.normal(0.8, 0.01, 1 + (number < 8)).tolist() for number in range(30)]
+    posterior = TrueAccuracies.of(trainings, rng.uniform(1e6, 2e6, 30))
+    assert posterior is not None
+    draws = posterior.draw(40_000)
+    assert draws.mean(0) == pytest.approx(posterior.expected, abs=2e-4)
+    assert draws.std(0) == pytest.approx(posterior.std, rel=0.03)
+    estimate = posterior.estimates()[0]
+    assert estimate.high - estimate.value == pytest.approx(1.96 * posterior.std[0])
+
+
+def test_an_interval_ends_at_one() -> None:
+    posterior = TrueAccuracies.of([[0.999, 0.991], [0.998], [0.997]], [1e6, 2e6, 3e6])
+    assert posterior is not None
+    assert max(each.high for each in posterior.estimates()) == 1
 
 
 @pytest.mark.parametrize("apart", [0.0, 1.0, 5.0])
@@ -45,8 +59,9 @@ def test_the_likelihood_of_two_networks_is_that_of_their_difference(apart: float
     def expected(variance: float) -> float:
         return -0.5 * math.log(variance) - apart**2 / (2 * 2 * variance)
 
-    means, once = np.array([0.0, apart]), np.ones(2)
-    found = [ConditionalPosterior.of(means, once, FLAT[:2], 1, each).log_likelihood for each in (0.5, 2)]
+    means, once = np.array([0.0, apart]), np.ones(2, dtype=np.intp)
+    pairs = np.ones(2), np.array([0.5, 2.0])
+    found = ConditionalPosteriors.of(means, once, FLAT[:2], *pairs).log_likelihood
     assert found[0] - found[1] == pytest.approx(expected(1.25) - expected(5))
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bneck.evaluate.statistics.estimate import Estimate
 from bneck.evaluate.statistics.reliability import expected_maximum
 from bneck.results.analysis.seed_noise import (
-    Estimate,
     SeedVarianceReport,
     Verdict,
     analyze_seed_variance,

@@ -10,10 +10,12 @@ from bneck.evaluate import parse_goals
 from bneck.results import Record
 from bneck.results.analysis.front_posterior import FrontPosterior, front_posterior_of
 from bneck.results.export.front_table import front_csv, front_json, front_row
+from bneck.results.store.trial import with_posteriors
 
 from ..example_run import Row, accuracy, record
 
 FRONT = [record(2, Row("complete", 0.8, 0.2)), record(0, Row("complete", 0.9, 0.3))]
+INTERVAL = ("accuracy", "accuracy_low", "accuracy_high")
 PROMISED = ("trial", "key", "accuracy", "latency_ms", "latency_ratio", "macs", "params")
 
 
@@ -26,8 +28,9 @@ def test_a_row_has_plain_values_in_the_units_that_its_names_say() -> None:
     assert row["latency_ms"] == pytest.approx(0.6)
     assert (row["latency_ratio_low"], row["latency_ratio_high"]) == pytest.approx((0.27, 0.36))
     assert (row["macs"], row["params"]) == (judged.cost.macs, judged.cost.params)
-    # Wilson's 95% interval of 90% of 400: 1.96 / 1.009604 * sqrt(0.09 / 400 + 3.8416 / 640000)
-    assert row["accuracy_ci95"] == pytest.approx(0.02951, abs=1e-5)
+    # Wilson's 95% interval of 360 of 400
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx((0.8667, 0.9257), abs=1e-4)
+    assert row["mean_accuracy"] == 0.9
 
 
 def test_json_holds_the_rows_in_the_order_of_the_front() -> None:
@@ -65,7 +68,7 @@ def untrained() -> list[Record]:
 
 def test_what_was_not_measured_is_null_in_json_and_empty_in_csv() -> None:
     row = json.loads(front_json(untrained()))["front"][1]
-    assert (row["accuracy"], row["accuracy_ci95"], row["latency_ms"]) == (None, None, None)
+    assert (row["accuracy"], row["accuracy_low"], row["latency_ms"]) == (None, None, None)
     [_, last] = csv.DictReader(io.StringIO(front_csv(untrained())))
     assert (last["accuracy"], last["latency_ms"], last["latency_ratio"]) == ("", "", "")
     assert last["params"] == str(FRONT[1].cost.params)
@@ -79,7 +82,7 @@ def test_an_empty_front_is_an_empty_list_and_a_heading() -> None:
 
 def sure() -> tuple[list[Record], FrontPosterior]:
     """Three networks, two of them trained twice: 79 and 81%, 90 and 91%."""
-    records = [trained(0, 0.79, 0.81), trained(1, 0.91, 0.90), trained(2, 0.5)]
+    records = with_posteriors([trained(0, 0.79, 0.81), trained(1, 0.91, 0.90), trained(2, 0.5)])
     found = front_posterior_of(records, parse_goals("accuracy,latency", {}))
     assert found is not None
     return records, found
@@ -94,21 +97,18 @@ def trained(number: int, *top1: float) -> Record:
 def test_a_row_tells_the_mean_of_all_trainings_and_how_sure_it_is() -> None:
     records, front_posterior = sure()
     row = front_row(records[0], front_posterior)
-    assert (row["accuracy"], row["n_seeds"]) == (pytest.approx(0.8), 2)
-    # t of 2 degrees 4.303, two trainings
-    assert row["accuracy_ci95"] == pytest.approx(4.303 * front_posterior.noise.std / math.sqrt(2), rel=1e-3)
-    assert row["accuracy_posterior_low"] < 0.8 < row["accuracy_posterior_high"]
+    assert (row["mean_accuracy"], row["n_seeds"]) == (pytest.approx(0.8), 2)
+    estimate = front_posterior.estimate(records[0])
+    assert [row[name] for name in INTERVAL] == [estimate.value, estimate.low, estimate.high]
+    assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
     assert row["pareto_probability"] == 1
     assert front_row(records[2], front_posterior)["pareto_probability"] < 0.05
 
 
 def test_what_is_not_known_of_the_noise_is_null_and_empty() -> None:
     row = front_row(FRONT[0])
-    names = ("accuracy_posterior_low", "accuracy_posterior_high", "pareto_probability")
-    assert [row[name] for name in names] == [None] * 3
-    assert row["n_seeds"] == 1
-    first = next(csv.DictReader(io.StringIO(front_csv(FRONT))))
-    assert [first[name] for name in names] == [""] * 3
+    assert (row["pareto_probability"], row["n_seeds"]) == (None, 1)
+    assert next(csv.DictReader(io.StringIO(front_csv(FRONT))))["pareto_probability"] == ""
 
 
 def test_a_reward_has_a_column_that_is_empty_in_other_runs() -> None:
@@ -131,7 +131,5 @@ def test_json_tells_the_noise_and_csv_has_the_same_rows() -> None:
         4.303 * math.sqrt(2) * front_posterior.noise.std, rel=1e-3
     )
     rows = list(csv.DictReader(io.StringIO(front_csv(records, front_posterior))))
-    assert [float(row["accuracy_posterior_low"]) for row in rows] == [
-        row["accuracy_posterior_low"] for row in found["front"]
-    ]
+    assert [float(row["accuracy_low"]) for row in rows] == [row["accuracy_low"] for row in found["front"]]
     assert [row["n_seeds"] for row in rows] == ["2", "2", "1"]

@@ -1,4 +1,3 @@
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,14 +7,15 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from bneck.evaluate import Goals, parse_goals, wilson_half_width
+from bneck.evaluate import Goals, parse_goals
 from bneck.results import Baseline, Record, Verification, pareto_front
 from bneck.results.analysis.front_posterior import front_posterior_of
 from bneck.results.plots.pareto import pareto_figure
 from bneck.results.plots.style import ORANGE
-from bneck.results.text.formatting import network_lines
+from bneck.results.store.trial import with_posteriors
+from bneck.results.text.formatting import accuracy_text, network_lines
 
-from ..example_run import IMAGES, REFERENCE_MS, ROWS, Row, accuracy, baseline, check, records
+from ..example_run import REFERENCE_MS, ROWS, Row, accuracy, baseline, check, records
 
 HALF = parse_goals("accuracy,latency", {"latency": "0.5x"})
 
@@ -67,37 +67,36 @@ def test_error_bars_of_the_front_are_the_95_percent_intervals() -> None:
     figure = figure_of(records())
     front = trace(figure, "Pareto front")
     assert trace(figure, "dominated").error_y.array is None
-    assert front.error_y.arrayminus[0] == pytest.approx(100 * wilson_half_width(0.9, IMAGES))
+    # Wilson, 360 of 400: (86.7%, 92.6%)
+    assert front.error_y.arrayminus[0] == pytest.approx(90 - 86.67, abs=0.01)
+    assert front.error_y.array[0] == pytest.approx(92.57 - 90, abs=0.01)
     # The ratio's interval is from 10% below to 20% above, so is that of 0.6 ms.
     assert front.error_x.arrayminus[0] == pytest.approx(0.06)
     assert front.error_x.array[0] == pytest.approx(0.12)
 
 
-def test_with_known_seed_noise_the_bars_are_over_seeds_and_the_hover_lists_them() -> None:
-    # t of 1 degree 12.71, two trainings
+def test_with_known_seed_noise_the_points_are_estimates_and_the_hover_lists_the_seeds() -> None:
     rows = records()
     again = replace(accuracy(0.92), seed=8)
     rows[0] = replace(rows[0], replicates=(again,))
+    rows = with_posteriors(rows)
     front_posterior = front_posterior_of(rows, HALF)
     assert front_posterior is not None
     front = pareto_front(rows, HALF.objectives)
     figure = pareto_figure(rows, front, [baseline()], {}, HALF, REFERENCE_MS, front_posterior=front_posterior)
     shown = trace(figure, "Pareto front")
     index = list(shown.ids).index("0")
-    assert shown.y[index] == pytest.approx(91)
-    assert shown.error_y.arrayminus[index] == pytest.approx(
-        12.706 * 100 * front_posterior.noise.std / math.sqrt(2), rel=1e-3
-    )
-    assert shown.error_y.array[index] == pytest.approx(9)  # up to 100%
-    other = list(shown.ids).index("5")
-    assert shown.error_y.arrayminus[other] == pytest.approx(
-        12.706 * 100 * front_posterior.noise.std, rel=1e-3
-    )
+    estimate = front_posterior.estimate(rows[0])
+    assert shown.y[index] == pytest.approx(100 * estimate.value)
+    assert shown.error_y.arrayminus[index] == pytest.approx(100 * (estimate.value - estimate.low))
+    assert shown.error_y.array[index] == pytest.approx(100 * (estimate.high - estimate.value))
     hover = shown.customdata[index]
-    assert re.search(r"accuracy 91\.0 ± 17\.4%, 2 \w+<br>", hover)
+    assert f"accuracy {accuracy_text(estimate)}<br>mean 91.0%, 2 " in hover
     assert "90.0% (seed 0), 92.0% (seed 8)" in hover
-    assert re.search(r"95% CI [\d.]+ to [\d.]+%, P\(Pareto\) \d+%", hover)
-    assert "accuracy 88.0 ± 24.6%, 1 " in trace(figure, "published").customdata[0]
+    assert re.search(r"P\(Pareto\) \d+%", hover)
+    # not shrunk; t of 1 degree 12.71, one training
+    low = 88 - 12.706 * 100 * front_posterior.noise.std
+    assert f"accuracy 88.0% ({low:.1f} to 100.0)" in trace(figure, "published").customdata[0]
 
 
 def test_an_error_bar_ends_at_100_percent() -> None:
@@ -159,7 +158,7 @@ def test_the_hover_has_trial_key_intervals_cost_blocks_and_test_accuracy() -> No
         figure_of(records(), verifications={first.key: check(0.31, 0.89)}), "Pareto front"
     ).customdata[0]
     assert f"trial 0, {first.key}" in text
-    assert "accuracy 90.0 ± 3.0%" in text  # Wilson, 360 of 400: (86.7%, 92.6%)
+    assert "accuracy 90.0% (86.7 to 92.6)" in text  # Wilson, 360 of 400
     assert "89.0% (400 images)" in text
     assert "0.600 ms, 0.300x (0.270 to 0.360)" in text
     assert all(line in text for line in network_lines(first.architecture))

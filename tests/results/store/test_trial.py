@@ -8,12 +8,13 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bneck.evaluate import Accuracy, Constraint, Epoch, Latency, Objective
-from bneck.results import Record
+from bneck.evaluate import Accuracy, Constraint, Epoch, Latency, Objective, parse_goals
+from bneck.results import Record, pareto_front
 from bneck.results.store.trial import (
     accuracy_from,
     record_from_trial,
     seed_noise_std,
+    with_posteriors,
     with_replicates,
 )
 from bneck.search_space import cost
@@ -184,8 +185,36 @@ def test_the_accuracy_of_a_network_is_the_mean_of_its_trainings() -> None:
     assert (once.top1, once.trainings) == (0.9, (once.accuracy,))
     assert found.top1 == found.value(Objective("accuracy")) == pytest.approx(0.85)
     assert [each.top1 for each in found.trainings] == [0.9, 0.8, 0.85]
-    # 1.96 / 1.009604 * sqrt(0.85 * 0.15 / 400 + 3.8416 / 640000): Wilson's, of the mean
+    # (0.85 + 3.8416 / 800) / 1.009604 and 1.96 / 1.009604 * sqrt(0.85 * 0.15 / 400 + 3.8416 / 640000)
+    interval = 0.84667, 0.03498
+    assert (found.estimated_accuracy.low, found.estimated_accuracy.high) == pytest.approx(
+        (interval[0] - interval[1], interval[0] + interval[1]), abs=1e-4
+    )
     assert found.image_sampling_ci95 == pytest.approx(0.03498, abs=1e-4)
+
+
+def test_the_estimate_replaces_the_mean_where_the_noise_is_known() -> None:
+    # One lucky training of many equal networks: most of its lead is noise.
+    equal = [again(record(number, Row("complete", 0.8, 0.3)), 0.82) for number in range(10)]
+    lucky = record(10, Row("complete", 0.86, 0.3))
+    stopped = replace(lucky, trial=11, state="stopped")
+    *others, best, stopped_too = with_posteriors([*equal, lucky, stopped])
+    assert best.top1 == 0.86
+    assert 0.81 < best.value(Objective("accuracy")) < 0.835
+    assert best.posterior and best.posterior.low < 0.82 < best.posterior.high
+    assert stopped_too == stopped
+    assert all(each.posterior for each in others)
+    assert with_posteriors([lucky, stopped]) == [lucky, stopped]
+
+
+def test_the_front_is_that_of_the_estimates() -> None:
+    objectives = parse_goals("accuracy,latency", {}).objectives
+    trusted = again(record(0, Row("complete", 0.85, 0.3)), 0.84, 0.85, 0.84)
+    lucky = record(1, Row("complete", 0.86, 0.4))
+    others = [again(record(number, Row("complete", 0.80, 0.5)), 0.83) for number in range(2, 12)]
+    records = [trusted, lucky, *others]
+    assert [each.trial for each in pareto_front(records, objectives)] == [0, 1]
+    assert [each.trial for each in pareto_front(with_posteriors(records), objectives)] == [0]
 
 
 def test_what_was_not_trained_has_no_mean() -> None:

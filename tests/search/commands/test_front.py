@@ -1,4 +1,5 @@
 import re
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,19 @@ def test_a_timeout_names_what_is_missing_and_how_to_resume(tmp_path: Path) -> No
 def test_the_table_tells_trainings_what_is_likely_and_who_is_truly_on_the_front(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_front(example_run(tmp_path / "run", again={0: [0.92], 2: [0.81], 5: [0.93]}))
+    run = example_run(tmp_path / "run", again={0: [0.92], 2: [0.81], 5: [0.93]})
+    print_front(run)
     lines = capsys.readouterr().out.splitlines()
-    assert re.split(r"  +", lines[0].strip())[2:6] == ["accuracy %", "n_seeds", "95% CI", "P(Pareto)"]
-    # 2 + 0.5 + 2 squares of a point with 3 degrees of freedom, t 3.182, two trainings: 2.8 points
-    assert re.search(r" 91\.0 ±2\.8 +2 +\d\d\.\d to \d\d\.\d +\S+%", lines[2])
+    assert re.split(r"  +", lines[0].strip())[2:7] == [
+        "accuracy %",
+        "95% CI",
+        "mean %",
+        "n_seeds",
+        "P(Pareto)",
+    ]
+    shown = "{:.1f} +{:.1f} to {:.1f}".format(
+        *(100 * each for each in astuple(run.record(0).estimated_accuracy))
+    )
+    assert re.search(rf" {shown} +91\.0 +2 +\S+%", lines[2])
     assert any(line.startswith("Baseline ") for line in lines)
     assert len(lines[4:]) <= MAX_FINDINGS

@@ -140,7 +140,7 @@ def test_a_judged_network_in_words() -> None:
     # 400 images: +-2.95 points by hand, see test_rows; 0.3 times 2 ms
     network = judged()
     macs = f"{cost(NETWORK).macs / 1000:.4g}K"
-    assert trial_summary(network) == f"trial 4, 90.0% ±3.0, 0.6 ms (0.30x), {macs} MACs"
+    assert trial_summary(network) == f"trial 4, 90.0% (86.7 to 92.6), 0.6 ms (0.30x), {macs} MACs"
     assert trial_summary(replace(network, accuracy=None, latency=None)) == f"trial 4, {macs} MACs"
 
 
