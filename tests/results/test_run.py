@@ -61,7 +61,8 @@ def test_the_data_frame_has_a_row_per_trial_and_a_column_per_gene(tmp_path: Path
     assert list(table.index[table.pareto]) == [
         record.trial for record in sorted(run.front(), key=lambda r: r.trial)
     ]
-    assert table.accuracy[0] == pytest.approx(run.trials()[0].top1)
+    assert table.mean_accuracy[0] == pytest.approx(run.trials()[0].top1)
+    assert table.accuracy[0] == run.trials()[0].estimated_accuracy.value
     assert (table.n_seeds[0], table.n_seeds[1], table.n_seeds[2]) == (2, 0, 1)
     assert table.test_accuracy[5] == 0.91
     assert table.test_accuracy.isna().sum() == len(ROWS) - 1

@@ -67,7 +67,7 @@ def test_the_best_is_the_network_of_the_most_reward(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["trial", "key", "reward"]
     assert lines[1].split()[:3] == [str(best.trial), best.key, f"{by_hand(best):.4f}"]
-    assert any(f"Trial {best.trial} has the highest reward" in line for line in lines)
+    assert any(f"Trial {best.trial} has the highest estimated reward" in line for line in lines)
     assert not any(line.startswith("Baseline ") for line in lines)
     [config] = export(run, run.record("best"), ["config"], tmp_path / "exported")
     assert config.stem == f"trial{best.trial}-{best.key}"
