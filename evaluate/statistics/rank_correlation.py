@@ -28,6 +28,17 @@ def kendall(one: Values, other: Values) -> float:
     return float(kendalltau(one, other).statistic)
 
 
+def spearman_ci95(rho: float, count: int) -> tuple[float, float]:
+    """95% interval of Spearman's rank correlation of `count` pairs, at least 4; a rho of 1 counts as 0.99.
+
+    Source: Bonett & Wright 2000, doi:10.1007/BF02294183.
+    """
+    bounded = min(max(rho, -0.99), 0.99)
+    half_width = 1.96 * math.sqrt((1 + bounded**2 / 2) / (count - 3))
+    centre = math.atanh(bounded)
+    return math.tanh(centre - half_width), math.tanh(centre + half_width)
+
+
 def mean_over_seed_pairs(table: Array, agreement: Callable[[Array, Array], float] = spearman) -> float:
     """Mean agreement of two columns (seeds) over all pairs of columns."""
     pairs = combinations(range(table.shape[1]), 2)

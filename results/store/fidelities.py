@@ -1,13 +1,20 @@
 """Successive halving: the epochs at which networks are promoted, and the epochs spent."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
+from ...evaluate.statistics.learning_curves import final_accuracies
+from ...evaluate.statistics.rank_correlation import spearman, spearman_ci95
 from ...search_space.errors import FieldError
 from .trial import Record
+
+MIN_CORRELATED = 5
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,11 @@ class EpochsSpent:
 
     Attributes:
         networks_by_rung: number of networks that reached each rung, by the epochs of the rung.
+        correlations: of each rung below the last, where enough networks reached the last.
     """
 
     networks_by_rung: Mapping[int, int]
+    correlations: tuple["RungCorrelation", ...] = ()
 
     @property
     def networks_started(self) -> int:
@@ -88,7 +97,55 @@ class EpochsSpent:
             ],
             "epochs": self.epochs,
             "epochs_without_stopping": self.epochs_without_stopping,
+            "rank_correlations": [asdict(each) for each in self.correlations],
         }
+
+
+@dataclass(frozen=True)
+class RungCorrelation:
+    """Spearman's rank correlation of the accuracies at a rung and at the last one.
+
+    Only networks that were promoted to the last rung have both, so that it is lower than among all networks.
+
+    Attributes:
+        epochs: of the rung.
+        low, high: 95% interval.
+        networks: number of networks that reached the last rung.
+    """
+
+    epochs: int
+    spearman: float
+    low: float
+    high: float
+    networks: int
+
+
+def rung_correlations(records: Iterable[Record], rungs: Rungs) -> tuple[RungCorrelation, ...]:
+    """Rank correlation of each rung with the last; empty for fewer than `MIN_CORRELATED` networks there."""
+    finished = [record.rung_accuracies for record in records if rungs.last in record.rung_accuracies]
+    if len(finished) < MIN_CORRELATED:
+        return ()
+    last = np.array([by_epochs[rungs.last].top1 for by_epochs in finished])
+    found = []
+    for rung in rungs.epochs[:-1]:
+        early = np.array([by_epochs[rung].top1 for by_epochs in finished])
+        rho = spearman(early, last)
+        if not math.isnan(rho):
+            low, high = spearman_ci95(rho, len(last))
+            found.append(RungCorrelation(rung, rho, low, high, len(last)))
+    return tuple(found)
+
+
+def estimated_final_accuracies(records: Sequence[Record], rungs: Rungs) -> list[float]:
+    """Accuracies of trained networks at the last rung, estimated from all rungs that they reached."""
+    table = np.full((len(records), len(rungs.epochs)), np.nan)
+    for row, record in enumerate(records):
+        for column, rung in enumerate(rungs.epochs):
+            if rung in record.rung_accuracies:
+                table[row, column] = record.rung_accuracies[rung].top1
+    log_macs = np.log([record.cost.macs for record in records])
+    estimates: list[float] = final_accuracies(table, log_macs).tolist()
+    return estimates
 
 
 def count_epochs_spent(records: Iterable[Record], rungs: Rungs) -> EpochsSpent:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,7 +14,7 @@ from ...search_space.errors import MachineError, first_line
 from ...search_space.faults import explained_faults
 from ...search_space.urls import redact
 from .experiment import RUN_FILE, Experiment
-from .fidelities import EpochsSpent, count_epochs_spent
+from .fidelities import EpochsSpent, count_epochs_spent, rung_correlations
 from .new_folder import Place
 from .pareto import pareto_front
 from .settings import RunSettings, load_settings, settings_yaml
@@ -296,7 +296,11 @@ class SearchRun(Experiment[RunSettings]):
 
     def epochs_spent(self) -> EpochsSpent | None:
         """The epochs spent with early stopping; None if all networks are trained in full."""
-        return count_epochs_spent(self.records(), self.settings.rungs) if self.settings.rungs else None
+        rungs = self.settings.rungs
+        if rungs is None:
+            return None
+        records = self.records()
+        return replace(count_epochs_spent(records, rungs), correlations=rung_correlations(records, rungs))
 
     def verifications(self) -> dict[str, Verification]:
         """Verifications of networks by key."""

@@ -19,9 +19,20 @@ def rung_counts_text(epochs_spent: EpochsSpent) -> str:
 
 
 def epochs_spent_text(epochs_spent: EpochsSpent) -> str:
-    """Networks by rung, and the epochs spent and saved."""
-    return (
+    """Networks by rung, epochs spent and saved, and how well the rungs predict the last one."""
+    text = (
         f"Early stopping: {pluralize(epochs_spent.networks_started, 'network')} started, "
         f"{rung_counts_text(epochs_spent)}; {epochs_spent.epochs:,} epochs instead of "
         f"{epochs_spent.epochs_without_stopping:,}."
+    )
+    if not epochs_spent.correlations:
+        return text
+    pairs = ", ".join(
+        f"{each.spearman:.2f} at {each.epochs} ({each.low:.2f} to {each.high:.2f})"
+        for each in epochs_spent.correlations
+    )
+    networks = epochs_spent.correlations[0].networks
+    return (
+        f"{text} Rank correlation with the full training (95% CI): {pairs} epochs, among the {networks} "
+        "networks that were promoted to it; among all networks it tends to be higher."
     )

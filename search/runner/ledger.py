@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...evaluate import Accuracy, Latency, Objective
 from ...evaluate.scorers import depends_on_seed
 from ...results import Record, Run
+from ...results.store.fidelities import estimated_final_accuracies
 from ...results.store.trial import seed_noise_std, with_posteriors, with_replicates, with_rung_result
 from ...search_space import RunError, cost
 from .successive_halving import Promotion
@@ -70,9 +71,10 @@ class Ledger:
         return completed
 
     def observed_accuracies(self) -> "AccuracyByTrial":
-        """Mean accuracy and number of training runs by trial; with rungs, the accuracy at the lowest."""
+        """Mean accuracy and number of training runs by trial; with rungs, estimates at the last one."""
         if self.settings.rungs:
-            return {each.trial: (each.at_lowest_fidelity.top1, 1) for each in self.evaluated}
+            estimates = estimated_final_accuracies(self.evaluated, self.settings.rungs)
+            return {each.trial: (top1, 1) for each, top1 in zip(self.evaluated, estimates, strict=True)}
         return {each.trial: (each.top1, len(each.trainings)) for each in self.evaluated}
 
     def seed_noise_std(self) -> float | None:

@@ -9,7 +9,13 @@ from bneck.results import Run, pareto_front
 from bneck.results.export.front_table import front_json
 from bneck.results.pages.search import report_html
 from bneck.results.plots.pareto import pareto_figure
-from bneck.results.store.fidelities import EpochsSpent, Rungs
+from bneck.results.store.fidelities import (
+    EpochsSpent,
+    Rungs,
+    count_epochs_spent,
+    estimated_final_accuracies,
+    rung_correlations,
+)
 from bneck.results.text.fidelities import epochs_spent_text, rungs_text
 
 from ..example_run import REFERENCE_MS, Row, accuracy, example_run, record, run_settings
@@ -137,6 +143,7 @@ def test_programs_read_the_same_counts(run: Run) -> None:
         ],
         "epochs": 22,
         "epochs_without_stopping": 48,
+        "rank_correlations": [],
     }
 
 
@@ -145,3 +152,32 @@ def test_a_network_that_is_trained_in_full_has_no_rungs(tmp_path: Path) -> None:
     assert (known.at_lowest_fidelity, known.epochs) == (known, 0)
     assert Run(tmp_path, run_settings()).epochs_spent() is None
     assert json.loads(front_json([known]))["early_stopping"] is None
+
+
+def test_the_rank_correlation_of_a_rung_is_that_of_the_networks_at_the_last_one() -> None:
+    # ranks at 2 epochs 1 2 3 4 5, at 4 epochs 1 2 3 5 4: 1 - 6 * 2 / (5 * 24) = 0.9
+    rungs = Rungs((2, 4))
+    early, late = (0.1, 0.2, 0.3, 0.4, 0.5, 0.9), (0.4, 0.5, 0.6, 0.8, 0.7)
+    records = [
+        replace(
+            record(number, Row("complete", 0.5, 0.3)),
+            rung_accuracies={2: accuracy(top1)} | ({4: accuracy(late[number])} if number < 5 else {}),
+        )
+        for number, top1 in enumerate(early)
+    ]
+    (found,) = rung_correlations(records, rungs)
+    assert (found.epochs, found.networks, found.spearman) == (2, 5, pytest.approx(0.9))
+    # atanh 0.9 = 1.4722, its deviation sqrt(1.405 / 2) = 0.8382
+    assert (found.low, found.high) == (pytest.approx(-0.169, abs=1e-3), pytest.approx(0.996, abs=1e-3))
+    spent = replace(count_epochs_spent(records, rungs), correlations=(found,))
+    assert "0.90 at 2" in epochs_spent_text(spent)
+    assert spent.as_dict["rank_correlations"][0]["spearman"] == pytest.approx(0.9)
+    assert rung_correlations(records[:4], rungs) == ()  # too few
+
+
+def test_early_stopped_networks_count_with_the_gain_of_those_that_went_on() -> None:
+    rungs = Rungs((2, 4))
+    first, second = (record(number, Row("stopped", 0.5, 0.3)) for number in range(2))
+    first = replace(first, rung_accuracies={2: accuracy(0.4), 4: accuracy(0.6)})
+    second = replace(second, rung_accuracies={2: accuracy(0.4)})
+    assert estimated_final_accuracies([first, second], rungs) == pytest.approx([0.6, 0.6])
