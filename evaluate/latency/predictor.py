@@ -1,8 +1,7 @@
 """Latency prediction from network structure, fitted to measured networks.
 
 A linear model over the terms of `predictor_features`, fitted by ridge regression to the least relative error.
-Vector width, terms and ridge penalty are selected by leave-one-out error. Intervals are conformal: their
-width is a quantile of the leave-one-out errors.
+Intervals are conformal: their width is a quantile of the errors of nested cross-validation.
 """
 
 import json
@@ -20,12 +19,12 @@ from ...search_space.serialization.dataclass_reader import read_dataclass, read_
 from ...search_space.serialization.yaml_nodes import YamlNode, parse_file
 from ..trust import trusting
 from .measurement import Latency
-from .predictor_features import DETAILED_TERMS, TERMS, VECTOR_WIDTHS, features
+from .predictor_features import DETAILED_TERMS, VECTOR_WIDTHS, features
+from .predictor_fit import held_out_errors, select_fit, term_tables
 from .setup import LatencySetup, read_latency_setup
 
 FORMAT = "latency-predictor/1"
 COVERAGE = 0.9
-RIDGE_PENALTIES = 10.0 ** np.arange(-7, 2)
 MIN_NETWORKS = 20
 MIN_NETWORKS_FOR_DETAILED_TERMS = 60
 EXTRAPOLATION_FLOOR = 0.1
@@ -71,7 +70,7 @@ class LatencyPredictor:
         vector_width: channels are rounded up to a multiple of it.
         ridge: ridge penalty.
         terms: cost of one unit of each term, relative to the latency of the reference.
-        errors: relative leave-one-out errors, ascending.
+        errors: relative errors of models selected and fitted without the network, ascending.
         training_networks: networks that the predictor was fitted to.
         held_out: accuracy on other networks; None if none were measured.
 
@@ -117,40 +116,28 @@ class LatencyPredictor:
         Raises:
             ValueError: fewer than 20 networks.
         """
-        from sklearn.linear_model import RidgeCV
-
         if len(networks) < MIN_NETWORKS:
             raise ValueError(f"a latency predictor needs {MIN_NETWORKS} networks, got {len(networks)}")
-        best: LatencyPredictor | None = None
-        lowest_error = math.inf
         detailed = len(networks) >= MIN_NETWORKS_FOR_DETAILED_TERMS
-        for width in VECTOR_WIDTHS:
-            term_values = [features(network, width) for network in networks]
-            for terms in (TERMS, DETAILED_TERMS) if detailed else (TERMS,):
-                table = np.array([[each[term] for term in terms] for each in term_values])
-                nonzero = [column.any() for column in table.T]
-                relative_terms = table[:, nonzero] / np.asarray(ratios)[:, None]
-                norms = np.linalg.norm(relative_terms, axis=0)
-                ridge = RidgeCV(RIDGE_PENALTIES, fit_intercept=False, store_cv_results=True)
-                ridge.fit(relative_terms / norms, np.ones(len(ratios)))
-                squared_errors = ridge.cv_results_[:, list(RIDGE_PENALTIES).index(ridge.alpha_)]
-                if squared_errors.mean() < lowest_error:
-                    lowest_error = squared_errors.mean()
-                    names = [term for term, is_nonzero in zip(terms, nonzero, strict=True) if is_nonzero]
-                    best = cls(
-                        space=space,
-                        setup=setup,
-                        vector_width=width,
-                        ridge=float(ridge.alpha_),
-                        terms={name: float(c) for name, c in zip(names, ridge.coef_ / norms, strict=True)},
-                        errors=tuple(sorted(float(error) for error in np.sqrt(squared_errors))),
-                        training_networks=tuple(
-                            MeasuredRatio(network.key, float(ratio))
-                            for network, ratio in zip(networks, ratios, strict=True)
-                        ),
-                    )
-        assert best is not None
-        return best
+        tables = term_tables(networks)
+        fit = select_fit(tables, ratios, np.arange(len(networks)), detailed=detailed)
+        present = tables[fit.vector_width].any(0)
+        return cls(
+            space=space,
+            setup=setup,
+            vector_width=fit.vector_width,
+            ridge=fit.ridge,
+            terms={
+                name: float(cost)
+                for name, cost, is_present in zip(DETAILED_TERMS, fit.coefficients, present, strict=False)
+                if is_present
+            },
+            errors=tuple(sorted(held_out_errors(tables, ratios, detailed=detailed).tolist())),
+            training_networks=tuple(
+                MeasuredRatio(network.key, float(ratio))
+                for network, ratio in zip(networks, ratios, strict=True)
+            ),
+        )
 
     @property
     def relative_error_std(self) -> float:

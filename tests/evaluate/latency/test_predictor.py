@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bneck.evaluate.latency import predictor as latency_predictor
+from bneck.evaluate.latency import predictor_fit
 from bneck.evaluate.latency.predictor import (
     MIN_NETWORKS,
     MIN_NETWORKS_FOR_DETAILED_TERMS,
-    RIDGE_PENALTIES,
     LatencyPredictor,
     MeasuredRatio,
     PredictionMetrics,
 )
 from bneck.evaluate.latency.predictor_features import DETAILED_TERMS, TERMS, VECTOR_WIDTHS, features
+from bneck.evaluate.latency.predictor_fit import RIDGE_PENALTIES, select_fit, term_tables
 from bneck.search_space import Architecture
 
 from ...search_space.helpers import TOY
@@ -101,32 +101,46 @@ def shares(networks: Sequence[Architecture], ratios: Sequence[float], width: int
     return scaled
 
 
-def errors_left_out(table: NDArray[np.float64], ridge: float) -> list[float]:
-    """The error on each network of a fit that has never seen it, by the normal equations."""
+def error_left_out(networks: Sequence[Architecture], ratios: Sequence[float], left_out: int, ridge: float) -> float:
+    """The error on a network of a fit to the others, by the normal equations."""
+    others = [place for place in range(len(networks)) if place != left_out]
+    table = np.array([[features(n, 4)[term] for term in TERMS] for n in networks])
+    table = table / np.array(ratios)[:, None]
+    table /= np.sqrt((table[others] ** 2).sum(axis=0))
+    squares = table[others].T @ table[others] + ridge * np.eye(table.shape[1])
+    error: float = table[left_out] @ np.linalg.solve(squares, table[others].sum(axis=0)) - 1
+    return abs(error)
+
+
+def test_the_errors_are_those_of_models_selected_without_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor_fit, "VECTOR_WIDTHS", (4,))
+    networks = NETWORKS[:MIN_NETWORKS]
+    ratios = ratios_of(networks, noise=0.03)
+    expected = []
+    for left_out in range(MIN_NETWORKS):
+        # the ridge is that of the others, each of which is left out of a fit to the rest
+        others = [each for place, each in enumerate(networks) if place != left_out]
+        known = [each for place, each in enumerate(ratios) if place != left_out]
+        table = shares(others, known, 4)
+        by_ridge = {ridge: fmean(e**2 for e in scaled_errors(table, ridge)) for ridge in RIDGE_PENALTIES.tolist()}
+        ridge = min(by_ridge, key=by_ridge.__getitem__)
+        expected.append(error_left_out(networks, ratios, left_out, ridge))
+    predictor = fitted(networks, ratios)
+    assert list(predictor.errors) == pytest.approx(sorted(expected), rel=1e-5)
+
+
+def scaled_errors(table: NDArray[np.float64], ridge: float) -> list[float]:
+    """The error on each network of a fit to the others in the scale of all of them."""
     result = []
     for left_out, row in enumerate(table):
         others = np.delete(table, left_out, axis=0)
         squares = others.T @ others + ridge * np.eye(others.shape[1])
-        costs = np.linalg.solve(squares, others.sum(axis=0))
-        result.append(abs(row @ costs - 1))
-    return sorted(map(float, result))
-
-
-def test_the_errors_are_those_of_fits_without_each_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (4,))
-    networks = NETWORKS[:35]
-    ratios = ratios_of(networks, noise=0.03)
-    predictor = fitted(networks, ratios)
-    table = shares(networks, ratios, 4)
-    assert list(predictor.errors) == pytest.approx(errors_left_out(table, predictor.ridge), rel=1e-5)
-    # and the ridge is the one that does best there
-    by_ridge = {float(r): fmean(e**2 for e in errors_left_out(table, float(r))) for r in RIDGE_PENALTIES}
-    assert predictor.ridge == min(by_ridge, key=by_ridge.__getitem__)
-    assert 1e-7 < predictor.ridge < 10
+        result.append(float(row @ np.linalg.solve(squares, others.sum(axis=0)) - 1))
+    return result
 
 
 def test_the_costs_are_those_of_a_fit_to_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (4,))
+    monkeypatch.setattr(predictor_fit, "VECTOR_WIDTHS", (4,))
     networks = NETWORKS[:35]
     ratios = ratios_of(networks, noise=0.03)
     predictor = fitted(networks, ratios)
@@ -136,17 +150,14 @@ def test_the_costs_are_those_of_a_fit_to_all_networks(monkeypatch: pytest.Monkey
     np.testing.assert_allclose(predictions, table @ weights, rtol=1e-6)
 
 
-def test_among_vector_widths_the_least_error_left_out_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_vector_width_of_the_least_error_left_out_is_selected() -> None:
     networks = NETWORKS[:35]
     ratios = ratios_of(networks, width=16, noise=0.03)
-    least = {}
-    for width in VECTOR_WIDTHS:
-        monkeypatch.setattr(latency_predictor, "VECTOR_WIDTHS", (width,))
-        least[width] = fmean(e**2 for e in fitted(networks, ratios).errors)
-    monkeypatch.undo()
-    predictor = fitted(networks, ratios)
-    assert predictor.vector_width == min(least, key=least.__getitem__)
-    assert fmean(e**2 for e in predictor.errors) == pytest.approx(min(least.values()))
+    tables, every = term_tables(networks), np.arange(35)
+    least = {
+        width: select_fit({width: table}, ratios, every, detailed=False).loss for width, table in tables.items()
+    }
+    assert fitted(networks, ratios).vector_width == min(least, key=least.__getitem__)
 
 
 def test_a_predictor_stores_its_training_networks() -> None:
