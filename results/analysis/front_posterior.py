@@ -4,6 +4,7 @@ The best of many observed means is biased upward (winner's curse), so the true a
 over seeds) are those of `TrueAccuracies`, shrunk toward a trend. Costs and latencies count as exact.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,6 +76,11 @@ class FrontPosterior:
     def pareto_probability(self, record: Record) -> float:
         """P(Pareto-optimal); with a single objective P(best)."""
         return float(self.pareto_probabilities[self._index_by_key[record.key]])
+
+    def draws_of(self, records: Sequence[Record]) -> Array:
+        """`d x k` draws of the true accuracies of some of the networks."""
+        draws: Array = self.draws[:, [self._index_by_key[record.key] for record in records]]
+        return draws
 
     def std(self, record: Record) -> float:
         """Posterior standard deviation of the true accuracy."""
@@ -170,7 +176,7 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
 def contenders(records: Sequence[Record], goals: Goals, most: int) -> list[int]:
     """Indices of the records that are drawn: all, or of more than `most` the best non-dominated ranks.
 
-    The first rank is complete even if it is larger. The largest network by MACs, which the baseline is, is
+    The first rank is complete even if it is larger. The largest networks by MACs, which the baseline is, are
     always among them.
     """
     remaining = np.arange(len(records))
@@ -179,14 +185,23 @@ def contenders(records: Sequence[Record], goals: Goals, most: int) -> list[int]:
     others = tuple(each for each in goals.objectives if not each.depends_on_accuracy)
     objectives = (goals.ranking_objective, *others)
     losses = np.array([losses_of(record, objectives) for record in records])
-    largest = max(range(len(records)), key=lambda place: (records[place].cost.macs, records[place].top1))
+    large = {record.key for record in largest_by_macs(records)}
+    largest = {place for place, record in enumerate(records) if record.key in large}
+    most = max(1, most - len(largest))
     chosen: list[int] = []
-    while len(chosen) < most - 1:
+    while len(chosen) < most:
         dominated = is_dominated(losses[remaining])
         rank = remaining[~dominated].tolist()
-        chosen += rank[: most - 1 - len(chosen)] if chosen else rank
+        chosen += rank[: most - len(chosen)] if chosen else rank
         remaining = remaining[dominated]
-    return sorted({*chosen, largest})
+    return sorted({*chosen, *largest})
+
+
+def largest_by_macs(records: Sequence[Record]) -> tuple[Record, ...]:
+    """The tenth with most MACs; at least 3, but no more than half of the records."""
+    count = max(math.ceil(len(records) / 10), min(3, len(records) // 2))
+    ordered = sorted(records, key=lambda record: (record.cost.macs, record.trial), reverse=True)
+    return tuple(ordered[: min(count, MAX_NETWORKS // 10)])
 
 
 def most_accurate(records: Sequence[Record]) -> Record | None:

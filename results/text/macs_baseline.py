@@ -2,22 +2,19 @@
 
 from ...evaluate import format_count
 from ..analysis.macs_baseline import MacsBaseline
-from ..store.trial import Record
 from .seed_noise import estimate_text
 
 
 def macs_baseline_text(baseline: MacsBaseline) -> str:
     """Rank correlation of MACs and accuracy, and the difference between the largest and the best network."""
+    smallest = min(record.cost.macs for record in baseline.largest)
+    trials = ", ".join(str(record.trial) for record in baseline.largest)
     text = (
-        f'Baseline "largest feasible network": Spearman(MACs, accuracy) = '
-        f"{estimate_text(baseline.spearman_estimate)} over {baseline.networks} networks"
-    )
-    largest = f"trial {baseline.largest.trial} ({format_count(baseline.largest.cost.macs)} MACs)"
-    if baseline.largest.key == baseline.best.key:
-        return f"{text}; the largest, {largest}, is also the most accurate."
-    text += (
-        f"; the largest, {largest}, has {_percent(baseline.largest)}, the most accurate, "
-        f"trial {baseline.best.trial}, {_percent(baseline.best)}"
+        f'Baseline "largest feasible networks": Spearman(MACs, accuracy) = '
+        f"{estimate_text(baseline.spearman_estimate)} over {baseline.networks} networks; the "
+        f"{len(baseline.largest)} largest (trials {trials}; {format_count(smallest)} MACs or more) have "
+        f"{100 * baseline.largest_top1:.1f}% on average, the most accurate, trial {baseline.best.trial}, "
+        f"{100 * baseline.best.estimated_accuracy.value:.1f}%"
     )
     advantage = baseline.accuracy_advantage
     if advantage is None:
@@ -25,7 +22,3 @@ def macs_baseline_text(baseline: MacsBaseline) -> str:
     value, low, high = (f"{100 * each:.1f}" for each in (advantage.value, advantage.low, advantage.high))
     significance = "significant" if advantage.low > 0 else "not significant"
     return f"{text}; difference {value} pp ({low} to {high}), {significance} (95%)."
-
-
-def _percent(record: Record) -> str:
-    return f"{100 * record.estimated_accuracy.value:.1f}%"

@@ -167,7 +167,7 @@ def test_the_page_compares_with_the_largest_network(html: str, replicated: Run) 
     largest = max(sizes, key=lambda trial: sizes[trial])
     for page in (html, report_html(replicated)):
         findings = words(page).partition("Pareto front")[0]
-        assert "Spearman" in findings and f"trial {largest}" in findings
+        assert "Spearman" in findings and f"(trials {largest}, " in findings
 
 
 def test_the_provenance_has_space_data_device_search_and_trials(html: str) -> None:
