@@ -12,7 +12,7 @@ from . import EvaluationContext, Score
 class TrainingScorer:
     """Validation accuracy after training with the recipe.
 
-    Equal seeds give equal image order and augmentation, which reduces the variance of differences.
+    Equal seeds give equal image order and augmentation.
     """
 
     context: EvaluationContext

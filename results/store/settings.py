@@ -1,5 +1,6 @@
 """Settings of a search run, as stored in `run.yaml`."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -128,7 +129,7 @@ class RunSettings:
         latency_policy: `measurements`, `model` (predictions only), or `both`: predict every latency and
             measure those that decide.
         n_trials: number of networks to evaluate; infeasible and duplicate trials do not count.
-        seed: of the sampler and all trainings.
+        seed: of the sampler; those of the trainings are derived from it.
         torch_device: `cpu` or `cuda`, for training.
         storage: an Optuna storage URL; empty for `study.db` in the folder. In the process that was given
             a password it has that; the file never does.
@@ -171,6 +172,15 @@ class RunSettings:
     def saves_weights(self) -> bool:
         """Whether evaluated networks have weights that are stored."""
         return scorer_kind(self.evaluator) not in ("table", "object", "plugin")
+
+    def training_seed(self, key: str, replicate: int = 0) -> int:
+        """Seed of a training: of the first, or of a replicate (1, 2, ...).
+
+        It depends on the network and not on its trial, so that repeated work repeats its result. Networks
+        have different seeds, so that no effect of a shared seed can be mistaken for one of the networks.
+        """
+        digest = hashlib.sha256(f"{self.seed} {key}".encode()).hexdigest()
+        return int(digest[:6], 16) + replicate
 
     def published_architecture(self, name: str) -> Architecture:
         """A published network fitted to the space of this run."""

@@ -1,19 +1,21 @@
 """Replicates: further training runs of evaluated networks with other seeds, to estimate noise and the front.
 
-Networks share the seeds: a replicate takes the lowest seed above the run's that its network has not had. So
-the effect that a seed has on all networks can be separated from noise.
+The first few go to networks in the order of their trials, whatever their accuracies, so that the noise is not
+known from lucky networks alone. The others go where membership of the front is least certain, until it is
+decided.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from ...evaluate import Accuracy, Goals
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM
-from ...results import Record, Run, pareto_front
-from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
+from ...results import Record, Run
+from ...results.analysis.front_posterior import front_posterior_of
 from ...search_space.errors import STEP_FAILURES
 from ..console.progress import Progress, Status
 from ..parallel.deadline import Deadline
@@ -66,15 +68,13 @@ class ReplicationScheduler:
         settings = self.run.settings
         if self.n_started >= min(settings.replicates // 2, len(completed) // REPLICATE_EVERY):
             return None
-        front = pareto_front(completed, settings.goals.objectives)
-        return self._start(least_certain(completed, front, settings.goals, self._busy))
+        return self._next(completed)
 
     def next_after_search(self) -> Replicate | None:
-        """The most informative one; None where the front is decided or all were started."""
-        settings = self.run.settings
-        if self.n_started >= settings.replicates:
+        """None where the front is decided or all were started."""
+        if self.n_started >= self.run.settings.replicates:
             return None
-        return self._start(most_informative(self.run.completed_records(), settings.goals, self._busy))
+        return self._next(self.run.completed_records())
 
     def finish(self, replicate: Replicate, future: Future[Any], progress: Progress) -> None:
         """Store the result."""
@@ -88,86 +88,46 @@ class ReplicationScheduler:
         self.running.remove(replicate)
         self.finished.add((replicate.record.key, replicate.seed))
 
-    @property
-    def _busy(self) -> Counter[str]:
-        return Counter(replicate.record.key for replicate in self.running)
-
-    def _start(self, record: Record | None) -> Replicate | None:
+    def _next(self, records: Sequence[Record]) -> Replicate | None:
+        busy = Counter(replicate.record.key for replicate in self.running)
+        record = next_to_replicate(records, self.run.settings.goals, busy)
         if record is None:
             return None
         used_seeds = {seed for key, seed in self.finished if key == record.key}
         used_seeds |= {replicate.seed for replicate in self.running if replicate.record.key == record.key}
-        seed = self.run.settings.seed + 1
-        while seed in used_seeds:
-            seed += 1
-        replicate = Replicate(record, seed)
+        seeds = (self.run.settings.training_seed(record.key, number) for number in count(1))
+        replicate = Replicate(record, next(seed for seed in seeds if seed not in used_seeds))
         self.running.append(replicate)
         return replicate
 
 
-def most_informative(records: Sequence[Record], goals: Goals, busy: Mapping[str, int]) -> Record | None:
-    """The network whose next replicate is most informative about the front; None where it is decided.
+def next_to_replicate(records: Sequence[Record], goals: Goals, busy: Mapping[str, int]) -> Record | None:
+    """The network whose next replicate is most informative; None where the front is decided.
 
-    Among the networks that are neither on the front nor off it with 90% probability, the one of highest
-    `p (1 - p)` x variance of its true accuracy, halved for every running replicate. Ties: the fewest seeds.
+    While the noise is unknown: the fewest trainings, then the earliest trial. Afterwards, among the networks
+    that are neither on the front nor off it with 90% probability: the highest `p (1 - p)` x variance of the
+    true accuracy, halved for every running replicate. Ties: the fewest trainings.
 
     Args:
         busy: number of running replicates by key.
     """
     if not goals.depends_on_accuracy:
         return None
-    front_posterior = _front_posterior(records, goals)
-    if front_posterior is None:
-        return _least_replicated(records, pareto_front(records, goals.objectives), busy)
-    return _most_uncertain(front_posterior.undecided, front_posterior, busy)
 
+    def trainings(record: Record) -> int:
+        return len(record.trainings) + busy.get(record.key, 0)
 
-def least_certain(
-    completed: Sequence[Record], front: Sequence[Record], goals: Goals, busy: Mapping[str, int]
-) -> Record | None:
-    """The network of the front with the least certain membership; None if no objective is on accuracy."""
-    if not goals.depends_on_accuracy:
-        return None
-    front_posterior = _front_posterior(completed, goals)
-    if front_posterior is None:
-        return _least_replicated(completed, front, busy)
-    return _most_uncertain(front, front_posterior, busy)
-
-
-def _front_posterior(records: Sequence[Record], goals: Goals) -> FrontPosterior | None:
-    """None while too few replicates estimate the noise."""
     posterior = front_posterior_of(records, goals)
-    return posterior if posterior and posterior.noise.degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM else None
+    if posterior is None or posterior.noise.degrees_of_freedom < MIN_DEGREES_OF_FREEDOM:
+        trained = [record for record in records if record.state == "complete" and record.trainings]
+        return min(trained, key=lambda record: (trainings(record), record.trial), default=None)
 
-
-def _most_uncertain(
-    records: Sequence[Record], front_posterior: FrontPosterior, busy: Mapping[str, int]
-) -> Record | None:
     def priority(record: Record) -> tuple[float, int]:
-        probability = front_posterior.pareto_probability(record)
-        expected_information = (
-            probability * (1 - probability) * front_posterior.std(record) ** 2 / 2 ** busy.get(record.key, 0)
-        )
-        return expected_information, -len(record.trainings)
+        probability = posterior.pareto_probability(record)
+        information = probability * (1 - probability) * posterior.std(record) ** 2
+        return information / 2 ** busy.get(record.key, 0), -trainings(record)
 
-    return max(records, key=priority, default=None)
-
-
-def _least_replicated(
-    records: Sequence[Record], front: Sequence[Record], busy: Mapping[str, int]
-) -> Record | None:
-    """While the noise is unknown: the fewest seeds, then networks of the front, then the highest accuracy.
-
-    Different networks with the same seed separate noise from the seed's effect on all of them.
-    """
-    on_front = {record.key for record in front}
-    trained = [record for record in records if record.state == "complete" and record.trainings]
-
-    def order(record: Record) -> tuple[int, bool, float]:
-        trainings = len(record.trainings) + busy.get(record.key, 0)
-        return -trainings, record.key in on_front, record.top1
-
-    return max(trained, key=order, default=None)
+    return max(posterior.undecided, key=priority, default=None)
 
 
 def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> int:

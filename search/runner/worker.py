@@ -64,31 +64,30 @@ class Worker:
         return self.meter.measure(architecture, fresh=True)
 
     def train(self, architecture: Architecture) -> Accuracy:
-        """Evaluate with the run's seed, the same for all networks, and save the weights if there are any.
+        """Evaluate with the first seed of the network, and save the weights if there are any.
 
         Raises:
             NonFiniteLossError: the loss is NaN or infinite.
             ScorerError: the evaluator cannot evaluate this network.
         """
         settings = self.settings
-        score = self.evaluator.score(architecture, settings.seed)
+        seed = settings.training_seed(architecture.key)
+        score = self.evaluator.score(architecture, seed)
         accuracy = require_accuracy(score, settings.evaluator)
         if score.network is not None:
-            trained = make_checkpoint(
-                score.network, self.data, settings.recipe, settings.seed, accuracy.curve
-            )
+            trained = make_checkpoint(score.network, self.data, settings.recipe, seed, accuracy.curve)
             save_checkpoint(trained, self.run.checkpoint(architecture))
         return accuracy
 
     def train_to_epoch(self, architecture: Architecture, epochs: int) -> PartialTrainingResult:
-        """Train to a rung with the run's seed, from the partial checkpoint if there is one.
+        """Train to a rung with the first seed of the network, from the partial checkpoint if there is one.
 
         Raises:
             NonFiniteLossError: the loss is NaN or infinite.
         """
         settings, run = self.settings, self.run
         files = run.partial_checkpoint(architecture), run.checkpoint(architecture)
-        return train_to_epoch(epochs, architecture, self.context, settings.seed, *files)
+        return train_to_epoch(epochs, architecture, self.context, settings.training_seed(architecture.key), *files)
 
     def train_replicate(self, architecture: Architecture, seed: int) -> Accuracy:
         """Train in full with another seed; the weights of the first training stay."""

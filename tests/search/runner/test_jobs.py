@@ -187,8 +187,11 @@ def test_replicates_and_baselines_that_kill_the_process_are_left_out(tmp_path: P
     run = fake_run(tmp_path, n_trials=6, replicates=2, baselines=(BASELINE, "mobilenet_v2@0.35"))
     run_trials(run, FakePool(run), Shown())
     pool = FakePool(run)
-    seeds = [run.settings.seed + number for number in (1, 2)]
-    works = [f"replicate {record.key} {seed}" for record in run.records() for seed in seeds]
+    works = [
+        f"replicate {record.key} {run.settings.training_seed(record.key, number)}"
+        for record in run.records()
+        for number in (1, 2)
+    ]
     run.study.set_user_attr(ATTRIBUTE, dict.fromkeys([*works, BASELINE], 2))
     replicate_front(run, pool, Shown())
     assert set(run.failed_replicates().values()) == {EXHAUSTED}

@@ -182,7 +182,8 @@ def test_a_repeat_takes_the_place_of_a_network_and_is_shown(tmp_path: Path) -> N
     assert len(keys(run, "complete")) == 12
     again = [job for status in shown.statuses for job in status.active_jobs if "seed" in job]
     assert again
-    assert again[0].endswith(f"seed {run.settings.seed + 1}")
+    first = min(run.completed_records(), key=lambda record: record.trial)
+    assert again[0].endswith(f"seed {run.settings.training_seed(first.key, 1)}")
     assert max(len(status.active_jobs) for status in shown.statuses) == 2
 
 

@@ -16,8 +16,7 @@ from bneck.search.runner.loop import run_trials
 from bneck.search.runner.replication import (
     REPLICATE_EVERY,
     ReplicationScheduler,
-    least_certain,
-    most_informative,
+    next_to_replicate,
     replicate_front,
 )
 from bneck.search_space import Architecture, RunError, ScorerError, cost
@@ -47,8 +46,10 @@ def noisy(std: float) -> Again:
 
 
 def search(run: Run, again: Again, workers: int = 1, limit: Deadline | None = None) -> FakePool:
-    seed = run.settings.seed
-    pool = FakePool(run, workers, accuracy_of=lambda network: again(network, seed), again_of=again)
+    def first(network: Architecture) -> Accuracy:
+        return again(network, run.settings.training_seed(network.key))
+
+    pool = FakePool(run, workers, accuracy_of=first, again_of=again)
     run_trials(run, pool, Shown(), limit)
     return pool
 
@@ -69,55 +70,46 @@ def test_the_network_that_may_or_may_not_be_the_best_is_trained_again() -> None:
         trained(2, 0.80),
         trained(3, 0.40, 0.41),
     ]
-    chosen = most_informative(records, ACCURACY, {})
+    chosen = next_to_replicate(records, ACCURACY, {})
     assert chosen == records[2]
 
 
 def test_a_network_that_is_surely_on_the_front_is_left_alone() -> None:
     # 0 is by far the cheapest, 1 by far the most accurate; nothing is open
     records = [trained(0, 0.60, 0.61, ratio=0.1), trained(1, 0.90, 0.91, 0.9), trained(2, 0.5, ratio=0.2)]
-    assert most_informative(records, TWO, {}) is None
+    assert next_to_replicate(records, TWO, {}) is None
 
 
 def test_a_beaten_network_that_may_have_been_unlucky_is_trained_again_too() -> None:
     records = [trained(0, 0.60, 0.61, ratio=0.1), trained(1, 0.80, 0.81, 0.80, 0.81), trained(2, 0.803)]
     assert records[2] not in pareto_front(records, TWO.objectives)
-    assert most_informative(records, TWO, {}) == records[2]
+    assert next_to_replicate(records, TWO, {}) == records[2]
 
 
 def test_of_equals_the_one_with_the_fewest_trainings_under_way_is_next() -> None:
     records = [trained(0, 0.80, 0.82, 0.81), trained(1, 0.82, 0.80, 0.81)]
-    first = most_informative(records, ACCURACY, {})
+    first = next_to_replicate(records, ACCURACY, {})
     assert first is not None
-    second = most_informative(records, ACCURACY, {first.key: 2})
+    second = next_to_replicate(records, ACCURACY, {first.key: 2})
     assert {first.key, second.key if second else ""} == {each.key for each in records}
 
 
-def test_while_the_noise_is_unknown_the_front_comes_first_and_then_the_most_accurate() -> None:
-    records = [trained(0, 0.7, ratio=0.1), trained(1, 0.9), trained(2, 0.8), trained(3, 0.85)]
+def test_while_the_noise_is_unknown_networks_are_replicated_in_the_order_of_trials() -> None:
+    records = [trained(2, 0.8), trained(1, 0.9), trained(0, 0.7, ratio=0.1), trained(3, 0.85)]
     order = []
     busy: dict[str, int] = {}
     for _ in range(5):
-        chosen = most_informative(records, TWO, busy)
+        chosen = next_to_replicate(records, TWO, busy)
         assert chosen is not None
         order.append(chosen.trial)
         busy[chosen.key] = busy.get(chosen.key, 0) + 1
-    assert order == [1, 0, 3, 2, 1]
+    assert order == [0, 1, 2, 3, 0]
 
 
 def test_where_accuracy_is_no_objective_nothing_is_trained_again() -> None:
     goals = parse_goals("latency,macs", {})
     records = [trained(0, 0.8, 0.9), trained(1, 0.85)]
-    assert most_informative(records, goals, {}) is None
-    assert least_certain(records, records, goals, {}) is None
-
-
-def test_during_the_search_the_member_of_the_front_that_is_least_sure_is_chosen() -> None:
-    # 1 is level with 2, which is not on the front
-    records = [trained(0, 0.60, 0.61, 0.6, ratio=0.1), trained(1, 0.80, 0.81, 0.805), trained(2, 0.8)]
-    front = pareto_front(records, TWO.objectives)
-    assert [each.trial for each in front] == [0, 1]
-    assert least_certain(records, front, TWO, {}) == records[1]
+    assert next_to_replicate(records, goals, {}) is None
 
 
 # ------------------------------------------------------------------------- how many, and when
@@ -142,20 +134,22 @@ def test_no_more_are_trained_than_the_run_has_and_none_twice(tmp_path: Path, wor
     assert sum(map(len, run.replicates().values())) == 9
 
 
-def test_networks_share_their_seeds_and_the_first_is_the_one_after_the_runs(tmp_path: Path) -> None:
-    run = fake_run(tmp_path, n_trials=16, replicates=9, seed=7)
-    pool = search(run, noisy(0.05), 3)
-    replicate_front(run, pool, Shown())
-    by_network: dict[str, list[int]] = {}
-    for key, seed in asked(pool):
-        by_network.setdefault(key, []).append(seed)
-    assert all(seeds == list(range(8, 8 + len(seeds))) for seeds in by_network.values())
-    assert len(by_network) > 1
+def test_no_two_trainings_share_a_seed_and_another_session_has_the_same(tmp_path: Path) -> None:
+    def seeds(folder: Path) -> list[tuple[str, int]]:
+        run = fake_run(folder, n_trials=16, replicates=9, seed=7)
+        pool = search(run, noisy(0.05))
+        replicate_front(run, pool, Shown())
+        first = [(record.key, run.settings.training_seed(record.key)) for record in run.completed_records()]
+        return sorted(first + asked(pool))
+
+    found = seeds(tmp_path / "one")
+    assert len({seed for _, seed in found}) == len(found) == 16 + 9
+    assert seeds(tmp_path / "two") == found
 
 
 def test_repeats_that_are_equal_by_luck_do_not_end_the_search_for_noise() -> None:
     records = [trained(0, 0.80, 0.80), trained(1, 0.70, 0.70), trained(2, 0.79)]
-    assert most_informative(records, ACCURACY, {}) == records[2]
+    assert next_to_replicate(records, ACCURACY, {}) == records[2]
 
 
 def test_a_front_that_is_settled_spends_no_more(tmp_path: Path) -> None:
@@ -169,12 +163,13 @@ def test_a_front_that_is_settled_spends_no_more(tmp_path: Path) -> None:
 def test_the_record_and_the_front_follow_the_mean(tmp_path: Path) -> None:
     # the luckiest of the first trainings falls behind once it is trained again
     lucky = next(iter(every_network(SMALL).values()))
+    run = fake_run(tmp_path, objectives="accuracy", n_trials=6, replicates=6, seed=7)
+    lucky_seed = run.settings.training_seed(lucky.key)
 
     def again(network: Architecture, seed: int) -> Accuracy:
-        top1 = 0.95 if (network == lucky and seed == 7) else 0.5 if network == lucky else 0.8
+        top1 = 0.95 if (network == lucky and seed == lucky_seed) else 0.5 if network == lucky else 0.8
         return replace(accuracy(top1), seed=seed)
 
-    run = fake_run(tmp_path, objectives="accuracy", n_trials=6, replicates=6, seed=7)
     run.study.enqueue_trial(SMALL.encode(lucky))
     pool = search(run, again)
     assert run.best().architecture == lucky
