@@ -88,6 +88,9 @@ class Share:
     value: float
     error: float
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ± {self.error:.3f}"
+
     @classmethod
     def of(cls, counts: Sequence[tuple[int, int]]) -> "Share":
         hits, cases = np.array(counts, dtype=np.float64).T

@@ -113,3 +113,12 @@ class World:
         log_macs = float(np.clip(parent.log_macs + 0.3 * self.rng.standard_normal(), 0, MACS_RANGE))
         traits = 0.8 * parent.traits + 0.6 * self.rng.standard_normal(TRAITS)
         return Candidate(log_macs, traits)
+
+
+SETTINGS = tuple(
+    Setting(noise, structure, slope, images)
+    for images in (359, 2000)
+    for noise, structure, slope in ((0.4, 0.4, 1.0), (0.6, 0.3, 0.5), (0.6, 0.2, 0.0))
+)
+UNSTRUCTURED = tuple(Setting(0.6, 0.0, 0.0, images) for images in (359, 2000))
+"""All networks are equally accurate."""
