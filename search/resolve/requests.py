@@ -61,7 +61,9 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
         "module:attribute",
     )
     sampler: str = option("ehvi", "ehvi (bneck's own), random, tpe, nsga2, gp or module:attribute")
-    seed: int = option(0, "random seed for the sampler; those of the training runs are derived from it", minimum=0)
+    seed: int = option(
+        0, "random seed for the sampler; those of the training runs are derived from it", minimum=0
+    )
     replicates: int | None = option(
         None,
         "additional training runs with other seeds where the front is undecided; by default a fifth of "

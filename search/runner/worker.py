@@ -87,7 +87,9 @@ class Worker:
         """
         settings, run = self.settings, self.run
         files = run.partial_checkpoint(architecture), run.checkpoint(architecture)
-        return train_to_epoch(epochs, architecture, self.context, settings.training_seed(architecture.key), *files)
+        return train_to_epoch(
+            epochs, architecture, self.context, settings.training_seed(architecture.key), *files
+        )
 
     def train_replicate(self, architecture: Architecture, seed: int) -> Accuracy:
         """Train in full with another seed; the weights of the first training stay."""

@@ -99,7 +99,9 @@ def main() -> None:
     titles += ("noise, said/true", "best significantly above the largest")
     lines = [
         *_table(titles, _search_rows(found)),
-        *_table(("P(Pareto)", "true", "networks"), _calibration_rows({each: found[each] for each in SETTINGS})),
+        *_table(
+            ("P(Pareto)", "true", "networks"), _calibration_rows({each: found[each] for each in SETTINGS})
+        ),
         *_table(("space", "device", "in 90% interval"), _latency_rows(results)),
     ]
     print("\n".join(lines))

@@ -32,12 +32,17 @@ def _work(layer: Layer) -> tuple[float, float]:
 
 def additive(architecture: Architecture) -> float:
     """What the predictor assumes: every layer, MAC and element costs the same."""
-    return sum(OVERHEAD + MACS * macs + ELEMENTS * elements for macs, elements in map(_work, layers(architecture)))
+    return sum(
+        OVERHEAD + MACS * macs + ELEMENTS * elements for macs, elements in map(_work, layers(architecture))
+    )
 
 
 def roofline(architecture: Architecture) -> float:
     """A layer waits for its MACs or for its memory, whichever takes longer."""
-    return sum(OVERHEAD + max(MACS * macs, 3 * ELEMENTS * elements) for macs, elements in map(_work, layers(architecture)))
+    return sum(
+        OVERHEAD + max(MACS * macs, 3 * ELEMENTS * elements)
+        for macs, elements in map(_work, layers(architecture))
+    )
 
 
 def cached(architecture: Architecture) -> float:

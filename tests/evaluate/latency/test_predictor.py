@@ -101,7 +101,9 @@ def shares(networks: Sequence[Architecture], ratios: Sequence[float], width: int
     return scaled
 
 
-def error_left_out(networks: Sequence[Architecture], ratios: Sequence[float], left_out: int, ridge: float) -> float:
+def error_left_out(
+    networks: Sequence[Architecture], ratios: Sequence[float], left_out: int, ridge: float
+) -> float:
     """The error on a network of a fit to the others, by the normal equations."""
     others = [place for place in range(len(networks)) if place != left_out]
     table = np.array([[features(n, 4)[term] for term in TERMS] for n in networks])
@@ -122,7 +124,9 @@ def test_the_errors_are_those_of_models_selected_without_the_network(monkeypatch
         others = [each for place, each in enumerate(networks) if place != left_out]
         known = [each for place, each in enumerate(ratios) if place != left_out]
         table = shares(others, known, 4)
-        by_ridge = {ridge: fmean(e**2 for e in scaled_errors(table, ridge)) for ridge in RIDGE_PENALTIES.tolist()}
+        by_ridge = {
+            ridge: fmean(e**2 for e in scaled_errors(table, ridge)) for ridge in RIDGE_PENALTIES.tolist()
+        }
         ridge = min(by_ridge, key=by_ridge.__getitem__)
         expected.append(error_left_out(networks, ratios, left_out, ridge))
     predictor = fitted(networks, ratios)
@@ -155,7 +159,8 @@ def test_the_vector_width_of_the_least_error_left_out_is_selected() -> None:
     ratios = ratios_of(networks, width=16, noise=0.03)
     tables, every = term_tables(networks), np.arange(35)
     least = {
-        width: select_fit({width: table}, ratios, every, detailed=False).loss for width, table in tables.items()
+        width: select_fit({width: table}, ratios, every, detailed=False).loss
+        for width, table in tables.items()
     }
     assert fitted(networks, ratios).vector_width == min(least, key=least.__getitem__)
 
