@@ -1,8 +1,8 @@
 """The trial loop: this process asks and tells the study, workers measure and train.
 
-`trial_states` has the path of one trial. Every few networks one is trained with another seed, so that the seed
-noise is known early. With rungs, training to the lowest one ends a trial, and the best networks
-are promoted from there.
+`trial_states` has the path of one trial. Every few networks one is trained with another seed, so that the
+seed noise is known early. With rungs, training to the lowest one ends a trial, and the best networks are
+promoted from there.
 """
 
 import math

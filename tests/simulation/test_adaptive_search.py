@@ -4,7 +4,7 @@ A search chooses what it evaluates and replicates by what it observed; a formula
 what that does. `python -m tests.benchmarks.coverage` prints the same for many more searches.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ SEARCHES = 20
 Z = 2.6  # of 6 settings the worst is so many standard errors off by chance, once in twenty times
 
 
-@lru_cache(maxsize=None)
+@cache
 def searches(setting: Setting) -> list[Scores]:
     return [scores_of(simulate(setting, seed)) for seed in range(SEARCHES)]
 
