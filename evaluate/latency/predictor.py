@@ -121,7 +121,7 @@ class LatencyPredictor:
         detailed = len(networks) >= MIN_NETWORKS_FOR_DETAILED_TERMS
         tables = term_tables(networks)
         fit = select_fit(tables, ratios, np.arange(len(networks)), detailed=detailed)
-        present = tables[fit.vector_width].any(0)
+        present = (tables[fit.vector_width] != 0).any(0).tolist()
         return cls(
             space=space,
             setup=setup,

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bneck.evaluate import Accuracy, Goals, parse_goals
 from bneck.evaluate.statistics.arrays import Array
@@ -86,7 +87,7 @@ class SimulatedRun:
         return self.world.near(self.candidates[front[rng.integers(len(front))].key])
 
 
-def accuracy_of(right: Array, seed: int) -> Accuracy:
+def accuracy_of(right: NDArray[np.bool_], seed: int) -> Accuracy:
     return Accuracy(float(right.mean()), 0.0, len(right), 0, seed, 0.0, ())
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from bneck.evaluate.statistics.arrays import Array
@@ -98,11 +99,11 @@ class World:
         std = math.sqrt(DISAGREEMENT - self.flip_std**2)
         return std * self.rng.standard_normal(self.setting.images)
 
-    def train(self, candidate: Candidate, own_images: Array) -> Array:
+    def train(self, candidate: Candidate, own_images: Array) -> NDArray[np.bool_]:
         """Whether each validation image is classified correctly."""
         seed = self.seed_std * self.rng.standard_normal()
         flips = self.flip_std * self.rng.standard_normal(self.setting.images)
-        right: Array = self.ability(candidate) + seed + self.common + own_images + flips > 0
+        right: NDArray[np.bool_] = self.ability(candidate) + seed + self.common + own_images + flips > 0
         return right
 
     def random(self) -> Candidate:
