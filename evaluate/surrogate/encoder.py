@@ -9,7 +9,7 @@ from ...search_space import Architecture, Cost, Genes, SearchSpace
 from ..statistics.arrays import Array, Indices
 from .architecture_features import FEATURES, features_from_sums
 from .gene_features import GENE_PREFIX, GeneFeatures
-from .part_table import PartTable
+from .network_sums import NetworkSummer
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,14 +18,14 @@ class Candidate:
 
     Attributes:
         choices: `g` indices of choices, one for each gene of the space.
-        identity: text that equal architectures share, and no others.
+        identity: bytes that equal architectures share, and no others.
         cost: cost of the network, as `cost(architecture)`.
         features: `p` features of the whole network and of its genes.
     """
 
     space: SearchSpace
     choices: Indices
-    identity: str
+    identity: bytes
     cost: Cost
     features: Array
 
@@ -71,7 +71,7 @@ class Encoder:
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
         self._genes = GeneFeatures(space)
-        self._parts = PartTable(space)
+        self._sums = NetworkSummer(space)
         macs = (f"{GENE_PREFIX}stage{number}.log_macs" for number in range(1, len(space.stages) + 1))
         self.names = (*FEATURES, *self._genes.names, *macs)
 
@@ -81,7 +81,7 @@ class Encoder:
 
     def encode_choices(self, choices: Indices) -> list[Candidate]:
         """The candidates of `n x g` indices of choices."""
-        sums = self._parts.sums(choices)
+        sums = self._sums(choices)
         whole = features_from_sums(sums.costs[:, :3], sums.terms, sums.shapes)
         features = np.hstack([whole, self._genes.columns(choices), np.log1p(sums.stage_macs)])
         return [

@@ -26,8 +26,8 @@ class TransferPrior:
     def scores(self, networks: Sequence[Candidate]) -> list[float]:
         """Its posterior means."""
         keys = [each.architecture.key for each in networks]
-        posterior: list[float] = self.surrogate_model.posterior(keys, _features(networks)).mean.tolist()
-        return posterior
+        means: list[float] = self.surrogate_model.marginals(keys, _features(networks))[0].tolist()
+        return means
 
     @cached_property
     def fitted_by_key(self) -> Mapping[str, float]:
@@ -58,8 +58,7 @@ class Surrogate:
         transfer_prior = (
             dict(zip(keys, self.transfer_prior.scores(networks), strict=True)) if self.transfer_prior else {}
         )
-        posterior = self.gaussian_process.posterior(keys, _features(networks), {TRANSFER_KEY: transfer_prior})
-        return posterior.mean, posterior.std
+        return self.gaussian_process.marginals(keys, _features(networks), {TRANSFER_KEY: transfer_prior})
 
     @property
     def fitted_means(self) -> Array:

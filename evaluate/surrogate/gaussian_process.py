@@ -16,12 +16,21 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import cholesky, solve_triangular
 
 from ...search_space.errors import ScorerError
 from ..statistics.arrays import Array, Values
-from .gene_kernels import sum_arrays
 from .hyperparameters import JITTER, Hyperparameters, Observations, fit_hyperparameters
-from .kernels import CONSTANT, CURVE, SLOPE, InputScaler, ScaledInputs, kernel_components
+from .kernels import (
+    CONSTANT,
+    CURVE,
+    SLOPE,
+    InputScaler,
+    ScaledInputs,
+    covariance,
+    kernel_components,
+    kernel_diagonals,
+)
 from .posterior import Posterior, single_blas_thread
 
 TREND = "macs"
@@ -110,20 +119,34 @@ class GaussianProcess:
             ScorerError: a proxy in use has no score for a network.
         """
         query = self.scaler.places(keys, features, _proxy_scores(keys, self.proxies, scores or {}))
-        v = self._inverse_cholesky @ sum_arrays(self._parts(self.observed, query).values())
+        mean, v = self._mean_and_explained(query)
+        covariances = self.covariance(query, query) - v.T @ v
+        return Posterior(mean, self.hyperparameters.scale**2 * (covariances + covariances.T) / 2)
+
+    @single_blas_thread()
+    def marginals(
+        self, keys: Sequence[str], features: Array, scores: Scores | None = None
+    ) -> tuple[Array, Array]:
+        """Means and standard deviations of `posterior`, without its covariances."""
+        query = self.scaler.places(keys, features, _proxy_scores(keys, self.proxies, scores or {}))
+        mean, v = self._mean_and_explained(query)
+        variances = -(v**2).sum(0)
+        for name, diagonal in kernel_diagonals(query).items():
+            variances += self._variances.get(name, 0.0) * diagonal
+        return mean, self.hyperparameters.scale * np.sqrt(np.maximum(variances, 0))
+
+    def _mean_and_explained(self, query: ScaledInputs) -> tuple[Array, Array]:
+        """`m` posterior means, and `n x m`, whose squares sum to the variance that the values explain."""
+        v = self._whiten(self.covariance(self.observed, query))
         mean = self.hyperparameters.mean_slope * query.macs + v.T @ self._whitened_residuals
-        covariance = sum_arrays(self._parts(query, query).values()) - v.T @ v
-        scale = self.hyperparameters.scale
-        return Posterior(
-            self.hyperparameters.centre + scale * mean, scale**2 * (covariance + covariance.T) / 2
-        )
+        return self.hyperparameters.centre + self.hyperparameters.scale * mean, v
 
     @property
     @single_blas_thread()
     def fitted_values(self) -> Array:
         """`n`: posterior means of the trained networks, without noise; cheaper than `posterior(...).mean`."""
         noise = self.hyperparameters.noise / self.n_seeds + JITTER
-        residual = self.scaled - noise * (self._inverse_cholesky.T @ self._whitened_residuals)
+        residual = self.scaled - noise * self._whiten(self._whitened_residuals, transposed=True)
         out: Array = self.hyperparameters.centre + self.hyperparameters.scale * residual
         return out
 
@@ -134,7 +157,8 @@ class GaussianProcess:
 
         `macs` is the trend.
         """
-        kernels = self._parts(self.observed, self.observed)
+        components = kernel_components(self.observed, self.observed)
+        kernels = {name: self._variances.get(name, 0.0) * each for name, each in components.items()}
         trend = kernels[SLOPE] + kernels[CURVE]
         out = {TREND: self._variance(trend, self.hyperparameters.mean_slope * self.observed.macs)}
         others = (name for name in kernels if name not in (CONSTANT, SLOPE, CURVE))
@@ -144,23 +168,29 @@ class GaussianProcess:
         return shares | dict.fromkeys(self.dropped_proxies, 0.0)
 
     def _variance(self, kernel: Array, expected: Array | float = 0.0) -> float:
-        v = self._inverse_cholesky @ kernel
+        v = self._whiten(kernel)
         mean = expected + v.T @ self._whitened_residuals
         covariance = kernel - v.T @ v
         return max(0.0, float(mean.var() + np.diag(covariance).mean() - covariance.mean()))
 
     @cached_property
-    def _inverse_cholesky(self) -> Array:
-        """`n x n`: inverse of the Cholesky factor of the covariance of the observations."""
-        observations = sum_arrays(self._parts(self.observed, self.observed).values())
+    def _cholesky(self) -> Array:
+        """`n x n`: Cholesky factor of the covariance of the observations."""
+        observations = self.covariance(self.observed, self.observed)
         observations += np.diag(self.hyperparameters.noise / self.n_seeds + JITTER)
-        out: Array = np.linalg.inv(np.linalg.cholesky(observations))
+        out: Array = cholesky(observations, lower=True, overwrite_a=True, check_finite=False)
+        return out
+
+    def _whiten(self, columns: Array, transposed: bool = False) -> Array:
+        """Solve with the Cholesky factor, or its transpose."""
+        out: Array = solve_triangular(
+            self._cholesky, columns, lower=True, trans=int(transposed), check_finite=False
+        )
         return out
 
     @cached_property
     def _whitened_residuals(self) -> Array:
-        out: Array = self._inverse_cholesky @ self.residuals
-        return out
+        return self._whiten(self.residuals)
 
     @property
     def residuals(self) -> Array:
@@ -173,11 +203,18 @@ class GaussianProcess:
         out: Array = (self.values - self.hyperparameters.centre) / self.hyperparameters.scale
         return out
 
-    def _parts(self, one: ScaledInputs, other: ScaledInputs) -> dict[str, Array]:
-        kernels = self.kernels(one, other)
-        return {
-            n: variance * kernels[n] for n, variance in self.hyperparameters.parts.items() if n in kernels
+    def covariance(self, one: ScaledInputs, other: ScaledInputs) -> Array:
+        """`n x m` prior covariances between two groups of networks, in units of the scale squared."""
+        return covariance(one, other, self._variances)
+
+    @cached_property
+    def _variances(self) -> dict[str, float]:
+        """Variance of each component; those of proxies are weighted by their reliability."""
+        variances = self.hyperparameters.parts
+        reliable = {
+            name: proxy.reliability * variances.get(name, 0.0) for name, proxy in self.proxies.items()
         }
+        return variances | reliable
 
     def kernels(self, one: ScaledInputs, other: ScaledInputs) -> dict[str, Array]:
         """Covariances of each component at variance 1; proxies are weighted by their reliability."""

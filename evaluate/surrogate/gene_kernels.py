@@ -1,6 +1,6 @@
 """Covariance components of genes and sizes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,10 +69,16 @@ class StandardScaler:
 
 @dataclass(frozen=True, eq=False)
 class GeneScaler:
-    """Scales columns to `ScaledGenes`."""
+    """Scales columns to `ScaledGenes`.
+
+    Attributes:
+        genes: of the columns of all parts, one part after the other.
+        widths: number of columns of each part.
+    """
 
     sizes: StandardScaler
-    parts: Mapping[str, StandardScaler]
+    genes: StandardScaler
+    widths: Mapping[str, int]
 
     @classmethod
     def of(cls, names: Sequence[str], features: Array) -> "GeneScaler | None":
@@ -84,50 +90,58 @@ class GeneScaler:
         if not parts:
             return None
         sizes = [index for index, name in enumerate(names) if name in SIZE_NAMES]
-        own = {part: StandardScaler.of(places, features) for part, places in parts.items()}
-        return cls(StandardScaler.of(sizes, features), own)
+        genes = [place for places in parts.values() for place in places]
+        widths = {part: len(places) for part, places in parts.items()}
+        return cls(StandardScaler.of(sizes, features), StandardScaler.of(genes, features), widths)
 
     def places(self, features: Array) -> ScaledGenes:
-        return ScaledGenes(
-            self.sizes.standardise(features),
-            {name: part.standardise(features) for name, part in self.parts.items()},
-        )
+        ends = np.cumsum(list(self.widths.values()))
+        parts = np.split(self.genes.standardise(features), ends[:-1], axis=1)
+        return ScaledGenes(self.sizes.standardise(features), dict(zip(self.widths, parts, strict=True)))
 
 
-def gene_kernels(one: ScaledGenes, other: ScaledGenes) -> dict[str, Array]:
+def gene_kernels(
+    one: ScaledGenes, other: ScaledGenes, out: Array | None = None
+) -> Iterator[tuple[str, Array]]:
     """`n x m` covariances between two groups of networks, by component, at variance 1.
 
     Linear and smooth functions of the sizes and of all genes, and for each part a smooth function of its
     genes: the effect of a choice depends mostly on the other choices of its stage, and some stages matter
     more than others.
+
+    Args:
+        out: array that each component overwrites; new arrays if None.
     """
-    pairs = {name: (mine, other.parts[name]) for name, mine in one.parts.items()}
-    squared_distances = {name: _squared_distances(mine, theirs) for name, (mine, theirs) in pairs.items()}
-    width = one.sizes.shape[1]
+    yield SIZES_LINEAR, linear_kernel(one.sizes, other.sizes, out)
+    yield SIZES_SMOOTH, smooth_kernel(one.sizes, other.sizes, one.sizes.shape[1], out)
+    genes, others = (np.hstack(list(each.parts.values())) for each in (one, other))
+    yield GENES_LINEAR, linear_kernel(genes, others, out)
+    yield GENES_SMOOTH, smooth_kernel(genes, others, _GENES_LENGTH_SCALE**2 * one.count, out)
+    for name, own in one.parts.items():
+        yield PART_PREFIX + name, smooth_kernel(own, other.parts[name], own.shape[1], out)
+
+
+def gene_kernel_diagonals(genes: ScaledGenes) -> dict[str, Array]:
+    """`n`: the diagonals of `gene_kernels(genes, genes)`."""
+    one = np.ones(len(genes.sizes))
     return {
-        SIZES_LINEAR: one.sizes @ other.sizes.T / width,
-        SIZES_SMOOTH: np.exp(-_squared_distances(one.sizes, other.sizes) / (2 * width)),
-        GENES_LINEAR: sum_arrays(mine @ theirs.T for mine, theirs in pairs.values()) / one.count,
-        GENES_SMOOTH: np.exp(
-            -sum_arrays(squared_distances.values()) / (2 * _GENES_LENGTH_SCALE**2 * one.count)
-        ),
-        **{
-            PART_PREFIX + name: np.exp(-each / (2 * one.parts[name].shape[1]))
-            for name, each in squared_distances.items()
-        },
+        SIZES_LINEAR: (genes.sizes**2).mean(1),
+        SIZES_SMOOTH: one,
+        GENES_LINEAR: sum((own**2).sum(1) for own in genes.parts.values()) / genes.count,
+        GENES_SMOOTH: one,
+        **{PART_PREFIX + name: one for name in genes.parts},
     }
 
 
-def sum_arrays(tables: Iterable[Array]) -> Array:
-    """Sum of one or more arrays of equal shape, without stacking them."""
-    first, *others = tables
-    out = first.copy()
-    for table in others:
-        out += table
-    return out
+def linear_kernel(one: Array, other: Array, out: Array | None = None) -> Array:
+    """`n x m` means of the products of columns."""
+    return np.matmul(one / max(one.shape[1], 1), other.T, out=out)
 
 
-def _squared_distances(one: Array, other: Array) -> Array:
-    """`n x m` squared distances."""
-    out: Array = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
-    return np.maximum(out, 0)
+def smooth_kernel(one: Array, other: Array, squared_scale: float, out: Array | None = None) -> Array:
+    """`n x m` squared-exponential covariances, whose exponents are a single matrix product."""
+    norms, other_norms = ((each**2).sum(1) / (-2 * squared_scale) for each in (one, other))
+    left = np.column_stack([one / squared_scale, norms, np.ones(len(one))])
+    right = np.column_stack([other, np.ones(len(other)), other_norms])
+    exponents = np.matmul(left, right.T, out=out)
+    return np.exp(np.minimum(exponents, 0, out=exponents), out=exponents)

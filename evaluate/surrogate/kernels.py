@@ -3,7 +3,7 @@
 Features and proxies enter as their residuals given MACs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,14 @@ import numpy as np
 from ..statistics.arrays import Array
 from .architecture_features import MACS
 from .gene_features import gene_part
-from .gene_kernels import GeneScaler, ScaledGenes, gene_kernels
+from .gene_kernels import (
+    GeneScaler,
+    ScaledGenes,
+    gene_kernel_diagonals,
+    gene_kernels,
+    linear_kernel,
+    smooth_kernel,
+)
 
 CONSTANT, SLOPE, CURVE, FEATURES, STRUCTURE = "constant", "slope", "curve", "features", "structure"
 
@@ -152,17 +159,47 @@ class InputScaler:
 
 def kernel_components(one: ScaledInputs, other: ScaledInputs) -> dict[str, Array]:
     """`n x m` covariances between two groups of networks, by component, at variance 1."""
-    same = np.array(one.keys)[:, None] == np.array(other.keys)[None, :]
-    components = {
-        CONSTANT: np.ones((len(one.keys), len(other.keys))),
-        SLOPE: np.outer(one.macs, other.macs),
-        CURVE: np.exp(-(np.subtract.outer(one.macs, other.macs) ** 2) / (2 * _CURVE_LENGTH_SCALE**2)),
-        FEATURES: _feature_kernel(one.features, other.features),
-        STRUCTURE: same.astype(np.float64),
-    }
+    return dict(_components(one, other))
+
+
+def covariance(one: ScaledInputs, other: ScaledInputs, variances: Mapping[str, float]) -> Array:
+    """`n x m`: sum of the components, each times its variance; 0 for a component without one."""
+    total, out = np.zeros((2, len(one.keys), len(other.keys)))
+    for name, kernel in _components(one, other, out):
+        kernel *= variances.get(name, 0.0)
+        total += kernel
+    return total
+
+
+def _components(
+    one: ScaledInputs, other: ScaledInputs, out: Array | None = None
+) -> Iterator[tuple[str, Array]]:
+    """The components one after the other; `out` is an array that each overwrites, new arrays if None."""
+    macs, other_macs = one.macs[:, None], other.macs[:, None]
+    yield CONSTANT, np.multiply(np.ones_like(macs), np.ones_like(other_macs).T, out=out)
+    yield SLOPE, linear_kernel(macs, other_macs, out)
+    yield CURVE, smooth_kernel(macs, other_macs, _CURVE_LENGTH_SCALE**2, out)
+    yield FEATURES, _feature_kernel(one.features, other.features, out)
+    yield STRUCTURE, _same_network(one.keys, other.keys, out)
     if one.genes and other.genes:
-        components |= gene_kernels(one.genes, other.genes)
-    return components | {name: np.outer(mine, other.proxies[name]) for name, mine in one.proxies.items()}
+        yield from gene_kernels(one.genes, other.genes, out)
+    for name, scores in one.proxies.items():
+        yield name, linear_kernel(scores[:, None], other.proxies[name][:, None], out)
+
+
+def kernel_diagonals(inputs: ScaledInputs) -> dict[str, Array]:
+    """`n`: the diagonals of `kernel_components(inputs, inputs)`."""
+    one = np.ones(len(inputs.keys))
+    diagonals = {
+        CONSTANT: one,
+        SLOPE: inputs.macs**2,
+        CURVE: one,
+        FEATURES: (1 + (inputs.features**2).mean(1)) / 2 if inputs.features.shape[1] else 0 * one,
+        STRUCTURE: one,
+    }
+    if inputs.genes:
+        diagonals |= gene_kernel_diagonals(inputs.genes)
+    return diagonals | {name: scores**2 for name, scores in inputs.proxies.items()}
 
 
 def _is_feature(name: str) -> bool:
@@ -170,12 +207,19 @@ def _is_feature(name: str) -> bool:
     return name != MACS and gene_part(name) is None
 
 
-def _feature_kernel(one: Array, other: Array) -> Array:
-    """Half linear in every feature, half a smooth function of all features."""
-    count = one.shape[1]
-    if not count:
-        return np.zeros((len(one), len(other)))
-    products = one @ other.T / count
-    squared_distances = (one**2).mean(1)[:, None] + (other**2).mean(1) - 2 * products
-    kernel: Array = (products + np.exp(-np.maximum(squared_distances, 0) / 2)) / 2
+def _feature_kernel(one: Array, other: Array, out: Array | None = None) -> Array:
+    """Half linear in every feature, half a smooth function of all features; 0 without features."""
+    if not one.shape[1]:
+        return linear_kernel(one, other, out)
+    kernel = smooth_kernel(one, other, one.shape[1], out)
+    kernel += linear_kernel(one, other)
+    kernel /= 2
     return kernel
+
+
+def _same_network(keys: Sequence[str], others: Sequence[str], out: Array | None = None) -> Array:
+    """1 for pairs of the same network, 0 for others."""
+    numbers = {key: number for number, key in enumerate(dict.fromkeys([*keys, *others]))}
+    one, other = (np.array([numbers[key] for key in each]) for each in (keys, others))
+    same: Array = np.multiply(one[:, None] == other, 1.0, out=out)
+    return same

@@ -92,7 +92,4 @@ class LinearContrasts:
 
     def _covariance(self, query: ScaledInputs) -> Array:
         """`n x m` covariances between trained and other networks."""
-        kernels = self.model.kernels(self.model.observed, query)
-        parts = self.model.hyperparameters.parts
-        covariance: Array = np.sum([parts[name] * kernel for name, kernel in kernels.items()], axis=0)
-        return covariance
+        return self.model.covariance(self.model.observed, query)

@@ -129,13 +129,13 @@ class GeneModel:
         batches = [
             encoded[start : start + _PREDICTION_BATCH] for start in range(0, len(encoded), _PREDICTION_BATCH)
         ]
-        posteriors = [
-            fitted.model.posterior(
+        means = [
+            fitted.model.marginals(
                 [each.architecture.key for each in batch], np.array([each.features for each in batch])
-            )
+            )[0]
             for batch in batches
         ]
-        return np.concatenate([each.mean for each in posteriors])
+        return np.concatenate(means)
 
     def observations(self, quantity: Quantity) -> tuple[list[Genes], Array]:
         """Networks with an observed quantity, and its values; accuracies as fractions, costs as logs."""

@@ -35,7 +35,7 @@ class AcquisitionOptimizer:
         acquisition: Callable[[Sequence[Candidate]], Array],
         encoder: Encoder,
         parents: Sequence[Candidate],
-        excluded: Collection[str],
+        excluded: Collection[bytes],
         is_feasible: Callable[[Cost], bool],
         rng: random.Random,
     ) -> Candidate | None:

@@ -110,7 +110,7 @@ class EhviSampler(GenesSampler):
         self,
         acquisition: Acquisition | LatencyFeasibility,
         parents: Sequence[Candidate],
-        excluded: Collection[str],
+        excluded: Collection[bytes],
         rng: random.Random,
     ) -> Candidate | None:
         return self.optimizer.maximize(acquisition, self.encoder, parents, excluded, self._is_feasible, rng)
@@ -167,7 +167,7 @@ class EhviSampler(GenesSampler):
         """Observations of finished trials, one per network, in the order of the trials."""
         quantities = [objective.quantity for objective in self.goals.objectives]
         observed_accuracies = self.observed_accuracies()
-        known: dict[str, Observation] = {}
+        known: dict[bytes, Observation] = {}
         for trial in trials:
             if trial.state != TrialState.COMPLETE or trial.number not in candidates:
                 continue

@@ -5,7 +5,6 @@ from math import log1p
 
 import pytest
 
-from bneck.evaluate.surrogate import part_table
 from bneck.evaluate.surrogate.architecture_features import analytic_features
 from bneck.evaluate.surrogate.encoder import Encoder
 from bneck.evaluate.surrogate.gene_features import GeneFeatures
@@ -63,11 +62,8 @@ def test_the_macs_of_a_stage_are_those_of_its_blocks(depth: int) -> None:
     assert columns["gene:stage2.log_macs"] == pytest.approx(log1p(sum(macs[depth:])))
 
 
-def test_a_network_is_encoded_alike_alone_and_among_others_and_after_the_table_was_emptied(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_network_is_encoded_alike_alone_and_among_others() -> None:
     space = preset("mobile-32")
-    monkeypatch.setattr(part_table, "MAX_ROWS", 200)
     used, drawn = Encoder(space), samples(space, 50)
     together = used.encode_choices(GeneFeatures(space).indices(drawn))
     for genes, seen in zip(drawn, together, strict=True):

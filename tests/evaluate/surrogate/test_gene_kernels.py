@@ -102,3 +102,7 @@ def test_what_is_fitted_is_what_is_believed_of_the_trained_networks(n_seeds: lis
     model = GaussianProcess.of(hyperparameters, keys, rows, NAMES, rng.uniform(0.4, 0.8, 12), n_seeds)
     assert model.fitted_values == pytest.approx(model.posterior(keys, rows).mean, abs=1e-9)
     assert np.abs(model.fitted_values - model.values).max() > 0.01
+    others, table = [*keys[:3], "x", "y"], np.vstack([rows[:3], random_rows(14)[12:]])
+    joint = model.posterior(others, table)
+    mean, std = model.marginals(others, table)
+    assert (mean, std) == (pytest.approx(joint.mean), pytest.approx(joint.std))
