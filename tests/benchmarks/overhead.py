@@ -1,6 +1,8 @@
 """CPU time per proposal as a function of the number of finished trials, on a study in SQLite.
 
-    python -m tests.benchmarks.overhead [--space mobile] [--sampler ehvi,tpe] [--json]
+    python -m tests.benchmarks.overhead [--space mobile] [--sampler ehvi,tpe] [--finished 500,1000] [--json]
+
+`--space accel-nasbench` is the space of the comparison of samplers.
 
 Finished trials have random genes and synthetic values that depend on MACs and noise. A proposal is one
 `study.ask` with every gene of the space; the storage file is reopened for each number of trials.
@@ -27,7 +29,9 @@ from bneck.search.console.tables import plain_table
 from bneck.search.samplers.registry import SAMPLERS, SamplerContext, make_sampler
 from bneck.search_space import SearchSpace, cost, load_space
 
-FINISHED = (250, 500, 1000, 2000)
+from .samplers.landscapes import accel_space
+
+FINISHED = "250,500,1000,2000"
 PROPOSALS = 7
 GOALS = Goals((Objective("accuracy"), Objective("latency")))
 
@@ -71,16 +75,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--space", default="mobile")
     parser.add_argument("--sampler", default="ehvi,tpe")
+    parser.add_argument("--finished", default=FINISHED, help="numbers of finished trials")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = load_space(arguments.space)
+    space = accel_space() if arguments.space == "accel-nasbench" else load_space(arguments.space)
     rows = []
     table = plain_table("sampler", "finished", "CPU-s per proposal", "+ refits", left=("sampler",))
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         for name in arguments.sampler.split(","):
             assert name in SAMPLERS, name
-            for count in FINISHED:
+            for count in map(int, arguments.finished.split(",")):
                 first, later = seconds_a_proposal(name, space, count, Path(folder))
                 fits = max(first - later, 0.0) / (count * (REFIT_GROWTH - 1)) if name == "ehvi" else 0.0
                 rows.append({"sampler": name, "finished": count, "cpu_seconds": later, "fits_seconds": fits})

@@ -3,7 +3,7 @@
 from .landscapes import Evaluation, Landscape
 from .peers import Timer
 
-DESIGN = 3
+DESIGN = 4
 
 
 def own(landscape: Landscape, seed: int, evaluations: int) -> list[Evaluation]:
