@@ -1,103 +1,39 @@
-"""Hypervolume of samplers after a number of evaluations, without any training.
+"""Hypervolume of samplers after a number of evaluations, without any training; tables in Markdown.
 
-    python -m tests.benchmarks.samplers --table FILE [--seeds 5] [--only zcu102,made-up] [--samplers own,tpe]
+    python -m tests.benchmarks.samplers --table FILE --ofa DIR [--seeds 20] [--noise 0,0.3,1.0]
+        [--only zcu102,ofa-note10] [--samplers random,tpe,own]
 
-The table is a CSV of trained networks of Accel-NASBench: genes, top1_percent and measurements of devices;
-boosted trees fitted to it evaluate every network of its space. `made-up` evaluates space mobile-small by
-a synthetic function with strong pairwise interactions of genes. Every evaluation counts; infeasible and
-duplicate networks add nothing. Reported are seeds 5 and up; `--design` takes 0 and up, the seeds that
-bneck's sampler was designed on. Results are cached in a file: a second run only prints.
+--table is a CSV of trained networks of Accel-NASBench: genes, top1_percent and measurements of devices;
+boosted trees fitted to it evaluate every network of its space. --ofa is a folder with the accuracy predictor
+and the latency tables of a Samsung Note 10 of the Once-for-All space. `made-up` evaluates space mobile-small
+by a synthetic function with strong pairwise interactions of genes. The -tight and -loose landscapes limit
+latency.
+
+Noise, in points, is added to every accuracy that a sampler sees, fresh for each evaluation. bneck learns it
+from replicates; without noise it knows that there is none. Reported is the true hypervolume of the front that
+each would recommend: bneck by the posterior of the true accuracies, the others by the mean that they saw.
+Every evaluation counts, replicates and duplicates too; infeasible networks add nothing. Differences are
+paired by seed, with a 95% interval and p of Wilcoxon's signed-rank test after Holm's correction.
+
+Reported are seeds 5 and up; --design takes 0 and up, the seeds that bneck's sampler was designed on. Results
+are cached in a file: a second run only prints.
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-
-from bneck.search.console.tables import plain_table
 
 from ..job_cache import Job, run_all
-from .landscapes import LANDSCAPES, Evaluation, landscape
-from .measures import duplicates, hypervolumes, mean_and_deviation, mean_curve, needed, proposal_ms, wasted
+from .landscapes import LANDSCAPES, Evaluation, Sources, landscape
 from .peers import GP, SAMPLERS
-from .searches import job
+from .report import best_known, differences, differences_table, summary, summary_table
+from .searches import GP_EVALUATIONS, job
 
-MARKS, EVALUATIONS = (50, 100, 200, 400), 400
 FIRST_SEED = 5  # earlier seeds were used to design the sampler
-Runs = Mapping[str, Sequence[Sequence[Evaluation]]]
-"""By sampler and seed, the evaluations in order."""
-
-
-def summary(runs: Runs, worst: tuple[float, float], evaluations: int) -> list[dict[str, Any]]:
-    """One row per sampler."""
-    marks = sorted({mark for mark in MARKS if mark < evaluations} | {min(evaluations, MARKS[-1])})
-    curves = {name: [hypervolumes(found, worst) for found in each] for name, each in runs.items()}
-    means = {name: mean_curve(each) for name, each in curves.items()}
-    peers = [mean[-1] for name, mean in means.items() if name not in ("own", GP)]
-    targets = {"best_peer": max(peers, default=None), "gp": means[GP][-1] if GP in means else None}
-    return [
-        {
-            "sampler": name,
-            "seeds": len(runs[name]),
-            "hypervolume": {
-                mark: mean_and_deviation([curve[mark - 1] for curve in curves[name]])
-                for mark in marks
-                if mark <= len(means[name])
-            },
-            "targets": targets,
-            "needed": {
-                target: None if value is None else needed(means[name], value)
-                for target, value in targets.items()
-            },
-            "needed_by_seed": {
-                target: None if value is None else [needed(curve, value) for curve in curves[name]]
-                for target, value in targets.items()
-            },
-            "proposal_ms": mean_curve([proposal_ms(found) for found in runs[name]]),
-            "wasted": mean_and_deviation([wasted(found) for found in runs[name]])[0],
-            "duplicates": mean_and_deviation([duplicates(found) for found in runs[name]])[0],
-        }
-        for name in runs
-    ]
-
-
-def best_known(runs: Runs, worst: tuple[float, float]) -> tuple[float, float]:
-    """Highest hypervolume of a single search, and hypervolume of the union of all."""
-    every = [found for each in runs.values() for found in each]
-    together = hypervolumes((each for found in every for each in found), worst)[-1]
-    return max(hypervolumes(found, worst)[-1] for found in every), together
-
-
-def spread(mean: float, std: float | None) -> str:
-    return f"{mean:.2f}" if std is None else f"{mean:.2f} ± {std:.2f}"
-
-
-def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
-    marks = max((row["hypervolume"] for row in rows), key=len)
-    heads = [f"after {mark}" for mark in marks]
-    table = plain_table(
-        "sampler", "seeds", *heads, "to best peer", "to GP", "CPU-ms", "at end", "infeasible", "duplicates",
-        left=("sampler",),
-    )  # fmt: skip
-    for row in rows:
-        values = [row["hypervolume"].get(mark) for mark in marks]
-        table.add_row(
-            row["sampler"],
-            str(row["seeds"]),
-            *(spread(*value) if value else "" for value in values),
-            *(
-                str(row["needed"][target] or "never") if row["targets"][target] else ""
-                for target in row["needed"]
-            ),
-            *(f"{ms:.1f}" for ms in row["proposal_ms"]),
-            f"{row['wasted']:.1f}",
-            f"{row['duplicates']:.1f}",
-        )
-    return table
+DEFAULT_SAMPLERS = "random,nsga2,pymoo,tpe,pyglove,gp,own"
 
 
 def names(text: str, known: Sequence[str]) -> list[str]:
@@ -117,61 +53,86 @@ def arguments_of() -> argparse.Namespace:
     def samplers(text: str) -> list[str]:
         return names(text, tuple(SAMPLERS))
 
-    parser.add_argument("--table", type=Path, required=True)
+    def levels(text: str) -> list[float]:
+        return [float(each) for each in text.split(",")]
+
+    parser.add_argument("--table", type=Path, help="CSV file of Accel-NASBench")
+    parser.add_argument("--ofa", type=Path, help="folder of the Once-for-All predictor and latencies")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--design", action="store_true", help="use seeds 0 and up")
-    parser.add_argument("--only", type=landscapes, default=everywhere, help=f"of {everywhere}")
-    parser.add_argument("--samplers", type=samplers, default=all_samplers, help=f"of {all_samplers}")
+    parser.add_argument("--only", type=landscapes, default="zcu102,made-up", help=f"of {everywhere}")
+    parser.add_argument("--samplers", type=samplers, default=DEFAULT_SAMPLERS, help=f"of {all_samplers}")
+    parser.add_argument("--noise", type=levels, default="0", help="standard deviations in points")
     parser.add_argument("--gp-on", type=landscapes, default=everywhere, help="landscapes; GP takes long")
     parser.add_argument("--gp-seeds", type=int, default=3)
-    parser.add_argument("--evaluations", type=int, default=EVALUATIONS)
+    parser.add_argument("--gp-evaluations", type=int, default=GP_EVALUATIONS)
+    parser.add_argument("--evaluations", type=int, default=400)
     parser.add_argument("--cache", type=Path, default=Path("runs/benchmarks/samplers.jsonl"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    if not arguments.table.is_file():
-        parser.error(f"--table: no such file: {arguments.table}")
+    arguments.sources = Sources(arguments.table, arguments.ofa)
+    for name in arguments.only:
+        if option := arguments.sources.option_of(name):
+            parser.error(f"landscape {name} needs {option}")
+    for path in (arguments.table, arguments.ofa):
+        if path and not path.exists():
+            parser.error(f"no such file or folder: {path}")
     return arguments
 
 
 def main() -> None:
     arguments = arguments_of()
-    console = Console(width=200, stderr=arguments.json)
+    console = Console(width=200, stderr=True)
     start = 0 if arguments.design else FIRST_SEED
 
-    def jobs_of(name: str, sampler: str) -> list[Job]:
+    def jobs_of(name: str, noise: float, sampler: str) -> list[Job]:
         if sampler == GP and name not in arguments.gp_on:
             return []
         seeds = min(arguments.gp_seeds, arguments.seeds) if sampler == GP else arguments.seeds
+        limit = arguments.gp_evaluations if sampler == GP else arguments.evaluations
         return [
-            job(arguments.table, name, sampler, seed, arguments.evaluations)
+            job(arguments.sources, name, sampler, noise, seed, min(limit, arguments.evaluations))
             for seed in range(start, start + seeds)
         ]
 
-    jobs = {
-        (name, sampler): jobs_of(name, sampler) for sampler in arguments.samplers for name in arguments.only
-    }
+    places = [(name, noise) for name in arguments.only for noise in arguments.noise]
+    jobs = {(*place, sampler): jobs_of(*place, sampler) for sampler in arguments.samplers for place in places}
     results = run_all(
         [each for group in jobs.values() for each in group], arguments.cache, arguments.workers, console
     )
     report = []
-    for name in arguments.only:
+    for name, noise in places:
         runs = {
             sampler: [
-                [Evaluation(*each) for each in results[job.key]["evaluations"]] for job in jobs[name, sampler]
+                [Evaluation(*each) for each in results[job.key]["evaluations"]]
+                for job in jobs[name, noise, sampler]
             ]
             for sampler in arguments.samplers
-            if jobs[name, sampler]
+            if jobs[name, noise, sampler]
         }
-        worst = landscape(name, arguments.table).worst
-        rows = summary(runs, worst, arguments.evaluations)
+        worst = landscape(name, arguments.sources).worst
+        rows, pairs = summary(runs, worst, noise), differences(runs, worst, noise)
         single, together = best_known(runs, worst)
-        report.append({"landscape": name, "best_search": single, "all_searches": together, "samplers": rows})
+        report.append(
+            {
+                "landscape": name,
+                "noise": noise,
+                "best_search": single,
+                "all_searches": together,
+                "samplers": rows,
+                "differences": {
+                    f"{other} {mark}": {**pair._asdict(), "holm": p}
+                    for (other, mark), (pair, p) in pairs.items()
+                },
+            }
+        )
         if not arguments.json:
-            console.print(
-                f"\n[bold]{name}[/]: hypervolume; best search {single:.2f}, union of all {together:.2f}"
-            )
-            console.print(table_of(rows))
+            print(f"\n### {name}, noise {noise:g}\n")
+            print(f"Hypervolume; best search {single:.2f}, union of all {together:.2f}.\n")
+            print("\n".join(summary_table(rows, noise)))
+            if pairs:
+                print("\n" + "\n".join(differences_table(pairs)))
     if arguments.json:
         print(json.dumps(report, indent=2))
 

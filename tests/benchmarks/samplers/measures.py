@@ -1,18 +1,67 @@
-"""Metrics of a sampler: hypervolume after each evaluation, and evaluations to a target."""
+"""Metrics of a sampler: hypervolume of the front, and evaluations to a target."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from bneck.evaluate.statistics.multi_objective import hypervolume, is_dominated
+from bneck.evaluate.statistics.true_accuracies import TrueAccuracies
 
 from .landscapes import Evaluation
 
 LAST = 20  # final proposals whose cost is averaged: one generation of the evolutionary samplers
+FIRST = 10  # of the initial design, whose infeasible networks are not counted
+
+
+class Recommendation(NamedTuple):
+    """Hypervolume of a recommended front.
+
+    Attributes:
+        claimed: by the estimated accuracies that it was chosen by.
+        true: of the same networks, by their true accuracies.
+    """
+
+    claimed: float
+    true: float
+
+
+def recommendation(
+    evaluations: Sequence[Evaluation], worst: tuple[float, float], *, by_posterior: bool = False
+) -> Recommendation:
+    """The front that a sampler would recommend after its evaluations.
+
+    Accuracies are means of the observed ones per network; `by_posterior` shrinks them as the front of a
+    search does, if a network was replicated.
+
+    Args:
+        worst: reference point, accuracy in percent and cost.
+    """
+    by_network: dict[str, list[Evaluation]] = defaultdict(list)
+    for each in evaluations:
+        if each.feasible:
+            by_network[each.key].append(each)
+    if not by_network:
+        return Recommendation(0.0, 0.0)
+    networks = [found[0] for found in by_network.values()]
+    trainings = [[each.observed for each in found] for found in by_network.values()]
+    accuracies = np.array([np.mean(each) for each in trainings])
+    if by_posterior and (posterior := TrueAccuracies.of(trainings, [each.macs for each in networks])):
+        accuracies = posterior.expected
+    costs = np.array([each.cost for each in networks])
+    front = ~is_dominated(np.column_stack([-accuracies, costs]))
+    reference = (-worst[0], worst[1])
+    areas = [
+        hypervolume(rows[~is_dominated(rows)], reference)
+        for values in (accuracies, np.array([each.accuracy for each in networks]))
+        for rows in [np.column_stack([-values, costs])[front]]
+    ]
+    return Recommendation(*areas)
 
 
 def hypervolumes(evaluations: Iterable[Evaluation], worst: tuple[float, float]) -> list[float]:
-    """Hypervolume of the feasible front after each evaluation.
+    """Hypervolume of the feasible front by true accuracies after each evaluation.
 
     Args:
         worst: reference point, accuracy in percent and cost.
@@ -48,9 +97,9 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def wasted(evaluations: Iterable[Evaluation]) -> int:
-    """Number of infeasible evaluations."""
-    return sum(not each.feasible for each in evaluations)
+def infeasible_percent(evaluations: Sequence[Evaluation]) -> float:
+    """Share of infeasible evaluations after the first ten."""
+    return 100 * float(np.mean([not each.feasible for each in evaluations[FIRST:]] or [False]))
 
 
 def duplicates(evaluations: Sequence[Evaluation]) -> int:
