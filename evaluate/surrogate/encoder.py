@@ -49,12 +49,14 @@ class Observation:
         accuracy: mean over its trainings; None if it was not trained.
         trainings: number of trainings; 1 if it was not trained.
         latency_ms: latency; None if unknown.
+        feasible: whether no limit is known to be violated.
     """
 
     candidate: Candidate
     accuracy: float | None = None
     trainings: int = 1
     latency_ms: float | None = None
+    feasible: bool = True
 
     @property
     def key(self) -> str:

@@ -65,15 +65,15 @@ class Surrogate:
         """Posterior means of the observed networks, without noise."""
         return self.gaussian_process.fitted_values
 
-    def fantasize(self, pending: Sequence[Candidate]) -> "Surrogate":
+    def fantasize(self, pending: Sequence[Observation]) -> "Surrogate":
         """Condition on the expected values of pending candidates (kriging believer).
 
         Source: Ginsbourger et al. 2010, doi:10.1007/978-3-642-10701-6_6.
         """
         if not pending:
             return self
-        values = np.append(self.values, self.predict(pending)[0])
-        return replace(self, known=[*self.known, *map(Observation, pending)], values=values)
+        values = np.append(self.values, self.predict([each.candidate for each in pending])[0])
+        return replace(self, known=[*self.known, *pending], values=values)
 
     @cached_property
     def gaussian_process(self) -> GaussianProcess:

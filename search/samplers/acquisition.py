@@ -24,6 +24,7 @@ from ...evaluate.surrogate.factory import Surrogate
 from .expected_hypervolume import LossDistribution, expected_hypervolume_improvement
 
 MeanAndStd = tuple[Array, Array]
+MIN_FEASIBILITY = 0.8
 
 
 class LogLatency(Protocol):
@@ -61,12 +62,20 @@ class LatencyFeasibility:
         values: Array = (np.log(self.limit_ms) - mean) / np.maximum(std, 1e-9)
         return values
 
+    def believed(self, networks: Sequence[Candidate]) -> NDArray[np.bool_]:
+        """`m`: whether the probability of satisfying the limit is at least `MIN_FEASIBILITY`."""
+        from scipy.special import ndtr
+
+        return np.asarray(ndtr(self(networks)) >= MIN_FEASIBILITY)
+
 
 @dataclass(frozen=True, eq=False)
 class Acquisition:
-    """EHVI; times the probability of satisfying the latency limit unless latency is an objective.
+    """EHVI of the networks that are believed to satisfy the latency limit.
 
-    Latency as an objective has its limit as the reference point, which no network beyond it improves.
+    It is multiplied by the probability of that unless latency is an objective: then the limit is the
+    reference point, which no network beyond it improves. A probability below `MIN_FEASIBILITY` ranks behind
+    every higher one.
 
     Attributes:
         accuracy: surrogate conditioned on evaluated and pending networks.
@@ -85,17 +94,18 @@ class Acquisition:
         predicted_losses = self._losses(networks, self.accuracy.predict(networks), latencies)
         gains = expected_hypervolume_improvement(predicted_losses, self.boxes)
         limit = self._log_limits.get("latency")
-        if limit is None or latencies is None or Objective("latency") in self.goals.objectives:
+        if limit is None or latencies is None:
             return gains
-        return gains * LossDistribution(*latencies).probability_of_improvement(limit)
+        feasibility = LossDistribution(*latencies).probability_of_improvement(limit)
+        if Objective("latency") not in self.goals.objectives:
+            gains = gains * feasibility
+        return np.where(feasibility >= MIN_FEASIBILITY, gains, feasibility - 1)
 
     @property
     def best(self) -> list[Candidate]:
         """Non-dominated candidates among the evaluated ones."""
         return [
-            each.candidate
-            for each, best in zip(self.accuracy.known, self._non_dominated, strict=True)
-            if best
+            each.candidate for each, best in zip(self._feasible, self._non_dominated, strict=True) if best
         ]
 
     @property
@@ -125,18 +135,23 @@ class Acquisition:
     def _non_dominated(self) -> NDArray[np.bool_]:
         return ~is_dominated(self._observed_losses)
 
+    @property
+    def _feasible(self) -> list[Observation]:
+        """Evaluated and pending networks within the limits, in the order of the trials."""
+        return [each for each in self.accuracy.known if each.feasible]
+
     @cached_property
     def _observed_losses(self) -> Array:
-        """`n x d`, in the order of the trials."""
-        networks = [each.candidate for each in self.accuracy.known]
+        """`n x d`, of `_feasible`."""
+        networks = [each.candidate for each in self._feasible]
         latencies = None
         if self.latency:
             mean, std = self.latency.predict(networks)
-            for place, each in enumerate(self.accuracy.known):
+            for place, each in enumerate(self._feasible):
                 if each.latency_ms is not None:
                     mean[place], std[place] = np.log(each.latency_ms), 0.0
             latencies = mean, std
-        accuracies = self.accuracy.fitted_means
+        accuracies = self.accuracy.fitted_means[[each.feasible for each in self.accuracy.known]]
         losses = self._losses(networks, (accuracies, np.zeros(len(networks))), latencies)
         return np.column_stack([each.mean for each in losses])
 

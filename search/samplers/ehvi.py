@@ -8,7 +8,7 @@ from functools import cached_property
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from ...evaluate import Goals
+from ...evaluate import Constraint, Goals
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory, TransferPrior
@@ -26,17 +26,20 @@ from .base import GenesSampler
 from .feasibility import constraint_violation, sample_unseen_feasible, sampler_within
 from .initial_design import stratified
 
+DESIGNS_UNDER_LATENCY_LIMIT = 3
+MIN_TIMED = 3  # latencies from which a surrogate predicts others
 AccuracyByTrial = Mapping[int, tuple[float, int]]  # mean accuracy and number of trainings
 
 
 class EhviSampler(GenesSampler):
     """Proposes the network of highest expected hypervolume improvement (EHVI).
 
-    The first networks are a stratified design: one from each tenth of the space by MACs. Then a Gaussian
-    process predicts accuracy, and latency unless a latency predictor does. The acquisition is the EHVI times
-    the probability of satisfying the latency limit. While every network has violated that limit, the most
-    probable to satisfy it is proposed. Limits on MACs and parameters are always satisfied, and no network is
-    proposed twice while new ones are found. Pending trials count with their predicted accuracy.
+    The first networks are a stratified design: one from each tenth of the space by MACs, without those that
+    are believed to violate a latency limit. Then a Gaussian process predicts accuracy, and latency unless a
+    latency predictor does. The acquisition is the EHVI of the networks that are believed to satisfy the
+    latency limit. While every network has violated that limit, the most probable to satisfy it is proposed.
+    Limits on MACs and parameters are always satisfied, and no network is proposed twice while new ones are
+    found. Pending trials count with their predicted accuracy.
 
     A proposal depends on the seed, the trial's number and the other trials only.
 
@@ -89,16 +92,20 @@ class EhviSampler(GenesSampler):
         known = self._known(others, candidates)
         pending = _pending(others, candidates, known)
         evaluated = [each for each in known if each.accuracy is not None]
-        if len(evaluated) + len(pending) < self.n_initial_design or not evaluated:
-            for design in self._initial_design:
-                if design.identity not in excluded:
-                    return design.genes
+        feasible = [each for each in evaluated if each.feasible]
+        latency = self._latency(known, pending) if self.goals.depends_on_latency else None
+        feasibility = self._latency_feasibility(latency, [*known, *pending])
+        counted = feasible if feasibility is None else known
+        if len(counted) + len(pending) < self.n_initial_design or not feasible:
+            initial = self._initial(feasibility, excluded)
+            if initial is not None:
+                return initial.genes
         best: Candidate | None = None
-        if evaluated:
-            acquisition = self._acquisition(known, evaluated, pending)
+        if feasible:
+            acquisition = self._acquisition(evaluated, pending, latency)
             best = self._maximize(acquisition, acquisition.best, excluded, rng)
-        elif feasibility := self._latency_feasibility(known):
-            parents = [each.candidate for each in known]
+        elif feasibility:
+            parents = [each.candidate for each in known] or self._initial_design
             best = self._maximize(feasibility, parents, excluded, rng)
         if best is not None:
             return best.genes
@@ -117,31 +124,54 @@ class EhviSampler(GenesSampler):
 
     @cached_property
     def _initial_design(self) -> list[Candidate]:
-        networks = stratified(self.space, self.goals, self.n_initial_design, random.Random(self.seed))
+        """Enough networks that some satisfy a latency limit."""
+        count = self.n_initial_design * (DESIGNS_UNDER_LATENCY_LIMIT if self._latency_limit else 1)
+        networks = stratified(self.space, self.goals, count, random.Random(self.seed))
         return [self.encoder.encode(self.space.encode(network)) for network in networks]
 
-    def _latency_feasibility(self, known: Sequence[Observation]) -> LatencyFeasibility | None:
-        limits = [limit for limit in self.goals.constraints if limit.quantity == "latency"]
-        latency = self._latency(known, ()) if limits and known else None
-        return LatencyFeasibility(latency, absolute_limit(limits[0], self.reference_ms)) if latency else None
+    def _initial(
+        self, feasibility: LatencyFeasibility | None, excluded: Collection[bytes]
+    ) -> Candidate | None:
+        """The next network of the design that is believed to satisfy a latency limit; None without one."""
+        left = [each for each in self._initial_design if each.identity not in excluded]
+        believed = feasibility.believed(left) if feasibility and left else [True] * len(left)
+        return next((each for each, is_fast in zip(left, believed, strict=True) if is_fast), None)
+
+    @property
+    def _latency_limit(self) -> Constraint | None:
+        return next((each for each in self.goals.constraints if each.quantity == "latency"), None)
+
+    def _latency_feasibility(
+        self, latency: LogLatency | None, observations: Sequence[Observation]
+    ) -> LatencyFeasibility | None:
+        """None without a limit, or while too little is known of latencies."""
+        n_timed = sum(each.latency_ms is not None for each in observations)
+        if self.latency_predictor is None and n_timed < MIN_TIMED:
+            return None
+        limit = self._latency_limit
+        return (
+            LatencyFeasibility(latency, absolute_limit(limit, self.reference_ms))
+            if limit and latency
+            else None
+        )
 
     def _acquisition(
-        self, known: Sequence[Observation], evaluated: Sequence[Observation], pending: Sequence[Candidate]
+        self, evaluated: Sequence[Observation], pending: Sequence[Observation], latency: LogLatency | None
     ) -> Acquisition:
         accuracies = [each.accuracy for each in evaluated if each.accuracy is not None]
         selected = select_observations(evaluated, self.goals, self.max_observations)
         accuracy = self.surrogate_factory.fit_surrogate(
             "accuracy", evaluated, accuracies, self.noise(), selected
         )
-        latency = self._latency(known, pending) if self.goals.depends_on_latency else None
         return Acquisition(self.goals, accuracy.fantasize(pending), latency, self.reference_ms)
 
-    def _latency(self, known: Sequence[Observation], pending: Sequence[Candidate]) -> LogLatency | None:
+    def _latency(self, known: Sequence[Observation], pending: Sequence[Observation]) -> LogLatency | None:
         if self.latency_predictor is not None:
             return PredictedLatency(self.latency_predictor)
-        timed = [each for each in known if each.latency_ms is not None]
+        timed = [each for each in (*known, *pending) if each.latency_ms is not None]
         if not timed:
             return None
+        pending = [each for each in pending if each.latency_ms is None]
         logs = [math.log(each.latency_ms) for each in timed if each.latency_ms is not None]
         selected = range(max(0, len(timed) - self.max_observations), len(timed))
         return self.surrogate_factory.fit_surrogate("latency", timed, logs, None, selected).fantasize(pending)
@@ -172,25 +202,33 @@ class EhviSampler(GenesSampler):
             if trial.state != TrialState.COMPLETE or trial.number not in candidates:
                 continue
             values = dict(zip(quantities, trial.values, strict=True))
-            latency = trial.user_attrs.get("latency", {}).get("latency_ms", values.get("latency"))
-            network = candidates[trial.number]
+            latency, network = _latency_of(trial), candidates[trial.number]
             if any(violation > 0 for violation in trial.constraints.values()):
-                each = Observation(network, latency_ms=latency if "latency" in trial.user_attrs else None)
+                # the values of an objective that was not reached are placeholders
+                accuracy = trial.user_attrs.get("accuracy", {}).get("top1")
+                each = Observation(network, accuracy, 1, latency, feasible=False)
             else:
                 accuracy, trainings = observed_accuracies.get(trial.number, (values.get("accuracy"), 1))
-                each = Observation(network, accuracy, trainings, latency)
+                each = Observation(network, accuracy, trainings, latency or values.get("latency"))
             known.setdefault(network.identity, each)
         return list(known.values())
 
 
 def _pending(
     trials: Sequence[FrozenTrial], candidates: Mapping[int, Candidate], known: Sequence[Observation]
-) -> list[Candidate]:
-    """Candidates of unfinished trials without duplicates; those with an observation are left out."""
+) -> list[Observation]:
+    """Unfinished trials without duplicates, with their latencies; those with an observation are left out."""
     observed = {each.candidate.identity for each in known}
     unfinished = [
-        candidates[trial.number]
+        Observation(candidates[trial.number], latency_ms=_latency_of(trial))
         for trial in trials
         if trial.number in candidates and not trial.state.is_finished()
     ]
-    return list({each.identity: each for each in unfinished if each.identity not in observed}.values())
+    by_network = {each.candidate.identity: each for each in unfinished}
+    return [each for network, each in by_network.items() if network not in observed]
+
+
+def _latency_of(trial: FrozenTrial) -> float | None:
+    """Latency of a network in ms; None while it is unknown."""
+    latency: float | None = trial.user_attrs.get("latency", {}).get("latency_ms")
+    return latency

@@ -3,13 +3,18 @@
 import math
 import random
 from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 
-from ...evaluate import Goals
-from ...search_space import Architecture, Genes, SearchSpace, cost
-from .feasibility import constraint_violation, sample_unseen_feasible
+from ...evaluate import Constraint, Goals
+from ...search_space import Architecture, Genes, NoFeasibleNetworkError, SearchSpace, cost
+from ...search_space.counting.uniform_sampling import UniformArchitectureSampler, smallest_architecture
+from .feasibility import constraint_violation, sample_unseen_feasible, sampler_within
 
 SAMPLES_PER_NETWORK = 20
+MACS_LIMITS = 5
 
 
 def stratified(space: SearchSpace, goals: Goals, count: int, rng: random.Random) -> list[Architecture]:
@@ -55,17 +60,61 @@ def spread_by_macs(
 def _sample_feasible(
     space: SearchSpace, goals: Goals, count: int, rng: random.Random
 ) -> dict[Architecture, Genes]:
-    """At least `count` distinct networks within the limits on cost, unless there are fewer."""
+    """At least `count` distinct networks within the limits on cost, unless there are fewer.
+
+    Genes are sampled uniformly. Samples beyond a limit are replaced by those of `_sample_by_macs`, because
+    most networks below a tight limit are close to it.
+    """
     violation_of = constraint_violation(goals)
     sampled: dict[Architecture, Genes] = {}
+    missing = 0
     for _ in range(SAMPLES_PER_NETWORK * count):
         genes = space.sample(rng)
         network = space.decode(genes)
         if violation_of(cost(network)) == 0:
             sampled[network] = genes
+        else:
+            missing += 1
+    if missing:
+        sampled |= _sample_by_macs(space, goals, missing, rng)
     while len(sampled) < count:
         unseen = sample_unseen_feasible(space, goals, (network.key for network in sampled), rng)
         if unseen is None:
             break
         sampled[space.decode(unseen)] = unseen
     return sampled
+
+
+def _sample_by_macs(
+    space: SearchSpace, goals: Goals, count: int, rng: random.Random
+) -> dict[Architecture, Genes]:
+    """About `count` distinct networks within the limits on cost, spread by the logarithm of MACs.
+
+    Equally many are sampled uniformly below each of `MACS_LIMITS` values of MACs.
+    """
+    sampled: dict[Architecture, Genes] = {}
+    for sampler in _samplers_by_macs(space, goals, rng):
+        with suppress(NoFeasibleNetworkError):  # two limits together may leave too few to be found
+            for _ in range(math.ceil(count / MACS_LIMITS)):
+                network = sampler.sample_architecture(rng)
+                sampled[network] = space.encode(network)
+    return sampled
+
+
+def _samplers_by_macs(
+    space: SearchSpace, goals: Goals, rng: random.Random
+) -> Iterator[UniformArchitectureSampler]:
+    """Samplers within the limits and below MACs equally spaced by their logarithm."""
+    least = cost(smallest_architecture(space, "macs")).macs
+    try:
+        feasible = cost(sampler_within(space, goals).sample_architecture(rng)).macs
+    except NoFeasibleNetworkError:
+        return
+    limits = {limit.quantity: limit for limit in goals.constraints}
+    most = limits["macs"].limit if "macs" in limits else float(feasible)
+    for number in range(MACS_LIMITS, 0, -1):
+        limits["macs"] = Constraint("macs", least * (most / least) ** (number / MACS_LIMITS))
+        try:
+            yield sampler_within(space, replace(goals, constraints=tuple(limits.values())))
+        except NoFeasibleNetworkError:  # a limit on parameters excludes the smallest networks
+            return

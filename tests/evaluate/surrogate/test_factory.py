@@ -71,7 +71,7 @@ def test_a_network_that_is_being_judged_is_known_and_so_in_part_are_those_like_i
     other = next(gene for gene in ("stage1.out", "head.features") if gene in pending.genes)
     changed = {**pending.genes, other: 16 if pending.genes[other] != 16 else 32 if "head" in other else 8}
     near = [pending, encode(SMALL, changed)]
-    after = before.fantasize([pending])
+    after = before.fantasize([Observation(pending)])
     (mean, std), (mean_then, deviation_then) = before.predict(near), after.predict(near)
     assert mean_then == pytest.approx(mean, abs=0.01)
     assert (deviation_then < std).all()

@@ -133,35 +133,39 @@ def test_with_one_objective_worth_is_the_expected_improvement() -> None:
     assert found(NEW) == pytest.approx(std * (z * norm.cdf(z) + norm.pdf(z)), rel=1e-6, abs=1e-12)
 
 
-def test_the_chance_to_keep_the_limit_on_latency_falls_to_0_beyond_it() -> None:
+def test_only_networks_that_keep_the_limit_on_latency_in_4_of_5_cases_have_a_gain() -> None:
     # some far below and far above the limit, and one on it
     latencies = np.array([latency_ms(each.architecture) for each in NEW])
     limit = float(np.median(latencies))
     ratios = latencies / limit
     chances = norm.cdf(-np.log(ratios) / 0.05)
     assert (chances[ratios > 1.3] < 1e-6).all() and (chances[ratios < 0.8] > 0.9999).all()
-    assert 0.5 in chances and (ratios > 1.3).any() and (ratios < 0.8).any()
+    assert (ratios > 1.3).any() and (ratios < 0.8).any()
     few = known_of(JUDGED[:3])  # so that any may be the best
     free = beliefs("accuracy", SureLatency(0.05), few)(NEW)
     bound = beliefs("accuracy", SureLatency(0.05), few, latency=f"{limit:.12f}ms")(NEW)
-    assert bound == pytest.approx(free * chances, rel=1e-6)
+    believed = chances >= 0.8
+    assert bound[believed] == pytest.approx((free * chances)[believed], rel=1e-6)
+    # the others are ranked by their chance, behind those
+    assert bound[~believed] == pytest.approx(chances[~believed] - 1, abs=1e-6)
     assert free[ratios > 1.3].max() > 0.001
 
 
 def test_a_limit_on_a_latency_that_is_an_objective_counts_once() -> None:
-    # a limit at the median prediction: the gain in log latency below it is std * 0.3989, not half of that
+    # a limit one deviation above the median prediction: its chance is 0.84, and no factor of the gain
     few, std = known_of(JUDGED[:3]), 0.05
     median = float(np.median([latency_ms(each.architecture) for each in NEW]))
     place = next(n for n, each in enumerate(NEW) if latency_ms(each.architecture) == median)
-    found = beliefs("accuracy,latency", SureLatency(std), few, latency=f"{median:.12f}ms")
+    limit = median * np.exp(std)
+    found = beliefs("accuracy,latency", SureLatency(std), few, latency=f"{limit:.12f}ms")
     front, (reference_accuracy, _) = found.front, found.reference_point
     mean, accuracy_std = (part[place] for part in found.accuracy.predict(NEW))
     draws = np.random.default_rng(0).standard_normal((200_000, 2))
     rows = np.column_stack([-mean + accuracy_std * draws[:, 0], np.log(median) + std * draws[:, 1]])
     assert (front[:, 1] < np.log(median) - 5 * std).all() or (front[:, 1] > np.log(median)).any()
-    expected = np.mean([found.boxes.improvement(row) for row in rows[:4000]])
+    expected = np.mean([found.boxes.improvement(row) for row in rows[:8000]])
     assert reference_accuracy < 0
-    assert found(NEW)[place] == pytest.approx(expected, rel=0.1)
+    assert found(NEW)[place] == pytest.approx(expected, rel=0.05)
 
 
 def test_a_limit_of_which_nothing_is_known_yet_changes_nothing() -> None:
@@ -206,7 +210,7 @@ def test_the_reward_is_believed_as_the_accuracy_times_what_the_cost_is_worth(tar
 def test_a_reward_has_its_limits_too() -> None:
     limits = (Constraint("latency", 0.01, "ms"),)
     goals = Goals((Objective("reward", Constraint("macs", 30_000)),), limits)
-    assert Acquisition(goals, accuracy_of(known_of(JUDGED)), SureLatency())(NEW) == pytest.approx(0, abs=1e-9)
+    assert (Acquisition(goals, accuracy_of(known_of(JUDGED)), SureLatency())(NEW) < 0).all()
 
 
 # Networks under way
@@ -217,7 +221,7 @@ def test_a_network_under_way_is_worth_little_and_those_like_it_less_than_before(
     before = Acquisition(parse_goals("accuracy,macs", {}), accuracy_of(known))
     worth = before(NEW)
     best = int(np.argmax(worth))
-    after = replace(before, accuracy=before.accuracy.fantasize([NEW[best]]))
+    after = replace(before, accuracy=before.accuracy.fantasize([Observation(NEW[best])]))
     then = after(NEW)
     assert then[best] < 0.2 * worth[best]
     alike = [

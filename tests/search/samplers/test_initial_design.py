@@ -1,3 +1,4 @@
+import math
 import random
 from itertools import pairwise
 
@@ -68,6 +69,7 @@ def test_the_shares_are_those_of_what_keeps_the_limits() -> None:
         assert 12 <= high <= 15
 
 
+@pytest.mark.slow
 def test_the_networks_are_different_and_keep_the_limits_on_cost() -> None:
     space = preset("mobile-32")
     goals = parse_goals("accuracy,latency", {"macs": "20M", "params": "800K"})
@@ -89,6 +91,16 @@ def test_limits_that_random_genes_miss_are_met() -> None:
     networks = stratified(space, parse_goals("accuracy", {"macs": "2.1M"}), 5, random.Random(0))
     assert len({network.key for network in networks}) == 5
     assert macs_of(networks)[-1] <= 2_100_000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_networks_under_a_tight_limit_are_spread_over_all_sizes_below_it(seed: int) -> None:
+    # the smallest has 2.04M MACs; nearly all networks below 5M have more than 4.5M
+    space = preset("mobile-32")
+    sizes = macs_of(stratified(space, parse_goals("accuracy", {"macs": "5M"}), 10, random.Random(seed)))
+    shares = [(count / 2_044_096, 5e6 / count) for count in sizes]
+    by_log_macs = [math.log(low) / math.log(low * high) for low, high in shares]
+    assert by_log_macs == pytest.approx([(place + 0.5) / 10 for place in range(10)], abs=0.16)
 
 
 @pytest.mark.parametrize("count", [4, 5, 30])
