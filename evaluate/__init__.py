@@ -21,7 +21,7 @@ from .objectives import (
     parse_limit,
     parse_objectives,
 )
-from .training.accuracy import Accuracy, Epoch, wilson_half_width, wilson_interval
+from .training.accuracy import Accuracy, Epoch, wilson_interval
 from .training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ __all__ = [
     "parse_objectives",
     "train",
     "usable_cores",
-    "wilson_half_width",
     "wilson_interval",
 ]
 

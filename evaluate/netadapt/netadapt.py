@@ -21,7 +21,7 @@ from ...search_space import Architecture, NoFeasibleNetworkError
 from ...search_space.errors import NonFiniteLossError
 from ...search_space.network import Network
 from ..data.dataset import Data
-from ..training.accuracy import Epoch, wilson_half_width
+from ..training.accuracy import Epoch, wilson_interval
 from ..training.recipe import Recipe
 from ..training.train import train
 from .channel_groups import CostFunction, channel_groups, group_width, narrower_networks, narrowest
@@ -114,8 +114,8 @@ class Step:
 
     def n_indistinguishable(self, images: int) -> int:
         """Number of other proposals with statistically indistinguishable top-1 on that many images (95%)."""
-        margin = wilson_half_width(self.pruned.top1, images)
-        return sum(abs(top1 - self.pruned.top1) <= margin for top1 in self.top1s) - 1
+        low, high = wilson_interval(self.pruned.top1, images)
+        return sum(low <= top1 <= high for top1 in self.top1s) - 1
 
 
 @dataclass(frozen=True, eq=False)

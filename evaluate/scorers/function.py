@@ -45,6 +45,10 @@ class FunctionScorer:
                 ) from None
         if not 0 <= result.top1 <= 1:
             raise ScorerError(f"evaluator {self.name}: accuracy must be from 0 to 1, got {result.top1}")
+        try:
+            _ = result.correct
+        except ValueError as error:
+            raise ScorerError(f"evaluator {self.name}: {error}") from None
         return Score(result.top1, time.process_time() - cpu_start, replace(result, seed=seed))
 
 

@@ -14,7 +14,7 @@ from ..data.dataset import Data
 from ..supernet.checkpoint import load_supernet
 from ..supernet.supernet import Supernet
 from ..training.accuracy import Accuracy
-from ..training.evaluation import evaluate, recalibrate_batchnorm
+from ..training.evaluation import evaluate_images, recalibrate_batchnorm
 from ..training.recipe import Recipe
 from . import EvaluationContext, Score
 
@@ -72,6 +72,7 @@ class SupernetScorer:
             top1=fmean(accuracy.top1 for accuracy, _ in results),
             loss=fmean(accuracy.loss for accuracy, _ in results),
             seconds=sum(accuracy.seconds for accuracy, _ in results),
+            outcomes=best.outcomes if len(results) == 1 else "",
         )
         return Score(-accuracy.loss, time.process_time() - start, accuracy, network)
 
@@ -85,8 +86,9 @@ def evaluate_without_training(
     bn_images = context.recipe.bn_recalibration_images or _BN_RECALIBRATION_IMAGES
     recipe = replace(context.recipe, bn_recalibration_images=bn_images, drop_path=0.0)
     recalibrate_batchnorm(network, data, recipe, context.device)
-    top1, loss = evaluate(network, data, "validation", device=context.device)
-    return Accuracy(top1, loss, data.count("validation"), 0, seed, time.perf_counter() - start, ())
+    found = evaluate_images(network, data, "validation", device=context.device)
+    seconds = time.perf_counter() - start
+    return Accuracy(found.top1, found.loss, found.images, 0, seed, seconds, (), found.outcomes)
 
 
 def load_supernets(name: str, context: EvaluationContext) -> tuple[LoadedSupernet, ...]:

@@ -1,13 +1,15 @@
-"""Posterior of the true accuracies of evaluated networks: their expectations over seeds.
+"""Posterior of the true accuracies of evaluated networks: their expectations over seeds and over images.
 
 Networks are replicated because they looked good, so that their first trainings were lucky on average. A
 likelihood of all trainings of all networks accounts for that; statistics of the replicated ones alone do not.
 
-    training = trend in log MACs + structure of the network + noise
+    training = trend in log MACs + structure of the network + images + noise
 
 Trend (polynomial, flat prior), structure and noise are normal. The deviations of structure (flat prior) and
-noise (flat prior of its logarithm) are integrated over a grid, weighted by their marginal likelihood. All
-sums over networks are sums over groups of networks with the same number of trainings.
+noise (flat prior of its logarithm) are integrated over a grid, weighted by their marginal likelihood. The
+noise is that of the replicated networks, and of others in proportion to the binomial variances. What the
+sample of images does follows from the outcomes (`ImageSampling`): a shift common to all networks, and one of
+each, which its trainings share. Sums over networks are sums over groups of equal trainings and variances.
 
 Source: Gelman et al. 2013, Bayesian Data Analysis, 3rd edition, sections 5.4, 8.1 (selection that depends on
 observed data is ignorable) and 14.2.
@@ -23,12 +25,13 @@ from numpy.typing import NDArray
 from .arrays import Array, Values
 from .estimate import Estimate
 from .macs_trend import polynomial_basis
+from .outcomes import ALL_IMAGES, ImageSampling
 from .seed_noise import SeedNoise
 
 N_POSTERIOR_DRAWS = 2000
 _N_NOISE_GRID, _N_STRUCTURE_GRID = 16, 20
 _NOISE_RANGE = 5.0  # factor below and above the pooled deviation within networks
-_Z = 1.96
+Z95 = 1.96
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,9 @@ class TrueAccuracies:
     Attributes:
         means: `n` means over the trainings.
         design: `n x p` basis of the trend.
-        groups: `n` indices into the numbers of trainings.
+        groups: `n` indices into the groups of networks.
+        images: how accuracies vary with the sample of images.
+        common_std: `n` deviations that the sample causes for all networks together.
         conditional: given each of `g` pairs of deviations of noise and structure.
         degrees_of_freedom: trainings beyond the first of each network.
     """
@@ -46,17 +51,26 @@ class TrueAccuracies:
     means: Array
     design: Array
     groups: NDArray[np.intp]
+    images: ImageSampling
+    common_std: Array
     conditional: "ConditionalPosteriors"
     degrees_of_freedom: int
 
     @classmethod
-    def of(cls, trainings: Sequence[Values], macs: Values, min_std: float = 1e-9) -> "TrueAccuracies | None":
+    def of(
+        cls,
+        trainings: Sequence[Values],
+        macs: Values,
+        min_std: float = 1e-9,
+        images: ImageSampling = ALL_IMAGES,
+    ) -> "TrueAccuracies | None":
         """The posterior; None if no network has two trainings, since the noise is then unknown.
 
         Args:
             trainings: accuracies of each network, one per seed, at least one.
             macs: `n`.
             min_std: lower bound of the noise deviation, since accuracies are quantized.
+            images: without it the images are all, not a sample.
         """
         n_trainings = np.array([len(each) for each in trainings])
         degrees_of_freedom = int(n_trainings.sum()) - len(n_trainings)
@@ -65,19 +79,30 @@ class TrueAccuracies:
         flat = np.concatenate([np.asarray(each, dtype=np.float64) for each in trainings])
         starts = np.concatenate([[0], n_trainings.cumsum()[:-1]])
         means = np.add.reduceat(flat, starts) / n_trainings
-        within = float(((flat - np.repeat(means, n_trainings)) ** 2).sum())
+        variances = images.variances(means)
+        common, own, between_trainings = images.shares
+        # The noise is that of the networks that have replicates; of others by their binomial variance.
+        reference = float(variances[n_trainings > 1].mean())
+        squares = np.add.reduceat((flat - np.repeat(means, n_trainings)) ** 2, starts)
+        within = float((squares * reference / variances).sum())
+        min_std = max(min_std, np.sqrt(between_trainings * reference))
         pooled = max(np.sqrt(within / degrees_of_freedom), min_std)
         noise_grid = pooled * np.geomspace(1 / _NOISE_RANGE, _NOISE_RANGE, _N_NOISE_GRID)
         noise_grid = np.unique(np.maximum(noise_grid, min_std))
-        # Midpoints: with a deviation of 0, networks of equal MACs would tie.
-        fractions = (np.arange(_N_STRUCTURE_GRID) + 0.5) / _N_STRUCTURE_GRID
-        structure_grid = fractions * max(float(np.ptp(means)), min_std)
+        # Squares, since the trend may span much more than the structure; above 0, where equal MACs tie. A
+        # step between squares is as wide as its root.
+        roots = (np.arange(_N_STRUCTURE_GRID) + 0.5) / _N_STRUCTURE_GRID
+        structure_grid = roots**2 * max(float(np.ptp(means)), min_std)
         noise, structure = (each.ravel() for each in np.meshgrid(noise_grid, structure_grid, indexing="ij"))
         design = polynomial_basis(macs)
-        conditional = ConditionalPosteriors.of(means, n_trainings, design, noise, structure)
+        kinds, groups = np.unique(np.column_stack([n_trainings, variances]), axis=0, return_inverse=True)
+        error = Errors(kinds[:, 1] / reference / kinds[:, 0], own * kinds[:, 1])
+        groups = groups.reshape(-1)
+        conditional = ConditionalPosteriors.of(means, groups, error, design, noise, structure)
         log_likelihood = -degrees_of_freedom * np.log(noise) - within / (2 * noise**2)
-        groups = np.unique(n_trainings, return_inverse=True)[1]
-        return cls(means, design, groups, conditional.weighted(log_likelihood), degrees_of_freedom)
+        weighted = conditional.weighted(log_likelihood + np.log(structure) / 2)
+        common_std = np.sqrt(common * variances)
+        return cls(means, design, groups, images, common_std, weighted, degrees_of_freedom)
 
     @cached_property
     def noise(self) -> SeedNoise:
@@ -114,12 +139,18 @@ class TrueAccuracies:
         variance = (weights @ each.conditional_variance)[groups]
         variance = variance + np.einsum("np,npq,nq->n", design, quadratic[groups], design)
         variance += 2 * means * (design * linear[groups]).sum(1) + means**2 * square[groups]
-        std: Array = np.sqrt(np.maximum(variance, 0))
+        std: Array = np.sqrt(np.maximum(variance, 0) + self.common_std**2)
+        return std
+
+    @cached_property
+    def seed_std(self) -> Array:
+        """`n` deviations that more trainings would reduce to 0."""
+        std: Array = np.sqrt(self.conditional.weights @ self.conditional.seed_variance)[self.groups]
         return std
 
     def estimates(self) -> list[Estimate]:
         """Posterior mean and 95% interval of each true accuracy, within 0 to 1."""
-        rows = (self.expected, self.expected - _Z * self.std, self.expected + _Z * self.std)
+        rows = (self.expected, self.expected - Z95 * self.std, self.expected + Z95 * self.std)
         return [Estimate(*row) for row in np.clip(np.column_stack(rows), 0, 1).tolist()]
 
     def draw(self, count: int = N_POSTERIOR_DRAWS, places: "slice | NDArray[np.intp]" = slice(None)) -> Array:
@@ -133,24 +164,40 @@ class TrueAccuracies:
             own = rng.standard_normal((numbers[place], len(means)))
             own *= np.sqrt(each.conditional_variance[place, groups])
             draws.append(trend + each.shrinkage[place, groups] * (means - trend) + own)
-        return np.concatenate(draws)
+        common = rng.standard_normal((count, 1)) * self.common_std[places]
+        accuracies: Array = np.concatenate(draws) + common
+        return accuracies
 
     @cached_property
     def _weights_of_mean(self) -> tuple[Array, Array]:
-        """By number of trainings: weight of the own mean, and coefficients of the trend times its weight."""
+        """By group: weight of the own mean, and coefficients of the trend times its weight."""
         each = self.conditional
         of_trend = np.einsum("g,gc,gp->cp", each.weights, 1 - each.shrinkage, each.trend)
         return each.weights @ each.shrinkage, of_trend
 
 
 @dataclass(frozen=True, eq=False)
+class Errors:
+    """Variances of the means of `c` groups of networks.
+
+    Attributes:
+        noise_factor: `c` variances by seed noise, in multiples of that of one training.
+        own_variance: `c` variances that the sample of images causes for each network.
+    """
+
+    noise_factor: Array
+    own_variance: Array
+
+
+@dataclass(frozen=True, eq=False)
 class ConditionalPosteriors:
-    """Posteriors given each of `g` pairs of deviations, for `c` numbers of trainings.
+    """Posteriors given each of `g` pairs of deviations, for `c` groups of networks.
 
     Attributes:
         noise: `g` deviations.
         shrinkage: `g x c` fractions of the residuals from the trend attributed to the networks.
-        conditional_variance: `g x c` variances of the true accuracies given the trend.
+        conditional_variance: `g x c` variances of the true accuracies given trend and common shift.
+        seed_variance: `g x c` variances of the accuracies on these images given the trend.
         trend, trend_covariance: `g x p` coefficients and `g x p x p` covariances.
         log_likelihood: `g`, of the means, marginal over the trend, up to a constant.
         weights: `g` posterior probabilities.
@@ -159,6 +206,7 @@ class ConditionalPosteriors:
     noise: Array
     shrinkage: Array
     conditional_variance: Array
+    seed_variance: Array
     trend: Array
     trend_covariance: Array
     log_likelihood: Array
@@ -166,21 +214,32 @@ class ConditionalPosteriors:
 
     @classmethod
     def of(
-        cls, means: Array, n_trainings: NDArray[np.intp], design: Array, noise: Array, structure: Array
+        cls,
+        means: Array,
+        groups: NDArray[np.intp],
+        errors: "Errors",
+        design: Array,
+        noise: Array,
+        structure: Array,
     ) -> "ConditionalPosteriors":
-        """Weighted by the likelihood of the means alone."""
-        numbers, groups = np.unique(n_trainings, return_inverse=True)
+        """Weighted by the likelihood of the means alone.
+
+        Args:
+            groups: `n` indices into the errors.
+            errors: of the means of each group.
+        """
         # Residuals of one trend, since sums of squares of the means would lose digits.
         anchor = np.linalg.lstsq(design, means, rcond=None)[0]
         residuals = means - design @ anchor
-        members = [groups == group for group in range(len(numbers))]
+        members = [groups == group for group in range(len(errors.own_variance))]
         xx = np.array([design[own].T @ design[own] for own in members])
         xy = np.array([design[own].T @ residuals[own] for own in members])
         yy = np.array([residuals[own] @ residuals[own] for own in members])
         sizes = np.array([own.sum() for own in members])
 
-        noise_variance = noise[:, None] ** 2 / numbers
-        total_variance = structure[:, None] ** 2 + noise_variance
+        noise_variance, own_variance = noise[:, None] ** 2 * errors.noise_factor, errors.own_variance
+        structure_variance = structure[:, None] ** 2
+        total_variance = structure_variance + own_variance + noise_variance
         precision = np.einsum("gc,cpq->gpq", 1 / total_variance, xx)
         covariance = np.linalg.inv(precision)
         scores = (1 / total_variance) @ xy
@@ -191,9 +250,16 @@ class ConditionalPosteriors:
             + (1 / total_variance) @ yy
             - (trend * scores).sum(1)
         )
-        shrinkage = structure[:, None] ** 2 / total_variance
+        shrinkage = structure_variance / total_variance
         return cls(
-            noise, shrinkage, shrinkage * noise_variance, anchor + trend, covariance, log_likelihood, noise
+            noise=noise,
+            shrinkage=shrinkage,
+            conditional_variance=shrinkage * (own_variance + noise_variance),
+            seed_variance=(structure_variance + own_variance) / total_variance * noise_variance,
+            trend=anchor + trend,
+            trend_covariance=covariance,
+            log_likelihood=log_likelihood,
+            weights=noise,
         ).weighted(np.zeros(len(noise)))
 
     def weighted(self, log_likelihood: Array) -> "ConditionalPosteriors":

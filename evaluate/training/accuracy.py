@@ -2,6 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..statistics.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,11 @@ class Accuracy:
     Attributes:
         top1: fraction of validation images classified correctly.
         loss: validation cross-entropy without label smoothing.
-        images: number of validation images.
+        images: number of validation images, those that could not be read left out.
         images_seen: number of training images processed, repetitions included.
         curve: one point per epoch.
+        outcomes: which of the images were classified correctly, in the order of the split, by
+            `pack_outcomes`; empty if unknown.
     """
 
     top1: float
@@ -39,16 +45,23 @@ class Accuracy:
     seed: int
     seconds: float
     curve: tuple[Epoch, ...]
+    outcomes: str = ""
+
+    @property
+    def correct(self) -> "Outcomes | None":
+        """Whether each image was classified correctly, `images` booleans; None if unknown.
+
+        Raises:
+            ValueError: `outcomes` are not those of so many images.
+        """
+        from ..statistics.outcomes import unpack_outcomes
+
+        return unpack_outcomes(self.outcomes, self.images) if self.outcomes else None
 
     @property
     def ci95(self) -> tuple[float, float]:
         """95% confidence interval of `top1` for `images` validation images, without seed noise."""
         return wilson_interval(self.top1, self.images)
-
-    @property
-    def ci95_half_width(self) -> float:
-        """Half the width of `ci95`."""
-        return wilson_half_width(self.top1, self.images)
 
 
 def wilson_interval(fraction: float, count: int) -> tuple[float, float]:
@@ -64,9 +77,3 @@ def wilson_interval(fraction: float, count: int) -> tuple[float, float]:
     center = (fraction + z * z / (2 * count)) / shrunk
     half = z / shrunk * math.sqrt(fraction * (1 - fraction) / count + z * z / (4 * count * count))
     return max(0.0, center - half), min(1.0, center + half)
-
-
-def wilson_half_width(fraction: float, count: int) -> float:
-    """Half the width of `wilson_interval`."""
-    low, high = wilson_interval(fraction, count)
-    return (high - low) / 2

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...search_space.network import Network
 from ..data.dataset import SPLITS, Data, EvaluationSplit
+from ..statistics.outcomes import pack_outcomes
 from .trivial_accuracy import TrivialAccuracy
 
 _CALIBRATION_BINS = 15
@@ -35,6 +36,7 @@ class Metrics:
         loss: cross-entropy.
         calibration_error: expected calibration error, 15 bins of equal width.
         confusion: number of images by true class (row) and predicted class (column).
+        outcomes: which images are classified correctly, in the order of the logits, by `pack_outcomes`.
     """
 
     images: int
@@ -44,6 +46,7 @@ class Metrics:
     calibration_error: float
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
+    outcomes: str = ""
 
     @property
     def balanced_accuracy(self) -> float:
@@ -137,6 +140,7 @@ def compute_metrics(logits: Tensor, labels: Tensor, class_names: Sequence[str]) 
         ),
         classes=tuple(ClassMetrics(*row) for row in columns),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
+        outcomes=pack_outcomes((predicted == labels).numpy()),
     )
 
 

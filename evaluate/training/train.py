@@ -52,14 +52,15 @@ def train(
         curve.append(point)
         if on_epoch is not None:
             on_epoch(training.epoch, recipe.epochs)
-    top1, loss = training.evaluate()
+    evaluation = training.evaluate_images()
     network.load_state_dict(training.eval_network.state_dict())
     return Accuracy(
-        top1=top1,
-        loss=loss,
-        images=data.count("validation"),
+        top1=evaluation.top1,
+        loss=evaluation.loss,
+        images=evaluation.images,
         images_seen=training.images_seen,
         seed=seed,
         seconds=time.perf_counter() - start,
         curve=tuple(curve),
+        outcomes=evaluation.outcomes,
     )

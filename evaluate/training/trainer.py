@@ -19,7 +19,7 @@ from ..data.augmentation import mix_batch, parse_augmentation
 from ..data.dataset import Data, Split
 from ..data.splits import num_shuffled_batches
 from .accuracy import Epoch
-from .evaluation import evaluate, recalibrate_batchnorm
+from .evaluation import Evaluation, evaluate_images, recalibrate_batchnorm
 from .optimizers import build_lr_schedule, build_optimizer, restore_optimizer
 from .recipe import Recipe
 from .safetensors_io import select_prefix
@@ -173,7 +173,12 @@ class Trainer:
         return Epoch(loss_total / image_count, train_top1=correct_total / image_count)
 
     def evaluate(self, split: Split = "validation") -> tuple[float, float]:
-        """Top-1 accuracy and cross-entropy of `eval_network`, after recalibrating batch normalisation.
+        """Top-1 accuracy and cross-entropy of `evaluate_images`."""
+        evaluation = self.evaluate_images(split)
+        return evaluation.top1, evaluation.loss
+
+    def evaluate_images(self, split: Split = "validation") -> Evaluation:
+        """Evaluate `eval_network`, after recalibrating batch normalisation.
 
         Raises:
             NonFiniteLossError: the loss is NaN or infinite.
@@ -184,12 +189,12 @@ class Trainer:
                 dist.broadcast(statistics, 0)
         if self.recipe.bn_recalibration_images and self.recipe.freeze == "none":
             recalibrate_batchnorm(network, self.data, self.recipe, self.device)
-        top1, loss = evaluate(
+        evaluation = evaluate_images(
             network, self.data, split, device=self.device, shard=(self.rank, self.world_size)
         )
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(f"the loss on the {split} images is {loss}")
-        return top1, loss
+        if not math.isfinite(evaluation.loss):
+            raise NonFiniteLossError(f"the loss on the {split} images is {evaluation.loss}")
+        return evaluation
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to resume, except network, recipe and data."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .accuracy import wilson_half_width
+from .accuracy import wilson_interval
 
 _ALPHA = 0.05
 _MIN_IMAGES = 200  # below, one image is worth more than 0.5 percentage points
@@ -57,9 +57,10 @@ def few_images_text(images: int, split: str) -> str | None:
     """A warning if an accuracy on so few images is coarse: `36 validation images: one image is ...`."""
     if not 0 < images < _MIN_IMAGES:
         return None
+    low, high = wilson_interval(0.5, images)
     return (
         f"few {split} images ({images:,}): one image is worth {100 / images:.1f} percentage points, and the "
-        f"95% interval of an accuracy is up to ±{100 * wilson_half_width(0.5, images):.0f}"
+        f"95% interval of an accuracy is up to {100 * (high - low):.0f} points wide"
     )
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from ...evaluate import Latency, wilson_half_width
+from ...evaluate import Latency, wilson_interval
+from ...evaluate.statistics.outcomes import paired_std, unpack_outcomes
 from ...evaluate.statistics.reliability import residual_std, student_t_quantile, studentized_range
+from ...evaluate.statistics.true_accuracies import Z95
 from ...evaluate.training.trivial_accuracy import TrivialAccuracy
 
 
@@ -25,6 +27,7 @@ class Result:
         images: number of test images.
         seconds: training time.
         balanced_accuracy: mean recall of the classes on the test images.
+        outcomes: which test images were classified correctly, by `pack_outcomes`; empty if unknown.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Result:
     seconds: float
     epochs: int
     balanced_accuracy: float
+    outcomes: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,17 @@ class Variant:
         return statistics.stdev(top1s) if len(top1s) > 1 else None
 
     @property
-    def top1_ci95(self) -> float:
-        """Half width of the 95% interval of `mean`; `ci95_source` names the source of variation.
+    def top1_ci95(self) -> tuple[float, float]:
+        """95% interval of `mean`; `ci95_source` names the source of variation.
 
         With several seeds: Student's t over the seeds, for the given test images. With one seed: Wilson's
         score interval for the test images, without seed noise.
         """
         count = len(self.results)
         if self.std is None:
-            return wilson_half_width(self.mean, self.results[0].images)
-        return student_t_quantile(count - 1) * self.std / math.sqrt(count)
+            return wilson_interval(self.mean, self.results[0].images)
+        half_width = student_t_quantile(count - 1) * self.std / math.sqrt(count)
+        return max(0.0, self.mean - half_width), min(1.0, self.mean + half_width)
 
     @property
     def ci95_source(self) -> Literal["seeds", "images"]:
@@ -168,13 +173,21 @@ class Comparison:
 
         With several seeds it is equal for all pairs: Tukey's honestly significant difference with seeds as
         blocks (for two variants: the paired t test). It assumes equal variance of all variants and corrects
-        for the number of pairs. With one seed only the test images count, as if each variant had its own.
+        for the number of pairs. With one seed only the test images count, paired.
 
         Source: Montgomery, Design and Analysis of Experiments, sections 3.5 and 4.1.
         """
         if self.least_significant_difference is None:
-            return math.hypot(*(wilson_half_width(each.mean, self.images) for each in (a, b)))
+            return Z95 * self._image_std(a.results[0], b.results[0])
         return self.least_significant_difference
+
+    def _image_std(self, a: Result, b: Result) -> float:
+        """Standard error of a difference of two trainings over the test images."""
+        if a.outcomes and b.outcomes:
+            first, second = (unpack_outcomes(each.outcomes, self.images) for each in (a, b))
+            return paired_std(first, second)
+        intervals = [wilson_interval(each.top1, self.images) for each in (a, b)]
+        return math.hypot(*(high - low for low, high in intervals)) / (2 * Z95)
 
     def is_significant(self, a: Variant, b: Variant) -> bool:
         """Whether the difference exceeds `significance_threshold`."""

@@ -1,7 +1,8 @@
 """Posterior of the Pareto front of evaluated networks.
 
 The best of many observed means is biased upward (winner's curse), so the true accuracies (expectations
-over seeds) are those of `TrueAccuracies`, shrunk toward a trend. Costs and latencies count as exact.
+over seeds and over images) are those of `TrueAccuracies`, shrunk toward a trend. Latencies are log-normal,
+with the 95% intervals of their ratios; MACs and parameters are exact.
 """
 
 import math
@@ -13,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evaluate import Accuracy, Goals, Objective
+from ...evaluate.objectives import REWARD_EXPONENT
 from ...evaluate.statistics.arrays import Array
 from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.statistics.multi_objective import is_dominated
+from ...evaluate.statistics.outcomes import ImageSampling
 from ...evaluate.statistics.seed_noise import SeedNoise
+from ...evaluate.statistics.true_accuracies import Z95
 from ..store.pareto import losses_of
 from ..store.trial import Record, true_accuracies
 
@@ -32,21 +36,26 @@ class FrontPosterior:
     Attributes:
         records: `n` evaluated networks: all, or of more than `MAX_NETWORKS` the contenders.
         estimates: `n` posterior means with their 95% intervals.
-        stds: `n` posterior standard deviations.
+        seed_stds: `n` standard deviations that more trainings would reduce to 0.
         draws: `d x n` true accuracies.
-        reward_factors: `n` factors from accuracy to objective: 1 unless that is the reward.
-        no_worse_in_costs: `n x n`: whether network j is no worse than network i in every other objective.
+        reward_factors: `n` or `d x n` factors from accuracy to objective: 1 unless that is the reward.
+        no_worse_in_costs: `n x n`: whether network j is measured no worse than i in every other objective.
+        no_worse_in_counts: the same for MACs and parameters alone.
+        latencies: `d x n` in ms; None if latency is no objective.
         replicates: number of trainings beyond the first of each network.
         networks: number of networks that trend, structure and noise are fitted to.
     """
 
     noise: SeedNoise
+    image_sampling: ImageSampling
     records: tuple[Record, ...]
     estimates: tuple[Estimate, ...]
-    stds: Array
+    seed_stds: Array
     draws: Array
     reward_factors: Array
     no_worse_in_costs: NDArray[np.bool_]
+    no_worse_in_counts: NDArray[np.bool_]
+    latencies: Array | None
     replicates: int
     networks: int
 
@@ -59,11 +68,15 @@ class FrontPosterior:
     @cached_property
     def pareto_probabilities(self) -> Array:
         """`n` probabilities of being Pareto-optimal among the records."""
-        best = np.full(self.draws.shape, -np.inf)
-        for place, others in enumerate(self.no_worse_in_costs):
-            if others.any():
-                best[:, place] = self._merit_draws[:, others].max(1)
-        pareto: Array = (self._merit_draws > best).mean(0)
+        merits = np.ascontiguousarray(self._merit_draws.T)
+        pairs = enumerate(self.no_worse_in_counts)
+        if self.latencies is None:
+            highest = [merits[others].max(0, initial=-np.inf) for _, others in pairs]
+        else:
+            latencies = np.ascontiguousarray(self.latencies.T)
+            ends = latencies.min(1), latencies.max(1)
+            highest = [_highest_merit(merits, latencies, ends, place, others) for place, others in pairs]
+        pareto: Array = (merits > highest).mean(1)
         return pareto
 
     @cached_property
@@ -84,7 +97,11 @@ class FrontPosterior:
 
     def std(self, record: Record) -> float:
         """Posterior standard deviation of the true accuracy."""
-        return float(self.stds[self._index_by_key[record.key]])
+        return float(self.draws[:, self._index_by_key[record.key]].std())
+
+    def seed_std(self, record: Record) -> float:
+        """The part of the standard deviation that more trainings would reduce to 0."""
+        return float(self.seed_stds[self._index_by_key[record.key]])
 
     def estimate(self, record: Record) -> Estimate:
         """Posterior mean of the true accuracy, with its 95% credible interval."""
@@ -97,7 +114,9 @@ class FrontPosterior:
 
     def estimate_unselected(self, accuracy: Accuracy) -> Estimate:
         """Estimate for a network that was not selected by its accuracy, such as a baseline: no shrinkage."""
-        half_width = self.noise.ci95_half_width(1)
+        common, own, _ = self.image_sampling.shares
+        variance = (common + own) * self.image_sampling.variances([accuracy.top1]).item()
+        half_width = math.hypot(self.noise.ci95_half_width(1), Z95 * math.sqrt(variance))
         low, high = np.clip([accuracy.top1 - half_width, accuracy.top1 + half_width], 0, 1).tolist()
         return Estimate(accuracy.top1, low, high)
 
@@ -109,6 +128,17 @@ class FrontPosterior:
         )
         low, high = np.quantile(differences, (_TAIL, 1 - _TAIL))
         return Estimate(float(differences.mean()), float(low), float(high))
+
+    def least_significant_difference(self, trainings: int = 1) -> float:
+        """Smallest significant difference (95%) of two networks on unseen images, near the highest accuracy.
+
+        Args:
+            trainings: number of trainings of each network.
+        """
+        highest = max(estimate.value for estimate in self.estimates)
+        variance, own = self.image_sampling.variances([highest]).item(), self.image_sampling.shares[1]
+        seeds = self.noise.least_significant_difference(trainings, trainings)
+        return math.hypot(seeds, Z95 * math.sqrt(2 * own * variance))
 
     def indistinguishable(self, record: Record, others: Iterable[Record]) -> list[Record]:
         """The others whose difference from the record has a 95% interval that contains 0."""
@@ -144,33 +174,80 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
     accuracy, or without replicates, since the seed noise is then unknown.
     """
     completed = tuple(record for record in records if record.state == "complete" and record.trainings)
-    posterior = true_accuracies(completed)
-    if posterior is None or not goals.depends_on_accuracy:
+    if not goals.depends_on_accuracy or (posterior := true_accuracies(completed)) is None:
         return None
     places = contenders(completed, goals, MAX_NETWORKS)
     draws, estimates = posterior.draw(places=np.array(places)), posterior.estimates()
     replicates = sum(len(record.replicates) for record in completed)
     networks, completed = len(completed), tuple(completed[place] for place in places)
     others = tuple(each for each in goals.objectives if not each.depends_on_accuracy)
-    costs = np.array([losses_of(record, others) for record in completed]).reshape(len(completed), len(others))
-    no_worse_in_costs = (costs[None, :, :] <= costs[:, None, :]).all(2) & ~np.eye(
-        len(completed), dtype=np.bool_
-    )
+    counted = tuple(each for each in others if each.quantity != "latency")
+    reward, factors = goals.ranking_objective, latency_factors(completed, len(draws))
     reward_factors = np.array(
-        [goals.ranking_objective.accuracy_factor(record.cost, record.latency) for record in completed],
-        dtype=np.float64,
+        [reward.accuracy_factor(record.cost, record.latency) for record in completed], dtype=np.float64
     )
+    if reward.target and reward.target.quantity == "latency":
+        reward_factors = reward_factors * factors**REWARD_EXPONENT
+    latencies = None
+    if len(counted) < len(others):
+        latencies = factors * [record.value(Objective("latency")) for record in completed]
     return FrontPosterior(
-        posterior.noise,
-        completed,
-        tuple(estimates[place] for place in places),
-        posterior.std[places],
-        draws,
-        reward_factors,
-        no_worse_in_costs,
-        replicates,
-        networks,
+        noise=posterior.noise,
+        image_sampling=posterior.images,
+        records=completed,
+        estimates=tuple(estimates[place] for place in places),
+        seed_stds=posterior.seed_std[places],
+        draws=draws,
+        reward_factors=reward_factors,
+        no_worse_in_costs=_no_worse(completed, others),
+        no_worse_in_counts=_no_worse(completed, counted),
+        latencies=latencies,
+        replicates=replicates,
+        networks=networks,
     )
+
+
+def _highest_merit(
+    merits: Array, latencies: Array, ends: tuple[Array, Array], place: int, others: NDArray[np.bool_]
+) -> Array:
+    """`d` highest merits among the others that are no slower than the network at a place.
+
+    Args:
+        merits, latencies: `n x d` draws.
+        ends: lowest and highest latency of each network.
+    """
+    fastest, slowest = ends
+    always = others & (slowest <= fastest[place])
+    sometimes = others & ~always & (fastest <= slowest[place])
+    highest = np.where(latencies[sometimes] <= latencies[place], merits[sometimes], -np.inf).max(
+        0, initial=-np.inf
+    )
+    maximum: Array = np.maximum(highest, merits[always].max(0, initial=-np.inf))
+    return maximum
+
+
+def latency_factors(records: Sequence[Record], count: int) -> Array:
+    """`count x n` draws of the latencies in multiples of the measured ones; always the same.
+
+    Log-normal by the 95% interval of the ratio; 1 without a latency.
+    """
+    log_stds = [
+        math.log(record.latency.ratio_high / record.latency.ratio_low) / (2 * Z95)
+        if record.latency and record.latency.ratio_low > 0
+        else 0.0
+        for record in records
+    ]
+    draws: Array = np.exp(np.random.default_rng(1).standard_normal((count, len(records))) * log_stds)
+    return draws
+
+
+def _no_worse(records: Sequence[Record], objectives: Sequence[Objective]) -> NDArray[np.bool_]:
+    """`n x n`: whether network j is no worse than network i in every objective; False for itself."""
+    values = np.array([losses_of(record, objectives) for record in records])
+    values = values.reshape(len(records), len(objectives))
+    no_worse = np.asarray((values[None, :, :] <= values[:, None, :]).all(2))
+    np.fill_diagonal(no_worse, False)
+    return no_worse
 
 
 def contenders(records: Sequence[Record], goals: Goals, most: int) -> list[int]:

@@ -7,14 +7,13 @@ to `MAX_NETWORKS` completed networks spread over the whole run, and no prior tra
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TypeVar
 
 import numpy as np
 
 from ...evaluate import Goals, Latency, Objective, Quantity
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.objectives import x_quantity
-from ...evaluate.statistics.arrays import Array
+from ...evaluate.statistics.arrays import Array, evenly_spaced
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory
 from ...evaluate.surrogate.linear_contrasts import LinearContrasts
@@ -29,14 +28,6 @@ MAX_NETWORKS = 400  # fitting time is cubic in it
 _PREDICTION_BATCH = 256
 
 Term = Callable[[Genes], float]
-T = TypeVar("T")
-
-
-def evenly_spaced(records: Sequence[T], most: int) -> list[T]:
-    """All records, or `most` of them spread over the whole sequence, first and last included."""
-    if len(records) <= most:
-        return list(records)
-    return [records[place] for place in np.linspace(0, len(records) - 1, most).round().astype(int)]
 
 
 @dataclass(frozen=True, eq=False)

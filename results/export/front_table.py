@@ -3,7 +3,7 @@
 | column | meaning |
 | --- | --- |
 | `accuracy` | estimated accuracy, a fraction: it corrects for selection; the mean while that is impossible |
-| `accuracy_low`, `accuracy_high` | its 95% interval; of one training that for the number of images |
+| `accuracy_low`, `accuracy_high` | its 95% interval on unseen images; without replicates without seed noise |
 | `mean_accuracy` | mean validation accuracy of `n_seeds` trainings |
 | `pareto_probability` | probability of being Pareto-optimal; empty while unknown |
 | `reward` | value of the `reward` objective |
@@ -78,18 +78,26 @@ def front_dict(
 ) -> dict[str, Any]:
     """The front and its statistics as plain values, for `result.json` and `bneck front --json`.
 
-    Keys: `front` (rows as in `front_row`); `seed_variance` (null while unknown); `macs_baseline`;
-    `early_stopping` (networks by epochs; null without early stopping); `warnings` about the accuracies.
+    Keys: `front` (rows as in `front_row`); `seed_variance` and `image_sampling` (null while unknown);
+    `macs_baseline`; `early_stopping` (networks by epochs; null without early stopping); `warnings` about the
+    accuracies.
     """
     noise = front_posterior and {
         "std": front_posterior.noise.std,
         "degrees_of_freedom": front_posterior.noise.degrees_of_freedom,
         "replicates": front_posterior.replicates,
-        "least_significant_difference": front_posterior.noise.least_significant_difference(),
+        "least_significant_difference": front_posterior.least_significant_difference(),
+    }
+    known = front_posterior and front_posterior.image_sampling.known
+    images = front_posterior and {
+        "images": front_posterior.image_sampling.images,
+        "correlation_between_networks": front_posterior.image_sampling.between,
+        "correlation_within_networks": front_posterior.image_sampling.within,
     }
     return {
         "front": [front_row(record, front_posterior, reward) for record in records],
         "seed_variance": noise,
+        "image_sampling": images if known else None,
         "macs_baseline": macs_baseline and macs_baseline.as_dict,
         "early_stopping": epochs_spent and epochs_spent.as_dict,
         "warnings": list(warnings),

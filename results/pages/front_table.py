@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...evaluate import Accuracy, Goals
+from ...evaluate.statistics.arrays import evenly_spaced
 from ...evaluate.statistics.estimate import Estimate
 from ..analysis.front_posterior import FrontPosterior
-from ..analysis.gene_model import evenly_spaced
+from ..analysis.paired_images import is_indistinguishable
 from ..plots.history import architecture_strip
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
@@ -17,7 +18,6 @@ from ..text.formatting import (
     accuracy_text,
     mean_text,
     network_lines,
-    with_overlapping_interval,
 )
 from ..text.front_posterior import percent
 
@@ -113,8 +113,16 @@ class FrontTable:
         else:
             values["accuracy"] = accuracy_text(Estimate(accuracy.top1, *accuracy.ci95))
         if posterior is None:
-            others = with_overlapping_interval(accuracy, self.alternatives)
-            return values | {"others": [other.trial for other in others]}
+            known = accuracy.trainings[0] if isinstance(accuracy, Record) else accuracy
+            return values | {
+                "others": [
+                    other.trial
+                    for other in self.alternatives
+                    if other is not accuracy
+                    and other.trainings
+                    and is_indistinguishable(known, other.trainings[0])
+                ]
+            }
         if isinstance(accuracy, Accuracy) or accuracy not in posterior:
             return values
         return values | {

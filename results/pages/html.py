@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ...evaluate import format_count, wilson_half_width
+from ...evaluate import format_count, wilson_interval
+from ...evaluate.statistics.estimate import Estimate
 from ...search_space.printable import printable_lines
-from ..text.formatting import listed, milliseconds, pluralize, ratio_text
+from ..text.formatting import accuracy_text, listed, milliseconds, pluralize, ratio_text
 
 # control characters as JSON writes them, without line breaks and tabs: C0, C1 and bidirectional overrides
 _CONTROL_ESCAPE = re.compile(
@@ -67,5 +68,5 @@ def _percent(fraction: float, decimals: int = 1) -> str:
 
 
 def _top1(top1: float, images: int) -> str:
-    """`87.0 ± 3.3%`, with the 95% interval for this number of images."""
-    return f"{100 * top1:.1f} ± {100 * wilson_half_width(top1, images):.1f}%"
+    """`87.0% (83.4 to 89.9)`, with the 95% interval for this number of images."""
+    return accuracy_text(Estimate(top1, *wilson_interval(top1, images)))

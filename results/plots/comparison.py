@@ -201,9 +201,10 @@ def _hover(comparison: Comparison, variant: Variant) -> list[str]:
 
 
 def _margin(variant: Variant, number: int) -> dict[str, Any]:
-    """The 95% interval of the mean, clipped to 0 to 100%."""
-    above, below = min(variant.top1_ci95, 1 - variant.mean), min(variant.top1_ci95, variant.mean)
-    return {"array": [100 * above], "arrayminus": [100 * below], **_bar_style(number)}
+    """The 95% interval of the mean."""
+    low, high = variant.top1_ci95
+    above, below = 100 * (high - variant.mean), 100 * (variant.mean - low)
+    return {"array": [above], "arrayminus": [below], **_bar_style(number)}
 
 
 def _bar_style(number: int) -> dict[str, Any]:

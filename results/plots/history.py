@@ -6,8 +6,8 @@ from itertools import accumulate
 import plotly.graph_objects as go
 
 from ...evaluate import Objective
+from ...evaluate.statistics.arrays import evenly_spaced
 from ...search_space import Architecture
-from ..analysis.gene_model import evenly_spaced
 from ..analysis.hypervolume import HypervolumeBox
 from ..store.trial import Record
 from ..text.formatting import AXIS_TITLES, block_text, value_text

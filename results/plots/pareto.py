@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 
 from ...evaluate import Goals, Quantity
 from ...evaluate.objectives import REWARD_EXPONENT, absolute_limit, limit_on, value_of, x_quantity
+from ...evaluate.statistics.arrays import evenly_spaced
 from ...evaluate.statistics.estimate import Estimate
 from ..analysis.front_posterior import FrontPosterior
-from ..analysis.gene_model import evenly_spaced
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
 from ..text.formatting import (

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...evaluate import Constraint, Latency, wilson_half_width
+from ...evaluate import Constraint, Latency, wilson_interval
 from ...evaluate.trust import Kind
 from ...search_space import Architecture, Cost, RunError, cost
 from ...search_space.errors import first_line
@@ -63,9 +63,9 @@ class NetAdaptRow:
         return cost(self.architecture)
 
     @property
-    def top1_ci95(self) -> float:
-        """Half the width of the 95% confidence interval of `top1` due to the number of images."""
-        return wilson_half_width(self.top1, self.images)
+    def top1_ci95(self) -> tuple[float, float]:
+        """95% confidence interval of `top1` for the number of images."""
+        return wilson_interval(self.top1, self.images)
 
     @property
     def description(self) -> str:
@@ -100,7 +100,8 @@ class NetAdaptRow:
             "unpruned_loss": self.unpruned_loss,
             "top1": self.top1,
             "loss": self.loss,
-            "top1_ci95": self.top1_ci95,
+            "top1_low": self.top1_ci95[0],
+            "top1_high": self.top1_ci95[1],
             "proposals": self.proposals,
             "n_indistinguishable": self.n_indistinguishable,
             "seconds": self.seconds,

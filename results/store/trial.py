@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
-from ...evaluate import Accuracy, Epoch, Latency, Objective, wilson_half_width, wilson_interval
+from ...evaluate import Accuracy, Epoch, Latency, Objective, wilson_interval
+from ...evaluate.statistics.arrays import evenly_spaced
 from ...evaluate.statistics.estimate import Estimate
+from ...evaluate.statistics.outcomes import ALL_IMAGES, MAX_NETWORKS, ImageSampling
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM
 from ...evaluate.statistics.true_accuracies import TrueAccuracies
 from ...search_space import Architecture, Cost, SearchSpace, cost
@@ -110,15 +112,6 @@ class Record:
         top1 = self.top1
         return Estimate(top1, *wilson_interval(top1, self.trainings[0].images))
 
-    @property
-    def image_sampling_ci95(self) -> float:
-        """Half the width of the 95% confidence interval due to the number of images, without seed variance.
-
-        Raises:
-            ValueError: the network was not trained.
-        """
-        return wilson_half_width(min(max(self.top1, 0.0), 1.0), self.trainings[0].images)
-
     def value(self, objective: Objective) -> float:
         """The value of an objective: estimated accuracy as a fraction, latency in ms.
 
@@ -167,13 +160,36 @@ def accuracy_from(attribute: Mapping[str, Any]) -> Accuracy:
 
 
 def true_accuracies(records: Sequence[Record]) -> TrueAccuracies | None:
-    """Posterior of the true accuracies of trained records; None if no network has two trainings."""
-    if not any(record.replicates for record in records):
-        return None
+    """Posterior of the accuracies of trained records on unseen images; None without replicates."""
+    return _true_accuracies(records, image_sampling(records)) if _has_replicates(records) else None
+
+
+def image_sampling(records: Sequence[Record]) -> ImageSampling:
+    """How the accuracies of trained records vary with the sample of validation images."""
+    images = max(record.trainings[0].images for record in records)
+    sample = evenly_spaced(records, MAX_NETWORKS)
+    sample += evenly_spaced([record for record in records if record.replicates], MAX_NETWORKS)
+    known = {
+        record.trial: [
+            correct
+            for each in record.trainings
+            if each.images == images and (correct := each.correct) is not None
+        ]
+        for record in sample
+    }
+    return ImageSampling.of(list(known.values()), images)
+
+
+def _has_replicates(records: Iterable[Record]) -> bool:
+    return any(record.replicates for record in records)
+
+
+def _true_accuracies(records: Sequence[Record], images: ImageSampling) -> TrueAccuracies | None:
     return TrueAccuracies.of(
         [[each.top1 for each in record.trainings] for record in records],
         [record.cost.macs for record in records],
         min_std=_ROUNDING_STD / max(record.trainings[0].images for record in records),
+        images=images,
     )
 
 
@@ -182,7 +198,7 @@ def seed_noise_std(records: Iterable[Record]) -> float | None:
     trained = [record for record in records if record.trainings]
     if sum(len(record.replicates) for record in trained) < MIN_DEGREES_OF_FREEDOM:
         return None
-    posterior = true_accuracies(trained)
+    posterior = _true_accuracies(trained, ALL_IMAGES)
     return posterior.noise.std if posterior else None
 
 

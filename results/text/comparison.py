@@ -6,9 +6,18 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from ...evaluate import format_count
+from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.training.trivial_accuracy import TrivialAccuracy, few_images_text
 from ..analysis.comparison import Comparison, Result, Variant
-from .formatting import duration, joined_names, milliseconds, percentage_points, pluralize
+from .formatting import (
+    accuracy_text,
+    duration,
+    joined_names,
+    milliseconds,
+    percent_range,
+    percentage_points,
+    pluralize,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -19,7 +28,8 @@ COLUMNS = (
     "n_seeds",
     "test_top1",
     "test_top1_std",
-    "test_top1_ci95",
+    "test_top1_low",
+    "test_top1_high",
     "ci95_source",
     "gap_to_best",
     "differs_from_best",
@@ -54,7 +64,7 @@ def comparison_row(comparison: Comparison, variant: Variant) -> dict[str, Any]:
         len(variant.results),
         variant.mean,
         variant.std,
-        variant.top1_ci95,
+        *variant.top1_ci95,
         variant.ci95_source,
         best.mean - variant.mean,
         None if variant is best or no_order else comparison.is_significant(best, variant),
@@ -92,8 +102,8 @@ def results_csv(comparison: Comparison) -> str:
     """CSV with one row per training."""
     import pandas
 
-    rows = [asdict(result) for result in _results(comparison)]
-    columns = [field.name for field in fields(Result)]
+    rows = [_training_row(result) for result in _results(comparison)]
+    columns = [field.name for field in fields(Result) if field.name != "outcomes"]
     text: str = pandas.DataFrame(rows, columns=columns).to_csv(index=False, lineterminator="\n")
     return text
 
@@ -111,7 +121,7 @@ def comparison_dict(comparison: Comparison) -> dict[str, Any]:
         "verdict": comparison_text(comparison),
         "warnings": comparison_warnings(comparison),
         "variants": [comparison_row(comparison, each) for each in comparison.variants],
-        "trainings": [asdict(result) for result in _results(comparison)],
+        "trainings": [_training_row(result) for result in _results(comparison)],
     }
 
 
@@ -125,9 +135,8 @@ def table_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         "n_seeds": [str(len(each.results)) for each in comparison.variants],
     }
     rows = [comparison_row(comparison, each) for each in comparison.variants]
-    columns["test %"] = [
-        f"{100 * row['test_top1']:.1f} ±{percentage_points(row['test_top1_ci95'])}" for row in rows
-    ]
+    columns["test %"] = [f"{100 * row['test_top1']:.1f}" for row in rows]
+    columns["95% CI"] = [percent_range(row["test_top1_low"], row["test_top1_high"]) for row in rows]
     columns["gap"] = [_gap_to_best(row) for row in rows]
     columns["balanced %"] = [f"{100 * row['balanced_accuracy']:.1f}" for row in rows]
     columns["validation %"] = [f"{100 * row['validation_top1']:.1f}" for row in rows]
@@ -196,8 +205,8 @@ def _constant_text(trivial: TrivialAccuracy) -> str:
 
 
 def variant_accuracy_text(variant: Variant) -> str:
-    """`93.1 ± 0.4%`."""
-    return f"{100 * variant.mean:.1f} ± {percentage_points(variant.top1_ci95)}%"
+    """`93.1% (92.7 to 93.5)`."""
+    return accuracy_text(Estimate(variant.mean, *variant.top1_ci95))
 
 
 def _threshold_text(comparison: Comparison) -> str:
@@ -214,6 +223,12 @@ def _threshold_text(comparison: Comparison) -> str:
 
 def _results(comparison: Comparison) -> Sequence[Result]:
     return [result for each in comparison.variants for result in each.results]
+
+
+def _training_row(result: Result) -> dict[str, Any]:
+    row = asdict(result)
+    del row["outcomes"]
+    return row
 
 
 def _mean(variant: Variant, field: str) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
-from ...evaluate import Accuracy, Constraint, Goals, Latency, Objective, Quantity, format_count
+from ...evaluate import Constraint, Goals, Latency, Objective, Quantity, format_count
 from ...evaluate.objectives import REWARD_EXPONENT, limit_on
 from ...evaluate.statistics.estimate import Estimate
 from ...search_space import Architecture, Block
@@ -111,18 +111,6 @@ def network_lines(architecture: Architecture) -> list[str]:
         f"{architecture.resolution_px} px, stem k{stem.kernel} c{stem.out} {stem_activation} s{stem.stride}",
         *(f"{text} × {count}" if count > 1 else text for text, count in rows),
         f"features {head.features}{hidden}, {architecture.classes} classes",
-    ]
-
-
-def with_overlapping_interval(known: Accuracy | Record, others: Iterable[Record]) -> list[Record]:
-    """The records whose 95% image-sampling interval overlaps that of `known`."""
-    half_width = known.image_sampling_ci95 if isinstance(known, Record) else known.ci95_half_width
-    return [
-        other
-        for other in others
-        if other.trainings
-        and other is not known
-        and abs(other.top1 - known.top1) <= other.image_sampling_ci95 + half_width
     ]
 
 

@@ -1,9 +1,10 @@
 """Uncertainty of accuracies and of the Pareto front, in sentences."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from ...evaluate import Goals, Objective
+from ...evaluate import Goals
 from ..analysis.front_posterior import DECIDED_PROBABILITY, FrontPosterior, best_by
+from ..analysis.paired_images import indistinguishable_on_images
 from ..store.trial import Record
 from .formatting import listed, pluralize
 
@@ -13,7 +14,7 @@ _MAX_LISTED = 12
 def front_posterior_lines(
     alternatives: Sequence[Record], goals: Goals, front_posterior: FrontPosterior | None
 ) -> list[str]:
-    """Seed noise, sampling error of the images, and what they leave undecided.
+    """Seed noise, the part of the images, and what they leave undecided.
 
     Args:
         alternatives: networks to choose from: the front, or all completed networks for a single objective.
@@ -22,7 +23,6 @@ def front_posterior_lines(
         return []
     lines = [
         noise_text(front_posterior),
-        image_sampling_text(alternatives, front_posterior),
         *decision_lines(alternatives, goals, front_posterior),
     ]
     return [line for line in lines if line]
@@ -45,27 +45,16 @@ def noise_text(front_posterior: FrontPosterior | None) -> str:
             "Seed noise unknown: no network was trained with more than one seed. Networks are compared by "
             "their observed accuracies, the highest of which are too high on average (selection bias)."
         )
-    noise = front_posterior.noise
-    one, four = (f"{100 * noise.least_significant_difference(count, count):.1f} pp" for count in (1, 4))
-    return (
-        f"Seed standard deviation {100 * noise.std:.1f} pp "
+    images = front_posterior.image_sampling
+    one, four = (f"{100 * front_posterior.least_significant_difference(count):.1f} pp" for count in (1, 4))
+    text = (
+        f"Seed standard deviation {100 * front_posterior.noise.std:.1f} pp "
         f"({pluralize(front_posterior.replicates, 'replicate')}). "
-        f"Least significant difference (95%): {one} with 1 seed per network, {four} with 4."
+        f"Least significant difference on unseen images (95%): {one} with 1 seed per network, {four} with 4."
     )
-
-
-def image_sampling_text(records: Iterable[Record], front_posterior: FrontPosterior | None) -> str:
-    """Sampling error that the number of validation images causes."""
-    trained = [record for record in records if record.trainings]
-    if not trained:
-        return ""
-    margins = sorted({f"{100 * record.image_sampling_ci95:.1f}" for record in trained}, key=float)
-    images = " or ".join(f"{images:,}" for images in sorted({each.trainings[0].images for each in trained}))
-    span = f"±{margins[0]}" + (f" to ±{margins[-1]}" if len(margins) > 1 else "")
-    text = f"Sampling error with {images} validation images (95%): {span} pp"
-    if front_posterior:
-        return f"{text}, common to all networks and not part of the intervals."
-    return f"{text}."
+    if images.known:
+        return text
+    return f"{text} That assumes that the {images.images:,} validation images suit all networks alike."
 
 
 def indistinguishable_text(
@@ -83,8 +72,8 @@ def indistinguishable_text(
         if len(goals.objectives) == 1:
             text += f" (P(best) = {percent(front_posterior.pareto_probability(best))})"
     else:
-        others = _with_overlapping_interval(best, trained, goals.ranking_objective)
-        method = f"95% intervals of {best.trainings[0].images:,} validation images"
+        others = indistinguishable_on_images(best, trained, goals.ranking_objective)
+        method = f"95%, for {best.trainings[0].images:,} validation images, without seed noise"
     if not others:
         return f"{text}, significantly higher than all others ({method})."
     verb = "is" if len(others) == 1 else "are"
@@ -107,24 +96,6 @@ def percent(probability: float) -> str:
     if 0 < probability < 0.005:
         return "<1%"
     return ">99%" if 0.995 <= probability < 1 else f"{100 * probability:.0f}%"
-
-
-def _with_overlapping_interval(
-    best: Record, trained: Sequence[Record], ranking_objective: Objective
-) -> list[Record]:
-    """Records whose 95% image-sampling interval of accuracy or reward overlaps that of the best."""
-
-    def margin(record: Record) -> float:
-        return record.image_sampling_ci95 * (
-            ranking_objective.accuracy_factor(record.cost, record.latency) or 1.0
-        )
-
-    return [
-        each
-        for each in trained
-        if each is not best
-        and abs(each.value(ranking_objective) - best.value(ranking_objective)) <= margin(each) + margin(best)
-    ]
 
 
 def _trials(records: Sequence[Record]) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...evaluate.statistics.arrays import evenly_spaced
 from ...evaluate.surrogate.architecture_features import feature_matrix
 from ...evaluate.surrogate.cross_validation import PredictionMetrics, cross_validate
 from ..analysis.front_posterior import FrontPosterior
-from ..analysis.gene_model import evenly_spaced
 from ..store.trial import Record
 
 MIN_NETWORKS, MAX_NETWORKS = 12, 400  # fitting time is cubic in it

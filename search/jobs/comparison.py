@@ -225,6 +225,7 @@ def _seed_result(name: str, seed: int, outcomes: Mapping[str, Any]) -> Result:
         outcomes["seconds"],
         outcomes["epochs"],
         statistics.fmean(each["recall"] for each in test["classes"] if each["images"]),
+        test.get("outcomes", ""),
     )
 
 

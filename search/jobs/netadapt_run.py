@@ -15,6 +15,7 @@ from ...evaluate import Latency, format_count, host, package_versions
 from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.netadapt.netadapt import Step, steps
+from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
 from ...evaluate.training.train import seeded_network
@@ -24,7 +25,7 @@ from ...results.store.experiment import NETADAPT_FILE, settings_name
 from ...results.store.netadapt_run import NetAdaptRow, NetAdaptRun
 from ...results.store.recorded_data import reopen_data
 from ...results.store.training_run import TrainingRun, TrainingSettings
-from ...results.text.formatting import milliseconds, pluralize
+from ...results.text.formatting import accuracy_text, milliseconds, pluralize
 from ...search_space import Architecture, RunError
 from ...search_space.errors import DivergedError, NonFiniteLossError
 from ...search_space.network import Network
@@ -277,8 +278,8 @@ def step_line(row: NetAdaptRow, cost: str, limit: str) -> str:
     return (
         f"step {row.step}: {row.description}; {cost} (limit {limit}); "
         f"loss {row.loss:.3f} ({row.loss - row.unpruned_loss:+.3f}), "
-        f"top-1 {100 * row.top1:.1f}% ±{100 * row.top1_ci95:.1f} "
-        f"({100 * (row.top1 - row.unpruned_top1):+.1f}); "
+        f"top-1 {accuracy_text(Estimate(row.top1, *row.top1_ci95))}, "
+        f"{100 * (row.top1 - row.unpruned_top1):+.1f} pp; "
         f"{row.n_indistinguishable} of {pluralize(row.proposals - 1, 'other proposal')} statistically "
         f"indistinguishable on {row.images:,} images "
         f"(top-1 range {100 * (row.top1s[1] - row.top1s[0]):.1f} pp)"

@@ -46,17 +46,24 @@ def train_to_epoch(
     training, curve, problem = _resume_or_restart(epochs, architecture, context, seed, partial_checkpoint)
     while training.epoch < epochs:
         curve.append(training.run_epoch())
-    top1, loss = training.evaluate()
+    evaluation = training.evaluate_images()
     network, path, state = training.network, partial_checkpoint, None
     if training.done:
         network, path = training.eval_network, final
     else:
         state = training.state()
     save_checkpoint(make_checkpoint(network, context.data, context.recipe, seed, curve, state), path)
-    images, seconds = context.data.count("validation"), time.perf_counter() - start
-    return PartialTrainingResult(
-        Accuracy(top1, loss, images, training.images_seen, seed, seconds, tuple(curve)), problem
+    accuracy = Accuracy(
+        top1=evaluation.top1,
+        loss=evaluation.loss,
+        images=evaluation.images,
+        images_seen=training.images_seen,
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        curve=tuple(curve),
+        outcomes=evaluation.outcomes,
     )
+    return PartialTrainingResult(accuracy, problem)
 
 
 def _resume_or_restart(

@@ -105,8 +105,8 @@ def next_to_replicate(records: Sequence[Record], goals: Goals, busy: Mapping[str
     """The network whose next replicate is most informative; None where the front is decided.
 
     While the noise is unknown: the fewest trainings, then the earliest trial. Afterwards, among the networks
-    that are neither on the front nor off it with 90% probability: the highest `p (1 - p)` x variance of the
-    true accuracy, halved for every running replicate. Ties: the fewest trainings.
+    that are neither on the front nor off it with 90% probability: the highest `p (1 - p)` x variance that
+    more trainings would remove, halved for every running replicate. Ties: the fewest trainings.
 
     Args:
         busy: number of running replicates by key.
@@ -124,7 +124,7 @@ def next_to_replicate(records: Sequence[Record], goals: Goals, busy: Mapping[str
 
     def priority(record: Record) -> tuple[float, int]:
         probability = posterior.pareto_probability(record)
-        information = probability * (1 - probability) * posterior.std(record) ** 2
+        information = probability * (1 - probability) * posterior.seed_std(record) ** 2
         return information / 2 ** busy.get(record.key, 0), -trainings(record)
 
     return max(posterior.undecided, key=priority, default=None)

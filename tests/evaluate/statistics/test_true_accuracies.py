@@ -6,17 +6,32 @@ import numpy as np
 import pytest
 
 from bneck.evaluate.statistics.arrays import Array
-from bneck.evaluate.statistics.true_accuracies import ConditionalPosteriors, TrueAccuracies
+from bneck.evaluate.statistics.outcomes import ALL_IMAGES
+from bneck.evaluate.statistics.true_accuracies import ConditionalPosteriors, Errors, TrueAccuracies
 
 FLAT = np.ones((4, 1))
 LAST_HIGH = np.array([0.0, 0, 0, 4])
 
 
-def posterior_given(n_trainings: list[int], noise: float = 1, structure: float = 1) -> TrueAccuracies:
+def errors_of(n_trainings: list[int], own_variance: float = 0) -> Errors:
+    """Of groups whose noise has the deviation 1."""
+    counts = np.array(n_trainings, dtype=np.float64)
+    return Errors(1 / counts, np.full(len(counts), own_variance))
+
+
+def posterior_given(
+    n_trainings: list[int],
+    noise: float = 1,
+    structure: float = 1,
+    own_variance: float = 0,
+    common_std: float = 0,
+) -> TrueAccuracies:
     """Networks of equal MACs with means 0, 0, 0 and 4, given the deviations."""
-    counts = np.array(n_trainings)
-    conditional = ConditionalPosteriors.of(LAST_HIGH, counts, FLAT, np.array([noise]), np.array([structure]))
-    return TrueAccuracies(LAST_HIGH, FLAT, np.unique(counts, return_inverse=True)[1], conditional, 1)
+    counts, groups = np.unique(n_trainings, return_inverse=True)
+    errors = errors_of(counts.tolist(), own_variance)
+    deviations = np.array([noise]), np.array([structure])
+    conditional = ConditionalPosteriors.of(LAST_HIGH, groups, errors, FLAT, *deviations)
+    return TrueAccuracies(LAST_HIGH, FLAT, groups, ALL_IMAGES, np.full(4, common_std), conditional, 1)
 
 
 def test_a_mean_is_drawn_half_way_to_the_trend_where_noise_and_structure_are_alike() -> None:
@@ -33,6 +48,25 @@ def test_the_spread_is_that_of_a_network_around_the_trend_and_that_of_the_trend(
     posterior = posterior_given([1, 1, 1, 1])
     # 1/2 around the trend; half of the trend's own 2/4
     assert (posterior.std**2).tolist() == pytest.approx([0.5 + 0.25 * 0.5] * 4)
+
+
+def test_what_the_images_do_to_a_network_alone_does_not_shrink_with_more_trainings() -> None:
+    # noise 1 in 4 trainings, own variance 1/2: 1 of 1 + 1/2 + 1/4 is structure, and all of it remains
+    posterior = posterior_given([4, 4, 4, 4], own_variance=0.5)
+    share = 1 / 1.75
+    assert posterior.expected[3] == pytest.approx(1 + 3 * share)
+    # around the trend; the trend's own variance is 1.75/4
+    assert posterior.std[0] ** 2 == pytest.approx(share * 0.75 + (1 - share) ** 2 * 1.75 / 4)
+    # on these images only the noise remains: 1/4, shrunk by 1.5/1.75
+    assert posterior.seed_std[0] ** 2 == pytest.approx(1.5 / 1.75 / 4)
+
+
+def test_a_shift_of_all_networks_widens_intervals_and_cancels_in_differences() -> None:
+    alone, shifted = posterior_given([1] * 4), posterior_given([1] * 4, common_std=3)
+    assert (shifted.std**2 - alone.std**2).tolist() == pytest.approx([9] * 4)
+    assert shifted.expected.tolist() == alone.expected.tolist()
+    spread = [np.ptp(each.draw(4000)[:, :2], axis=1).mean() for each in (alone, shifted)]
+    assert spread[0] == pytest.approx(spread[1])
 
 
 def test_the_draws_have_the_mean_and_the_spread_of_the_mixture() -> None:
@@ -59,9 +93,9 @@ def test_the_likelihood_of_two_networks_is_that_of_their_difference(apart: float
     def expected(variance: float) -> float:
         return -0.5 * math.log(variance) - apart**2 / (2 * 2 * variance)
 
-    means, once = np.array([0.0, apart]), np.ones(2, dtype=np.intp)
+    means, group, once = np.array([0.0, apart]), np.zeros(2, dtype=np.intp), errors_of([1])
     pairs = np.ones(2), np.array([0.5, 2.0])
-    found = ConditionalPosteriors.of(means, once, FLAT[:2], *pairs).log_likelihood
+    found = ConditionalPosteriors.of(means, group, once, FLAT[:2], *pairs).log_likelihood
     assert found[0] - found[1] == pytest.approx(expected(1.25) - expected(5))
 
 

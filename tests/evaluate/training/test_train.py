@@ -12,7 +12,9 @@ from torch.optim import SGD
 from bneck.evaluate import Accuracy, Recipe
 from bneck.evaluate.data.augmentation import NO_AUGMENTATION, Augmentation
 from bneck.evaluate.data.dataset import Data, Split, load_data, subsample
-from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
+from bneck.evaluate.statistics.outcomes import unpack_outcomes
+from bneck.evaluate.training import evaluation
+from bneck.evaluate.training.evaluation import evaluate, evaluate_images, recalibrate_batchnorm
 from bneck.evaluate.training.optimizers import cosine_schedule
 from bneck.evaluate.training.train import train
 from bneck.search_space import Architecture, Block, Head, Stem
@@ -246,6 +248,21 @@ def test_evaluation_counts_correct_predictions() -> None:
     assert top1 == 4 / 5
     assert loss == pytest.approx(-(3 * math.log(3 / 4) + math.log(1 / 4) + math.log(1 / 2)) / 5)
     assert network.ran_in_training is False
+    found = evaluate_images(network, GivenBatches((), validation), "validation")
+    assert (found.top1, found.loss, found.images) == (top1, loss, 5)
+    assert unpack_outcomes(found.outcomes, 5).tolist() == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("images", [3, 256, 700])
+def test_outcomes_of_several_processes_are_in_the_order_of_the_split(
+    images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    correct = torch.rand(images, generator=torch.Generator().manual_seed(0)) < 0.5
+    parts: list[torch.Tensor] = []
+    monkeypatch.setattr("torch.distributed.all_reduce", parts.append)
+    for rank in range(3):
+        evaluation._merged([each[rank::3] for each in torch.split(correct, 256)], images, (rank, 3), "cpu")
+    assert sum(parts, torch.zeros(images)).bool().equal(correct)
 
 
 def test_evaluation_reads_only_its_split() -> None:

@@ -36,7 +36,7 @@ def test_few_images_say_what_one_is_worth() -> None:
     # 1/36 = 2.8%; Wilson's interval of 18 of 36 is 34.5% to 65.5%
     assert text is not None
     assert "validation images (36): one image is worth 2.8 percentage points" in text
-    assert text.endswith("±16")
+    assert text.endswith("up to 31 points wide")
     assert few_images_text(200, "test") is None
     assert few_images_text(0, "test") is None
 

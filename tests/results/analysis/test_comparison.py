@@ -5,11 +5,13 @@ import random
 from dataclasses import replace
 from io import StringIO
 
+import numpy as np
 import pandas
 import pytest
 from scipy.stats import ttest_rel
 
 from bneck.evaluate.latency.measurement import failed_latency
+from bneck.evaluate.statistics.outcomes import pack_outcomes
 from bneck.evaluate.training.trivial_accuracy import TrivialAccuracy
 from bneck.results.analysis.comparison import Variant
 from bneck.results.text.comparison import (
@@ -35,14 +37,15 @@ def test_over_seeds_the_margin_is_student_s() -> None:
     assert A.mean == pytest.approx(0.91)
     assert A.std == pytest.approx(0.01)
     # t of 2 degrees of freedom is 4.303 at 95%.
-    assert A.top1_ci95 == pytest.approx(4.303 * 0.01 / 3**0.5, rel=1e-3)
+    half_width = 4.303 * 0.01 / 3**0.5
+    assert A.top1_ci95 == pytest.approx((0.91 - half_width, 0.91 + half_width), rel=1e-4)
     assert A.ci95_source == "seeds"
 
 
 def test_with_one_seed_the_margin_is_wilson_s_for_the_test_images() -> None:
     alone = variant("alone", [90], images=400)
     assert alone.std is None
-    assert alone.top1_ci95 == pytest.approx(0.0295, abs=1e-4)  # 360 of 400: (86.7%, 92.6%)
+    assert alone.top1_ci95 == pytest.approx((0.8667, 0.9257), abs=1e-4)  # 360 of 400
     assert alone.ci95_source == "images"
 
 
@@ -108,6 +111,20 @@ def test_with_one_seed_only_the_test_images_count() -> None:
     assert not found.is_significant(a, b) and found.is_significant(b, c)
 
 
+def test_with_one_seed_and_known_outcomes_the_difference_is_paired_by_image() -> None:
+    # b is right on the 360 images of a and on 12 more, of 400
+    numbers = np.arange(400)
+    a, b = (
+        replace(each, results=(replace(each.results[0], outcomes=pack_outcomes(numbers < right)),))
+        for each, right in ((variant("a", [90], images=400), 360), (variant("b", [93], images=400), 372))
+    )
+    found = comparison(a, b)
+    # 12 differences of 1 around the mean of 0.03, and one image for each alone
+    expected = 1.96 * (12 - 400 * 0.03**2 + 2) ** 0.5 / 400
+    assert found.significance_threshold(a, b) == pytest.approx(expected)
+    assert found.is_significant(a, b)
+
+
 def test_differences_are_taken_over_the_seeds_that_all_share() -> None:
     a = variant("a", {0: 10, 1: 90, 2: 91})
     b = variant("b", {1: 91, 2: 93, 3: 50})
@@ -121,9 +138,9 @@ def test_differences_are_taken_over_the_seeds_that_all_share() -> None:
 @pytest.mark.parametrize(
     ("variants", "parts"),
     [
-        ((A, B, C), ("c", "95.0 ± 2.5%", "1,000 test images", "3 seeds", "1.7 pp")),
-        ((A, B), ("b", "92.0 ± 2.5%", "indistinguishable from it (95%): a.", "3 seeds", "2.5 pp")),
-        ((A,), ("a: 91.0 ± 2.5%", "1,000 test images")),
+        ((A, B, C), ("c", "95.0% (92.5 to 97.5)", "1,000 test images", "3 seeds", "1.7 pp")),
+        ((A, B), ("b", "92.0% (89.5 to 94.5)", "indistinguishable from it (95%): a.", "3 seeds", "2.5 pp")),
+        ((A,), ("a: 91.0% (88.5 to 93.5)", "1,000 test images")),
     ],
 )
 def test_the_text_names_the_best_its_equals_and_the_least_significant_difference(
@@ -237,11 +254,12 @@ def test_few_test_images_give_a_warning() -> None:
 def test_the_table_puts_what_may_be_an_accident_in_brackets() -> None:
     columns, rows = table_rows(comparison(A, B))
     assert rows[0] == [
-        "a", "3", "91.0 ±2.5", "(1.0)", "91.0", "92.0", "0.500", "1.00 ms", "1.00x", "2M", "50K", "31 s"
+        "a", "3", "91.0", "88.5 to 93.5", "(1.0)", "91.0", "92.0", "0.500", "1.00 ms", "1.00x", "2M", "50K",
+        "31 s",
     ]  # fmt: skip
-    assert columns[:4] == ["network", "n_seeds", "test %", "gap"]
-    assert [row[3] for row in rows] == ["(1.0)", "–"]
-    behind = [row[3] for row in table_rows(comparison(A, B, C))[1]]
+    assert columns[:5] == ["network", "n_seeds", "test %", "95% CI", "gap"]
+    assert [row[4] for row in rows] == ["(1.0)", "–"]
+    behind = [row[4] for row in table_rows(comparison(A, B, C))[1]]
     assert behind == ["4.0", "3.0", "–"]
 
 
@@ -250,7 +268,7 @@ def test_the_table_leaves_out_columns_that_tell_nothing() -> None:
     assert not {"latency", "vs first", "gap"} & set(columns)
     columns, _ = table_rows(replace(comparison(A, B), factor="augmentations"))
     assert columns == [
-        "augmentation", "n_seeds", "test %", "gap", "balanced %", "validation %", "loss", "training"
+        "augmentation", "n_seeds", "test %", "95% CI", "gap", "balanced %", "validation %", "loss", "training"
     ]  # fmt: skip
 
 

@@ -1,10 +1,14 @@
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bneck.evaluate import Goals, parse_goals
+from bneck.evaluate.statistics.outcomes import pack_outcomes
 from bneck.results import Record
 from bneck.results.analysis import front_posterior
 from bneck.results.analysis.front_posterior import FrontPosterior, contenders, front_posterior_of
@@ -48,9 +52,75 @@ def test_of_two_objectives_the_cheapest_is_always_on_the_front() -> None:
     assert [sure.pareto_probability(each) for each in records] == [1, 1, 0]
 
 
+def exactly(record: Record) -> Record:
+    """With a latency that is known exactly."""
+    assert record.latency
+    ratio = record.latency.ratio
+    return replace(record, latency=replace(record.latency, ratio_low=ratio, ratio_high=ratio))
+
+
 def test_of_two_that_cost_the_same_one_is_on_the_front() -> None:
-    sure = believed([trained(0, 0.80, 0.82), trained(1, 0.82, 0.80), trained(2, 0.1, ratio=0.5)])
+    records = [trained(0, 0.80, 0.82), trained(1, 0.82, 0.80), trained(2, 0.1, ratio=0.5)]
+    sure = believed([exactly(each) for each in records])
     assert sure.pareto_probabilities.tolist() == pytest.approx([0.5, 0.5, 0], abs=0.04)
+    # each may be the faster one too: on the front with one half and, if it is not, with one half of that
+    unsure = believed(records)
+    assert unsure.pareto_probabilities.tolist() == pytest.approx([0.75, 0.75, 0], abs=0.04)
+
+
+def test_a_less_accurate_network_is_on_the_front_if_it_is_the_faster_one() -> None:
+    worse, better = trained(0, 0.50, 0.51, ratio=0.30), trained(1, 0.90, 0.91, ratio=0.31)
+    # intervals from 0.9 to 1.2 times the ratio: log-normal with a deviation of log(4/3) / 3.92
+    deviation = math.log(4 / 3) / (2 * 1.96)
+    faster = NormalDist().cdf(math.log(0.31 / 0.30) / (2**0.5 * deviation))
+    assert believed([worse, better]).pareto_probability(worse) == pytest.approx(faster, abs=0.03)
+    assert believed([exactly(worse), exactly(better)]).pareto_probability(worse) == 1
+
+
+def with_outcomes(record: Record, *rights: NDArray[np.bool_]) -> Record:
+    """The record with trainings of these outcomes."""
+    first, *more = (
+        replace(accuracy(float(right.mean()), len(right)), outcomes=pack_outcomes(right), seed=seed)
+        for seed, right in enumerate(rights)
+    )
+    return replace(record, accuracy=first, replicates=tuple(more))
+
+
+def test_differences_on_the_same_images_are_tighter_than_the_accuracies() -> None:
+    # Most images are right or wrong for all; 20 networks of one ability and little noise.
+    rng = np.random.default_rng(0)
+    easy = rng.random(400) < 0.8
+    records = [
+        with_outcomes(
+            trained(number, 0.5, ratio=0.3 + number / 100),
+            *(np.where(rng.random(400) < 0.05, rng.random(400) < 0.8, easy) for _ in range(2)),
+        )
+        for number in range(20)
+    ]
+    sure = believed(records, ACCURACY)
+    assert sure.image_sampling.between == pytest.approx(0.95**2, abs=0.04)
+    low, high = sure.interval(records[0])
+    # the images alone: 0.8 within 1.96 * sqrt(0.16 / 400)
+    assert (high - low) / 2 == pytest.approx(1.96 * 0.02, rel=0.2)
+    advantage = sure.accuracy_advantage(records[0], records[1])
+    assert advantage.high - advantage.low < 0.4 * (high - low)
+
+
+def test_training_again_does_not_remove_what_these_images_do_to_a_network() -> None:
+    # Trainings of one network agree, networks do not: nothing is noise, and differences are uncertain by
+    # independent images.
+    rng = np.random.default_rng(0)
+    records = []
+    for number in range(20):
+        right = rng.random(400) < 0.8
+        records.append(with_outcomes(trained(number, 0.5, ratio=0.3 + number / 100), right, right))
+    sure = believed(records, ACCURACY)
+    assert (sure.image_sampling.between, sure.image_sampling.within) == (pytest.approx(0, abs=0.02), 1)
+    assert sure.seed_std(records[0]) < 0.002
+    assert sure.least_significant_difference(100) == pytest.approx(1.96 * (2 * 0.16 / 400) ** 0.5, rel=0.2)
+    # 20 accuracies that differ by the images alone are all alike
+    advantage = sure.accuracy_advantage(*sorted(records, key=lambda each: each.top1)[:: len(records) - 1])
+    assert advantage.low < 0 < advantage.high
 
 
 def test_a_network_may_be_replaced_by_what_costs_no_more_and_is_not_told_to_be_worse() -> None:

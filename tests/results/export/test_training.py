@@ -126,7 +126,7 @@ def test_the_page_and_the_result_tell_the_same(folder: TrainingRun, digits: Data
     result = write_training_results(own, digits, device="cpu")
     assert json.loads(own.result_file.read_text(encoding="utf-8")) == json.loads(json.dumps(result))
     html = own.report_file.read_text(encoding="utf-8")
-    assert f"{100 * result['test']['top1']:.1f} ± " in html
+    assert f"{100 * result['test']['top1']:.1f}% (" in html
     assert html == training_html(
         build_training_report(own, digits, metrics_on_split(own.model(), digits, "test"))
     )

@@ -34,7 +34,7 @@ def test_the_page_opens_with_the_test_accuracy_and_warnings(html: str) -> None:
     # 181 of 200 are right; 1.96 / 1.0192 * sqrt(0.905 * 0.095 / 200 + 3.84 / 160,000) = 4.1 points
     start = words(html).partition("Learning curves")[0]
     assert start.strip().startswith("small on clothes")
-    for value in ("90.5 ± 4.1%", "200 test images", "0.250", "3.1%", "2 images could not be read."):
+    for value in ("90.5% (85.6 to 93.8)", "200 test images", "0.250", "3.1%", "2 images could not be read."):
         assert value in start
     assert "top-5" not in start
 
