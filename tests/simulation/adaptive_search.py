@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from bneck.evaluate import Accuracy, Goals, parse_goals
 from bneck.evaluate.statistics.arrays import Array
+from bneck.evaluate.statistics.outcomes import pack_outcomes
 from bneck.results import Record, Run, pareto_front
 from bneck.results.analysis.front_posterior import FrontPosterior, front_posterior_of
-from bneck.results.store.trial import with_replicates
+from bneck.results.store.trial import with_posteriors, with_replicates
 from bneck.search.console.progress import Progress
 from bneck.search.runner.replication import Replicate, ReplicationScheduler
 from bneck.search_space import Cost
@@ -56,7 +57,7 @@ class SimulatedRun:
         return {}
 
     def completed_records(self) -> list[Record]:
-        return with_replicates(self.trained, self.again)
+        return with_posteriors(with_replicates(self.trained, self.again))
 
     def store_replicate(self, key: str, seed: int, outcome: Accuracy) -> None:
         self.again[key] = (*self.again.get(key, ()), outcome)
@@ -88,12 +89,12 @@ class SimulatedRun:
 
 
 def accuracy_of(right: NDArray[np.bool_], seed: int) -> Accuracy:
-    return Accuracy(float(right.mean()), 0.0, len(right), 0, seed, 0.0, ())
+    return Accuracy(float(right.mean()), 0.0, len(right), 0, seed, 0.0, (), pack_outcomes(right))
 
 
 def simulate(setting: Setting, seed: int, n_trials: int = 60, n_replicates: int = 12) -> SimulatedRun:
     """A whole search, as `run_trials` and `replicate_front` do it with one worker."""
-    run = SimulatedRun(World(setting, np.random.default_rng([seed, setting.images])), n_trials, n_replicates)
+    run = SimulatedRun(World(setting, np.random.default_rng([seed, *setting.key])), n_trials, n_replicates)
     scheduler = ReplicationScheduler(cast(Run, run))
     while len(run.trained) < n_trials:
         if replicate := scheduler.next_during_search(run.completed_records()):

@@ -1,7 +1,7 @@
 """What a report of a simulated search says, against the truth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.statistics.multi_objective import is_dominated
 from bneck.results import Record, pareto_front
 from bneck.results.analysis.front_posterior import FrontPosterior, most_accurate
+from bneck.results.analysis.macs_baseline import macs_baseline
 
 from .adaptive_search import SimulatedRun, report
 
@@ -21,12 +22,13 @@ class Scores:
 
     Attributes:
         front_covered: how many of the front's 95% intervals hold the truth, and of how many.
-        front_bias, front_raw_bias: mean of said minus true accuracy over the front: posterior, observed.
+        front_bias, front_raw_bias: mean of said minus true accuracy over the front; the same for the front
+            and the means that one would report without the posterior.
         best_covered, best_bias, best_raw_bias: of the most accurate network.
         difference_covered: as `front_covered`, for the differences of the best network from the front.
         said, true: P(Pareto) of every network, and whether it is Pareto-optimal.
         noise_ratio: estimated over true standard deviation of the seed noise.
-        distinguished: whether the best network is said to be significantly better than the largest one.
+        distinguished: whether the best network is said to be significantly better than the largest ones.
     """
 
     front_covered: tuple[int, int]
@@ -46,8 +48,11 @@ def scores_of(run: SimulatedRun) -> Scores:
     records, posterior = report(run)
     front = pareto_front(records, run.goals.objectives)
     best = most_accurate(front)
-    assert best is not None
-    largest = max(records, key=lambda record: record.cost.macs)
+    raw_front = pareto_front([replace(record, posterior=None) for record in records], run.goals.objectives)
+    raw_best = most_accurate(raw_front)
+    assert best is not None and raw_best is not None
+    baseline = macs_baseline(records, front, posterior, run.goals)
+    assert baseline is not None and baseline.accuracy_advantage is not None
     truth = np.array([run.true_accuracy(record) for record in records])
     macs = np.array([record.cost.macs for record in records], dtype=np.float64)
     differences = [
@@ -60,15 +65,16 @@ def scores_of(run: SimulatedRun) -> Scores:
     return Scores(
         front_covered=(sum(in_front), len(in_front)),
         front_bias=float(np.mean([_bias(run, posterior, record) for record in front])),
-        front_raw_bias=100 * float(np.mean([record.top1 - run.true_accuracy(record) for record in front])),
+        front_raw_bias=100
+        * float(np.mean([record.top1 - run.true_accuracy(record) for record in raw_front])),
         best_covered=_covered(run, posterior, best),
         best_bias=_bias(run, posterior, best),
-        best_raw_bias=100 * (best.top1 - run.true_accuracy(best)),
+        best_raw_bias=100 * (raw_best.top1 - run.true_accuracy(raw_best)),
         difference_covered=(sum(differences), len(differences)),
         said=tuple(posterior.pareto_probability(record) for record in records),
         true=tuple((~is_dominated(np.column_stack([-truth, macs]))).tolist()),
         noise_ratio=posterior.noise.std / (run.world.setting.noise / 100),
-        distinguished=largest.key != best.key and posterior.accuracy_advantage(best, largest).low > 0,
+        distinguished=baseline.accuracy_advantage.low > 0,
     )
 
 
@@ -78,7 +84,7 @@ def _covered(run: SimulatedRun, posterior: FrontPosterior, record: Record) -> bo
 
 
 def _bias(run: SimulatedRun, posterior: FrontPosterior, record: Record) -> float:
-    return 100 * (float(np.mean(posterior.interval(record))) - run.true_accuracy(record))
+    return 100 * (posterior.estimate(record).value - run.true_accuracy(record))
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,11 @@ class Setting:
     slope: float
     images: int
 
+    @property
+    def key(self) -> tuple[int, ...]:
+        """For seeds: no two settings share their images."""
+        return round(100 * self.noise), round(100 * self.structure), round(100 * self.slope), self.images
+
     def __str__(self) -> str:
         return f"{self.noise:g}/{self.structure:g}/{self.slope:g}, {self.images:,} images"
 
