@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
-from ...evaluate import Constraint, Goals, Latency, Objective, Quantity, format_count
+from ...evaluate import Constraint, Goals, Latency, Objective, Quantity, format_count, wilson_interval
 from ...evaluate.objectives import REWARD_EXPONENT, limit_on
 from ...evaluate.statistics.estimate import Estimate
 from ...search_space import Architecture, Block
@@ -66,6 +66,11 @@ def milliseconds(value: float) -> str:
 def accuracy_text(accuracy: Estimate) -> str:
     """`93.1% (90.2 to 95.1)`: an accuracy with its 95% interval."""
     return f"{100 * accuracy.value:.1f}% ({percent_range(accuracy.low, accuracy.high)})"
+
+
+def top1_text(top1: float, images: int) -> str:
+    """`98.61% (96.8 to 99.4)`: an accuracy with the 95% interval for the number of images."""
+    return f"{100 * top1:.2f}% ({percent_range(*wilson_interval(top1, images))})"
 
 
 def percent_range(low: float, high: float) -> str:

@@ -6,7 +6,7 @@ from rich.markup import escape
 
 from ...evaluate import format_count
 from ...evaluate.training.trivial_accuracy import balance_text
-from ...results.text.formatting import milliseconds, truncate
+from ...results.text.formatting import milliseconds, top1_text, truncate
 from .tables import plain_table, wide_console
 
 _MAX_CLASSES, _MAX_NAME_LENGTH = 30, 30
@@ -22,7 +22,7 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
     top5 = f", top-5 {100 * evaluation['top5']:.2f}%" if evaluation["top5"] is not None else ""
     print_line(
         f"{evaluation['name']} on {_images(evaluation)} "
-        f"of {evaluation['data']}: top-1 {100 * evaluation['top1']:.2f}%{top5}, "
+        f"of {evaluation['data']}: top-1 {top1_text(evaluation['top1'], evaluation['images'])}{top5}, "
         f"loss {evaluation['loss']:.4f}, calibration error {100 * evaluation['calibration_error']:.2f}%; "
         f"{balance_text(evaluation)}"
     )

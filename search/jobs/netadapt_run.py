@@ -25,7 +25,7 @@ from ...results.store.experiment import NETADAPT_FILE, settings_name
 from ...results.store.netadapt_run import NetAdaptRow, NetAdaptRun
 from ...results.store.recorded_data import reopen_data
 from ...results.store.training_run import TrainingRun, TrainingSettings
-from ...results.text.formatting import accuracy_text, milliseconds, pluralize
+from ...results.text.formatting import accuracy_text, milliseconds, pluralize, top1_text
 from ...search_space import Architecture, RunError
 from ...search_space.errors import DivergedError, NonFiniteLossError
 from ...search_space.network import Network
@@ -96,7 +96,7 @@ def summary(run: NetAdaptRun, result: dict[str, Any]) -> list[str]:
     """The result and the commands that use it."""
     final = shlex.quote(str(run.final_folder))
     return [
-        *(_network_line(name, result[name]) for name in ("start", "final")),
+        *(_network_line(name, result[name], result["test_images"]) for name in ("start", "final")),
         f"({pluralize(result['test_images'], 'test image')}; {pluralize(result['n_steps'], 'step')})",
         f"report:    {run.report_file}",
         f"export:    bneck export {final} --format config,onnx -o exported",
@@ -104,10 +104,11 @@ def summary(run: NetAdaptRun, result: dict[str, Any]) -> list[str]:
     ]
 
 
-def _network_line(name: str, metrics: dict[str, Any]) -> str:
+def _network_line(name: str, metrics: dict[str, Any], images: int) -> str:
     latency = f"{milliseconds(metrics['latency_ms'])}, " if metrics["latency_ms"] else ""
+    top1 = top1_text(metrics["test_top1"], images)
     return (
-        f"{name + ':':<7}top-1 {100 * metrics['test_top1']:.2f}%, loss {metrics['test_loss']:.3f}; {latency}"
+        f"{name + ':':<7}top-1 {top1}, loss {metrics['test_loss']:.3f}; {latency}"
         f"{format_count(metrics['macs'])} MACs, {format_count(metrics['params'])} parameters"
     )
 

@@ -15,6 +15,7 @@ from ...results.outputs import write_training_results
 from ...results.plots.png import kaleido
 from ...results.store.experiment import is_training
 from ...results.store.training_run import TrainingRun
+from ...results.text.formatting import top1_text
 from ...search_space import GoalError, RunError
 from ..console.terminal import Console
 from ..console.training_progress import TrainingProgress
@@ -110,7 +111,7 @@ def summary(folder: TrainingRun, data: Data, result: dict[str, Any]) -> list[str
     test = result["test"]
     top5 = f", top-5 {100 * test['top5']:.2f}%" if test["top5"] is not None else ""
     lines = [
-        f"test: top-1 {100 * test['top1']:.2f}%{top5}, "
+        f"test: top-1 {top1_text(test['top1'], test['images'])}{top5}, "
         f"loss {test['loss']:.3f}, "
         f"calibration error {100 * test['calibration_error']:.1f}% ({test['images']:,} images); "
         f"best epoch {result['best_epoch']} of {result['epochs']} (validation top-1 "

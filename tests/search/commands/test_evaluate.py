@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from bneck.evaluate import Latency
+from bneck.evaluate import Latency, wilson_interval
 from bneck.evaluate.data.dataset import SPLITS, Split, load_data
 from bneck.evaluate.latency.measurement import failed_latency
 from bneck.results import Run
+from bneck.results.text.formatting import percent_range
 from bneck.search.console.evaluation_table import print_evaluation
 from bneck.search.jobs import latency as latency_job
 from bneck.search.jobs.latency import NamedLatency
@@ -136,8 +137,9 @@ def test_a_person_reads_the_numbers_and_the_weakest_class_first(trained: Path) -
     ran = run("evaluate", trained, *NO_LATENCY)
     head, cost, columns, *rows = ran.out.splitlines()
     most = max(sum(row) for row in expected["confusion"]) / 359
+    interval = percent_range(*wilson_interval(expected["top1"], 359))
     assert head == (
-        f"{trained} on 359 test images of digits: top-1 {100 * expected['top1']:.2f}%, "
+        f"{trained} on 359 test images of digits: top-1 {100 * expected['top1']:.2f}% ({interval}), "
         f"top-5 {100 * expected['top5']:.2f}%, loss {expected['loss']:.4f}, "
         f"calibration error {100 * expected['calibration_error']:.2f}%; "
         f"balanced accuracy {100 * np.mean(expected['recall']):.2f}%; chance 10.00%, "
