@@ -335,7 +335,9 @@ def test_a_presets_file_is_the_preset_again(call: Call, here: Path, name: str) -
 # --------------------------------------------------------------- front, report, export of a run
 
 
-def test_front_lists_the_front_and_whether_the_best_differs_from_the_others(call: Call, finished: Run) -> None:
+def test_front_lists_the_front_and_whether_the_best_differs_from_the_others(
+    call: Call, finished: Run
+) -> None:
     lines = call("front", finished.folder).out.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["trial", "2", "0", "5"]
     assert "90.0  86.7 to 92.6" in lines[2]
