@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ..statistics.arrays import Array
+from .calibration import widening
 from .encoder import Candidate, Observation
 from .gaussian_process import GaussianProcess, ProxyScores, fit
 from .hyperparameters import Hyperparameters
@@ -44,6 +45,7 @@ class Surrogate:
     Attributes:
         known: the `n` observations it is conditioned on, with their `values`.
         transfer_prior: surrogate of an earlier search, if it is useful here.
+        std_factor: of the predicted standard deviations, see `calibration`.
     """
 
     hyperparameters: Hyperparameters
@@ -51,6 +53,7 @@ class Surrogate:
     known: Sequence[Observation]
     values: Array
     transfer_prior: TransferPrior | None = None
+    std_factor: float = 1.0
 
     def predict(self, networks: Sequence[Candidate]) -> tuple[Array, Array]:
         """Posterior means and standard deviations of candidates."""
@@ -58,7 +61,9 @@ class Surrogate:
         transfer_prior = (
             dict(zip(keys, self.transfer_prior.scores(networks), strict=True)) if self.transfer_prior else {}
         )
-        return self.gaussian_process.marginals(keys, _features(networks), {TRANSFER_KEY: transfer_prior})
+        scores = {TRANSFER_KEY: transfer_prior}
+        mean, std = self.gaussian_process.marginals(keys, _features(networks), scores)
+        return mean, self.std_factor * std
 
     @property
     def fitted_means(self) -> Array:
@@ -98,7 +103,7 @@ class SurrogateFactory:
 
     names: tuple[str, ...]
     transfer_prior: TransferPrior | None = None
-    _fitted: dict[str, tuple[object, GaussianProcess]] = field(default_factory=dict)
+    _fitted: dict[str, tuple[object, GaussianProcess, float]] = field(default_factory=dict)
 
     def fit_surrogate(
         self,
@@ -127,13 +132,19 @@ class SurrogateFactory:
             model = fit(
                 keys, features, self.names, targets, trainings, noise, proxies, MIN_LOG_LIKELIHOOD_GAIN
             )
-            self._fitted[quantity] = fit_inputs, model
-        model = self._fitted[quantity][1]
+            std_factor = widening(keys, features, self.names, targets, trainings, noise)
+            self._fitted[quantity] = fit_inputs, model, std_factor
+        _, model, std_factor = self._fitted[quantity]
         transfer_prior = self.transfer_prior if TRANSFER_KEY in model.proxies else None
         selected_observations = [known[place] for place in selected]
         targets = [values[place] for place in selected]
         return Surrogate(
-            model.hyperparameters, self.names, selected_observations, np.array(targets), transfer_prior
+            model.hyperparameters,
+            self.names,
+            selected_observations,
+            np.array(targets),
+            transfer_prior,
+            std_factor,
         )
 
 

@@ -193,6 +193,12 @@ class GaussianProcess:
         return self._whiten(self.residuals)
 
     @property
+    @single_blas_thread()
+    def standardized_errors(self) -> Array:
+        """`n`: errors of the predictions of each value from those before it, in standard deviations."""
+        return self._whitened_residuals
+
+    @property
     def residuals(self) -> Array:
         """`n`: scaled values minus the expected trend."""
         return self.scaled - self.hyperparameters.mean_slope * self.observed.macs
