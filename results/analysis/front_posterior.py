@@ -39,6 +39,7 @@ class FrontPosterior:
         seed_stds: `n` standard deviations that more trainings would reduce to 0.
         draws: `d x n` true accuracies.
         reward_factors: `n` or `d x n` factors from accuracy to objective: 1 unless that is the reward.
+        measured_factors: `n` of the measured latencies.
         no_worse_in_costs: `n x n`: whether network j is measured no worse than i in every other objective.
         no_worse_in_counts: the same for MACs and parameters alone.
         latencies: `d x n` in ms; None if latency is no objective.
@@ -53,6 +54,7 @@ class FrontPosterior:
     seed_stds: Array
     draws: Array
     reward_factors: Array
+    measured_factors: Array
     no_worse_in_costs: NDArray[np.bool_]
     no_worse_in_counts: NDArray[np.bool_]
     latencies: Array | None
@@ -68,14 +70,23 @@ class FrontPosterior:
     @cached_property
     def pareto_probabilities(self) -> Array:
         """`n` probabilities of being Pareto-optimal among the records."""
-        merits = np.ascontiguousarray(self._merit_draws.T)
-        pairs = enumerate(self.no_worse_in_counts)
         if self.latencies is None:
-            highest = [merits[others].max(0, initial=-np.inf) for _, others in pairs]
-        else:
-            latencies = np.ascontiguousarray(self.latencies.T)
-            ends = latencies.min(1), latencies.max(1)
-            highest = [_highest_merit(merits, latencies, ends, place, others) for place, others in pairs]
+            return self._pareto_probabilities(self.reward_factors)
+        merits, latencies = (np.ascontiguousarray(each.T) for each in (self._merit_draws, self.latencies))
+        ends = latencies.min(1), latencies.max(1)
+        pairs = enumerate(self.no_worse_in_counts)
+        highest = [_highest_merit(merits, latencies, ends, place, others) for place, others in pairs]
+        pareto: Array = (merits > highest).mean(1)
+        return pareto
+
+    @cached_property
+    def probabilities_given_latencies(self) -> Array:
+        """The same if the measured latencies were exact: what more trainings can decide."""
+        return self._pareto_probabilities(self.measured_factors)
+
+    def _pareto_probabilities(self, reward_factors: Array) -> Array:
+        merits = np.ascontiguousarray((self.draws * reward_factors).T)
+        highest = [merits[others].max(0, initial=-np.inf) for others in self.no_worse_in_costs]
         pareto: Array = (merits > highest).mean(1)
         return pareto
 
@@ -98,6 +109,10 @@ class FrontPosterior:
     def std(self, record: Record) -> float:
         """Posterior standard deviation of the true accuracy."""
         return float(self.draws[:, self._index_by_key[record.key]].std())
+
+    def probability_given_latencies(self, record: Record) -> float:
+        """P(Pareto-optimal) if the measured latencies were exact."""
+        return float(self.probabilities_given_latencies[self._index_by_key[record.key]])
 
     def seed_std(self, record: Record) -> float:
         """The part of the standard deviation that more trainings would reduce to 0."""
@@ -158,10 +173,17 @@ class FrontPosterior:
     @property
     def undecided(self) -> list[Record]:
         """Networks with 0.1 < P(Pareto-optimal) < 0.9."""
-        pairs = zip(self.records, self.pareto_probabilities, strict=True)
+        return self._between(self.pareto_probabilities)
+
+    @property
+    def undecided_given_latencies(self) -> list[Record]:
+        """The same if the measured latencies were exact."""
+        return self._between(self.probabilities_given_latencies)
+
+    def _between(self, probabilities: Array) -> list[Record]:
         return [
             record
-            for record, probability in pairs
+            for record, probability in zip(self.records, probabilities, strict=True)
             if 1 - DECIDED_PROBABILITY < probability < DECIDED_PROBABILITY
         ]
 
@@ -186,6 +208,7 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
     reward_factors = np.array(
         [reward.accuracy_factor(record.cost, record.latency) for record in completed], dtype=np.float64
     )
+    measured_factors = reward_factors
     if reward.target and reward.target.quantity == "latency":
         reward_factors = reward_factors * factors**REWARD_EXPONENT
     latencies = None
@@ -199,6 +222,7 @@ def front_posterior_of(records: Iterable[Record], goals: Goals) -> FrontPosterio
         seed_stds=posterior.seed_std[places],
         draws=draws,
         reward_factors=reward_factors,
+        measured_factors=measured_factors,
         no_worse_in_costs=_no_worse(completed, others),
         no_worse_in_counts=_no_worse(completed, counted),
         latencies=latencies,

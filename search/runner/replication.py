@@ -105,8 +105,9 @@ def next_to_replicate(records: Sequence[Record], goals: Goals, busy: Mapping[str
     """The network whose next replicate is most informative; None where the front is decided.
 
     While the noise is unknown: the fewest trainings, then the earliest trial. Afterwards, among the networks
-    that are neither on the front nor off it with 90% probability: the highest `p (1 - p)` x variance that
-    more trainings would remove, halved for every running replicate. Ties: the fewest trainings.
+    that are, given their latencies, neither on the front nor off it with 90% probability: the highest
+    `p (1 - p)` x variance that more trainings would remove, halved for every running replicate. Ties: the
+    fewest trainings.
 
     Args:
         busy: number of running replicates by key.
@@ -123,11 +124,11 @@ def next_to_replicate(records: Sequence[Record], goals: Goals, busy: Mapping[str
         return min(trained, key=lambda record: (trainings(record), record.trial), default=None)
 
     def priority(record: Record) -> tuple[float, int]:
-        probability = posterior.pareto_probability(record)
+        probability = posterior.probability_given_latencies(record)
         information = probability * (1 - probability) * posterior.seed_std(record) ** 2
         return information / 2 ** busy.get(record.key, 0), -trainings(record)
 
-    return max(posterior.undecided, key=priority, default=None)
+    return max(posterior.undecided_given_latencies, key=priority, default=None)
 
 
 def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> int:
