@@ -220,7 +220,7 @@ def test_the_first_alone_writes_and_all_know_the_same(folder: Path) -> None:
     assert [[p.train_loss, p.validation_loss, p.validation_top1] for p in kept.curve] == first
     assert kept.state["images_seen"].item() == 60
     names = sorted(path.name for path in (folder / "settled").iterdir())
-    assert names == ["checkpoint.safetensors", "curve.csv", "model.safetensors", "training.yaml"]
+    assert names == ["checkpoint.safetensors", "curve.csv", "lock", "model.safetensors", "training.yaml"]
 
 
 @pytest.mark.slow
