@@ -20,7 +20,7 @@ from .landscapes import Evaluation, Evaluator
 from .peers import Timer
 
 DESIGN = 5
-IMAGES = 10_000  # rounding of the accuracies
+IMAGES = 10**9  # the noise is that of a training, not of a sample of images
 WITHOUT: Mapping[str, Callable[[str], bool]] = {  # of the covariance components
     "no-stage-kernels": lambda name: name.startswith(PART_PREFIX),
     "no-size-features": lambda name: name in (SIZES_LINEAR, SIZES_SMOOTH, FEATURES),
