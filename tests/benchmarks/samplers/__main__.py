@@ -28,7 +28,7 @@ from rich.console import Console
 
 from ..job_cache import Job, run_all
 from .landscapes import LANDSCAPES, Evaluation, Sources, landscape
-from .peers import GP, SAMPLERS
+from .peers import GP, OWN, SAMPLERS
 from .report import best_known, differences, differences_table, summary, summary_table
 from .searches import GP_EVALUATIONS, job
 
@@ -66,6 +66,7 @@ def arguments_of() -> argparse.Namespace:
     parser.add_argument("--gp-on", type=landscapes, default=everywhere, help="landscapes; GP takes long")
     parser.add_argument("--gp-seeds", type=int, default=3)
     parser.add_argument("--gp-evaluations", type=int, default=GP_EVALUATIONS)
+    parser.add_argument("--own-evaluations", type=int, default=400, help="of bneck and its ablations")
     parser.add_argument("--evaluations", type=int, default=400)
     parser.add_argument("--cache", type=Path, default=Path("runs/benchmarks/samplers.jsonl"))
     parser.add_argument("--workers", type=int, default=2)
@@ -90,7 +91,8 @@ def main() -> None:
         if sampler == GP and name not in arguments.gp_on:
             return []
         seeds = min(arguments.gp_seeds, arguments.seeds) if sampler == GP else arguments.seeds
-        limit = arguments.gp_evaluations if sampler == GP else arguments.evaluations
+        limit = arguments.own_evaluations if sampler.startswith(OWN) else arguments.evaluations
+        limit = arguments.gp_evaluations if sampler == GP else limit
         return [
             job(arguments.sources, name, sampler, noise, seed, min(limit, arguments.evaluations))
             for seed in range(start, start + seeds)
