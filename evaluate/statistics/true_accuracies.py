@@ -5,8 +5,9 @@ likelihood of all trainings of all networks accounts for that; statistics of the
 
     training = trend in log MACs + structure of the network + images + noise
 
-Trend (polynomial, flat prior), structure and noise are normal. The deviations of structure (flat prior) and
-noise (flat prior of its logarithm) are integrated over a grid, weighted by their marginal likelihood. The
+Trend (constant, linear or quadratic, flat prior), structure and noise are normal. The degree of the trend and
+the deviations of structure (prior in proportion to its root) and noise (flat prior of its logarithm) are
+averaged, weighted by their marginal likelihood. The
 noise is that of the replicated networks, and of others in proportion to the binomial variances. What the
 sample of images does follows from the outcomes (`ImageSampling`): a shift common to all networks, and one of
 each, which its trainings share. Sums over networks are sums over groups of equal trainings and variances.
@@ -15,6 +16,7 @@ Source: Gelman et al. 2013, Bayesian Data Analysis, 3rd edition, sections 5.4, 8
 observed data is ignorable) and 14.2.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -98,9 +100,16 @@ class TrueAccuracies:
         kinds, groups = np.unique(np.column_stack([n_trainings, variances]), axis=0, return_inverse=True)
         error = Errors(kinds[:, 1] / reference / kinds[:, 0], own * kinds[:, 1])
         groups = groups.reshape(-1)
-        conditional = ConditionalPosteriors.of(means, groups, error, design, noise, structure)
         log_likelihood = -degrees_of_freedom * np.log(noise) - within / (2 * noise**2)
-        weighted = conditional.weighted(log_likelihood + np.log(structure) / 2)
+        prior = log_likelihood + np.log(structure)
+        weighted = average_degrees(
+            [
+                ConditionalPosteriors.of(means, groups, error, design[:, :size], noise, structure).weighted(
+                    prior
+                )
+                for size in range(1, design.shape[1] + 1)
+            ]
+        )
         common_std = np.sqrt(common * variances)
         return cls(means, design, groups, images, common_std, weighted, degrees_of_freedom)
 
@@ -201,6 +210,7 @@ class ConditionalPosteriors:
         trend, trend_covariance: `g x p` coefficients and `g x p x p` covariances.
         log_likelihood: `g`, of the means, marginal over the trend, up to a constant.
         weights: `g` posterior probabilities.
+        networks: number of networks.
     """
 
     noise: Array
@@ -211,6 +221,7 @@ class ConditionalPosteriors:
     trend_covariance: Array
     log_likelihood: Array
     weights: Array
+    networks: int
 
     @classmethod
     def of(
@@ -260,16 +271,62 @@ class ConditionalPosteriors:
             trend_covariance=covariance,
             log_likelihood=log_likelihood,
             weights=noise,
+            networks=len(means),
         ).weighted(np.zeros(len(noise)))
 
     def weighted(self, log_likelihood: Array) -> "ConditionalPosteriors":
         """Weighted by a further factor of the likelihood too."""
         logs = self.log_likelihood + log_likelihood
         weights = np.exp(logs - logs.max())
-        return replace(self, weights=weights / weights.sum())
+        return replace(self, log_likelihood=logs, weights=weights / weights.sum())
+
+    def padded(self, size: int) -> "ConditionalPosteriors":
+        """With coefficients of 0 up to `size`."""
+        missing = size - self.trend.shape[1]
+        return replace(
+            self,
+            trend=np.pad(self.trend, ((0, 0), (0, missing))),
+            trend_covariance=np.pad(self.trend_covariance, ((0, 0), (0, missing), (0, missing))),
+        )
 
     def draw_trend(self, rng: np.random.Generator, place: int, count: int) -> Array:
         """`count x p` coefficients given the pair of deviations at `place`."""
-        root = np.linalg.cholesky(self.trend_covariance[place])
+        covariance = self.trend_covariance[place]
+        size = int((np.diag(covariance) > 0).sum())
+        root = np.zeros_like(covariance)
+        root[:size, :size] = np.linalg.cholesky(covariance[:size, :size])
         draws: Array = self.trend[place] + rng.standard_normal((count, len(root))) @ root.T
         return draws
+
+
+def average_degrees(degrees: Sequence[ConditionalPosteriors]) -> ConditionalPosteriors:
+    """Average over trends of degree 0, 1, ..., each weighted by its marginal likelihood.
+
+    A flat prior of the coefficients cannot compare degrees. For this alone, theirs has the information of one
+    network (unit information: Kass & Wasserman 1995, doi:10.1080/01621459.1995.10476592). A trend that is
+    always quadratic says that networks are on the front that are not.
+    """
+    networks = degrees[0].networks
+    logs = []
+    for degree, each in enumerate(degrees):
+        best = each.log_likelihood.argmax()
+        log_determinant = -np.linalg.slogdet(each.trend_covariance[best])[1]
+        logs.append(each.log_likelihood + log_determinant / 2 - degree / 2 * math.log(1 + networks))
+    size = degrees[-1].trend.shape[1]
+    padded = [each.padded(size) for each in degrees]
+    joined = {
+        name: np.concatenate([getattr(each, name) for each in padded])
+        for name in (
+            "noise",
+            "shrinkage",
+            "conditional_variance",
+            "seed_variance",
+            "trend",
+            "trend_covariance",
+        )
+    }
+    log_likelihood = np.concatenate(logs)
+    weights = np.exp(log_likelihood - log_likelihood.max())
+    return ConditionalPosteriors(
+        **joined, log_likelihood=log_likelihood, weights=weights / weights.sum(), networks=networks
+    )

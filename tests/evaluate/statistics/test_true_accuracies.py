@@ -155,3 +155,20 @@ def test_the_best_of_many_equal_networks_is_shrunk_to_the_others() -> None:
     # the highest of 60 normal values lies 2.3 deviations up
     assert np.mean(raw) == pytest.approx(0.023, abs=0.005)
     assert abs(np.mean(shrunk)) < 0.007
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2])
+def test_a_trend_has_the_degree_that_the_networks_show(degree: int) -> None:
+    rng = np.random.default_rng(degree)
+    macs = np.geomspace(1e5, 1e7, 40)
+    x = np.linspace(-1, 1, 40)
+    truth = 0.8 + sum(0.03 * x**power for power in range(1, degree + 1))
+    first = truth + rng.normal(0, 0.004, 40)
+    posterior = TrueAccuracies.of([(value, value + 0.004 * rng.normal()) for value in first], macs.tolist())
+    assert posterior is not None
+    each = posterior.conditional
+    shares = [each.weights[(each.trend != 0).sum(1) == size].sum() for size in (1, 2, 3)]
+    assert int(np.argmax(shares)) == degree
+    assert shares[degree] > 0.5
+    assert sum(shares) == pytest.approx(1)
+    assert posterior.draw().mean(0) == pytest.approx(posterior.expected, abs=1e-3)
