@@ -28,9 +28,9 @@ WITHOUT: Mapping[str, Callable[[str], bool]] = {  # of the covariance components
 EVOLUTION = AcquisitionOptimizer()
 RANDOM_CANDIDATES = replace(
     EVOLUTION,
-    n_initial=0,
+    n_initial=1,
     n_generations=0,
-    n_random=EVOLUTION.n_initial + EVOLUTION.n_random + EVOLUTION.n_generations * EVOLUTION.n_offspring,
+    n_random=EVOLUTION.n_initial + EVOLUTION.n_random + EVOLUTION.n_generations * EVOLUTION.n_offspring - 1,
 )
 
 
