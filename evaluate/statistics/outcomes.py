@@ -34,7 +34,7 @@ def unpack_outcomes(text: str, images: int) -> Outcomes:
     """`images` booleans.
 
     Raises:
-        ValueError: the text is not that of so many images.
+        ValueError: the text is that of another number of images.
     """
     packed = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
     if len(packed) != -(-images // 8):

@@ -52,7 +52,7 @@ class Accuracy:
         """Whether each image was classified correctly, `images` booleans; None if unknown.
 
         Raises:
-            ValueError: `outcomes` are not those of so many images.
+            ValueError: `outcomes` and `images` differ in the number of images.
         """
         from ..statistics.outcomes import unpack_outcomes
 

@@ -54,13 +54,4 @@ def train(
             on_epoch(training.epoch, recipe.epochs)
     evaluation = training.evaluate_images()
     network.load_state_dict(training.eval_network.state_dict())
-    return Accuracy(
-        top1=evaluation.top1,
-        loss=evaluation.loss,
-        images=evaluation.images,
-        images_seen=training.images_seen,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        curve=tuple(curve),
-        outcomes=evaluation.outcomes,
-    )
+    return training.accuracy(evaluation, time.perf_counter() - start, curve)

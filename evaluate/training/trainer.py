@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -18,7 +18,7 @@ from ...search_space.network import Network
 from ..data.augmentation import mix_batch, parse_augmentation
 from ..data.dataset import Data, Split
 from ..data.splits import num_shuffled_batches
-from .accuracy import Epoch
+from .accuracy import Accuracy, Epoch
 from .evaluation import Evaluation, evaluate_images, recalibrate_batchnorm
 from .optimizers import build_lr_schedule, build_optimizer, restore_optimizer
 from .recipe import Recipe
@@ -195,6 +195,19 @@ class Trainer:
         if not math.isfinite(evaluation.loss):
             raise NonFiniteLossError(f"the loss on the {split} images is {evaluation.loss}")
         return evaluation
+
+    def accuracy(self, evaluation: Evaluation, seconds: float, curve: Sequence[Epoch]) -> Accuracy:
+        """The result of this training, which took `seconds`."""
+        return Accuracy(
+            top1=evaluation.top1,
+            loss=evaluation.loss,
+            images=evaluation.images,
+            images_seen=self.images_seen,
+            seed=self._seed,
+            seconds=seconds,
+            curve=tuple(curve),
+            outcomes=evaluation.outcomes,
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to resume, except network, recipe and data."""

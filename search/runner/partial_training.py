@@ -53,16 +53,7 @@ def train_to_epoch(
     else:
         state = training.state()
     save_checkpoint(make_checkpoint(network, context.data, context.recipe, seed, curve, state), path)
-    accuracy = Accuracy(
-        top1=evaluation.top1,
-        loss=evaluation.loss,
-        images=evaluation.images,
-        images_seen=training.images_seen,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        curve=tuple(curve),
-        outcomes=evaluation.outcomes,
-    )
+    accuracy = training.accuracy(evaluation, time.perf_counter() - start, curve)
     return PartialTrainingResult(accuracy, problem)
 
 
