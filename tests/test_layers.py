@@ -18,8 +18,9 @@ ROOMS = {  # from the top floor to the ground
         "choices", "reference_networks", "cost", "architecture", "faults", "errors", "urls", "printable",
     ),
     "evaluate": (
-        "api", "fvcore_audit", "scorers", "netadapt", "supernet", "training", "objectives", "latency", "data",
-        "surrogate", "statistics", "trust", "plugins", "cores", "optional_dependencies", "user_cache",
+        "api", "fvcore_audit", "scorers", "netadapt", "inheritance", "supernet", "training", "objectives",
+        "latency", "data", "surrogate", "statistics", "trust", "plugins", "cores", "optional_dependencies",
+        "user_cache",
     ),
     "results": ("run", "outputs", "pages", "export", "plots", "text", "analysis", "store"),
     "search": ("cli", "commands", "api", "jobs", "runner", "resolve", "samplers", "parallel", "console"),

@@ -21,11 +21,17 @@ from ...search_space import Architecture, NoFeasibleNetworkError
 from ...search_space.errors import NonFiniteLossError
 from ...search_space.network import Network
 from ..data.dataset import Data
+from ..inheritance.channel_groups import (
+    CostFunction,
+    channel_groups,
+    group_width,
+    narrower_networks,
+    narrowest,
+)
+from ..inheritance.inherit import inherit
 from ..training.accuracy import Epoch, wilson_interval
 from ..training.recipe import Recipe
 from ..training.train import train
-from .channel_groups import CostFunction, channel_groups, group_width, narrower_networks, narrowest
-from .channel_selection import inherit_weights
 
 TUNE_IMAGES = 2000
 TUNE_LEARNING_RATE_FACTOR = 0.1
@@ -139,7 +145,7 @@ class Tuner:
 
     def tune(self, number: int, network: Network, architecture: Architecture) -> TuningResult:
         """Fine-tune and evaluate one pruned network."""
-        network_copy = inherit_weights(network, architecture)
+        network_copy = inherit(network, architecture)
         try:
             accuracy = train(
                 network_copy,

@@ -3,9 +3,9 @@
 import random
 
 from ...evaluate import Latency, LatencySetup
+from ...evaluate.inheritance.channel_groups import sample_narrower_network
 from ...evaluate.latency.meter import LatencyMeter, unavailable_reason
 from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
-from ...evaluate.netadapt.channel_groups import sample_narrower_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
 from ..console.tables import print_lines

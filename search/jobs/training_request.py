@@ -12,8 +12,9 @@ import torch
 
 from ...evaluate import host, package_versions, usable_cores
 from ...evaluate.data.dataset import Data
+from ...evaluate.inheritance.inherit import inherit
 from ...evaluate.training.checkpoint import load_checkpoint
-from ...evaluate.training.pretrained import pretrained_network, transfer_weights
+from ...evaluate.training.pretrained import pretrained_network
 from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
@@ -152,7 +153,7 @@ def _first_network(
     request: TrainingRequest, settings: TrainingSettings, data: Data, on_note: Callable[[str], None]
 ) -> Network:
     """The network with its initial weights."""
-    network = seeded_network(settings.architecture, settings.seed)
+    architecture = settings.architecture
     if settings.initial_weights == IMAGENET_WEIGHTS:
         source = pretrained_network(request.arch, request.weights)
     elif request.init:
@@ -161,9 +162,13 @@ def _first_network(
         require_held_out(file, checkpoint, data)
         source = checkpoint.network()
     else:
-        return network
-    if not transfer_weights(network, source):
-        classes = f"{settings.architecture.classes:,} classes instead of {source.architecture.classes:,}"
+        return seeded_network(architecture, settings.seed)
+    network = inherit(source, architecture, seed=settings.seed)
+    larger = source.architecture
+    if (larger.stem, larger.blocks, larger.head) != (architecture.stem, architecture.blocks, architecture.head):
+        on_note(f"the network is smaller than {larger.key}: it inherits the most important blocks and channels")
+    if architecture.classes != source.architecture.classes:
+        classes = f"{architecture.classes:,} classes instead of {source.architecture.classes:,}"
         on_note(f"the classifier starts from random weights ({classes}); all other weights are loaded")
     return network
 

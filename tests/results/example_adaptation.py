@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bneck.evaluate import Constraint, Recipe
-from bneck.evaluate.netadapt.channel_groups import ChannelGroup, with_widths
+from bneck.evaluate.inheritance.channel_groups import ChannelGroup, with_widths
 from bneck.results import DataSettings
 from bneck.results.store.netadapt_run import NetAdaptRow, NetAdaptRun
 from bneck.results.store.netadapt_settings import NetAdaptSettings

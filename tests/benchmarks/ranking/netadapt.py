@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bneck.evaluate.data.dataset import subsample
+from bneck.evaluate.inheritance.inherit import inherit
 from bneck.evaluate.latency.predictor import LatencyPredictor
-from bneck.evaluate.netadapt.channel_selection import inherit_weights
 from bneck.evaluate.netadapt.netadapt import ResourceBudget, Tuner, steps
 from bneck.evaluate.statistics.reliability import student_t_quantile
 from bneck.evaluate.training.evaluation import evaluate
@@ -88,7 +88,7 @@ def pruned(path: Path, step: float, seed: int) -> Result:
             WAYS,
             (
                 adapted,
-                inherit_weights(network, scaled),
+                inherit(network, scaled),
                 seeded_network(adapted.architecture, seed),
                 seeded_network(scaled, seed),
             ),

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-from bneck.evaluate.netadapt.channel_groups import (
+from bneck.evaluate.inheritance.channel_groups import (
     CHANNEL_DIVISOR,
     CostFunction,
     channel_groups,

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from bneck.evaluate.netadapt.channel_groups import (
+from bneck.evaluate.inheritance.channel_groups import (
     ChannelGroup,
     channel_groups,
     group_width,

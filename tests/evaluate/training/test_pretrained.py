@@ -15,8 +15,10 @@ import torchvision.models as tv
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bneck.evaluate.training.pretrained import pretrained_network, transfer_weights
-from bneck.search_space import Architecture, ArchitectureError, Block, Head, RunError, published_architecture
+from bneck.evaluate.inheritance.inherit import inherit
+from bneck.evaluate.training.pretrained import pretrained_network
+from bneck.evaluate.training.train import seeded_network
+from bneck.search_space import Architecture, ArchitectureError, RunError, published_architecture
 from bneck.search_space.network import Network, build_network
 
 from ...search_space.helpers import TOY
@@ -70,8 +72,7 @@ def images() -> Tensor:
 
 def test_a_file_of_torchvision_gives_torchvisions_logits(file: tuple[str, Path], images: Tensor) -> None:
     name, path = file
-    network = build_network(published_architecture(name)).eval()
-    transfer_weights(network, pretrained_network(name, path))
+    network = inherit(pretrained_network(name, path), published_architecture(name))
     theirs = lively(THEIRS[name]())
     expected = theirs(images)
     assert expected.std() > 0.1
@@ -82,9 +83,9 @@ def test_with_other_classes_everything_but_the_classifier_is_copied(
     file: tuple[str, Path], images: Tensor
 ) -> None:
     name, path = file
-    network = build_network(replace(published_architecture(name), classes=7))
-    drawn = [value.clone() for value in network.classifier.state_dict().values()]
-    transfer_weights(network, pretrained_network(name, path))
+    architecture = replace(published_architecture(name), classes=7)
+    network = inherit(pretrained_network(name, path), architecture, seed=3)
+    drawn = seeded_network(architecture, 3).classifier.state_dict().values()
     given = [*torch.load(path, weights_only=True).values()]
     own = network.state_dict()
     same = [
@@ -93,100 +94,15 @@ def test_with_other_classes_everything_but_the_classifier_is_copied(
     assert len(same) == len(own) - 2
     for value, before in zip(network.classifier.state_dict().values(), drawn, strict=True):
         assert value.equal(before)
-    assert network.eval()(images).shape == (2, 7)
+    assert network(images).shape == (2, 7)
 
 
 def test_constants_of_batch_normalisation_are_copied(file: tuple[str, Path]) -> None:
     name, path = file
-    network = build_network(replace(published_architecture(name), classes=7))
-    transfer_weights(network, pretrained_network(name, path))
+    network = inherit(pretrained_network(name, path), replace(published_architecture(name), classes=7))
     theirs = {(m.eps, m.momentum) for m in THEIRS[name]().modules() if isinstance(m, nn.BatchNorm2d)}
     ours = {(m.eps, m.momentum) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
     assert ours == theirs
-
-
-def test_a_grayscale_stem_matches_the_color_stem_on_grayscale_images() -> None:
-    source, network = toy(), toy(replace(TOY, image_channels=1), seed=1)
-    transfer_weights(network, source)
-    grey = torch.randn(2, 1, 8, 8)
-    torch.testing.assert_close(network(grey), source(grey.repeat(1, 3, 1, 1)), rtol=1e-4, atol=1e-5)
-
-
-def test_a_color_stem_applies_grayscale_weights_to_the_mean_of_channels() -> None:
-    source, network = toy(replace(TOY, image_channels=1)), toy(seed=1)
-    transfer_weights(network, source)
-    colours = torch.randn(2, 3, 8, 8)
-    torch.testing.assert_close(network(colours), source(colours.mean(1, keepdim=True)), rtol=1e-4, atol=1e-5)
-    weight = network.stem.get_parameter("conv.weight")
-    assert weight.is_contiguous()  # three copies, not an expanded view
-    assert weight[:, 0].equal(weight[:, 1])
-
-
-def test_the_weights_are_copies() -> None:
-    source, network = toy(), toy(seed=1)
-    transfer_weights(network, source)
-    before = source.classifier.weight.detach().clone()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.fill_(9)
-    assert source.classifier.weight.equal(before)
-
-
-def test_with_the_same_number_of_classes_the_classifier_is_copied() -> None:
-    source, network = toy(), toy(seed=1)
-    transfer_weights(network, source)
-    for name, value in network.state_dict().items():
-        assert value.equal(source.state_dict()[name]), name
-
-
-def test_other_resolutions_share_weights() -> None:
-    source, network = toy(), toy(replace(TOY, resolution_px=16), seed=1)
-    transfer_weights(network, source)
-    assert network.classifier.weight.equal(source.classifier.weight)
-
-
-@pytest.mark.parametrize(
-    ("other", "difference"),
-    [
-        (replace(TOY, head=Head(11)), "the head differs"),
-        (
-            replace(TOY, blocks=(replace(TOY.blocks[0], kernel=5), TOY.blocks[1])),
-            "block 1 differs",
-        ),
-        (
-            replace(TOY, blocks=(replace(TOY.blocks[0], attention="none", squeeze=0), TOY.blocks[1])),
-            "block 1 differs",
-        ),
-    ],
-    ids=["head", "kernel", "attention"],
-)
-def test_another_network_is_refused_and_nothing_is_copied(other: Architecture, difference: str) -> None:
-    network = toy()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    with pytest.raises(RunError, match=rf"^the weights do not fit the network: {difference}$"):
-        transfer_weights(network, toy(other, seed=1))
-    assert all(value.equal(before[name]) for name, value in network.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        replace(TOY, blocks=(*TOY.blocks, Block(3, 12, 6, "none", "relu", 1))),
-        replace(TOY, head=Head(10, 6), classes=3),
-    ],
-    ids=["a block more", "a hidden layer more"],
-)
-def test_a_network_with_more_layers_is_another_one(other: Architecture) -> None:
-    with pytest.raises(RunError, match=r"^the weights do not fit the network"):
-        transfer_weights(toy(), toy(other, seed=1))
-
-
-@pytest.mark.parametrize(
-    "block", [replace(TOY.blocks[0], activation="hardswish"), replace(TOY.blocks[0], stride=2)]
-)
-def test_a_network_that_computes_otherwise_with_the_same_weights_is_another_one(block: Block) -> None:
-    with pytest.raises(RunError, match=r"^the weights do not fit the network"):
-        transfer_weights(toy(), toy(replace(TOY, blocks=(block, TOY.blocks[1])), seed=1))
 
 
 # files and downloads

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bneck.evaluate.netadapt.channel_groups import (
+from bneck.evaluate.inheritance.channel_groups import (
     ChannelGroup,
     channel_groups,
     group_width,
@@ -15,7 +15,8 @@ from bneck.evaluate.netadapt.channel_groups import (
     narrowest,
     with_widths,
 )
-from bneck.evaluate.netadapt.channel_selection import inherit_weights, top_channels
+from bneck.evaluate.inheritance.channel_selection import top_channels
+from bneck.evaluate.inheritance.inherit import inherit
 from bneck.search_space import Architecture, Block, Head, RunError, Stem
 from bneck.search_space.network import Network, build_network, example_images
 
@@ -86,7 +87,7 @@ def test_removing_dead_channels_keeps_the_logits_in_every_group(group: ChannelGr
     narrow = with_widths(NET, {group: group_width(NET, group) - 8})
     for block, cut in zip(NET.blocks, narrow.blocks, strict=True):
         assert block.squeeze == cut.squeeze, "the squeeze widths must not be what is tested here"
-    cut_network = inherit_weights(network, narrow)
+    cut_network = inherit(network, narrow)
     assert cut_network.architecture == narrow
     torch.testing.assert_close(logits(cut_network), logits(network), rtol=1e-5, atol=1e-5)
 
@@ -95,7 +96,7 @@ def test_removing_active_channels_changes_the_logits() -> None:
     network = settled()
     for group in channel_groups(NET):
         narrow = with_widths(NET, {group: group_width(NET, group) - 8})
-        assert (logits(inherit_weights(network, narrow)) - logits(network)).abs().max() > 1e-4, group
+        assert (logits(inherit(network, narrow)) - logits(network)).abs().max() > 1e-4, group
 
 
 def test_removing_dead_squeeze_channels_keeps_the_logits() -> None:
@@ -105,9 +106,7 @@ def test_removing_dead_squeeze_channels_keeps_the_logits() -> None:
     network = settled(wide)
     kill(network, ["blocks.0.attention.reduce"], range(0, 16, 2))
     kill(network, ["blocks.0.depthwise"], range(1, 64, 2))
-    torch.testing.assert_close(
-        logits(inherit_weights(network, narrow)), logits(network), rtol=1e-5, atol=1e-5
-    )
+    torch.testing.assert_close(logits(inherit(network, narrow)), logits(network), rtol=1e-5, atol=1e-5)
 
 
 def test_removing_dead_eca_channels_keeps_the_logits_and_a_smaller_kernel_is_the_center() -> None:
@@ -117,18 +116,16 @@ def test_removing_dead_eca_channels_keeps_the_logits_and_a_smaller_kernel_is_the
 
     network = settled(net(48))
     kill(network, ["blocks.0.depthwise"], range(40, 48))
-    torch.testing.assert_close(
-        logits(inherit_weights(network, net(40))), logits(network), rtol=1e-5, atol=1e-5
-    )
+    torch.testing.assert_close(logits(inherit(network, net(40))), logits(network), rtol=1e-5, atol=1e-5)
     wide = settled(net(160))
     before = wide.state_dict()["blocks.0.attention.conv.weight"]
-    after = inherit_weights(wide, net(40)).state_dict()["blocks.0.attention.conv.weight"]
+    after = inherit(wide, net(40)).state_dict()["blocks.0.attention.conv.weight"]
     assert before.shape == (1, 1, 5) and after.equal(before[..., 1:4])
 
 
 def test_the_same_network_inherits_everything() -> None:
     network = settled()
-    same = inherit_weights(network, NET).state_dict()
+    same = inherit(network, NET).state_dict()
     assert all(value.equal(same[name]) for name, value in network.state_dict().items())
 
 
@@ -148,7 +145,7 @@ def test_expansion_channels_are_ranked_by_the_product_of_three_filter_norms() ->
     state["blocks.0.depthwise.norm.running_var"][[0, 1, 2, 4, 6, 7]] = 100  # a tenth of the gain
     # The mean is no weight; it only shows which channels were selected.
     state["blocks.0.depthwise.norm.running_mean"].copy_(torch.arange(24.0))
-    narrow = inherit_weights(network, with_widths(one, {ChannelGroup("expansion", 1): 16})).state_dict()
+    narrow = inherit(network, with_widths(one, {ChannelGroup("expansion", 1): 16})).state_dict()
     stayed = narrow["blocks.0.depthwise.norm.running_mean"].int().tolist()
     assert stayed == [5, *range(8, 20), 21, 22, 23]
 
@@ -169,7 +166,7 @@ def test_bottleneck_channels_are_ranked_by_all_writers_and_readers() -> None:
     for layer in ("blocks.1.expand", "blocks.2.expand"):  # hardly read
         state[f"{layer}.conv.weight"][:, 23] = 0.01
     state["blocks.0.depthwise.conv.weight"][23] = 0.01
-    narrow = inherit_weights(network, with_widths(NET, {ChannelGroup("chain", 0, 2): 16})).state_dict()
+    narrow = inherit(network, with_widths(NET, {ChannelGroup("chain", 0, 2): 16})).state_dict()
     for layer in writers:
         stayed = narrow[f"{layer}.norm.running_mean"].int().tolist()
         assert stayed == [0, 2, *range(9, 23)]
@@ -184,7 +181,7 @@ def test_an_inherited_network_normalises_as_the_first_and_leaves_random_numbers_
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    norm = inherit_weights(first, NET).stem.get_submodule("norm")
+    norm = inherit(first, NET).stem.get_submodule("norm")
     assert torch.rand(1) == expected
     assert (norm.eps, norm.momentum) == (1e-3, 0.01)
 
@@ -196,23 +193,28 @@ def test_random_networks_that_are_cut_everywhere_run(name: str, count: int) -> N
         network = settled(architecture)
         for group in channel_groups(architecture)[:: 1 if name == "tiny" else 4]:
             cut = next(narrower_networks(architecture, group), architecture)
-            assert logits(inherit_weights(network, cut)).isfinite().all()
-        assert logits(inherit_weights(network, narrowest(architecture))).isfinite().all()
+            assert logits(inherit(network, cut)).isfinite().all()
+        assert logits(inherit(network, narrowest(architecture))).isfinite().all()
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "problem"),
     [
-        with_widths(NET, {ChannelGroup("features"): 48}),
-        with_widths(NET, {ChannelGroup("hidden"): 0}),
-        with_widths(NET, {ChannelGroup("chain", 3, 3): 24, ChannelGroup("expansion", 3): 24}),
-        Architecture(8, NET.stem, NET.blocks[:2], NET.head, classes=5),
+        (with_widths(NET, {ChannelGroup("features"): 48}), "head features must be at most 40, got 48"),
+        (with_widths(NET, {ChannelGroup("hidden"): 0}), "the head must have a hidden layer"),
+        (with_widths(NET, {ChannelGroup("expansion", 3): 24}), "block 3: it must have an expansion"),
+        (
+            Architecture(8, NET.stem, NET.blocks[:2], NET.head, classes=5),
+            "it must have 2 chains of residual blocks, got 1",
+        ),
     ],
-    ids=["wider", "without the hidden layer", "without an expansion", "fewer blocks"],
+    ids=["wider", "without the hidden layer", "without an expansion", "without a stage"],
 )
-def test_another_structure_is_refused(other: Architecture) -> None:
-    with pytest.raises(RunError, match=f"{other.key} must have .* of {NET.key}"):
-        inherit_weights(settled(), other)
+def test_another_structure_is_refused(other: Architecture, problem: str) -> None:
+    with pytest.raises(
+        RunError, match=f"network {other.key} cannot inherit the weights of network {NET.key}: {problem}"
+    ):
+        inherit(settled(), other)
 
 
 def test_a_hidden_neuron_counts_by_its_bias_too() -> None:
@@ -221,5 +223,5 @@ def test_a_hidden_neuron_counts_by_its_bias_too() -> None:
     state["hidden.0.weight"].fill_(0.01)
     state["classifier.weight"].fill_(1)
     state["hidden.0.bias"].copy_(torch.arange(24.0))
-    narrow = inherit_weights(network, with_widths(NET, {ChannelGroup("hidden"): 8}))
+    narrow = inherit(network, with_widths(NET, {ChannelGroup("hidden"): 8}))
     assert narrow.state_dict()["hidden.0.bias"].tolist() == list(range(16, 24))

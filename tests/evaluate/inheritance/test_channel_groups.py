@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bneck.evaluate.netadapt.channel_groups import (
+from bneck.evaluate.inheritance.channel_groups import (
     ChannelGroup,
     channel_groups,
     group_width,

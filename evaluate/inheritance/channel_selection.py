@@ -1,19 +1,20 @@
-"""Weights of a narrower network from a trained one: the most important channels of every group.
+"""The most important channels of every group of coupled channels of a trained network.
 
 The importance of a channel is the product of the L2 norms of the filters that write it, process it and read
 it, with batch norm folded in. It is invariant to rescaling a channel in one layer and its inverse in the
 next.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...search_space import Architecture, RunError
-from ...search_space.network import ConvNorm, Network, build_network
-from .channel_groups import residual_groups, same_structure
+from ...search_space import Architecture
+from .channel_groups import residual_groups
+
+Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -85,45 +86,30 @@ def _inner_axes(architecture: Architecture) -> Iterator[tuple[WeightAxis, ...]]:
         yield (*(attention if block.attention == "se" else ()), WeightAxis(f"{name}project", 1))
 
 
-def inherit_weights(network: Network, architecture: Architecture) -> Network:
-    """A narrower network with the weights of the most important channels.
-
-    A smaller ECA kernel is the center of the larger one. Recalibrate batch norm before evaluation.
+def select_channels(
+    weights: Mapping[str, Tensor], architecture: Architecture, target: Mapping[str, Tensor], norm_eps: float
+) -> Weights:
+    """The weights of a network with only its most important channels.
 
     Args:
-        architecture: same structure, nowhere more channels.
-    Raises:
-        RunError: another structure, or more channels somewhere.
+        weights: state dict of a network of the same structure, nowhere with fewer channels.
+        target: state dict of a network of `architecture`; only its shapes are used.
+        norm_eps: constant of batch normalisation.
     """
-    norm = network.stem.get_submodule("norm")
-    assert isinstance(norm, nn.BatchNorm2d)
-    with torch.random.fork_rng(devices=[]):
-        pruned = build_network(architecture, norm_eps=norm.eps, norm_momentum=norm.momentum or 0.0)
-    target_state = pruned.state_dict()
-    weights = dict(network.state_dict())
-    if target_state.keys() != weights.keys() or not same_structure(network.architecture, architecture):
-        raise RunError(f"network {architecture.key} must have the structure of {network.architecture.key}")
-    for channels in coupled_channels(network.architecture):
-        first, axis = next(_tensors(network, channels.weight_axes[0]))
-        width = target_state[first].shape[axis]
-        kept_indices = top_channels(channel_importance(network, channels), width)
+    selected = dict(weights)
+    for channels in coupled_channels(architecture):
+        first, axis = next(_tensors(weights, channels.weight_axes[0]))
+        width = target[first].shape[axis]
+        kept_indices = top_channels(channel_importance(weights, channels, norm_eps), width)
         for weight_axis in channels.weight_axes:
-            for name, axis in _tensors(network, weight_axis):
-                weights[name] = weights[name].index_select(axis, kept_indices)
-    for name, value in weights.items():
-        if value.ndim == 3 and (excess := value.shape[2] - target_state[name].shape[2]) > 0:
-            weights[name] = value[..., excess // 2 : excess // 2 + target_state[name].shape[2]]
-    try:
-        pruned.load_state_dict(weights)
-    except RuntimeError:
-        problem = f"network {architecture.key} must have the layers of {network.architecture.key}"
-        raise RunError(f"{problem} and nowhere more channels") from None
-    return pruned
+            for name, axis in _tensors(weights, weight_axis):
+                selected[name] = selected[name].index_select(axis, kept_indices)
+    return selected
 
 
-def channel_importance(network: Network, channels: CoupledChannels) -> Tensor:
+def channel_importance(weights: Mapping[str, Tensor], channels: CoupledChannels, norm_eps: float) -> Tensor:
     """Importance of each channel, `n`."""
-    norms = [torch.stack([_filter_norms(network, axis) for axis in step]) for step in channels.path]
+    norms = [torch.stack([_filter_norms(weights, axis, norm_eps) for axis in step]) for step in channels.path]
     return torch.stack([each.square().sum(0).sqrt() for each in norms]).prod(0)
 
 
@@ -132,19 +118,15 @@ def top_channels(values: Tensor, count: int) -> Tensor:
     return values.argsort(descending=True, stable=True)[:count].sort().values
 
 
-def _filter_norms(network: Network, weight_axis: WeightAxis) -> Tensor:
+def _filter_norms(weights: Mapping[str, Tensor], weight_axis: WeightAxis, norm_eps: float) -> Tensor:
     """L2 norm of each channel's weights with batch norm folded in, and with the bias on output axes."""
-    layer = network.get_submodule(weight_axis.layer)
-    with torch.no_grad():
-        if isinstance(layer, ConvNorm):
-            conv, norm = layer.get_submodule("conv"), layer.get_submodule("norm")
-            assert isinstance(norm, nn.BatchNorm2d) and isinstance(norm.running_var, Tensor)
-            bn_scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-            weight = conv.get_parameter("weight") * bn_scale[:, None, None, None]
-            return _norm_along(weight, weight_axis.axis)
-        weight = layer.get_parameter("weight")
-        norms = _norm_along(weight, weight_axis.axis)
-        return norms.hypot(layer.get_parameter("bias")) if weight_axis.axis == 0 else norms
+    layer, axis = weight_axis.layer, weight_axis.axis
+    if (conv := weights.get(f"{layer}.conv.weight")) is not None:
+        variance = weights[f"{layer}.norm.running_var"] + norm_eps
+        bn_scale = weights[f"{layer}.norm.weight"] / variance.sqrt()
+        return _norm_along(conv * bn_scale[:, None, None, None], axis)
+    norms = _norm_along(weights[f"{layer}.weight"], axis)
+    return norms.hypot(weights[f"{layer}.bias"]) if axis == 0 else norms
 
 
 def _norm_along(weight: Tensor, axis: int) -> Tensor:
@@ -152,15 +134,14 @@ def _norm_along(weight: Tensor, axis: int) -> Tensor:
     return norms
 
 
-def _tensors(network: Network, weight_axis: WeightAxis) -> Iterator[tuple[str, int]]:
+def _tensors(weights: Mapping[str, Tensor], weight_axis: WeightAxis) -> Iterator[tuple[str, int]]:
     """Names of the tensors with the channels, and their axes."""
-    layer = network.get_submodule(weight_axis.layer)
-    if isinstance(layer, ConvNorm):
-        yield f"{weight_axis.layer}.conv.weight", weight_axis.axis
-        if weight_axis.axis == 0:
-            for name in ("weight", "bias", "running_mean", "running_var"):
-                yield f"{weight_axis.layer}.norm.{name}", 0
-        return
-    yield f"{weight_axis.layer}.weight", weight_axis.axis
-    if weight_axis.axis == 0:
-        yield f"{weight_axis.layer}.bias", 0
+    layer, axis = weight_axis.layer, weight_axis.axis
+    if (conv := f"{layer}.conv.weight") in weights:
+        yield conv, axis
+        attached = [f"{layer}.norm.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
+    else:
+        yield f"{layer}.weight", axis
+        attached = [f"{layer}.bias"]
+    if axis == 0:
+        yield from ((name, 0) for name in attached)

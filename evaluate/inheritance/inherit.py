@@ -1,0 +1,142 @@
+"""The weights of a smaller network from a trained one."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from ...search_space import Architecture
+from ...search_space.network import Network
+from ..training.train import seeded_network
+from .block_matching import match_blocks, mismatch
+from .channel_selection import Weights, select_channels
+from .mean_gates import expected_gates, measured_gates
+
+_STEM, _CLASSIFIER = "stem.conv.weight", "classifier."
+
+
+def inherit(
+    parent: Network, architecture: Architecture, *, images: Tensor | None = None, seed: int = 0
+) -> Network:
+    """A network with the weights of a larger or equal one, in evaluation mode.
+
+    Nothing cut gives the same function. Cuts are independent of each other:
+
+    - Residual blocks are dropped where the architecture has fewer (`match_blocks`); the importance of a block
+      is the root mean square of its last batch norm's weights, the standard deviation of what it adds.
+    - Channels: the most important ones remain (`select_channels`).
+    - A smaller kernel is the center of the larger one.
+    - Attention that is removed becomes its mean gate, folded into the projection: measured on `images`, or
+      expected from the statistics of batch norm.
+    - A grayscale stem gets the sum over the color channels; a color stem gets a third of the grayscale
+      weights per channel.
+    - The classifier starts from random weights if the number of classes differs.
+
+    The statistics of batch norm are those of the parent: recalibrate them
+    (`bneck.evaluate.training.evaluation.recalibrate_batchnorm`) before evaluating a network that was cut.
+
+    Args:
+        architecture: nowhere with more blocks or channels or a larger kernel; any resolution, classes and
+            image channels.
+        images: normalised images as for `parent`.
+        seed: of a new classifier.
+    Raises:
+        RunError: the architecture is not a smaller form of the parent; names the block and the field.
+    """
+    origin = parent.architecture
+    kept = match_blocks(origin, architecture, [_added_std(block) for block in parent.blocks])
+    _require_smaller_ends(origin, architecture)
+    child = seeded_network(architecture, seed)
+    norm_eps = _copy_norm_constants(parent, child)
+    target = child.state_dict()
+    ungated = [
+        index
+        for index, block in zip(kept, architecture.blocks, strict=True)
+        if block.attention != origin.blocks[index].attention
+    ]
+    weights = _fold_gates(parent, ungated, images)
+    weights = _keep_blocks(weights, kept)
+    weights[_STEM] = _adapt_input_channels(weights[_STEM], architecture.image_channels)
+    weights = {name: _center(value, target[name].shape[2:]) for name, value in weights.items()}
+    weights = select_channels(weights, architecture, target, norm_eps)
+    if architecture.classes != origin.classes:
+        weights |= {name: value for name, value in target.items() if name.startswith(_CLASSIFIER)}
+    child.load_state_dict(weights)
+    return child.eval()
+
+
+def _added_std(block: nn.Module) -> float:
+    """Root mean square over channels of the standard deviation of a block's branch."""
+    scale = block.get_parameter("project.norm.weight").detach()
+    return float(scale.square().mean().sqrt())
+
+
+def _require_smaller_ends(parent: Architecture, child: Architecture) -> None:
+    """Raise `RunError` unless stem and head are smaller forms of the parent's."""
+    pairs = {
+        "stem activation": (parent.stem.activation, child.stem.activation),
+        "stem stride": (parent.stem.stride, child.stem.stride),
+        "head activation": (parent.head.activation, child.head.activation),
+    }
+    for name, (ours, theirs) in pairs.items():
+        if ours != theirs:
+            raise mismatch(parent, child, f"{name} must be {ours}, got {theirs}")
+    if bool(parent.head.hidden) != bool(child.head.hidden):
+        article = "a" if parent.head.hidden else "no"
+        raise mismatch(parent, child, f"the head must have {article} hidden layer")
+    sizes = {
+        "stem out": (parent.stem.out, child.stem.out),
+        "stem kernel": (parent.stem.kernel, child.stem.kernel),
+        "head features": (parent.head.features, child.head.features),
+        "head hidden": (parent.head.hidden, child.head.hidden),
+    }
+    for name, (most, size) in sizes.items():
+        if size > most:
+            raise mismatch(parent, child, f"{name} must be at most {most}, got {size}")
+
+
+def _fold_gates(parent: Network, indices: Sequence[int], images: Tensor | None) -> Weights:
+    """The weights without the attention of some blocks, its mean gates folded into the projections."""
+    gates = expected_gates(parent, indices) if images is None else measured_gates(parent, indices, images)
+    removed = tuple(f"blocks.{index}.attention." for index in gates)
+    weights = {name: value for name, value in parent.state_dict().items() if not name.startswith(removed)}
+    for index, gate in gates.items():
+        project = f"blocks.{index}.project.conv.weight"
+        weights[project] = weights[project] * gate[:, None, None]
+    return weights
+
+
+def _keep_blocks(weights: Mapping[str, Tensor], kept: Sequence[int]) -> Weights:
+    """The weights of some blocks, renumbered, and of everything else."""
+    numbers = {str(index): number for number, index in enumerate(kept)}
+    remaining: Weights = {}
+    for name, value in weights.items():
+        part, _, rest = name.partition(".")
+        index, _, layer = rest.partition(".")
+        if part != "blocks":
+            remaining[name] = value
+        elif index in numbers:
+            remaining[f"blocks.{numbers[index]}.{layer}"] = value
+    return remaining
+
+
+def _adapt_input_channels(weight: Tensor, channels: int) -> Tensor:
+    if weight.shape[1] == channels:
+        return weight
+    return weight.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+
+
+def _center(weight: Tensor, kernel: Sequence[int]) -> Tensor:
+    """The center of a convolution's kernel; `kernel` has one size for each axis after the second."""
+    for axis, size in enumerate(kernel, start=2):
+        weight = weight.narrow(axis, (weight.shape[axis] - size) // 2, size)
+    return weight
+
+
+def _copy_norm_constants(parent: Network, child: Network) -> float:
+    """Copy epsilon and momentum of batch normalisation; returns epsilon."""
+    norm = parent.stem.get_submodule("norm")
+    assert isinstance(norm, nn.BatchNorm2d)
+    for module in child.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = norm.eps, norm.momentum
+    return norm.eps
