@@ -165,8 +165,14 @@ def _first_network(
         return seeded_network(architecture, settings.seed)
     network = inherit(source, architecture, seed=settings.seed)
     larger = source.architecture
-    if (larger.stem, larger.blocks, larger.head) != (architecture.stem, architecture.blocks, architecture.head):
-        on_note(f"the network is smaller than {larger.key}: it inherits the most important blocks and channels")
+    if (larger.stem, larger.blocks, larger.head) != (
+        architecture.stem,
+        architecture.blocks,
+        architecture.head,
+    ):
+        on_note(
+            f"the network is smaller than {larger.key}: it inherits the most important blocks and channels"
+        )
     if architecture.classes != source.architecture.classes:
         classes = f"{architecture.classes:,} classes instead of {source.architecture.classes:,}"
         on_note(f"the classifier starts from random weights ({classes}); all other weights are loaded")
