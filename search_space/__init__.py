@@ -19,6 +19,7 @@ from .errors import (
     TrustError,
     UnknownNameError,
 )
+from .pretrained_weights import PRETRAINED, PretrainedWeights
 from .reference_networks import PUBLISHED_NAMES, published_architecture
 from .serialization.architecture import architecture_yaml, load_architecture
 from .serialization.space import PRESETS, load_space, preset_yaml
@@ -26,6 +27,7 @@ from .space import SearchSpace
 
 __all__ = [
     "PRESETS",
+    "PRETRAINED",
     "PUBLISHED_NAMES",
     "Activation",
     "Architecture",
@@ -46,6 +48,7 @@ __all__ = [
     "NonFiniteLossError",
     "Operator",
     "PluginError",
+    "PretrainedWeights",
     "RunError",
     "ScorerError",
     "SearchSpace",

@@ -11,9 +11,11 @@ from .errors import ArchitectureError
 
 Attention = Literal["none", "se", "eca"]
 Activation = Literal["relu", "relu6", "hardswish", "silu"]
+Padding = Literal["symmetric", "same"]
 
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+PADDINGS: tuple[Padding, ...] = get_args(Padding)
 KERNELS = (3, 5, 7)
 STRIDES = (1, 2)
 FORMAT = "architecture/1"
@@ -145,6 +147,9 @@ class Architecture:
         resolution_px: side of the square input image.
         image_channels: 1 for grey, 3 for colour.
         classes: number of outputs of the classifier.
+        padding: `symmetric`, half a kernel on each side as in torch, or `same` as in TensorFlow: on maps of
+            even size, convolutions of stride 2 have one pixel less at the left and top. MACs, parameters and
+            sizes of maps are equal.
     """
 
     resolution_px: int
@@ -153,11 +158,13 @@ class Architecture:
     head: Head
     image_channels: int = 3
     classes: int = 1000
+    padding: Padding = "symmetric"
 
     def __post_init__(self) -> None:
         require_between("resolution_px", self.resolution_px, 8, MAX_RESOLUTION_PX)
         require_between("image_channels", self.image_channels, 1, MAX_IMAGE_CHANNELS)
         require_between("classes", self.classes, 2, MAX_CLASSES)
+        require_one_of("padding", self.padding, PADDINGS)
         if not self.blocks:
             raise ArchitectureError("blocks", "must hold at least one block, got none")
         if len(self.blocks) > MAX_BLOCKS:
@@ -171,12 +178,17 @@ class Architecture:
             channels = block.out
 
     def to_dict(self) -> dict[str, Any]:
-        """The versioned form used in files: plain dicts, lists, strings and integers."""
+        """The versioned form used in files: plain dicts, lists, strings and integers.
+
+        Symmetric padding is left out, which keeps the keys of earlier versions.
+        """
+        padding = {} if self.padding == "symmetric" else {"padding": self.padding}
         return {
             "bneck": FORMAT,
             "resolution_px": self.resolution_px,
             "image_channels": self.image_channels,
             "classes": self.classes,
+            **padding,
             "stem": asdict(self.stem),
             "blocks": [asdict(block) for block in self.blocks],
             "head": asdict(self.head),

@@ -1,11 +1,13 @@
 """From an `Architecture` to a torch network, in torchvision's and timm's layer order and rules."""
 
+import warnings
 from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from .architecture import Activation, Architecture, Block
+from .architecture import Activation, Architecture, Block, Padding
 from .cost import conv_output_size, eca_kernel
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
@@ -20,8 +22,36 @@ def activation_layer(name: Activation) -> nn.Module:
     return _ACTIVATIONS[name](inplace=True)
 
 
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's `SAME` padding, which depends on the size of the maps.
+
+    An odd number of pixels is split with one more at the right and bottom.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        (top, bottom), (left, right) = (
+            _same_padding(size, kernel, stride)
+            for size, kernel, stride in zip(_map_sizes(x), self.kernel_size, self.stride, strict=True)
+        )
+        return super().forward(functional.pad(x, (left, right, top, bottom)))
+
+
+def _map_sizes(x: Tensor) -> list[int]:
+    sizes = list(x.shape[2:])
+    if not isinstance(sizes[0], Tensor):
+        return sizes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # under torch.jit.trace: the trace is for one size
+        return [int(size) for size in sizes]
+
+
+def _same_padding(map_size: int, kernel: int, stride: int) -> tuple[int, int]:
+    total = max(0, (conv_output_size(map_size, stride) - 1) * stride + kernel - map_size)
+    return total // 2, total - total // 2
+
+
 class ConvNorm(nn.Sequential):
-    """Convolution without bias, padded by half its kernel, then batch normalisation, then activation."""
+    """Convolution without bias, then batch normalisation, then activation; maps shrink by the stride."""
 
     def __init__(
         self,
@@ -31,11 +61,15 @@ class ConvNorm(nn.Sequential):
         stride: int = 1,
         groups: int = 1,
         activation: Activation | None = None,
+        padding: Padding = "symmetric",
     ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        layers["conv"] = nn.Conv2d(
-            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
-        )
+        if padding == "same" and stride > 1:  # with stride 1 both are half an (odd) kernel
+            layers["conv"] = SameConv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=False)
+        else:
+            layers["conv"] = nn.Conv2d(
+                in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+            )
         layers["norm"] = nn.BatchNorm2d(out_channels)
         if activation is not None:
             layers["activation"] = activation_layer(activation)
@@ -97,7 +131,7 @@ class DropPath(nn.Module):
 class Bneck(nn.Module):
     """One block: expansion, depthwise convolution, attention, linear projection, residual."""
 
-    def __init__(self, in_channels: int, block: Block) -> None:
+    def __init__(self, in_channels: int, block: Block, padding: Padding = "symmetric") -> None:
         super().__init__()
         self.expand = (
             ConvNorm(in_channels, block.expanded, 1, activation=block.activation)
@@ -111,6 +145,7 @@ class Bneck(nn.Module):
             block.stride,
             groups=block.expanded,
             activation=block.activation,
+            padding=padding,
         )
         self.attention: nn.Module | None = None
         if block.attention == "se":
@@ -138,10 +173,18 @@ class Network(nn.Module):
         super().__init__()
         stem, head = architecture.stem, architecture.head
         self.architecture = architecture
+        padding = architecture.padding
         self.stem = ConvNorm(
-            architecture.image_channels, stem.out, stem.kernel, stem.stride, activation=stem.activation
+            architecture.image_channels,
+            stem.out,
+            stem.kernel,
+            stem.stride,
+            activation=stem.activation,
+            padding=padding,
         )
-        self.blocks = nn.Sequential(*(Bneck(c, block) for c, block in architecture.blocks_with_in_channels()))
+        self.blocks = nn.Sequential(
+            *(Bneck(c, block, padding) for c, block in architecture.blocks_with_in_channels())
+        )
         self.features = ConvNorm(architecture.blocks[-1].out, head.features, 1, activation=head.activation)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.hidden = (

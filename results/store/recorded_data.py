@@ -65,7 +65,12 @@ def require_same_images(experiment: Experiment[Any], data: "Data", *, same_pixel
     difference = class_difference(settings.class_names or data.class_names, data.class_names)
     if difference:
         problem = f"the classes of {data.name} have changed since the start: {difference}"
-    elif same_pixels and settings.pixel_mean and data.pixel_mean != settings.pixel_mean:
+    elif (
+        same_pixels
+        and not settings.normalized
+        and settings.pixel_mean
+        and data.pixel_mean != settings.pixel_mean
+    ):
         problem = f"the pixels of {data.name} have changed since the start"
     else:
         problem = difference_since(experiment.manifest(), settings.fingerprint, data)

@@ -37,9 +37,10 @@ class DataSettings:
         pixel_mean, pixel_std: normalization of pixels (0 to 255), one number per channel.
         fingerprint: hash of the splits; empty in files of earlier versions.
         validation_counts: validation images of each class; empty in files of earlier versions.
+        normalized: whether the normalization is that of the initial weights instead of the data's own.
     """
 
-    OPTIONAL_KEYS: ClassVar[tuple[str, ...]] = ("fingerprint", "validation_counts")
+    OPTIONAL_KEYS: ClassVar[tuple[str, ...]] = ("fingerprint", "validation_counts", "normalized")
 
     name: str
     root: str | None = None
@@ -50,6 +51,7 @@ class DataSettings:
     pixel_std: tuple[float, ...] = ()
     fingerprint: str = ""
     validation_counts: tuple[int, ...] = ()
+    normalized: bool = False
 
     @property
     def kind(self) -> str:
@@ -85,7 +87,8 @@ class DataSettings:
             if whole_with_classes is not None:
                 return load_whole(self.name, whole_with_classes, root=root, download=download)
             data = load_data(self.name, root=root, download=download)
-        return subsample(data, train=self.train_images, validation=self.validation_images)
+        data = subsample(data, train=self.train_images, validation=self.validation_images)
+        return data.with_normalization(self.pixel_mean, self.pixel_std) if self.normalized else data
 
     def moved_to(self, other: "DataSettings") -> "DataSettings":
         """The same images in the place of another data set, if both are folders or have the same name."""
@@ -101,6 +104,7 @@ class DataSettings:
             pixel_std=other.pixel_std,
             fingerprint=other.fingerprint,
             validation_counts=other.validation_counts,
+            normalized=other.normalized,
         )
 
     def of(self, data: "Data") -> "DataSettings":

@@ -29,7 +29,7 @@ from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSett
 from ...results.store.new_folder import NumberedFolder, Place
 from ...search_space import Architecture, GoalError, cost
 from ..console.terminal import Console
-from ..resolve.datasets import report_left_out
+from ..resolve.datasets import report_left_out, with_normalization
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_trial
 from ..resolve.requests import NetAdaptRequest, TrainingRequest
@@ -190,13 +190,14 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
     images = _images(training, file, start)
     data = images.load(download=training.download)
     report_left_out(data)
-    start.normalize_data(data)
+    start.normalize_data(data)  # checks classes and channels
     require_held_out(file, start, data)
+    settings, data = with_normalization(images.of(data), data, start.pixel_mean, start.pixel_std)
     recipe = load_recipe(training.recipe) if training.recipe else start.recipe
     values = {
         "architecture": start.architecture,
         "initial_weights": str(file.path),
-        "data": images.of(data),
+        "data": settings,
         "recipe": replace(recipe, **request.recipe_overrides),
     }
     return start, _settings(request, device, values), data

@@ -14,25 +14,26 @@ from ...evaluate import host, package_versions, usable_cores
 from ...evaluate.data.dataset import Data
 from ...evaluate.inheritance.inherit import inherit
 from ...evaluate.training.checkpoint import load_checkpoint
-from ...evaluate.training.pretrained import pretrained_network
+from ...evaluate.training.pretrained import pretrained_network, pretrained_normalization
 from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
 from ...evaluate.trust import trusting
+from ...results import DataSettings
 from ...results.store.recorded_data import reopen_data, require_same_images
 from ...results.store.training_run import TrainingRun, TrainingSettings
-from ...search_space import Architecture, GoalError, RunError
+from ...search_space import PRETRAINED, Architecture, GoalError, RunError
 from ...search_space.network import Network
 from ..parallel.distributed import barrier, is_main_process, world_size
 from ..resolve.confirmed import require_same
-from ..resolve.datasets import open_images
+from ..resolve.datasets import open_images, with_normalization
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_network
 from ..resolve.requests import TrainingRequest
 from ..resolve.trained_networks import require_held_out, resolve_checkpoint
 from .training_loop import save_start
 
-RANDOM_WEIGHTS, IMAGENET_WEIGHTS = "random weights", "ImageNet weights of torchvision"
+RANDOM_WEIGHTS = "random weights"
 _STEP_PX = 32
 
 
@@ -43,7 +44,7 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
         BneckError: the request is invalid.
     """
     named = resolve_network(request.arch)
-    images, data = open_images(request)
+    images, data = _normalized_as_trained(request, *open_images(request))
     recipe = recipe_for(request.recipe, data)
     recipe = replace(recipe, **request.recipe_overrides)
     initial_weights = _initial_weights(request)
@@ -130,11 +131,13 @@ def resume_training_run(
         folder = TrainingRun.open(request.out or Path(request.arch))
     settings = folder.settings
     if same_request:
+        # before the weights are read, which other words may misspell
+        initial_weights = replace(settings, initial_weights=_initial_weights(request))
+        _require_no_difference(folder, initial_weights)
         requested, data = plan(request)
         folder = folder.with_settings(data=settings.data.moved_to(requested.data))
         as_recorded = requested.data.with_images_of(settings.data)
-        if difference := folder.settings.difference(replace(requested, data=as_recorded)):
-            raise GoalError(f"{folder.folder}: {difference}; --resume cannot change it")
+        _require_no_difference(folder, replace(requested, data=as_recorded))
         require_same_images(folder, data)
         return folder, data
     require_same(folder, confirmed)
@@ -149,12 +152,17 @@ def resume_training_run(
     return reopen_data(folder, moved_to=confirmed.get("data"), download=request.download)
 
 
+def _require_no_difference(folder: TrainingRun, requested: TrainingSettings) -> None:
+    if difference := folder.settings.difference(requested):
+        raise GoalError(f"{folder.folder}: {difference}; --resume cannot change it")
+
+
 def _first_network(
     request: TrainingRequest, settings: TrainingSettings, data: Data, on_note: Callable[[str], None]
 ) -> Network:
     """The network with its initial weights."""
     architecture = settings.architecture
-    if settings.initial_weights == IMAGENET_WEIGHTS:
+    if request.pretrained or request.weights:
         source = pretrained_network(request.arch, request.weights)
     elif request.init:
         file = resolve_checkpoint(request.init)
@@ -179,6 +187,20 @@ def _first_network(
     return network
 
 
+def _normalized_as_trained(
+    request: TrainingRequest, images: DataSettings, data: Data
+) -> tuple[DataSettings, Data]:
+    """The data with the normalization of the initial weights; unchanged if they are random."""
+    if request.pretrained or request.weights:
+        mean, std = pretrained_normalization(request.arch, request.weights)
+    elif request.init:
+        checkpoint = load_checkpoint(resolve_checkpoint(request.init).path)
+        mean, std = checkpoint.pixel_mean, checkpoint.pixel_std
+    else:
+        return images, data
+    return with_normalization(images, data, mean, std)
+
+
 def recipe_for(name: str | None, data: Data) -> Recipe:
     """A recipe by name or file; by default `small-images` for images in memory and `guide` for folders."""
     return load_recipe(name or ("guide" if data.image_size_px is None else "small-images"))
@@ -198,7 +220,9 @@ def _initial_weights(request: TrainingRequest) -> str:
     if request.init and (request.pretrained or request.weights):
         raise GoalError("--init and --pretrained exclude each other")
     if request.pretrained or request.weights:
-        return IMAGENET_WEIGHTS
+        if request.arch in PRETRAINED:
+            return f"ImageNet weights of {PRETRAINED[request.arch].source}"
+        return f"weights of {request.weights}"
     return request.init or RANDOM_WEIGHTS
 
 

@@ -1,8 +1,11 @@
 """The data of a request."""
 
 import logging
+from array import array
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 
 from ...evaluate.data.dataset import Data, absolute_name, left_out_notice
 from ...evaluate.scorers import scorer_kind
@@ -22,6 +25,26 @@ def open_images(request: DataOptions, data: Data | None = None) -> tuple[DataSet
     images = requested.load(data, download=request.download)
     report_left_out(images)
     return requested.of(images), images
+
+
+def with_normalization(
+    images: DataSettings, data: Data, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[DataSettings, Data]:
+    """The data with the normalization of given weights, and settings that open it so.
+
+    Gray images get the mean over the channels of color images.
+
+    Args:
+        mean, std: one value per channel of the network that has the weights, scale 0 to 255.
+    """
+    channels = data.image_channels
+    if len(mean) != channels:
+        mean, std = ((fmean(values),) * channels for values in (mean, std))
+    pairs = ((mean, data.pixel_mean), (std, data.pixel_std))
+    if all(array("f", given) == array("f", own) for given, own in pairs):  # fp32, as the pixels
+        return images, data
+    data = data.with_normalization(mean, std)
+    return replace(images.of(data), normalized=True), data
 
 
 def normalized_for_evaluator(name: str, data: Data) -> Data:

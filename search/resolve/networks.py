@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...results.store.experiment import is_training
 from ...search_space import (
+    PRETRAINED,
     PUBLISHED_NAMES,
     Architecture,
     UnknownNameError,
@@ -41,7 +42,8 @@ def resolve_network(name_or_path: str) -> NamedArchitecture:
     if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
         return NamedArchitecture(name_or_path, load_architecture(path))
     try:
-        return NamedArchitecture(name_or_path, published_architecture(name_or_path))
+        published = PRETRAINED[name_or_path].network if name_or_path in PRETRAINED else name_or_path
+        return NamedArchitecture(name_or_path, published_architecture(published))
     except UnknownNameError:
         remedy = (
             f"{FAMILIES_HELP}; other networks as a YAML or JSON file, RUN#TRIAL or a folder of `bneck train`"

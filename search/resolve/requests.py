@@ -131,7 +131,7 @@ class TrainingRequest(DataOptions, RecipeOptions):
     """Settings of `bneck train`.
 
     Attributes:
-        weights: file with torchvision's ImageNet weights, in place of torch's cache.
+        weights: file with the ImageNet weights, as their source stores them.
         init: trained network whose weights the training starts from.
     """
 
@@ -142,9 +142,9 @@ class TrainingRequest(DataOptions, RecipeOptions):
     init: str | None = option(
         None, "start from the weights of a network that bneck trained", metavar="RUN#TRIAL|DIR|FILE"
     )
-    pretrained: bool = option(False, "start from torchvision's ImageNet weights")
+    pretrained: bool = option(False, "start from ImageNet weights")
     weights: Path | None = option(
-        None, "read torchvision's weights from a file instead of torch's cache", metavar="FILE"
+        None, "read the ImageNet weights from a file, without a download", metavar="FILE"
     )
     freeze: str | None = option(None, "train only the layers after the pooling", metavar="backbone")
     resolution_px: int | None = _resolution()
@@ -192,7 +192,7 @@ class ComparisonRequest(DataOptions, RecipeOptions, LatencyOptions):
         None, "augmentations to compare on one network; a single one is for all networks", metavar="A,B,C"
     )
     out: Path | None = option(None, "output folder; by default runs/compare-DATA-N", metavar="DIR")
-    pretrained: bool = option(False, "start from torchvision's ImageNet weights")
+    pretrained: bool = option(False, "start from ImageNet weights")
     freeze: str | None = option(None, "train only the layers after the pooling", metavar="backbone")
     resolution_px: int | None = _resolution()
     latency_backend: str = _backend()

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from ..architecture import FORMAT, Architecture, Block, Head, Stem
+from ..architecture import FORMAT, Architecture, Block, Head, Padding, Stem
 from .dataclass_reader import read_dataclass
 from .yaml_nodes import YamlNode, parse_file
 
@@ -23,7 +23,8 @@ def architecture_yaml(architecture: Architecture, metadata: Mapping[str, Any] | 
             f"  {key if key.isidentifier() else _json(key)}: {_json(value)}"
             for key, value in metadata.items()
         ]
-    lines += [f"{key}: {data[key]}" for key in ("resolution_px", "image_channels", "classes")]
+    scalars = ("resolution_px", "image_channels", "classes", "padding")
+    lines += [f"{key}: {data[key]}" for key in scalars if key in data]
     lines += [f"stem: {_flow_mapping(data['stem'])}", "blocks:"]
     lines += [f"  - {_flow_mapping(block)}" for block in data["blocks"]]
     lines += [f"head: {_flow_mapping(data['head'])}"]
@@ -42,7 +43,8 @@ def load_architecture(path: str | Path) -> Architecture:
 def read_architecture(entry: YamlNode) -> Architecture:
     """An architecture from a parsed file."""
     required = ("resolution_px", "image_channels", "classes", "stem", "blocks", "head")
-    fields = entry.versioned_mapping(FORMAT, required, ("metadata",))
+    fields = entry.versioned_mapping(FORMAT, required, ("metadata", "padding"))
+    padding = fields["padding"].text() if "padding" in fields else "symmetric"
     with entry.error_context():
         return Architecture(
             resolution_px=fields["resolution_px"].integer(),
@@ -53,6 +55,7 @@ def read_architecture(entry: YamlNode) -> Architecture:
             head=read_dataclass(Head, fields["head"]),
             image_channels=fields["image_channels"].integer(),
             classes=fields["classes"].integer(),
+            padding=cast("Padding", padding),
         )
 
 

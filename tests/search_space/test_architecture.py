@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from bneck.search_space import Architecture, ArchitectureError, Block, Head, Stem, published_architecture
+from bneck.search_space import (
+    Architecture,
+    ArchitectureError,
+    Block,
+    Head,
+    Stem,
+    cost,
+    published_architecture,
+)
 from bneck.search_space.architecture import make_divisible
 
 BLOCK = Block(3, 64, 24, "none", "relu", 2)
@@ -106,6 +114,7 @@ def test_every_field_changes_the_network_and_its_key() -> None:
         "stem": replace(NETWORK, stem=CHANGED_STEMS["out"]),
         "blocks": replace(NETWORK, blocks=(BLOCK, BLOCK)),
         "head": replace(NETWORK, head=CHANGED_HEADS["features"]),
+        "padding": replace(NETWORK, padding="same"),
     }
     everything = [
         NETWORK,
@@ -142,6 +151,16 @@ def test_the_key_starts_the_hash_of_the_canonical_json() -> None:
 
 def test_the_key_of_mobilenet_v3_large_stays_what_it_was_in_earlier_studies() -> None:
     assert published_architecture("mobilenet_v3_large").key == "db1321c545d9"
+
+
+def test_padding_is_part_of_a_network_and_its_key() -> None:
+    large = published_architecture("mobilenet_v3_large")
+    same = replace(large, padding="same")
+    assert large.key != same.key
+    assert "padding" not in large.to_dict()
+    assert cost(large) == cost(same)
+    with pytest.raises(ArchitectureError, match="padding must be symmetric or same, got valid"):
+        replace(large, padding="valid")  # type: ignore[arg-type]
 
 
 def test_a_block_gets_the_channels_that_the_one_before_gives() -> None:

@@ -53,6 +53,30 @@ def lively(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
+@pytest.mark.parametrize(
+    ("side", "kernel", "expected"),
+    [
+        # 1 to 6, sums of 3 at stride 2: TensorFlow begins at the first pixel and adds one at the right;
+        # half a kernel on each side would give 3, 9, 15
+        (6, 3, [1 + 2 + 3, 3 + 4 + 5, 5 + 6]),
+        # three pixels missing: one at the left, two at the right
+        (6, 5, [1 + 2 + 3 + 4, 2 + 3 + 4 + 5 + 6, 4 + 5 + 6]),
+        # of an odd number of pixels the padding is equal on both sides
+        (5, 3, [1 + 2, 2 + 3 + 4, 4 + 5]),
+    ],
+)
+def test_same_padding_is_that_of_tensorflow(side: int, kernel: int, expected: list[int]) -> None:
+    layer = ConvNorm(1, 1, kernel, 2, padding="same").conv
+    assert isinstance(layer, nn.Conv2d)
+    row = torch.zeros(kernel, kernel)
+    row[kernel // 2 - (side % 2 == 0)] = 1  # of the rows, only the first of each window
+    nn.init.constant_(layer.weight, 0.0)
+    with torch.no_grad():
+        layer.weight[0, 0] = row
+        out = layer(torch.arange(1.0, side + 1).expand(1, 1, side, side))
+    assert out[0, 0].tolist() == [expected] * 3
+
+
 def test_images_of_any_count_and_depth_become_logits() -> None:
     network = build_network(replace(TOY, image_channels=1, classes=5))
     assert network(torch.zeros(3, 1, 8, 8)).shape == (3, 5)

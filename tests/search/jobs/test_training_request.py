@@ -253,6 +253,30 @@ def test_training_starts_from_torchvision_weights(request_of: Any, tmp_path: Pat
     assert all(a.equal(b) for a, b in zip(own[1:-2], [*theirs.values()][1:-2], strict=True))
 
 
+def test_images_have_the_normalisation_that_the_initial_weights_were_trained_with(
+    request_of: Any, tmp_path: Path
+) -> None:
+    torch.save(tv.mobilenet_v3_small().state_dict(), tmp_path / "weights.pth")
+    folder = made(request_of(arch="mobilenet_v3_small", weights=tmp_path / "weights.pth"))
+    own, checkpoint = load_data("digits"), folder.checkpoint()
+    # gray images: the mean over ImageNet's red, green and blue
+    assert checkpoint.pixel_mean == pytest.approx([(123.675 + 116.28 + 103.53) / 3])
+    assert checkpoint.pixel_std == pytest.approx([(58.395 + 57.12 + 57.375) / 3])
+    assert own.pixel_mean != checkpoint.pixel_mean
+    settings = folder.settings.data
+    assert settings.load().pixel_mean == settings.pixel_mean == checkpoint.pixel_mean
+    resumed, data = resume_training_run(TrainingRequest(arch=str(folder.folder)), same_request=False)
+    assert (resumed.settings, data.pixel_mean) == (folder.settings, checkpoint.pixel_mean)
+
+
+def test_a_trained_network_keeps_its_normalisation_on_other_images(request_of: Any, tmp_path: Path) -> None:
+    path = tmp_path / "trained.safetensors"
+    colored = make_checkpoint(build_network(SMALL), noise_data(), Recipe(), 0, ())
+    save_checkpoint(replace(colored, pixel_mean=(10.0, 20.0, 60.0), pixel_std=(1.0, 2.0, 3.0)), path)
+    checkpoint = made(request_of(init=str(path))).checkpoint()
+    assert (checkpoint.pixel_mean, checkpoint.pixel_std) == ((30.0,), (2.0,))
+
+
 def full(_: int) -> None:
     raise OSError(28, "No space left on device")
 

