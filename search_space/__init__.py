@@ -1,6 +1,7 @@
 """Architectures, their cost, and search spaces. Only `network` and `onnx_graph` need torch."""
 
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem
+from .candidate_space import CandidateSpace
 from .choices import Choice, Gene, Genes
 from .cost import Cost, Operator, cost, cost_breakdown, operators
 from .errors import (
@@ -19,6 +20,7 @@ from .errors import (
     TrustError,
     UnknownNameError,
 )
+from .pretrained_space import Parent, PretrainedSpace
 from .pretrained_weights import PRETRAINED, PretrainedWeights
 from .reference_networks import PUBLISHED_NAMES, published_architecture
 from .serialization.architecture import architecture_yaml, load_architecture
@@ -36,6 +38,7 @@ __all__ = [
     "BackendError",
     "Block",
     "BneckError",
+    "CandidateSpace",
     "Choice",
     "Cost",
     "DataError",
@@ -47,7 +50,9 @@ __all__ = [
     "NoFeasibleNetworkError",
     "NonFiniteLossError",
     "Operator",
+    "Parent",
     "PluginError",
+    "PretrainedSpace",
     "PretrainedWeights",
     "RunError",
     "ScorerError",

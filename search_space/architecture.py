@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -12,10 +12,12 @@ from .errors import ArchitectureError
 Attention = Literal["none", "se", "eca"]
 Activation = Literal["relu", "relu6", "hardswish", "silu"]
 Padding = Literal["symmetric", "same"]
+Tuned = Literal["all", "last-stage", "head"]
 
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 PADDINGS: tuple[Padding, ...] = get_args(Padding)
+TUNED: tuple[Tuned, ...] = get_args(Tuned)
 KERNELS = (3, 5, 7)
 STRIDES = (1, 2)
 FORMAT = "architecture/1"
@@ -137,6 +139,23 @@ class Head:
         require_one_of("activation", self.activation, ACTIVATIONS)
 
 
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """The pretrained network that training starts from, and how much of it is trained.
+
+    Attributes:
+        parent: name of the pretrained network.
+        tuned: `all`; `last-stage`: the blocks from the last of stride 2 on, and the head; `head`: the layers
+            after the pooling. What is not trained keeps its weights and batch normalisation statistics.
+    """
+
+    parent: str
+    tuned: Tuned = "all"
+
+    def __post_init__(self) -> None:
+        require_one_of("tuned", self.tuned, TUNED)
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A whole network, from pixels to class logits.
@@ -150,6 +169,8 @@ class Architecture:
         padding: `symmetric`, half a kernel on each side as in torch, or `same` as in TensorFlow: on maps of
             even size, convolutions of stride 2 have one pixel less at the left and top. MACs, parameters and
             sizes of maps are equal.
+        fine_tuning: None for a network that is trained from scratch. It changes nothing of the network but
+            its weights; see `without_fine_tuning`.
     """
 
     resolution_px: int
@@ -159,6 +180,7 @@ class Architecture:
     image_channels: int = 3
     classes: int = 1000
     padding: Padding = "symmetric"
+    fine_tuning: FineTuning | None = None
 
     def __post_init__(self) -> None:
         require_between("resolution_px", self.resolution_px, 8, MAX_RESOLUTION_PX)
@@ -177,12 +199,18 @@ class Architecture:
             yield channels, block
             channels = block.out
 
+    @property
+    def without_fine_tuning(self) -> "Architecture":
+        """The network alone, whatever its weights start from."""
+        return replace(self, fine_tuning=None) if self.fine_tuning else self
+
     def to_dict(self) -> dict[str, Any]:
         """The versioned form used in files: plain dicts, lists, strings and integers.
 
-        Symmetric padding is left out, which keeps the keys of earlier versions.
+        Symmetric padding and no fine-tuning are left out, which keeps the keys of earlier versions.
         """
         padding = {} if self.padding == "symmetric" else {"padding": self.padding}
+        fine_tuning = {"fine_tuning": asdict(self.fine_tuning)} if self.fine_tuning else {}
         return {
             "bneck": FORMAT,
             "resolution_px": self.resolution_px,
@@ -192,6 +220,7 @@ class Architecture:
             "stem": asdict(self.stem),
             "blocks": [asdict(block) for block in self.blocks],
             "head": asdict(self.head),
+            **fine_tuning,
         }
 
     @cached_property

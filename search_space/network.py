@@ -206,6 +206,13 @@ class Network(nn.Module):
         """The modules before the pooling."""
         return self.stem, self.blocks, self.features
 
+    @property
+    def early_stages(self) -> tuple[nn.Module, ...]:
+        """The stem and the blocks before the last of stride 2; the stem alone without such a block."""
+        strides = [block.stride for block in self.architecture.blocks]
+        last = max((number for number, stride in enumerate(strides) if stride > 1), default=0)
+        return self.stem, *self.blocks[:last]
+
     def set_drop_path(self, last: float) -> None:
         """Set drop probabilities that grow linearly from block to block, up to `last`."""
         drop_paths = [each.drop_path for each in self.blocks if isinstance(each, Bneck) and each.residual]

@@ -1,7 +1,6 @@
 """A search space: a table of choices; genes select one network of it."""
 
-import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import prod
@@ -20,15 +19,14 @@ from .architecture import (
     require_between,
 )
 from .automaton import count_block_sequences, find_stage_choices
+from .candidate_space import CandidateSpace
 from .choices import (
     BLOCK_GENES,
     Choice,
-    Gene,
     Genes,
     HeadChoices,
     StageChoices,
     StemChoices,
-    join_values,
     make_block,
     require_unique,
 )
@@ -38,7 +36,7 @@ MAX_VARIANTS = 500_000  # space mobile has 97,000; counting takes seconds beyond
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class SearchSpace(CandidateSpace):
     """All networks that the choices allow.
 
     A gene is a choice with more than one value. Genes of blocks that a stage's depth leaves out are
@@ -106,33 +104,6 @@ class SearchSpace:
         table |= {f"head.{field.name}": getattr(self.head, field.name) for field in fields(self.head)}
         return table
 
-    @cached_property
-    def genes(self) -> tuple[Gene, ...]:
-        """The free choices, in the order of the network."""
-        return tuple(Gene(name, choices) for name, choices in self.all_choices.items() if len(choices) > 1)
-
-    def with_fixed_choices(self, genes: Mapping[str, Choice]) -> Genes:
-        """All choices by name, with the fixed ones filled in.
-
-        Raises:
-            SpaceError: a gene is missing, unknown or has a value outside its choices.
-        """
-        free = {gene.name for gene in self.genes}
-        for name in genes:
-            if name not in free:
-                raise SpaceError(f"space {self.name}: unknown gene {name}")
-        full: Genes = {}
-        for name, choices in self.all_choices.items():
-            if name in free and name not in genes:
-                raise SpaceError(
-                    f"space {self.name}: gene {name} is missing; its choices are {join_values(choices)}"
-                )
-            value = genes.get(name, choices[0])
-            if value not in choices or type(value) is not type(choices[choices.index(value)]):
-                raise SpaceError(f"space {self.name}: {name} must be {join_values(choices)}, got {value}")
-            full[name] = value
-        return full
-
     def decode(self, genes: Mapping[str, Choice]) -> Architecture:
         """The network that these genes select.
 
@@ -198,35 +169,6 @@ class SearchSpace:
             inactive_by_depth[f"{prefix}.depth"] = stage.depth[0], inactive
         return inactive_by_depth
 
-    def sample(self, rng: random.Random) -> Genes:
-        """Genes drawn uniformly and independently (networks are not equally likely)."""
-        return {gene.name: rng.choice(gene.choices) for gene in self.genes}
-
-    def mutate(self, genes: Mapping[str, Choice], rng: random.Random) -> Genes:
-        """Genes of a different network, with one gene changed.
-
-        Raises:
-            SpaceError: no change of one gene gives another network.
-        """
-        before = self.decode(genes)
-        for mutant in self.neighbours(genes, rng):
-            if self.decode(mutant) != before:
-                return mutant
-        raise SpaceError(f"space {self.name}: no change of one gene gives another network")
-
-    def neighbours(self, genes: Mapping[str, Choice], rng: random.Random) -> Iterator[Genes]:
-        """All genes at Hamming distance 1, in random order."""
-        changes = [(g.name, c) for g in self.genes for c in g.choices if c != genes[g.name]]
-        rng.shuffle(changes)
-        for name, choice in changes:
-            yield {**genes, name: choice}
-
-    def crossover(
-        self, parent_a: Mapping[str, Choice], parent_b: Mapping[str, Choice], rng: random.Random
-    ) -> Genes:
-        """Uniform crossover: every gene from either parent with equal probability."""
-        return {gene.name: rng.choice((parent_a, parent_b))[gene.name] for gene in self.genes}
-
     def encode(self, architecture: Architecture) -> Genes:
         """Genes that decode to this network; inactive genes have their first choice.
 
@@ -254,6 +196,8 @@ class SearchSpace:
         """Genes that decode to the architecture; None where it is not in the space."""
         own = (self.image_channels, self.classes, "symmetric")
         if (architecture.image_channels, architecture.classes, architecture.padding) != own:
+            return None
+        if architecture.fine_tuning:
             return None
         genes: Genes = {name: choices[0] for name, choices in self.all_choices.items()}
         genes["resolution_px"] = architecture.resolution_px

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ("search_space", "evaluate", "results", "search")
 ROOMS = {  # from the top floor to the ground
     "search_space": (
-        "serialization", "counting", "onnx_graph", "source_weights", "network", "space", "automaton",
-        "choices", "pretrained_weights", "reference_networks", "cost", "architecture", "faults", "errors",
-        "urls", "printable",
+        "serialization", "counting", "onnx_graph", "source_weights", "network", "space", "pretrained_space",
+        "automaton", "candidate_space", "choices", "pretrained_weights", "reference_networks", "cost",
+        "architecture", "faults", "errors", "urls", "printable",
     ),
     "evaluate": (
         "api", "fvcore_audit", "scorers", "netadapt", "inheritance", "supernet", "training", "objectives",

@@ -4,12 +4,12 @@ Each implements `Scorer` and is selected by name, as `module:attribute` or by an
 `bneck.evaluators`. Its module is imported when it is selected. `bneck.testing` has contract tests.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...search_space import Architecture, UnknownNameError
+from ...search_space import Architecture, Parent, UnknownNameError
 from ..plugins import installed_names, is_object_label, is_reference, object_label, resolve
 from ..training.accuracy import Accuracy
 from ..training.recipe import Recipe
@@ -61,11 +61,13 @@ class EvaluationContext:
         data: training and validation images are used, test images never.
         recipe: training recipe.
         device: `cpu` or `cuda`.
+        parents: pretrained networks by name, for architectures that start from one.
     """
 
     data: "Data"
     recipe: Recipe
     device: str = "cpu"
+    parents: Mapping[str, Parent] = field(default_factory=dict)
 
 
 ENTRY_POINT_GROUP = "bneck.evaluators"

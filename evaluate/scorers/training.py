@@ -1,11 +1,12 @@
-"""Evaluation by training from scratch."""
+"""Evaluation by training: from scratch, or from the weights of a pretrained network."""
 
 import time
 from dataclasses import dataclass
 
 from ...search_space import Architecture, ScorerError
-from ..training.train import seeded_network, train
+from ..training.train import train
 from . import EvaluationContext, Score
+from .fine_tuning import context_for, initial_network
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class TrainingScorer:
 
     def score(self, architecture: Architecture, seed: int) -> Score:
         start = time.process_time()
-        context = self.context
+        context = context_for(architecture, self.context)
         if min(context.recipe.batch_size, context.data.count("train")) < 2:
             raise ScorerError(
                 "train: batch normalisation needs at least 2 images per training step; "
                 "increase the batch size or the number of training images"
             )
-        network = seeded_network(architecture, seed)
+        network = initial_network(architecture, seed, context.parents)
         accuracy = train(network, context.data, context.recipe, seed=seed, device=context.device)
         return Score(accuracy.top1, time.process_time() - start, accuracy, network)
 

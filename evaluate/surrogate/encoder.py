@@ -5,10 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ...search_space import Architecture, Cost, Genes, SearchSpace
+from ...search_space import Architecture, CandidateSpace, Cost, Genes, PretrainedSpace, SearchSpace
 from ..statistics.arrays import Array, Indices
 from .architecture_features import FEATURES, features_from_sums
 from .gene_features import GENE_PREFIX, GeneFeatures
+from .listed_networks import ListedNetworks
 from .network_sums import NetworkSummer
 
 
@@ -23,7 +24,7 @@ class Candidate:
         features: `p` features of the whole network and of its genes.
     """
 
-    space: SearchSpace
+    space: CandidateSpace
     choices: Indices
     identity: bytes
     cost: Cost
@@ -70,9 +71,15 @@ class Encoder:
         names: names of the features.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: CandidateSpace) -> None:
         self.space = space
         self._genes = GeneFeatures(space)
+        self._listed: ListedNetworks | None = None
+        if isinstance(space, PretrainedSpace):
+            self._listed = ListedNetworks(space, self._genes)
+            self.names = self._listed.names
+            return
+        assert isinstance(space, SearchSpace)
         self._sums = NetworkSummer(space)
         macs = (f"{GENE_PREFIX}stage{number}.log_macs" for number in range(1, len(space.stages) + 1))
         self.names = (*FEATURES, *self._genes.names, *macs)
@@ -83,6 +90,8 @@ class Encoder:
 
     def encode_choices(self, choices: Indices) -> list[Candidate]:
         """The candidates of `n x g` indices of choices."""
+        if self._listed:
+            return [Candidate(self.space, *each) for each in self._listed(choices)]
         sums = self._sums(choices)
         whole = features_from_sums(sums.costs[:, :3], sums.terms, sums.shapes)
         features = np.hstack([whole, self._genes.columns(choices), np.log1p(sums.stage_macs)])

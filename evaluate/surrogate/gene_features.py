@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ...search_space import SearchSpace
+from ...search_space import CandidateSpace
 from ...search_space.choices import Choice, Gene
 from ..statistics.arrays import Array, Indices
 
@@ -21,7 +21,7 @@ class GeneFeatures:
     Inactive genes are 0.
     """
 
-    space: SearchSpace
+    space: CandidateSpace
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,8 +83,8 @@ def gene_part(name: str) -> str | None:
 
 
 def part_of(gene: str) -> str:
-    """Part of the network of a gene, such as `stage2` or `stem`."""
-    return gene.partition(".")[0]
+    """Part of the network of a gene or of its column, such as `stage2` or `stem`."""
+    return gene.partition("=")[0].partition(".")[0]
 
 
 def _columns(gene: Gene) -> list[str]:

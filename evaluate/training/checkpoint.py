@@ -165,6 +165,6 @@ def load_trained_network(architecture: Architecture, path: str | Path) -> Networ
         RunError: the file is missing, or its architecture is not `architecture`.
     """
     checkpoint = load_checkpoint(path)
-    if checkpoint.architecture != architecture:
+    if checkpoint.architecture.without_fine_tuning != architecture.without_fine_tuning:
         raise RunError(f"{path}: must hold network {architecture.key}, got {checkpoint.architecture.key}")
     return checkpoint.network()

@@ -1,11 +1,12 @@
 """Optimizers and learning rate schedules by their names in a recipe."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from ...search_space.network import Network
 from .recipe import Recipe
 
 # PyTorch adds eps outside the square root: sqrt(0.001), where 0.001 is TensorFlow's value.
@@ -14,7 +15,7 @@ _RMSPROP_EPS = 0.0316
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Optimizer of the trainable parameters."""
-    groups = _weight_decay_groups(network, recipe.weight_decay)
+    groups = _parameter_groups(network, recipe)
     lr, momentum = recipe.learning_rate, recipe.momentum
     match recipe.optimizer:
         case "sgd":
@@ -73,9 +74,28 @@ def _with_warmup(warmup_steps: int, lr_factor: Callable[[int], float]) -> Callab
     return lambda step: (step + 1) / warmup_steps if step < warmup_steps else lr_factor(step)
 
 
-def _weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay applies to weights, not to biases and batch normalisation."""
+def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
+    """Weight decay applies to weights, not to biases and batch normalisation.
+
+    With `backbone_lr_factor` the layers before the pooling have groups of their own.
+    """
     parameters = [p for p in network.parameters() if p.requires_grad]
+    if recipe.backbone_lr_factor == 1 or not isinstance(network, Network):
+        return _weight_decay_groups(parameters, recipe.weight_decay)
+    backbone = {id(p) for part in network.backbone for p in part.parameters()}
+    slow = [p for p in parameters if id(p) in backbone]
+    fast = [p for p in parameters if id(p) not in backbone]
+    return [
+        *(
+            group | {"lr_factor": recipe.backbone_lr_factor}
+            for group in _weight_decay_groups(slow, recipe.weight_decay)
+            if slow
+        ),
+        *_weight_decay_groups(fast, recipe.weight_decay),
+    ]
+
+
+def _weight_decay_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, object]]:
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

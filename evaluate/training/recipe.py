@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from ...search_space.errors import BneckError, FieldError
 from ...search_space.serialization.dataclass_reader import read_dataclass
@@ -13,11 +13,11 @@ from ...search_space.serialization.yaml_nodes import YamlNode, dump, parse_named
 from ..data.augmentation import parse_augmentation
 
 FORMAT = "recipe/1"
-RECIPES = ("guide", "torchvision-mobilenetv3", "small-images")
+RECIPES = ("guide", "torchvision-mobilenetv3", "small-images", "fine-tuning")
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "steps"]
-Freeze = Literal["none", "backbone"]
+Freeze = Literal["none", "backbone", "early-stages"]
 
 _RANGES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ("at least 1", lambda x: x >= 1, "epochs batch_size"),
@@ -27,7 +27,7 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ("at most 1e38", lambda x: x <= 1e38, "learning_rate weight_decay max_grad_norm"),
     ("at most 1e9", lambda x: x <= 1e9, "bn_recalibration_images"),
     ("from 0 to below 1", lambda x: 0 <= x < 1, "momentum label_smoothing dropout drop_path ema"),
-    ("from 0 to 1", lambda x: 0 <= x <= 1, "warmup_fraction"),
+    ("from 0 to 1", lambda x: 0 <= x <= 1, "warmup_fraction backbone_lr_factor"),
 )
 
 
@@ -54,11 +54,15 @@ class Recipe:
         bn_recalibration_images: number of training images for recomputing batch normalisation statistics
             before evaluation, because running statistics lag behind the weights in short runs; 0 keeps
             the running statistics.
-        freeze: `backbone` trains only the layers after pooling.
+        freeze: `backbone` trains only the layers after pooling, `early-stages` also the blocks from the last
+            of stride 2 on. Frozen batch normalisation keeps its statistics; nothing is recalibrated then.
+        backbone_lr_factor: learning rate before the pooling relative to that after it, for fine-tuning.
 
     Raises:
         FieldError: names the field, its value and the valid range.
     """
+
+    OPTIONAL_KEYS: ClassVar[tuple[str, ...]] = ("backbone_lr_factor",)  # missing in files of earlier versions
 
     epochs: int = 10
     batch_size: int = 64
@@ -78,6 +82,7 @@ class Recipe:
     augment: str = "flip-crop"
     bn_recalibration_images: int = 2048
     freeze: Freeze = "none"
+    backbone_lr_factor: float = 1.0
 
     def __post_init__(self) -> None:
         for name, known in (

@@ -21,7 +21,7 @@ from ..data.splits import num_shuffled_batches
 from .accuracy import Accuracy, Epoch
 from .evaluation import Evaluation, evaluate_images, recalibrate_batchnorm
 from .optimizers import build_lr_schedule, build_optimizer, restore_optimizer
-from .recipe import Recipe
+from .recipe import Freeze, Recipe
 from .safetensors_io import select_prefix
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -82,9 +82,9 @@ class Trainer:
         network.dropout.p = recipe.dropout
         network.set_drop_path(recipe.drop_path)
         network.to(self.device).to(memory_format=torch.channels_last)
-        if recipe.freeze == "backbone":
-            for part in network.backbone:
-                part.requires_grad_(False)
+        self._frozen = frozen_parts(network, recipe.freeze)
+        for part in self._frozen:
+            part.requires_grad_(False)
         self._optimizer = build_optimizer(network, recipe)
         self.steps_per_epoch = num_shuffled_batches(data.count("train"), recipe.batch_size)
         self._lr_factor = build_lr_schedule(recipe, self.steps_per_epoch)
@@ -126,9 +126,8 @@ class Trainer:
             NonFiniteLossError: the loss is NaN or infinite.
         """
         self.network.train()
-        if self.recipe.freeze == "backbone":
-            for part in self.network.backbone:
-                part.eval()
+        for part in self._frozen:
+            part.eval()
         classes = self.network.architecture.classes
         total = torch.zeros(3, dtype=torch.float64, device=self.device)  # loss, correct, images
         loss_sum = torch.zeros((), device=self.device)
@@ -259,7 +258,7 @@ class Trainer:
         optimizer, scaler = self._optimizer, self._scaler
         lr = self.recipe.learning_rate * self._lr_factor(self.steps)
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("lr_factor", 1.0)
         optimizer.zero_grad(set_to_none=True)
         autocast_dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.compute.precision)
         with torch.autocast(self.device, autocast_dtype, enabled=autocast_dtype is not None):
@@ -276,6 +275,17 @@ class Trainer:
         self.steps += 1
         labels = targets if targets.ndim == 1 else targets.argmax(1)
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+
+def frozen_parts(network: Network, freeze: Freeze) -> tuple[nn.Module, ...]:
+    """The parts that are not trained."""
+    match freeze:
+        case "none":
+            return ()
+        case "backbone":
+            return network.backbone
+        case "early-stages":
+            return network.early_stages
 
 
 class GlobalRng:

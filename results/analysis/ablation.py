@@ -26,7 +26,7 @@ import numpy as np
 
 from ...evaluate import Objective, Quantity
 from ...evaluate.statistics.arrays import Array
-from ...search_space import Genes, SearchSpace
+from ...search_space import CandidateSpace, Genes
 from ...search_space.choices import BLOCK_GENES, Choice
 from ..store.pareto import pareto_front
 from ..store.trial import Record
@@ -108,7 +108,7 @@ def location_and_gene_type(gene: str) -> tuple[str, str]:
     return location, gene_type
 
 
-def gene_changes(space: SearchSpace) -> list[GeneChange]:
+def gene_changes(space: CandidateSpace) -> list[GeneChange]:
     """All gene changes of a space in network order, then block choices in all stages together."""
     groups: dict[tuple[str, str], list[str]] = {}
     for gene in space.genes:
@@ -171,7 +171,7 @@ def best_networks(model: GeneModel) -> list[Genes]:
     return [genes_by_trial[best[index].trial] for index in indices]
 
 
-def fill_inactive_genes(space: SearchSpace, genes: Genes) -> Genes:
+def fill_inactive_genes(space: CandidateSpace, genes: Genes) -> Genes:
     """The same network; inactive blocks copy the last active block of their stage."""
     completed = dict(genes)
     for name in genes:
@@ -217,7 +217,7 @@ def _ablation_effect(model: GeneModel, gene_change: GeneChange, best: Sequence[G
     return Effect(gene_change, len(pairs), changes, delta_vs_front[0] if delta_vs_front else None)
 
 
-def alternative_fraction(space: SearchSpace, gene_change: GeneChange, genes: Genes) -> float:
+def alternative_fraction(space: CandidateSpace, gene_change: GeneChange, genes: Genes) -> float:
     """Fraction of the active genes of a change that have the alternative; 0 if none is active."""
     has_alternative = [
         genes[gene] == gene_change.alternative for gene in gene_change.genes if space.is_active(gene, genes)

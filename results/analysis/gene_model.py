@@ -18,7 +18,7 @@ from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory
 from ...evaluate.surrogate.linear_contrasts import LinearContrasts
 from ...evaluate.surrogate.posterior import Posterior
-from ...search_space import Architecture, Genes, SearchSpace, cost
+from ...search_space import Architecture, CandidateSpace, Genes, cost
 from ...search_space.choices import Choice
 from ..store.search_run import SearchRun
 from ..store.trial import Record, seed_noise_std
@@ -41,7 +41,7 @@ class GeneModel:
         trained: number of trained networks that the records are taken from.
     """
 
-    space: SearchSpace
+    space: CandidateSpace
     goals: Goals
     records: tuple[Record, ...]
     genes: tuple[Genes, ...]

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...evaluate import Quantity
 from ...evaluate.statistics.arrays import Array
-from ...search_space import Genes, SearchSpace
+from ...search_space import CandidateSpace, Genes
 from ...search_space.choices import Choice
 from .ablation import location_and_gene_type
 from .gene_model import GeneModel
@@ -164,7 +164,7 @@ def resample_genes(model: GeneModel, genes: Genes, names: tuple[str, ...], rng: 
     return genes
 
 
-def fanova(space: SearchSpace, genes: Sequence[Genes], values: Array, seed: int = 0) -> dict[str, float]:
+def fanova(space: CandidateSpace, genes: Sequence[Genes], values: Array, seed: int = 0) -> dict[str, float]:
     """Main effect of each gene by Optuna's fANOVA; empty for constant values."""
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -189,7 +189,7 @@ def fanova(space: SearchSpace, genes: Sequence[Genes], values: Array, seed: int 
     return {gene.name: float(importances.get(gene.name, 0.0)) for gene in space.genes}
 
 
-def _groups(space: SearchSpace) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+def _groups(space: CandidateSpace) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Genes by location and by gene type."""
     locations: dict[str, tuple[str, ...]] = {}
     gene_types: dict[str, tuple[str, ...]] = {}

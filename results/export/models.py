@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...search_space import Architecture, RunError, UnknownNameError, architecture_yaml, cost
 from ...search_space.errors import MachineError
+from ...search_space.pretrained_space import candidate_text
 from ...search_space.serialization.atomic_write import write_atomic
 from ..store.search_run import SearchRun
 from ..store.settings import DataSettings
@@ -56,6 +57,8 @@ def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
         "macs": record.cost.macs,
         "params": record.cost.params,
     }
+    if network := candidate_text(record.architecture):
+        metadata["network"] = network
     if record.accuracy:
         metadata["validation_accuracy"] = round(record.accuracy.top1, 5)  # of the weights
         metadata["estimated_accuracy"] = round(record.estimated_accuracy.value, 5)
@@ -66,7 +69,7 @@ def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
     return Exportable(
         f"trial{record.trial}-{record.key}",
         record.architecture,
-        run.settings.data,
+        run.settings.data_for(record.architecture),
         run.checkpoint(record.architecture),
         metadata,
     )

@@ -10,10 +10,17 @@ from ...evaluate import Constraint, Goals, LatencySetup, Objective, Recipe
 from ...evaluate.latency.setup import read_latency_setup
 from ...evaluate.scorers import scorer_kind
 from ...evaluate.trust import Kind, from_file, require_trusted
-from ...search_space import Architecture, DataError, SearchSpace, published_architecture
+from ...search_space import (
+    Architecture,
+    CandidateSpace,
+    DataError,
+    Parent,
+    PretrainedSpace,
+    published_architecture,
+)
 from ...search_space.errors import FieldError
 from ...search_space.serialization.dataclass_reader import read_choice, read_dataclass, read_versioned_file
-from ...search_space.serialization.space import read_space, space_to_dict
+from ...search_space.serialization.pretrained_space import candidate_space_to_dict, read_candidate_space
 from ...search_space.serialization.yaml_nodes import YamlNode, dump
 from .fidelities import Rungs
 from .storage import public_url
@@ -147,7 +154,7 @@ class RunSettings:
 
     study: str
     created: str
-    space: SearchSpace
+    space: CandidateSpace
     data: DataSettings
     goals: Goals
     recipe: Recipe
@@ -186,12 +193,27 @@ class RunSettings:
         digest = hashlib.sha256(f"{self.seed} {key}".encode()).hexdigest()
         return int(digest[:6], 16) + replicate
 
+    @property
+    def parents(self) -> Mapping[str, Parent]:
+        """The pretrained networks that trainings start from, by name; none in other spaces."""
+        space = self.space
+        return {each.name: each for each in space.parents} if isinstance(space, PretrainedSpace) else {}
+
+    def data_for(self, architecture: Architecture) -> DataSettings:
+        """The data set with the pixel normalization that a network was trained with."""
+        tuning = architecture.fine_tuning
+        if tuning is None:
+            return self.data
+        parent = self.parents[tuning.parent]
+        mean, std = parent.normalization(len(self.data.pixel_mean) or self.space.image_channels)
+        return replace(self.data, pixel_mean=mean, pixel_std=std)
+
     def published_architecture(self, name: str) -> Architecture:
         """A published network fitted to the space of this run."""
         return fitted_to_space(published_architecture(name), self.space)
 
 
-def fitted_to_space(architecture: Architecture, space: SearchSpace) -> Architecture:
+def fitted_to_space(architecture: Architecture, space: CandidateSpace) -> Architecture:
     """The network with the image channels, classes and highest resolution of a space."""
     return replace(
         architecture,
@@ -208,7 +230,7 @@ def settings_yaml(settings: RunSettings) -> str:
         {
             "bneck": FORMAT,
             **{each.name: getattr(settings, each.name) for each in fields(RunSettings)},
-            "space": space_to_dict(settings.space),
+            "space": candidate_space_to_dict(settings.space),
             "data": asdict(settings.data),
             "goals": {
                 "objectives": [_objective_form(objective) for objective in settings.goals.objectives],
@@ -229,7 +251,7 @@ def load_settings(path: Path) -> RunSettings:
         FileFormatError: names file, line and key.
     """
     readers: dict[str, Callable[[YamlNode], Any]] = {
-        "space": read_space,
+        "space": read_candidate_space,
         "data": read_data_settings,
         "goals": _read_goals,
         "latency": read_latency_setup,

@@ -11,7 +11,7 @@ from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.statistics.outcomes import ALL_IMAGES, MAX_NETWORKS, ImageSampling
 from ...evaluate.statistics.seed_noise import MIN_DEGREES_OF_FREEDOM
 from ...evaluate.statistics.true_accuracies import TrueAccuracies
-from ...search_space import Architecture, Cost, SearchSpace, cost
+from ...search_space import Architecture, CandidateSpace, Cost, cost
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -130,7 +130,7 @@ class Record:
         raise ValueError(f"trial {self.trial} has no {objective.quantity}")
 
 
-def record_from_trial(trial: "FrozenTrial", space: SearchSpace) -> Record | None:
+def record_from_trial(trial: "FrozenTrial", space: CandidateSpace) -> Record | None:
     """The record of an Optuna trial; None if it has no genes yet."""
     genes = trial.params or trial.system_attrs.get("fixed_params", {})
     if set(genes) != {gene.name for gene in space.genes}:

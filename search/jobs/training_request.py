@@ -48,8 +48,8 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
     recipe = recipe_for(request.recipe, data)
     recipe = replace(recipe, **request.recipe_overrides)
     initial_weights = _initial_weights(request)
-    if recipe.freeze == "backbone" and initial_weights == RANDOM_WEIGHTS:
-        raise GoalError("--freeze backbone needs trained weights: add --pretrained or --init")
+    if recipe.freeze != "none" and initial_weights == RANDOM_WEIGHTS:
+        raise GoalError(f"--freeze {recipe.freeze} needs trained weights: add --pretrained or --init")
     processes = world_size()
     if recipe.batch_size % processes:
         raise GoalError(

@@ -20,6 +20,9 @@ def split_arguments(options: Mapping[str, Any]) -> tuple[dict[str, Any], SearchO
     """
     objects: dict[str, Any] = {}
     words = dict(options)
+    parents = words.get("pretrained")
+    if parents and not isinstance(parents, bool):
+        words |= {"pretrained": True, "parents": (parents,) if isinstance(parents, str) else tuple(parents)}
     for name, value in options.items():
         if name == "space" and isinstance(value, SearchSpace):
             objects[name], words[name] = value, value.name

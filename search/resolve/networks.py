@@ -33,7 +33,7 @@ def resolve_network(name_or_path: str) -> NamedArchitecture:
     """
     if trial := resolve_trial(name_or_path):
         run, number = trial
-        return NamedArchitecture(name_or_path, run.record(number).architecture)
+        return NamedArchitecture(name_or_path, run.record(number).architecture.without_fine_tuning)
     path = Path(name_or_path)
     if is_training(path):
         from ...results.store.training_run import TrainingRun

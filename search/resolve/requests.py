@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ...search_space import GoalError
 from .options import (
     BACKENDS_HELP,
     DATA_HELP,
@@ -20,12 +21,17 @@ from .options import (
     RecipeOptions,
     TrainImagesOptions,
     argument,
+    flag_of,
     option,
 )
 
 NETWORKS_HELP = "published names, files, RUN#TRIAL or folders of `bneck train`"
+FREEZE_HELP = "backbone: train only the layers after the pooling; early-stages: also the last stage"
 PREDICTOR_HELP = "predict latency by a file of `bneck latency-predictor build`"
 RESOLUTION_HELP = "side of the images, px; by default that of the network, or of small images"
+N_TRIALS, N_PRETRAINED_TRIALS = 60, 24
+EPOCHS, BATCH_SIZE, LEARNING_RATE = 20, 64, 0.08
+FINE_TUNING = "fine-tuning"
 PUBLISHED_BASELINES = ("mobilenet_v3_small", "mobilenet_v2")
 
 
@@ -36,15 +42,37 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     Attributes:
         baselines: names of published networks; None for the default of the evaluator.
         replicates: None for a fifth of `n_trials`.
+        n_trials, epochs, batch_size, learning_rate: None for the default of the kind of search.
     """
 
     panel = None
 
     space: str = argument("tiny", "preset or YAML file; with --resume a run folder", "SPACE")
     out: Path | None = option(None, "output folder; by default runs/SPACE-DATA-N", metavar="DIR")
-    n_trials: int = option(
-        60,
-        "number of networks to evaluate",
+    pretrained: bool = option(
+        False,
+        "fine-tune pretrained networks instead of searching a space: those on this machine, at several "
+        "resolutions, with all, the last stage or the head tuned",
+        panel="Pretrained networks",
+    )
+    parents: tuple[str, ...] = option(
+        (),
+        "a pretrained network in place of all on this machine: a published name, NAME=FILE with its weights, "
+        "a folder of `bneck train`, its file or RUN#TRIAL; repeatable",
+        metavar="NAME",
+        names=("--parent",),
+        panel="Pretrained networks",
+    )
+    max_resolution: int | None = option(
+        None,
+        "highest resolution of --pretrained, px; by default that of each network",
+        minimum=32,
+        metavar="PX",
+        panel="Pretrained networks",
+    )
+    n_trials: int | None = option(
+        None,
+        f"number of networks to evaluate; by default {N_TRIALS}, with --pretrained {N_PRETRAINED_TRIALS}",
         minimum=1,
         maximum=1_000_000,
         metavar="N",
@@ -80,7 +108,12 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     transfer_from: Path | None = option(None, "warm-start from another run of this space", metavar="RUN")
     latency_predictor: Path | None = option(None, PREDICTOR_HELP, metavar="FILE", panel="Latency")
     no_latency_predictor: bool = option(False, "measure the latency of every network", panel="Latency")
-    epochs: int = option(20, "epochs per network", minimum=1, panel="Training")
+    epochs: int | None = option(
+        None,
+        f"epochs per network; by default {EPOCHS}, with --pretrained of recipe {FINE_TUNING}",
+        minimum=1,
+        panel="Training",
+    )
     min_epochs: int | None = option(
         None,
         "epochs after which the best networks are promoted and the others paused (successive halving)",
@@ -93,16 +126,45 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
         minimum=2,
         panel="Training",
     )
-    batch_size: int = option(64, "images per training step", minimum=4, panel="Training")
-    learning_rate: float = option(
-        0.08, "peak of the cosine learning rate schedule", minimum=0.0, maximum=1e38, panel="Training"
+    batch_size: int | None = option(
+        None,
+        f"images per training step; by default {BATCH_SIZE}, with --pretrained of recipe {FINE_TUNING}",
+        minimum=4,
+        panel="Training",
+    )
+    learning_rate: float | None = option(
+        None,
+        f"peak of the cosine learning rate schedule; by default {LEARNING_RATE}, with --pretrained of recipe "
+        f"{FINE_TUNING}",
+        minimum=0.0,
+        maximum=1e38,
+        panel="Training",
     )
     storage: str = option("", "Optuna storage; by default SQLite in the run's folder", metavar="URL")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.pretrained and (self.parents or self.max_resolution):
+            raise GoalError("--parent and --max-resolution need --pretrained")
+        if self.pretrained:
+            for name in ("enqueue_published", "latency_predictor"):
+                if getattr(self, name):
+                    raise GoalError(f"{flag_of(name)} and --pretrained exclude each other")
+
+    @property
+    def trials(self) -> int:
+        return self.n_trials or (N_PRETRAINED_TRIALS if self.pretrained else N_TRIALS)
+
+    @property
+    def recipe_overrides(self) -> dict[str, Any]:
+        """Fields of the recipe that the user chose."""
+        values = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def baseline_names(self) -> tuple[str, ...]:
         if self.baselines is None:
-            return PUBLISHED_BASELINES if self.evaluator == "train" else ()
+            return PUBLISHED_BASELINES if self.evaluator == "train" and not self.pretrained else ()
         return () if self.baselines == ("none",) else self.baselines
 
 
@@ -146,7 +208,7 @@ class TrainingRequest(DataOptions, RecipeOptions):
     weights: Path | None = option(
         None, "read the ImageNet weights from a file, without a download", metavar="FILE"
     )
-    freeze: str | None = option(None, "train only the layers after the pooling", metavar="backbone")
+    freeze: str | None = option(None, FREEZE_HELP, metavar="PART")
     resolution_px: int | None = _resolution()
     seed: int = _seed("random seed for weights, image order and augmentation")
     precision: str = option("auto", "auto, fp32, bf16 or fp16; auto is fp32 on a CPU, bf16 on a GPU")
@@ -193,7 +255,7 @@ class ComparisonRequest(DataOptions, RecipeOptions, LatencyOptions):
     )
     out: Path | None = option(None, "output folder; by default runs/compare-DATA-N", metavar="DIR")
     pretrained: bool = option(False, "start from ImageNet weights")
-    freeze: str | None = option(None, "train only the layers after the pooling", metavar="backbone")
+    freeze: str | None = option(None, FREEZE_HELP, metavar="PART")
     resolution_px: int | None = _resolution()
     latency_backend: str = _backend()
 

@@ -1,21 +1,45 @@
 """A search's request to values: after this nothing parses a string."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...evaluate import Goals, Recipe, parse_goals
+from ...evaluate.plugins import is_object_label
 from ...evaluate.scorers import EvaluationContext
 from ...evaluate.scorers import evaluator as make_evaluator
+from ...evaluate.training.recipe import load_recipe
 from ...results import DataSettings
-from ...search_space import SearchSpace, load_space, published_architecture
+from ...search_space import CandidateSpace, GoalError, load_space, published_architecture
+from ...search_space.pretrained_space import pretrained_space
 from ..samplers.registry import resolve_sampler
 from .environment import torch_device
 from .evaluators import resolve_evaluator
 from .objects import SearchObjects
-from .requests import SearchRequest
+from .requests import BATCH_SIZE, EPOCHS, FINE_TUNING, LEARNING_RATE, SearchRequest
 
 if TYPE_CHECKING:
     from ...evaluate.data.dataset import Data
+
+
+def search_recipe(request: SearchRequest) -> Recipe:
+    """The recipe of all training runs, with the values that the user chose."""
+    default = Recipe(epochs=EPOCHS, batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE)
+    return replace(load_recipe(FINE_TUNING) if request.pretrained else default, **request.recipe_overrides)
+
+
+def _space(request: SearchRequest) -> CandidateSpace:
+    """The space of a request.
+
+    Raises:
+        BneckError: it is unknown, or a pretrained network cannot be read.
+    """
+    if not request.pretrained:
+        return load_space(request.space)
+    from .pretrained import resolve_parents
+
+    if request.evaluator not in ("train",) and not is_object_label(request.evaluator):
+        raise GoalError(f"--pretrained needs --evaluator train, got {request.evaluator}")
+    return pretrained_space(resolve_parents(request.parents), request.max_resolution)
 
 
 @dataclass(frozen=True)
@@ -29,7 +53,7 @@ class ResolvedSearch:
         device: `cpu` or `cuda`.
     """
 
-    space: SearchSpace
+    space: CandidateSpace
     data: DataSettings
     images: "Data"
     goals: Goals
@@ -52,10 +76,10 @@ def resolve_search(request: SearchRequest, objects: SearchObjects) -> ResolvedSe
         resolve_sampler(request.sampler)
     for name in request.baseline_names:
         published_architecture(name)
-    space = objects.space or load_space(request.space)
+    space = objects.space or _space(request)
     device = torch_device(request.device)
     settings, data = open_images(request, objects.data)
-    recipe = Recipe(epochs=request.epochs, batch_size=request.batch_size, learning_rate=request.learning_rate)
+    recipe = search_recipe(request)
     make_evaluator(objects.evaluator or evaluator, EvaluationContext(data, recipe, device))
     data = normalized_for_evaluator(evaluator, data)
     return ResolvedSearch(

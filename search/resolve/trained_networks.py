@@ -66,5 +66,6 @@ def resolve_checkpoint(name_or_path: str) -> ResolvedCheckpoint:
         raise RunError(f"{name_or_path} is no training; give a folder of `bneck train`, a file or RUN#TRIAL")
     if trial := resolve_trial(name_or_path):
         run, number = trial
-        return ResolvedCheckpoint(run.checkpoint(run.record(number).architecture), run.settings.data)
+        architecture = run.record(number).architecture
+        return ResolvedCheckpoint(run.checkpoint(architecture), run.settings.data_for(architecture))
     return ResolvedCheckpoint(path)

@@ -21,14 +21,14 @@ from ...results.store.fidelities import Rungs
 from ...results.store.new_folder import Place
 from ...results.store.settings import fitted_to_space
 from ...results.store.storage import open_storage, public_url
-from ...search_space import Architecture, GoalError, RunError, SearchSpace
+from ...search_space import Architecture, CandidateSpace, GoalError, RunError
 from ...search_space.errors import first_line
 from ...search_space.urls import redact
 from ..resolve.confirmed import predictor_setup
 from ..resolve.environment import numbered_run_directory
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from ..resolve.requests import SearchRequest
-from ..resolve.search import resolve_search
+from ..resolve.search import resolve_search, search_recipe
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
 from .proposer import feasible_published
@@ -47,7 +47,9 @@ def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> R
         BneckError: a setting is invalid or the limits cannot be met; nothing has been written.
     """
     rungs = _rungs(request)
-    out = request.out or numbered_run_directory(request.space, request.data)
+    out = request.out or numbered_run_directory(
+        "pretrained" if request.pretrained else request.space, request.data
+    )
     Run.require_absent(out)
     search = resolve_search(request, objects)
     space, goals = search.space, search.goals
@@ -63,7 +65,7 @@ def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> R
         )
     replicates = request.replicates
     if replicates is None:
-        replicates = default_replicates(request.n_trials, search.evaluator)
+        replicates = default_replicates(request.trials, search.evaluator)
     settings = RunSettings(
         study=f"bneck-{uuid.uuid4().hex[:12]}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -73,7 +75,7 @@ def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> R
         recipe=search.recipe,
         latency=setup,
         latency_policy=_latency_policy(request, setup),
-        n_trials=request.n_trials,
+        n_trials=request.trials,
         seed=request.seed,
         sampler=request.sampler,
         enqueue_published=request.enqueue_published,
@@ -155,11 +157,11 @@ def _rungs(request: SearchRequest) -> Rungs | None:
         return None
     if request.evaluator != "train":
         raise GoalError(f"--min-epochs needs --evaluator train, got {request.evaluator}, which has no epochs")
-    return rungs_between(request.min_epochs, request.epochs, request.reduction_factor)
+    return rungs_between(request.min_epochs, search_recipe(request).epochs, request.reduction_factor)
 
 
 def _latencies(
-    request: SearchRequest, space: SearchSpace
+    request: SearchRequest, space: CandidateSpace
 ) -> tuple[LatencySetup, Callable[[Architecture], Latency]]:
     """The setup that latencies refer to, and their source: a predictor file, or this device.
 
@@ -187,7 +189,7 @@ def _latency_policy(request: SearchRequest, setup: LatencySetup) -> LatencyPolic
     """`model` if measuring is slow, or impossible here; only a predictor given as a file can replace it."""
     from ...evaluate.latency.meter import unavailable_reason
 
-    if request.no_latency_predictor:
+    if request.no_latency_predictor or request.pretrained:  # measuring takes seconds, tuning minutes
         return "measurements"
     if request.latency_predictor and (setup.backend.startswith(COMMAND_PREFIX) or unavailable_reason(setup)):
         return "model"

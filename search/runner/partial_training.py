@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ...evaluate import Accuracy, Epoch
 from ...evaluate.scorers import EvaluationContext
+from ...evaluate.scorers.fine_tuning import context_for, initial_network
 from ...evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
-from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Trainer
 from ...search_space import Architecture, RunError
 
@@ -43,6 +43,7 @@ def train_to_epoch(
         RunError: a file cannot be written.
     """
     start = time.perf_counter()
+    context = context_for(architecture, context)
     training, curve, problem = _resume_or_restart(epochs, architecture, context, seed, partial_checkpoint)
     while training.epoch < epochs:
         curve.append(training.run_epoch())
@@ -75,5 +76,5 @@ def _resume_or_restart(
         training.restore(checkpoint.state)
         return training, list(checkpoint.curve), ""
     except RunError as error:
-        network = seeded_network(architecture, seed)
+        network = initial_network(architecture, seed, context.parents)
         return Trainer(network, context.data, context.recipe, seed=seed, compute=compute), [], str(error)

@@ -8,6 +8,7 @@ from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.meter import LatencyMeter
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
+from ...evaluate.scorers.fine_tuning import context_for
 from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
 from ...results import Baseline, Run, RunSettings
@@ -51,17 +52,18 @@ class Worker:
 
     @property
     def context(self) -> EvaluationContext:
-        return EvaluationContext(self.data, self.settings.recipe, self.settings.torch_device)
+        settings = self.settings
+        return EvaluationContext(self.data, settings.recipe, settings.torch_device, settings.parents)
 
     @cached_property
     def meter(self) -> LatencyMeter:
         return LatencyMeter.from_setup(self.settings.latency)
 
     def measure(self, architecture: Architecture) -> Latency:
-        return self.meter.measure(architecture)
+        return self.meter.measure(architecture.without_fine_tuning)
 
     def remeasure(self, architecture: Architecture) -> Latency:
-        return self.meter.measure(architecture, fresh=True)
+        return self.meter.measure(architecture.without_fine_tuning, fresh=True)
 
     def train(self, architecture: Architecture) -> Accuracy:
         """Evaluate with the first seed of the network, and save the weights if there are any.
@@ -75,7 +77,8 @@ class Worker:
         score = self.evaluator.score(architecture, seed)
         accuracy = require_accuracy(score, settings.evaluator)
         if score.network is not None:
-            trained = make_checkpoint(score.network, self.data, settings.recipe, seed, accuracy.curve)
+            context = context_for(architecture, self.context)
+            trained = make_checkpoint(score.network, context.data, context.recipe, seed, accuracy.curve)
             save_checkpoint(trained, self.run.checkpoint(architecture))
         return accuracy
 
@@ -100,7 +103,7 @@ class Worker:
     def evaluate_on_test_set(self, architecture: Architecture) -> tuple[float, float, int]:
         """Accuracy, loss and number of test images."""
         network = load_trained_network(architecture, self.run.checkpoint(architecture))
-        top1, loss = evaluate(network, self.data, "test")
+        top1, loss = evaluate(network, context_for(architecture, self.context).data, "test")
         return top1, loss, self.data.count("test")
 
     def baseline(self, name: str) -> Baseline:

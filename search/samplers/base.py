@@ -8,13 +8,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from ...search_space import Genes, SearchSpace, UnknownNameError
+from ...search_space import CandidateSpace, Genes, UnknownNameError
 
 
 class GenesSampler(BaseSampler, ABC):
     """An Optuna sampler that proposes whole networks of a space."""
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: CandidateSpace) -> None:
         self.space = space
 
     @abstractmethod
@@ -42,7 +42,7 @@ class GenesSampler(BaseSampler, ABC):
         raise UnknownNameError(f"gene of space {self.space.name}", param_name, genes)
 
 
-def proposed_keys(study: Study, trial: FrozenTrial, space: SearchSpace) -> set[str]:
+def proposed_keys(study: Study, trial: FrozenTrial, space: CandidateSpace) -> set[str]:
     """Keys of the networks of all other trials, finished or not; trials without all genes are skipped."""
     genes = {gene.name for gene in space.genes}
     keys: set[str] = set()

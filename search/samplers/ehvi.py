@@ -12,7 +12,7 @@ from ...evaluate import Constraint, Goals
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory, TransferPrior
-from ...search_space import Cost, Genes, SearchSpace, SpaceError
+from ...search_space import CandidateSpace, Cost, Genes, SpaceError
 from .acquisition import (
     Acquisition,
     LatencyFeasibility,
@@ -57,7 +57,7 @@ class EhviSampler(GenesSampler):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: CandidateSpace,
         goals: Goals,
         seed: int,
         *,

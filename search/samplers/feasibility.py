@@ -5,9 +5,10 @@ import random
 from collections.abc import Callable, Iterable
 
 from ...evaluate import Constraint, Goals, Latency
-from ...search_space import Architecture, Cost, Genes, NoFeasibleNetworkError, SearchSpace, cost
-from ...search_space.counting.uniform_sampling import (
-    UniformArchitectureSampler,
+from ...search_space import Architecture, CandidateSpace, Cost, Genes, NoFeasibleNetworkError, cost
+from ...search_space.counting.enumeration import (
+    ArchitectureSampler,
+    architecture_sampler,
     smallest_architecture,
     smallest_architectures,
 )
@@ -20,18 +21,18 @@ def constraint_violation(goals: Goals) -> Callable[[Cost], float]:
     )
 
 
-def sampler_within(space: SearchSpace, goals: Goals) -> UniformArchitectureSampler:
+def sampler_within(space: CandidateSpace, goals: Goals) -> ArchitectureSampler:
     """Uniform sampler of the networks within the limits on MACs and parameters, cached by space and limits.
 
     Raises:
         NoFeasibleNetworkError: there is no such network.
     """
-    limits = {limit.quantity: limit.limit for limit in _cost_constraints(goals)}
-    return UniformArchitectureSampler.of(space, limits.get("macs"), limits.get("params"))
+    limits: dict[str, float] = {limit.quantity: limit.limit for limit in _cost_constraints(goals)}
+    return architecture_sampler(space, limits)
 
 
 def sample_unseen_feasible(
-    space: SearchSpace, goals: Goals, excluded: Iterable[str], rng: random.Random
+    space: CandidateSpace, goals: Goals, excluded: Iterable[str], rng: random.Random
 ) -> Genes | None:
     """Genes of a uniformly sampled network within the limits whose key is not excluded.
 
@@ -50,7 +51,7 @@ def sample_unseen_feasible(
     return None
 
 
-def require_feasible(space: SearchSpace, goals: Goals, rng: random.Random) -> None:
+def require_feasible(space: CandidateSpace, goals: Goals, rng: random.Random) -> None:
     """Check that the limits on MACs and parameters can be satisfied.
 
     A single limit is decided exactly; with both, a very rare network may be missed.
@@ -76,7 +77,7 @@ def require_feasible(space: SearchSpace, goals: Goals, rng: random.Random) -> No
         ) from None
 
 
-def smallest_networks(space: SearchSpace, rng: random.Random) -> list[Architecture]:
+def smallest_networks(space: CandidateSpace, rng: random.Random) -> list[Architecture]:
     """The smallest networks of a space by MACs, by depth and by activation bytes: likely the fastest."""
     return list(
         dict.fromkeys(
@@ -90,7 +91,7 @@ def smallest_networks(space: SearchSpace, rng: random.Random) -> list[Architectu
 
 
 def require_feasible_latency(
-    space: SearchSpace, goals: Goals, measured: list[tuple[Architecture, Latency]]
+    space: CandidateSpace, goals: Goals, measured: list[tuple[Architecture, Latency]]
 ) -> None:
     """Check that a limit on latency can be satisfied, by the smallest networks of the space.
 

@@ -9,15 +9,15 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ...evaluate import Constraint, Goals
-from ...search_space import Architecture, Genes, NoFeasibleNetworkError, SearchSpace, cost
-from ...search_space.counting.uniform_sampling import UniformArchitectureSampler, smallest_architecture
+from ...search_space import Architecture, CandidateSpace, Genes, NoFeasibleNetworkError, cost
+from ...search_space.counting.enumeration import ArchitectureSampler, smallest_architecture
 from .feasibility import constraint_violation, sample_unseen_feasible, sampler_within
 
 SAMPLES_PER_NETWORK = 20
 MACS_LIMITS = 5
 
 
-def stratified(space: SearchSpace, goals: Goals, count: int, rng: random.Random) -> list[Architecture]:
+def stratified(space: CandidateSpace, goals: Goals, count: int, rng: random.Random) -> list[Architecture]:
     """Distinct networks within the limits on cost, one from each of `count` quantiles of MACs.
 
     Fewer where the space or the limits leave no more.
@@ -32,7 +32,7 @@ def stratified(space: SearchSpace, goals: Goals, count: int, rng: random.Random)
 
 
 def spread_by_macs(
-    space: SearchSpace, goals: Goals, count: int, rng: random.Random
+    space: CandidateSpace, goals: Goals, count: int, rng: random.Random
 ) -> dict[Architecture, Genes]:
     """Distinct networks within the limits, equally spaced by the logarithm of MACs.
 
@@ -58,7 +58,7 @@ def spread_by_macs(
 
 
 def _sample_feasible(
-    space: SearchSpace, goals: Goals, count: int, rng: random.Random
+    space: CandidateSpace, goals: Goals, count: int, rng: random.Random
 ) -> dict[Architecture, Genes]:
     """At least `count` distinct networks within the limits on cost, unless there are fewer.
 
@@ -86,7 +86,7 @@ def _sample_feasible(
 
 
 def _sample_by_macs(
-    space: SearchSpace, goals: Goals, count: int, rng: random.Random
+    space: CandidateSpace, goals: Goals, count: int, rng: random.Random
 ) -> dict[Architecture, Genes]:
     """About `count` distinct networks within the limits on cost, spread by the logarithm of MACs.
 
@@ -102,8 +102,8 @@ def _sample_by_macs(
 
 
 def _samplers_by_macs(
-    space: SearchSpace, goals: Goals, rng: random.Random
-) -> Iterator[UniformArchitectureSampler]:
+    space: CandidateSpace, goals: Goals, rng: random.Random
+) -> Iterator[ArchitectureSampler]:
     """Samplers within the limits and below MACs equally spaced by their logarithm."""
     least = cost(smallest_architecture(space, "macs")).macs
     try:

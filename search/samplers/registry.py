@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...evaluate import Goals
 from ...evaluate.plugins import resolve
 from ...evaluate.trust import require_trusted
-from ...search_space import PluginError, SearchSpace
+from ...search_space import CandidateSpace, PluginError
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -37,7 +37,7 @@ class SamplerContext:
         transfer_prior: model learned from another run of the space.
     """
 
-    space: SearchSpace
+    space: CandidateSpace
     goals: Goals
     seed: int
     n_previous_trials: int = 0

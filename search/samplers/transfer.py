@@ -13,7 +13,7 @@ from ...evaluate.surrogate.encoder import Encoder
 from ...evaluate.surrogate.factory import MAX_FITTED, TRANSFER_KEY, TransferPrior
 from ...evaluate.surrogate.gaussian_process import fit
 from ...results import Run
-from ...search_space import Genes, GoalError, SearchSpace, cost
+from ...search_space import CandidateSpace, Genes, GoalError, cost
 from .feasibility import constraint_violation
 
 MAX_ENQUEUED = 6
@@ -34,7 +34,7 @@ class TransferredTrial:
     best: bool
 
 
-def load_transferred_trials(source_run: Run, space: SearchSpace) -> list[TransferredTrial]:
+def load_transferred_trials(source_run: Run, space: CandidateSpace) -> list[TransferredTrial]:
     """The evaluated networks of an earlier run, in the order of its trials.
 
     Raises:
@@ -72,7 +72,7 @@ def transfer_prior_of(run: Run) -> TransferPrior | None:
     return fit_transfer_prior([TransferredTrial(*row) for row in rows], run.settings.space) if rows else None
 
 
-def fit_transfer_prior(transferred: list[TransferredTrial], space: SearchSpace) -> TransferPrior:
+def fit_transfer_prior(transferred: list[TransferredTrial], space: CandidateSpace) -> TransferPrior:
     """Fit a Gaussian process to the accuracies of the latest transferred trials."""
     encoder = Encoder(space)
     by_architecture = {}

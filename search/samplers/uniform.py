@@ -6,7 +6,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from ...evaluate import Goals
-from ...search_space import Genes, SearchSpace
+from ...search_space import CandidateSpace, Genes
 from .base import GenesSampler, proposed_keys
 from .feasibility import sample_unseen_feasible, sampler_within
 
@@ -23,7 +23,7 @@ class UniformSampler(GenesSampler):
         NoFeasibleNetworkError: no network satisfies the limits.
     """
 
-    def __init__(self, space: SearchSpace, goals: Goals, seed: int) -> None:
+    def __init__(self, space: CandidateSpace, goals: Goals, seed: int) -> None:
         super().__init__(space)
         self.goals = goals
         self.seed = seed

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ..architecture import FORMAT, Architecture, Block, Head, Padding, Stem
+from ..architecture import FORMAT, Architecture, Block, FineTuning, Head, Padding, Stem
 from .dataclass_reader import read_dataclass
 from .yaml_nodes import YamlNode, parse_file
 
@@ -28,6 +28,8 @@ def architecture_yaml(architecture: Architecture, metadata: Mapping[str, Any] | 
     lines += [f"stem: {_flow_mapping(data['stem'])}", "blocks:"]
     lines += [f"  - {_flow_mapping(block)}" for block in data["blocks"]]
     lines += [f"head: {_flow_mapping(data['head'])}"]
+    if "fine_tuning" in data:
+        lines += [f"fine_tuning: {_json(data['fine_tuning'])}"]
     return "\n".join(lines) + "\n"
 
 
@@ -43,7 +45,7 @@ def load_architecture(path: str | Path) -> Architecture:
 def read_architecture(entry: YamlNode) -> Architecture:
     """An architecture from a parsed file."""
     required = ("resolution_px", "image_channels", "classes", "stem", "blocks", "head")
-    fields = entry.versioned_mapping(FORMAT, required, ("metadata", "padding"))
+    fields = entry.versioned_mapping(FORMAT, required, ("metadata", "padding", "fine_tuning"))
     padding = fields["padding"].text() if "padding" in fields else "symmetric"
     with entry.error_context():
         return Architecture(
@@ -56,6 +58,9 @@ def read_architecture(entry: YamlNode) -> Architecture:
             image_channels=fields["image_channels"].integer(),
             classes=fields["classes"].integer(),
             padding=cast("Padding", padding),
+            fine_tuning=(
+                read_dataclass(FineTuning, fields["fine_tuning"]) if "fine_tuning" in fields else None
+            ),
         )
 
 

@@ -19,7 +19,7 @@ from bneck.search.console.progress import Progress, Status
 from bneck.search.parallel.pool import Pool
 from bneck.search.runner import worker
 from bneck.search.runner.partial_training import PartialTrainingResult
-from bneck.search_space import Architecture, SearchSpace
+from bneck.search_space import Architecture, CandidateSpace, SearchSpace
 
 from ..results import example_run
 from ..results.example_run import accuracy, latency, latency_setup, run_settings
@@ -98,7 +98,7 @@ def give_model(run: Run, ratio: float) -> LatencyPredictor:
 
 
 def fake_settings(
-    space: SearchSpace = SMALL,
+    space: CandidateSpace = SMALL,
     limits: Mapping[str, str | None] = NO_LIMITS,
     objectives: str = "accuracy,latency",
     **changes: Any,
@@ -109,7 +109,7 @@ def fake_settings(
 
 def fake_run(
     folder: Path,
-    space: SearchSpace = SMALL,
+    space: CandidateSpace = SMALL,
     limits: Mapping[str, str | None] = NO_LIMITS,
     objectives: str = "accuracy,latency",
     **changes: Any,

@@ -39,6 +39,7 @@ OTHERWISE: dict[str, Any] = {
     "augment": "none",
     "bn_recalibration_images": 16,
     "freeze": "backbone",
+    "backbone_lr_factor": 0.5,
 }
 
 
@@ -169,7 +170,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("optimizer: [sgd]", "optimizer: must be text, got ['sgd']"),
         ("optimizer: lion", "optimizer must be one of sgd, adam, adamw, rmsprop, got 'lion'"),
         ("schedule: step", "schedule must be one of constant, cosine, steps, got 'step'"),
-        ("freeze: head", "freeze must be one of none, backbone, got 'head'"),
+        ("freeze: head", "freeze must be one of none, backbone, early-stages, got 'head'"),
         ("epochs: 0", "epochs must be at least 1, got 0"),
         ("batch_size: 0", "batch_size must be at least 1, got 0"),
         ("learning_rate: -1", "learning_rate must be at least 0, got -1"),

@@ -17,7 +17,7 @@ from bneck.results.pages.search import report_html
 from bneck.results.text.formatting import accuracy_text
 from bneck.search_space import RunError
 
-from ..example_run import BASELINE, ROWS, Row, baseline, check, example_run, records, run_settings
+from ..example_run import BASELINE, ROWS, SPACE, Row, baseline, check, example_run, records, run_settings
 
 GOLDEN = Path(__file__).parent / "golden" / "search.html"
 LOADS = {"src", "href", "srcset", "data", "poster", "action", "formaction", "background"}
@@ -198,7 +198,7 @@ def test_what_the_user_named_is_escaped(tmp_path: Path) -> None:
     settings = run_settings()
     settings = replace(
         settings,
-        space=replace(settings.space, name=evil),
+        space=replace(SPACE, name=evil),
         data=DataSettings(evil, root=evil),
         host={evil: evil},
         torch_device=evil,

@@ -500,7 +500,7 @@ def test_imagenet_weights_that_cannot_be_fetched_are_told_with_the_way_round(
         (["--augment", ""], "unknown augmentation ''"),
         (["--ema", "1"], "ema must be from 0 to below 1, got 1.0"),
         (["--ema", "-0.1"], "ema must be from 0 to below 1, got -0.1"),
-        (["--freeze", "all"], "freeze must be one of none, backbone, got 'all'"),
+        (["--freeze", "all"], "freeze must be one of none, backbone, early-stages, got 'all'"),
         (["--precision", "fp8"], "--precision must be auto, fp32, bf16, fp16, got 'fp8'"),
         (["--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
         (["--init", "nowhere"], "nowhere: checkpoint file not found"),

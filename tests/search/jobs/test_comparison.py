@@ -405,7 +405,7 @@ def test_ctrl_c_ends_all_processes_and_the_comparison_resumes(
         (["a.yaml", "--data", "didgits"], "unknown data set 'didgits'"),
         (["a.yaml", "--recipe", "gide"], "unknown recipe 'gide'"),
         (["a.yaml", "--optimizer", "sdg"], "optimizer must be one of sgd, adam, adamw, rmsprop, got 'sdg'"),
-        (["a.yaml", "--freeze", "all"], "freeze must be one of none, backbone, got 'all'"),
+        (["a.yaml", "--freeze", "all"], "freeze must be one of none, backbone, early-stages, got 'all'"),
         (["a.yaml", "--ema", "1"], "ema must be from 0 to below 1, got 1.0"),
         (["a.yaml", "--device", "gpu"], "--device must be auto, cpu or cuda, got 'gpu'"),
         (["a.yaml", "--latency-backend", "onnx"], "unknown latency backend 'onnx'"),

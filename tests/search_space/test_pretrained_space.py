@@ -1,0 +1,144 @@
+import random
+from collections import Counter
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from bneck.evaluate import parse_goals
+from bneck.evaluate.surrogate.encoder import Encoder
+from bneck.search.samplers.feasibility import require_feasible, sample_unseen_feasible, sampler_within
+from bneck.search.samplers.initial_design import stratified
+from bneck.search_space import (
+    ArchitectureError,
+    Genes,
+    NoFeasibleNetworkError,
+    Parent,
+    PretrainedSpace,
+    SpaceError,
+    architecture_yaml,
+    cost,
+    published_architecture,
+)
+from bneck.search_space.architecture import TUNED, FineTuning
+from bneck.search_space.pretrained_space import candidate_text, pretrained_space
+from bneck.search_space.serialization.architecture import read_architecture
+from bneck.search_space.serialization.pretrained_space import candidate_space_to_dict, read_candidate_space
+from bneck.search_space.serialization.yaml_nodes import dump, parse
+
+from .helpers import TOY
+
+MEAN, STD = (127.0,) * 3, (128.0,) * 3
+SMALL = Parent("small", replace(TOY, resolution_px=64), MEAN, STD, 0.675)
+LARGE = Parent("large", replace(published_architecture("mobilenet_v3_small"), resolution_px=90), MEAN, STD)
+SPACE = pretrained_space((SMALL, LARGE)).for_data(3, 5)
+# 32, 48, 64 px of SMALL; 32, 48, 64, 80, 90 px of LARGE; each with three parts tuned
+SIZE = (3 + 5) * 3
+
+
+def genes(parent: str, side: int, tuned: str) -> Genes:
+    return {"parent": parent, "resolution_px": side, "tuned": tuned}
+
+
+def test_the_candidates_are_all_parents_at_all_resolutions_up_to_their_own_with_each_part_tuned() -> None:
+    assert SPACE.size == len(SPACE.candidates) == SIZE
+    tunings = {each: each.fine_tuning for each in SPACE.candidates}
+    sides = Counter((tuning.parent, each.resolution_px) for each, tuning in tunings.items() if tuning)
+    known = [("small", side) for side in (32, 48, 64)] + [("large", side) for side in (32, 48, 64, 80, 90)]
+    assert sides == dict.fromkeys(known, 3)
+    assert {each.classes for each in SPACE.candidates} == {5}
+    assert len({each.key for each in SPACE.candidates}) == SIZE
+    assert all(SPACE.decode(SPACE.encode(each)) == each for each in SPACE.candidates)
+
+
+def test_resolutions_are_16_px_apart_below_128_px_and_32_px_above_up_to_the_parents_own() -> None:
+    lite2 = Parent("lite2", replace(TOY, resolution_px=260), MEAN, STD)
+    below, above = (32, 48, 64, 80, 96, 112, 128), (160, 192, 224, 256, 260)
+    assert pretrained_space([lite2]).resolution_px == (*below, *above)
+    assert pretrained_space([lite2], max_resolution_px=100).resolution_px == (*below[:5], 100)
+    with pytest.raises(ArchitectureError, match="at least 32"):
+        pretrained_space([Parent("tiny", TOY, MEAN, STD)])
+    with pytest.raises(ArchitectureError, match="at least one"):
+        pretrained_space([])
+
+
+def test_a_resolution_above_that_of_a_parent_is_its_own() -> None:
+    at_most = SPACE.decode(genes("small", 64, "head"))
+    assert SPACE.decode(genes("small", 90, "head")) == at_most
+    assert SPACE.encode(at_most) == genes("small", 64, "head")
+    assert SPACE.decode(genes("large", 90, "head")).resolution_px == 90
+    encoder = Encoder(SPACE)
+    one, other = (encoder.encode(genes("small", side, "head")) for side in (64, 80))
+    assert one.identity == other.identity
+    assert one.genes == other.genes
+    assert one.features.tolist() == other.features.tolist()
+
+
+def test_what_is_tuned_makes_another_candidate_of_the_same_network() -> None:
+    candidates = [SPACE.decode(genes("small", 48, tuned)) for tuned in TUNED]
+    assert len({each.key for each in candidates}) == len(TUNED)
+    alone = {each.without_fine_tuning for each in candidates}
+    assert alone == {replace(TOY, resolution_px=48, classes=5)}
+    assert len({cost(each) for each in candidates}) == 1
+    assert candidate_text(candidates[1]) == "small at 48 px, last stage tuned"
+    assert candidate_text(TOY) == ""
+
+
+def test_a_space_of_one_parent_has_no_gene_for_it() -> None:
+    alone = pretrained_space((SMALL,))
+    assert [gene.name for gene in alone.genes] == ["resolution_px", "tuned"]
+    assert alone.size == 9
+    assert alone.decode({"resolution_px": 32, "tuned": "all"}).fine_tuning == FineTuning("small", "all")
+    with pytest.raises(SpaceError, match="does not contain"):
+        alone.encode(SPACE.decode(genes("large", 32, "all")))
+    assert not alone.contains(TOY)
+
+
+def test_files_hold_all_of_a_candidate_and_of_the_space() -> None:
+    for each in SPACE.candidates:
+        assert read_architecture(parse(architecture_yaml(each), "network")) == each
+    assert read_candidate_space(parse(dump(candidate_space_to_dict(SPACE)), "space")) == SPACE
+
+
+def test_a_limit_leaves_the_candidates_below_it_and_each_of_them_is_drawn() -> None:
+    limit = sorted(cost(each).macs for each in SPACE.candidates)[12]
+    goals = parse_goals("accuracy,macs", {"macs": str(limit)})
+    below = {each for each in SPACE.candidates if cost(each).macs <= limit}
+    rng = random.Random(0)
+    draws = Counter(sampler_within(SPACE, goals).sample_architecture(rng) for _ in range(100 * len(below)))
+    assert set(draws) == below
+    assert max(draws.values()) < 150  # 100 expected, standard deviation 10
+    seen = [each.key for each in below]
+    left = sample_unseen_feasible(SPACE, goals, seen[1:], rng)
+    assert left is not None
+    assert SPACE.decode(left).key == seen[0]
+    assert sample_unseen_feasible(SPACE, goals, seen, rng) is None
+    design = stratified(SPACE, goals, 6, rng)
+    assert len(set(design)) == 6
+    assert set(design) <= below
+
+
+def test_a_limit_that_no_candidate_satisfies_is_refused_with_the_nearest() -> None:
+    least = min(SPACE.candidates, key=lambda each: cost(each).macs)
+    with pytest.raises(NoFeasibleNetworkError, match=f"--max-macs to {cost(least).macs}"):
+        require_feasible(SPACE, parse_goals("accuracy,macs", {"macs": "1K"}), random.Random(0))
+
+
+def test_the_surrogate_knows_cost_resolution_and_published_accuracy() -> None:
+    encoder = Encoder(SPACE)
+    columns = {name: place for place, name in enumerate(encoder.names)}
+    for parent, side, tuned in product(("small", "large"), (32, 64), TUNED):
+        candidate = encoder.encode(genes(parent, side, tuned))
+        assert candidate.cost == cost(candidate.architecture)
+        # the only published accuracy is also the mean of those known
+        assert candidate.features[columns["imagenet_top1"]] == 0.675
+        assert candidate.features[columns["gene:parent=large"]] == (1 if parent == "large" else -1)
+        assert candidate.features[columns["gene:tuned=head"]] == (1 if tuned == "head" else -1)
+
+
+def test_a_parent_needs_a_normalisation_of_its_channels() -> None:
+    with pytest.raises(ArchitectureError, match="pixel_mean"):
+        PretrainedSpace((replace(SMALL, pixel_mean=(1.0,)),), (32,))
+    mixed = replace(SMALL, pixel_mean=(100.0, 110.0, 120.0), pixel_std=(50.0, 60.0, 70.0))
+    assert mixed.normalization(1) == ((110.0,), (60.0,))
+    assert mixed.normalization(3) == (mixed.pixel_mean, mixed.pixel_std)
