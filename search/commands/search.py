@@ -25,6 +25,7 @@ def search(
     """Search a space for the best networks within limits.
 
     bneck search mobile --data folder:photos --max-macs 60M --max-latency 0.5x
+    bneck search --pretrained --data folder:photos --max-latency 20ms
 
     Without SPACE, search an example: space tiny on scikit-learn's digits,
     --max-macs 500K --max-latency 0.25x --reference-model mobilenet_v3_small@24px.
@@ -50,7 +51,9 @@ def search(
             Path(request.space), n_trials, request.replicates, confirmed=given.confirmed(request)
         )
     else:
-        if "space" not in given and set(request.limits.values()) == {None}:
+        if request.pretrained and "space" in given:
+            raise GoalError(f"--pretrained searches no space; leave {request.space} out, or name it: --parent")
+        if "space" not in given and not request.pretrained and set(request.limits.values()) == {None}:
             request = replace(request, max_macs=EXAMPLE_MAX_MACS, max_latency=EXAMPLE_MAX_LATENCY)
             if "reference_model" not in given and "latency_predictor" not in given:
                 request = replace(request, reference_model=EXAMPLE_REFERENCE_MODEL)

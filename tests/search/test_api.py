@@ -106,7 +106,7 @@ def test_data_may_be_an_object_that_implements_the_protocol(here: Path) -> None:
 
 def test_the_default_words_are_those_of_the_command_line() -> None:
     parameters = inspect.signature(run_search).parameters
-    for name, default in (("data", "digits"), ("n_trials", 60), ("max_macs", None), ("sampler", "ehvi")):
+    for name, default in (("data", "digits"), ("n_trials", None), ("max_macs", None), ("sampler", "ehvi")):
         assert parameters[name].default == default
     shown = inspect.getdoc(run_search) or ""
     for field in fields(SearchRequest):
