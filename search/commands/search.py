@@ -52,7 +52,9 @@ def search(
         )
     else:
         if request.pretrained and "space" in given:
-            raise GoalError(f"--pretrained searches no space; leave {request.space} out, or name it: --parent")
+            raise GoalError(
+                f"--pretrained searches no space; leave {request.space} out, or name it: --parent"
+            )
         if "space" not in given and not request.pretrained and set(request.limits.values()) == {None}:
             request = replace(request, max_macs=EXAMPLE_MAX_MACS, max_latency=EXAMPLE_MAX_LATENCY)
             if "reference_model" not in given and "latency_predictor" not in given:
