@@ -14,7 +14,6 @@ from ...search_space import Architecture, Block
 from ...search_space.choices import SQUEEZE_RULES
 
 CHANNEL_DIVISOR = 8
-CostFunction = Callable[[Architecture], float]
 _MIN_WIDTH_FRACTION = 0.3
 _SQUEEZES: Mapping[str, Callable[[int, int], int]] = SQUEEZE_RULES
 

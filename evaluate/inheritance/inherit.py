@@ -97,7 +97,10 @@ def _require_smaller_ends(parent: Architecture, child: Architecture) -> None:
 
 def _fold_gates(parent: Network, indices: Sequence[int], images: Tensor | None) -> Weights:
     """The weights without the attention of some blocks, its mean gates folded into the projections."""
-    gates = expected_gates(parent, indices) if images is None else measured_gates(parent, indices, images)
+    if images is None or not indices:
+        gates = expected_gates(parent, indices)
+    else:
+        gates = measured_gates(parent, indices, images)
     removed = tuple(f"blocks.{index}.attention." for index in gates)
     weights = {name: value for name, value in parent.state_dict().items() if not name.startswith(removed)}
     for index, gate in gates.items():

@@ -1,1 +1,1 @@
-"""The NetAdapt algorithm: step-wise channel pruning."""
+"""The NetAdapt algorithm: step-wise cuts of a trained network."""

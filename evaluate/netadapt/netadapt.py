@@ -1,10 +1,11 @@
 """NetAdapt: prune a trained network step by step until its cost is within a limit.
 
-In each step, every channel group is pruned by the smallest amount that reduces the cost enough, each of these
-proposals is fine-tuned briefly on the same images in the same order, and the one with the smallest loss
-increase per cost reduction is selected. Loss is the cross-entropy on validation images: on a few thousand
-images it separates networks better than top-1, which changes by whole images. The loss increase is relative
-to the unpruned network fine-tuned in the same way, so that the effect of fine-tuning alone cancels.
+In each step, every place of the network (`cuts`) is cut by the smallest amount that reduces the cost enough,
+each of these proposals is fine-tuned briefly on the same images in the same order, and the one with the
+smallest loss increase per cost reduction is selected. Loss is the cross-entropy on validation images: on a
+few thousand images it separates networks better than top-1, which changes by whole images. The loss increase
+is relative to the unpruned network fine-tuned in the same way, so that the effect of fine-tuning alone
+cancels.
 
 Source: Yang et al. 2018, arXiv 1804.03230; with the proposals and the selection criterion of MobileNetV3,
 Howard et al. 2019, arXiv 1905.02244, section 4.2 (10,000 fine-tuning steps, cost reductions of 1%).
@@ -21,18 +22,14 @@ from ...search_space import Architecture, NoFeasibleNetworkError
 from ...search_space.errors import NonFiniteLossError
 from ...search_space.network import Network
 from ..data.dataset import Data
-from ..inheritance.channel_groups import (
-    CostFunction,
-    channel_groups,
-    group_width,
-    narrower_networks,
-    narrowest,
-)
 from ..inheritance.inherit import inherit
 from ..training.accuracy import Epoch, wilson_interval
+from ..training.distillation import Distillation
 from ..training.recipe import Recipe
 from ..training.train import train
+from .cuts import CUT_KINDS, Cut, CutKind, cuts, smallest_network
 
+CostFunction = Callable[[Architecture], float]
 TUNE_IMAGES = 2000
 TUNE_LEARNING_RATE_FACTOR = 0.1
 _BN_RECALIBRATION_IMAGES = 2048
@@ -48,6 +45,7 @@ class ResourceBudget:
         min_reduction: minimum cost reduction per step, in the same unit; the last step may reduce less.
         measure: measured cost of selected networks; estimates of proposals are scaled to it.
         format_cost: formats a cost with its unit for messages.
+        cut_kinds: kinds of cuts that a step proposes.
     """
 
     cost_of: CostFunction
@@ -55,25 +53,16 @@ class ResourceBudget:
     min_reduction: float
     measure: CostFunction | None = None
     format_cost: Callable[[float], str] = "{:.4g}".format
+    cut_kinds: tuple[CutKind, ...] = CUT_KINDS
 
     def measured_cost(self, architecture: Architecture) -> float:
         return (self.measure or self.cost_of)(architecture)
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """A network with one pruned channel group.
+class Proposal(Cut):
+    """A cut and its estimated cost."""
 
-    Attributes:
-        group: description, such as `expansion of block 3`.
-        channels_before, channels_after: channels of the group.
-        cost: estimated cost.
-    """
-
-    group: str
-    channels_before: int
-    channels_after: int
-    architecture: Architecture
     cost: float
 
 
@@ -129,6 +118,9 @@ class Tuner:
     """Fine-tunes pruned networks briefly by the recipe at a lower learning rate.
 
     Every step draws its own training images, the same for all networks of the step.
+
+    Attributes:
+        distillation: from the initial network, usually.
     """
 
     data: Data
@@ -137,6 +129,7 @@ class Tuner:
     images: int = TUNE_IMAGES
     learning_rate_factor: float = TUNE_LEARNING_RATE_FACTOR
     device: str = "cpu"
+    distillation: Distillation | None = None
 
     def __call__(
         self, number: int, network: Network, architectures: Sequence[Architecture]
@@ -153,6 +146,7 @@ class Tuner:
                 self.tuning_recipe,
                 seed=self.seed + number,
                 device=self.device,
+                distillation=self.distillation,
             )
         except NonFiniteLossError:
             return TuningResult(0.0, math.inf, lambda: network_copy, (Epoch(math.inf, math.inf, 0.0),))
@@ -206,9 +200,9 @@ def steps(network: Network, budget: ResourceBudget, tune_all: TuneAll, *, done: 
 
 
 def generate_proposals(architecture: Architecture, budget: ResourceBudget, cost: float) -> list[Proposal]:
-    """The smallest sufficient reduction of each channel group that can reach the step's target.
+    """The smallest sufficient cut of each place that can reach the step's target.
 
-    If no group can reach it alone, the largest reduction of each group.
+    If no place can reach it alone, the largest cut of each place.
 
     Args:
         cost: measured cost of the network.
@@ -217,12 +211,11 @@ def generate_proposals(architecture: Architecture, budget: ResourceBudget, cost:
     scale = cost / budget.cost_of(architecture)
     sufficient: list[Proposal] = []
     deepest: list[Proposal] = []
-    for group in channel_groups(architecture):
+    for place in cuts(architecture, budget.cut_kinds):
         last: Proposal | None = None
-        for narrower in narrower_networks(architecture, group):
-            estimate = scale * budget.cost_of(narrower)
-            channels_before, channels_after = group_width(architecture, group), group_width(narrower, group)
-            last = Proposal(str(group), channels_before, channels_after, narrower, estimate)
+        for cut in place:
+            estimate = scale * budget.cost_of(cut.architecture)
+            last = Proposal(cut.place, cut.before, cut.after, cut.architecture, estimate)
             if estimate <= target:
                 sufficient.append(last)
                 break
@@ -258,7 +251,7 @@ def loss_per_saving(loss_increase: float, cost_reduction: float) -> float:
 
 def require_reachable(architecture: Architecture, budget: ResourceBudget) -> None:
     """Raise `NoFeasibleNetworkError` if no pruned network is within the limit; names the lowest cost."""
-    least = narrowest(architecture)
+    least = smallest_network(architecture, budget.cut_kinds)
     scale = budget.measured_cost(architecture) / budget.cost_of(architecture)
     cost = scale * budget.cost_of(least)
     if cost > budget.limit:

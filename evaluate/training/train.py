@@ -10,6 +10,7 @@ from ...search_space import Architecture
 from ...search_space.network import Network, build_network
 from ..data.dataset import Data
 from .accuracy import Accuracy, Epoch
+from .distillation import Distillation
 from .recipe import Recipe
 from .trainer import ComputeConfig, Trainer
 
@@ -32,6 +33,7 @@ def train(
     device: str = "cpu",
     validate_each_epoch: bool = False,
     on_epoch: OnEpoch | None = None,
+    distillation: Distillation | None = None,
 ) -> Accuracy:
     """Train in place and evaluate on the validation images.
 
@@ -42,7 +44,9 @@ def train(
         NonFiniteLossError: the loss is NaN or infinite.
     """
     start = time.perf_counter()
-    training = Trainer(network, data, recipe, seed=seed, compute=ComputeConfig(device))
+    training = Trainer(
+        network, data, recipe, seed=seed, compute=ComputeConfig(device), distillation=distillation
+    )
     curve: list[Epoch] = []
     while not training.done:
         point = training.run_epoch()

@@ -19,6 +19,7 @@ from ..data.augmentation import mix_batch, parse_augmentation
 from ..data.dataset import Data, Split
 from ..data.splits import num_shuffled_batches
 from .accuracy import Accuracy, Epoch
+from .distillation import Distillation
 from .evaluation import Evaluation, evaluate_images, recalibrate_batchnorm
 from .optimizers import build_lr_schedule, build_optimizer, restore_optimizer
 from .recipe import Freeze, Recipe
@@ -73,6 +74,7 @@ class Trainer:
         *,
         seed: int,
         compute: ComputeConfig | None = None,
+        distillation: Distillation | None = None,
     ) -> None:
         self.network, self.data, self.recipe = network, data, recipe
         self.compute = compute or ComputeConfig()
@@ -85,6 +87,9 @@ class Trainer:
         self._frozen = frozen_parts(network, recipe.freeze)
         for part in self._frozen:
             part.requires_grad_(False)
+        self._distillation = distillation
+        if distillation:
+            distillation.teacher.eval().to(self.device).to(memory_format=torch.channels_last)
         self._optimizer = build_optimizer(network, recipe)
         self.steps_per_epoch = num_shuffled_batches(data.count("train"), recipe.batch_size)
         self._lr_factor = build_lr_schedule(recipe, self.steps_per_epoch)
@@ -264,6 +269,8 @@ class Trainer:
         with torch.autocast(self.device, autocast_dtype, enabled=autocast_dtype is not None):
             logits: Tensor = self._model(images)
             loss: Tensor = self._criterion(logits, targets)
+            if self._distillation:
+                loss = self._distillation.loss(loss, logits, images)
         scaler.scale(loss * weight).backward()  # type: ignore[no-untyped-call]
         if self.recipe.max_grad_norm:
             scaler.unscale_(optimizer)

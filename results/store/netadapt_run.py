@@ -21,7 +21,7 @@ from .netadapt_settings import NetAdaptSettings, netadapt_yaml, read_netadapt_se
 if TYPE_CHECKING:
     from .training_run import TrainingRun
 
-PATH_FORMAT = "netadapt-path/1"
+PATH_FORMAT = "netadapt-path/2"
 NETADAPT_DIRECTORY = "netadapt"
 
 
@@ -31,8 +31,8 @@ class NetAdaptRow:
 
     Attributes:
         step: 0 for the initial network.
-        group: the pruned channel group; empty for the initial network.
-        channels_before, channels_after: channels of the group.
+        place: the place that was cut, such as `expansion of block 3`; empty for the initial network.
+        before, after: size of the place, as of a `Cut`.
         top1, loss: on the validation images, after fine-tuning; of the initial network without it.
         unpruned_top1, unpruned_loss: of the network before this step after the same fine-tuning; None for
             the initial network.
@@ -43,9 +43,9 @@ class NetAdaptRow:
     """
 
     step: int
-    group: str
-    channels_before: int
-    channels_after: int
+    place: str
+    before: int
+    after: int
     architecture: Architecture
     latency: Latency | None
     top1: float
@@ -70,11 +70,7 @@ class NetAdaptRow:
     @property
     def description(self) -> str:
         """`expansion of block 3: 120 to 96`."""
-        return (
-            f"{self.group}: {self.channels_before} to {self.channels_after}"
-            if self.step
-            else "initial network"
-        )
+        return f"{self.place}: {self.before} to {self.after}" if self.step else "initial network"
 
     def value(self, limit: Constraint) -> float:
         """The value of the quantity that the limit constrains."""
@@ -87,9 +83,9 @@ class NetAdaptRow:
         latency = self.latency
         return {
             "step": self.step,
-            "group": self.group,
-            "channels_before": self.channels_before,
-            "channels_after": self.channels_after,
+            "place": self.place,
+            "before": self.before,
+            "after": self.after,
             "key": self.architecture.key,
             "macs": self.cost.macs,
             "params": self.cost.params,
@@ -136,6 +132,11 @@ class NetAdaptRun(Experiment[NetAdaptSettings]):
     def proposal_file(self, step: int, architecture: Architecture) -> Path:
         """Weights of a proposal; removed when the step is complete."""
         return self.folder / "steps" / f"{step}-proposals" / f"{architecture.key}.safetensors"
+
+    @property
+    def pretrained_file(self) -> Path:
+        """Weights that the training of the initial network starts from, if they are not random."""
+        return self.folder / "steps" / "pretrained.safetensors"
 
     @property
     def latency_predictor_file(self) -> Path:

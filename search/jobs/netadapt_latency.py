@@ -1,11 +1,12 @@
 """Latency of the networks of a NetAdapt run: measured on the device, or predicted."""
 
 import random
+from collections.abc import Sequence
 
 from ...evaluate import Latency, LatencySetup
-from ...evaluate.inheritance.channel_groups import sample_narrower_network
 from ...evaluate.latency.meter import LatencyMeter, unavailable_reason
 from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
+from ...evaluate.netadapt.cuts import CutKind, sample_smaller_network
 from ...results.text.formatting import milliseconds
 from ...search_space import Architecture, BackendError, GoalError
 from ..console.tables import print_lines
@@ -20,7 +21,7 @@ MAX_DRAWS = 20 * MODEL_NETWORKS
 
 
 def resolve_latency_source(
-    request: NetAdaptRequest, architecture: Architecture, console: Console
+    request: NetAdaptRequest, architecture: Architecture, cut_kinds: Sequence[CutKind], console: Console
 ) -> tuple[LatencySetup | None, LatencyPredictor | None, LatencyMeter | None]:
     """Setup, predictor and meter, from a predictor's file or for this device; None where not needed.
 
@@ -38,31 +39,36 @@ def resolve_latency_source(
     )
     if request.max_macs is not None:
         return meter.setup, None, meter
-    model = fit_local_predictor(request.network, architecture, meter, request.seed, console)
+    model = fit_local_predictor(request.network, architecture, cut_kinds, meter, request.seed, console)
     return meter.setup, model, meter
 
 
 def fit_local_predictor(
-    name: str, architecture: Architecture, meter: LatencyMeter, seed: int, console: Console
+    name: str,
+    architecture: Architecture,
+    cut_kinds: Sequence[CutKind],
+    meter: LatencyMeter,
+    seed: int,
+    console: Console,
 ) -> LatencyPredictor:
-    """A latency predictor fitted to measured narrower variants of one network.
+    """A latency predictor fitted to measured smaller variants of one network.
 
     A step changes latency by about one measurement error, so a predictor fitted to many measurements
     ranks proposals better than one measurement each.
 
     Raises:
-        GoalError: the network has too few narrower variants.
+        GoalError: the network has too few smaller variants.
         BackendError: the device fails on too many of them.
     """
     rng = random.Random(seed)
     networks = [architecture]
     for _ in range(MAX_DRAWS):
-        sampled = sample_narrower_network(architecture, rng)
+        sampled = sample_smaller_network(architecture, cut_kinds, rng)
         if sampled not in networks and len(networks) < MODEL_NETWORKS:
             networks.append(sampled)
     if len(networks) < MIN_NETWORKS:
         raise GoalError(
-            f"{name} has {len(networks)} narrower variants; a latency predictor needs {MIN_NETWORKS}: "
+            f"{name} has {len(networks)} smaller variants; a latency predictor needs {MIN_NETWORKS}: "
             "give --max-macs, or a --latency-predictor FILE"
         )
     named = [NamedArchitecture(each.key, each) for each in networks]
@@ -75,11 +81,11 @@ def fit_local_predictor(
     if len(ratios) < MIN_NETWORKS:
         failure = next(each.error for each in measured if each.status == "failed")
         raise BackendError(
-            f"{len(ratios)} narrower variants of {name} could be measured, {MIN_NETWORKS} are needed; "
+            f"{len(ratios)} smaller variants of {name} could be measured, {MIN_NETWORKS} are needed; "
             f"first failure: {failure}"
         )
     model = LatencyPredictor.fit(
-        list(ratios), list(ratios.values()), setup=meter.setup, space=f"narrower variants of {name}"
+        list(ratios), list(ratios.values()), setup=meter.setup, space=f"smaller variants of {name}"
     )
     print_lines(
         console,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -19,8 +20,9 @@ from ...evaluate import (
 from ...evaluate.data.dataset import Data, absolute_name
 from ...evaluate.latency.meter import LatencyMeter
 from ...evaluate.latency.predictor import LatencyPredictor
+from ...evaluate.netadapt.cuts import CUT_KINDS, CutKind
 from ...evaluate.netadapt.netadapt import TUNE_LEARNING_RATE_FACTOR, ResourceBudget, require_reachable
-from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, make_checkpoint, save_checkpoint
 from ...evaluate.training.recipe import load_recipe
 from ...results import DataSettings
 from ...results.store.experiment import is_training
@@ -28,6 +30,7 @@ from ...results.store.netadapt_run import NETADAPT_DIRECTORY, NetAdaptRun
 from ...results.store.netadapt_settings import FinalInitialization, NetAdaptSettings
 from ...results.store.new_folder import NumberedFolder, Place
 from ...search_space import Architecture, GoalError, cost
+from ..console.tables import print_lines
 from ..console.terminal import Console
 from ..resolve.datasets import report_left_out, with_normalization
 from ..resolve.environment import numbered_run_directory, torch_device
@@ -35,6 +38,7 @@ from ..resolve.networks import resolve_trial
 from ..resolve.requests import NetAdaptRequest, TrainingRequest
 from ..resolve.trained_networks import ResolvedCheckpoint, require_held_out, resolve_checkpoint
 from .netadapt_latency import measure_or_predict, resolve_latency_source
+from .training_request import RANDOM_WEIGHTS, initial_network
 from .training_request import plan as plan_training
 
 
@@ -44,6 +48,7 @@ class NetAdaptPlan:
 
     Attributes:
         start: the initial network with weights; None if it must be trained first.
+        pretrained: weights that the first training starts from; None if they are random, or not needed.
         model: the latency predictor; None if the limit is on MACs.
     """
 
@@ -51,6 +56,7 @@ class NetAdaptPlan:
     settings: NetAdaptSettings
     data: Data
     start: Checkpoint | None
+    pretrained: Checkpoint | None
     model: LatencyPredictor | None
 
 
@@ -62,11 +68,12 @@ def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
     """
     _require_one_limit(request)
     parse_final_initialization(request.final)
+    parse_cut_kinds(request.cuts)
     out = request.out or _folder(request)
     NetAdaptRun.require_absent(out)
-    start, base, data = _start(request)
+    start, pretrained, base, data = _start(request, console)
     architecture = base.architecture
-    setup, model, meter = resolve_latency_source(request, architecture, console)
+    setup, model, meter = resolve_latency_source(request, architecture, base.cuts, console)
     latency = measure_or_predict(architecture, model, meter)
     limit = _limit(request, latency)
     settings = replace(base, latency=setup, limit=limit)
@@ -74,7 +81,7 @@ def plan(request: NetAdaptRequest, console: Console) -> NetAdaptPlan:
     if value is not None and limit.violation(value) <= 0:
         raise GoalError(f"{request.network} satisfies {limit} already; choose a lower limit")
     require_reachable(architecture, make_goal(settings, model, meter))
-    return NetAdaptPlan(out, settings, data, start, model)
+    return NetAdaptPlan(out, settings, data, start, pretrained, model)
 
 
 def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
@@ -90,6 +97,8 @@ def create_netadapt_run(netadapt_plan: NetAdaptPlan) -> NetAdaptRun:
             netadapt_plan.model.save(run.latency_predictor_file)
         if netadapt_plan.start:
             save_checkpoint(replace(netadapt_plan.start, state={}), run.network_file(0))
+        if netadapt_plan.pretrained:
+            save_checkpoint(netadapt_plan.pretrained, run.pretrained_file)
 
     return NetAdaptRun.create(netadapt_plan.out, netadapt_plan.settings, fill)
 
@@ -118,6 +127,7 @@ def make_goal(
         limit=limit.limit,
         min_reduction=settings.step * start,
         measure=measured if depends_on_latency else None,
+        cut_kinds=settings.cuts,
         format_cost=lambda cost: f"{cost:.4g}{limit.unit}" if limit.unit else format_count(cost),
     )
 
@@ -132,6 +142,18 @@ def parse_final_initialization(name: str) -> FinalInitialization:
         if name == final:
             return cast("FinalInitialization", final)
     raise GoalError(f"--final must be {' or '.join(get_args(FinalInitialization))}, got '{name}'")
+
+
+def parse_cut_kinds(names: str) -> tuple[CutKind, ...]:
+    """Kinds of cuts by name, separated by commas, without repetition.
+
+    Raises:
+        GoalError: unknown name, or none.
+    """
+    given = [name.strip() for name in names.split(",")]
+    if unknown := [name for name in given if name not in CUT_KINDS]:
+        raise GoalError(f"--cuts must be of {', '.join(CUT_KINDS)}, got '{unknown[0]}'")
+    return tuple(kind for kind in CUT_KINDS if kind in given)
 
 
 def _require_one_limit(request: NetAdaptRequest) -> None:
@@ -171,20 +193,31 @@ def _folder(request: NetAdaptRequest) -> NumberedFolder:
     return numbered_run_directory(f"netadapt-{Path(request.network).name}", request.data or "digits")
 
 
-def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSettings, Data]:
-    """The initial checkpoint, if it is a trained network, the settings with a placeholder limit, the data."""
+def _start(
+    request: NetAdaptRequest, console: Console
+) -> tuple[Checkpoint | None, Checkpoint | None, NetAdaptSettings, Data]:
+    """The initial network and that before the first training, each if it has weights; settings; data.
+
+    The limit of the settings is a placeholder.
+    """
     training, device = request.training, torch_device(request.device)
     path = Path(request.network)
     trained = is_training(path) or path.suffix == ".safetensors" or resolve_trial(request.network)
     if not trained:
         own, data = plan_training(replace(training, data=training.data or "digits"))
+        pretrained = None
+        if own.initial_weights != RANDOM_WEIGHTS:
+            network = initial_network(training, own, data, partial(print_lines, console))
+            pretrained = make_checkpoint(network, data, own.recipe, own.seed, ())
         values: Mapping[str, Any] = {
             "architecture": own.architecture,
-            "initial_weights": "",
+            "initial_weights": own.initial_weights if pretrained else "",
             "data": own.data,
             "recipe": own.recipe,
         }
-        return None, _settings(request, device, values), data
+        return None, pretrained, _settings(request, device, values), data
+    if training.pretrained or training.weights:
+        raise GoalError(f"{request.network} is trained already; --pretrained is for untrained networks")
     file = resolve_checkpoint(request.network)
     start = load_checkpoint(file.path)
     images = _images(training, file, start)
@@ -200,7 +233,7 @@ def _start(request: NetAdaptRequest) -> tuple[Checkpoint | None, NetAdaptSetting
         "data": settings,
         "recipe": replace(recipe, **request.recipe_overrides),
     }
-    return start, _settings(request, device, values), data
+    return start, None, _settings(request, device, values), data
 
 
 def _settings(request: NetAdaptRequest, device: str, values: Mapping[str, Any]) -> NetAdaptSettings:
@@ -209,9 +242,11 @@ def _settings(request: NetAdaptRequest, device: str, values: Mapping[str, Any]) 
         name=request.network,
         seed=request.seed,
         limit=Constraint("macs", 1),
+        cuts=parse_cut_kinds(request.cuts),
         step=request.step,
         finetune_images=request.finetune_images,
         finetune_lr_scale=TUNE_LEARNING_RATE_FACTOR,
+        distillation=request.distillation,
         final=parse_final_initialization(request.final),
         device=device,
         threads=request.threads or usable_cores(),

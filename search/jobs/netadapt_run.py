@@ -17,6 +17,7 @@ from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.netadapt.netadapt import Step, steps
 from ...evaluate.statistics.estimate import Estimate
 from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
+from ...evaluate.training.distillation import Distillation
 from ...evaluate.training.evaluation import evaluate
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Trainer
@@ -143,9 +144,13 @@ def run_netadapt(
 
 def _train_start(run: NetAdaptRun, data: Data, console: Console) -> None:
     settings = run.settings
-    print_lines(console, f"{settings.name} has no weights; training it in {run.start_folder}")
-    network = seeded_network(settings.architecture, settings.seed)
-    trained = _trained(run.start_folder, run, settings.name, network, RANDOM_WEIGHTS, data, console)
+    if run.pretrained_file.is_file():
+        network = load_checkpoint(run.pretrained_file).network()
+    else:
+        network = seeded_network(settings.architecture, settings.seed)
+    initial_weights = settings.initial_weights or RANDOM_WEIGHTS
+    print_lines(console, f"training {settings.name} from {initial_weights} in {run.start_folder}")
+    trained = _trained(run.start_folder, run, settings.name, network, initial_weights, data, console)
     save_checkpoint(trained.model(), run.network_file(0))
 
 
@@ -158,7 +163,8 @@ def _train_final(run: NetAdaptRun, rows: Sequence[NetAdaptRow], data: Data, cons
         network, initial_weights = seeded_network(architecture, settings.seed), RANDOM_WEIGHTS
     print_lines(console, f"final training from {initial_weights}")
     name = f"{settings.name} adapted to {settings.limit}"
-    _trained(run.final_folder, run, name, network, initial_weights, data, console)
+    teacher = tuning.distillation_of(run)
+    _trained(run.final_folder, run, name, network, initial_weights, data, console, teacher)
 
 
 def _trained(
@@ -169,6 +175,7 @@ def _trained(
     initial_weights: str,
     data: Data,
     console: Console,
+    distillation: Distillation | None = None,
 ) -> TrainingRun:
     """Train a network in a folder of its own; resumes after an interruption."""
     own = run.settings
@@ -192,7 +199,8 @@ def _trained(
     folder = TrainingRun.open(out)
     torch.set_num_threads(folder.settings.threads)
     epochs, done = own.recipe.epochs, len(folder.checkpoint().curve)
-    run_epochs(folder, data, TrainingProgress(console, epochs=epochs, images=data.count("train"), done=done))
+    display = TrainingProgress(console, epochs=epochs, images=data.count("train"), done=done)
+    run_epochs(folder, data, display, distillation=distillation)
     return folder
 
 
@@ -256,9 +264,9 @@ def _row(step: Step, latency: Latency | None, images: int, seconds: float) -> Ne
     proposal, pruned = step.proposal, step.pruned
     return NetAdaptRow(
         step=step.number,
-        group=proposal.group,
-        channels_before=proposal.channels_before,
-        channels_after=proposal.channels_after,
+        place=proposal.place,
+        before=proposal.before,
+        after=proposal.after,
         architecture=proposal.architecture,
         latency=latency,
         top1=pruned.top1,

@@ -9,6 +9,7 @@ from ...evaluate import Epoch
 from ...evaluate.data.dataset import Data
 from ...evaluate.netadapt.netadapt import ResourceBudget, Tuner, TuningResult
 from ...evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
+from ...evaluate.training.distillation import Distillation
 from ...results.store.netadapt_run import NetAdaptRun
 from ...search_space import Architecture
 from ...search_space.errors import WorkerFailedError
@@ -51,6 +52,7 @@ class TuningWorker:
             settings.finetune_images,
             settings.finetune_lr_scale,
             settings.device,
+            distillation_of(self.folder),
         )
 
     def tune(self, number: int, architecture: Architecture) -> None:
@@ -62,6 +64,12 @@ class TuningWorker:
         file = self.folder.proposal_file(number, architecture)
         file.parent.mkdir(exist_ok=True)
         save_checkpoint(checkpoint, file)
+
+
+def distillation_of(run: NetAdaptRun) -> Distillation | None:
+    """The initial network as teacher, if the run has one."""
+    weight = run.settings.distillation
+    return Distillation(load_checkpoint(run.network_file(0)).network(), weight) if weight else None
 
 
 _worker: TuningWorker

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ...evaluate import Epoch
 from ...evaluate.data.dataset import Data
 from ...evaluate.training.checkpoint import make_checkpoint, save_checkpoint
+from ...evaluate.training.distillation import Distillation
 from ...evaluate.training.trainer import Trainer
 from ...results.store.training_run import TrainingRun, best_epoch
 from ...search_space.errors import DivergedError, NonFiniteLossError
@@ -17,7 +18,11 @@ OnEpoch = Callable[[int, Epoch], None]
 
 
 def run_epochs(
-    folder: TrainingRun, data: Data, display: TrainingProgress, on_epoch: OnEpoch | None = None
+    folder: TrainingRun,
+    data: Data,
+    display: TrainingProgress,
+    on_epoch: OnEpoch | None = None,
+    distillation: Distillation | None = None,
 ) -> None:
     """Train from the last checkpoint to the last epoch.
 
@@ -29,7 +34,12 @@ def run_epochs(
     """
     settings, checkpoint = folder.settings, folder.checkpoint()
     training = Trainer(
-        checkpoint.network(), data, settings.recipe, seed=settings.seed, compute=settings.compute
+        checkpoint.network(),
+        data,
+        settings.recipe,
+        seed=settings.seed,
+        compute=settings.compute,
+        distillation=distillation,
     )
     training.restore(checkpoint.state)
     curve = list(checkpoint.curve)

@@ -104,7 +104,7 @@ def create_training_run(
     """
     out = request.out or numbered_run_directory(settings.name, settings.data.name)
     TrainingRun.require_absent(out)
-    network = _first_network(request, settings, data, on_note)
+    network = initial_network(request, settings, data, on_note)
     training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
     if is_main_process():
         folder = TrainingRun.create(out, settings, partial(save_start, training=training))
@@ -157,10 +157,14 @@ def _require_no_difference(folder: TrainingRun, requested: TrainingSettings) -> 
         raise GoalError(f"{folder.folder}: {difference}; --resume cannot change it")
 
 
-def _first_network(
+def initial_network(
     request: TrainingRequest, settings: TrainingSettings, data: Data, on_note: Callable[[str], None]
 ) -> Network:
-    """The network with its initial weights."""
+    """The network with its initial weights.
+
+    Raises:
+        BneckError: the weights cannot be loaded, or do not fit the network.
+    """
     architecture = settings.architecture
     if request.pretrained or request.weights:
         source = pretrained_network(request.arch, request.weights)

@@ -304,6 +304,16 @@ class NetAdaptRequest(DataOptions, RecipeOptions, LatencyOptions):
         "output folder; by default RUN/netadapt/trial-N-1 or runs/netadapt-NETWORK-DATA-N",
         metavar="DIR",
     )
+    pretrained: bool = option(False, "train the untrained network from torchvision's ImageNet weights first")
+    weights: Path | None = option(
+        None, "read torchvision's weights from a file instead of torch's cache", metavar="FILE"
+    )
+    cuts: str = option(
+        "width,depth,kernel,attention,resolution",
+        "kinds of cuts to propose: width of an expansion, a stage or the head, depth (a residual block), "
+        "kernel, attention, resolution",
+        metavar="KIND,...",
+    )
     step: float = option(
         0.025,
         "minimum cost reduction per step, as a fraction of the initial cost",
@@ -311,6 +321,12 @@ class NetAdaptRequest(DataOptions, RecipeOptions, LatencyOptions):
         maximum=0.5,
     )
     finetune_images: int = option(2000, "training images for the short fine-tuning of each step", minimum=16)
+    distillation: float = option(
+        0.7,
+        "weight of the initial network's soft labels in the loss of all tuning; 0 for none",
+        minimum=0.0,
+        maximum=1.0,
+    )
     final: str = option("inherit", "initial weights of the final training: inherit or scratch")
     latency_predictor: Path | None = option(None, PREDICTOR_HELP, metavar="FILE", panel="Latency")
     latency_backend: str = _backend()

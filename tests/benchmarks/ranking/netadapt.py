@@ -76,7 +76,7 @@ def pruned(path: Path, step: float, seed: int) -> Result:
     train(network, data, TRAINED, seed=seed)
     trained_at = time.process_time()
     initial = latency_of(start())
-    goal = ResourceBudget(latency_of, SHARE * initial, step * initial)
+    goal = ResourceBudget(latency_of, SHARE * initial, step * initial, cut_kinds=("width",))
     validated = subsample(data, validation=FEW_VALIDATION)
     tuner = Tuner(validated, TRAINED, seed, images=STEPS[step])
     taken = list(steps(network, goal, tuner))

@@ -4,11 +4,11 @@ from bisect import bisect_right
 
 from bneck.evaluate.inheritance.channel_groups import (
     CHANNEL_DIVISOR,
-    CostFunction,
     channel_groups,
     group_width,
     with_widths,
 )
+from bneck.evaluate.netadapt.netadapt import CostFunction
 from bneck.search_space import Architecture, NoFeasibleNetworkError
 from bneck.search_space.architecture import make_divisible
 

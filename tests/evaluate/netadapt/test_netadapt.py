@@ -55,7 +55,7 @@ def macs(architecture: Architecture) -> float:
 def goal(
     limit: float, min_reduction: float, cost_of: Callable[[Architecture], float] = macs
 ) -> ResourceBudget:
-    return ResourceBudget(cost_of, limit, min_reduction)
+    return ResourceBudget(cost_of, limit, min_reduction, cut_kinds=("width",))
 
 
 def tuned(loss: float, top1: float = 0.5, architecture: Architecture = NET) -> TuningResult:
@@ -92,9 +92,7 @@ def structure(architecture: Architecture) -> list[tuple[bool, bool]]:
 
 
 def path(taken: Sequence[Step]) -> list[tuple[str, int, int]]:
-    return [
-        (step.proposal.group, step.proposal.channels_before, step.proposal.channels_after) for step in taken
-    ]
+    return [(step.proposal.place, step.proposal.before, step.proposal.after) for step in taken]
 
 
 @pytest.mark.parametrize("share", [0.03, 0.2])
@@ -102,7 +100,7 @@ def test_of_every_place_the_smallest_cut_is_proposed_that_saves_enough(share: fl
     for network in (NET, *random_networks("tiny", 4, seed=5)):
         before = macs(network)
         proposals = {
-            each.group: each for each in generate_proposals(network, goal(0, share * before), before)
+            each.place: each for each in generate_proposals(network, goal(0, share * before), before)
         }
         for group in channel_groups(network):
             # Every width there is, tried without any order, that keeps residuals and expansions.
@@ -121,8 +119,8 @@ def test_of_every_place_the_smallest_cut_is_proposed_that_saves_enough(share: fl
                 assert str(group) not in proposals
                 continue
             proposal = proposals.pop(str(group))
-            assert (proposal.channels_after, proposal.architecture) == max(good, key=lambda each: each[0])
-            assert proposal.channels_before == group_width(network, group)
+            assert (proposal.after, proposal.architecture) == max(good, key=lambda each: each[0])
+            assert proposal.before == group_width(network, group)
             assert proposal.cost == macs(proposal.architecture) <= (1 - share) * before
         assert not proposals
 
@@ -130,7 +128,7 @@ def test_of_every_place_the_smallest_cut_is_proposed_that_saves_enough(share: fl
 def test_a_cut_that_saves_exactly_enough_is_enough() -> None:
     before = macs(NET)
     cut = with_widths(NET, {ChannelGroup("features"): 32})
-    proposals = {each.group: each for each in generate_proposals(NET, goal(0, before - macs(cut)), before)}
+    proposals = {each.place: each for each in generate_proposals(NET, goal(0, before - macs(cut)), before)}
     assert proposals["features of the head"].architecture == cut
 
 
@@ -138,13 +136,13 @@ def test_the_last_step_saves_only_the_remainder() -> None:
     before = macs(NET)
     proposals = generate_proposals(NET, goal(before - 100, 0.2 * before), before)
     assert len(proposals) == len(channel_groups(NET))
-    assert {each.channels_before - each.channels_after for each in proposals} == {8}
+    assert {each.before - each.after for each in proposals} == {8}
 
 
 def test_where_no_place_saves_enough_each_is_cut_as_deep_as_it_can() -> None:
     before = macs(NET)
     proposals = generate_proposals(NET, goal(0, 0.95 * before), before)
-    assert {(each.group, each.channels_after) for each in proposals} >= {("features of the head", 8)}
+    assert {(each.place, each.after) for each in proposals} >= {("features of the head", 8)}
     assert all(each.cost < before for each in proposals)
     assert len(proposals) == len(channel_groups(NET))
 
@@ -191,7 +189,7 @@ def test_the_path_ends_at_the_first_network_within_the_limit() -> None:
     costs = [macs(NET), *(step.cost for step in taken)]
     assert costs[-1] <= limit < costs[-2]
     assert all(later < earlier for earlier, later in pairwise(costs))
-    assert taken[0].proposal.group == "features of the head"
+    assert taken[0].proposal.place == "features of the head"
     assert [step.number for step in taken] == list(range(1, len(taken) + 1))
     assert [number for number, _ in by_body.calls] == [step.number for step in taken]
     for (_, tried), network in zip(

@@ -43,6 +43,7 @@ def test_without_latencies_it_is_read_back_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "by", "words"),
     [
+        ("^- resolution", "- length", r"cuts\[2\]: must be .*, got length"),
         ("^final: scratch", "final: zero", "final: must be inherit or scratch, got zero"),
         ("^step: .*", "step: wide", "step: must be a number, got wide"),
         ("^  limit: .*", "  limit: -1", "limit must be above 0"),
@@ -58,7 +59,7 @@ def test_a_wrong_setting_is_named_with_its_place(
 
 
 @pytest.mark.parametrize(
-    ("pattern", "by"), [("netadapt-path/1", "netadapt-path/2"), ('"loss"', '"gloss"'), (r"^\{", "")]
+    ("pattern", "by"), [("netadapt-path/2", "netadapt-path/1"), ('"loss"', '"gloss"'), (r"^\{", "")]
 )
 def test_a_damaged_path_is_an_error_that_names_the_file(made: NetAdaptRun, pattern: str, by: str) -> None:
     changed(made, "path.json", pattern, by)
@@ -72,9 +73,7 @@ def test_the_tables_tell_every_cut(made: NetAdaptRun) -> None:
     told = json.loads((made.folder / "path.json").read_text(encoding="utf-8"))["rows"]
     for kind in (rows, told):
         assert [str(row["step"]) for row in kind] == ["0", "1", "2"]
-        assert [
-            (row["group"], str(row["channels_before"]), str(row["channels_after"])) for row in kind[1:]
-        ] == [
+        assert [(row["place"], str(row["before"]), str(row["after"])) for row in kind[1:]] == [
             ("expansion of block 2", "64", "40"),
             ("features of the head", "40", "32"),
         ]

@@ -17,6 +17,7 @@ from bneck.results.store.netadapt_run import NetAdaptRun
 from bneck.results.store.training_run import TrainingRun
 from bneck.search.jobs import netadapt_run as adapting
 from bneck.search.jobs import netadapt_tuning as adapt_tuning
+from bneck.search.jobs.training_request import IMAGENET_WEIGHTS
 from bneck.search_space import cost, load_architecture
 
 from ..example_trainings import (
@@ -244,6 +245,20 @@ def test_an_untrained_network_is_trained_first_and_the_final_one_from_scratch(
 
 
 @pytest.mark.slow
+def test_an_untrained_network_can_be_trained_from_given_weights(
+    tmp_path: Path, trained: Path, inline: Callable[..., Any]
+) -> None:
+    inline()
+    words = (*SHORT[: SHORT.index("--threads")], "--epochs", "1", "--weights", trained / "model.safetensors")
+    ran = adapt(write_net(tmp_path, text=NET), tmp_path / "a", *words)
+    assert ran.code == 0, ran
+    adapted = NetAdaptRun.open(tmp_path / "a")
+    assert same_weights(adapted.pretrained_file, trained / "model.safetensors")
+    assert not same_weights(adapted.network_file(0), trained / "model.safetensors")
+    assert TrainingRun.open(adapted.start_folder).settings.initial_weights == IMAGENET_WEIGHTS
+
+
+@pytest.mark.slow
 def test_worker_processes_give_the_same_result(adapted: Path, trained: Path, tmp_path: Path) -> None:
     assert adapt(trained, tmp_path / "b", "--workers", 1).code == 0
     assert without_seconds(tmp_path / "b") == without_seconds(adapted)
@@ -313,6 +328,11 @@ def test_a_network_of_a_search_is_adapted_in_the_folder_of_the_run(
         ),
         (("--max-macs", "1K", *NO_LATENCY), "cannot be pruned to 1K: the lowest reachable cost is"),
         (("--max-macs", "9M", *NO_LATENCY), "satisfies macs <= 9M already"),
+        (
+            ("--max-macs", "9K", "--cuts", "width,length"),
+            "--cuts must be of width, depth, kernel",
+        ),
+        (("--max-macs", "9K", "--pretrained"), "is trained already; --pretrained is for untrained networks"),
         (("--max-macs", "9K", "--final", "both"), "--final must be inherit or scratch, got 'both'"),
         (("--max-macs", "9K", "--latency-predictor", "m.json"), "--max-macs and --latency-predictor exclude"),
         (("--max-latency", "5"), "a latency limit must be above 0 with its unit"),

@@ -55,7 +55,7 @@ def make_training(out: Path) -> None:
 
 def make_netadapt(out: Path) -> None:
     start = make_checkpoint(toy(), DATA, Recipe(), 0, ())
-    create_netadapt_run(NetAdaptPlan(out, NETADAPT_SETTINGS, DATA, start, fake_model({"network": 0.3})))
+    create_netadapt_run(NetAdaptPlan(out, NETADAPT_SETTINGS, DATA, start, None, fake_model({"network": 0.3})))
 
 
 def make_seed_study(out: Path) -> None:
