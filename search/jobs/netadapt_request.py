@@ -220,6 +220,7 @@ def _start(
         raise GoalError(f"{request.network} is trained already; --pretrained is for untrained networks")
     file = resolve_checkpoint(request.network)
     start = load_checkpoint(file.path)
+    start = replace(start, architecture=start.architecture.without_fine_tuning)
     images = _images(training, file, start)
     data = images.load(download=training.download)
     report_left_out(data)

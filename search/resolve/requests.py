@@ -304,9 +304,9 @@ class NetAdaptRequest(DataOptions, RecipeOptions, LatencyOptions):
         "output folder; by default RUN/netadapt/trial-N-1 or runs/netadapt-NETWORK-DATA-N",
         metavar="DIR",
     )
-    pretrained: bool = option(False, "train the untrained network from torchvision's ImageNet weights first")
+    pretrained: bool = option(False, "train an untrained network from its ImageNet weights first")
     weights: Path | None = option(
-        None, "read torchvision's weights from a file instead of torch's cache", metavar="FILE"
+        None, "read the ImageNet weights from a file, without a download", metavar="FILE"
     )
     cuts: str = option(
         "width,depth,kernel,attention,resolution",

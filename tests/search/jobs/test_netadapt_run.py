@@ -17,7 +17,7 @@ from bneck.results.store.netadapt_run import NetAdaptRun
 from bneck.results.store.training_run import TrainingRun
 from bneck.search.jobs import netadapt_run as adapting
 from bneck.search.jobs import netadapt_tuning as adapt_tuning
-from bneck.search.jobs.training_request import IMAGENET_WEIGHTS
+from bneck.search.jobs.training_request import RANDOM_WEIGHTS
 from bneck.search_space import cost, load_architecture
 
 from ..example_trainings import (
@@ -255,7 +255,7 @@ def test_an_untrained_network_can_be_trained_from_given_weights(
     adapted = NetAdaptRun.open(tmp_path / "a")
     assert same_weights(adapted.pretrained_file, trained / "model.safetensors")
     assert not same_weights(adapted.network_file(0), trained / "model.safetensors")
-    assert TrainingRun.open(adapted.start_folder).settings.initial_weights == IMAGENET_WEIGHTS
+    assert TrainingRun.open(adapted.start_folder).settings.initial_weights != RANDOM_WEIGHTS
 
 
 @pytest.mark.slow
