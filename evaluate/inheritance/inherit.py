@@ -5,18 +5,16 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from ...search_space import Architecture
-from ...search_space.network import Network
+from ...search_space.network import Bneck, Network
 from ..training.train import seeded_network
 from .block_matching import match_blocks, mismatch
 from .channel_selection import Weights, select_channels
-from .mean_gates import expected_gates, measured_gates
+from .mean_gates import mean_gate
 
 _STEM, _CLASSIFIER = "stem.conv.weight", "classifier."
 
 
-def inherit(
-    parent: Network, architecture: Architecture, *, images: Tensor | None = None, seed: int = 0
-) -> Network:
+def inherit(parent: Network, architecture: Architecture, *, seed: int = 0) -> Network:
     """A network with the weights of a larger or equal one, in evaluation mode.
 
     Nothing cut gives the same function. Cuts are independent of each other:
@@ -25,8 +23,7 @@ def inherit(
       is the root mean square of its last batch norm's weights, the standard deviation of what it adds.
     - Channels: the most important ones remain (`select_channels`).
     - A smaller kernel is the center of the larger one.
-    - Attention that is removed becomes its mean gate, folded into the projection: measured on `images`, or
-      expected from the statistics of batch norm.
+    - Attention that is removed becomes its mean gate (`mean_gate`), folded into the projection.
     - A grayscale stem gets the sum over the color channels; a color stem gets a third of the grayscale
       weights per channel.
     - The classifier starts from random weights if the number of classes differs.
@@ -37,7 +34,6 @@ def inherit(
     Args:
         architecture: nowhere with more blocks or channels or a larger kernel; any resolution, classes and
             image channels.
-        images: normalised images as for `parent`.
         seed: of a new classifier.
     Raises:
         RunError: the architecture is not a smaller form of the parent; names the block and the field.
@@ -53,7 +49,7 @@ def inherit(
         for index, block in zip(kept, architecture.blocks, strict=True)
         if block.attention != origin.blocks[index].attention
     ]
-    weights = _fold_gates(parent, ungated, images)
+    weights = _fold_gates(parent, ungated)
     weights = _keep_blocks(weights, kept)
     weights[_STEM] = _adapt_input_channels(weights[_STEM], architecture.image_channels)
     weights = {name: _center(value, target[name].shape[2:]) for name, value in weights.items()}
@@ -95,15 +91,14 @@ def _require_smaller_ends(parent: Architecture, child: Architecture) -> None:
             raise mismatch(parent, child, f"{name} must be at most {most}, got {size}")
 
 
-def _fold_gates(parent: Network, indices: Sequence[int], images: Tensor | None) -> Weights:
+def _fold_gates(parent: Network, indices: Sequence[int]) -> Weights:
     """The weights without the attention of some blocks, its mean gates folded into the projections."""
-    if images is None or not indices:
-        gates = expected_gates(parent, indices)
-    else:
-        gates = measured_gates(parent, indices, images)
-    removed = tuple(f"blocks.{index}.attention." for index in gates)
+    removed = tuple(f"blocks.{index}.attention." for index in indices)
     weights = {name: value for name, value in parent.state_dict().items() if not name.startswith(removed)}
-    for index, gate in gates.items():
+    for index in indices:
+        block = parent.blocks[index]
+        assert isinstance(block, Bneck)
+        gate = mean_gate(block)
         project = f"blocks.{index}.project.conv.weight"
         weights[project] = weights[project] * gate[:, None, None]
     return weights

@@ -76,7 +76,7 @@ def assert_same_function(child: Network, parent: Network, x: Tensor | None = Non
 def test_with_nothing_cut_the_network_is_a_copy_of_the_parent() -> None:
     parent = trained()
     expected = {name: value.clone() for name, value in parent.state_dict().items()}
-    child = inherit(parent, NET, images=images())
+    child = inherit(parent, NET)
     assert logits(child).equal(logits(parent))
     norms = [each for each in child.modules() if isinstance(each, torch.nn.BatchNorm2d)]
     assert {(each.eps, each.momentum) for each in norms} == {(1e-3, 0.01)}
@@ -168,42 +168,25 @@ def test_the_kernel_of_the_stem_is_cropped_too() -> None:
     assert_same_function(inherit(parent, replace(NET, stem=replace(NET.stem, kernel=3))), parent)
 
 
-@pytest.mark.parametrize("given", [True, False], ids=["images", "statistics"])
 @pytest.mark.parametrize("number", [2, 3, 5])
-def test_squeeze_and_excitation_with_constant_gates_is_folded_exactly(number: int, given: bool) -> None:
+def test_squeeze_and_excitation_with_constant_gates_is_folded_exactly(number: int) -> None:
     parent = trained()
     with torch.no_grad():
         restore = block(parent, number).get_submodule("attention.restore")
         restore.get_parameter("weight").zero_()
         restore.get_parameter("bias").copy_(torch.linspace(-4, 4, len(restore.get_parameter("bias"))))
     cut = with_block(number, attention="none", squeeze=0)
-    assert_same_function(inherit(parent, cut, images=images() if given else None), parent)
+    assert_same_function(inherit(parent, cut), parent)
 
 
-@pytest.mark.parametrize("given", [True, False], ids=["images", "statistics"])
-def test_eca_with_a_constant_gate_is_folded_exactly(given: bool) -> None:
+def test_eca_with_a_constant_gate_is_folded_exactly() -> None:
     parent = trained()
     with torch.no_grad():
         block(parent, 4).get_parameter("attention.conv.weight").zero_()  # sigmoid(0) = 1/2
-    assert_same_function(
-        inherit(parent, with_block(4, attention="none"), images=images() if given else None), parent
-    )
+    assert_same_function(inherit(parent, with_block(4, attention="none")), parent)
 
 
-def test_gates_are_averaged_over_the_images() -> None:
-    parent, cut = trained(), with_block(2, attention="none", squeeze=0)
-    second = block(parent, 2)
-    expand, attention = (second.get_submodule(name) for name in ("expand", "attention"))
-    with torch.inference_mode():
-        maps = second.depthwise(expand(block(parent, 1)(parent.stem(images()))))
-        gates = attention(maps) / maps  # constant over the map of an image
-        mean = gates.nanmean((2, 3)).mean(0)
-    folded = block(inherit(parent, cut, images=images()), 2).project.get_parameter("conv.weight")
-    before = second.project.get_parameter("conv.weight")
-    torch.testing.assert_close((folded / before).mean(0).flatten(), mean, rtol=1e-4, atol=1e-5)
-
-
-def test_gates_without_images_follow_from_normal_channels() -> None:
+def test_gates_follow_from_normal_channels() -> None:
     # relu6 of N(0, 1): mean 1 / sqrt(2 pi) = 0.39894; the gate of channel c is hardsigmoid(mean x c).
     one = replace(NET, blocks=(Block(3, 16, 16, "se", "relu6", 2, squeeze=1),))
     parent = trained(one)
