@@ -11,11 +11,13 @@ from .errors import ArchitectureError
 
 Attention = Literal["none", "se", "eca"]
 Activation = Literal["relu", "relu6", "hardswish", "silu"]
+Gate = Literal["hardsigmoid", "sigmoid"]
 Padding = Literal["symmetric", "same"]
 Tuned = Literal["all", "last-stage", "head"]
 
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+GATES: tuple[Gate, ...] = get_args(Gate)
 PADDINGS: tuple[Padding, ...] = get_args(Padding)
 TUNED: tuple[Tuned, ...] = get_args(Tuned)
 KERNELS = (3, 5, 7)
@@ -75,11 +77,13 @@ class Block:
         kernel: kernel size of the depthwise convolution: 3, 5 or 7.
         expanded: channels of the depthwise convolution (absolute, not a ratio).
         out: output channels.
-        attention: attention after the depthwise convolution; `se` as in MobileNetV3 (hard-sigmoid gate),
-            `eca` as in ECA-Net, arXiv 1910.03151.
+        attention: attention after the depthwise convolution; `se` as in MobileNetV3, `eca` as in ECA-Net,
+            arXiv 1910.03151.
         activation: activation after the expansion and the depthwise convolution.
         stride: stride of the depthwise convolution: 1 or 2.
         squeeze: channels between the two layers of `se`; 0 otherwise.
+        gate: last operator of `se`: `hardsigmoid`, after a ReLU, as in MobileNetV3, or `sigmoid`, after the
+            activation of the block, as in MnasNet and EfficientNet.
     """
 
     kernel: int
@@ -89,6 +93,7 @@ class Block:
     activation: Activation
     stride: int
     squeeze: int = 0
+    gate: Gate = "hardsigmoid"
 
     def __post_init__(self) -> None:
         require_one_of("kernel", self.kernel, KERNELS)
@@ -101,6 +106,11 @@ class Block:
         if (self.attention == "se") != (self.squeeze > 0):
             expected = "at least 1 with attention se" if self.attention == "se" else "0 without attention se"
             raise ArchitectureError("squeeze", f"must be {expected}, got {self.squeeze}")
+        require_one_of("gate", self.gate, GATES if self.attention == "se" else GATES[:1])
+
+
+def _block_dict(block: Block) -> dict[str, Any]:
+    return {name: value for name, value in asdict(block).items() if (name, value) != ("gate", "hardsigmoid")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +217,8 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """The versioned form used in files: plain dicts, lists, strings and integers.
 
-        Symmetric padding and no fine-tuning are left out, which keeps the keys of earlier versions.
+        Symmetric padding, hard-sigmoid gates and no fine-tuning are left out, which keeps the keys of earlier
+        versions.
         """
         padding = {} if self.padding == "symmetric" else {"padding": self.padding}
         fine_tuning = {"fine_tuning": asdict(self.fine_tuning)} if self.fine_tuning else {}
@@ -218,7 +229,7 @@ class Architecture:
             "classes": self.classes,
             **padding,
             "stem": asdict(self.stem),
-            "blocks": [asdict(block) for block in self.blocks],
+            "blocks": [_block_dict(block) for block in self.blocks],
             "head": asdict(self.head),
             **fine_tuning,
         }

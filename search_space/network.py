@@ -77,15 +77,19 @@ class ConvNorm(nn.Sequential):
 
 
 class SqueezeExcite(nn.Module):
-    """Squeeze-and-excitation with MobileNetV3's hard-sigmoid gate; arXiv 1709.01507, 1905.02244."""
+    """Squeeze-and-excitation; arXiv 1709.01507, with the hard-sigmoid gate of arXiv 1905.02244.
 
-    def __init__(self, channels: int, squeeze: int) -> None:
+    Args:
+        sigmoid_after: activation before a logistic gate; None for ReLU and a hard-sigmoid gate.
+    """
+
+    def __init__(self, channels: int, squeeze: int, sigmoid_after: Activation | None = None) -> None:
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.reduce = nn.Conv2d(channels, squeeze, 1)
-        self.activation = nn.ReLU(inplace=True)
+        self.activation = activation_layer(sigmoid_after or "relu")
         self.restore = nn.Conv2d(squeeze, channels, 1)
-        self.gate = nn.Hardsigmoid(inplace=True)
+        self.gate: nn.Module = nn.Sigmoid() if sigmoid_after else nn.Hardsigmoid(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         scale: Tensor = self.gate(self.restore(self.activation(self.reduce(self.pool(x)))))
@@ -149,7 +153,8 @@ class Bneck(nn.Module):
         )
         self.attention: nn.Module | None = None
         if block.attention == "se":
-            self.attention = SqueezeExcite(block.expanded, block.squeeze)
+            sigmoid_after = block.activation if block.gate == "sigmoid" else None
+            self.attention = SqueezeExcite(block.expanded, block.squeeze, sigmoid_after)
         elif block.attention == "eca":
             self.attention = EfficientChannelAttention(block.expanded)
         self.project = ConvNorm(block.expanded, block.out, 1)

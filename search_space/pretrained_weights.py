@@ -73,6 +73,9 @@ PRETRAINED: dict[str, PretrainedWeights] = {
     "mnasnet_b1@0.5": _torchvision("mnasnet_b1@0.5", 67.734, "mnasnet0.5_top1_67.823-3ffadce67e.pth", 9.0),
     "mnasnet_b1@0.75": _torchvision("mnasnet_b1@0.75", 71.18, "mnasnet0_75-7090bc5f.pth", 12.9),
     "mnasnet_b1@1.3": _torchvision("mnasnet_b1@1.3", 76.506, "mnasnet1_3-a4c69d6f.pth", 25.4),
+    "efficientnet_b0": _torchvision(
+        "efficientnet_b0", 77.692, "efficientnet_b0_rwightman-7f5810bc.pth", 21.4
+    ),
     "efficientnet_lite0": _lite(0, 75.1, 18.8),
     "efficientnet_lite1": _lite(1, 76.7, 21.9),
     "efficientnet_lite2": _lite(2, 77.6, 24.7),

@@ -1,7 +1,7 @@
 """Published networks, exact to the channel, with width multipliers.
 
-The attention's gate is the hard sigmoid of MobileNetV3 throughout; MnasNet's logistic
-sigmoid has the same parameters and the same MACs.
+The attention's gate is the hard sigmoid of MobileNetV3, in MnasNet too, whose logistic sigmoid has
+the same parameters and the same MACs; EfficientNet has its own.
 """
 
 import math
@@ -164,6 +164,13 @@ def _mnasnet(rows: Sequence[RatioRow], width: float) -> Architecture:
     return _by_ratio(rows, "relu", lambda c: make_divisible(c * width), 1280)
 
 
+def _efficientnet(width: float) -> Architecture:
+    network = _by_ratio(
+        EFFICIENTNET_B0, "silu", lambda c: make_divisible(c * width), 4 * make_divisible(320 * width)
+    )
+    return replace(network, blocks=tuple(replace(block, gate="sigmoid") for block in network.blocks))
+
+
 def _efficientnet_lite(width: float, depth: float, resolution_px: int) -> Architecture:
     """Stem, head and the number of blocks of the first and the last stage are not scaled.
 
@@ -186,6 +193,7 @@ _FAMILIES: dict[str, Callable[[float], Architecture]] = {
     "mobilenet_v2": _v2,
     "mnasnet_a1": lambda width: _mnasnet(MNASNET_A1, width),
     "mnasnet_b1": lambda width: _mnasnet(MNASNET_B1, width),
+    "efficientnet_b0": _efficientnet,
     "efficientnet_lite0": lambda width: _efficientnet_lite(width, 1.0, 224),
     "efficientnet_lite1": lambda width: _efficientnet_lite(width, 1.1, 240),
     "efficientnet_lite2": lambda width: _efficientnet_lite(1.1 * width, 1.2, 260),
@@ -194,8 +202,8 @@ _FAMILIES: dict[str, Callable[[float], Architecture]] = {
 PUBLISHED_NAMES = tuple(_FAMILIES)
 MAX_WIDTH = 10
 FAMILIES_HELP = (
-    "bneck knows the families MobileNetV2, MobileNetV3, MnasNet and EfficientNet-Lite, with a width as in "
-    "mobilenet_v2@0.5"
+    "bneck knows the families MobileNetV2, MobileNetV3, MnasNet and EfficientNet (B0, Lite0 to Lite2), with a "
+    "width as in mobilenet_v2@0.5"
 )
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from .architecture import Architecture
 from .errors import ArchitectureError
 from .network import Network, build_network
-from .reference_networks import MNASNET_B1, published_architecture
+from .reference_networks import EFFICIENTNET_B0, MNASNET_B1, published_architecture
 
 _CLASSIFIER = "classifier.weight"
 _COUNTER = ".num_batches_tracked"  # files of early torch versions and other frameworks lack it
@@ -29,16 +29,21 @@ def _parts(in_channels: int, architecture: Architecture, number: int) -> list[st
     return [*expand, "depthwise", *attention, "project"]
 
 
+def _block_layers(architecture: Architecture, number: int, in_channels: int, block: str) -> Iterator[Layer]:
+    """Layers of a block of MobileNetV3 and EfficientNet."""
+    for place, part in enumerate(_parts(in_channels, architecture, number)):
+        own, theirs = f"blocks.{number}.{part}", f"{block}.{place}"
+        if part == "attention":
+            yield f"{own}.reduce", f"{theirs}.fc1"
+            yield f"{own}.restore", f"{theirs}.fc2"
+        else:
+            yield from _conv_norm(own, f"{theirs}.0", f"{theirs}.1")
+
+
 def _v3_layers(architecture: Architecture) -> Iterator[Layer]:
     yield from _conv_norm("stem", "features.0.0", "features.0.1")
     for number, (in_channels, _) in enumerate(architecture.blocks_with_in_channels()):
-        for place, part in enumerate(_parts(in_channels, architecture, number)):
-            own, theirs = f"blocks.{number}.{part}", f"features.{number + 1}.block.{place}"
-            if part == "attention":
-                yield f"{own}.reduce", f"{theirs}.fc1"
-                yield f"{own}.restore", f"{theirs}.fc2"
-            else:
-                yield from _conv_norm(own, f"{theirs}.0", f"{theirs}.1")
+        yield from _block_layers(architecture, number, in_channels, f"features.{number + 1}.block")
     last = f"features.{len(architecture.blocks) + 1}"
     yield from _conv_norm("features", f"{last}.0", f"{last}.1")
     yield "hidden.0", "classifier.0"
@@ -72,6 +77,18 @@ def _mnasnet_layers(architecture: Architecture) -> Iterator[Layer]:
                 yield from _conv_norm(own, f"{theirs}.{place}", f"{theirs}.{place + 1}")
             number += 1
     yield from _conv_norm("features", "layers.14", "layers.15")
+    yield "classifier", "classifier.1"
+
+
+def _efficientnet_layers(architecture: Architecture) -> Iterator[Layer]:
+    yield from _conv_norm("stem", "features.0.0", "features.0.1")
+    number = 0
+    for stage, (_, _, repeats, *_) in enumerate(EFFICIENTNET_B0, start=1):
+        for repeat in range(repeats):
+            in_channels = architecture.blocks[number - 1].out if number else architecture.stem.out
+            yield from _block_layers(architecture, number, in_channels, f"features.{stage}.{repeat}.block")
+            number += 1
+    yield from _conv_norm("features", "features.8.0", "features.8.1")
     yield "classifier", "classifier.1"
 
 
@@ -110,6 +127,7 @@ _SOURCES = {
     "mobilenet_v2": _Source(_v2_layers),
     # torchvision's MnasNet has momentum 0.0003, with which the statistics of other images need 10,000 steps
     "mnasnet_b1": _Source(_mnasnet_layers),
+    "efficientnet_b0": _Source(_efficientnet_layers),
     "efficientnet_lite0": _LITE,
     "efficientnet_lite1": _LITE,
     "efficientnet_lite2": replace(_LITE, dropout=0.3),
@@ -126,7 +144,7 @@ def from_source(name: str, state: Mapping[str, Tensor]) -> Network:
     """A published network with weights that another program trained.
 
     Args:
-        name: `mobilenet_v3_large`, `mobilenet_v3_small`, `mobilenet_v2`, `mnasnet_b1` or
+        name: `mobilenet_v3_large`, `mobilenet_v3_small`, `mobilenet_v2`, `mnasnet_b1`, `efficientnet_b0` or
             `efficientnet_lite0` to `2`, with `@width` if scaled.
         state: tensors by the names of torchvision, such as
             `torchvision.models.mobilenet_v3_large(weights=...).state_dict()`, for EfficientNet-Lite by those

@@ -83,6 +83,8 @@ def _problem(parent: tuple[int, Block], child: tuple[int, Block]) -> str:
     if smaller.attention not in ("none", block.attention):
         allowed = " or ".join(dict.fromkeys((block.attention, "none")))
         return f"attention must be {allowed}, got {smaller.attention}"
+    if smaller.attention == "se" and smaller.gate != block.gate:
+        return f"gate must be {block.gate}, got {smaller.gate}"
     if (block.expanded == parent_in) != (smaller.expanded == child_in):
         return f"it must have {'no ' if block.expanded == parent_in else 'an '}expansion"
     for name in ("kernel", "expanded", "out", "squeeze"):

@@ -52,7 +52,7 @@ def read_architecture(entry: YamlNode) -> Architecture:
             resolution_px=fields["resolution_px"].integer(),
             stem=read_dataclass(Stem, fields["stem"]),
             blocks=tuple(
-                read_dataclass(Block, item, optional=("squeeze",)) for item in fields["blocks"].items()
+                read_dataclass(Block, item, optional=("squeeze", "gate")) for item in fields["blocks"].items()
             ),
             head=read_dataclass(Head, fields["head"]),
             image_channels=fields["image_channels"].integer(),

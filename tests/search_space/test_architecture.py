@@ -28,6 +28,7 @@ CHANGED_BLOCKS: dict[str, Block] = {
     "activation": replace(BLOCK, activation="silu"),
     "stride": replace(BLOCK, stride=1),
     "squeeze": replace(BLOCK, attention="se", squeeze=16),
+    "gate": replace(BLOCK, attention="se", squeeze=16, gate="sigmoid"),
 }
 CHANGED_STEMS: dict[str, Stem] = {
     "out": replace(STEM, out=24),

@@ -100,6 +100,14 @@ def test_random_networks_of_every_space_give_torchs_logits(preset: str, number: 
     )
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_logistic_gates_give_torchs_logits(activation: Activation) -> None:
+    block = Block(3, 24, 8, "se", activation, 1, squeeze=4, gate="sigmoid")
+    assert_the_model_is_the_network(
+        Architecture(11, Stem(8, activation), (block, block), Head(20, 12, activation), 2, 5)
+    )
+
+
 @pytest.mark.parametrize("side", [32, 45])
 def test_same_padding_gives_torchs_logits(side: int) -> None:
     blocks = tuple(Block(kernel, 16, 8, "none", "relu6", 2) for kernel in (3, 5, 7))

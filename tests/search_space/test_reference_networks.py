@@ -38,6 +38,7 @@ WIDTHS: dict[str, tuple[Callable[[float], nn.Module], tuple[float, ...]]] = {
         ("mobilenet_v3_large", 5_483_032, 216_589_760),
         ("mobilenet_v3_small", 2_542_856, 56_510_400),
         ("mobilenet_v2", 3_504_872, 300_774_272),
+        ("efficientnet_b0", 5_288_548, 385_814_752),
     ],
 )
 def test_parameters_and_macs_are_those_published(name: str, params: int, macs: int) -> None:

@@ -31,6 +31,7 @@ TORCHVISION: dict[str, Callable[[], nn.Module]] = {
     "mobilenet_v2": tv.mobilenet_v2,
     "mnasnet_b1": tv.mnasnet1_0,
     "mnasnet_b1@1.3": tv.mnasnet1_3,
+    "efficientnet_b0": tv.efficientnet_b0,
     "mobilenet_v3_large@0.75": lambda: v3("mobilenet_v3_large", 0.75, classes=10),
     "mobilenet_v3_small@0.5": lambda: v3("mobilenet_v3_small", 0.5, classes=3),
     "mobilenet_v2@1.4": lambda: tv.mobilenet_v2(width_mult=1.4, num_classes=7),
@@ -211,6 +212,7 @@ TORCHVISION_WEIGHTS = {
     "mnasnet_b1@0.5": tv.MNASNet0_5_Weights.IMAGENET1K_V1,
     "mnasnet_b1@0.75": tv.MNASNet0_75_Weights.IMAGENET1K_V1,
     "mnasnet_b1@1.3": tv.MNASNet1_3_Weights.IMAGENET1K_V1,
+    "efficientnet_b0": tv.EfficientNet_B0_Weights.IMAGENET1K_V1,
 }
 
 

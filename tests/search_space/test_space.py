@@ -373,6 +373,19 @@ def test_samples_depend_on_the_seed_alone() -> None:
     assert space.sample(random.Random(5)) != space.sample(random.Random(6))
 
 
+@pytest.mark.parametrize("change", ["padding", "gate"])
+def test_networks_of_other_padding_and_gates_are_in_no_space(change: str) -> None:
+    large = published_architecture("mobilenet_v3_large")
+    others = {
+        "padding": replace(large, padding="same"),
+        "gate": replace(
+            large, blocks=tuple(replace(b, gate="sigmoid") if b.squeeze else b for b in large.blocks)
+        ),
+    }
+    assert preset("mobile").contains(large)
+    assert not preset("mobile").contains(others[change])
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_samples_draw_every_choice_evenly(name: str) -> None:
     space, rng, draws = preset(name), random.Random(7), 1000
