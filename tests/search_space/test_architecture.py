@@ -13,7 +13,7 @@ from bneck.search_space import (
     cost,
     published_architecture,
 )
-from bneck.search_space.architecture import make_divisible
+from bneck.search_space.architecture import FineTuning, make_divisible
 
 BLOCK = Block(3, 64, 24, "none", "relu", 2)
 STEM = Stem(16)
@@ -116,6 +116,7 @@ def test_every_field_changes_the_network_and_its_key() -> None:
         "blocks": replace(NETWORK, blocks=(BLOCK, BLOCK)),
         "head": replace(NETWORK, head=CHANGED_HEADS["features"]),
         "padding": replace(NETWORK, padding="same"),
+        "fine_tuning": replace(NETWORK, fine_tuning=FineTuning("mobilenet_v2")),
     }
     everything = [
         NETWORK,
