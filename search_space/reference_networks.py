@@ -202,8 +202,8 @@ _FAMILIES: dict[str, Callable[[float], Architecture]] = {
 PUBLISHED_NAMES = tuple(_FAMILIES)
 MAX_WIDTH = 10
 FAMILIES_HELP = (
-    "bneck knows the families MobileNetV2, MobileNetV3, MnasNet and EfficientNet (B0, Lite0 to Lite2), with a "
-    "width as in mobilenet_v2@0.5"
+    "bneck knows the families MobileNetV2, MobileNetV3, MnasNet and EfficientNet (B0, Lite0 to Lite2), with "
+    "a width as in mobilenet_v2@0.5"
 )
 
 
