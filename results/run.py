@@ -81,6 +81,7 @@ class Run(SearchRun):
         | `latency_ms` | ms | latency of one image |
         | `latency_ratio`, `latency_ratio_low`, `latency_ratio_high` | x | latency relative to the reference network, with its 95% interval |
         | `macs`, `params` | | multiply-adds of one image, and parameters |
+        | `network` | | pretrained network, resolution and what is tuned; None for one trained from scratch |
         | `test_accuracy` | fraction | test top-1 accuracy; front only |
         | `resolution_px` | px | side of the input image |
         | `blocks` | | number of bneck blocks |

@@ -9,6 +9,7 @@
 | `reward` | value of the `reward` objective |
 | `latency_ms`, `latency_ratio` | with the 95% interval `latency_ratio_low`, `latency_ratio_high` |
 | `macs`, `params` | counts |
+| `network` | pretrained network, resolution and what is tuned; empty for a network trained from scratch |
 """
 
 import json
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...evaluate import Objective
+from ...search_space.pretrained_space import candidate_text
 from ..analysis.front_posterior import FrontPosterior
 from ..analysis.macs_baseline import MacsBaseline
 from ..store.fidelities import EpochsSpent
@@ -40,6 +42,7 @@ COLUMNS = (
     "latency_ratio_high",
     "macs",
     "params",
+    "network",
 )
 
 
@@ -65,6 +68,7 @@ def front_row(
         "latency_ratio_high": record.latency.ratio_high if record.latency else None,
         "macs": record.cost.macs,
         "params": record.cost.params,
+        "network": candidate_text(record.architecture) or None,
     }
 
 

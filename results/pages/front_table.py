@@ -9,6 +9,7 @@ from typing import Any
 from ...evaluate import Accuracy, Goals
 from ...evaluate.statistics.arrays import evenly_spaced
 from ...evaluate.statistics.estimate import Estimate
+from ...search_space.pretrained_space import candidate_text
 from ..analysis.front_posterior import FrontPosterior
 from ..analysis.paired_images import is_indistinguishable
 from ..plots.history import architecture_strip
@@ -22,6 +23,10 @@ from ..text.formatting import (
 from ..text.front_posterior import percent
 
 MAX_ROWS = 100  # each has a figure of its own
+
+
+def _origin(record: Record) -> str:
+    return record.source if record.source != "sampler" else ""
 
 
 def export_command(folder: Path, trial: int | str, weights: bool = True) -> str:
@@ -64,7 +69,7 @@ class FrontTable:
             | {
                 "id": f"trial-{record.trial}",
                 "name": record.trial,
-                "source": record.source if record.source != "sampler" else "",
+                "source": ", ".join(filter(None, (candidate_text(record.architecture), _origin(record)))),
                 "command": export_command(self.folder, record.trial, self.weights),
             }
             for record in self.shown

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ROUNDING_STD = 0.29  # deviation of a value that was rounded to whole steps
 
+BASELINE_SOURCE = "baseline: highest resolution within the limits"
+
 State = Literal[
     "complete", "stopped", "infeasible", "duplicate", "failed", "interrupted", "running", "enqueued"
 ]
@@ -29,7 +31,8 @@ class Record:
 
     Attributes:
         trial: Optuna's number.
-        source: `sampler`, or the name of the published network that was enqueued.
+        source: `sampler`, or what was enqueued: the name of a published network, `BASELINE_SOURCE` for a
+            pretrained one, `transfer`, `random feasible`.
         state: `complete`: trained in full and feasible; `stopped`: trained to a lower rung so far;
             `infeasible`: violates a limit, mostly found before training; `duplicate`: evaluated in an
             earlier trial; `failed`: no result; `interrupted`, `running`, `enqueued`.

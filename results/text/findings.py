@@ -7,6 +7,7 @@ from ..store.search_run import SearchRun
 from .front_posterior import decision_lines, noise_text
 from .latency import sources_text, verification_text
 from .macs_baseline import macs_baseline_text
+from .pretrained_baseline import pretrained_baseline_text
 
 MAX_FINDINGS = 4
 
@@ -14,8 +15,9 @@ MAX_FINDINGS = 4
 def findings(run: SearchRun, front_posterior: FrontPosterior | None = None) -> list[str]:
     """Warnings about the accuracies, and at most `MAX_FINDINGS` findings; empty without a front.
 
-    In this order: best network and those indistinguishable from it; Pareto membership; MACs baseline;
-    dropped networks, or else the sources of the latencies. The report and `--json` have the statistics.
+    In this order: baseline of pretrained networks; best network and those indistinguishable from it; Pareto
+    membership; MACs baseline; dropped networks, or else the sources of the latencies. The report and
+    `--json` have the statistics.
 
     Args:
         front_posterior: that of the completed networks of the run; computed if None.
@@ -26,7 +28,8 @@ def findings(run: SearchRun, front_posterior: FrontPosterior | None = None) -> l
     warnings = accuracy_warnings(run)
     front_posterior = front_posterior or front_posterior_of(completed, goals)
     alternatives = front if len(goals.objectives) > 1 else completed
-    lines = decision_lines(alternatives, goals, front_posterior)
+    baseline_line = pretrained_baseline_text(completed, front, front_posterior)
+    lines = [*filter(None, [baseline_line]), *decision_lines(alternatives, goals, front_posterior)]
     if front_posterior is None and any(record.trainings for record in alternatives):
         lines.append(noise_text(None))
     if baseline := macs_baseline(completed, front, front_posterior, goals):

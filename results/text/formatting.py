@@ -8,6 +8,7 @@ from ...evaluate import Constraint, Goals, Latency, Objective, Quantity, format_
 from ...evaluate.objectives import REWARD_EXPONENT, limit_on
 from ...evaluate.statistics.estimate import Estimate
 from ...search_space import Architecture, Block
+from ...search_space.pretrained_space import candidate_text
 from ..store.trial import Record
 
 AXIS_TITLES: dict[Quantity, str] = {
@@ -109,11 +110,12 @@ def network_lines(architecture: Architecture) -> list[str]:
     stem, head = architecture.stem, architecture.head
     stem_activation = _SHORT_NAMES.get(stem.activation, stem.activation)
     hidden = f", hidden {head.hidden}" if head.hidden else ""
+    start = candidate_text(architecture) or f"{architecture.resolution_px} px"
     rows = [
         (text, len(list(same))) for text, same in groupby(block_text(block) for block in architecture.blocks)
     ]
     return [
-        f"{architecture.resolution_px} px, stem k{stem.kernel} c{stem.out} {stem_activation} s{stem.stride}",
+        f"{start}, stem k{stem.kernel} c{stem.out} {stem_activation} s{stem.stride}",
         *(f"{text} × {count}" if count > 1 else text for text, count in rows),
         f"features {head.features}{hidden}, {architecture.classes} classes",
     ]

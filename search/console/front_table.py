@@ -9,6 +9,8 @@ from ...results.text.fidelities import epochs_spent_text, rungs_text
 from ...results.text.findings import MAX_FINDINGS, findings
 from ...results.text.formatting import percent_range, pluralize
 from ...results.text.front_posterior import percent
+from ...search_space import PretrainedSpace
+from ...search_space.pretrained_space import candidate_text
 from .tables import plain_table, wide_console
 
 
@@ -22,6 +24,8 @@ def start_message(run: Run) -> str:
         f"1x = {settings.latency.reference_text}: {settings.latency.reference_ms:.3g} ms "
         f"({settings.latency.backend})",
     ]
+    if isinstance(settings.space, PretrainedSpace):
+        parts.insert(1, _parents_text(settings.space))
     if settings.goals.reward:
         parts.insert(1, f"objective {settings.goals.reward}")
     if settings.replicates:
@@ -31,6 +35,12 @@ def start_message(run: Run) -> str:
     if settings.rungs:
         parts.append(rungs_text(settings.rungs))
     return "; ".join(parts)
+
+
+def _parents_text(space: PretrainedSpace) -> str:
+    """`3 candidates: efficientnet_lite0; 32 to 64 px`."""
+    names = ", ".join(parent.name for parent in space.parents)
+    return f"{space.size} candidates: {names} at {min(space.resolution_px)} to {max(space.resolution_px)} px"
 
 
 def enqueued_message(run: Run) -> str:
@@ -69,7 +79,7 @@ def print_front(run: Run) -> None:
         if epochs_text:
             lines = [*lines[: MAX_FINDINGS - 1], epochs_text]
         columns, rows = _front_cells(run, records, front_posterior)
-        table = plain_table(*columns, left=("key",))
+        table = plain_table(*columns, left=("key", "network"))
         for row in rows:
             table.add_row(*row)
         console.print(table)
@@ -97,8 +107,11 @@ def _front_cells(
         *(["mean %", "n_seeds", "P(Pareto)"] if front_posterior else []),
         *("test %", "latency ms", "ratio", "MACs", "params", "blocks"),
     ]
+    names = [candidate_text(record.architecture) for record in records]
+    if any(names):
+        columns[-1] = "network"
     rows = []
-    for record in records:
+    for record, name in zip(records, names, strict=True):
         verification, latency = verifications.get(record.key), record.latency
         test_top1 = verification.test_top1 if verification else None
         rows.append(
@@ -111,7 +124,7 @@ def _front_cells(
                 f"{latency.ratio:.3f}" if latency else "",
                 format_count(record.cost.macs),
                 format_count(record.cost.params),
-                str(len(record.architecture.blocks)),
+                name or str(len(record.architecture.blocks)),
             ]
         )
     return columns, rows

@@ -27,8 +27,11 @@ def search_recipe(request: SearchRequest) -> Recipe:
     return replace(load_recipe(FINE_TUNING) if request.pretrained else default, **request.recipe_overrides)
 
 
-def _space(request: SearchRequest) -> CandidateSpace:
+def _space(request: SearchRequest, device: str) -> CandidateSpace:
     """The space of a request.
+
+    Pretrained networks without a limit have up to `UNLIMITED_RESOLUTION_PX` on a CPU, where higher
+    resolutions take hours.
 
     Raises:
         BneckError: it is unknown, or a pretrained network cannot be read.
@@ -39,7 +42,12 @@ def _space(request: SearchRequest) -> CandidateSpace:
 
     if request.evaluator not in ("train",) and not is_object_label(request.evaluator):
         raise GoalError(f"--pretrained needs --evaluator train, got {request.evaluator}")
-    return pretrained_space(resolve_parents(request.parents), request.max_resolution)
+    limited = any(request.limits.values()) or device != "cpu"
+    max_resolution = request.max_resolution or (None if limited else UNLIMITED_RESOLUTION_PX)
+    return pretrained_space(resolve_parents(request.parents), max_resolution)
+
+
+UNLIMITED_RESOLUTION_PX = 128
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,8 @@ def resolve_search(request: SearchRequest, objects: SearchObjects) -> ResolvedSe
         resolve_sampler(request.sampler)
     for name in request.baseline_names:
         published_architecture(name)
-    space = objects.space or _space(request)
     device = torch_device(request.device)
+    space = objects.space or _space(request, device)
     settings, data = open_images(request, objects.data)
     recipe = search_recipe(request)
     make_evaluator(objects.evaluator or evaluator, EvaluationContext(data, recipe, device))

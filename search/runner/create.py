@@ -21,7 +21,8 @@ from ...results.store.fidelities import Rungs
 from ...results.store.new_folder import Place
 from ...results.store.settings import fitted_to_space
 from ...results.store.storage import open_storage, public_url
-from ...search_space import Architecture, CandidateSpace, GoalError, RunError
+from ...results.store.trial import BASELINE_SOURCE
+from ...search_space import Architecture, CandidateSpace, GoalError, PretrainedSpace, RunError
 from ...search_space.errors import first_line
 from ...search_space.urls import redact
 from ..resolve.confirmed import predictor_setup
@@ -30,6 +31,7 @@ from ..resolve.objects import NO_OBJECTS, SearchObjects
 from ..resolve.requests import SearchRequest
 from ..resolve.search import resolve_search, search_recipe
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
+from ..samplers.highest_resolutions import highest_resolutions
 from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
 from .proposer import feasible_published
 from .successive_halving import rungs_between
@@ -88,8 +90,15 @@ def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> R
         evaluator=search.evaluator,
         rungs=rungs,
     )
+    baselines = highest_resolutions(space, goals, latency_of) if isinstance(space, PretrainedSpace) else ()
     run = make_search_folder(
-        out, settings, request.latency_predictor, objects, transferred, data=search.images
+        out,
+        settings,
+        request.latency_predictor,
+        objects,
+        transferred,
+        data=search.images,
+        baselines=baselines,
     )
     if objects.storage:
         attach_study(run, objects.storage)
@@ -103,12 +112,14 @@ def make_search_folder(
     objects: SearchObjects = NO_OBJECTS,
     transferred: Sequence[TransferredTrial] = (),
     data: "Data | None" = None,
+    baselines: Sequence[Architecture] = (),
 ) -> Run:
     """Create the folder and its study.
 
     Args:
         data: whose splits are recorded.
         latency_predictor: a file that is copied into the folder.
+        baselines: networks that are enqueued first.
     Raises:
         RunError: the folder exists, or the storage cannot be used; neither folder nor study is left.
     """
@@ -118,7 +129,7 @@ def make_search_folder(
             run.save_manifest(data)
         if latency_predictor:
             shutil.copyfile(latency_predictor, run.latency_predictor_file)
-        _create_study(run, objects, transferred)
+        _create_study(run, objects, transferred, baselines)
 
     try:
         return Run.create(out, settings, fill)
@@ -182,7 +193,7 @@ def _latencies(
     backend = latency_backend(request.latency_backend, threads=request.latency_threads)
     panel = build_reference_panel(request.reference_model, lambda network: fitted_to_space(network, space))
     meter = LatencyMeter.with_cache(backend, panel)
-    return meter.setup, meter.measure_or_raise
+    return meter.setup, lambda network: meter.measure_or_raise(network.without_fine_tuning)
 
 
 def _latency_policy(request: SearchRequest, setup: LatencySetup) -> LatencyPolicy:
@@ -196,8 +207,13 @@ def _latency_policy(request: SearchRequest, setup: LatencySetup) -> LatencyPolic
     return "both"
 
 
-def _create_study(run: Run, objects: SearchObjects, transferred: Sequence[TransferredTrial]) -> None:
-    """Create the study and enqueue published and transferred networks within the limits.
+def _create_study(
+    run: Run,
+    objects: SearchObjects,
+    transferred: Sequence[TransferredTrial],
+    baselines: Sequence[Architecture],
+) -> None:
+    """Create the study and enqueue baselines, published and transferred networks within the limits.
 
     Raises:
         RunError: the storage cannot be used.
@@ -217,6 +233,8 @@ def _create_study(run: Run, objects: SearchObjects, transferred: Sequence[Transf
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names([objective.quantity for objective in settings.goals.objectives])
         study.set_user_attr("genes", {gene.name: list(gene.choices) for gene in settings.space.genes})
+        for network in baselines:
+            study.enqueue_trial(settings.space.encode(network), user_attrs={"source": BASELINE_SOURCE})
         if settings.enqueue_published:
             for source, genes in feasible_published(run):
                 study.enqueue_trial(genes, user_attrs={"source": source})

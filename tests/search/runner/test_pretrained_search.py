@@ -9,22 +9,26 @@ import numpy as np
 import pytest
 import torch
 
-from bneck.evaluate import Accuracy, Latency, Recipe
+from bneck.evaluate import Accuracy, Latency, Recipe, parse_goals
 from bneck.evaluate.scorers import EvaluationContext
 from bneck.evaluate.scorers.training import TrainingScorer
 from bneck.evaluate.statistics.multi_objective import hypervolume
 from bneck.evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
 from bneck.results import Record, Run
 from bneck.results.store.settings import load_settings
+from bneck.results.store.trial import BASELINE_SOURCE
+from bneck.results.text.findings import findings
+from bneck.search import run_search
 from bneck.search.console.progress import Progress
 from bneck.search.resolve.pretrained import resolve_parents
 from bneck.search.runner import worker
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.partial_training import train_to_epoch
+from bneck.search.samplers.highest_resolutions import highest_resolutions
 from bneck.search_space import Architecture, ArchitectureError, Parent, cost
-from bneck.search_space.architecture import FineTuning, Tuned
+from bneck.search_space.architecture import TUNED, FineTuning, Tuned
 from bneck.search_space.network import build_network
-from bneck.search_space.pretrained_space import pretrained_space
+from bneck.search_space.pretrained_space import candidate_text, pretrained_space
 
 from ...evaluate.example_training import SMALL, noise_data
 from ...results.example_run import accuracy, latency
@@ -88,6 +92,62 @@ def test_the_sampler_learns_what_pays(tmp_path: Path) -> None:
     run = fake_run(tmp_path, SPACE, objectives="accuracy,macs", sampler="ehvi", n_trials=20, seed=0)
     records, _ = searched(run)
     assert share(each.architecture for each in records) > 0.99 * share(SPACE.candidates)
+
+
+@pytest.mark.parametrize(
+    "limits", [{}, {"macs": "150K"}, {"latency": "0.3x"}, {"macs": "150K", "latency": "0.1x"}]
+)
+def test_the_baseline_is_each_parent_at_its_highest_resolution_within_the_limits(
+    limits: dict[str, str],
+) -> None:
+    goals = parse_goals("accuracy,latency", limits)
+    measured: list[Architecture] = []
+
+    def measure(network: Architecture) -> Latency:
+        measured.append(network)
+        return fast(network)
+
+    found = highest_resolutions(SPACE, goals, measure)
+    expected: dict[str, Architecture] = {}
+    for each in SPACE.candidates:  # in ascending order of resolution
+        tuning, violations = each.fine_tuning, goals.violations(cost(each), fast(each))
+        if tuning and tuning.tuned == "all" and max(violations.values(), default=0) <= 0:
+            expected[tuning.parent] = each
+    assert found == sorted(expected.values(), key=lambda each: -cost(each).macs)
+    assert len(measured) <= (4 * len(PARENTS) if "latency" in limits else 0)  # of 11 resolutions at most
+
+
+def test_a_search_begins_with_its_baseline_and_names_networks_in_report_table_and_files(
+    tmp_path: Path, context: EvaluationContext
+) -> None:
+    parent = replace(SMALL, resolution_px=64)
+    torch.manual_seed(1)
+    file = tmp_path / "own.safetensors"
+    save_checkpoint(make_checkpoint(build_network(parent), noise_data(), context.recipe, 0, ()), file)
+
+    def by_resolution(network: Architecture, seed: int) -> float:
+        assert network.fine_tuning
+        return network.resolution_px / 100 - TUNED.index(network.fine_tuning.tuned) / 10
+
+    run = run_search(
+        pretrained=[str(file)],
+        data=noise_data(),
+        evaluator=by_resolution,
+        latency_backend="fake",
+        objectives="accuracy,macs",
+        max_macs=f"{cost(replace(parent, resolution_px=48)).macs + 1}",
+        n_trials=4,
+        replicates=0,
+        out=tmp_path / "run",
+        progress=False,
+    )
+    first, *others = run.records()
+    name = "own.safetensors at 48 px, all tuned"
+    assert (first.source, candidate_text(first.architecture)) == (BASELINE_SOURCE, name)
+    assert all(each.source != BASELINE_SOURCE for each in others)
+    assert name in (run.folder / "report.html").read_text(encoding="utf-8")
+    assert name in (run.folder / "front.csv").read_text(encoding="utf-8")
+    assert findings(run)[0].endswith("the search found no network that is more accurate.")
 
 
 def test_a_search_ends_when_every_candidate_was_tuned(tmp_path: Path) -> None:

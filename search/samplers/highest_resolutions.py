@@ -1,0 +1,47 @@
+"""The first networks of a search over pretrained networks, which are its baseline too."""
+
+from collections.abc import Callable
+
+from ...evaluate import Goals, Latency
+from ...search_space import Architecture, PretrainedSpace, cost
+from .feasibility import constraint_violation
+
+MAX_ENQUEUED = 4
+
+
+def highest_resolutions(
+    space: PretrainedSpace, goals: Goals, latency_of: Callable[[Architecture], Latency]
+) -> list[Architecture]:
+    """Each pretrained network at the highest resolution within the limits, with all of it tuned.
+
+    The largest `MAX_ENQUEUED` by MACs, in descending order. Latency is taken to grow with the resolution;
+    some resolutions are measured if there is a limit on it.
+    """
+    found = [
+        network for parent in space.parents if (network := _highest(space, parent.name, goals, latency_of))
+    ]
+    return sorted(found, key=lambda network: -cost(network).macs)[:MAX_ENQUEUED]
+
+
+def _highest(
+    space: PretrainedSpace, parent: str, goals: Goals, latency_of: Callable[[Architecture], Latency]
+) -> Architecture | None:
+    """By bisection over the resolutions; None if the lowest violates a limit."""
+    violation = constraint_violation(goals)
+    left = [
+        network
+        for network in space.candidates
+        if network.fine_tuning is not None
+        and (network.fine_tuning.parent, network.fine_tuning.tuned) == (parent, space.tuned[0])
+        and violation(cost(network)) == 0
+    ]
+    has_latency_limit = any(limit.quantity == "latency" for limit in goals.constraints)
+    best = None if has_latency_limit or not left else left[-1]
+    while has_latency_limit and left:
+        middle = len(left) // 2
+        network = left[middle]
+        if goals.violations(cost(network), latency_of(network)).get("latency", 0.0) <= 0:
+            best, left = network, left[middle + 1 :]
+        else:
+            left = left[:middle]
+    return best
