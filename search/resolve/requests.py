@@ -65,7 +65,7 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     )
     max_resolution: int | None = option(
         None,
-        "highest resolution of --pretrained, px; by default that of each network, on a CPU without limits 128",
+        "highest resolution, px; by default that of each network, on a CPU without limits 128",
         minimum=32,
         metavar="PX",
         panel="Pretrained networks",
