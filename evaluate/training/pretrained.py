@@ -20,22 +20,25 @@ from ...search_space.source_weights import from_source, require_source
 from ..user_cache import user_cache_folder
 from .checkpoint import load_checkpoint
 from .state_dict_file import is_bneck_file, read_state_dict
+from .timm_networks import is_timm, timm_network, timm_normalization
 
 
 def pretrained_network(name: str, file: Path | str | None = None) -> Network:
     """A published network with its ImageNet weights, at its own resolution.
 
     Args:
-        name: key of `PRETRAINED`; with a file also another width of these families.
+        name: key of `PRETRAINED`, or `timm:MODEL`; with a file also another width of these families.
         file: state dict as the source of the weights stores it (`.pth` or `.safetensors`), or a file of
             bneck; by default the package that brings the weights, or torch's cache, filled by a download.
     Raises:
         ArchitectureError: there are no weights by this name, or the file does not fit the network.
         RunError: the weights cannot be read or downloaded.
     """
+    if file and is_bneck_file(Path(file)):
+        return load_checkpoint(file).network()
+    if is_timm(name):
+        return timm_network(name, Path(file) if file else None)
     path = Path(file) if file else _weights_file(name)
-    if file and is_bneck_file(path):
-        return load_checkpoint(path).network()
     published = PRETRAINED[name].network if name in PRETRAINED else name
     require_source(published)  # refuses other networks before the file is read
     state = read_state_dict(path)
@@ -54,12 +57,21 @@ def pretrained_normalization(name: str, file: Path | str | None = None) -> tuple
     if file and is_bneck_file(Path(file)):
         checkpoint = load_checkpoint(file)
         return checkpoint.pixel_mean, checkpoint.pixel_std
+    if is_timm(name):
+        return timm_normalization(name)
     weights = PRETRAINED.get(name)
     return (weights.pixel_mean, weights.pixel_std) if weights else (IMAGENET_MEAN, IMAGENET_STD)
 
 
+def describe_weights(name: str, file: Path | str | None = None) -> str:
+    """Where the weights of a pretrained network come from: `ImageNet weights of torchvision`."""
+    if name in PRETRAINED:
+        return f"ImageNet weights of {PRETRAINED[name].source}"
+    return f"weights of {name if is_timm(name) else file}"
+
+
 def available_pretrained() -> tuple[str, ...]:
-    """Names whose weights are on this machine, so that nothing has to be downloaded."""
+    """Keys of `PRETRAINED` whose weights are on this machine, so that nothing has to be downloaded."""
     return tuple(name for name, weights in PRETRAINED.items() if _local_file(weights))
 
 

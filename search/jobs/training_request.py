@@ -14,7 +14,7 @@ from ...evaluate import host, package_versions, usable_cores
 from ...evaluate.data.dataset import Data
 from ...evaluate.inheritance.inherit import inherit
 from ...evaluate.training.checkpoint import load_checkpoint
-from ...evaluate.training.pretrained import pretrained_network, pretrained_normalization
+from ...evaluate.training.pretrained import describe_weights, pretrained_network, pretrained_normalization
 from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
@@ -22,7 +22,7 @@ from ...evaluate.trust import trusting
 from ...results import DataSettings
 from ...results.store.recorded_data import reopen_data, require_same_images
 from ...results.store.training_run import TrainingRun, TrainingSettings
-from ...search_space import PRETRAINED, Architecture, GoalError, RunError
+from ...search_space import Architecture, GoalError, RunError
 from ...search_space.network import Network
 from ..parallel.distributed import barrier, is_main_process, world_size
 from ..resolve.confirmed import require_same
@@ -224,9 +224,7 @@ def _initial_weights(request: TrainingRequest) -> str:
     if request.init and (request.pretrained or request.weights):
         raise GoalError("--init and --pretrained exclude each other")
     if request.pretrained or request.weights:
-        if request.arch in PRETRAINED:
-            return f"ImageNet weights of {PRETRAINED[request.arch].source}"
-        return f"weights of {request.weights}"
+        return describe_weights(request.arch, request.weights)
     return request.init or RANDOM_WEIGHTS
 
 

@@ -26,7 +26,7 @@ class NamedArchitecture:
 
 
 def resolve_network(name_or_path: str) -> NamedArchitecture:
-    """A published name, a YAML or JSON file, `RUN#TRIAL`, or a folder of `bneck train`.
+    """A published name, `timm:MODEL`, a YAML or JSON file, `RUN#TRIAL`, or a folder of `bneck train`.
 
     Raises:
         BneckError: none of these, with what would work.
@@ -41,6 +41,10 @@ def resolve_network(name_or_path: str) -> NamedArchitecture:
         return NamedArchitecture(name_or_path, TrainingRun.open(path).settings.architecture)
     if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
         return NamedArchitecture(name_or_path, load_architecture(path))
+    if name_or_path.startswith("timm:"):
+        from ...evaluate.training.timm_networks import timm_architecture  # needs torch
+
+        return NamedArchitecture(name_or_path, timm_architecture(name_or_path))
     try:
         published = PRETRAINED[name_or_path].network if name_or_path in PRETRAINED else name_or_path
         return NamedArchitecture(name_or_path, published_architecture(published))
