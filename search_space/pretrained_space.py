@@ -114,6 +114,11 @@ class PretrainedSpace(CandidateSpace):
             raise SpaceError(f"space {self.name} does not contain network {architecture.key}")
         return self.candidates[architecture]
 
+    def with_all_tuned(self, architecture: Architecture) -> Architecture:
+        """The same network and resolution with all of it tuned."""
+        assert architecture.fine_tuning
+        return replace(architecture, fine_tuning=FineTuning(architecture.fine_tuning.parent))
+
     @property
     def size(self) -> int:
         return len(self.candidates)

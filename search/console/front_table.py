@@ -99,32 +99,32 @@ def _front_cells(
     run: Run, records: list[Record], front_posterior: FrontPosterior | None
 ) -> tuple[list[str], list[list[str]]]:
     reward, verifications = run.settings.goals.reward, run.verifications()
+    names = [candidate_text(record.architecture) for record in records]
+    named = any(names)  # a pretrained network is known by its name, so key and size are left out
     columns = [
-        *("trial", "key"),
+        *("trial", "network" if named else "key"),
         *(["reward"] if reward else []),
         "accuracy %",
         "95% CI",
         *(["mean %", "n_seeds", "P(Pareto)"] if front_posterior else []),
-        *("test %", "latency ms", "ratio", "MACs", "params", "blocks"),
+        *("test %", "latency ms", "ratio", "MACs"),
+        *([] if named else ["params", "blocks"]),
     ]
-    names = [candidate_text(record.architecture) for record in records]
-    if any(names):
-        columns[-1] = "network"
     rows = []
     for record, name in zip(records, names, strict=True):
         verification, latency = verifications.get(record.key), record.latency
         test_top1 = verification.test_top1 if verification else None
+        sizes = [format_count(record.cost.params), str(len(record.architecture.blocks))]
         rows.append(
             [
-                *(str(record.trial), record.key),
+                *(str(record.trial), name or record.key),
                 *([f"{record.value(reward):.4f}"] if reward else []),
                 *_accuracy_cells(record, front_posterior),
                 "" if test_top1 is None else f"{100 * test_top1:.1f}",
                 f"{latency.latency_ms:.4f}" if latency else "",
                 f"{latency.ratio:.3f}" if latency else "",
                 format_count(record.cost.macs),
-                format_count(record.cost.params),
-                name or str(len(record.architecture.blocks)),
+                *([] if named else sizes),
             ]
         )
     return columns, rows

@@ -1,11 +1,15 @@
 """How long the parts of a search take, estimated from those that have ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from ...results import Record, Run, pareto_front
-from ...search_space import cost
+import numpy as np
+
+from ...evaluate.training.step_timing import StepTiming
+from ...results import Record, Run, RunSettings, pareto_front
+from ...results.text.formatting import duration
+from ...search_space import Architecture, cost
 
 REPORT_SECONDS = 15.0
 REPORT_SHARE = 0.1  # of a short time limit
@@ -74,6 +78,79 @@ def evaluation_seconds(record: Record) -> float:
     if accuracy is None or not accuracy.images_seen:
         return 0.0
     return FORWARD_SHARE * accuracy.seconds * 2 * accuracy.images / accuracy.images_seen
+
+
+@dataclass(frozen=True)
+class TimeEstimate:
+    """How long the trials of a search take, from a few timed training steps.
+
+    Attributes:
+        shortest, longest: seconds of a training of the smallest and of the largest network.
+        mean: seconds of a training, over the networks that may be proposed.
+        trainings: number of trainings still to come.
+        memory_bytes: of one process.
+    """
+
+    shortest: float
+    longest: float
+    mean: float
+    trainings: int
+    workers: int
+    memory_bytes: int
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        timings: Mapping[Architecture, StepTiming],
+        networks: Sequence[Architecture],
+        train_images: int,
+        workers: int,
+    ) -> "TimeEstimate":
+        """Seconds per image are interpolated linearly in MACs between the networks that were timed.
+
+        Args:
+            networks: that may be proposed.
+            train_images: per epoch.
+        """
+        points = sorted((cost(each).macs, timing.seconds_per_image) for each, timing in timings.items())
+        known_macs, known_seconds = np.array(points).T
+        per_image = np.interp([cost(network).macs for network in networks], known_macs, known_seconds)
+        seconds = per_image * train_images * mean_epochs(run.settings)
+        evaluated = sum(record.is_evaluated for record in run.records())
+        trainings = max(0, run.settings.n_trials - evaluated) + run.settings.replicates
+        memory = max(timing.memory_bytes for timing in timings.values())
+        values = (float(seconds.min()), float(seconds.max()), float(seconds.mean()))
+        return cls(*values, trainings, workers, memory)
+
+    @property
+    def seconds(self) -> float:
+        """Of all trainings."""
+        return self.mean * self.trainings / self.workers
+
+    def text(self, limit_minutes: float | None) -> str:
+        """One line: time of a network and of all, memory, and what a time limit leaves."""
+        processes = f"{self.workers} processes" if self.workers > 1 else "1 process"
+        text = (
+            f"training takes about {duration(self.shortest)} to {duration(self.longest)} a network; "
+            f"{self.trainings} trainings on {processes}: about {duration(self.seconds)}, "
+            f"{self.workers} x {self.memory_bytes / 1e9:.1f} GB of memory"
+        )
+        if limit_minutes and 60 * limit_minutes < self.seconds:
+            fitting = int(60 * limit_minutes * self.workers / self.mean)
+            text += f"; the time limit of {limit_minutes:g} min is enough for about {fitting}"
+        return text
+
+
+def mean_epochs(settings: RunSettings) -> float:
+    """Expected epochs of a network: with rungs, 1 in `reduction_factor` goes on at each."""
+    if settings.rungs is None:
+        return settings.recipe.epochs
+    share, epochs = 1.0, float(settings.rungs.first)
+    for low, high in settings.rungs.steps:
+        share /= settings.rungs.reduction_factor
+        epochs += share * (high - low)
+    return epochs
 
 
 @dataclass

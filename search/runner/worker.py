@@ -8,9 +8,10 @@ from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.meter import LatencyMeter
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
-from ...evaluate.scorers.fine_tuning import context_for
+from ...evaluate.scorers.fine_tuning import context_for, initial_network
 from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
+from ...evaluate.training.step_timing import StepTiming, time_steps
 from ...results import Baseline, Run, RunSettings
 from ...search_space import Architecture, GoalError
 from ..parallel.worker_process import init_worker_process
@@ -64,6 +65,12 @@ class Worker:
 
     def remeasure(self, architecture: Architecture) -> Latency:
         return self.meter.measure(architecture.without_fine_tuning, fresh=True)
+
+    def time_steps(self, architecture: Architecture) -> StepTiming | None:
+        """Time a few training steps of a network; nothing is stored."""
+        context = context_for(architecture, self.context)
+        network = initial_network(architecture, self.settings.seed, context.parents)
+        return time_steps(network, context.data, context.recipe, context.device)
 
     def train(self, architecture: Architecture) -> Accuracy:
         """Evaluate with the first seed of the network, and save the weights if there are any.
@@ -142,8 +149,16 @@ def skipped_images_text() -> str | None:
     return unreadable_images_text(_worker.data)
 
 
+def count_training_images() -> int:
+    return _worker.data.count("train")
+
+
 def measure(architecture: Architecture) -> Latency:
     return _worker.measure(architecture)
+
+
+def time_training_steps(architecture: Architecture) -> StepTiming | None:
+    return _worker.time_steps(architecture)
 
 
 def train_network(architecture: Architecture) -> Accuracy:

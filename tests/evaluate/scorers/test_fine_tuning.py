@@ -122,9 +122,8 @@ def test_the_backbone_learns_at_its_share_of_the_learning_rate(source: Network) 
         torch.testing.assert_close(tenth[name], expected, rtol=1e-3, atol=1e-7)
 
 
-def test_the_recipe_for_fine_tuning_protects_the_backbone() -> None:
+def test_the_recipe_for_fine_tuning_warms_up_and_decays() -> None:
     recipe = load_recipe("fine-tuning")
-    assert 0 < recipe.backbone_lr_factor < 1
     assert (recipe.schedule, recipe.freeze) == ("cosine", "none")
     assert recipe.warmup_fraction > 0
     assert recipe.label_smoothing > 0

@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from bneck.evaluate import Accuracy, Latency
+from bneck.evaluate import Accuracy, Latency, Recipe
+from bneck.evaluate.training.step_timing import StepTiming
 from bneck.results import Run
+from bneck.results.store.fidelities import Rungs
 from bneck.search.console.front_table import timeout_message
 from bneck.search.parallel.deadline import Deadline
 from bneck.search.runner import session, worker
 from bneck.search.runner.attempts import ATTRIBUTE
-from bneck.search.runner.budget import baseline_seconds, report_seconds, verification_seconds
+from bneck.search.runner.budget import (
+    TimeEstimate,
+    baseline_seconds,
+    mean_epochs,
+    report_seconds,
+    verification_seconds,
+)
 from bneck.search.runner.latency_policy import fit_latency_model
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.session import run_session
@@ -23,6 +31,7 @@ from bneck.search.runner.verification import evaluate_baselines, verify_front
 from bneck.search_space import Architecture, GoalError, RunError, cost
 
 from ...results.example_run import BASELINE
+from ...search_space.helpers import TOY
 from ..helpers import (
     FakePool,
     FreshPools,
@@ -30,6 +39,7 @@ from ..helpers import (
     fake_accuracy,
     fake_latency,
     fake_run,
+    fake_settings,
     fresh_pools,
     run_on_disk,
 )
@@ -230,3 +240,32 @@ def test_ctrl_c_during_the_trials_ends_at_once(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(KeyboardInterrupt):
         run_session(fake_run(tmp_path, n_trials=2), 1, Shown())
     assert written == []
+
+
+def test_the_estimate_interpolates_between_two_timed_networks_and_says_what_a_limit_leaves(
+    tmp_path: Path,
+) -> None:
+    """Seconds in proportion to MACs, 1e-5 s an image and MAC; 100 images, 5 epochs, 12 + 4 trainings by 2."""
+    networks = [TOY, *(replace(TOY, head=replace(TOY.head, features=features)) for features in (40, 90))]
+    macs = [cost(each).macs for each in networks]
+    timings = {
+        networks[0]: StepTiming(1e-5 * macs[0], 10**9),
+        networks[2]: StepTiming(1e-5 * macs[2], 2 * 10**9),
+    }
+    run = fake_run(tmp_path, n_trials=12, replicates=4, recipe=Recipe(epochs=5))
+    estimate = TimeEstimate.of(run, timings, networks, 100, workers=2)
+    per_network = [1e-5 * each * 100 * 5 for each in macs]
+    assert (estimate.shortest, estimate.longest) == pytest.approx((per_network[0], per_network[2]))
+    assert estimate.mean == pytest.approx(sum(per_network) / 3)
+    assert estimate.seconds == pytest.approx(estimate.mean * 16 / 2)
+    assert (estimate.trainings, estimate.memory_bytes) == (16, 2 * 10**9)
+    third = estimate.seconds / 3 / 60
+    assert "enough for about 5" in estimate.text(third)  # of 16
+    assert "enough" not in estimate.text(None) + estimate.text(4 * third)
+
+
+def test_with_rungs_half_of_the_networks_go_on_at_each() -> None:
+    """2 + (4 - 2) / 2 + (8 - 4) / 4 = 4 epochs."""
+    settings = fake_settings(rungs=Rungs((2, 4, 8)), recipe=Recipe(epochs=8))
+    assert mean_epochs(settings) == 4
+    assert mean_epochs(replace(settings, rungs=None)) == 8
