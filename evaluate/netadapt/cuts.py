@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from ...search_space import Architecture
-from ...search_space.architecture import KERNELS
+from ...search_space.architecture import GATES, KERNELS
 from ..inheritance.channel_groups import (
     channel_groups,
     group_width,
@@ -103,7 +103,7 @@ def _kernel_cuts(architecture: Architecture) -> Iterator[Iterator[Cut]]:
 def _attention_cuts(architecture: Architecture) -> Iterator[Iterator[Cut]]:
     for number, block in enumerate(architecture.blocks, start=1):
         if block.attention != "none":
-            without = with_block(architecture, number, attention="none", squeeze=0)
+            without = with_block(architecture, number, attention="none", squeeze=0, gate=GATES[0])
             yield iter([Cut(f"attention of block {number}", 1, 0, without)])
 
 

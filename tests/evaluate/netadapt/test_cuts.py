@@ -19,6 +19,7 @@ from bneck.search_space import Architecture, cost, published_architecture
 from ...search_space.helpers import random_networks
 
 LARGE = published_architecture("mobilenet_v3_large")
+SMALL, B0 = published_architecture("mobilenet_v3_small"), published_architecture("efficientnet_b0")
 
 
 def values(kind: CutKind, architecture: Architecture = LARGE) -> list[list[tuple[str, int, int]]]:
@@ -67,7 +68,7 @@ def test_the_resolution_falls_in_steps_of_eight_down_to_32_px() -> None:
 
 @pytest.mark.parametrize("kinds", [CUT_KINDS, ("depth",), ("width", "resolution")])
 def test_every_cut_costs_less_and_is_inherited(kinds: tuple[CutKind, ...]) -> None:
-    for network in (published_architecture("mobilenet_v3_small"), *random_networks("tiny", 3, seed=4)):
+    for network in (SMALL, B0, *random_networks("tiny", 3, seed=4)):
         for place in cuts(network, kinds):
             for cut in place:
                 assert cut.after < cut.before

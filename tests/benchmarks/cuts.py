@@ -1,0 +1,197 @@
+"""Cuts of a fine-tuned network against a lower resolution: accuracy per MACs saved, before and after tuning.
+
+    python -m tests.benchmarks.cuts --images DIR --cache cuts.jsonl [--minutes 5]
+
+The parent is fine-tuned from ImageNet weights. Every arm cuts it by NetAdapt's rule, without tuning in
+between: of all proposals of its kinds of cuts, each after recalibration of batch norm, the one with the least
+loss per MACs saved. At each target the network of the arm, and the whole network at a lower resolution, are
+tuned alike with the parent as teacher, and tested. Selection is on validation images. Stops after `--minutes`
+and resumes on the next call; one process with one thread.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bneck.evaluate.data.dataset import Data, load_data, subsample
+from bneck.evaluate.inheritance.inherit import inherit
+from bneck.evaluate.netadapt.cuts import CutKind
+from bneck.evaluate.netadapt.netadapt import (
+    Proposal,
+    ResourceBudget,
+    generate_proposals,
+    loss_per_saving,
+)
+from bneck.evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
+from bneck.evaluate.training.distillation import Distillation
+from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
+from bneck.evaluate.training.pretrained import pretrained_network, pretrained_normalization
+from bneck.evaluate.training.recipe import load_recipe
+from bneck.evaluate.training.train import train
+from bneck.search_space import Architecture, cost
+
+from .job_cache import Job, run_all
+
+ARMS: Mapping[str, tuple[CutKind, ...]] = {
+    "depth": ("depth",),
+    "width": ("width",),
+    "all but resolution": ("width", "depth", "kernel", "attention"),
+    "all": ("width", "depth", "kernel", "attention", "resolution"),
+}
+TARGETS = (0.75, 0.5)
+STEP = 0.125  # of the MACs of the parent
+VALIDATION_IMAGES, BN_IMAGES = 400, 256
+PARENT_EPOCHS, TUNE_EPOCHS = 5, 4
+
+
+@dataclass(frozen=True)
+class PricedStep:
+    """The selected cut of a step, its loss per MACs saved before tuning, and the number of proposals."""
+
+    cut: Proposal
+    price: float
+    n_proposals: int
+
+
+@cache
+def images(folder: str, parent: str) -> Data:
+    return load_data(folder).with_normalization(*pretrained_normalization(parent))
+
+
+def fine_tuned(folder: str, parent: str, resolution_px: int, path: Path) -> Mapping[str, Any]:
+    """The parent, saved as a checkpoint."""
+    data, recipe = images(folder, parent), replace(load_recipe("fine-tuning"), epochs=PARENT_EPOCHS)
+    source = pretrained_network(parent)
+    architecture = replace(
+        source.architecture, resolution_px=resolution_px, classes=len(data.class_names)
+    ).without_fine_tuning
+    network = inherit(source, architecture)
+    start = time.process_time()
+    train(network, data, recipe, seed=0)
+    save_checkpoint(make_checkpoint(network, data, recipe, 0, ()), path)
+    return {"test": evaluate(network, data, "test")[0], "cpu_seconds": time.process_time() - start}
+
+
+def untuned(folder: str, parent: str, path: Path, architecture: Architecture) -> Mapping[str, Any]:
+    """Top-1 and loss on the validation images after recalibration of batch norm alone."""
+    data = subsample(images(folder, parent), validation=VALIDATION_IMAGES)
+    checkpoint = load_checkpoint(path)
+    network = inherit(checkpoint.network(), architecture)
+    recipe = replace(checkpoint.recipe, bn_recalibration_images=BN_IMAGES)
+    recalibrate_batchnorm(network, data, recipe)
+    top1, loss = evaluate(network, data, "validation")
+    return {"top1": top1, "loss": loss}
+
+
+def tuned(folder: str, parent: str, path: Path, architecture: Architecture) -> Mapping[str, Any]:
+    """Top-1 on the test images after recalibration, and after tuning with the parent as teacher."""
+    data, checkpoint = images(folder, parent), load_checkpoint(path)
+    recipe = replace(checkpoint.recipe, epochs=TUNE_EPOCHS)
+    network = inherit(checkpoint.network(), architecture)
+    recalibrate_batchnorm(network, data, recipe)
+    before = evaluate(network, data, "test")[0]
+    start = time.process_time()
+    train(network, data, recipe, seed=0, distillation=Distillation(checkpoint.network()))
+    seconds = time.process_time() - start
+    return {"before": before, "after": evaluate(network, data, "test")[0], "cpu_seconds": seconds}
+
+
+class Benchmark:
+    """Jobs on one parent, with cached results."""
+
+    def __init__(self, images: Path, parent: str, resolution_px: int, cache: Path, minutes: float) -> None:
+        self.images, self.parent, self.resolution_px, self.cache = str(images), parent, resolution_px, cache
+        self.checkpoint = cache.with_suffix(f".{parent}-{resolution_px}.safetensors")
+        self.deadline, self.console = time.monotonic() + 60 * minutes, Console()
+        arguments = (self.images, parent, resolution_px, self.checkpoint)
+        [self.whole] = self.run([Job(f"{parent} {resolution_px}", fine_tuned, arguments)])
+        self.architecture = load_checkpoint(self.checkpoint).architecture
+
+    def run(self, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
+        if time.monotonic() > self.deadline:
+            raise TimeoutError
+        results = run_all(jobs, self.cache, 1, self.console)
+        return [results[job.key] for job in jobs]
+
+    def job(self, step: Callable[..., Mapping[str, Any]], architecture: Architecture) -> Job:
+        key = f"{self.parent} {self.resolution_px} {step.__name__} {architecture.key}"
+        return Job(key, step, (self.images, self.parent, self.checkpoint, architecture))
+
+    def steps(self, kinds: tuple[CutKind, ...], target: float) -> list[PricedStep]:
+        """The steps of an arm down to a target, or as far as it gets."""
+        architecture, whole, steps = self.architecture, macs(self.architecture), list[PricedStep]()
+        while macs(architecture) > target * whole:
+            limit = max(each for each in TARGETS if each * whole < macs(architecture))
+            budget = ResourceBudget(macs, limit * whole, STEP * whole, cut_kinds=kinds)
+            proposals = generate_proposals(architecture, budget, macs(architecture))
+            if not proposals:
+                break
+            networks = [architecture, *(each.architecture for each in proposals)]
+            before, *after = self.run([self.job(untuned, each) for each in networks])
+            prices = [
+                loss_per_saving(result["loss"] - before["loss"], 1 - each.cost / macs(architecture))
+                for each, result in zip(proposals, after, strict=True)
+            ]
+            best = proposals[prices.index(min(prices))]
+            steps.append(PricedStep(best, min(prices), len(proposals)))
+            architecture = best.architecture
+        return steps
+
+    def row(self, name: str, architecture: Architecture, steps: Sequence[PricedStep] = ()) -> list[str]:
+        [result] = self.run([self.job(tuned, architecture)])
+        share = macs(architecture) / macs(self.architecture)
+        path = "; ".join(f"{each.cut.place} {each.cut.before} to {each.cut.after}" for each in steps)
+        top1s = (f"{100 * result[when]:.1f}" for when in ("before", "after"))
+        return [name, f"{share:.2f}", *top1s, f"{result['cpu_seconds']:.0f}", path]
+
+    def rows(self) -> Iterator[list[str]]:
+        yield ["whole", "1.00", f"{100 * self.whole['test']:.1f}", "", "", ""]
+        yield self.row("whole, tuned on", self.architecture)
+        for size_px in self.lower_resolutions():
+            yield self.row(f"{size_px} px", replace(self.architecture, resolution_px=size_px))
+        for target in TARGETS:
+            for name, kinds in ARMS.items():
+                steps = self.steps(kinds, target)
+                yield self.row(f"{name} to {target:g}", steps[-1].cut.architecture, steps)
+
+    def lower_resolutions(self) -> list[int]:
+        """Of the cuts of the resolution, those from the first target to just below the last."""
+        shares = {
+            size_px: macs(replace(self.architecture, resolution_px=size_px)) / macs(self.architecture)
+            for size_px in range(self.resolution_px - 8, 31, -8)
+        }
+        return [size_px for size_px, share in shares.items() if share > 0.8 * TARGETS[-1]]
+
+
+def macs(architecture: Architecture) -> float:
+    return float(cost(architecture).macs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=Path("cuts.jsonl"))
+    parser.add_argument("--parent", default="efficientnet_lite0")
+    parser.add_argument("--resolution", type=int, default=96)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    options = parser.parse_args()
+    print("| network | MACs | before tuning | after | CPU-s | cuts |\n| --- | --- | --- | --- | --- | --- |")
+    try:
+        benchmark = Benchmark(
+            options.images, options.parent, options.resolution, options.cache, options.minutes
+        )
+        for row in benchmark.rows():
+            print(f"| {' | '.join(row)} |")
+    except TimeoutError:
+        print("out of time; call again to go on")
+
+
+if __name__ == "__main__":
+    main()
