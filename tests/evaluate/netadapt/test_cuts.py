@@ -19,7 +19,6 @@ from bneck.search_space import Architecture, cost, published_architecture
 from ...search_space.helpers import random_networks
 
 LARGE = published_architecture("mobilenet_v3_large")
-SMALL, B0 = published_architecture("mobilenet_v3_small"), published_architecture("efficientnet_b0")
 
 
 def values(kind: CutKind, architecture: Architecture = LARGE) -> list[list[tuple[str, int, int]]]:
@@ -66,17 +65,24 @@ def test_the_resolution_falls_in_steps_of_eight_down_to_32_px() -> None:
     assert values("resolution", replace(LARGE, resolution_px=32)) == [[]]
 
 
-@pytest.mark.parametrize("kinds", [CUT_KINDS, ("depth",), ("width", "resolution")])
-def test_every_cut_costs_less_and_is_inherited(kinds: tuple[CutKind, ...]) -> None:
-    for network in (SMALL, B0, *random_networks("tiny", 3, seed=4)):
-        for place in cuts(network, kinds):
-            for cut in place:
-                assert cut.after < cut.before
-                assert cost(cut.architecture).macs < cost(network).macs
-                match_blocks(network, cut.architecture, [1.0] * len(network.blocks))
-        smallest = smallest_network(network, kinds)
-        assert not [cut for place in cuts(smallest, kinds) for cut in place]
-        match_blocks(network, smallest, [1.0] * len(network.blocks))
+@pytest.mark.parametrize(
+    ("network", "kinds"),
+    [
+        *((each, CUT_KINDS) for each in random_networks("tiny", 2, seed=4)),
+        (published_architecture("mobilenet_v3_small"), ("depth", "kernel", "resolution")),
+        (published_architecture("efficientnet_b0"), ("attention", "depth")),
+    ],
+    ids=["tiny", "tiny too", "V3-Small", "B0"],
+)
+def test_every_cut_costs_less_and_is_inherited(network: Architecture, kinds: tuple[CutKind, ...]) -> None:
+    for place in cuts(network, kinds):
+        for cut in place:
+            assert cut.after < cut.before
+            assert cost(cut.architecture).macs < cost(network).macs
+            match_blocks(network, cut.architecture, [1.0] * len(network.blocks))
+    smallest = smallest_network(network, kinds)
+    assert not [cut for place in cuts(smallest, kinds) for cut in place]
+    match_blocks(network, smallest, [1.0] * len(network.blocks))
 
 
 def test_random_smaller_networks_vary_in_every_kind_and_are_reproducible() -> None:
