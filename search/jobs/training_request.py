@@ -29,7 +29,7 @@ from ..resolve.confirmed import require_same
 from ..resolve.datasets import open_images, with_normalization
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_network
-from ..resolve.requests import TrainingRequest
+from ..resolve.requests import FINE_TUNING, TrainingRequest
 from ..resolve.trained_networks import require_held_out, resolve_checkpoint
 from .training_loop import save_start
 
@@ -45,7 +45,7 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
     """
     named = resolve_network(request.arch)
     images, data = _normalized_as_trained(request, *open_images(request))
-    recipe = recipe_for(request.recipe, data)
+    recipe = recipe_for(request.recipe, data, pretrained=bool(request.pretrained or request.weights))
     recipe = replace(recipe, **request.recipe_overrides)
     initial_weights = _initial_weights(request)
     if recipe.freeze != "none" and initial_weights == RANDOM_WEIGHTS:
@@ -205,9 +205,14 @@ def _normalized_as_trained(
     return with_normalization(images, data, mean, std)
 
 
-def recipe_for(name: str | None, data: Data) -> Recipe:
-    """A recipe by name or file; by default `small-images` for images in memory and `guide` for folders."""
-    return load_recipe(name or ("guide" if data.image_size_px is None else "small-images"))
+def recipe_for(name: str | None, data: Data, *, pretrained: bool = False) -> Recipe:
+    """A recipe by name or file.
+
+    By default `fine-tuning` for pretrained weights, else `small-images` for images in memory and `guide` for
+    folders.
+    """
+    default = "guide" if data.image_size_px is None else "small-images"
+    return load_recipe(name or (FINE_TUNING if pretrained else default))
 
 
 def require_two_images_per_step(batch_size: int, images: int) -> None:

@@ -17,8 +17,8 @@ BACKENDS_HELP = (
     "'command:TEMPLATE' for any other device (docs/guide/devices.md) or module:attribute"
 )
 RECIPE_HELP = (
-    "guide, torchvision-mobilenetv3, small-images, fine-tuning or a YAML file; by default small-images for "
-    "images in memory, guide for folders"
+    "guide, torchvision-mobilenetv3, small-images, fine-tuning or a YAML file; by default fine-tuning for "
+    "pretrained weights, else small-images for images in memory and guide for folders"
 )
 AUGMENT_HELP = (
     "none, or flip-crop, autoaugment, randaugment, trivialaugment, mixup, cutmix, random-erase joined by +"

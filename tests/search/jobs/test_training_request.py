@@ -13,6 +13,7 @@ from bneck.evaluate import Recipe
 from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.data.in_memory import InMemoryData
 from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
+from bneck.evaluate.training.recipe import load_recipe
 from bneck.evaluate.training.train import seeded_network
 from bneck.results import DataSettings
 from bneck.results.store.training_run import TrainingRun
@@ -242,6 +243,7 @@ def test_training_starts_from_torchvision_weights(request_of: Any, tmp_path: Pat
     torch.save(theirs, tmp_path / "weights.pth")
     folder = made(request_of(arch="mobilenet_v3_small", weights=tmp_path / "weights.pth"))
     assert folder.settings.initial_weights == "ImageNet weights of torchvision"
+    assert folder.settings.recipe == load_recipe("fine-tuning")
     checkpoint = folder.checkpoint()
     assert (checkpoint.norm_eps, checkpoint.norm_momentum) == (1e-3, 0.01)
     network = checkpoint.network()
