@@ -203,7 +203,9 @@ class _TrialLoop:
             return self.proposer.next()
         except SpaceExhaustedError:
             name = self.run.settings.space.name
-            raise SearchFinishedError(f"every network of space {name} has been proposed") from None
+            raise SearchFinishedError(
+                f"every network of space {name} within the limits on cost has been proposed"
+            ) from None
         except NoFeasibleNetworkError as error:
             if not self.ledger.evaluated and not self.running:
                 raise

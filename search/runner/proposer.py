@@ -6,7 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...results import Run
-from ...search_space import PUBLISHED_NAMES, Genes, NoFeasibleNetworkError, cost, published_architecture
+from ...search_space import (
+    PUBLISHED_NAMES,
+    Genes,
+    NoFeasibleNetworkError,
+    PretrainedSpace,
+    cost,
+    published_architecture,
+)
 from ..samplers.feasibility import constraint_violation, sample_unseen_feasible
 from ..samplers.registry import SamplerContext, SamplerFactory, make_sampler
 from ..samplers.transfer import transfer_prior_of
@@ -24,7 +31,7 @@ MAX_CONSECUTIVE_REJECTIONS = 400
 
 
 class SpaceExhaustedError(Exception):
-    """Every network of the space has been proposed."""
+    """Every network of the space within the limits on cost has been proposed."""
 
 
 class Proposer:
@@ -116,6 +123,8 @@ class Proposer:
         genes = sample_unseen_feasible(self.settings.space, self.settings.goals, self.visited, self.rng)
         if genes is not None:
             self.enqueue(genes, "random feasible")
+        elif isinstance(self.settings.space, PretrainedSpace):  # it lists its networks: none is left
+            raise SpaceExhaustedError
 
 
 def feasible_published(run: Run) -> Iterator[tuple[str, Genes]]:

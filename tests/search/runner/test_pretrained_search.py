@@ -25,7 +25,7 @@ from bneck.search.runner import worker
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.partial_training import train_to_epoch
 from bneck.search.samplers.highest_resolutions import highest_resolutions
-from bneck.search_space import Architecture, ArchitectureError, Parent, cost
+from bneck.search_space import Architecture, ArchitectureError, Parent, cost, load_architecture
 from bneck.search_space.architecture import TUNED, FineTuning, Tuned
 from bneck.search_space.network import build_network
 from bneck.search_space.pretrained_space import candidate_text, pretrained_space
@@ -33,7 +33,7 @@ from bneck.search_space.pretrained_space import candidate_text, pretrained_space
 from ...evaluate.example_training import SMALL, noise_data
 from ...results.example_run import accuracy, latency
 from ...search_space.helpers import TOY
-from ..helpers import FakePool, Shown, fake_run, fake_settings
+from ..helpers import FakePool, Shown, bneck, fake_run, fake_settings
 
 MEAN, STD = (127.0,) * 3, (128.0,) * 3
 PARENTS = [
@@ -151,10 +151,13 @@ def test_a_search_begins_with_its_baseline_and_names_networks_in_report_table_an
 
 
 def test_a_search_ends_when_every_candidate_was_tuned(tmp_path: Path) -> None:
-    few = replace(SPACE, parents=SPACE.parents[:1], resolution_px=(32, 64))
+    few = replace(SPACE, parents=SPACE.parents[:1], resolution_px=(32, 64, 96))
+    within = [each for each in few.candidates if each.resolution_px < 96]
+    limits = {"macs": str(max(cost(each).macs for each in within))}
     shown = Shown()
-    records, _ = searched(fake_run(tmp_path, few, sampler="random", n_trials=10), shown)
-    assert sum(record.state == "complete" for record in records) == few.size == 6
+    records, _ = searched(fake_run(tmp_path, few, limits, sampler="random", n_trials=10), shown)
+    assert sum(record.state == "complete" for record in records) == len(within) == 6
+    assert len(records) < 30
     assert any("every network of space pretrained" in line for line in shown.lines)
 
 
@@ -207,3 +210,31 @@ def test_a_parent_is_a_file_of_bneck_or_a_published_name_with_its_weights(
     assert parent.pixel_mean == noise_data().pixel_mean
     with pytest.raises(ArchitectureError, match="mobilenet_v9"):
         resolve_parents(["mobilenet_v9"])
+
+
+@pytest.mark.slow
+def test_a_search_by_command_stops_early_is_resumed_and_exports(
+    tmp_path: Path, context: EvaluationContext
+) -> None:
+    parent = replace(SMALL, resolution_px=64, image_channels=3)
+    file = tmp_path / "own.safetensors"
+    save_checkpoint(make_checkpoint(build_network(parent), noise_data(), context.recipe, 0, ()), file)
+    words = ["--pretrained", "--parent", file, "--data", "digits", "--train-images", 100, "--out", "run"]
+    words += ["--validation-images", 50, "--epochs", 2, "--min-epochs", 1, "--latency-backend", "fake"]
+    first = bneck("search", *words, "--n-trials", 3, "--max-macs", "50M", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "own.safetensors at" in first.stdout
+    again = bneck("search", "run", "--resume", "--n-trials", 5, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    run = Run.open(tmp_path / "run")
+    assert sum(record.is_evaluated for record in run.records()) == 5
+    exported = bneck("export", "run", "--trial", "best", "--format", "config,onnx", "-o", "out", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    (config,) = (tmp_path / "out").glob("*.yaml")
+    best = run.best()
+    assert load_architecture(config) == best.architecture
+    assert candidate_text(best.architecture) in config.read_text(encoding="utf-8")
+    checkpoint = load_checkpoint(run.checkpoint(best.architecture))
+    mean = sum(noise_data().pixel_mean) / 3  # of grey images
+    assert checkpoint.pixel_mean == pytest.approx((mean,))
+    assert run.settings.data_for(best.architecture).pixel_mean == pytest.approx((mean,))
