@@ -44,6 +44,7 @@ DESCRIBED: Commands = (
     describe.space,
     describe.data,
     describe.recipe,
+    describe.pretrained,
     describe.latency_predictor,
     describe.supernet,
 )
@@ -73,7 +74,9 @@ def _add(app: typer.Typer, commands: Commands, panel: str | None = None, *, open
 
 app = _group("bneck", "Find the best MobileNet-style networks for your images and your device.")
 _add(app, CORE, "Core commands")
-describe_app = _group("describe", "Describe a space, data set, recipe or model file.")
+describe_app = _group(
+    "describe", "Describe a space, data set, recipe, model file or the pretrained networks."
+)
 _add(describe_app, DESCRIBED, opens_files=False)
 describe_app.command("latency-model", hidden=True)(expand(describe.latency_predictor, opens_files=False))
 app.add_typer(describe_app, rich_help_panel=MORE_PANEL)

@@ -93,12 +93,14 @@ def ratio_text(latency: Latency) -> str:
 def block_text(block: Block) -> str:
     """`k5 e72 c40 se hswish s2`: kernel, expanded and output channels, attention, activation, stride."""
     attention = _SHORT_NAMES.get(block.attention, block.attention)
+    gate = "" if block.gate == "hardsigmoid" else block.gate
     activation = _SHORT_NAMES.get(block.activation, block.activation)
     words = [
         f"k{block.kernel}",
         f"e{block.expanded}",
         f"c{block.out}",
         attention,
+        gate,
         activation,
         f"s{block.stride}",
     ]
@@ -110,12 +112,13 @@ def network_lines(architecture: Architecture) -> list[str]:
     stem, head = architecture.stem, architecture.head
     stem_activation = _SHORT_NAMES.get(stem.activation, stem.activation)
     hidden = f", hidden {head.hidden}" if head.hidden else ""
+    padding = "" if architecture.padding == "symmetric" else f", padding {architecture.padding}"
     start = candidate_text(architecture) or f"{architecture.resolution_px} px"
     rows = [
         (text, len(list(same))) for text, same in groupby(block_text(block) for block in architecture.blocks)
     ]
     return [
-        f"{start}, stem k{stem.kernel} c{stem.out} {stem_activation} s{stem.stride}",
+        f"{start}{padding}, stem k{stem.kernel} c{stem.out} {stem_activation} s{stem.stride}",
         *(f"{text} × {count}" if count > 1 else text for text, count in rows),
         f"features {head.features}{hidden}, {architecture.classes} classes",
     ]

@@ -1,4 +1,4 @@
-"""`bneck describe`: spaces, data sets, recipes, latency predictors and supernets."""
+"""`bneck describe`: spaces, data sets, recipes, pretrained networks, latency predictors and supernets."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -74,6 +74,19 @@ def data(
         print_json(summary)
     else:
         print_data(summary)
+
+
+def pretrained(as_json: JsonOption = False) -> None:
+    """List the networks with ImageNet weights, and which are on this machine.
+
+    bneck describe pretrained --json
+    """
+    from ..console import pretrained_table
+
+    if as_json:
+        print_json(pretrained_table.as_dict())
+    else:
+        pretrained_table.print_pretrained()
 
 
 def latency_predictor(file: FileArgument, as_json: JsonOption = False) -> None:

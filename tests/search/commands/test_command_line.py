@@ -70,7 +70,10 @@ COMMANDS = (
 
 ROOT = Path(__file__).parents[3]
 SUBCOMMANDS = (
-    *(f"describe {name}" for name in ("space", "data", "recipe", "latency-predictor", "supernet")),
+    *(
+        f"describe {name}"
+        for name in ("space", "data", "recipe", "pretrained", "latency-predictor", "supernet")
+    ),
     "latency-predictor build",
 )
 
@@ -318,6 +321,16 @@ def test_space_for_people_has_a_line_for_each_gene(call: Call, here: Path) -> No
 
 
 @pytest.mark.slow
+def test_pretrained_networks_are_listed_with_their_costs(call: Call) -> None:
+    networks = json.loads(call("describe", "pretrained", "--json").out)
+    lite0 = networks["efficientnet_lite0"]
+    assert (lite0["params"], lite0["resolution_px"], lite0["top1"]) == (4_652_008, 224, 75.1)
+    assert lite0["license"] == "Apache-2.0"
+    rows = call("describe", "pretrained").out.splitlines()[1:]
+    assert sorted(row.split()[0] for row in rows) == sorted(networks)
+    assert rows[0].startswith("mobilenet_v3_small ")  # the fewest MACs first
+
+
 def test_space_without_a_name_lists_the_presets(call: Call) -> None:
     assert json.loads(call("describe", "space", "--json").out) == list(PRESETS)
     shown = call("describe", "space").out
