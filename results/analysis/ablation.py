@@ -62,7 +62,7 @@ class GeneChange:
     """A switch of one choice in one location from its baseline to an alternative.
 
     Attributes:
-        location: `images`, `stem`, `stage2`, `head` or `all stages`.
+        location: `images`, `weights`, `stem`, `stage2`, `head` or `all stages`.
         gene_type: `kernel`, `expansion`, `attention`, ...
         step: index of the alternative among those of the location, from 1.
         genes: names of the genes that are set; all blocks of a stage together.
@@ -102,9 +102,18 @@ class Effect:
         )
 
 
+_WHOLE_NETWORK_GENES = {
+    "resolution_px": ("images", "resolution"),
+    "parent": ("weights", "pretrained network"),
+    "tuned": ("weights", "tuned part"),
+}
+
+
 def location_and_gene_type(gene: str) -> tuple[str, str]:
     """Location and gene type of a gene: `stage2` and `kernel` for `stage2.block1.kernel`."""
-    location, *_, gene_type = gene.split(".") if "." in gene else ("images", "resolution")
+    if gene in _WHOLE_NETWORK_GENES:
+        return _WHOLE_NETWORK_GENES[gene]
+    location, *_, gene_type = gene.split(".")
     return location, gene_type
 
 

@@ -60,7 +60,8 @@ def gene_change_text(gene_change: GeneChange) -> str:
         text = alternative if gene_change.baseline == "none" else f"{alternative} for {baseline}"
     else:
         text = choice_text(gene_change)
-    return text if gene_change.location == "images" else f"{text} in {_with_article(gene_change.location)}"
+    is_whole = gene_change.location in ("images", "weights")
+    return text if is_whole else f"{text} in {_with_article(gene_change.location)}"
 
 
 def percentage_points_text(change: EffectEstimate, unit: str = "") -> str:

@@ -15,6 +15,8 @@ from bneck.evaluate.scorers.training import TrainingScorer
 from bneck.evaluate.statistics.multi_objective import hypervolume
 from bneck.evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
 from bneck.results import Record, Run
+from bneck.results.analysis.ablation import ablation_effects
+from bneck.results.analysis.gene_model import GeneModel
 from bneck.results.store.settings import load_settings
 from bneck.results.store.trial import BASELINE_SOURCE
 from bneck.results.text.findings import findings
@@ -92,6 +94,18 @@ def test_the_sampler_learns_what_pays(tmp_path: Path) -> None:
     run = fake_run(tmp_path, SPACE, objectives="accuracy,macs", sampler="ehvi", n_trials=20, seed=0)
     records, _ = searched(run)
     assert share(each.architecture for each in records) > 0.99 * share(SPACE.candidates)
+    model = GeneModel.of(run, records)
+    assert model
+    effects = {
+        (each.gene_change.location, each.gene_change.alternative): each for each in ablation_effects(model)
+    }
+    assert {location for location, _ in effects} == {"weights", "images"}
+    # the head alone reaches 80% of an accuracy of 45 to 77%
+    assert -0.17 < effects["weights", "head"].changes["accuracy"].value < -0.07
+    assert effects["weights", "head"].changes["macs"].value == pytest.approx(0)
+    assert (
+        effects["weights", "high"].changes["accuracy"].value > 0.1
+    )  # 20 points of the share of the resolution
 
 
 @pytest.mark.parametrize(
