@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .api import train as train
     from .data.dataset import Data as Data
     from .data.dataset import load_data as load_data
+    from .inheritance.inherit import inherit as inherit
     from .latency.meter import LatencyMeter as LatencyMeter
     from .latency.meter import measure_latency as measure_latency
     from .latency.predictor import LatencyPredictor as LatencyPredictor
@@ -41,6 +42,7 @@ _LAZY = {  # names that need torch or numpy
     "LatencyPredictor": ".latency.predictor",
     "TrainedNetwork": ".api",
     "evaluate": ".api",
+    "inherit": ".inheritance.inherit",
     "load_data": ".data.dataset",
     "load_network": ".api",
     "measure_latency": ".latency.meter",
@@ -69,6 +71,7 @@ __all__ = [
     "evaluate",
     "format_count",
     "host",
+    "inherit",
     "load_data",
     "load_network",
     "measure_latency",

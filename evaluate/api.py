@@ -9,8 +9,10 @@ from ..search_space import Architecture, DataError, UnknownNameError
 from ..search_space.faults import explained_faults
 from ..search_space.network import Network
 from .data.dataset import DataSource, EvaluationSplit, load_data, load_whole
+from .inheritance.inherit import inherit
 from .training.accuracy import Accuracy
 from .training.checkpoint import load_checkpoint
+from .training.distillation import Distillation
 from .training.metrics import Metrics, compute_metrics, predict
 from .training.recipe import Recipe, load_recipe
 from .training.train import seeded_network
@@ -37,11 +39,13 @@ def train(
     data: DataSource,
     recipe: Recipe | str | Path | None = None,
     *,
+    init: Network | None = None,
+    teacher: Network | None = None,
     seed: int = 0,
     device: str = "cpu",
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> TrainedNetwork:
-    """Train a network from random weights and evaluate it on the validation images.
+    """Train a network and evaluate it on the validation images.
 
     Input channels and classes are taken from the data; the resolution is that of the architecture.
 
@@ -49,6 +53,9 @@ def train(
         data: see `load_data`.
         recipe: hyperparameters; also the name of a preset or a YAML file. By default `Recipe()`: 10 epochs
             of SGD with a cosine schedule.
+        init: a trained network of the same or a larger architecture to inherit the weights of (see
+            `inherit`); by default random weights.
+        teacher: a trained network for the same classes, whose soft labels count 0.7 in the loss.
         seed: determines initial weights, image order, augmentation and dropout. On one thread of one
             machine the result is reproducible bit for bit.
         device: `cpu` or `cuda`.
@@ -56,6 +63,7 @@ def train(
     Raises:
         DataError: the data cannot be read; see `load_data`.
         UnknownNameError: the recipe is neither a preset nor a file.
+        RunError: the architecture is not a smaller form of `init`.
         NonFiniteLossError: the loss is NaN or infinite.
         MachineError: out of memory, or another fault of the machine.
 
@@ -75,10 +83,13 @@ def train(
     architecture = replace(
         architecture, image_channels=images.image_channels, classes=len(images.class_names)
     )
-    network = seeded_network(architecture, seed)
+    network = inherit(init, architecture, seed=seed) if init else seeded_network(architecture, seed)
+    distillation = Distillation(teacher) if teacher else None
     if not isinstance(recipe, Recipe):
         recipe = Recipe() if recipe is None else load_recipe(recipe)
-    accuracy = train_in_place(network, images, recipe, seed=seed, device=device, on_epoch=on_epoch)
+    accuracy = train_in_place(
+        network, images, recipe, seed=seed, device=device, on_epoch=on_epoch, distillation=distillation
+    )
     return TrainedNetwork(network.eval(), accuracy)
 
 

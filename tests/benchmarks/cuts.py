@@ -4,7 +4,7 @@
 
 The parent is fine-tuned from ImageNet weights. Every arm cuts it by NetAdapt's rule, without tuning in
 between: of all proposals of its kinds of cuts, each after recalibration of batch norm, the one with the least
-loss per MACs saved. At each target the network of the arm, and the whole network at a lower resolution, are
+loss per MACs saved. At the target the network of the arm, and the whole network at a lower resolution, are
 tuned alike with the parent as teacher, and tested. Selection is on validation images. Stops after `--minutes`
 and resumes on the next call; one process with one thread.
 """
@@ -22,7 +22,7 @@ from rich.console import Console
 
 from bneck.evaluate.data.dataset import Data, load_data, subsample
 from bneck.evaluate.inheritance.inherit import inherit
-from bneck.evaluate.netadapt.cuts import CutKind
+from bneck.evaluate.netadapt.cuts import CUT_KINDS, CutKind
 from bneck.evaluate.netadapt.netadapt import (
     Proposal,
     ResourceBudget,
@@ -41,14 +41,12 @@ from .job_cache import Job, run_all
 
 ARMS: Mapping[str, tuple[CutKind, ...]] = {
     "depth": ("depth",),
+    "all": CUT_KINDS,
     "width": ("width",),
-    "all but resolution": ("width", "depth", "kernel", "attention"),
-    "all": ("width", "depth", "kernel", "attention", "resolution"),
 }
-TARGETS = (0.75, 0.5)
-STEP = 0.125  # of the MACs of the parent
+STEP = 0.2  # of the MACs of the parent
 VALIDATION_IMAGES, BN_IMAGES = 400, 256
-PARENT_EPOCHS, TUNE_EPOCHS = 5, 4
+PARENT_EPOCHS, TUNE_EPOCHS = 5, 2
 
 
 @dataclass(frozen=True)
@@ -127,9 +125,8 @@ class Benchmark:
     def steps(self, kinds: tuple[CutKind, ...], target: float) -> list[PricedStep]:
         """The steps of an arm down to a target, or as far as it gets."""
         architecture, whole, steps = self.architecture, macs(self.architecture), list[PricedStep]()
+        budget = ResourceBudget(macs, target * whole, STEP * whole, cut_kinds=kinds)
         while macs(architecture) > target * whole:
-            limit = max(each for each in TARGETS if each * whole < macs(architecture))
-            budget = ResourceBudget(macs, limit * whole, STEP * whole, cut_kinds=kinds)
             proposals = generate_proposals(architecture, budget, macs(architecture))
             if not proposals:
                 break
@@ -151,23 +148,17 @@ class Benchmark:
         top1s = (f"{100 * result[when]:.1f}" for when in ("before", "after"))
         return [name, f"{share:.2f}", *top1s, f"{result['cpu_seconds']:.0f}", path]
 
-    def rows(self) -> Iterator[list[str]]:
+    def rows(self, target: float) -> Iterator[list[str]]:
+        """The table, with the two resolutions whose MACs are next to the target."""
         yield ["whole", "1.00", f"{100 * self.whole['test']:.1f}", "", "", ""]
+        sizes = [replace(self.architecture, resolution_px=px) for px in range(self.resolution_px, 31, -8)]
+        below = next(n for n, each in enumerate(sizes) if macs(each) <= target * macs(self.architecture))
+        for each in sizes[below - 1 : below + 1]:
+            yield self.row(f"{each.resolution_px} px", each)
+        for name, kinds in ARMS.items():
+            steps = self.steps(kinds, target)
+            yield self.row(name, steps[-1].cut.architecture, steps)
         yield self.row("whole, tuned on", self.architecture)
-        for size_px in self.lower_resolutions():
-            yield self.row(f"{size_px} px", replace(self.architecture, resolution_px=size_px))
-        for target in TARGETS:
-            for name, kinds in ARMS.items():
-                steps = self.steps(kinds, target)
-                yield self.row(f"{name} to {target:g}", steps[-1].cut.architecture, steps)
-
-    def lower_resolutions(self) -> list[int]:
-        """Of the cuts of the resolution, those from the first target to just below the last."""
-        shares = {
-            size_px: macs(replace(self.architecture, resolution_px=size_px)) / macs(self.architecture)
-            for size_px in range(self.resolution_px - 8, 31, -8)
-        }
-        return [size_px for size_px, share in shares.items() if share > 0.8 * TARGETS[-1]]
 
 
 def macs(architecture: Architecture) -> float:
@@ -180,6 +171,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("cuts.jsonl"))
     parser.add_argument("--parent", default="efficientnet_lite0")
     parser.add_argument("--resolution", type=int, default=96)
+    parser.add_argument("--target", type=float, default=0.6, help="MACs as a share of the parent's")
     parser.add_argument("--minutes", type=float, default=math.inf)
     options = parser.parse_args()
     print("| network | MACs | before tuning | after | CPU-s | cuts |\n| --- | --- | --- | --- | --- | --- |")
@@ -187,7 +179,7 @@ def main() -> None:
         benchmark = Benchmark(
             options.images, options.parent, options.resolution, options.cache, options.minutes
         )
-        for row in benchmark.rows():
+        for row in benchmark.rows(options.target):
             print(f"| {' | '.join(row)} |")
     except TimeoutError:
         print("out of time; call again to go on")

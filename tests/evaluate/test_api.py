@@ -2,12 +2,13 @@
 
 import doctest
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
 import bneck.evaluate
-from bneck.evaluate import Recipe, evaluate, load_data, train
+from bneck.evaluate import Recipe, evaluate, inherit, load_data, train
 from bneck.evaluate.data.dataset import subsample
 from bneck.search_space import DataError, UnknownNameError, load_space
 
@@ -39,6 +40,21 @@ def test_train_takes_classes_and_channels_from_the_data_and_follows_the_seed() -
     metrics = evaluate(first.network, data, "validation")
     assert metrics.top1 == pytest.approx(first.accuracy.top1)
     assert metrics.loss == pytest.approx(first.accuracy.loss, rel=1e-5)
+
+
+def test_a_smaller_network_starts_from_a_larger_one_and_learns_from_a_teacher() -> None:
+    space = load_space("tiny")
+    data = subsample(load_data("digits"), train=64, validation=20)
+    architecture = space.decode(space.sample(random.Random(1))).without_fine_tuning
+    parent, _ = train(architecture, data, Recipe(epochs=1, batch_size=32))
+    smaller = replace(architecture, head=replace(architecture.head, features=8))
+    still = Recipe(epochs=1, batch_size=32, learning_rate=0, bn_recalibration_images=0)
+    child = train(smaller, data, still, init=parent).network
+    expected = inherit(parent, child.architecture)
+    assert all(a.equal(b) for a, b in zip(child.parameters(), expected.parameters(), strict=True))
+    moving = replace(still, learning_rate=0.05)
+    alone, taught = (train(smaller, data, moving, init=parent, teacher=each) for each in (None, parent))
+    assert alone.accuracy.curve != taught.accuracy.curve
 
 
 def test_a_recipe_can_be_named() -> None:
