@@ -730,7 +730,7 @@ def test_the_version_is_that_of_the_package() -> None:
         (("search", "tiny", "--workers", 100_000), "got 100000"),
         (("compare", "mobilenet_v2", "--workers", 100_000), "usable cores"),
         (("search", "tiny", "--max-macs", 60), "did you mean 60M?"),
-        (("inspect", "resnet18"), "families MobileNetV2, MobileNetV3 and MnasNet"),
+        (("inspect", "resnet18"), "families MobileNetV2, MobileNetV3, MnasNet"),
     ],
 )
 def test_what_is_out_of_range_or_unknown_says_what_would_work(words: tuple[Any, ...], expected: str) -> None:
