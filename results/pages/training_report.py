@@ -75,6 +75,7 @@ def _facts(training: TrainingRun, model: Checkpoint) -> tuple[tuple[str, object]
             f"{colors} images of {architecture.resolution_px} px",
         ),
         ("initial weights", settings.initial_weights),
+        *([("teacher", settings.teacher)] if settings.teacher else []),
         ("data", "; ".join([f"{images.name}, {architecture.classes} classes", *limits])),
         ("recipe", key_value_text(asdict(settings.recipe).items())),
         ("seed", settings.seed),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
@@ -32,7 +33,11 @@ class TrainingSettings:
         initial_weights: `random weights`, `ImageNet weights of torchvision`, or a checkpoint.
         threads: per process.
         processes: data-parallel processes that share every batch.
+        teacher: name of the network whose soft labels are learned, too; its weights are in the folder.
+        soft_label_weight: weight of the soft labels in the loss; 0 without a teacher.
     """
+
+    OPTIONAL_KEYS: ClassVar[tuple[str, ...]] = ("teacher", "soft_label_weight")
 
     created: str
     name: str
@@ -46,6 +51,8 @@ class TrainingSettings:
     processes: int
     host: Mapping[str, str]
     versions: Mapping[str, str]
+    teacher: str = ""
+    soft_label_weight: float = 0.0
 
     def difference(self, other: "TrainingSettings") -> str | None:
         """The first setting that changes the result of the training, as text; None if there is none."""
@@ -93,6 +100,11 @@ class TrainingRun(Experiment[TrainingSettings]):
     def model_file(self) -> Path:
         """Weights of the epoch with the best validation accuracy."""
         return self.folder / "model.safetensors"
+
+    @property
+    def teacher_file(self) -> Path:
+        """Weights of the teacher, if there is one."""
+        return self.folder / "teacher.safetensors"
 
     def checkpoint(self) -> Checkpoint:
         return load_checkpoint(self.checkpoint_file)

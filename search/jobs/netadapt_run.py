@@ -16,8 +16,7 @@ from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.netadapt.netadapt import Step, steps
 from ...evaluate.statistics.estimate import Estimate
-from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
-from ...evaluate.training.distillation import Distillation
+from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Trainer
@@ -163,7 +162,7 @@ def _train_final(run: NetAdaptRun, rows: Sequence[NetAdaptRow], data: Data, cons
         network, initial_weights = seeded_network(architecture, settings.seed), RANDOM_WEIGHTS
     print_lines(console, f"final training from {initial_weights}")
     name = f"{settings.name} adapted to {settings.limit}"
-    teacher = tuning.distillation_of(run)
+    teacher = load_checkpoint(run.network_file(0)) if settings.distillation else None
     _trained(run.final_folder, run, name, network, initial_weights, data, console, teacher)
 
 
@@ -175,7 +174,7 @@ def _trained(
     initial_weights: str,
     data: Data,
     console: Console,
-    distillation: Distillation | None = None,
+    teacher: Checkpoint | None = None,
 ) -> TrainingRun:
     """Train a network in a folder of its own; resumes after an interruption."""
     own = run.settings
@@ -192,15 +191,17 @@ def _trained(
         processes=1,
         host=host(),
         versions=package_versions(),
+        teacher=own.name if teacher else "",
+        soft_label_weight=own.distillation if teacher else 0.0,
     )
     if not out.exists():
         training = Trainer(network, data, own.recipe, seed=own.seed, compute=settings.compute)
-        TrainingRun.create(out, settings, partial(save_start, training=training))
+        TrainingRun.create(out, settings, partial(save_start, training=training, teacher=teacher))
     folder = TrainingRun.open(out)
     torch.set_num_threads(folder.settings.threads)
     epochs, done = own.recipe.epochs, len(folder.checkpoint().curve)
     display = TrainingProgress(console, epochs=epochs, images=data.count("train"), done=done)
-    run_epochs(folder, data, display, distillation=distillation)
+    run_epochs(folder, data, display)
     return folder
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...evaluate import Epoch
 from ...evaluate.data.dataset import Data
-from ...evaluate.training.checkpoint import make_checkpoint, save_checkpoint
+from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, make_checkpoint, save_checkpoint
 from ...evaluate.training.distillation import Distillation
 from ...evaluate.training.trainer import Trainer
 from ...results.store.training_run import TrainingRun, best_epoch
@@ -22,7 +22,6 @@ def run_epochs(
     data: Data,
     display: TrainingProgress,
     on_epoch: OnEpoch | None = None,
-    distillation: Distillation | None = None,
 ) -> None:
     """Train from the last checkpoint to the last epoch.
 
@@ -39,7 +38,7 @@ def run_epochs(
         settings.recipe,
         seed=settings.seed,
         compute=settings.compute,
-        distillation=distillation,
+        distillation=_distillation(folder),
     )
     training.restore(checkpoint.state)
     curve = list(checkpoint.curve)
@@ -65,9 +64,16 @@ def run_epochs(
     barrier()
 
 
-def save_start(folder: TrainingRun, training: Trainer) -> None:
-    """Save the initial weights, and which file of the data is in which split."""
+def _distillation(folder: TrainingRun) -> Distillation | None:
+    weight = folder.settings.soft_label_weight
+    return Distillation(load_checkpoint(folder.teacher_file).network(), weight) if weight else None
+
+
+def save_start(folder: TrainingRun, training: Trainer, teacher: Checkpoint | None = None) -> None:
+    """Save the initial weights, those of the teacher, and which file of the data is in which split."""
     folder.save_manifest(training.data)
+    if teacher:
+        save_checkpoint(replace(teacher, state={}), folder.teacher_file)
     save_progress(folder, training, [])
 
 

@@ -1,5 +1,6 @@
 """From the request of `bneck train` to its folder; everything is checked before the folder is created."""
 
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,8 @@ import torch
 from ...evaluate import host, package_versions, usable_cores
 from ...evaluate.data.dataset import Data
 from ...evaluate.inheritance.inherit import inherit
-from ...evaluate.training.checkpoint import load_checkpoint
+from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint
+from ...evaluate.training.distillation import SOFT_LABEL_WEIGHT
 from ...evaluate.training.pretrained import describe_weights, pretrained_network, pretrained_normalization
 from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
@@ -70,7 +72,11 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
         processes=processes,
         host=host(),
         versions=package_versions(),
+        teacher=request.teacher or "",
+        soft_label_weight=SOFT_LABEL_WEIGHT if request.teacher else 0.0,
     )
+    if request.teacher:
+        _load_teacher(request.teacher, data)
     return settings, data
 
 
@@ -106,8 +112,9 @@ def create_training_run(
     TrainingRun.require_absent(out)
     network = initial_network(request, settings, data, on_note)
     training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
+    teacher = _load_teacher(request.teacher, data) if request.teacher else None
     if is_main_process():
-        folder = TrainingRun.create(out, settings, partial(save_start, training=training))
+        folder = TrainingRun.create(out, settings, partial(save_start, training=training, teacher=teacher))
     else:
         assert isinstance(out, Path)  # several processes have --out
         folder = TrainingRun(out, settings)
@@ -191,14 +198,30 @@ def initial_network(
     return network
 
 
+def _load_teacher(name: str, data: Data) -> Checkpoint:
+    """A trained network for the same classes and normalization, which never saw the held-out images.
+
+    Raises:
+        BneckError: there is none by this name, or it is for other data.
+    """
+    file = resolve_checkpoint(name)
+    teacher = load_checkpoint(file.path)
+    require_held_out(file, teacher, data)
+    as_teacher = teacher.normalize_data(data)
+    ours, theirs = ((each.pixel_mean, each.pixel_std) for each in (data, as_teacher))
+    if any(array("f", a) != array("f", b) for a, b in zip(ours, theirs, strict=True)):
+        raise GoalError(f"teacher {name} was trained with another normalization than the initial weights")
+    return teacher
+
+
 def _normalized_as_trained(
     request: TrainingRequest, images: DataSettings, data: Data
 ) -> tuple[DataSettings, Data]:
-    """The data with the normalization of the initial weights; unchanged if they are random."""
+    """The data with the normalization of the initial weights, or else of the teacher."""
     if request.pretrained or request.weights:
         mean, std = pretrained_normalization(request.arch, request.weights)
-    elif request.init:
-        checkpoint = load_checkpoint(resolve_checkpoint(request.init).path)
+    elif trained := request.init or request.teacher:
+        checkpoint = load_checkpoint(resolve_checkpoint(trained).path)
         mean, std = checkpoint.pixel_mean, checkpoint.pixel_std
     else:
         return images, data

@@ -204,6 +204,9 @@ class TrainingRequest(DataOptions, RecipeOptions):
     init: str | None = option(
         None, "start from the weights of a network that bneck trained", metavar="RUN#TRIAL|DIR|FILE"
     )
+    teacher: str | None = option(
+        None, "learn the soft labels of a trained network, too", metavar="RUN#TRIAL|DIR|FILE"
+    )
     pretrained: bool = option(False, "start from ImageNet weights")
     weights: Path | None = option(
         None, "read the ImageNet weights from a file, without a download", metavar="FILE"

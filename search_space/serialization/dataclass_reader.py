@@ -47,13 +47,17 @@ def read_versioned_file(
 ) -> T:
     """Read a dataclass from a file: fields with a reader by it, other fields by their type.
 
+    Fields in `OPTIONAL_KEYS` of the dataclass may be missing.
+
     Raises:
         FileFormatError: names file, line, key, value and remedy.
     """
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    optional = getattr(kind, "OPTIONAL_KEYS", ())
+    required = [field.name for field in fields(kind) if field.name not in optional]  # type: ignore[arg-type]
     hints = get_type_hints(kind)
     root = parse_file(path)
-    nodes = root.versioned_mapping(schema, names)
+    nodes = root.versioned_mapping(schema, required, optional)
+    names = [name for name in nodes if name != "bneck"]
     values = {
         name: readers[name](nodes[name]) if name in readers else read_value(hints[name], nodes[name])
         for name in names

@@ -52,6 +52,8 @@ OTHERWISE: dict[str, Any] = {
     "processes": 1,
     "host": {"cpu": "another"},
     "versions": {},
+    "teacher": "runs/large",
+    "soft_label_weight": 0.5,
 }
 
 
@@ -64,6 +66,15 @@ def test_settings_come_back_as_they_were(tmp_path: Path) -> None:
     opened = TrainingRun.open(tmp_path / "new" / "folder")
     assert opened == made
     assert opened.settings == SETTINGS
+
+
+def test_settings_of_earlier_versions_have_no_teacher(tmp_path: Path) -> None:
+    file = TrainingRun.create(tmp_path / "t", SETTINGS).folder / "training.yaml"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    earlier = [line for line in lines if not line.startswith(("teacher", "soft_label_weight"))]
+    assert len(earlier) == len(lines) - 2
+    file.write_text("".join(earlier), encoding="utf-8")
+    assert TrainingRun.open(tmp_path / "t").settings == SETTINGS
 
 
 def test_the_same_settings_do_not_differ() -> None:
@@ -88,6 +99,8 @@ def test_no_setting_is_forgotten_below() -> None:
         ("compute", "precision is bf16, not fp16"),
         ("threads", "threads is 3, not 4"),
         ("processes", "processes is 2, not 1"),
+        ("teacher", "teacher is , not runs/large"),
+        ("soft_label_weight", "soft label weight is 0.0, not 0.5"),
         (
             "architecture",
             f"the network is {SMALL.key} at 8 px, not {replace(SMALL, resolution_px=16).key}",

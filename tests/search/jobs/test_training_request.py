@@ -10,7 +10,7 @@ import torch
 import torchvision.models as tv
 
 from bneck.evaluate import Recipe
-from bneck.evaluate.data.dataset import load_data
+from bneck.evaluate.data.dataset import Data, load_data
 from bneck.evaluate.data.in_memory import InMemoryData
 from bneck.evaluate.training.checkpoint import make_checkpoint, save_checkpoint
 from bneck.evaluate.training.pretrained import available_pretrained
@@ -18,6 +18,9 @@ from bneck.evaluate.training.recipe import load_recipe
 from bneck.evaluate.training.train import seeded_network
 from bneck.results import DataSettings
 from bneck.results.store.training_run import TrainingRun
+from bneck.search.console.terminal import Console
+from bneck.search.console.training_progress import TrainingProgress
+from bneck.search.jobs.training_loop import run_epochs
 from bneck.search.jobs.training_request import (
     create_training_run,
     for_data,
@@ -44,6 +47,10 @@ def request_of(tmp_path: Path) -> Any:
         return TrainingRequest(**{**usual, "train_images": 40, "validation_images": 20, **overrides})
 
     return make
+
+
+def quiet_progress() -> TrainingProgress:
+    return TrainingProgress(Console(), epochs=1, images=40, quiet=True)
 
 
 def made(request: TrainingRequest) -> TrainingRun:
@@ -270,6 +277,43 @@ def test_images_have_the_normalisation_that_the_initial_weights_were_trained_wit
     assert settings.load().pixel_mean == settings.pixel_mean == checkpoint.pixel_mean
     resumed, data = resume_training_run(TrainingRequest(arch=str(folder.folder)), same_request=False)
     assert (resumed.settings, data.pixel_mean) == (folder.settings, checkpoint.pixel_mean)
+
+
+def teacher_file(folder: Path, data: Data, mean: float) -> Path:
+    """A network for ten classes, trained with a normalisation of its own."""
+    checkpoint = make_checkpoint(toy(FIT, seed=9), data, Recipe(), 0, ())
+    path = folder / "teacher.safetensors"
+    save_checkpoint(replace(checkpoint, pixel_mean=(mean,), pixel_std=(64.0,)), path)
+    return path
+
+
+def test_a_teacher_is_kept_in_the_folder_and_used_after_a_resume(request_of: Any, tmp_path: Path) -> None:
+    request = request_of(epochs=1, batch_size=20)
+    path = teacher_file(tmp_path, plan(request)[1], 100.0)
+    folder = made(replace(request, teacher=str(path)))
+    assert (folder.settings.teacher, folder.settings.soft_label_weight) == (str(path), 0.7)
+    path.unlink()
+    weights = []
+    for each in (folder, made(replace(request, out=tmp_path / "alone"))):
+        resumed, data = resume_training_run(TrainingRequest(arch=str(each.folder)), same_request=False)
+        assert (data.pixel_mean == (100.0,)) == (each is folder)
+        run_epochs(resumed, data.with_normalization((100.0,), (64.0,)), quiet_progress())
+        weights.append(resumed.checkpoint().weights["classifier.weight"])
+    assert not weights[0].equal(weights[1])
+
+
+def test_a_teacher_of_another_normalisation_or_other_classes_is_refused(
+    request_of: Any, tmp_path: Path
+) -> None:
+    data = plan(request_of())[1]
+    init = tmp_path / "init.safetensors"
+    save_checkpoint(make_checkpoint(toy(FIT), data, Recipe(), 0, ()), init)
+    teacher = teacher_file(tmp_path, data, 100.0)
+    with pytest.raises(BneckError, match="another normalization than the initial weights"):
+        plan(request_of(init=str(init), teacher=str(teacher)))
+    save_checkpoint(make_checkpoint(toy(), noise_data(), Recipe(), 0, ()), teacher)
+    with pytest.raises(BneckError, match="needs 3 channels, got 1"):
+        plan(request_of(teacher=str(teacher)))
 
 
 def test_efficientnet_lite_keeps_its_padding_epsilon_and_normalisation(request_of: Any) -> None:
