@@ -198,8 +198,8 @@ class Run(SearchRun):
     def network(self, trial: int | str = "best") -> "Network":
         """A trained network as a `torch.nn.Module` in evaluation mode, on the CPU.
 
-        Its input is `n x channels x resolution x resolution` pixels, normalized by
-        `settings.data.pixel_mean` and `pixel_std`; its output `n x classes` logits.
+        Its input is `n x channels x resolution x resolution` pixels, normalized by `pixel_mean` and
+        `pixel_std` of `settings.data_for(network.architecture)`; its output `n x classes` logits.
 
         Args:
             trial: number of a trial, or `best`.

@@ -151,9 +151,12 @@ def test_the_help_of_every_command_has_an_example_that_parses(command: str) -> N
     parser: Any = typer.main.get_command(app)
     for name in command.split():
         parser = parser.commands[name]
-    [example] = [each for each in cleandoc(parser.help).split("\n\n") if each.startswith("bneck ")]
-    assert example.startswith(f"bneck {command} ")
-    assert_parses(example)
+    paragraphs = [each for each in cleandoc(parser.help).split("\n\n") if each.startswith("bneck ")]
+    examples = [line for paragraph in paragraphs for line in paragraph.splitlines()]
+    assert examples
+    for example in examples:
+        assert example.startswith(f"bneck {command} ")
+        assert_parses(example)
 
 
 def assert_parses(line: str) -> None:
