@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...search_space.pretrained_space import candidate_text
 from ..analysis.front_posterior import FrontPosterior, most_accurate
 from ..store.trial import BASELINE_SOURCE, Record
@@ -29,11 +27,10 @@ def pretrained_baseline_text(
     text += f"the most accurate: {_network_text(best)}"
     if front_posterior is None or not (best in front_posterior and baseline in front_posterior):
         return f"{text}; seed noise unknown, significance not tested."
-    ours, theirs = front_posterior.draws_of([best, baseline]).T
-    low, high = np.quantile(ours - theirs, (0.025, 0.975))
-    significance = "significant" if low > 0 else "not significant"
-    difference = f"{100 * float((ours - theirs).mean()):.1f} pp ({100 * low:.1f} to {100 * high:.1f})"
-    return f"{text}; difference {difference}, {significance} (95%)."
+    advantage = front_posterior.accuracy_advantage(best, baseline)
+    significance = "significant" if advantage.low > 0 else "not significant"
+    value, low, high = (f"{100 * each:.1f}" for each in (advantage.value, advantage.low, advantage.high))
+    return f"{text}; difference {value} pp ({low} to {high}), {significance} (95%)."
 
 
 def _network_text(record: Record) -> str:

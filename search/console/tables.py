@@ -9,8 +9,8 @@ from .terminal import Console
 
 
 def wide_console() -> Console:
-    """The terminal with at least 140 columns, so that no table cell is cut off."""
-    return Console(width=max(Console().width, 140))
+    """The terminal with at least 150 columns, so that no table cell is cut off."""
+    return Console(width=max(Console().width, 150))
 
 
 def plain_table(*columns: str, left: tuple[str, ...] = ()) -> Table:
