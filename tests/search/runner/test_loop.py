@@ -127,7 +127,7 @@ def test_a_space_that_is_exhausted_ends_the_search_with_a_word(
     shown = Shown()
     run_trials(run, FakePool(run, 3), shown)
     assert len(keys(run, "complete")) == 4
-    assert shown.lines == ["every network of space small has been proposed"]
+    assert shown.lines == ["every network of space small within the limits on cost has been proposed"]
 
 
 def test_limits_of_latency_that_nothing_keeps_end_the_search(tmp_path: Path) -> None:
