@@ -379,11 +379,11 @@ class SeedStudyRequest(DataOptions, DeviceOptions):
     networks: int = option(12, "number of networks, spread evenly by log MACs", minimum=6)
     seeds: int = option(3, "training runs per network, with seeds 0, 1, ...", minimum=2)
     evaluator: str = option("train", "how accuracy is evaluated: train, or any other evaluator of a search")
-    epochs: int = option(20, "epochs per network", minimum=1)
+    epochs: int = option(EPOCHS, "epochs per network", minimum=1)
     max_macs: str | None = option(None, "limit on multiply-adds, such as 60M", metavar="LIMIT")
     max_params: str | None = option(None, "limit on parameters, such as 3M", metavar="LIMIT")
     n_trials: int = option(
-        60,
+        N_TRIALS,
         "number of networks of the planned search",
         minimum=2,
         metavar="N",
