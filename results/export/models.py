@@ -37,7 +37,7 @@ class Exportable:
 
     @property
     def config(self) -> str:
-        """The network as YAML, with class names and pixel normalization."""
+        """The network as YAML, with class names, pixel normalization and batch normalization's epsilon."""
         data = self.data
         images = {
             "data": data.name,
@@ -45,7 +45,15 @@ class Exportable:
             "pixel_mean": data.pixel_mean,
             "pixel_std": data.pixel_std,
         }
-        return architecture_yaml(self.architecture, {**self.metadata, **images})
+        return architecture_yaml(self.architecture, {**self.metadata, **images, **self._constants()})
+
+    def _constants(self) -> dict[str, float]:
+        """What `build_network` needs besides the architecture; empty without weights."""
+        if not self.checkpoint.is_file():
+            return {}
+        from ...evaluate.training.checkpoint import load_checkpoint
+
+        return {"norm_eps": load_checkpoint(self.checkpoint).norm_eps}
 
 
 def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:

@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import load_file
 
 from bneck.evaluate import load_network
-from bneck.evaluate.training.checkpoint import load_trained_network
+from bneck.evaluate.training.checkpoint import load_checkpoint, load_trained_network
 from bneck.results import Record, Run
 from bneck.results.export.models import FORMATS, export, exportable_from_trial, parse_formats
 from bneck.search_space import Architecture, RunError, UnknownNameError, load_architecture
@@ -138,7 +138,9 @@ def test_exported_weights_load_strictly_into_the_network_of_the_exported_config(
 ) -> None:
     paths = run.export(0, ["config", "weights"], as_given(tmp_path / "out"))
     config, weights = (as_given(path) for path in paths)
-    plain = build_network(load_architecture(config)).eval()
+    norm_eps = yaml.safe_load(Path(config).read_text(encoding="utf-8"))["metadata"]["norm_eps"]
+    assert norm_eps == load_checkpoint(weights).norm_eps
+    plain = build_network(load_architecture(config), norm_eps=norm_eps).eval()
     plain.load_state_dict(load_file(weights), strict=True)
     images = example_images(judged.architecture, 2)
     assert torch.equal(plain(images), network(images))
