@@ -69,5 +69,6 @@ def _flow_mapping(fields: Mapping[str, Any]) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON is valid YAML."""
-    return json.dumps(value, ensure_ascii=False)
+    """JSON is valid YAML, but PyYAML takes a number with an exponent and without a dot for text."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
