@@ -44,7 +44,7 @@ ARMS: Mapping[str, tuple[CutKind, ...]] = {
     "all": CUT_KINDS,
     "width": ("width",),
 }
-STEP = 0.2  # of the MACs of the parent
+STEP = 0.05  # of the MACs of the parent; larger ones cut single places to the bone
 VALIDATION_IMAGES, BN_IMAGES = 400, 256
 PARENT_EPOCHS, TUNE_EPOCHS = 5, 2
 
