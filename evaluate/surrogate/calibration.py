@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ..statistics.arrays import Array, Values
 from .gaussian_process import GaussianProcess, fit
+from .kernels import ColumnScaler
 
 MIN_OBSERVATIONS = 10
 PRIOR_WEIGHT = 10  # number of observations that a factor of 1 counts as
@@ -21,6 +22,7 @@ def widening(
     values: Values,
     n_seeds: Sequence[int],
     noise: float | None,
+    columns: ColumnScaler | None = None,
 ) -> float:
     """Factor of the standard deviations of a search's next predictions.
 
@@ -34,8 +36,10 @@ def widening(
     if len(keys) < MIN_OBSERVATIONS:
         return 1.0
     half = len(keys) // 2 + 1
-    earlier = fit(keys[:half], features[:half], names, values[:half], n_seeds[:half], noise)
-    model = GaussianProcess.of(earlier.hyperparameters, keys, features, names, values, n_seeds)
+    earlier = fit(keys[:half], features[:half], names, values[:half], n_seeds[:half], noise, columns=columns)
+    model = GaussianProcess.of(
+        earlier.hyperparameters, keys, features, names, values, n_seeds, columns=columns
+    )
     return shrunk_factor(model.standardized_errors[half:])
 
 

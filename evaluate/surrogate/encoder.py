@@ -9,8 +9,11 @@ from ...search_space import Architecture, CandidateSpace, Cost, Genes, Pretraine
 from ..statistics.arrays import Array, Indices
 from .architecture_features import FEATURES, features_from_sums
 from .gene_features import GENE_PREFIX, GeneFeatures
+from .kernels import ColumnScaler
 from .listed_networks import ListedNetworks
 from .network_sums import NetworkSummer
+
+SPREAD_SAMPLE = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +86,14 @@ class Encoder:
         self._sums = NetworkSummer(space)
         macs = (f"{GENE_PREFIX}stage{number}.log_macs" for number in range(1, len(space.stages) + 1))
         self.names = (*FEATURES, *self._genes.names, *macs)
+
+    @cached_property
+    def columns(self) -> ColumnScaler:
+        """Scales features by their spread over the space: over networks with uniformly drawn genes."""
+        n_choices = [len(gene.choices) for gene in self.space.genes]
+        draws = np.random.default_rng(0).integers(0, n_choices, (SPREAD_SAMPLE, len(n_choices)))
+        features = np.array([each.features for each in self.encode_choices(draws)])
+        return ColumnScaler.of(self.names, features)
 
     def encode(self, genes: Genes) -> Candidate:
         """The candidate of valid genes of the space."""

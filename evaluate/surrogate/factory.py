@@ -8,7 +8,7 @@ import numpy as np
 
 from ..statistics.arrays import Array
 from .calibration import widening
-from .encoder import Candidate, Observation
+from .encoder import Candidate, Encoder, Observation
 from .gaussian_process import GaussianProcess, ProxyScores, fit
 from .hyperparameters import Hyperparameters
 
@@ -49,7 +49,7 @@ class Surrogate:
     """
 
     hyperparameters: Hyperparameters
-    names: tuple[str, ...]
+    encoder: Encoder
     known: Sequence[Observation]
     values: Array
     transfer_prior: TransferPrior | None = None
@@ -87,7 +87,14 @@ class Surrogate:
         trainings = [each.trainings for each in self.known]
         proxies = proxies_from(self.transfer_prior, self.known)
         return GaussianProcess.of(
-            self.hyperparameters, keys, _features(networks), self.names, self.values, trainings, proxies
+            self.hyperparameters,
+            keys,
+            _features(networks),
+            self.encoder.names,
+            self.values,
+            trainings,
+            proxies,
+            columns=self.encoder.columns,
         )
 
 
@@ -98,10 +105,10 @@ class SurrogateFactory:
     So most proposals need no refit, and proposals depend on the observations alone.
 
     Attributes:
-        names: names of the features.
+        encoder: of the observations.
     """
 
-    names: tuple[str, ...]
+    encoder: Encoder
     transfer_prior: TransferPrior | None = None
     _fitted: dict[str, tuple[object, GaussianProcess, float]] = field(default_factory=dict)
 
@@ -129,10 +136,11 @@ class SurrogateFactory:
             proxies = proxies_from(self.transfer_prior, first) if quantity == "accuracy" else {}
             keys, _, trainings, _ = fit_inputs
             features = _features([each.candidate for each in first])
+            names, columns = self.encoder.names, self.encoder.columns
             model = fit(
-                keys, features, self.names, targets, trainings, noise, proxies, MIN_LOG_LIKELIHOOD_GAIN
+                keys, features, names, targets, trainings, noise, proxies, MIN_LOG_LIKELIHOOD_GAIN, columns
             )
-            std_factor = widening(keys, features, self.names, targets, trainings, noise)
+            std_factor = widening(keys, features, names, targets, trainings, noise, columns)
             self._fitted[quantity] = fit_inputs, model, std_factor
         _, model, std_factor = self._fitted[quantity]
         transfer_prior = self.transfer_prior if TRANSFER_KEY in model.proxies else None
@@ -140,7 +148,7 @@ class SurrogateFactory:
         targets = [values[place] for place in selected]
         return Surrogate(
             model.hyperparameters,
-            self.names,
+            self.encoder,
             selected_observations,
             np.array(targets),
             transfer_prior,

@@ -25,6 +25,7 @@ from .kernels import (
     CONSTANT,
     CURVE,
     SLOPE,
+    ColumnScaler,
     InputScaler,
     ScaledInputs,
     covariance,
@@ -97,6 +98,7 @@ class GaussianProcess:
         n_seeds: Sequence[int] | npt.NDArray[np.int64],
         proxies: Mapping[str, ProxyScores] | None = None,
         dropped_proxies: Mapping[str, str] | None = None,
+        columns: ColumnScaler | None = None,
     ) -> "GaussianProcess":
         """From given hyperparameters; the other arguments are those of `fit`."""
         y, counts = np.asarray(values, dtype=np.float64), np.asarray(n_seeds, dtype=np.float64)
@@ -104,7 +106,7 @@ class GaussianProcess:
         active_proxies = proxies or {}
         scores = _proxy_scores(keys, active_proxies, {})
         pools = {name: tuple(proxy.scores.values()) for name, proxy in active_proxies.items()}
-        scaler = InputScaler.of(names, features, scores, pools)
+        scaler = InputScaler.of(columns or ColumnScaler.of(names, features), features, scores, pools)
         observed = scaler.places(keys, features, scores)
         return cls(hyperparameters, scaler, observed, y, counts, active_proxies, dropped_proxies or {})
 
@@ -238,6 +240,7 @@ def fit(
     noise: float | None,
     proxies: Mapping[str, ProxyScores] | None = None,
     min_gain: float = MIN_LOG_LIKELIHOOD_GAIN,
+    columns: ColumnScaler | None = None,
 ) -> GaussianProcess:
     """Fit the hyperparameters to trained networks and select the useful proxies.
 
@@ -254,6 +257,7 @@ def fit(
         noise: standard deviation of one training in the unit of the values; estimated if None.
         proxies: proxies by name.
         min_gain: least log-likelihood gain of a proxy.
+        columns: scaler of the features; fitted to the trained networks if None.
     Raises:
         ScorerError: a proxy has no score for a trained network.
         ValueError: different lengths, a duplicate key, or a value that is not finite.
@@ -264,7 +268,7 @@ def fit(
     y, counts = np.asarray(values, dtype=np.float64)[order], np.asarray(n_seeds)[order]
     all_proxies = dict(proxies or {})
     hyperparameters = _initial_hyperparameters(y, counts, noise)
-    model = GaussianProcess.of(hyperparameters, *ordered, y, counts, all_proxies)
+    model = GaussianProcess.of(hyperparameters, *ordered, y, counts, all_proxies, columns=columns)
     own_noise = None if noise is None else (noise / hyperparameters.scale) ** 2
     observations = Observations(
         model.residuals, model.kernels(model.observed, model.observed), 1 / counts, own_noise
@@ -289,7 +293,9 @@ def fit(
         active.remove(weakest)
         fitted_hyperparameters, log_density = without[weakest]
     active_proxies = {name: all_proxies[name] for name in active}
-    return GaussianProcess.of(fitted_hyperparameters, *ordered, y, counts, active_proxies, dropped_proxies)
+    return GaussianProcess.of(
+        fitted_hyperparameters, *ordered, y, counts, active_proxies, dropped_proxies, columns
+    )
 
 
 def _initial_hyperparameters(values: Array, n_seeds: Array, noise: float | None) -> Hyperparameters:

@@ -1,5 +1,6 @@
 """Genes of a space as numeric columns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...search_space import CandidateSpace
-from ...search_space.choices import Choice, Gene
+from ...search_space.choices import Choice
 from ..statistics.arrays import Array, Indices
 
 GENE_PREFIX = "gene:"
@@ -16,17 +17,22 @@ GENE_PREFIX = "gene:"
 
 @dataclass(frozen=True)
 class GeneFeatures:
-    """Numeric genes: one column in equal steps from -1 to 1. Categorical genes: one per choice but the first.
+    """Numeric genes: a column for each choice, 1 from that choice on. Categorical genes: one-hot columns.
 
-    Inactive genes are 0.
+    All columns of an inactive gene are 0. A gene that is always active has no column for its first choice,
+    which would be constant or redundant.
     """
 
     space: CandidateSpace
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
-        """`gene:stage2.kernel` or `gene:stage2.attention=se`."""
-        return tuple(name for gene in self.space.genes for name in _columns(gene))
+        """`gene:stage2.kernel>=5` or `gene:stage2.attention=se`."""
+        return tuple(
+            f"{GENE_PREFIX}{gene.name}{'=' if isinstance(choice, str) else '>='}{choice}"
+            for place, gene in enumerate(self.space.genes)
+            for choice in self._choices(place)
+        )
 
     def indices(self, rows: Sequence[Mapping[str, Choice]]) -> Indices:
         """`n x g`: the index of each choice among those of its gene."""
@@ -41,13 +47,23 @@ class GeneFeatures:
         found = values[np.arange(len(places)), choices[:, places]]
         return np.where(active[:, places], found, 0.0)
 
+    def _choices(self, place: int) -> Sequence[Choice]:
+        """The choices of a gene that have a column, in ascending order if they are numbers."""
+        gene = self.space.genes[place]
+        choices = gene.choices if isinstance(gene.choices[0], str) else sorted(gene.choices)
+        n_states = len(self.space.genes[self._depth_genes[place]].choices)
+        return choices[1:] if self._active[place, :n_states].all() else choices
+
     @cached_property
     def _values(self) -> tuple[Indices, Array]:
         """The gene of each column, and its value for each choice."""
         rows = [
-            (place, [_values(gene, choice)[column] for choice in gene.choices])
+            (
+                place,
+                [float(own == choice if isinstance(choice, str) else own >= choice) for own in gene.choices],
+            )
             for place, gene in enumerate(self.space.genes)
-            for column in range(len(_columns(gene)))
+            for choice in self._choices(place)
         ]
         return np.array([place for place, _ in rows], dtype=np.intp), self._table([row for _, row in rows])
 
@@ -83,6 +99,7 @@ def gene_part(name: str) -> str | None:
 
 
 def part_of(gene: str) -> str:
+<<<<<<< HEAD
     """Part of the network of a gene or of its column, such as `stage2` or `stem`."""
     return gene.partition("=")[0].partition(".")[0]
 
@@ -98,3 +115,7 @@ def _values(gene: Gene, choice: Choice) -> list[float]:
         return [1.0 if choice == other else -1.0 for other in gene.choices[1:]]
     ranked = sorted(gene.choices)
     return [2 * ranked.index(choice) / (len(ranked) - 1) - 1]
+=======
+    """Part of the network of a gene, such as `stage2` or `stem`."""
+    return re.split("[.>=]", gene, maxsplit=1)[0]
+>>>>>>> 970e3dc (Surrogates scale features by the space and see genes as thermometer columns; less overconfident variances)

@@ -4,7 +4,8 @@ Features and proxies enter as their residuals given MACs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
@@ -51,10 +52,12 @@ class MacsRegression:
     """Standardized columns minus their least-squares line in `macs`.
 
     Attributes:
+        macs_centre: mean of `macs`.
         centre, scale, slope: `p` each.
         size: root mean square of the residuals over all columns.
     """
 
+    macs_centre: float
     centre: Array
     scale: Array
     slope: Array
@@ -66,14 +69,17 @@ class MacsRegression:
         centre, scale = columns.mean(0), columns.std(0)
         scale = np.where(scale > _EPSILON * np.abs(centre), scale, np.inf)
         scaled = (columns - centre) / scale
-        slope = macs @ scaled / (float(macs @ macs) or 1.0)
-        residual = scaled - np.outer(macs, slope)
+        macs_centre = float(macs.mean())
+        centred = macs - macs_centre
+        slope = centred @ scaled / (float(centred @ centred) or 1.0)
+        residual = scaled - np.outer(centred, slope)
         size = float(np.sqrt((residual**2).mean())) if residual.size else 0.0
-        return cls(centre, scale, slope, size if size > _EPSILON else np.inf)
+        return cls(macs_centre, centre, scale, slope, size if size > _EPSILON else np.inf)
 
     def residual(self, columns: Array, macs: Array) -> Array:
         """Residuals given MACs, clipped to three standard deviations."""
-        residuals: Array = ((columns - self.centre) / self.scale - np.outer(macs, self.slope)) / self.size
+        expected = np.outer(macs - self.macs_centre, self.slope)
+        residuals: Array = ((columns - self.centre) / self.scale - expected) / self.size
         return np.clip(residuals, -_CLIP_STD, _CLIP_STD)
 
 
@@ -103,58 +109,79 @@ class NormalQuantileTransform:
 
 
 @dataclass(frozen=True, eq=False)
-class InputScaler:
-    """Scales columns to `ScaledInputs`, fitted to the trained networks."""
+class ColumnScaler:
+    """Scales the columns of features to `ScaledInputs` without proxies."""
 
     names: tuple[str, ...]
     macs_centre: float
     macs_scale: float
     regression: MacsRegression
-    quantile_transforms: Mapping[str, NormalQuantileTransform] = field(default_factory=dict)
-    proxy_regressions: Mapping[str, MacsRegression] = field(default_factory=dict)
     genes: GeneScaler | None = None
 
     @classmethod
-    def of(
-        cls,
-        names: Sequence[str],
-        features: Array,
-        scores: Mapping[str, Sequence[float]],
-        known: Mapping[str, Sequence[float]],
-    ) -> "InputScaler":
-        """Fit to the trained networks.
-
-        Args:
-            features: `n x p`, with a column `log_macs`.
-            scores: scores of the trained networks by proxy.
-            known: all scores by proxy.
-        """
+    def of(cls, names: Sequence[str], features: Array) -> "ColumnScaler":
+        """Fit to the spread of `n x p` features, with a column `log_macs`."""
         if MACS not in names:
             raise ValueError(f"features need a column {MACS}, got {', '.join(names)}")
         macs = features[:, list(names).index(MACS)]
         centre, scale = float(macs.mean()), float(macs.std())
         scale = scale if scale > _EPSILON * abs(centre) else 1.0
-        scaled = (macs - centre) / scale
+        regression = MacsRegression.of(
+            features[:, _whole_network_columns(tuple(names))], (macs - centre) / scale
+        )
+        return cls(tuple(names), centre, scale, regression, GeneScaler.of(names, features))
+
+    def macs(self, features: Array) -> Array:
+        """`n`: scaled log MACs."""
+        out: Array = (features[:, self.names.index(MACS)] - self.macs_centre) / self.macs_scale
+        return out
+
+    def places(self, keys: Sequence[str], features: Array) -> ScaledInputs:
+        macs = self.macs(features)
+        others = features[:, _whole_network_columns(self.names)]
+        genes = self.genes.places(features) if self.genes else None
+        return ScaledInputs(tuple(keys), macs, self.regression.residual(others, macs), {}, genes)
+
+
+@dataclass(frozen=True, eq=False)
+class InputScaler:
+    """Scales columns and proxies to `ScaledInputs`."""
+
+    columns: ColumnScaler
+    quantile_transforms: Mapping[str, NormalQuantileTransform] = field(default_factory=dict)
+    proxy_regressions: Mapping[str, MacsRegression] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        columns: ColumnScaler,
+        features: Array,
+        scores: Mapping[str, Sequence[float]],
+        known: Mapping[str, Sequence[float]],
+    ) -> "InputScaler":
+        """Fit the proxies to the trained networks.
+
+        Args:
+            features: `n x p`.
+            scores: scores of the trained networks by proxy.
+            known: all scores by proxy.
+        """
+        macs = columns.macs(features)
         quantile_transforms = {name: NormalQuantileTransform.of(known[name]) for name in scores}
         proxy_regressions = {
-            name: MacsRegression.of(quantile_transforms[name](scores[name])[:, None], scaled)
-            for name in scores
+            name: MacsRegression.of(quantile_transforms[name](scores[name])[:, None], macs) for name in scores
         }
-        regression = MacsRegression.of(features[:, [_is_feature(name) for name in names]], scaled)
-        genes = GeneScaler.of(names, features)
-        return cls(tuple(names), centre, scale, regression, quantile_transforms, proxy_regressions, genes)
+        return cls(columns, quantile_transforms, proxy_regressions)
 
     def places(
         self, keys: Sequence[str], features: Array, scores: Mapping[str, Sequence[float]]
     ) -> ScaledInputs:
-        macs = (features[:, self.names.index(MACS)] - self.macs_centre) / self.macs_scale
-        others = features[:, [_is_feature(name) for name in self.names]]
+        inputs = self.columns.places(keys, features)
         proxies = {
-            name: self.proxy_regressions[name].residual(quantile_transform(scores[name])[:, None], macs)[:, 0]
-            for name, quantile_transform in self.quantile_transforms.items()
+            name: self.proxy_regressions[name].residual(transform(scores[name])[:, None], inputs.macs)[:, 0]
+            for name, transform in self.quantile_transforms.items()
         }
-        genes = self.genes.places(features) if self.genes else None
-        return ScaledInputs(tuple(keys), macs, self.regression.residual(others, macs), proxies, genes)
+        return replace(inputs, proxies=proxies)
 
 
 def kernel_components(one: ScaledInputs, other: ScaledInputs) -> dict[str, Array]:
@@ -202,9 +229,10 @@ def kernel_diagonals(inputs: ScaledInputs) -> dict[str, Array]:
     return diagonals | {name: scores**2 for name, scores in inputs.proxies.items()}
 
 
-def _is_feature(name: str) -> bool:
-    """Whether a column describes the whole network and is not MACs."""
-    return name != MACS and gene_part(name) is None
+@cache
+def _whole_network_columns(names: tuple[str, ...]) -> list[int]:
+    """Indices of the columns that describe the whole network, without MACs."""
+    return [place for place, name in enumerate(names) if name != MACS and gene_part(name) is None]
 
 
 def _feature_kernel(one: Array, other: Array, out: Array | None = None) -> Array:

@@ -180,7 +180,7 @@ class GeneModel:
         observations = [
             Observation(self._encode(own), trainings=count) for own, count in zip(genes, n_seeds, strict=True)
         ]
-        factory = SurrogateFactory(self._encoder.names)
+        factory = SurrogateFactory(self._encoder)
         surrogate = factory.fit_surrogate(
             quantity, observations, values.tolist(), noise, range(len(observations))
         )

@@ -81,7 +81,7 @@ class EhviSampler(GenesSampler):
         self.max_observations = max_observations
         self.optimizer = optimizer
         self.encoder = Encoder(space)
-        self.surrogate_factory = SurrogateFactory(self.encoder.names, transfer_prior)
+        self.surrogate_factory = SurrogateFactory(self.encoder, transfer_prior)
         self._candidates: dict[int, Candidate] = {}
 
     def propose(self, study: Study, trial: FrozenTrial) -> Genes:

@@ -87,5 +87,6 @@ def fit_transfer_prior(transferred: list[TransferredTrial], space: CandidateSpac
         [each.accuracy for _, each in by_architecture.values()],
         [each.trainings for _, each in by_architecture.values()],
         None,
+        columns=encoder.columns,
     )
     return TransferPrior(model)
