@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...search_space import CandidateSpace
-from ...search_space.choices import Choice
+from ...search_space.choices import Choice, Gene
 from ..statistics.arrays import Array, Indices
 
 GENE_PREFIX = "gene:"
@@ -58,10 +58,7 @@ class GeneFeatures:
     def _values(self) -> tuple[Indices, Array]:
         """The gene of each column, and its value for each choice."""
         rows = [
-            (
-                place,
-                [float(own == choice if isinstance(choice, str) else own >= choice) for own in gene.choices],
-            )
+            (place, [_value(gene, own, choice) for own in gene.choices])
             for place, gene in enumerate(self.space.genes)
             for choice in self._choices(place)
         ]
@@ -99,23 +96,13 @@ def gene_part(name: str) -> str | None:
 
 
 def part_of(gene: str) -> str:
-<<<<<<< HEAD
     """Part of the network of a gene or of its column, such as `stage2` or `stem`."""
-    return gene.partition("=")[0].partition(".")[0]
-
-
-def _columns(gene: Gene) -> list[str]:
-    if isinstance(gene.choices[0], str):
-        return [f"{GENE_PREFIX}{gene.name}={choice}" for choice in gene.choices[1:]]
-    return [GENE_PREFIX + gene.name]
-
-
-def _values(gene: Gene, choice: Choice) -> list[float]:
-    if isinstance(choice, str):
-        return [1.0 if choice == other else -1.0 for other in gene.choices[1:]]
-    ranked = sorted(gene.choices)
-    return [2 * ranked.index(choice) / (len(ranked) - 1) - 1]
-=======
-    """Part of the network of a gene, such as `stage2` or `stem`."""
     return re.split("[.>=]", gene, maxsplit=1)[0]
->>>>>>> 970e3dc (Surrogates scale features by the space and see genes as thermometer columns; less overconfident variances)
+
+
+def _value(gene: Gene, own: Choice, choice: Choice) -> float:
+    """Value of the column of `choice` where a gene is `own`."""
+    if isinstance(choice, str):
+        return float(own == choice)
+    ranked = sorted(gene.choices)
+    return float(ranked.index(own) >= ranked.index(choice))

@@ -36,16 +36,16 @@ class _HyperPrior:
 
 _HYPERPRIORS = {
     CURVE: _HyperPrior(0.3, 0.5),
-    FEATURES: _HyperPrior(0.7, 1.0),
-    SIZES_LINEAR: _HyperPrior(0.7, 1.0),
-    SIZES_SMOOTH: _HyperPrior(0.7, 1.0),
-    GENES_LINEAR: _HyperPrior(0.7, 1.0),
-    GENES_SMOOTH: _HyperPrior(0.7, 1.0),
+    FEATURES: _HyperPrior(0.4, 1.0),
+    SIZES_LINEAR: _HyperPrior(0.4, 1.0),
+    SIZES_SMOOTH: _HyperPrior(0.4, 1.0),
+    GENES_LINEAR: _HyperPrior(0.4, 1.0),
+    GENES_SMOOTH: _HyperPrior(0.4, 1.0),
     STRUCTURE: _HyperPrior(0.5, 1.25),
     NOISE: _HyperPrior(0.7, 1.0),
 }
 _PROXY_HYPERPRIOR = _HyperPrior(0.7)
-_PART_HYPERPRIOR = _HyperPrior(0.3, 1.0)
+_PART_HYPERPRIOR = _HyperPrior(0.2, 1.0)
 _OPTIMISED = (CURVE, FEATURES, SIZES_LINEAR, SIZES_SMOOTH, GENES_LINEAR, GENES_SMOOTH, STRUCTURE)
 
 

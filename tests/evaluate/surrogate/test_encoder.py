@@ -3,6 +3,7 @@
 import random
 from math import log1p
 
+import numpy as np
 import pytest
 
 from bneck.evaluate.surrogate.architecture_features import analytic_features
@@ -70,3 +71,14 @@ def test_a_network_is_encoded_alike_alone_and_among_others() -> None:
         for other in (used.encode(genes), Encoder(space).encode(genes)):
             assert other.identity == seen.identity
             assert other.features.tolist() == seen.features.tolist()
+
+
+def test_features_are_scaled_by_the_space_and_not_by_the_networks_at_hand() -> None:
+    encoder = Encoder(GAPPED)
+    drawn = [encoder.encode(genes) for genes in samples(GAPPED, 2000)]
+    macs = np.log([each.cost.macs for each in drawn])
+    columns = encoder.columns
+    assert columns.macs_centre == pytest.approx(macs.mean(), abs=4 * macs.std() / 300**0.5)
+    assert columns.macs_scale == pytest.approx(macs.std(), rel=0.2)
+    alike = np.array([drawn[0].features] * 3)
+    assert columns.macs(alike) == pytest.approx([(macs[0] - columns.macs_centre) / columns.macs_scale] * 3)

@@ -33,28 +33,39 @@ def row(space: SearchSpace, genes: Genes) -> list[float]:
     return columns
 
 
-def test_a_gene_of_numbers_has_a_column_and_one_of_words_a_column_for_each_but_the_first() -> None:
+def test_numbers_have_a_column_for_each_choice_from_which_it_is_1_and_words_are_one_hot() -> None:
+    # the first choices of genes that are always active have none
     assert GeneFeatures(SPACE).names == (
-        "gene:resolution_px",
-        "gene:stage1.depth",
-        "gene:stage1.block1.kernel",
+        "gene:resolution_px>=32",
+        "gene:stage1.depth>=1",
+        "gene:stage1.depth>=2",
+        "gene:stage1.block1.kernel>=3",
+        "gene:stage1.block1.kernel>=5",
+        "gene:stage1.block1.kernel>=7",
+        "gene:stage1.block1.attention=none",
         "gene:stage1.block1.attention=se",
         "gene:stage1.block1.attention=eca",
-        "gene:stage1.block2.kernel",
+        "gene:stage1.block2.kernel>=3",
+        "gene:stage1.block2.kernel>=5",
+        "gene:stage1.block2.kernel>=7",
+        "gene:stage1.block2.attention=none",
         "gene:stage1.block2.attention=se",
         "gene:stage1.block2.attention=eca",
     )
 
 
-def test_the_values_worked_out_by_hand() -> None:
-    # 8 is the first of two; 2 the last of three; of 3, 5, 7 in their order 5 is the middle, 7 the last
-    assert row(SPACE, GENES_BY_HAND) == [-1, 1, 0, -1, 1, 1, -1, -1]
+BLOCK1, BLOCK2 = [1, 1, 0, 0, 0, 1], [1, 1, 1, 1, 0, 0]  # kernel 5 and ECA, kernel 7 without attention
 
 
 @pytest.mark.parametrize(
-    ("depth", "expected"), [(1, [-1, 0, 0, -1, 1, 0, 0, 0]), (0, [-1, -1, 0, 0, 0, 0, 0, 0])]
+    ("depth", "expected"),
+    [
+        (2, [0, 1, 1, *BLOCK1, *BLOCK2]),
+        (1, [0, 1, 0, *BLOCK1, *[0] * 6]),
+        (0, [0, 0, 0, *[0] * 12]),
+    ],
 )
-def test_a_gene_without_its_block_is_0(depth: int, expected: list[float]) -> None:
+def test_the_columns_of_a_network_by_hand(depth: int, expected: list[float]) -> None:
     assert row(SPACE, {**GENES_BY_HAND, "stage1.depth": depth}) == expected
 
 
@@ -78,8 +89,8 @@ def test_other_networks_have_other_columns(genes: Genes, others: Genes) -> None:
     ("name", "part"),
     [
         ("gene:stage2.block1.kernel", "stage2"),
-        ("gene:stem.out", "stem"),
-        ("gene:resolution_px", "resolution_px"),
+        ("gene:resolution_px>=32", "resolution_px"),
+        ("gene:stem.out>=16", "stem"),
         ("log_macs", None),
         ("kernel", None),
     ],

@@ -14,7 +14,7 @@ from bneck.evaluate.surrogate.gene_kernels import (
     SIZES_SMOOTH,
 )
 from bneck.evaluate.surrogate.hyperparameters import Hyperparameters
-from bneck.evaluate.surrogate.kernels import InputScaler, ScaledInputs, kernel_components
+from bneck.evaluate.surrogate.kernels import ColumnScaler, ScaledInputs, kernel_components
 
 NAMES = (MACS, "log_params", "log_activation_bytes", "gene:stem.out", "gene:stage1.depth", "gene:stage1.out")
 
@@ -22,8 +22,8 @@ NAMES = (MACS, "log_params", "log_activation_bytes", "gene:stem.out", "gene:stag
 def places(*rows: list[float]) -> ScaledInputs:
     """Of columns that are scaled already: their means are 0, their deviations 1."""
     table = np.array(rows, dtype=np.float64)
-    even = InputScaler.of(NAMES, np.vstack([np.ones(6), -np.ones(6)]), {}, {})
-    return even.places([f"n{n}" for n in range(len(table))], table, {})
+    even = ColumnScaler.of(NAMES, np.vstack([np.ones(6), -np.ones(6)]))
+    return even.places([f"n{n}" for n in range(len(table))], table)
 
 
 def test_the_covariances_of_genes_and_sizes_worked_out_by_hand() -> None:
@@ -53,8 +53,8 @@ def test_every_part_of_a_network_with_itself_has_variance_1() -> None:
 
 
 def test_without_columns_of_genes_there_are_no_parts_of_genes() -> None:
-    only = InputScaler.of((MACS,), np.array([[1.0], [-1.0]]), {}, {})
-    bare = only.places(["a", "b"], np.array([[1.0], [2.0]]), {})
+    only = ColumnScaler.of((MACS,), np.array([[1.0], [-1.0]]))
+    bare = only.places(["a", "b"], np.array([[1.0], [2.0]]))
     found = kernel_components(bare, bare).keys()
     assert not {SIZES_LINEAR, SIZES_SMOOTH, GENES_LINEAR, GENES_SMOOTH} & found
     assert not [name for name in found if name.startswith(PART_PREFIX)]

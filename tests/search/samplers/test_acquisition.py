@@ -27,7 +27,7 @@ from ..helpers import SMALL, fake_model
 NETWORKS = some(SMALL, 40)
 JUDGED, NEW = NETWORKS[:15], NETWORKS[15:]
 ACCURACY = Objective("accuracy")
-LEARNER = SurrogateFactory(Encoder(SMALL).names)
+LEARNER = SurrogateFactory(Encoder(SMALL))
 
 
 def accuracy_of(known: Sequence[Observation], noise: float = 0.0) -> Surrogate:
