@@ -14,6 +14,7 @@ from .listed_networks import ListedNetworks
 from .network_sums import NetworkSummer
 
 SPREAD_SAMPLE = 300
+CLIP_STD = 10.0  # networks within a tight limit are up to 5 from the mean of the space
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,7 @@ class Encoder:
         n_choices = [len(gene.choices) for gene in self.space.genes]
         draws = np.random.default_rng(0).integers(0, n_choices, (SPREAD_SAMPLE, len(n_choices)))
         features = np.array([each.features for each in self.encode_choices(draws)])
-        return ColumnScaler.of(self.names, features)
+        return ColumnScaler.of(self.names, features, CLIP_STD)
 
     def encode(self, genes: Genes) -> Candidate:
         """The candidate of valid genes of the space."""

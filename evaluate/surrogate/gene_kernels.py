@@ -18,7 +18,7 @@ SIZES_LINEAR, SIZES_SMOOTH, GENES_LINEAR, GENES_SMOOTH = (
 PART_PREFIX = "part "  # prefix of the component of one part of the network
 SIZE_NAMES = (MACS, "log_params", "log_activation_bytes")
 
-_CLIP_STD = 3.0
+CLIP_STD = 3.0  # networks far outside the trained ones are taken as at their edge
 _EPSILON = 1e-9  # smaller values are rounding errors
 _GENES_LENGTH_SCALE = 2.0  # in standard deviations
 
@@ -48,23 +48,27 @@ class StandardScaler:
     Attributes:
         places: indices of the columns.
         centre, scale: their means and standard deviations.
+        clip_std: largest value, in standard deviations.
     """
 
     places: tuple[int, ...]
     centre: Array
     scale: Array
+    clip_std: float
 
     @classmethod
-    def of(cls, places: Sequence[int], features: Array) -> "StandardScaler":
+    def of(cls, places: Sequence[int], features: Array, clip_std: float) -> "StandardScaler":
         """Fit to the trained networks; constant columns become 0."""
         columns = features[:, places]
         centre, scale = columns.mean(0), columns.std(0)
-        return cls(tuple(places), centre, np.where(scale > _EPSILON * np.abs(centre), scale, np.inf))
+        return cls(
+            tuple(places), centre, np.where(scale > _EPSILON * np.abs(centre), scale, np.inf), clip_std
+        )
 
     def standardise(self, features: Array) -> Array:
-        """Standardized columns, clipped to three standard deviations."""
-        out: Array = np.clip((features[:, self.places] - self.centre) / self.scale, -_CLIP_STD, _CLIP_STD)
-        return out
+        """Standardized columns, clipped to `clip_std`."""
+        standardized: Array = (features[:, self.places] - self.centre) / self.scale
+        return np.clip(standardized, -self.clip_std, self.clip_std)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +85,8 @@ class GeneScaler:
     widths: Mapping[str, int]
 
     @classmethod
-    def of(cls, names: Sequence[str], features: Array) -> "GeneScaler | None":
-        """Fit to the trained networks; None without gene columns."""
+    def of(cls, names: Sequence[str], features: Array, clip_std: float = CLIP_STD) -> "GeneScaler | None":
+        """Fit to the spread of features; None without gene columns."""
         parts: dict[str, list[int]] = {}
         for index, name in enumerate(names):
             if part := gene_part(name):
@@ -92,7 +96,9 @@ class GeneScaler:
         sizes = [index for index, name in enumerate(names) if name in SIZE_NAMES]
         genes = [place for places in parts.values() for place in places]
         widths = {part: len(places) for part, places in parts.items()}
-        return cls(StandardScaler.of(sizes, features), StandardScaler.of(genes, features), widths)
+        return cls(
+            StandardScaler.of(sizes, features, clip_std), StandardScaler.of(genes, features, clip_std), widths
+        )
 
     def places(self, features: Array) -> ScaledGenes:
         ends = np.cumsum(list(self.widths.values()))

@@ -13,6 +13,7 @@ from ..statistics.arrays import Array
 from .architecture_features import MACS
 from .gene_features import gene_part
 from .gene_kernels import (
+    CLIP_STD,
     GeneScaler,
     ScaledGenes,
     gene_kernel_diagonals,
@@ -24,7 +25,6 @@ from .gene_kernels import (
 CONSTANT, SLOPE, CURVE, FEATURES, STRUCTURE = "constant", "slope", "curve", "features", "structure"
 
 _CURVE_LENGTH_SCALE = 1.5
-_CLIP_STD = 3.0
 _EPSILON = 1e-9  # smaller values are rounding errors
 
 
@@ -55,6 +55,7 @@ class MacsRegression:
         macs_centre: mean of `macs`.
         centre, scale, slope: `p` each.
         size: root mean square of the residuals over all columns.
+        clip_std: largest residual, in standard deviations.
     """
 
     macs_centre: float
@@ -62,9 +63,10 @@ class MacsRegression:
     scale: Array
     slope: Array
     size: float
+    clip_std: float
 
     @classmethod
-    def of(cls, columns: Array, macs: Array) -> "MacsRegression":
+    def of(cls, columns: Array, macs: Array, clip_std: float = CLIP_STD) -> "MacsRegression":
         """Fit to the trained networks; constant columns become 0."""
         centre, scale = columns.mean(0), columns.std(0)
         scale = np.where(scale > _EPSILON * np.abs(centre), scale, np.inf)
@@ -74,13 +76,13 @@ class MacsRegression:
         slope = centred @ scaled / (float(centred @ centred) or 1.0)
         residual = scaled - np.outer(centred, slope)
         size = float(np.sqrt((residual**2).mean())) if residual.size else 0.0
-        return cls(macs_centre, centre, scale, slope, size if size > _EPSILON else np.inf)
+        return cls(macs_centre, centre, scale, slope, size if size > _EPSILON else np.inf, clip_std)
 
     def residual(self, columns: Array, macs: Array) -> Array:
-        """Residuals given MACs, clipped to three standard deviations."""
+        """Residuals given MACs, clipped to `clip_std`."""
         expected = np.outer(macs - self.macs_centre, self.slope)
         residuals: Array = ((columns - self.centre) / self.scale - expected) / self.size
-        return np.clip(residuals, -_CLIP_STD, _CLIP_STD)
+        return np.clip(residuals, -self.clip_std, self.clip_std)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,17 +121,20 @@ class ColumnScaler:
     genes: GeneScaler | None = None
 
     @classmethod
-    def of(cls, names: Sequence[str], features: Array) -> "ColumnScaler":
-        """Fit to the spread of `n x p` features, with a column `log_macs`."""
+    def of(cls, names: Sequence[str], features: Array, clip_std: float = CLIP_STD) -> "ColumnScaler":
+        """Fit to the spread of `n x p` features, with a column `log_macs`.
+
+        Args:
+            clip_std: largest scaled value, in standard deviations.
+        """
         if MACS not in names:
             raise ValueError(f"features need a column {MACS}, got {', '.join(names)}")
         macs = features[:, list(names).index(MACS)]
         centre, scale = float(macs.mean()), float(macs.std())
         scale = scale if scale > _EPSILON * abs(centre) else 1.0
-        regression = MacsRegression.of(
-            features[:, _whole_network_columns(tuple(names))], (macs - centre) / scale
-        )
-        return cls(tuple(names), centre, scale, regression, GeneScaler.of(names, features))
+        others = features[:, _whole_network_columns(tuple(names))]
+        regression = MacsRegression.of(others, (macs - centre) / scale, clip_std)
+        return cls(tuple(names), centre, scale, regression, GeneScaler.of(names, features, clip_std))
 
     def macs(self, features: Array) -> Array:
         """`n`: scaled log MACs."""

@@ -132,8 +132,8 @@ def test_the_surrogate_knows_cost_resolution_and_published_accuracy() -> None:
         assert candidate.cost == cost(candidate.architecture)
         # the only published accuracy is also the mean of those known
         assert candidate.features[columns["imagenet_top1"]] == 0.675
-        assert candidate.features[columns["gene:parent=large"]] == (1 if parent == "large" else -1)
-        assert candidate.features[columns["gene:tuned=head"]] == (1 if tuned == "head" else -1)
+        assert candidate.features[columns["gene:parent=large"]] == (parent == "large")
+        assert candidate.features[columns["gene:tuned=head"]] == (tuned == "head")
 
 
 def test_a_parent_needs_a_normalisation_of_its_channels() -> None:

@@ -19,7 +19,7 @@ from bneck.search_space import Architecture, Genes, cost
 from .landscapes import Evaluation, Evaluator
 from .peers import Timer
 
-DESIGN = 5
+DESIGN = 6
 IMAGES = 10**9  # the noise is that of a training, not of a sample of images
 WITHOUT: Mapping[str, Callable[[str], bool]] = {  # of the covariance components
     "no-stage-kernels": lambda name: name.startswith(PART_PREFIX),

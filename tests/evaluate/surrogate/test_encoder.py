@@ -10,6 +10,7 @@ from bneck.evaluate.surrogate.architecture_features import analytic_features
 from bneck.evaluate.surrogate.encoder import Encoder
 from bneck.evaluate.surrogate.gene_features import GeneFeatures
 from bneck.search_space import PRESETS, Genes, SearchSpace, cost, cost_breakdown
+from bneck.search_space.counting.uniform_sampling import UniformArchitectureSampler
 
 from ...search_space.helpers import preset, space_of
 
@@ -82,3 +83,12 @@ def test_features_are_scaled_by_the_space_and_not_by_the_networks_at_hand() -> N
     assert columns.macs_scale == pytest.approx(macs.std(), rel=0.2)
     alike = np.array([drawn[0].features] * 3)
     assert columns.macs(alike) == pytest.approx([(macs[0] - columns.macs_centre) / columns.macs_scale] * 3)
+
+
+def test_sizes_within_a_tight_limit_stay_apart() -> None:
+    space, rng = preset("mobile-32"), random.Random(0)
+    encoder, sampler = Encoder(space), UniformArchitectureSampler.of(space, 5e6, None)
+    drawn = [encoder.encode(space.encode(sampler.sample_architecture(rng))) for _ in range(20)]
+    genes = encoder.columns.places([""] * 20, np.array([each.features for each in drawn])).genes
+    assert genes
+    assert [len(set(size)) for size in genes.sizes.T.tolist()] == [20] * 3

@@ -155,6 +155,16 @@ def earlier_of(networks: Sequence[Candidate], values: Sequence[float]) -> Transf
     return TransferPrior(fit(keys, features, names, values, [1] * len(keys), None, columns=columns))
 
 
+def correlations(
+    known: Sequence[Observation], earlier: TransferPrior, rest: Sequence[Candidate]
+) -> list[float]:
+    """Rank correlation of predictions with the truth, without and with an earlier search."""
+    accuracies = [truth(each.architecture) for each in rest]
+    factories = SurrogateFactory(TINY_ENCODER), SurrogateFactory(TINY_ENCODER, earlier)
+    models = [learned(known, surrogate_factory=each) for each in factories]
+    return [spearman(model.predict(rest)[0], accuracies) for model in models]
+
+
 @pytest.mark.parametrize(("count", "least", "gain"), [(10, 0.9, 0.02), (16, 0.95, 0.04)])
 def test_from_few_trainings_and_an_earlier_search_of_the_same_truth_the_rest_is_ranked(
     count: int, least: float, gain: float
@@ -166,12 +176,7 @@ def test_from_few_trainings_and_an_earlier_search_of_the_same_truth_the_rest_is_
         earlier = earlier_of(before, [truth(each.architecture) for each in before])
         # other images: half the accuracy
         known = [Observation(each, truth(each.architecture) / 2) for each in new]
-        models = [
-            learned(known, surrogate_factory=surrogate_factory)
-            for surrogate_factory in (SurrogateFactory(TINY_ENCODER), SurrogateFactory(TINY_ENCODER, earlier))
-        ]
-        accuracies = [truth(each.architecture) for each in rest]
-        ranked.append([spearman(model.predict(rest)[0], accuracies) for model in models])
+        ranked.append(correlations(known, earlier, rest))
     alone, helped = np.mean(ranked, axis=0)
     assert helped > max(least, alone + gain)
 
@@ -196,16 +201,11 @@ def test_an_earlier_search_tells_most_of_the_networks_that_it_judged_itself() ->
 
 
 def test_an_earlier_search_that_tells_nothing_here_changes_little() -> None:
-    correlations = []
+    ranked = []
     for seed in range(4):
         networks, rng = some(TINY, 100, seed), np.random.default_rng(seed)
         earlier = earlier_of(networks[:30], rng.random(30).tolist())
         known, rest = known_of(networks[30:60]), networks[60:]
-        models = [
-            learned(known, surrogate_factory=surrogate_factory)
-            for surrogate_factory in (SurrogateFactory(TINY_ENCODER), SurrogateFactory(TINY_ENCODER, earlier))
-        ]
-        accuracies = [truth(each.architecture) for each in rest]
-        correlations.append([spearman(model.predict(rest)[0], accuracies) for model in models])
-    alone, misled = np.mean(correlations, axis=0)
+        ranked.append(correlations(known, earlier, rest))
+    alone, misled = np.mean(ranked, axis=0)
     assert misled == pytest.approx(alone, abs=0.02)
