@@ -11,7 +11,7 @@ def numbered_run_directory(what: str, data: str) -> NumberedFolder:
     kind, _, path = data.partition(":")
     file = Path(what)
     stem = file.stem if file.suffix in (".yaml", ".yml", ".json") else file.name
-    return NumberedFolder(Path("runs") / f"{stem.replace('#', '-')}-{Path(path).name or kind}")
+    return NumberedFolder(Path("runs") / f"{stem.replace('#', '-')}-{Path(path or kind).name}")
 
 
 def torch_device(wanted: str) -> str:

@@ -259,7 +259,11 @@ def test_the_study_has_the_goals_directions_and_the_genes(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("space", "data", "folder"),
-    [("two.yaml", "digits", "two-digits"), ("tiny", "folder:a/photos", "tiny-photos")],
+    [
+        ("two.yaml", "digits", "two-digits"),
+        ("tiny", "folder:a/photos", "tiny-photos"),
+        ("tiny", "/a/photos", "tiny-photos"),
+    ],
 )
 def test_a_run_without_a_name_is_called_by_space_and_data_and_counted(
     here: Path, space: str, data: str, folder: str
