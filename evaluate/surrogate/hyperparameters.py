@@ -36,7 +36,7 @@ class _HyperPrior:
 
 _HYPERPRIORS = {
     CURVE: _HyperPrior(0.3, 0.5),
-    FEATURES: _HyperPrior(0.4, 1.0),
+    FEATURES: _HyperPrior(0.4, 0.5),
     SIZES_LINEAR: _HyperPrior(0.4, 1.0),
     SIZES_SMOOTH: _HyperPrior(0.4, 1.0),
     GENES_LINEAR: _HyperPrior(0.4, 1.0),

@@ -209,7 +209,7 @@ def counted_by_torch(architecture: Architecture) -> dict[str, int]:
             on(module, conv)
         elif isinstance(module, nn.Hardswish) and not name.startswith("hidden"):
             on(module, lambda m, x, y: {"hardswish_elements": y.numel()})
-        elif isinstance(module, nn.SiLU) and not name.startswith("hidden"):
+        elif isinstance(module, nn.SiLU) and not name.startswith("hidden") and ".attention." not in name:
             on(module, lambda m, x, y: {"silu_elements": y.numel()})
         elif isinstance(module, Bneck) and module.residual:
             on(module, lambda m, x, y: {"residual_elements": y.numel()})

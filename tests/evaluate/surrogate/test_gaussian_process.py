@@ -192,7 +192,7 @@ def test_the_variances_are_the_likeliest_by_scipys_density(noise: float | None) 
         covariance += np.diag(variances["noise"] * shares + JITTER)
         seen = multivariate_normal(np.zeros(60), covariance).logpdf(values) + 30 * np.log(2 * np.pi)
         # the beliefs: power / 2 * log(v) - v / (2 width**2)
-        beliefs = {CURVE: (0.3, 0.5), FEATURES: (0.4, 1.0), STRUCTURE: (0.5, 1.25)}
+        beliefs = {CURVE: (0.3, 0.5), FEATURES: (0.4, 0.5), STRUCTURE: (0.5, 1.25)}
         beliefs |= {"noise": (0.7, 1.0)} if noise is None else {}
         return float(
             seen
