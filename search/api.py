@@ -76,7 +76,7 @@ def run_search(
     from .runner.session import resume as resume_run
 
     require_workers(workers)
-    deadline = Deadline(timeout_minutes)
+    deadline, notes = Deadline(timeout_minutes), list[str]()
     if resume is not None and (unchangeable := [name for name in options if name not in RESUMABLE]):
         raise TypeError(f"{', '.join(unchangeable)} cannot change when a run is resumed")
     words, objects = split_arguments(options if resume is not None else {"space": space, **options})
@@ -87,8 +87,11 @@ def run_search(
             totals = words.get("n_trials"), words.get("replicates")
             run = resume_run(Path(resume), *totals, objects, confirmed)
         else:
-            run = create_run(SearchRequest(**words), objects)
+            run = create_run(SearchRequest(**words), objects, notes.append)
     logger.info("%s: %d trials of space %s", run.folder, run.settings.n_trials, run.settings.space.name)
+    display = _display(progress)
+    for note in notes:
+        display.print_line(note)
     trust_text = ", trust=True" if run.resume_needs_trust else ""
     command = f"run_search(resume={str(run.folder)!r}{trust_text})"
 
@@ -101,7 +104,7 @@ def run_search(
             run_session(
                 run,
                 workers or default_workers(run),
-                _display(progress),
+                display,
                 deadline,
                 objects=objects,
                 callbacks=callbacks,

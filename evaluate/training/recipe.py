@@ -13,7 +13,7 @@ from ...search_space.serialization.yaml_nodes import YamlNode, dump, parse_named
 from ..data.augmentation import parse_augmentation
 
 FORMAT = "recipe/1"
-RECIPES = ("guide", "torchvision-mobilenetv3", "small-images", "fine-tuning")
+RECIPES = ("few-images", "small-images", "fine-tuning", "guide", "torchvision-mobilenetv3")
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "steps"]

@@ -1,7 +1,7 @@
 """`bneck compare`."""
 
 from ...search_space import GoalError
-from ..resolve.requests import ComparisonRequest
+from ..resolve.training_requests import ComparisonRequest
 from .options import JsonOption, PngOption, ResumeOption, WorkersOption
 
 

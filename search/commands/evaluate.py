@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
 from ...search_space import BneckError, DataError, GoalError, UnknownNameError
-from ..resolve.requests import EvaluationRequest
+from ..resolve.training_requests import EvaluationRequest
 from .options import JsonOption, print_json
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """`bneck netadapt`."""
 
-from ..resolve.requests import NetAdaptRequest
+from ..resolve.training_requests import NetAdaptRequest
 from .expand import Given
 from .options import JsonOption, ResumeOption, WorkersOption
 

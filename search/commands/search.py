@@ -41,7 +41,7 @@ def search(
     from ..runner.session import default_workers, run_session
     from ..runner.session import resume as resume_run
 
-    deadline = Deadline(timeout_minutes)
+    deadline, notes = Deadline(timeout_minutes), list[str]()
     if resume:
         if "space" not in given:
             raise GoalError("--resume needs the run's folder: bneck search RUN --resume")
@@ -64,9 +64,10 @@ def search(
         if (Path(request.space) / "run.yaml").is_file():
             command = Run.open(request.space).resume_command
             raise RunError(f"{request.space} is a run; resume it: {command}")
-        run = create_run(request)
+        run = create_run(request, on_note=notes.append)
     display = progress(Console())
-    display.print_line(start_message(run))
+    for line in (start_message(run), *notes):
+        display.print_line(line)
     if request.enqueue_published:
         display.print_line(enqueued_message(run))
 

@@ -1,5 +1,6 @@
 """`bneck seed-variance`."""
 
+from functools import partial
 from pathlib import Path
 
 from ..resolve.requests import SeedStudyRequest
@@ -23,6 +24,7 @@ def seed_variance(
 
     With --resume, --seeds may be higher than before.
     """
+    from ..console.terminal import echo
     from ..jobs import seed_study
     from ..parallel.deadline import Deadline
 
@@ -37,5 +39,5 @@ def seed_variance(
             given.confirmed(request),
         )
     else:
-        study = seed_study.create(request)
+        study = seed_study.create(request, partial(echo, err=as_json))
     seed_study.train_and_report(study, workers=workers, deadline=deadline, as_json=as_json)

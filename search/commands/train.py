@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..resolve.requests import TrainingRequest
+from ..resolve.training_requests import TrainingRequest
 from .expand import Given
 from .options import JsonOption, PngOption, ResumeOption
 

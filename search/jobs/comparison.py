@@ -42,7 +42,7 @@ from ..parallel.pool import Pool
 from ..parallel.worker_process import init_worker_process
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import NamedArchitecture
-from ..resolve.requests import ComparisonRequest, TrainingRequest
+from ..resolve.training_requests import ComparisonRequest, TrainingRequest
 from .job import print_result, resumable, worker_count
 from .latency import make_meter, measure_all
 from .training_loop import run_epochs
@@ -70,7 +70,8 @@ def compare_and_report(
             raise RunError(f"{place} is not a comparison; omit --resume to start one")
         if not resume and os.path.lexists(place):
             raise _existing_error(place)
-    plans = {name: plan(request.training(name, 0, None)) for name in request.names}
+    notes: list[str] = []
+    plans = {name: plan(request.training(name, 0, None), notes.append) for name in request.names}
     settings = {name: each for name, (each, _) in plans.items()}
     if resume and isinstance(place, Path):
         _require_same_images(place, next(data for _, data in plans.values()))
@@ -91,6 +92,8 @@ def compare_and_report(
     command = f"bneck compare (same arguments) --out {shlex.quote(str(out))} --resume"
     with resumable(command, finished, out), folder_lock(out, "comparing networks"):
         with progress(Console(stderr=as_json)) as display:
+            for note in dict.fromkeys(notes):
+                display.print_line(note)
             results = _train_all(trainings, epochs, workers, display)
         comparison = _comparison(request, settings, latencies, results)
         curves = {key: TrainingRun.open(folders[key]).checkpoint().curve for key in results}

@@ -13,7 +13,7 @@ from ..console.tables import print_lines
 from ..console.terminal import Console
 from ..resolve.confirmed import predictor_setup
 from ..resolve.networks import NamedArchitecture
-from ..resolve.requests import NetAdaptRequest
+from ..resolve.training_requests import NetAdaptRequest
 from .latency import make_meter, measure_all
 
 MODEL_NETWORKS = 64

@@ -35,8 +35,8 @@ from ..console.terminal import Console
 from ..resolve.datasets import report_left_out, with_normalization
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_trial
-from ..resolve.requests import NetAdaptRequest, TrainingRequest
 from ..resolve.trained_networks import ResolvedCheckpoint, require_held_out, resolve_checkpoint
+from ..resolve.training_requests import NetAdaptRequest, TrainingRequest
 from .netadapt_latency import measure_or_predict, resolve_latency_source
 from .training_request import RANDOM_WEIGHTS, initial_network
 from .training_request import plan as plan_training
@@ -201,13 +201,14 @@ def _start(
     The limit of the settings is a placeholder.
     """
     training, device = request.training, torch_device(request.device)
+    on_note = partial(print_lines, console)
     path = Path(request.network)
     trained = is_training(path) or path.suffix == ".safetensors" or resolve_trial(request.network)
     if not trained:
-        own, data = plan_training(replace(training, data=training.data or "digits"))
+        own, data = plan_training(replace(training, data=training.data or "digits"), on_note)
         pretrained = None
         if own.initial_weights != RANDOM_WEIGHTS:
-            network = initial_network(training, own, data, partial(print_lines, console))
+            network = initial_network(training, own, data, on_note)
             pretrained = make_checkpoint(network, data, own.recipe, own.seed, ())
         values: Mapping[str, Any] = {
             "architecture": own.architecture,

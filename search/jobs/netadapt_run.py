@@ -37,7 +37,7 @@ from ..parallel.lock import run_lock
 from ..parallel.pool import Pool
 from ..resolve.confirmed import require_same
 from ..resolve.environment import torch_device
-from ..resolve.requests import NetAdaptRequest
+from ..resolve.training_requests import NetAdaptRequest
 from . import netadapt_tuning as tuning
 from .job import print_result, resumable, worker_count
 from .netadapt_latency import measure_or_predict, meter_or_problem

@@ -19,9 +19,10 @@ from ..console.terminal import Console, echo
 from ..resolve.datasets import open_images
 from ..resolve.environment import torch_device
 from ..resolve.networks import NamedArchitecture, resolve_network
+from ..resolve.recipes import choose_recipe
 from ..resolve.requests import ProxyRequest
 from .job import print_result
-from .training_request import for_data, recipe_for
+from .training_request import for_data
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,11 @@ def prepare(request: ProxyRequest) -> tuple[Scorer, list[NamedArchitecture]]:
     named = [resolve_network(name) for name in dict.fromkeys(request.archs)]
     device = torch_device(request.device)
     _, data = open_images(request)
-    recipe = recipe_for(request.recipe, data)
-    recipe = replace(recipe, epochs=request.epochs or recipe.epochs)
-    proxy = evaluator(request.evaluator, EvaluationContext(data, recipe, device))
+    overrides = {"epochs": request.epochs} if request.epochs else {}
+    chosen = choose_recipe(request.recipe, overrides, data.count("train"))
+    if request.evaluator == "train":
+        echo(chosen.text, err=True)
+    proxy = evaluator(request.evaluator, EvaluationContext(data, chosen.recipe, device))
     torch.set_num_threads(request.threads)
     fitted = [
         NamedArchitecture(each.name, for_data(each.architecture, data, request.resolution_px))

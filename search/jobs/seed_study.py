@@ -3,12 +3,12 @@
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from ...evaluate import Recipe, host, package_versions, parse_goals
+from ...evaluate import host, package_versions, parse_goals
 from ...evaluate.scorers import EvaluationContext, evaluator
 from ...results.analysis.seed_noise import MIN_NETWORKS, MIN_SEEDS, SeedVarianceReport, analyze_seed_variance
 from ...results.outputs import write_seed_study_results
@@ -26,6 +26,7 @@ from ..resolve.confirmed import require_same
 from ..resolve.datasets import open_images
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.evaluators import with_absolute_files
+from ..resolve.recipes import choose_recipe
 from ..resolve.requests import SeedStudyRequest
 from ..runner.budget import report_seconds
 from ..samplers.feasibility import require_feasible
@@ -34,9 +35,11 @@ from .job import print_result, resumable, worker_count
 from .seed_study_training import TimeoutReachedError, train_all
 
 
-def create(request: SeedStudyRequest) -> SeedStudy:
+def create(request: SeedStudyRequest, on_note: Callable[[str], None] = lambda note: None) -> SeedStudy:
     """Check the request and create the study's folder.
 
+    Args:
+        on_note: called with a line on the recipe.
     Raises:
         BneckError: the request is invalid; nothing has been created.
     """
@@ -46,8 +49,8 @@ def create(request: SeedStudyRequest) -> SeedStudy:
     SeedStudy.require_absent(out)
     device = torch_device(request.device)
     images, data = open_images(request)
-    recipe = Recipe(epochs=request.epochs)
-    evaluator(request.evaluator, EvaluationContext(data, recipe, device))
+    chosen = choose_recipe(request.recipe, request.recipe_overrides, data.count("train"))
+    evaluator(request.evaluator, EvaluationContext(data, chosen.recipe, device))
     space = space.for_data(data.image_channels, len(data.class_names))
     rng = random.Random(request.seed)
     require_feasible(space, goals, rng)
@@ -65,13 +68,16 @@ def create(request: SeedStudyRequest) -> SeedStudy:
         seeds=request.seeds,
         evaluator=with_absolute_files(request.evaluator),
         data=images,
-        recipe=recipe,
+        recipe=chosen.recipe,
         n_trials=request.n_trials,
         torch_device=device,
         host=host(),
         versions=package_versions(),
     )
-    return SeedStudy.create(out, settings, lambda study: study.save_manifest(data))
+    study = SeedStudy.create(out, settings, lambda study: study.save_manifest(data))
+    if request.evaluator == "train":
+        on_note(chosen.text)
+    return study
 
 
 def resume(

@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ from ..console.terminal import Console
 from ..console.training_progress import epoch_summary
 from ..resolve.datasets import report_left_out
 from ..resolve.environment import torch_device
+from ..resolve.recipes import choose_recipe, require_two_images_per_step
 from ..resolve.requests import SupernetRequest
 from .job import print_result, resumable
 from .latency_predictor import require_absent
-from .training_request import recipe_for, require_two_images_per_step
 
 
 def train_and_report(request: SupernetRequest, *, resume: bool, data: str | None, as_json: bool) -> None:
@@ -39,12 +39,14 @@ def train_and_report(request: SupernetRequest, *, resume: bool, data: str | None
     Raises:
         BneckError: the request is invalid, or training cannot proceed; the last checkpoint remains.
     """
-    training = _resume(request, data) if resume else _create(request)
+    notes: list[str] = []
+    training = _resume(request, data) if resume else _create(request, notes.append)
     if training.device == "cpu":
         torch.set_num_threads(1)
     out, console = request.file, Console(stderr=as_json)
     reporter = CheckpointReporter(training, lambda line: print_lines(console, line))
-    reporter.print_line(start_message(training, out))
+    for line in (start_message(training, out), *notes):
+        reporter.print_line(line)
     try:
         with resumable(
             resume_command(out, training.data.name), lambda: f"{_fraction_done(out):.0%} of the training"
@@ -146,12 +148,12 @@ def resume_command(out: Path, data: str = "") -> str:
     return f"bneck supernet --file {shlex.quote(str(out))} --resume{trust}"
 
 
-def _create(request: SupernetRequest) -> SupernetTrainer:
+def _create(request: SupernetRequest, on_note: Callable[[str], None]) -> SupernetTrainer:
     if request.file.exists():
         message = f"choose another --file, or resume it: {resume_command(request.file)}"
         raise RunError(f"{request.file} exists; {message}")
     require_absent(request.file)
-    training = _prepare(request)
+    training = _prepare(request, on_note)
     save_supernet(training.checkpoint(), request.file, replace=False)  # claims the name
     return training
 
@@ -178,14 +180,15 @@ def _resume(request: SupernetRequest, confirmed_data: str | None) -> SupernetTra
     return training
 
 
-def _prepare(request: SupernetRequest) -> SupernetTrainer:
+def _prepare(request: SupernetRequest, on_note: Callable[[str], None] = lambda note: None) -> SupernetTrainer:
     space = load_space(request.space)
     images = DataSettings(absolute_name(request.data), _text(request.data_root), request.train_images)
     data: Data = images.load(download=request.download)
     report_left_out(data)
-    recipe = recipe_for(request.recipe, data)
+    chosen = choose_recipe(request.recipe, request.recipe_overrides, data.count("train"))
+    on_note(chosen.text)
     settings = SupernetConfig(
-        recipe=replace(recipe, **request.recipe_overrides),
+        recipe=chosen.recipe,
         strategy=request.strategy,  # type: ignore[arg-type]
         max_macs=parse_limit(request.max_macs) if request.max_macs else None,
         minutes=request.minutes,

@@ -17,7 +17,6 @@ from ...evaluate.inheritance.inherit import inherit
 from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint
 from ...evaluate.training.distillation import SOFT_LABEL_WEIGHT
 from ...evaluate.training.pretrained import describe_weights, pretrained_network, pretrained_normalization
-from ...evaluate.training.recipe import Recipe, load_recipe
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
 from ...evaluate.trust import trusting
@@ -31,25 +30,35 @@ from ..resolve.confirmed import require_same
 from ..resolve.datasets import open_images, with_normalization
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_network
-from ..resolve.requests import FINE_TUNING, TrainingRequest
+from ..resolve.recipes import choose_recipe, require_two_images_per_step
 from ..resolve.trained_networks import require_held_out, resolve_checkpoint
+from ..resolve.training_requests import TrainingRequest
 from .training_loop import save_start
 
 RANDOM_WEIGHTS = "random weights"
 _STEP_PX = 32
 
 
-def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
+def plan(
+    request: TrainingRequest, on_note: Callable[[str], None] = lambda note: None
+) -> tuple[TrainingSettings, Data]:
     """Check the request and open the data set; no file is written.
 
+    Args:
+        on_note: called with a line on the recipe.
     Raises:
         BneckError: the request is invalid.
     """
     named = resolve_network(request.arch)
     images, data = _normalized_as_trained(request, *open_images(request))
-    recipe = recipe_for(request.recipe, data, pretrained=bool(request.pretrained or request.weights))
-    recipe = replace(recipe, **request.recipe_overrides)
     initial_weights = _initial_weights(request)
+    chosen = choose_recipe(
+        request.recipe,
+        request.recipe_overrides,
+        data.count("train"),
+        trained_weights=initial_weights != RANDOM_WEIGHTS,
+    )
+    recipe = chosen.recipe
     if recipe.freeze != "none" and initial_weights == RANDOM_WEIGHTS:
         raise GoalError(f"--freeze {recipe.freeze} needs trained weights: add --pretrained or --init")
     processes = world_size()
@@ -77,6 +86,7 @@ def plan(request: TrainingRequest) -> tuple[TrainingSettings, Data]:
     )
     if request.teacher:
         _load_teacher(request.teacher, data)
+    on_note(chosen.text)
     return settings, data
 
 
@@ -226,26 +236,6 @@ def _normalized_as_trained(
     else:
         return images, data
     return with_normalization(images, data, mean, std)
-
-
-def recipe_for(name: str | None, data: Data, *, pretrained: bool = False) -> Recipe:
-    """A recipe by name or file.
-
-    By default `fine-tuning` for pretrained weights, else `small-images` for images in memory and `guide` for
-    folders.
-    """
-    default = "guide" if data.image_size_px is None else "small-images"
-    return load_recipe(name or (FINE_TUNING if pretrained else default))
-
-
-def require_two_images_per_step(batch_size: int, images: int) -> None:
-    """Raise `GoalError` if a step would see a single image, for which batch normalisation is undefined."""
-    remainder = images % batch_size
-    if min(batch_size, images) == 1 or (batch_size == 2 and remainder == 1):
-        raise GoalError(
-            f"batch normalisation needs at least two images per step, got batch size {batch_size} for "
-            f"{images:,} images per process: change --batch-size, or use more images"
-        )
 
 
 def _initial_weights(request: TrainingRequest) -> str:

@@ -1,7 +1,7 @@
 """`bneck train`: create or resume a training, run it and write its report."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..console.training_progress import TrainingProgress
 from ..parallel.distributed import is_main_process, process_group, world_size
 from ..parallel.lock import run_lock
 from ..resolve.environment import torch_device
-from ..resolve.requests import TrainingRequest
+from ..resolve.training_requests import TrainingRequest
 from .job import print_result, resumable
 from .tensorboard import events, summary_writer
 from .training_loop import run_epochs
@@ -55,24 +55,28 @@ def train_and_report(
     if png:
         kaleido()
     with process_group(_device(request, resume)):
-        folder, data = _open_training(request, resume, confirmed)
+        notes: list[str] = []
+        folder, data = _open_training(request, resume, confirmed, notes.append)
         command = folder.resume_command
         finished = partial(_finished_epochs, folder)
         locked = run_lock(folder, "training") if is_main_process() else nullcontext()
         with resumable(command, finished, folder.folder, quiet=not is_main_process()), locked:
-            _train(folder, data, Console(stderr=as_json), tensorboard)
+            _train(folder, data, Console(stderr=as_json), tensorboard, notes)
             if is_main_process():
                 _report(folder, data, png=png, as_json=as_json)
 
 
-def _train(folder: TrainingRun, data: Data, console: Console, tensorboard: bool) -> None:
+def _train(
+    folder: TrainingRun, data: Data, console: Console, tensorboard: bool, notes: Sequence[str]
+) -> None:
     settings = folder.settings
     torch.set_num_threads(settings.threads)
     epochs, done = settings.recipe.epochs, len(folder.checkpoint().curve)
     images = data.count("train")
     display = TrainingProgress(console, epochs=epochs, images=images, done=done, quiet=not is_main_process())
     if done < epochs:
-        display.print_line(start_message(folder, data, done))
+        for line in (start_message(folder, data, done), *notes):
+            display.print_line(line)
     with ExitStack() as opened:
         on_epoch = None
         if tensorboard and is_main_process():
@@ -133,14 +137,9 @@ def _device(request: TrainingRequest, resume: bool) -> str:
 
 
 def _open_training(
-    request: TrainingRequest, resume: bool, confirmed: Mapping[str, str]
+    request: TrainingRequest, resume: bool, confirmed: Mapping[str, str], on_note: Callable[[str], None]
 ) -> tuple[TrainingRun, Data]:
     if resume:
         return resume_training_run(request, same_request=request.out is not None, confirmed=confirmed)
-    settings, data = plan(request)
-    return create_training_run(request, settings, data, _print_note), data
-
-
-def _print_note(note: str) -> None:
-    if is_main_process():
-        Console(stderr=True, highlight=False, soft_wrap=True).print(note)
+    settings, data = plan(request, on_note)
+    return create_training_run(request, settings, data, on_note), data

@@ -16,9 +16,12 @@ BACKENDS_HELP = (
     "onnxruntime, torch, torch-compile, openvino, executorch, ncnn, torch-cuda, torch-cuda-graph, "
     "'command:TEMPLATE' for any other device (docs/guide/devices.md) or module:attribute"
 )
+NETWORKS_HELP = "published names, files, RUN#TRIAL or folders of `bneck train`"
+RESOLUTION_HELP = "side of the images, px; by default that of the network, or of small images"
+PREDICTOR_HELP = "predict latency by a file of `bneck latency-predictor build`"
 RECIPE_HELP = (
-    "guide, torchvision-mobilenetv3, small-images, fine-tuning or a YAML file; by default fine-tuning for "
-    "pretrained weights, else small-images for images in memory and guide for folders"
+    "few-images, small-images, fine-tuning, guide, torchvision-mobilenetv3 or a YAML file; by default "
+    "fine-tuning for trained weights, else few-images below 10,000 training images, small-images above"
 )
 AUGMENT_HELP = (
     "none, or flip-crop, autoaugment, randaugment, trivialaugment, mixup, cutmix, random-erase joined by +"
@@ -63,6 +66,31 @@ def argument(default: Any, help: str, metavar: str) -> Any:
 def flag_of(name: str) -> str:
     """The option that a field is set by: `--max-macs` for `max_macs`."""
     return "--" + name.replace("_", "-")
+
+
+def network_argument(help: str = "published name, file, RUN#TRIAL or folder of `bneck train`") -> Any:
+    """The network of a command."""
+    return argument(REQUIRED, help, "ARCH")
+
+
+def networks_argument() -> Any:
+    """Several networks."""
+    return argument(REQUIRED, NETWORKS_HELP, "ARCH...")
+
+
+def resolution_option() -> Any:
+    """Resolution of the images."""
+    return option(None, RESOLUTION_HELP, minimum=8, metavar="PX", names=("--resolution",))
+
+
+def backend_option() -> Any:
+    """Latency backend of a command that can do without one."""
+    return option("onnxruntime", f"none, {BACKENDS_HELP}", metavar="BACKEND")
+
+
+def seed_option(help: str = "random seed") -> Any:
+    """A random seed."""
+    return option(0, help, minimum=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,15 @@
-"""Requests of the commands: the settings of each, by name.
+"""Requests of the commands that work on a space or on no network: the settings of each, by name.
 
 No heavy library is imported here, so that the command line can show its help at once.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...search_space import GoalError
 from .options import (
-    BACKENDS_HELP,
     DATA_HELP,
+    PREDICTOR_HELP,
     RECIPE_HELP,
     REQUIRED,
     DataOptions,
@@ -22,27 +21,24 @@ from .options import (
     TrainImagesOptions,
     argument,
     flag_of,
+    networks_argument,
     option,
+    resolution_option,
+    seed_option,
 )
 
-NETWORKS_HELP = "published names, files, RUN#TRIAL or folders of `bneck train`"
-FREEZE_HELP = "backbone: train only the layers after the pooling; early-stages: also the last stage"
-PREDICTOR_HELP = "predict latency by a file of `bneck latency-predictor build`"
-RESOLUTION_HELP = "side of the images, px; by default that of the network, or of small images"
 N_TRIALS, N_PRETRAINED_TRIALS = 60, 24
-EPOCHS, BATCH_SIZE, LEARNING_RATE = 20, 64, 0.08
-FINE_TUNING = "fine-tuning"
 PUBLISHED_BASELINES = ("mobilenet_v3_small", "mobilenet_v2")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
+class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
     """Settings of `bneck search`.
 
     Attributes:
         baselines: names of published networks; None for the default of the evaluator.
         replicates: None for a fifth of `n_trials`.
-        n_trials, epochs, batch_size, learning_rate: None for the default of the kind of search.
+        n_trials: None for the default of the kind of search.
     """
 
     panel = None
@@ -108,12 +104,6 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
     transfer_from: Path | None = option(None, "warm-start from another run of this space", metavar="RUN")
     latency_predictor: Path | None = option(None, PREDICTOR_HELP, metavar="FILE", panel="Latency")
     no_latency_predictor: bool = option(False, "measure the latency of every network", panel="Latency")
-    epochs: int | None = option(
-        None,
-        f"epochs per network; by default {EPOCHS}, with --pretrained of recipe {FINE_TUNING}",
-        minimum=1,
-        panel="Training",
-    )
     min_epochs: int | None = option(
         None,
         "epochs after which the best networks are promoted and the others paused (successive halving)",
@@ -124,20 +114,6 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
         2,
         "with --min-epochs, one network in this many is promoted to the next rung",
         minimum=2,
-        panel="Training",
-    )
-    batch_size: int | None = option(
-        None,
-        f"images per training step; by default {BATCH_SIZE}, with --pretrained of recipe {FINE_TUNING}",
-        minimum=4,
-        panel="Training",
-    )
-    learning_rate: float | None = option(
-        None,
-        f"peak of the cosine learning rate schedule; by default {LEARNING_RATE}, with --pretrained of recipe "
-        f"{FINE_TUNING}",
-        minimum=0.0,
-        maximum=1e38,
         panel="Training",
     )
     storage: str = option("", "Optuna storage; by default SQLite in the run's folder", metavar="URL")
@@ -156,67 +132,10 @@ class SearchRequest(DataOptions, LatencyOptions, DeviceOptions, LimitOptions):
         return self.n_trials or (N_PRETRAINED_TRIALS if self.pretrained else N_TRIALS)
 
     @property
-    def recipe_overrides(self) -> dict[str, Any]:
-        """Fields of the recipe that the user chose."""
-        values = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
-        return {name: value for name, value in values.items() if value is not None}
-
-    @property
     def baseline_names(self) -> tuple[str, ...]:
         if self.baselines is None:
             return PUBLISHED_BASELINES if self.evaluator == "train" and not self.pretrained else ()
         return () if self.baselines == ("none",) else self.baselines
-
-
-def _network(help: str = "published name, file, RUN#TRIAL or folder of `bneck train`") -> Any:
-    return argument(REQUIRED, help, "ARCH")
-
-
-def _networks() -> Any:
-    return argument(REQUIRED, NETWORKS_HELP, "ARCH...")
-
-
-def _resolution() -> Any:
-    return option(None, RESOLUTION_HELP, minimum=8, metavar="PX", names=("--resolution",))
-
-
-def _backend() -> Any:
-    return option("onnxruntime", f"none, {BACKENDS_HELP}", metavar="BACKEND")
-
-
-def _seed(help: str = "random seed") -> Any:
-    return option(0, help, minimum=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingRequest(DataOptions, RecipeOptions):
-    """Settings of `bneck train`.
-
-    Attributes:
-        weights: file with the ImageNet weights, as their source stores them.
-        init: trained network whose weights the training starts from.
-    """
-
-    panel = None
-
-    arch: str = _network("published name, file or RUN#TRIAL; with --resume the folder of a training")
-    out: Path | None = option(None, "output folder; by default runs/ARCH-DATA-N", metavar="DIR")
-    init: str | None = option(
-        None, "start from the weights of a network that bneck trained", metavar="RUN#TRIAL|DIR|FILE"
-    )
-    teacher: str | None = option(
-        None, "learn the soft labels of a trained network, too", metavar="RUN#TRIAL|DIR|FILE"
-    )
-    pretrained: bool = option(False, "start from ImageNet weights")
-    weights: Path | None = option(
-        None, "read the ImageNet weights from a file, without a download", metavar="FILE"
-    )
-    freeze: str | None = option(None, FREEZE_HELP, metavar="PART")
-    resolution_px: int | None = _resolution()
-    seed: int = _seed("random seed for weights, image order and augmentation")
-    precision: str = option("auto", "auto, fp32, bf16 or fp16; auto is fp32 on a CPU, bf16 on a GPU")
-    compiled: bool = option(False, "compile the network by torch.compile", names=("--compile",))
-    threads: int | None = option(None, "threads for training; by default one per core", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,125 +143,6 @@ class DatasetRequest(DatasetOptions):
     """Settings of `bneck describe data`."""
 
     data: str = argument(REQUIRED, DATA_HELP, "NAME")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationRequest(DatasetOptions, LatencyOptions, DeviceOptions):
-    """Settings of `bneck evaluate`; empty `data` means the data set of the training."""
-
-    panel = None
-
-    checkpoint: str = argument(REQUIRED, "folder of `bneck train`, its file, or RUN#TRIAL", "CHECKPOINT")
-    split: str = option(
-        "test", "test, validation or train; all for every image, such as a folder of test images"
-    )
-    data: str = option("", f"{DATA_HELP}; by default that of the training")
-    latency_backend: str = _backend()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonRequest(DataOptions, RecipeOptions, LatencyOptions):
-    """Settings of `bneck compare`.
-
-    Attributes:
-        augment: one augmentation for all networks, or several, separated by commas, to compare on one
-            network.
-    """
-
-    panel = None
-
-    archs: tuple[str, ...] = _networks()
-    seeds: int = option(3, "training runs per network, with seeds 0, 1, ...", minimum=1)
-    augment: str | None = option(
-        None, "augmentations to compare on one network; a single one is for all networks", metavar="A,B,C"
-    )
-    out: Path | None = option(None, "output folder; by default runs/compare-DATA-N", metavar="DIR")
-    pretrained: bool = option(False, "start from ImageNet weights")
-    freeze: str | None = option(None, FREEZE_HELP, metavar="PART")
-    resolution_px: int | None = _resolution()
-    latency_backend: str = _backend()
-
-    @property
-    def augments(self) -> tuple[str, ...]:
-        """The augmentations to compare; empty to compare networks."""
-        names = tuple(each.strip() for each in self.augment.split(",")) if self.augment else ()
-        return names if len(names) > 1 else ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.augments or self.archs
-
-    def training(self, name: str, seed: int, out: Path | None) -> TrainingRequest:
-        """One training run of the comparison, on one thread.
-
-        Args:
-            name: of the network, or the augmentation.
-        """
-        variant = {"augment": name, "arch": self.archs[0]} if self.augments else {"arch": name}
-        return TrainingRequest(**{**_shared(self), "seed": seed, "out": out, "threads": 1, **variant})
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetAdaptRequest(DataOptions, RecipeOptions, LatencyOptions):
-    """Settings of `bneck netadapt`; empty `data` means the data set of the training, or digits."""
-
-    panel = None
-
-    network: str = argument(
-        REQUIRED,
-        "RUN#TRIAL, folder of `bneck train`, its file, or an untrained network, which is trained first; with "
-        "--resume the folder of an adaptation",
-        "NETWORK",
-    )
-    max_latency: str | None = option(
-        None, "limit on latency: 5ms, or 0.5x that of the reference model", metavar="LIMIT"
-    )
-    to: float | None = option(
-        None, "limit on latency as a fraction of the initial latency", metavar="FRACTION"
-    )
-    max_macs: str | None = option(None, "limit on multiply-adds, such as 60M", metavar="LIMIT")
-    data: str = option("", f"{DATA_HELP}; by default that of the training, or digits")
-    out: Path | None = option(
-        None,
-        "output folder; by default RUN/netadapt/trial-N-1 or runs/netadapt-NETWORK-DATA-N",
-        metavar="DIR",
-    )
-    pretrained: bool = option(False, "train an untrained network from its ImageNet weights first")
-    weights: Path | None = option(
-        None, "read the ImageNet weights from a file, without a download", metavar="FILE"
-    )
-    cuts: str = option(
-        "width,depth,kernel,attention,resolution",
-        "kinds of cuts to propose: width of an expansion, a stage or the head, depth (a residual block), "
-        "kernel, attention, resolution",
-        metavar="KIND,...",
-    )
-    step: float = option(
-        0.025,
-        "minimum cost reduction per step, as a fraction of the initial cost",
-        minimum=0.001,
-        maximum=0.5,
-    )
-    finetune_images: int = option(2000, "training images for the short fine-tuning of each step", minimum=16)
-    distillation: float = option(
-        0.7,
-        "weight of the initial network's soft labels in the loss of all tuning; 0 for none",
-        minimum=0.0,
-        maximum=1.0,
-    )
-    final: str = option("inherit", "initial weights of the final training: inherit or scratch")
-    latency_predictor: Path | None = option(None, PREDICTOR_HELP, metavar="FILE", panel="Latency")
-    latency_backend: str = _backend()
-    resolution_px: int | None = _resolution()
-    seed: int = _seed()
-    threads: int | None = option(
-        None, "threads for the first and the final training; by default one per core", minimum=1
-    )
-
-    @property
-    def training(self) -> TrainingRequest:
-        """The first training, of a network that has no weights yet."""
-        return TrainingRequest(arch=self.network, **_shared(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,11 +166,11 @@ class SupernetRequest(TrainImagesOptions, RecipeOptions):
     max_macs: str | None = option(
         None, "train no network above this number of multiply-adds, such as 60M", metavar="LIMIT"
     )
-    seed: int = _seed("random seed for weights, sampled networks, image order and augmentation")
+    seed: int = seed_option("random seed for weights, sampled networks, image order and augmentation")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeedStudyRequest(DataOptions, DeviceOptions):
+class SeedStudyRequest(DataOptions, RecipeOptions):
     """Settings of `bneck seed-variance`."""
 
     panel = None
@@ -379,7 +179,6 @@ class SeedStudyRequest(DataOptions, DeviceOptions):
     networks: int = option(12, "number of networks, spread evenly by log MACs", minimum=6)
     seeds: int = option(3, "training runs per network, with seeds 0, 1, ...", minimum=2)
     evaluator: str = option("train", "how accuracy is evaluated: train, or any other evaluator of a search")
-    epochs: int = option(EPOCHS, "epochs per network", minimum=1)
     max_macs: str | None = option(None, "limit on multiply-adds, such as 60M", metavar="LIMIT")
     max_params: str | None = option(None, "limit on parameters, such as 3M", metavar="LIMIT")
     n_trials: int = option(
@@ -389,7 +188,7 @@ class SeedStudyRequest(DataOptions, DeviceOptions):
         metavar="N",
         names=("--n-trials", "--trials"),
     )
-    seed: int = _seed("random seed for the choice of networks")
+    seed: int = seed_option("random seed for the choice of networks")
     out: Path | None = option(
         None, "output folder; by default runs/seed-variance-SPACE-DATA-N", metavar="DIR"
     )
@@ -401,7 +200,7 @@ class ProxyRequest(DataOptions, DeviceOptions):
 
     panel = None
 
-    archs: tuple[str, ...] = _networks()
+    archs: tuple[str, ...] = networks_argument()
     evaluator: str = option(
         "naswot",
         "zero-cost proxies: naswot, synflow, zico, jacob_cov, grad_norm, snip; costs: macs, params, depth; "
@@ -411,7 +210,7 @@ class ProxyRequest(DataOptions, DeviceOptions):
     seeds: int = option(1, "evaluations per network, with seeds 0, 1, ...", minimum=1)
     recipe: str | None = option(None, RECIPE_HELP, metavar="NAME|FILE")
     epochs: int | None = option(None, "number of epochs; by default of the recipe", minimum=1)
-    resolution_px: int | None = _resolution()
+    resolution_px: int | None = resolution_option()
     threads: int = option(1, "threads for the evaluation", minimum=1)
 
 
@@ -421,7 +220,7 @@ class LatencyRequest(LatencyOptions):
 
     panel = None
 
-    archs: tuple[str, ...] = _networks()
+    archs: tuple[str, ...] = networks_argument()
     batch_size: int = option(1, "images per run", minimum=1)
     fresh: bool = option(False, "measure again what is cached, the reference panel too")
     blocks: bool = option(False, "measure the time of each block")
@@ -437,10 +236,4 @@ class LatencyPredictorRequest(LatencyOptions):
     file: Path = option(REQUIRED, "file of the predictor, JSON", metavar="FILE")
     networks: int = option(30, "networks to fit the predictor to; 60 or more give more terms", minimum=20)
     held_out: int = option(20, "further networks to validate the predictor on", minimum=5)
-    seed: int = _seed("random seed for the choice of networks")
-
-
-def _shared(request: RecipeOptions) -> dict[str, Any]:
-    """The settings that a request has in common with `TrainingRequest`."""
-    names = {each.name for each in fields(TrainingRequest)} & {each.name for each in fields(request)}
-    return {name: getattr(request, name) for name in names}
+    seed: int = seed_option("random seed for the choice of networks")

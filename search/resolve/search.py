@@ -1,13 +1,13 @@
 """A search's request to values: after this nothing parses a string."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...evaluate import Goals, Recipe, parse_goals
 from ...evaluate.plugins import is_object_label
 from ...evaluate.scorers import EvaluationContext
 from ...evaluate.scorers import evaluator as make_evaluator
-from ...evaluate.training.recipe import load_recipe
 from ...results import DataSettings
 from ...search_space import CandidateSpace, GoalError, load_space, published_architecture
 from ...search_space.pretrained_space import pretrained_space
@@ -15,16 +15,11 @@ from ..samplers.registry import resolve_sampler
 from .environment import torch_device
 from .evaluators import resolve_evaluator
 from .objects import SearchObjects
-from .requests import BATCH_SIZE, EPOCHS, FINE_TUNING, LEARNING_RATE, SearchRequest
+from .recipes import choose_recipe, require_two_images_per_step
+from .requests import SearchRequest
 
 if TYPE_CHECKING:
     from ...evaluate.data.dataset import Data
-
-
-def search_recipe(request: SearchRequest) -> Recipe:
-    """The recipe of all training runs, with the values that the user chose."""
-    default = Recipe(epochs=EPOCHS, batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE)
-    return replace(load_recipe(FINE_TUNING) if request.pretrained else default, **request.recipe_overrides)
 
 
 def _space(request: SearchRequest, device: str) -> CandidateSpace:
@@ -70,9 +65,13 @@ class ResolvedSearch:
     device: str
 
 
-def resolve_search(request: SearchRequest, objects: SearchObjects) -> ResolvedSearch:
+def resolve_search(
+    request: SearchRequest, objects: SearchObjects, on_note: Callable[[str], None]
+) -> ResolvedSearch:
     """Resolve every name of a request, cheap checks first.
 
+    Args:
+        on_note: called with a line on each choice that the data made.
     Raises:
         BneckError: a name is unknown, or a file is missing, damaged or does not fit.
     """
@@ -87,15 +86,20 @@ def resolve_search(request: SearchRequest, objects: SearchObjects) -> ResolvedSe
     device = torch_device(request.device)
     space = objects.space or _space(request, device)
     settings, data = open_images(request, objects.data)
-    recipe = search_recipe(request)
-    make_evaluator(objects.evaluator or evaluator, EvaluationContext(data, recipe, device))
+    chosen = choose_recipe(
+        request.recipe, request.recipe_overrides, data.count("train"), trained_weights=request.pretrained
+    )
+    make_evaluator(objects.evaluator or evaluator, EvaluationContext(data, chosen.recipe, device))
+    if evaluator == "train":
+        require_two_images_per_step(chosen.recipe.batch_size, data.count("train"))
+        on_note(chosen.text)
     data = normalized_for_evaluator(evaluator, data)
     return ResolvedSearch(
         space=space.for_data(data.image_channels, len(data.class_names)),
         data=settings.of(data),
         images=data,
         goals=goals,
-        recipe=recipe,
+        recipe=chosen.recipe,
         evaluator=evaluator,
         device=device,
     )

@@ -29,7 +29,7 @@ from ..resolve.confirmed import predictor_setup
 from ..resolve.environment import numbered_run_directory
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from ..resolve.requests import SearchRequest
-from ..resolve.search import resolve_search, search_recipe
+from ..resolve.search import resolve_search
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.highest_resolutions import highest_resolutions
 from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
@@ -42,18 +42,26 @@ if TYPE_CHECKING:
     from ...evaluate.data.dataset import Data
 
 
-def create_run(request: SearchRequest, objects: SearchObjects = NO_OBJECTS) -> Run:
+def create_run(
+    request: SearchRequest,
+    objects: SearchObjects = NO_OBJECTS,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> Run:
     """Check everything, then make the run's folder and study.
 
+    Args:
+        on_note: called with a line on each choice that the data made.
     Raises:
         BneckError: a setting is invalid or the limits cannot be met; nothing has been written.
     """
-    rungs = _rungs(request)
+    if request.min_epochs and request.evaluator != "train":
+        raise GoalError(f"--min-epochs needs --evaluator train, got {request.evaluator}, which has no epochs")
     out = request.out or numbered_run_directory(
         "pretrained" if request.pretrained else request.space, request.data
     )
     Run.require_absent(out)
-    search = resolve_search(request, objects)
+    search = resolve_search(request, objects, on_note)
+    rungs = _rungs(request, search.recipe.epochs)
     space, goals = search.space, search.goals
     transferred = (
         load_transferred_trials(Run.open(request.transfer_from), space) if request.transfer_from else []
@@ -163,12 +171,10 @@ def default_replicates(n_trials: int, evaluator: str) -> int:
     return max(n_trials // 5, 6) if n_trials >= 20 else n_trials // 5
 
 
-def _rungs(request: SearchRequest) -> Rungs | None:
+def _rungs(request: SearchRequest, epochs: int) -> Rungs | None:
     if request.min_epochs is None:
         return None
-    if request.evaluator != "train":
-        raise GoalError(f"--min-epochs needs --evaluator train, got {request.evaluator}, which has no epochs")
-    return rungs_between(request.min_epochs, search_recipe(request).epochs, request.reduction_factor)
+    return rungs_between(request.min_epochs, epochs, request.reduction_factor)
 
 
 def _latencies(

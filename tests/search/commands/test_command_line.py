@@ -672,7 +672,7 @@ def test_what_is_not_there_is_told_in_one_line(
         ["search", "tiny", "--n-trials", "0"],
         ["search", "tiny", "--workers", "0"],
         ["search", "tiny", "--seed", "-1"],
-        ["search", "tiny", "--batch-size", "1"],
+        ["search", "tiny", "--batch-size", "0"],
         ["search", "tiny", "--replicates", "-1"],
         ["search", "tiny", "--timeout", "0"],
         ["search", "tiny", "--train-images", "0"],

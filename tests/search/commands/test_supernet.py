@@ -64,8 +64,9 @@ def test_a_training_leaves_one_file_and_tells_what_it_is(trained: tuple[Path, Ra
     lines = ran.out.splitlines()
     for value in (f"{path}: ", "space tiny", "digits", "96 images", "2 epochs", "uniform", "400K MACs"):
         assert value in lines[0]
-    assert lines[1].startswith("50%: epoch 1, train loss ") and lines[1].endswith(" s left")
-    assert lines[2].startswith("100%: epoch 2, train loss ") and lines[2].endswith(" images/s")
+    assert lines[1].startswith("recipe few-images, 2 epochs of batch size 32")
+    assert lines[2].startswith("50%: epoch 1, train loss ") and lines[2].endswith(" s left")
+    assert lines[3].startswith("100%: epoch 2, train loss ") and lines[3].endswith(" images/s")
     assert lines[-1].endswith(f"bneck proxy ARCH --evaluator supernet:{path}")
     found = load_supernet(path)
     assert (found.steps, found.images_seen, found.settings.recipe.batch_size) == (6, 192, 32)

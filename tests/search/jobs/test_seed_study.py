@@ -22,7 +22,6 @@ from bneck.search.jobs.seed_study_training import TimeoutReachedError, train_all
 from bneck.search.parallel.deadline import Deadline
 from bneck.search.parallel.lock import run_lock
 from bneck.search.resolve.requests import SearchRequest, SeedStudyRequest
-from bneck.search.resolve.search import search_recipe
 from bneck.search.samplers.initial_design import spread_by_macs
 from bneck.search_space import Architecture, RunError, cost, load_space
 from bneck.search_space.errors import NonFiniteLossError
@@ -275,7 +274,8 @@ def test_the_command_prints_the_result_and_writes_its_files(
 def test_defaults_equal_those_of_a_search() -> None:
     study, search = SeedStudyRequest(space="tiny"), SearchRequest()
     assert (study.data, study.device, study.seed) == (search.data, search.device, search.seed)
-    assert (study.epochs, study.n_trials) == (search_recipe(search).epochs, search.trials)
+    assert (study.recipe, study.recipe_overrides) == (search.recipe, search.recipe_overrides)
+    assert study.n_trials == search.trials
 
 
 @pytest.mark.parametrize(
