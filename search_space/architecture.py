@@ -157,13 +157,25 @@ class FineTuning:
         parent: name of the pretrained network.
         tuned: `all`; `last-stage`: the blocks from the last of stride 2 on, and the head; `head`: the layers
             after the pooling. What is not trained keeps its weights and batch normalisation statistics.
+        dropped_blocks: number of residual blocks of the parent that the network does not have.
     """
 
     parent: str
     tuned: Tuned = "all"
+    dropped_blocks: int = 0
 
     def __post_init__(self) -> None:
         require_one_of("tuned", self.tuned, TUNED)
+        require_between("dropped_blocks", self.dropped_blocks, 0, MAX_BLOCKS)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the network is smaller than the parent, at equal resolution."""
+        return self.dropped_blocks > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Without `dropped_blocks` if none is, as in earlier versions."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("dropped_blocks", 0)}
 
 
 @dataclass(frozen=True)
@@ -221,7 +233,7 @@ class Architecture:
         versions.
         """
         padding = {} if self.padding == "symmetric" else {"padding": self.padding}
-        fine_tuning = {"fine_tuning": asdict(self.fine_tuning)} if self.fine_tuning else {}
+        fine_tuning = {"fine_tuning": self.fine_tuning.to_dict()} if self.fine_tuning else {}
         return {
             "bneck": FORMAT,
             "resolution_px": self.resolution_px,

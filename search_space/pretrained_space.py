@@ -1,12 +1,14 @@
-"""The space of pretrained networks: which one, at which resolution, and how much of it is tuned."""
+"""The space of pretrained networks: which one, its resolution and depth, and how much of it is tuned."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from statistics import fmean
 from typing import cast
 
 from .architecture import (
+    MAX_BLOCKS,
     MAX_CLASSES,
     MAX_IMAGE_CHANNELS,
     TUNED,
@@ -21,6 +23,7 @@ from .errors import ArchitectureError, SpaceError
 
 MIN_RESOLUTION_PX = 32
 FINE_STEP_PX, COARSE_STEP_PX, FINE_BELOW_PX = 16, 32, 128
+DROPPED_BLOCKS = (0, 2, 4, 6, 8)
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,14 @@ class Parent:
 class PretrainedSpace(CandidateSpace):
     """Every parent at every resolution up to its own, with all, its last stage or its head tuned.
 
-    A resolution above that of a parent stands for the parent's own.
+    Where all is tuned, residual blocks may be dropped (`drop_residual_blocks`). A resolution above that of a
+    parent stands for the parent's own, and more dropped blocks than it has for all of them.
     """
 
     parents: tuple[Parent, ...]
     resolution_px: tuple[int, ...]
     tuned: tuple[Tuned, ...] = TUNED
+    dropped_blocks: tuple[int, ...] = (0,)
     image_channels: int = 3
     classes: int = 1000
     name: str = "pretrained"
@@ -70,6 +75,9 @@ class PretrainedSpace(CandidateSpace):
         require_unique("parents", tuple(parent.name for parent in self.parents))
         require_unique("resolution_px", self.resolution_px)
         require_unique("tuned", self.tuned)
+        require_unique("dropped_blocks", self.dropped_blocks)
+        for count in self.dropped_blocks:
+            require_between("dropped_blocks", count, 0, MAX_BLOCKS)
         require_between("image_channels", self.image_channels, 1, MAX_IMAGE_CHANNELS)
         require_between("classes", self.classes, 2, MAX_CLASSES)
         for parent in self.parents:
@@ -83,6 +91,7 @@ class PretrainedSpace(CandidateSpace):
             "parent": tuple(parent.name for parent in self.parents),
             "resolution_px": self.resolution_px,
             "tuned": self.tuned,
+            "dropped_blocks": self.dropped_blocks,
         }
 
     def for_data(self, image_channels: int, classes: int) -> "PretrainedSpace":
@@ -100,14 +109,19 @@ class PretrainedSpace(CandidateSpace):
 
     def decode(self, genes: Mapping[str, Choice]) -> Architecture:
         chosen = self.with_fixed_choices(genes)
-        parent = self._parents[str(chosen["parent"])]
+        parent, tuned = self._parents[str(chosen["parent"])], cast("Tuned", chosen["tuned"])
+        whole = parent.architecture
+        shallower = drop_residual_blocks(whole, int(chosen["dropped_blocks"]) if tuned == "all" else 0)
         return replace(
-            parent.architecture,
+            shallower,
             resolution_px=min(int(chosen["resolution_px"]), parent.resolution_px),
             image_channels=self.image_channels,
             classes=self.classes,
-            fine_tuning=FineTuning(parent.name, cast("Tuned", chosen["tuned"])),
+            fine_tuning=FineTuning(parent.name, tuned, len(whole.blocks) - len(shallower.blocks)),
         )
+
+    def is_active(self, gene: str, genes: Mapping[str, Choice]) -> bool:
+        return gene != "dropped_blocks" or genes.get("tuned", self.tuned[0]) == "all"
 
     def encode(self, architecture: Architecture) -> Genes:
         if architecture not in self.candidates:
@@ -117,7 +131,7 @@ class PretrainedSpace(CandidateSpace):
     def with_all_tuned(self, architecture: Architecture) -> Architecture:
         """The same network and resolution with all of it tuned."""
         assert architecture.fine_tuning
-        return replace(architecture, fine_tuning=FineTuning(architecture.fine_tuning.parent))
+        return replace(architecture, fine_tuning=replace(architecture.fine_tuning, tuned="all"))
 
     @property
     def size(self) -> int:
@@ -128,12 +142,11 @@ class PretrainedSpace(CandidateSpace):
         """All networks with their genes, the lowest resolutions of the first parent first."""
         free = {gene.name for gene in self.genes}
         found: dict[Architecture, Genes] = {}
-        for parent in self.parents:
-            for side in self.resolution_px:
-                for tuned in self.tuned:
-                    chosen: Genes = {"parent": parent.name, "resolution_px": side, "tuned": tuned}
-                    genes = {name: value for name, value in chosen.items() if name in free}
-                    found.setdefault(self.decode(genes), genes)
+        for choices in product(*self.all_choices.values()):
+            genes = {
+                name: value for name, value in zip(self.all_choices, choices, strict=True) if name in free
+            }
+            found.setdefault(self.decode(genes), genes)
         return found
 
     @cached_property
@@ -141,11 +154,33 @@ class PretrainedSpace(CandidateSpace):
         return {parent.name: parent for parent in self.parents}
 
 
-def pretrained_space(parents: Sequence[Parent], max_resolution_px: int | None = None) -> PretrainedSpace:
+def drop_residual_blocks(architecture: Architecture, count: int) -> Architecture:
+    """The network without some of its residual blocks: depth scaling in reverse.
+
+    Each time the last block of the longest run of residual blocks is dropped, of equally long runs the one
+    nearest to the head, until none is left.
+    """
+    for _ in range(count):
+        run, runs = 0, list[int]()  # number of residual blocks in a row up to each block
+        for channels_in, block in architecture.blocks_with_in_channels():
+            run = run + 1 if block.stride == 1 and block.out == channels_in else 0
+            runs.append(run)
+        place = max(range(len(runs)), key=lambda index: (runs[index], index))
+        if not runs[place] or len(runs) == 1:
+            break
+        blocks = architecture.blocks
+        architecture = replace(architecture, blocks=blocks[:place] + blocks[place + 1 :])
+    return architecture
+
+
+def pretrained_space(
+    parents: Sequence[Parent], max_resolution_px: int | None = None, dropped_blocks: Sequence[int] = (0,)
+) -> PretrainedSpace:
     """The space of these parents: steps of 16 px below 128 px and of 32 px above, up to their own resolution.
 
     Args:
         max_resolution_px: highest resolution, if not that of the parents.
+        dropped_blocks: numbers of residual blocks to drop.
     Raises:
         ArchitectureError: no parent, two of the same name, or a resolution below 32 px.
     """
@@ -156,12 +191,16 @@ def pretrained_space(parents: Sequence[Parent], max_resolution_px: int | None = 
     sides = [MIN_RESOLUTION_PX]
     while sides[-1] < highest:
         sides.append(sides[-1] + (FINE_STEP_PX if sides[-1] < FINE_BELOW_PX else COARSE_STEP_PX))
-    return PretrainedSpace(tuple(parents), (*sides[:-1], min(sides[-1], highest)))
+    return PretrainedSpace(
+        tuple(parents), (*sides[:-1], min(sides[-1], highest)), dropped_blocks=tuple(dropped_blocks)
+    )
 
 
 def candidate_text(architecture: Architecture) -> str:
-    """`efficientnet_lite0 at 96 px, head tuned`; empty for a network that is trained from scratch."""
+    """`efficientnet_lite0 at 96 px, 2 blocks dropped, all tuned`; empty for a network from scratch."""
     tuning = architecture.fine_tuning
     if tuning is None:
         return ""
-    return f"{tuning.parent} at {architecture.resolution_px} px, {tuning.tuned.replace('-', ' ')} tuned"
+    blocks = f"{tuning.dropped_blocks} block{'s' if tuning.dropped_blocks > 1 else ''} dropped, "
+    cut = blocks if tuning.is_cut else ""
+    return f"{tuning.parent} at {architecture.resolution_px} px, {cut}{tuning.tuned.replace('-', ' ')} tuned"

@@ -106,6 +106,7 @@ _WHOLE_NETWORK_GENES = {
     "resolution_px": ("images", "resolution"),
     "parent": ("weights", "pretrained network"),
     "tuned": ("weights", "tuned part"),
+    "dropped_blocks": ("weights", "dropped blocks"),
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...search_space import GoalError
+from ...search_space.pretrained_space import DROPPED_BLOCKS
 from .options import (
     DATA_HELP,
     PREDICTOR_HELP,
@@ -28,6 +29,7 @@ from .options import (
 )
 
 N_TRIALS, N_PRETRAINED_TRIALS = 60, 24
+CUTS = ("none", "depth")  # of pretrained networks
 PUBLISHED_BASELINES = ("mobilenet_v3_small", "mobilenet_v2")
 
 
@@ -64,6 +66,13 @@ class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
         "highest resolution, px; by default that of each network, on a CPU without limits 128",
         minimum=32,
         metavar="PX",
+        panel="Pretrained networks",
+    )
+    cuts: str = option(
+        CUTS[0],
+        "smaller forms of pretrained networks: none, or depth, without "
+        f"{', '.join(map(str, DROPPED_BLOCKS[1:-1]))} or {DROPPED_BLOCKS[-1]} of their residual blocks",
+        metavar="KIND",
         panel="Pretrained networks",
     )
     n_trials: int | None = option(
@@ -120,8 +129,10 @@ class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.pretrained and (self.parents or self.max_resolution):
-            raise GoalError("--parent and --max-resolution need --pretrained")
+        if self.cuts not in CUTS:
+            raise GoalError(f"--cuts must be {' or '.join(CUTS)}, got {self.cuts}")
+        if not self.pretrained and (self.parents or self.max_resolution or self.cuts != CUTS[0]):
+            raise GoalError("--parent, --max-resolution and --cuts need --pretrained")
         if self.pretrained:
             for name in ("enqueue_published", "latency_predictor"):
                 if getattr(self, name):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ...evaluate import Goals, Latency
 from ...search_space import Architecture, PretrainedSpace, cost
+from ...search_space.architecture import FineTuning
 from .feasibility import constraint_violation
 
 MAX_ENQUEUED = 4
@@ -31,9 +32,7 @@ def _highest(
     left = [
         network
         for network in space.candidates
-        if network.fine_tuning is not None
-        and (network.fine_tuning.parent, network.fine_tuning.tuned) == (parent, space.tuned[0])
-        and violation(cost(network)) == 0
+        if network.fine_tuning == FineTuning(parent, space.tuned[0]) and violation(cost(network)) == 0
     ]
     has_latency_limit = any(limit.quantity == "latency" for limit in goals.constraints)
     best = None if has_latency_limit or not left else left[-1]

@@ -59,7 +59,9 @@ def read_architecture(entry: YamlNode) -> Architecture:
             classes=fields["classes"].integer(),
             padding=cast("Padding", padding),
             fine_tuning=(
-                read_dataclass(FineTuning, fields["fine_tuning"]) if "fine_tuning" in fields else None
+                read_dataclass(FineTuning, fields["fine_tuning"], optional=("dropped_blocks",))
+                if "fine_tuning" in fields
+                else None
             ),
         )
 

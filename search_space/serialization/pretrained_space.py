@@ -26,6 +26,7 @@ def candidate_space_to_dict(space: CandidateSpace) -> dict[str, Any]:
         "classes": space.classes,
         "resolution_px": list(space.resolution_px),
         "tuned": list(space.tuned),
+        "dropped_blocks": list(space.dropped_blocks),
         "parents": [
             {name: _plain(getattr(parent, name)) for name in _PARENT[:-1]}
             | {"architecture": parent.architecture.to_dict()}
@@ -39,7 +40,8 @@ def read_candidate_space(entry: YamlNode) -> CandidateSpace:
     if not isinstance(entry.value, dict) or "parents" not in entry.value:
         return read_space(entry)
     required = ("name", "image_channels", "classes", "resolution_px", "tuned", "parents")
-    nodes = entry.versioned_mapping(FORMAT, required)
+    nodes = entry.versioned_mapping(FORMAT, required, ("dropped_blocks",))
+    dropped = nodes["dropped_blocks"].choices(YamlNode.integer) if "dropped_blocks" in nodes else (0,)
     with entry.error_context():
         return PretrainedSpace(
             name=nodes["name"].text(),
@@ -47,6 +49,7 @@ def read_candidate_space(entry: YamlNode) -> CandidateSpace:
             classes=nodes["classes"].integer(),
             resolution_px=nodes["resolution_px"].choices(YamlNode.integer),
             tuned=cast("tuple[Tuned, ...]", nodes["tuned"].choices(YamlNode.text)),
+            dropped_blocks=dropped,
             parents=tuple(_read_parent(item) for item in nodes["parents"].items()),
         )
 

@@ -1,12 +1,18 @@
 """Cuts of a fine-tuned network against a lower resolution: accuracy per MACs saved, before and after tuning.
 
-    python -m tests.benchmarks.cuts --images DIR --cache cuts.jsonl [--minutes 5]
+    python -m tests.benchmarks.cuts --images DIR --cache cuts.jsonl [--minutes 5] [--from-imagenet]
 
 The parent is fine-tuned from ImageNet weights. Every arm cuts it by NetAdapt's rule, without tuning in
 between: of all proposals of its kinds of cuts, each after recalibration of batch norm, the one with the least
 loss per MACs saved. At the target the network of the arm, and the whole network at a lower resolution, are
-tuned alike with the parent as teacher, and tested. Selection is on validation images. Stops after `--minutes`
-and resumes on the next call; one process with one thread.
+tuned alike with the parent as teacher, and tested. Selection is on validation images.
+
+With `--from-imagenet` as the candidates of `bneck search --pretrained`: whole networks at several
+resolutions, and ones without some of their residual blocks at higher resolutions, fine-tuned alike from
+ImageNet weights. Each of the latter is compared with the whole network of equal latency, and of equal MACs,
+by linear interpolation over their logarithms between resolutions.
+
+Stops after `--minutes` and resumes on the next call; one process with one thread.
 """
 
 import argparse
@@ -18,8 +24,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
+from bneck.evaluate import measure_latency
 from bneck.evaluate.data.dataset import Data, load_data, subsample
 from bneck.evaluate.inheritance.inherit import inherit
 from bneck.evaluate.netadapt.cuts import CUT_KINDS, CutKind
@@ -36,6 +44,7 @@ from bneck.evaluate.training.pretrained import pretrained_network, pretrained_no
 from bneck.evaluate.training.recipe import load_recipe
 from bneck.evaluate.training.train import train
 from bneck.search_space import Architecture, cost
+from bneck.search_space.pretrained_space import drop_residual_blocks
 
 from .job_cache import Job, run_all
 
@@ -47,6 +56,8 @@ ARMS: Mapping[str, tuple[CutKind, ...]] = {
 STEP = 0.05  # of the MACs of the parent; larger ones cut single places to the bone
 VALIDATION_IMAGES, BN_IMAGES = 400, 256
 PARENT_EPOCHS, TUNE_EPOCHS = 5, 2
+WHOLE_PX = (32, 48, 64)
+SHALLOWER = ((64, 4), (80, 6))  # resolution, px, and number of residual blocks dropped
 
 
 @dataclass(frozen=True)
@@ -101,22 +112,72 @@ def tuned(folder: str, parent: str, path: Path, architecture: Architecture) -> M
     return {"before": before, "after": evaluate(network, data, "test")[0], "cpu_seconds": seconds}
 
 
+def from_imagenet(folder: str, parent: str, architecture: Architecture, seed: int) -> Mapping[str, Any]:
+    """Top-1 on the test images after fine-tuning from ImageNet weights."""
+    data, recipe = images(folder, parent), replace(load_recipe("fine-tuning"), epochs=PARENT_EPOCHS)
+    network = inherit(pretrained_network(parent), architecture, seed=seed)
+    start = time.process_time()
+    train(network, data, recipe, seed=seed)
+    seconds = time.process_time() - start
+    return {"test": evaluate(network, data, "test")[0], "cpu_seconds": seconds}
+
+
+def latencies(architectures: Sequence[Architecture]) -> Mapping[str, Any]:
+    """Milliseconds of each, by onnxruntime."""
+    return {"ms": [each.latency_ms for each in measure_latency(architectures, fresh=True)]}
+
+
+def rows_from_imagenet(
+    folder: Path, parent: str, cache: Path, seeds: Sequence[int], deadline: float
+) -> Iterator[list[str]]:
+    """The table of `--from-imagenet`; accuracies are those of each seed, differences their mean."""
+    whole = pretrained_network(parent).architecture
+    classes, sizes = len(images(str(folder), parent).class_names), [(px, 0) for px in WHOLE_PX]
+    networks = [
+        replace(drop_residual_blocks(whole, count), resolution_px=px, classes=classes)
+        for px, count in (*sizes, *SHALLOWER)
+    ]
+
+    def test_top1(network: Architecture, seed: int) -> float:
+        key = f"{folder.name} {parent} from-imagenet {network.key} seed {seed}"
+        job = Job(key, from_imagenet, (str(folder), parent, network, seed))
+        return float(_results([job], cache, deadline)[0]["test"])
+
+    [times] = _results([Job(f"{parent} latencies", latencies, (networks,))], cache, deadline)
+    tests = np.array([[test_top1(each, seed) for each in networks] for seed in seeds])
+    whole_tests = tests[:, : len(WHOLE_PX)]
+    columns = []
+    for costs in (times["ms"], [macs(each) for each in networks]):
+        logs = np.log(costs)
+        of_whole = [np.interp(logs, logs[: len(WHOLE_PX)], each) for each in whole_tests]
+        columns.append(100 * np.mean(tests - of_whole, axis=0))
+    for place, network in enumerate(networks):
+        accuracies = " / ".join(f"{100 * each:.1f}" for each in tests[:, place])
+        name = f"{network.resolution_px} px, {len(whole.blocks) - len(network.blocks)} dropped"
+        differences = [f"{column[place]:+.1f}" if place >= len(WHOLE_PX) else "" for column in columns]
+        yield [name, f"{macs(network) / 1e6:.1f}M", f"{times['ms'][place]:.2f}", accuracies, *differences]
+
+
+def _results(jobs: Sequence[Job], cache: Path, deadline: float) -> list[Mapping[str, Any]]:
+    if time.monotonic() > deadline:
+        raise TimeoutError
+    results = run_all(jobs, cache, 1, Console())
+    return [results[job.key] for job in jobs]
+
+
 class Benchmark:
     """Jobs on one parent, with cached results."""
 
     def __init__(self, images: Path, parent: str, resolution_px: int, cache: Path, minutes: float) -> None:
         self.images, self.parent, self.resolution_px, self.cache = str(images), parent, resolution_px, cache
         self.checkpoint = cache.with_suffix(f".{parent}-{resolution_px}.safetensors")
-        self.deadline, self.console = time.monotonic() + 60 * minutes, Console()
+        self.deadline = time.monotonic() + 60 * minutes
         arguments = (self.images, parent, resolution_px, self.checkpoint)
         [self.whole] = self.run([Job(f"{parent} {resolution_px}", fine_tuned, arguments)])
         self.architecture = load_checkpoint(self.checkpoint).architecture
 
     def run(self, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
-        if time.monotonic() > self.deadline:
-            raise TimeoutError
-        results = run_all(jobs, self.cache, 1, self.console)
-        return [results[job.key] for job in jobs]
+        return _results(jobs, self.cache, self.deadline)
 
     def job(self, step: Callable[..., Mapping[str, Any]], architecture: Architecture) -> Job:
         key = f"{self.parent} {self.resolution_px} {step.__name__} {architecture.key}"
@@ -165,6 +226,20 @@ def macs(architecture: Architecture) -> float:
     return float(cost(architecture).macs)
 
 
+def print_from_imagenet(options: argparse.Namespace) -> None:
+    deadline = time.monotonic() + 60 * options.minutes
+    print(
+        "| network | MACs | ms | test | at equal ms | at equal MACs |\n| --- | --- | --- | --- | --- | --- |"
+    )
+    try:
+        for row in rows_from_imagenet(
+            options.images, options.parent, options.cache, range(options.seeds), deadline
+        ):
+            print(f"| {' | '.join(row)} |")
+    except TimeoutError:
+        print("out of time; call again to go on")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", type=Path, required=True)
@@ -173,7 +248,12 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=96)
     parser.add_argument("--target", type=float, default=0.6, help="MACs as a share of the parent's")
     parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--from-imagenet", action="store_true")
+    parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
+    if options.from_imagenet:
+        print_from_imagenet(options)
+        return
     print("| network | MACs | before tuning | after | CPU-s | cuts |\n| --- | --- | --- | --- | --- | --- |")
     try:
         benchmark = Benchmark(

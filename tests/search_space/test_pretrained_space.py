@@ -21,7 +21,7 @@ from bneck.search_space import (
     published_architecture,
 )
 from bneck.search_space.architecture import TUNED, FineTuning
-from bneck.search_space.pretrained_space import candidate_text, pretrained_space
+from bneck.search_space.pretrained_space import candidate_text, drop_residual_blocks, pretrained_space
 from bneck.search_space.serialization.architecture import read_architecture
 from bneck.search_space.serialization.pretrained_space import candidate_space_to_dict, read_candidate_space
 from bneck.search_space.serialization.yaml_nodes import dump, parse
@@ -34,10 +34,12 @@ LARGE = Parent("large", replace(published_architecture("mobilenet_v3_small"), re
 SPACE = pretrained_space((SMALL, LARGE)).for_data(3, 5)
 # 32, 48, 64 px of SMALL; 32, 48, 64, 80, 90 px of LARGE; each with three parts tuned
 SIZE = (3 + 5) * 3
+# TOY has one residual block, MobileNetV3-Small six
+CUT_SPACE = replace(SPACE, dropped_blocks=(0, 1, 4))
 
 
-def genes(parent: str, side: int, tuned: str) -> Genes:
-    return {"parent": parent, "resolution_px": side, "tuned": tuned}
+def genes(parent: str, side: int, tuned: str, **dropped: int) -> Genes:
+    return {"parent": parent, "resolution_px": side, "tuned": tuned, **dropped}
 
 
 def test_the_candidates_are_all_parents_at_all_resolutions_up_to_their_own_with_each_part_tuned() -> None:
@@ -95,9 +97,59 @@ def test_a_space_of_one_parent_has_no_gene_for_it() -> None:
 
 
 def test_files_hold_all_of_a_candidate_and_of_the_space() -> None:
-    for each in SPACE.candidates:
+    for each in CUT_SPACE.candidates:
         assert read_architecture(parse(architecture_yaml(each), "network")) == each
-    assert read_candidate_space(parse(dump(candidate_space_to_dict(SPACE)), "space")) == SPACE
+    for space in (SPACE, CUT_SPACE):
+        assert read_candidate_space(parse(dump(candidate_space_to_dict(space)), "space")) == space
+    earlier = candidate_space_to_dict(SPACE)
+    del earlier["dropped_blocks"]
+    assert read_candidate_space(parse(dump(earlier), "space")) == SPACE
+
+
+def test_residual_blocks_are_dropped_from_the_end_of_the_longest_run_nearest_to_the_head() -> None:
+    """EfficientNet-Lite0 has 1, 2, 2, 3, 3, 4 and 1 blocks a stage, all but the first of each residual."""
+    lite0 = published_architecture("efficientnet_lite0")
+    whole, one, four, all_of_them = (drop_residual_blocks(lite0, count) for count in (0, 1, 4, 99))
+    assert whole == lite0
+    assert one.blocks == (*lite0.blocks[:14], lite0.blocks[15])
+    # 1x1 from 192 to 1152 channels and back, and 5x5 depthwise, on 7x7 pixels
+    assert cost(lite0).macs - cost(one).macs == 49 * (2 * 192 * 1152 + 25 * 1152)
+    channels = [block.out for block in four.blocks]
+    assert channels == [16, 24, 24, 40, 40, 80, 80, 112, 112, 192, 192, 320]
+    assert [block.out for block in all_of_them.blocks] == [16, 24, 40, 80, 112, 192, 320]
+
+
+def test_dropped_blocks_add_candidates_that_are_tuned_as_a_whole() -> None:
+    assert set(SPACE.candidates) < set(CUT_SPACE.candidates)
+    # a second and a third depth of LARGE, and a second one of SMALL, which has one residual block
+    assert CUT_SPACE.size == SIZE + 5 * 2 + 3
+    cut = CUT_SPACE.decode(genes("large", 48, "all", dropped_blocks=4))
+    assert cut.fine_tuning == FineTuning("large", "all", 4)
+    assert cut.fine_tuning.is_cut
+    assert len(cut.blocks) == len(LARGE.architecture.blocks) - 4
+    assert candidate_text(cut) == "large at 48 px, 4 blocks dropped, all tuned"
+    assert CUT_SPACE.decode(genes("small", 48, "all", dropped_blocks=4)).fine_tuning == FineTuning(
+        "small", "all", 1
+    )
+    assert CUT_SPACE.decode(genes("large", 48, "head", dropped_blocks=4)) == SPACE.decode(
+        genes("large", 48, "head")
+    )
+    assert CUT_SPACE.with_all_tuned(cut) == cut
+    encoder = Encoder(CUT_SPACE)
+    columns = [encoder.names.index(f"gene:dropped_blocks>={count}") for count in (1, 4)]
+    for tuned, dropped, expected in (
+        ("all", 0, [0, 0]),
+        ("all", 1, [1, 0]),
+        ("all", 4, [1, 1]),
+        ("head", 4, [0, 0]),
+    ):
+        candidate = encoder.encode(genes("large", 48, tuned, dropped_blocks=dropped))
+        assert candidate.features[columns].tolist() == expected
+
+
+def test_keys_of_candidates_are_those_of_earlier_versions() -> None:
+    assert SPACE.decode(genes("small", 32, "all")).key == "d2d41c0c21d1"
+    assert SPACE.decode(genes("small", 32, "head")).key == "f566af2840e9"
 
 
 def test_a_limit_leaves_the_candidates_below_it_and_each_of_them_is_drawn() -> None:

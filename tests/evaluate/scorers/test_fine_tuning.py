@@ -18,6 +18,7 @@ from bneck.evaluate.training.trainer import Trainer
 from bneck.search_space import Architecture, Block, Head, Parent, SpaceError, Stem
 from bneck.search_space.architecture import TUNED, FineTuning, Tuned
 from bneck.search_space.network import Network, build_network
+from bneck.search_space.pretrained_space import drop_residual_blocks
 
 from ..example_training import noise_data
 
@@ -82,6 +83,26 @@ def test_training_starts_from_the_weights_of_the_parent_and_a_classifier_of_the_
     assert {each.eps for each in one.modules() if isinstance(each, nn.BatchNorm2d)} == {1e-3}
     with pytest.raises(SpaceError, match="weights are not known"):
         initial_network(candidate("all"), 1, {})
+
+
+def test_a_network_without_a_block_is_the_parent_with_that_block_skipped(
+    source: Network, context: EvaluationContext
+) -> None:
+    source.eval()
+    whole, cut = (
+        initial_network(
+            replace(drop_residual_blocks(SOURCE, count), fine_tuning=FineTuning("source", "all", count)),
+            1,
+            context.parents,
+        )
+        for count in (0, 1)
+    )
+    skipping = copy.deepcopy(source)
+    skipping.blocks[3] = nn.Identity()
+    images = torch.randn(4, 3, 8, 8)
+    assert whole(images).equal(source(images))
+    torch.testing.assert_close(cut(images), skipping(images))
+    assert not cut(images).equal(whole(images))
 
 
 @pytest.mark.parametrize("tuned", TUNED)

@@ -128,6 +128,7 @@ def test_the_baseline_is_each_parent_at_its_highest_resolution_within_the_limits
         if tuning and tuning.tuned == "all" and max(violations.values(), default=0) <= 0:
             expected[tuning.parent] = each
     assert found == sorted(expected.values(), key=lambda each: -cost(each).macs)
+    assert found == highest_resolutions(replace(SPACE, dropped_blocks=(0, 1)), goals, fast)
     assert len(measured) <= (4 * len(PARENTS) if "latency" in limits else 0)  # of 11 resolutions at most
 
 
@@ -145,6 +146,7 @@ def test_a_search_begins_with_its_baseline_and_names_networks_in_report_table_an
 
     run = run_search(
         pretrained=[str(file)],
+        cuts="none",
         data=noise_data(),
         evaluator=by_resolution,
         latency_backend="fake",
