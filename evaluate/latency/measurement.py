@@ -21,6 +21,7 @@ Runner = Callable[[int], float]
 
 Status = Literal["ok", "noisy", "failed"]
 
+ONE_SIDED_SHARE = 1.6449 / 1.9600  # normal quantiles of 95% and 97.5%
 MIN_SECONDS = 1e-9
 MAX_UNRESOLVED_RUNS = 64
 MIN_REFERENCE_WEIGHT = 0.15  # a reference with a smaller weight is not measured
@@ -57,6 +58,12 @@ class Latency:
     device: str = ""
     source: Literal["measured", "predicted"] = "measured"
     error: str = ""
+
+    @property
+    def upper_factor(self) -> float:
+        """One-sided 95% upper confidence bound of the latency, divided by the latency."""
+        share = 1.0 if self.source == "predicted" else ONE_SIDED_SHARE
+        return float((self.ratio_high / self.ratio) ** share)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,8 @@ class GeneModel:
         network = self.network(genes)
         has_latency = any(limit.quantity == "latency" for limit in self.goals.constraints)
         latency = self._predicted(network) if self.latency_predictor and has_latency else None
-        return all(violation <= 0 for violation in self.goals.violations(cost(network), latency).values())
+        values = [(limit, limit.measured_value(cost(network), latency)) for limit in self.goals.constraints]
+        return all(value is None or limit.violation(value) <= 0 for limit, value in values)
 
     def _exact_values(self, quantity: Quantity, encoded: Sequence[Candidate]) -> Array:
         if quantity == "latency":

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ...evaluate import Goals, Latency
+from ...evaluate import Constraint, Goals, Latency
 from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
 from ...results import LatencyPolicy, Record, Run, pareto_front
-from ...search_space import Architecture, RunError, cost
+from ...search_space import Architecture, RunError
 from ..console.progress import Progress
 from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool
@@ -54,10 +54,17 @@ class LatencyStrategy:
             return None
         predicted = self.model.predict(architecture)
         if self.latency_policy == "both":
-            violation = self.goals.violations(cost(architecture), predicted).get("latency")
-            if violation is not None and self.model.within_two_std(1 + violation, 1):
+            limits = [each for each in self.goals.constraints if each.quantity == "latency"]
+            if any(self._is_near(limit, predicted) for limit in limits):
                 return None
         return predicted
+
+    def _is_near(self, limit: Constraint, predicted: Latency) -> bool:
+        """Whether the limit is within two standard deviations, or between the prediction and its bound."""
+        assert self.model is not None
+        ratio = predicted.ratio if limit.unit == "x" else predicted.latency_ms
+        bound_only = ratio <= limit.limit < ratio * predicted.upper_factor
+        return bound_only or self.model.within_two_std(ratio, limit.limit)
 
     def needs_measurement(self, record: Record, completed: Sequence[Record]) -> bool:
         """Whether a trained network would enter the front by the lower bound of its predicted latency."""

@@ -3,12 +3,14 @@
 import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from statistics import median
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from ...evaluate import Constraint, Goals
+from ...evaluate import Constraint, Goals, Latency
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory, TransferPrior
@@ -94,7 +96,8 @@ class EhviSampler(GenesSampler):
         evaluated = [each for each in known if each.accuracy is not None]
         feasible = [each for each in evaluated if each.feasible]
         latency = self._latency(known, pending) if self.goals.depends_on_latency else None
-        feasibility = self._latency_feasibility(latency, [*known, *pending])
+        goals = _with_latency_margin(self.goals, _latency_margin(others))
+        feasibility = self._latency_feasibility(goals, latency, [*known, *pending])
         counted = feasible if feasibility is None else known
         if len(counted) + len(pending) < self.n_initial_design or not feasible:
             initial = self._initial(feasibility, excluded)
@@ -102,7 +105,7 @@ class EhviSampler(GenesSampler):
                 return initial.genes
         best: Candidate | None = None
         if feasible:
-            acquisition = self._acquisition(evaluated, pending, latency)
+            acquisition = self._acquisition(goals, evaluated, pending, latency)
             best = self._maximize(acquisition, acquisition.best, excluded, rng)
         elif feasibility:
             parents = [each.candidate for each in known] or self._initial_design
@@ -125,7 +128,7 @@ class EhviSampler(GenesSampler):
     @cached_property
     def _initial_design(self) -> list[Candidate]:
         """Enough networks that some satisfy a latency limit."""
-        count = self.n_initial_design * (DESIGNS_UNDER_LATENCY_LIMIT if self._latency_limit else 1)
+        count = self.n_initial_design * (DESIGNS_UNDER_LATENCY_LIMIT if _latency_limit(self.goals) else 1)
         networks = stratified(self.space, self.goals, count, random.Random(self.seed))
         return [self.encoder.encode(self.space.encode(network)) for network in networks]
 
@@ -137,18 +140,14 @@ class EhviSampler(GenesSampler):
         believed = feasibility.believed(left) if feasibility and left else [True] * len(left)
         return next((each for each, is_fast in zip(left, believed, strict=True) if is_fast), None)
 
-    @property
-    def _latency_limit(self) -> Constraint | None:
-        return next((each for each in self.goals.constraints if each.quantity == "latency"), None)
-
     def _latency_feasibility(
-        self, latency: LogLatency | None, observations: Sequence[Observation]
+        self, goals: Goals, latency: LogLatency | None, observations: Sequence[Observation]
     ) -> LatencyFeasibility | None:
         """None without a limit, or while too little is known of latencies."""
         n_timed = sum(each.latency_ms is not None for each in observations)
         if self.latency_predictor is None and n_timed < MIN_TIMED:
             return None
-        limit = self._latency_limit
+        limit = _latency_limit(goals)
         return (
             LatencyFeasibility(latency, absolute_limit(limit, self.reference_ms))
             if limit and latency
@@ -156,14 +155,18 @@ class EhviSampler(GenesSampler):
         )
 
     def _acquisition(
-        self, evaluated: Sequence[Observation], pending: Sequence[Observation], latency: LogLatency | None
+        self,
+        goals: Goals,
+        evaluated: Sequence[Observation],
+        pending: Sequence[Observation],
+        latency: LogLatency | None,
     ) -> Acquisition:
         accuracies = [each.accuracy for each in evaluated if each.accuracy is not None]
         selected = select_observations(evaluated, self.goals, self.max_observations)
         accuracy = self.surrogate_factory.fit_surrogate(
             "accuracy", evaluated, accuracies, self.noise(), selected
         )
-        return Acquisition(self.goals, accuracy.fantasize(pending), latency, self.reference_ms)
+        return Acquisition(goals, accuracy.fantasize(pending), latency, self.reference_ms)
 
     def _latency(self, known: Sequence[Observation], pending: Sequence[Observation]) -> LogLatency | None:
         if self.latency_predictor is not None:
@@ -212,6 +215,27 @@ class EhviSampler(GenesSampler):
                 each = Observation(network, accuracy, trainings, latency or values.get("latency"))
             known.setdefault(network.identity, each)
         return list(known.values())
+
+
+def _latency_limit(goals: Goals) -> Constraint | None:
+    return next((each for each in goals.constraints if each.quantity == "latency"), None)
+
+
+def _latency_margin(trials: Sequence[FrozenTrial]) -> float:
+    """Median of upper bound / estimate of the measured latencies: 1.01 if they are 1% apart."""
+    latencies = (trial.user_attrs.get("latency", {}) for trial in trials)
+    measured = (Latency(**each) for each in latencies if each.get("source") == "measured")
+    factors = [each.upper_factor for each in measured if each.status != "failed"]
+    return median(factors) if factors else 1.0
+
+
+def _with_latency_margin(goals: Goals, margin: float) -> Goals:
+    """Goals whose latency limit an estimate satisfies if its upper bound satisfies the original one."""
+    constraints = (
+        replace(each, limit=each.limit / margin) if each.quantity == "latency" else each
+        for each in goals.constraints
+    )
+    return replace(goals, constraints=tuple(constraints))
 
 
 def _pending(

@@ -1,6 +1,8 @@
 """Objectives and limits, from words to excesses."""
 
+from dataclasses import replace
 from itertools import permutations
+from typing import Literal
 
 import pytest
 
@@ -25,6 +27,7 @@ LATENCY = Constraint("latency", 4, "ms")
 COST = Cost(macs=60_000_000, params=500_000, activation_bytes=7, peak_activation_bytes=3, depth=9)
 # 1.5 times a reference of 2 ms
 MEASURED = Latency(ratio=1.5, ratio_low=1.4, ratio_high=1.6, latency_ms=3.0, status="ok")
+EXACT = replace(MEASURED, ratio_low=1.5, ratio_high=1.5)
 
 
 @pytest.mark.parametrize(
@@ -149,8 +152,25 @@ def test_what_is_not_measured_is_not_checked() -> None:
     goals = Goals(parse_objectives("accuracy"), (LATENCY, MACS))
     # 60M of 50M, and 3 ms of 4 ms
     assert goals.violations(COST) == pytest.approx({"macs": 0.2})
-    assert goals.violations(COST, MEASURED) == pytest.approx({"macs": 0.2, "latency": -0.25})
+    assert goals.violations(COST, EXACT) == pytest.approx({"macs": 0.2, "latency": -0.25})
     assert LATENCY.measured_value(COST, None) is None
+
+
+@pytest.mark.parametrize(("source", "upper_ms"), [("measured", 3.167), ("predicted", 3.2)])
+def test_a_latency_violates_a_limit_by_its_one_sided_upper_bound(
+    source: Literal["measured", "predicted"], upper_ms: float
+) -> None:
+    """The two-sided bound is 3.2 ms: at 95% for a measurement, at 90%, so 95% above, for a prediction.
+
+    For a measurement 3 ms * (1.6 / 1.5) ** (1.645 / 1.960) = 3.167 ms.
+    """
+    latency = replace(MEASURED, source=source)
+    limit = Constraint("latency", upper_ms, "ms")
+    assert limit.upper_bound(COST, latency) == pytest.approx(upper_ms, rel=1e-4)
+    assert MACS.upper_bound(COST, latency) == 60_000_000
+    for change, feasible in ((1.001, True), (0.999, False)):
+        goals = Goals(parse_objectives("accuracy"), (replace(limit, limit=upper_ms * change),))
+        assert (goals.violations(COST, latency)["latency"] <= 0) is feasible
 
 
 def test_no_limit_is_never_violated() -> None:
@@ -273,7 +293,7 @@ def test_a_reward_stands_alone_but_takes_limits() -> None:
     with pytest.raises(GoalError, match=r"^reward:60M .*got the objectives accuracy, reward:60M$"):
         parse_goals("reward:60M,accuracy", {})
     goals = parse_goals("reward:60M", {"latency": "0.5x"})
-    assert goals.violations(COST, MEASURED) == {"latency": 2}
+    assert goals.violations(COST, EXACT) == {"latency": 2}
 
 
 def test_the_best_network_has_most_reward_where_that_is_the_objective() -> None:

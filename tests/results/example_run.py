@@ -56,6 +56,11 @@ def latency(ratio: float) -> Latency:
     return Latency(ratio, 0.9 * ratio, 1.2 * ratio, ratio * REFERENCE_MS, "ok")
 
 
+def exact_latency(ratio: float) -> Latency:
+    """With an interval of no width: near a limit as far from it as the ratio is."""
+    return Latency(ratio, ratio, ratio, ratio * REFERENCE_MS, "ok")
+
+
 def accuracy(top1: float, images: int = IMAGES) -> Accuracy:
     return Accuracy(top1, 0.5, images, 1000, seed=0, seconds=1.0, curve=())
 

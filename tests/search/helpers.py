@@ -22,7 +22,8 @@ from bneck.search.runner.partial_training import PartialTrainingResult
 from bneck.search_space import Architecture, CandidateSpace, SearchSpace
 
 from ..results import example_run
-from ..results.example_run import accuracy, latency, latency_setup, run_settings
+from ..results.example_run import accuracy, latency_setup, run_settings
+from ..results.example_run import exact_latency as latency
 from ..search_space.helpers import space_of
 
 BNECK = str(Path(sys.executable).with_name("bneck"))

@@ -33,7 +33,8 @@ from bneck.search_space.network import build_network
 from bneck.search_space.pretrained_space import candidate_text, pretrained_space
 
 from ...evaluate.example_training import SMALL, noise_data
-from ...results.example_run import accuracy, latency
+from ...results.example_run import accuracy
+from ...results.example_run import exact_latency as latency
 from ...search_space.helpers import TOY
 from ..helpers import FakePool, Shown, bneck, fake_run, fake_settings
 

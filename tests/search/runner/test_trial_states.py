@@ -11,7 +11,8 @@ from bneck.search.runner.ledger import Ledger
 from bneck.search.runner.proposer import Proposer
 from bneck.search.runner.trial_states import FINAL, TRANSITIONS, ActiveTrial, State, next_state
 
-from ...results.example_run import accuracy, latency
+from ...results.example_run import accuracy
+from ...results.example_run import exact_latency as latency
 from ..helpers import fake_model, fake_run
 
 GOALS = parse_goals("accuracy,latency", {"latency": "0.5x"})

@@ -18,7 +18,8 @@ from bneck.search.runner.verification import evaluate_baselines, verify_front
 from bneck.search_space import Architecture, BneckError, ScorerError
 from bneck.search_space.errors import NonFiniteLossError
 
-from ...results.example_run import BASELINE, accuracy, latency, latency_setup
+from ...results.example_run import BASELINE, accuracy, latency_setup
+from ...results.example_run import exact_latency as latency
 from ..helpers import (
     NO_LIMITS,
     SMALL,

@@ -1,6 +1,7 @@
 """bneck's own sampler, asked and told as a search does, on a made-up landscape."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
-from bneck.evaluate import Goals, parse_goals
+from bneck.evaluate import Goals, Latency, parse_goals
 from bneck.evaluate.statistics.multi_objective import hypervolume
 from bneck.search.samplers.ehvi import EhviSampler
 from bneck.search.samplers.registry import SamplerContext, make_sampler
 from bneck.search.samplers.uniform import UniformSampler
 from bneck.search_space import Architecture, Genes, NoFeasibleNetworkError, SearchSpace, cost
 
+from ...results.example_run import REFERENCE_MS
 from ...search_space.helpers import preset, space_of
 from ..example_landscape import ask, latency_ms, searched, study_of, tell, truth
 from ..helpers import ONE, SMALL, every_network, fake_model
@@ -180,6 +182,23 @@ def test_a_limit_on_latency_that_is_learned_is_kept_by_nearly_all(objectives: st
         cost(each).macs for each, is_slow in zip(found[:N_INITIAL_DESIGN], slow, strict=False) if not is_slow
     ]
     assert max(fast) > 2 * min(fast)
+
+
+def test_near_a_limit_on_latency_the_upper_bounds_of_measurements_are_within_it_too() -> None:
+    goals = parse_goals("accuracy", {"latency": "0.35ms"})
+    study = study_of(own(SMALL, goals), goals)
+    infeasible = []
+    for _ in range(N_INITIAL_DESIGN + 10):
+        trial = ask(study, SMALL)
+        network = SMALL.decode(trial.params)
+        ratio = latency_ms(network) / REFERENCE_MS
+        measured = Latency(ratio, ratio / 1.3, ratio * 1.3, latency_ms(network), "ok")
+        violation = goals.violations(cost(network), measured)["latency"]
+        trial.set_user_attr("latency", asdict(measured))
+        trial.set_constraint("latency", violation)
+        infeasible.append(violation > 0)
+        study.tell(trial, [truth(network)])
+    assert sum(infeasible[N_INITIAL_DESIGN:]) <= 1
 
 
 def test_a_latency_model_tells_which_networks_keep_the_limit() -> None:
