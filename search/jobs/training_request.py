@@ -12,11 +12,12 @@ from typing import cast, get_args
 import torch
 
 from ...evaluate import host, package_versions, usable_cores
-from ...evaluate.data.dataset import Data
+from ...evaluate.data.dataset import Data, absolute_name
 from ...evaluate.inheritance.inherit import inherit
 from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint
 from ...evaluate.training.distillation import SOFT_LABEL_WEIGHT
 from ...evaluate.training.pretrained import describe_weights, pretrained_network, pretrained_normalization
+from ...evaluate.training.recipe import Recipe
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Precision, Trainer
 from ...evaluate.trust import trusting
@@ -31,8 +32,8 @@ from ..resolve.datasets import open_images, with_normalization
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_network
 from ..resolve.recipes import choose_recipe, require_two_images_per_step
-from ..resolve.trained_networks import require_held_out, resolve_checkpoint
-from ..resolve.training_requests import TrainingRequest
+from ..resolve.trained_networks import require_held_out, resolve_checkpoint, searched_network
+from ..resolve.training_requests import NO_WEIGHTS, TrainingRequest
 from .training_loop import save_start
 
 RANDOM_WEIGHTS = "random weights"
@@ -50,6 +51,7 @@ def plan(
         BneckError: the request is invalid.
     """
     named = resolve_network(request.arch)
+    request, own = with_search(request)
     images, data = _normalized_as_trained(request, *open_images(request))
     initial_weights = _initial_weights(request)
     chosen = choose_recipe(
@@ -57,6 +59,7 @@ def plan(
         request.recipe_overrides,
         data.count("train"),
         trained_weights=initial_weights != RANDOM_WEIGHTS,
+        own=(request.arch, own) if own else None,
     )
     recipe = chosen.recipe
     if recipe.freeze != "none" and initial_weights == RANDOM_WEIGHTS:
@@ -90,6 +93,31 @@ def plan(
     return settings, data
 
 
+def with_search(request: TrainingRequest) -> tuple[TrainingRequest, Recipe | None]:
+    """The request with the data and weights of the search that found its network, unless it names others.
+
+    Returns:
+        The request, which may be passed again, and the recipe of the search if its data is used.
+    Raises:
+        BneckError: there is no such run or trial.
+    """
+    if (searched := searched_network(request.arch)) is None:
+        return request if request.data else replace(request, data="digits"), None
+    if searched.has_weights and not (request.init or request.pretrained or request.weights):
+        request = replace(request, init=request.arch)
+    if not request.data:
+        own = searched.data
+        request = replace(
+            request,
+            data=own.name,
+            data_root=request.data_root or (Path(own.root) if own.root else None),
+            train_images=request.train_images or own.train_images,
+            validation_images=request.validation_images or own.validation_images,
+        )
+    same_data = absolute_name(request.data) == searched.data.name
+    return request, searched.recipe if same_data else None
+
+
 def for_data(architecture: Architecture, data: Data, resolution_px: int | None = None) -> Architecture:
     """The network adapted to the channels, classes and size of the images.
 
@@ -120,6 +148,7 @@ def create_training_run(
     """
     out = request.out or numbered_run_directory(settings.name, settings.data.name)
     TrainingRun.require_absent(out)
+    request, _ = with_search(request)
     network = initial_network(request, settings, data, on_note)
     training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
     teacher = _load_teacher(request.teacher, data) if request.teacher else None
@@ -149,6 +178,7 @@ def resume_training_run(
     settings = folder.settings
     if same_request:
         # before the weights are read, which other words may misspell
+        request, _ = with_search(request)
         initial_weights = replace(settings, initial_weights=_initial_weights(request))
         _require_no_difference(folder, initial_weights)
         requested, data = plan(request)
@@ -185,7 +215,7 @@ def initial_network(
     architecture = settings.architecture
     if request.pretrained or request.weights:
         source = pretrained_network(request.arch, request.weights)
-    elif request.init:
+    elif request.init not in (None, NO_WEIGHTS):
         file = resolve_checkpoint(request.init)
         checkpoint = load_checkpoint(file.path)
         require_held_out(file, checkpoint, data)
@@ -230,7 +260,7 @@ def _normalized_as_trained(
     """The data with the normalization of the initial weights, or else of the teacher."""
     if request.pretrained or request.weights:
         mean, std = pretrained_normalization(request.arch, request.weights)
-    elif trained := request.init or request.teacher:
+    elif trained := (request.init if request.init != NO_WEIGHTS else None) or request.teacher:
         checkpoint = load_checkpoint(resolve_checkpoint(trained).path)
         mean, std = checkpoint.pixel_mean, checkpoint.pixel_std
     else:
@@ -243,7 +273,7 @@ def _initial_weights(request: TrainingRequest) -> str:
         raise GoalError("--init and --pretrained exclude each other")
     if request.pretrained or request.weights:
         return describe_weights(request.arch, request.weights)
-    return request.init or RANDOM_WEIGHTS
+    return RANDOM_WEIGHTS if request.init in (None, NO_WEIGHTS) else request.init
 
 
 def _precision(requested: str, device: str) -> Precision:

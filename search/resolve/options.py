@@ -19,8 +19,9 @@ BACKENDS_HELP = (
 NETWORKS_HELP = "published names, files, RUN#TRIAL or folders of `bneck train`"
 RESOLUTION_HELP = "side of the images, px; by default that of the network, or of small images"
 PREDICTOR_HELP = "predict latency by a file of `bneck latency-predictor build`"
+DEFAULT = "default"  # as --recipe: that for the data
 RECIPE_HELP = (
-    "few-images, small-images, fine-tuning, guide, torchvision-mobilenetv3 or a YAML file; by default "
+    "few-images, small-images, fine-tuning, guide, torchvision-mobilenetv3 or a YAML file; default: "
     "fine-tuning for trained weights, else few-images below 10,000 training images, small-images above"
 )
 AUGMENT_HELP = (

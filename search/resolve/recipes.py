@@ -8,6 +8,7 @@ from ...evaluate import Recipe
 from ...evaluate.training.recipe import load_recipe
 from ...results.text.formatting import pluralize
 from ...search_space import GoalError
+from .options import DEFAULT
 
 FINE_TUNING, FEW_IMAGES, SMALL_IMAGES = "fine-tuning", "few-images", "small-images"
 FEW = 10_000
@@ -34,20 +35,36 @@ def default_recipe(train_images: int, *, trained_weights: bool) -> str:
 
 
 def choose_recipe(
-    name: str | None, overrides: Mapping[str, Any], train_images: int, *, trained_weights: bool = False
+    name: str | None,
+    overrides: Mapping[str, Any],
+    train_images: int,
+    *,
+    trained_weights: bool = False,
+    own: tuple[str, Recipe] | None = None,
 ) -> ChosenRecipe:
-    """The recipe of this name or file, by default that for the data, with the fields that the user chose.
+    """The recipe of this name or file, with the fields that the user chose.
 
+    Args:
+        name: None for `own`, or else the default for the data, which `default` asks for.
+        own: name and recipe of the search that found the network.
     Raises:
         BneckError: there is none by this name, or a value is invalid.
     """
+    if own and not name:
+        recipe = replace(own[1], **overrides)
+        return ChosenRecipe(recipe, f"recipe of {own[0]}, {_size_text(recipe)}; others: --recipe")
+    name = None if name == DEFAULT else name
     chosen = name or default_recipe(train_images, trained_weights=trained_weights)
     recipe = replace(load_recipe(chosen), **overrides)
-    text = f"recipe {chosen}, {pluralize(recipe.epochs, 'epoch')} of batch size {recipe.batch_size}"
+    text = f"recipe {chosen}, {_size_text(recipe)}"
     if not name:
         weights = "trained" if trained_weights else "random"
         text += f": the default for {weights} weights and {train_images:,} images; others: --recipe"
     return ChosenRecipe(recipe, text)
+
+
+def _size_text(recipe: Recipe) -> str:
+    return f"{pluralize(recipe.epochs, 'epoch')} of batch size {recipe.batch_size}"
 
 
 def require_two_images_per_step(batch_size: int, images: int) -> None:

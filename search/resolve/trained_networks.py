@@ -1,9 +1,10 @@
 """Checkpoints by name: trial of a search, folder of a training, or file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...evaluate import Recipe
 from ...results import DataSettings
 from ...results.store.experiment import is_training
 from ...results.store.recorded_data import manifest_beside
@@ -40,6 +41,42 @@ class ResolvedCheckpoint:
         if manifest and manifest.fingerprint != checkpoint.fingerprint:  # of another training
             manifest = None
         return TrainingImages(checkpoint.data, checkpoint.fingerprint, manifest)
+
+
+@dataclass(frozen=True)
+class SearchedNetwork:
+    """What a search knows of the training of a network that it found.
+
+    Attributes:
+        recipe: that it was trained by; None if the search trained no network.
+        data: of the search.
+        has_weights: whether the search stored its weights.
+    """
+
+    recipe: Recipe | None
+    data: DataSettings
+    has_weights: bool
+
+
+def searched_network(name: str) -> SearchedNetwork | None:
+    """The network of `RUN#TRIAL`; None for other names.
+
+    Raises:
+        BneckError: there is no such run or trial.
+    """
+    from ...evaluate.scorers.fine_tuning import FREEZE
+
+    if (trial := resolve_trial(name)) is None:
+        return None
+    run, number = trial
+    architecture, recipe = run.record(number).architecture, run.settings.recipe
+    if architecture.fine_tuning:
+        recipe = replace(recipe, freeze=FREEZE[architecture.fine_tuning.tuned])
+    return SearchedNetwork(
+        recipe if run.settings.evaluator == "train" else None,
+        run.settings.data,
+        run.checkpoint(architecture).is_file(),
+    )
 
 
 def require_held_out(file: ResolvedCheckpoint, checkpoint: "Checkpoint", data: "Data") -> None:

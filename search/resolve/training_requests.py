@@ -6,6 +6,7 @@ from typing import Any
 
 from .options import (
     DATA_HELP,
+    DEFAULT,
     PREDICTOR_HELP,
     REQUIRED,
     DataOptions,
@@ -22,6 +23,7 @@ from .options import (
     seed_option,
 )
 
+NO_WEIGHTS = "none"  # as --init
 FREEZE_HELP = "backbone: train only the layers after the pooling; early-stages: also the last stage"
 
 
@@ -31,15 +33,21 @@ class TrainingRequest(DataOptions, RecipeOptions):
 
     Attributes:
         weights: file with the ImageNet weights, as their source stores them.
-        init: trained network whose weights the training starts from.
+        data: empty for that of the search if the network is `RUN#TRIAL`, else the digits.
+        init: trained network whose weights the training starts from; `none` for random weights. By default
+            `RUN#TRIAL` starts from its own.
     """
 
     panel = None
 
     arch: str = network_argument("published name, file or RUN#TRIAL; with --resume the folder of a training")
+    data: str = option("", f"{DATA_HELP}; by default that of the search for RUN#TRIAL, else digits")
     out: Path | None = option(None, "output folder; by default runs/ARCH-DATA-N", metavar="DIR")
     init: str | None = option(
-        None, "start from the weights of a network that bneck trained", metavar="RUN#TRIAL|DIR|FILE"
+        None,
+        "start from the weights of a network that bneck trained; none for random weights; by default "
+        "RUN#TRIAL starts from its own",
+        metavar="RUN#TRIAL|DIR|FILE",
     )
     teacher: str | None = option(
         None, "learn the soft labels of a trained network, too", metavar="RUN#TRIAL|DIR|FILE"
@@ -109,7 +117,10 @@ class ComparisonRequest(DataOptions, RecipeOptions, LatencyOptions):
             name: of the network, or the augmentation.
         """
         variant = {"augment": name, "arch": self.archs[0]} if self.augments else {"arch": name}
-        return TrainingRequest(**{**_shared(self), "seed": seed, "out": out, "threads": 1, **variant})
+        equal = {"recipe": self.recipe or DEFAULT, "init": None if self.pretrained else NO_WEIGHTS}
+        return TrainingRequest(
+            **{**_shared(self), **equal, "seed": seed, "out": out, "threads": 1, **variant}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from bneck.evaluate.training.pretrained import available_pretrained
 from bneck.evaluate.training.recipe import load_recipe
 from bneck.evaluate.training.train import seeded_network
 from bneck.results import DataSettings
-from bneck.results.store.training_run import TrainingRun
+from bneck.results.store.training_run import TrainingRun, TrainingSettings
 from bneck.search.console.terminal import Console
 from bneck.search.console.training_progress import TrainingProgress
 from bneck.search.jobs.training_loop import run_epochs
@@ -32,6 +32,7 @@ from bneck.search_space import Block, BneckError, architecture_yaml, published_a
 from bneck.search_space.network import Network, build_network
 
 from ...evaluate.example_training import SMALL, noise_data, toy
+from ..example_trainings import run_with_weights
 
 FIT = replace(SMALL, image_channels=1, classes=10)
 
@@ -134,6 +135,28 @@ def test_photographs_have_the_recipe_of_other_images(
     in_memory = plan(request_of())[0].recipe
     monkeypatch.setattr(DataSettings, "load", lambda *_, **__: photographs)
     assert plan(request_of())[0].recipe == in_memory == load_recipe("few-images")
+
+
+def test_a_network_of_a_search_has_its_recipe_data_and_weights_unless_others_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    searched = run_with_weights(tmp_path / "run")
+    own, name = searched.settings, f"{searched.folder}#best"
+
+    def planned(**asked: Any) -> TrainingSettings:
+        return plan(TrainingRequest(arch=name, device="cpu", threads=1, **asked))[0]
+
+    trained_on = planned()
+    assert trained_on.recipe == own.recipe
+    assert trained_on.initial_weights == name
+    assert (trained_on.data.name, trained_on.data.train_images) == (own.data.name, own.data.train_images)
+    assert planned(epochs=3, train_images=90).recipe == replace(own.recipe, epochs=3)
+    assert planned(recipe="guide").recipe == load_recipe("guide")
+    anew = planned(init="none", recipe="default")
+    assert (anew.recipe, anew.initial_weights) == (load_recipe("few-images"), "random weights")
+    searched.with_settings(data=replace(own.data, name="other")).save_settings()
+    elsewhere = planned(data="digits", resolution_px=24)
+    assert (elsewhere.recipe, elsewhere.initial_weights) == (load_recipe("fine-tuning"), name)
 
 
 @pytest.mark.parametrize(
