@@ -27,6 +27,8 @@ def inherit(parent: Network, architecture: Architecture, *, seed: int = 0) -> Ne
     - A grayscale stem gets the sum over the color channels; a color stem gets a third of the grayscale
       weights per channel.
     - The classifier starts from random weights if the number of classes differs.
+    - A hidden layer of the head may be narrowed but not removed: no weights lead from the pooled features to
+      the classes.
 
     The statistics of batch norm are those of the parent: recalibrate them
     (`bneck.evaluate.training.evaluation.recalibrate_batchnorm`) before evaluating a network that was cut.
@@ -78,8 +80,8 @@ def _require_smaller_ends(parent: Architecture, child: Architecture) -> None:
         if ours != theirs:
             raise mismatch(parent, child, f"{name} must be {ours}, got {theirs}")
     if bool(parent.head.hidden) != bool(child.head.hidden):
-        article = "a" if parent.head.hidden else "no"
-        raise mismatch(parent, child, f"the head must have {article} hidden layer")
+        allowed = f"1 to {parent.head.hidden}" if parent.head.hidden else "0"
+        raise mismatch(parent, child, f"head hidden must be {allowed}, got {child.head.hidden}")
     sizes = {
         "stem out": (parent.stem.out, child.stem.out),
         "stem kernel": (parent.stem.kernel, child.stem.kernel),

@@ -287,7 +287,7 @@ CHANGES: dict[str, tuple[Callable[[], Architecture], str]] = {
         "at most 1 residual blocks after the stem, got 2",
     ),
     "another stem": (lambda: replace(NET, stem=replace(NET.stem, stride=1)), "stem stride must be 2, got 1"),
-    "no hidden layer": (lambda: replace(NET, head=Head(40)), "the head must have a hidden layer"),
+    "no hidden layer": (lambda: replace(NET, head=Head(40)), "head hidden must be 1 to 24, got 0"),
     "another head": (lambda: replace(NET, head=Head(40, 24, "relu")), "head activation must be hardswish"),
 }
 
