@@ -12,7 +12,7 @@ from .data.dataset import DataSource, EvaluationSplit, load_data, load_whole
 from .inheritance.inherit import inherit
 from .training.accuracy import Accuracy
 from .training.checkpoint import load_checkpoint
-from .training.distillation import Distillation
+from .training.distillation import Distillation, Teacher
 from .training.metrics import Metrics, compute_metrics, predict
 from .training.recipe import Recipe, load_recipe
 from .training.train import seeded_network
@@ -55,7 +55,8 @@ def train(
             of SGD with a cosine schedule.
         init: a trained network of the same or a larger architecture to inherit the weights of (see
             `inherit`); by default random weights.
-        teacher: a trained network for the same classes, whose soft labels count 0.7 in the loss.
+        teacher: a trained network for the same classes and normalisation of pixels, whose soft labels count
+            0.7 in the loss.
         seed: determines initial weights, image order, augmentation and dropout. On one thread of one
             machine the result is reproducible bit for bit.
         device: `cpu` or `cuda`.
@@ -84,7 +85,7 @@ def train(
         architecture, image_channels=images.image_channels, classes=len(images.class_names)
     )
     network = inherit(init, architecture, seed=seed) if init else seeded_network(architecture, seed)
-    distillation = Distillation(teacher) if teacher else None
+    distillation = Distillation(Teacher.of(teacher, images)) if teacher else None
     if not isinstance(recipe, Recipe):
         recipe = Recipe() if recipe is None else load_recipe(recipe)
     accuracy = train_in_place(

@@ -18,6 +18,7 @@ from ..trust import require_trusted
 if TYPE_CHECKING:
     from ...search_space.network import Network
     from ..data.dataset import Data
+    from ..training.distillation import Distillation
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +63,14 @@ class EvaluationContext:
         recipe: training recipe.
         device: `cpu` or `cuda`.
         parents: pretrained networks by name, for architectures that start from one.
+        distillation: teacher of all trainings; None for the labels alone.
     """
 
     data: "Data"
     recipe: Recipe
     device: str = "cpu"
     parents: Mapping[str, Parent] = field(default_factory=dict)
+    distillation: "Distillation | None" = None
 
 
 ENTRY_POINT_GROUP = "bneck.evaluators"

@@ -28,7 +28,14 @@ class TrainingScorer:
                 "increase the batch size or the number of training images"
             )
         network = initial_network(architecture, seed, context.parents)
-        accuracy = train(network, context.data, context.recipe, seed=seed, device=context.device)
+        accuracy = train(
+            network,
+            context.data,
+            context.recipe,
+            seed=seed,
+            device=context.device,
+            distillation=context.distillation,
+        )
         return Score(accuracy.top1, time.process_time() - start, accuracy, network)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from ...search_space.network import Network
 from ..data.dataset import Data
+from .distillation import Distillation
 from .recipe import Recipe
 from .trainer import ComputeConfig, Trainer
 
@@ -35,6 +36,7 @@ def time_steps(
     recipe: Recipe,
     device: str = "cpu",
     clock: Callable[[], float] = time.perf_counter,
+    distillation: Distillation | None = None,
 ) -> StepTiming | None:
     """Time `TIMED_STEPS` steps after one that warms up; None if the data has too few images.
 
@@ -42,7 +44,14 @@ def time_steps(
     """
     count = min(data.count("train"), (TIMED_STEPS + 1) * recipe.batch_size)
     few = data.subset("train", torch.arange(count))
-    training = Trainer(network, few, replace(recipe, epochs=1), seed=0, compute=ComputeConfig(device))
+    training = Trainer(
+        network,
+        few,
+        replace(recipe, epochs=1),
+        seed=0,
+        compute=ComputeConfig(device),
+        distillation=distillation,
+    )
     marks: list[tuple[float, int]] = []
     training.run_epoch(lambda images: marks.append((clock(), images)))
     (first, _), *timed = marks

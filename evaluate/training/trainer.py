@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ...search_space.errors import FieldError, NonFiniteLossError
 from ...search_space.network import Network
-from ..data.augmentation import mix_batch, parse_augmentation
+from ..data.augmentation import NO_AUGMENTATION, mix_batch, parse_augmentation
 from ..data.dataset import Data, Split
 from ..data.splits import num_shuffled_batches
 from .accuracy import Accuracy, Epoch
@@ -89,7 +89,7 @@ class Trainer:
             part.requires_grad_(False)
         self._distillation = distillation
         if distillation:
-            distillation.teacher.eval().to(self.device).to(memory_format=torch.channels_last)
+            distillation.teacher.model.eval().to(self.device).to(memory_format=torch.channels_last)
         self._optimizer = build_optimizer(network, recipe)
         self.steps_per_epoch = num_shuffled_batches(data.count("train"), recipe.batch_size)
         self._lr_factor = build_lr_schedule(recipe, self.steps_per_epoch)
@@ -270,7 +270,9 @@ class Trainer:
             logits: Tensor = self._model(images)
             loss: Tensor = self._criterion(logits, targets)
             if self._distillation:
-                loss = self._distillation.loss(loss, logits, images)
+                keep = self._augmentation == NO_AUGMENTATION
+                soft_labels = self._distillation.teacher.soft_labels(images, self.data, keep=keep)
+                loss = self._distillation.loss(loss, logits, soft_labels)
         scaler.scale(loss * weight).backward()  # type: ignore[no-untyped-call]
         if self.recipe.max_grad_norm:
             scaler.unscale_(optimizer)

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -184,6 +185,17 @@ class Experiment(ABC, Generic[S]):
             RunError: it cannot be written.
         """
         write_atomic(self.folder / self.SETTINGS_NAME, self._settings_yaml(), owner_only=True)
+
+    @property
+    def teacher_file(self) -> Path:
+        """The teacher, if there is one: a file of bneck, or an ONNX model."""
+        file = self.folder / "teacher.onnx"
+        return file if file.is_file() else self.folder / "teacher.safetensors"
+
+    def store_teacher(self, path: Path) -> None:
+        """Copy a teacher into the folder."""
+        teacher = self.folder / f"teacher{path.suffix if path.suffix == '.onnx' else '.safetensors'}"
+        shutil.copyfile(path, teacher)
 
     @property
     def manifest_file(self) -> Path:

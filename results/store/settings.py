@@ -148,9 +148,13 @@ class RunSettings:
         replicates: number of additional trainings with other seeds, over the whole search.
         evaluator: how accuracy is evaluated, such as `train` or `supernet:FILE`.
         rungs: epochs at which the best networks are promoted; None to train all networks in full.
+        teacher: name of the network whose soft labels are learned, too; a copy of it is in the folder.
+        soft_label_weight: weight of the soft labels in the loss; 0 without a teacher.
     Raises:
         FieldError: the last rung differs from the epochs of the recipe.
     """
+
+    OPTIONAL_KEYS: ClassVar[tuple[str, ...]] = ("teacher", "soft_label_weight")
 
     study: str
     created: str
@@ -172,6 +176,8 @@ class RunSettings:
     replicates: int = 0
     evaluator: str = "train"
     rungs: Rungs | None = None
+    teacher: str = ""
+    soft_label_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rungs and self.rungs.last != self.recipe.epochs:

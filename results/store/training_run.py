@@ -101,11 +101,6 @@ class TrainingRun(Experiment[TrainingSettings]):
         """Weights of the epoch with the best validation accuracy."""
         return self.folder / "model.safetensors"
 
-    @property
-    def teacher_file(self) -> Path:
-        """Weights of the teacher, if there is one."""
-        return self.folder / "teacher.safetensors"
-
     def checkpoint(self) -> Checkpoint:
         return load_checkpoint(self.checkpoint_file)
 

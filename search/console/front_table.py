@@ -32,6 +32,8 @@ def start_message(run: Run) -> str:
         parts.append(f"{pluralize(settings.replicates, 'replicate')} where the front is undecided")
     if settings.evaluator != "train":
         parts.append(f"evaluated by {settings.evaluator}")
+    if settings.teacher:
+        parts.append(f"teacher {settings.teacher}")
     if settings.rungs:
         parts.append(rungs_text(settings.rungs))
     return "; ".join(parts)

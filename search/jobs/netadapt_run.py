@@ -16,7 +16,7 @@ from ...evaluate.data.dataset import Data, unreadable_images_text
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.netadapt.netadapt import Step, steps
 from ...evaluate.statistics.estimate import Estimate
-from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ...evaluate.training.checkpoint import load_checkpoint, save_checkpoint
 from ...evaluate.training.evaluation import evaluate
 from ...evaluate.training.train import seeded_network
 from ...evaluate.training.trainer import ComputeConfig, Trainer
@@ -162,7 +162,7 @@ def _train_final(run: NetAdaptRun, rows: Sequence[NetAdaptRow], data: Data, cons
         network, initial_weights = seeded_network(architecture, settings.seed), RANDOM_WEIGHTS
     print_lines(console, f"final training from {initial_weights}")
     name = f"{settings.name} adapted to {settings.limit}"
-    teacher = load_checkpoint(run.network_file(0)) if settings.distillation else None
+    teacher = run.network_file(0) if settings.distillation else None
     _trained(run.final_folder, run, name, network, initial_weights, data, console, teacher)
 
 
@@ -174,7 +174,7 @@ def _trained(
     initial_weights: str,
     data: Data,
     console: Console,
-    teacher: Checkpoint | None = None,
+    teacher: Path | None = None,
 ) -> TrainingRun:
     """Train a network in a folder of its own; resumes after an interruption."""
     own = run.settings

@@ -9,7 +9,7 @@ from ...evaluate import Epoch
 from ...evaluate.data.dataset import Data
 from ...evaluate.netadapt.netadapt import ResourceBudget, Tuner, TuningResult
 from ...evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
-from ...evaluate.training.distillation import Distillation
+from ...evaluate.training.distillation import Distillation, load_teacher
 from ...results.store.netadapt_run import NetAdaptRun
 from ...search_space import Architecture
 from ...search_space.errors import WorkerFailedError
@@ -69,7 +69,7 @@ class TuningWorker:
 def distillation_of(run: NetAdaptRun) -> Distillation | None:
     """The initial network as teacher, if the run has one."""
     weight = run.settings.distillation
-    return Distillation(load_checkpoint(run.network_file(0)).network(), weight) if weight else None
+    return Distillation(load_teacher(run.network_file(0)), weight) if weight else None
 
 
 _worker: TuningWorker

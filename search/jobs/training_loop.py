@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ...evaluate import Epoch
 from ...evaluate.data.dataset import Data
-from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint, make_checkpoint, save_checkpoint
-from ...evaluate.training.distillation import Distillation
+from ...evaluate.training.checkpoint import make_checkpoint, save_checkpoint
+from ...evaluate.training.distillation import Distillation, load_teacher
 from ...evaluate.training.trainer import Trainer
 from ...results.store.training_run import TrainingRun, best_epoch
 from ...search_space.errors import DivergedError, NonFiniteLossError
@@ -66,14 +67,14 @@ def run_epochs(
 
 def _distillation(folder: TrainingRun) -> Distillation | None:
     weight = folder.settings.soft_label_weight
-    return Distillation(load_checkpoint(folder.teacher_file).network(), weight) if weight else None
+    return Distillation(load_teacher(folder.teacher_file), weight) if weight else None
 
 
-def save_start(folder: TrainingRun, training: Trainer, teacher: Checkpoint | None = None) -> None:
-    """Save the initial weights, those of the teacher, and which file of the data is in which split."""
+def save_start(folder: TrainingRun, training: Trainer, teacher: Path | None = None) -> None:
+    """Save the initial weights, a copy of the teacher, and which file of the data is in which split."""
     folder.save_manifest(training.data)
     if teacher:
-        save_checkpoint(replace(teacher, state={}), folder.teacher_file)
+        folder.store_teacher(teacher)
     save_progress(folder, training, [])
 
 

@@ -1,6 +1,5 @@
 """From the request of `bneck train` to its folder; everything is checked before the folder is created."""
 
-from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,8 +13,7 @@ import torch
 from ...evaluate import host, package_versions, usable_cores
 from ...evaluate.data.dataset import Data, absolute_name
 from ...evaluate.inheritance.inherit import inherit
-from ...evaluate.training.checkpoint import Checkpoint, load_checkpoint
-from ...evaluate.training.distillation import SOFT_LABEL_WEIGHT
+from ...evaluate.training.checkpoint import load_checkpoint
 from ...evaluate.training.pretrained import describe_weights, pretrained_network, pretrained_normalization
 from ...evaluate.training.recipe import Recipe
 from ...evaluate.training.train import seeded_network
@@ -32,6 +30,7 @@ from ..resolve.datasets import open_images, with_normalization
 from ..resolve.environment import numbered_run_directory, torch_device
 from ..resolve.networks import resolve_network
 from ..resolve.recipes import choose_recipe, require_two_images_per_step
+from ..resolve.teacher import resolve_teacher
 from ..resolve.trained_networks import require_held_out, resolve_checkpoint, searched_network
 from ..resolve.training_requests import NO_WEIGHTS, TrainingRequest
 from .training_loop import save_start
@@ -71,6 +70,7 @@ def plan(
         )
     require_two_images_per_step(recipe.batch_size // processes, -(-data.count("train") // processes))
     device = torch_device(request.device)
+    teacher = resolve_teacher(request.teacher, data) if request.teacher else None
     settings = TrainingSettings(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         name=named.name,
@@ -84,11 +84,9 @@ def plan(
         processes=processes,
         host=host(),
         versions=package_versions(),
-        teacher=request.teacher or "",
-        soft_label_weight=SOFT_LABEL_WEIGHT if request.teacher else 0.0,
+        teacher=teacher.name if teacher else "",
+        soft_label_weight=teacher.weight if teacher else 0.0,
     )
-    if request.teacher:
-        _load_teacher(request.teacher, data)
     on_note(chosen.text)
     return settings, data
 
@@ -151,7 +149,7 @@ def create_training_run(
     request, _ = with_search(request)
     network = initial_network(request, settings, data, on_note)
     training = Trainer(network, data, settings.recipe, seed=settings.seed, compute=settings.compute)
-    teacher = _load_teacher(request.teacher, data) if request.teacher else None
+    teacher = resolve_teacher(settings.teacher, data).path if settings.teacher else None
     if is_main_process():
         folder = TrainingRun.create(out, settings, partial(save_start, training=training, teacher=teacher))
     else:
@@ -238,30 +236,14 @@ def initial_network(
     return network
 
 
-def _load_teacher(name: str, data: Data) -> Checkpoint:
-    """A trained network for the same classes and normalization, which never saw the held-out images.
-
-    Raises:
-        BneckError: there is none by this name, or it is for other data.
-    """
-    file = resolve_checkpoint(name)
-    teacher = load_checkpoint(file.path)
-    require_held_out(file, teacher, data)
-    as_teacher = teacher.normalize_data(data)
-    ours, theirs = ((each.pixel_mean, each.pixel_std) for each in (data, as_teacher))
-    if any(array("f", a) != array("f", b) for a, b in zip(ours, theirs, strict=True)):
-        raise GoalError(f"teacher {name} was trained with another normalization than the initial weights")
-    return teacher
-
-
 def _normalized_as_trained(
     request: TrainingRequest, images: DataSettings, data: Data
 ) -> tuple[DataSettings, Data]:
-    """The data with the normalization of the initial weights, or else of the teacher."""
+    """The data with the normalization of the initial weights."""
     if request.pretrained or request.weights:
         mean, std = pretrained_normalization(request.arch, request.weights)
-    elif trained := (request.init if request.init != NO_WEIGHTS else None) or request.teacher:
-        checkpoint = load_checkpoint(resolve_checkpoint(trained).path)
+    elif request.init and request.init != NO_WEIGHTS:
+        checkpoint = load_checkpoint(resolve_checkpoint(request.init).path)
         mean, std = checkpoint.pixel_mean, checkpoint.pixel_std
     else:
         return images, data

@@ -35,6 +35,8 @@ def split_arguments(options: Mapping[str, Any]) -> tuple[dict[str, Any], SearchO
                 objects[name] = load_data(value)
             else:
                 objects[name] = _checked(name, value)
+        elif name == "teacher" and value is not None:
+            words[name] = str(getattr(value, "folder", value))
         elif name == "objectives" and not isinstance(value, str):
             words[name] = ",".join(map(str, value))
         elif name == "baselines" and value is not None:

@@ -18,6 +18,10 @@ BACKENDS_HELP = (
 )
 NETWORKS_HELP = "published names, files, RUN#TRIAL or folders of `bneck train`"
 RESOLUTION_HELP = "side of the images, px; by default that of the network, or of small images"
+TEACHER_HELP = (
+    "learn the soft labels of a network that was trained on these classes, too: RUN, RUN#TRIAL, a folder of "
+    "`bneck train`, its file or an ONNX model"
+)
 PREDICTOR_HELP = "predict latency by a file of `bneck latency-predictor build`"
 DEFAULT = "default"  # as --recipe: that for the data
 RECIPE_HELP = (

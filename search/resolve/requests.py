@@ -13,6 +13,7 @@ from .options import (
     PREDICTOR_HELP,
     RECIPE_HELP,
     REQUIRED,
+    TEACHER_HELP,
     DataOptions,
     DatasetOptions,
     DeviceOptions,
@@ -125,10 +126,13 @@ class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
         minimum=2,
         panel="Training",
     )
+    teacher: str | None = option(None, TEACHER_HELP, metavar="RUN|DIR|FILE", panel="Training")
     storage: str = option("", "Optuna storage; by default SQLite in the run's folder", metavar="URL")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.teacher and self.evaluator != "train":
+            raise GoalError(f"--teacher needs --evaluator train, got {self.evaluator}")
         if self.cuts not in CUTS:
             raise GoalError(f"--cuts must be {' or '.join(CUTS)}, got {self.cuts}")
         if not self.pretrained and (self.parents or self.max_resolution or self.cuts != CUTS[0]):

@@ -17,6 +17,7 @@ from .evaluators import resolve_evaluator
 from .objects import SearchObjects
 from .recipes import choose_recipe, require_two_images_per_step
 from .requests import SearchRequest
+from .teacher import ResolvedTeacher, resolve_teacher
 
 if TYPE_CHECKING:
     from ...evaluate.data.dataset import Data
@@ -55,6 +56,7 @@ class ResolvedSearch:
         images: the opened data.
         evaluator: name that worker processes resolve again, its files with absolute paths.
         device: `cpu` or `cuda`.
+        teacher: of all trainings; None for the labels alone.
     """
 
     space: CandidateSpace
@@ -64,6 +66,7 @@ class ResolvedSearch:
     recipe: Recipe
     evaluator: str
     device: str
+    teacher: ResolvedTeacher | None = None
 
 
 def resolve_search(
@@ -103,4 +106,5 @@ def resolve_search(
         recipe=chosen.recipe,
         evaluator=evaluator,
         device=device,
+        teacher=resolve_teacher(request.teacher, data) if request.teacher else None,
     )

@@ -9,6 +9,7 @@ from .options import (
     DEFAULT,
     PREDICTOR_HELP,
     REQUIRED,
+    TEACHER_HELP,
     DataOptions,
     DatasetOptions,
     DeviceOptions,
@@ -49,9 +50,7 @@ class TrainingRequest(DataOptions, RecipeOptions):
         "RUN#TRIAL starts from its own",
         metavar="RUN#TRIAL|DIR|FILE",
     )
-    teacher: str | None = option(
-        None, "learn the soft labels of a trained network, too", metavar="RUN#TRIAL|DIR|FILE"
-    )
+    teacher: str | None = option(None, TEACHER_HELP, metavar="RUN|DIR|FILE")
     pretrained: bool = option(False, "start from ImageNet weights")
     weights: Path | None = option(
         None, "read the ImageNet weights from a file, without a download", metavar="FILE"

@@ -97,6 +97,8 @@ def create_run(
         replicates=replicates,
         evaluator=search.evaluator,
         rungs=rungs,
+        teacher=search.teacher.name if search.teacher else "",
+        soft_label_weight=search.teacher.weight if search.teacher else 0.0,
     )
     baselines = highest_resolutions(space, goals, latency_of) if isinstance(space, PretrainedSpace) else ()
     run = make_search_folder(
@@ -107,6 +109,7 @@ def create_run(
         transferred,
         data=search.images,
         baselines=baselines,
+        teacher=search.teacher.path if search.teacher else None,
     )
     if objects.storage:
         attach_study(run, objects.storage)
@@ -121,6 +124,7 @@ def make_search_folder(
     transferred: Sequence[TransferredTrial] = (),
     data: "Data | None" = None,
     baselines: Sequence[Architecture] = (),
+    teacher: Path | None = None,
 ) -> Run:
     """Create the folder and its study.
 
@@ -128,6 +132,7 @@ def make_search_folder(
         data: whose splits are recorded.
         latency_predictor: a file that is copied into the folder.
         baselines: networks that are enqueued first.
+        teacher: a file that is copied into the folder.
     Raises:
         RunError: the folder exists, or the storage cannot be used; neither folder nor study is left.
     """
@@ -137,6 +142,8 @@ def make_search_folder(
             run.save_manifest(data)
         if latency_predictor:
             shutil.copyfile(latency_predictor, run.latency_predictor_file)
+        if teacher:
+            run.store_teacher(teacher)
         _create_study(run, objects, transferred, baselines)
 
     try:

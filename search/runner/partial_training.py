@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...evaluate import Accuracy, Epoch
@@ -62,7 +63,14 @@ def _resume_or_restart(
     epochs: int, architecture: Architecture, context: EvaluationContext, seed: int, partial_checkpoint: Path
 ) -> tuple[Trainer, list[Epoch], str]:
     """The trainer, its curve so far, and the reason if it starts from scratch."""
-    compute = ComputeConfig(context.device)
+    trainer = partial(
+        Trainer,
+        data=context.data,
+        recipe=context.recipe,
+        seed=seed,
+        compute=ComputeConfig(context.device),
+        distillation=context.distillation,
+    )
     try:
         checkpoint = load_checkpoint(partial_checkpoint)
         same = (checkpoint.architecture, checkpoint.recipe, checkpoint.seed) == (
@@ -72,9 +80,8 @@ def _resume_or_restart(
         )
         if not same or not checkpoint.state or len(checkpoint.curve) > epochs:
             raise RunError(f"{partial_checkpoint}: is of another training run")
-        training = Trainer(checkpoint.network(), context.data, context.recipe, seed=seed, compute=compute)
+        training = trainer(checkpoint.network())
         training.restore(checkpoint.state)
         return training, list(checkpoint.curve), ""
     except RunError as error:
-        network = initial_network(architecture, seed, context.parents)
-        return Trainer(network, context.data, context.recipe, seed=seed, compute=compute), [], str(error)
+        return trainer(initial_network(architecture, seed, context.parents)), [], str(error)

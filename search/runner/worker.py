@@ -10,6 +10,7 @@ from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.scorers import EvaluationContext, Score, Scorer, evaluator
 from ...evaluate.scorers.fine_tuning import context_for, initial_network
 from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
+from ...evaluate.training.distillation import Distillation, load_teacher
 from ...evaluate.training.evaluation import evaluate
 from ...evaluate.training.step_timing import StepTiming, time_steps
 from ...results import Baseline, Run, RunSettings
@@ -54,7 +55,14 @@ class Worker:
     @property
     def context(self) -> EvaluationContext:
         settings = self.settings
-        return EvaluationContext(self.data, settings.recipe, settings.torch_device, settings.parents)
+        return EvaluationContext(
+            self.data, settings.recipe, settings.torch_device, settings.parents, self.distillation
+        )
+
+    @cached_property
+    def distillation(self) -> Distillation | None:
+        weight = self.settings.soft_label_weight
+        return Distillation(load_teacher(self.run.teacher_file), weight) if weight else None
 
     @cached_property
     def meter(self) -> LatencyMeter:
@@ -70,7 +78,9 @@ class Worker:
         """Time a few training steps of a network; nothing is stored."""
         context = context_for(architecture, self.context)
         network = initial_network(architecture, self.settings.seed, context.parents)
-        return time_steps(network, context.data, context.recipe, context.device)
+        return time_steps(
+            network, context.data, context.recipe, context.device, distillation=context.distillation
+        )
 
     def train(self, architecture: Architecture) -> Accuracy:
         """Evaluate with the first seed of the network, and save the weights if there are any.

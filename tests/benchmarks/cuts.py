@@ -38,7 +38,7 @@ from bneck.evaluate.netadapt.netadapt import (
     loss_per_saving,
 )
 from bneck.evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
-from bneck.evaluate.training.distillation import Distillation
+from bneck.evaluate.training.distillation import Distillation, Teacher
 from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
 from bneck.evaluate.training.pretrained import pretrained_network, pretrained_normalization
 from bneck.evaluate.training.recipe import load_recipe
@@ -107,7 +107,7 @@ def tuned(folder: str, parent: str, path: Path, architecture: Architecture) -> M
     recalibrate_batchnorm(network, data, recipe)
     before = evaluate(network, data, "test")[0]
     start = time.process_time()
-    train(network, data, recipe, seed=0, distillation=Distillation(checkpoint.network()))
+    train(network, data, recipe, seed=0, distillation=Distillation(Teacher.of(checkpoint.network(), data)))
     seconds = time.process_time() - start
     return {"before": before, "after": evaluate(network, data, "test")[0], "cpu_seconds": seconds}
 
