@@ -70,6 +70,8 @@ EVERYTHING_ELSE = replace(
     replicates=9,
     evaluator="supernet:/nets/mine.safetensors",
     rungs=Rungs((1, 2, 3), 3),
+    teacher="runs/large",
+    soft_label_weight=0.7,
 )
 
 
