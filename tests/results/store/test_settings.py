@@ -347,7 +347,10 @@ def test_a_table_alone_keeps_no_weights(evaluator: str, keeps: bool) -> None:
     assert changed(evaluator=evaluator).saves_weights is keeps
 
 
-@pytest.mark.parametrize("key", [field.name for field in fields(RunSettings)])
+REQUIRED = [each.name for each in fields(RunSettings) if each.name not in RunSettings.OPTIONAL_KEYS]
+
+
+@pytest.mark.parametrize("key", REQUIRED)
 def test_a_key_that_is_missing_is_named(tmp_path: Path, key: str) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(settings_yaml(run_settings()), encoding="utf-8")
@@ -356,6 +359,15 @@ def test_a_key_that_is_missing_is_named(tmp_path: Path, key: str) -> None:
     path.write_text(yaml.safe_dump(form), encoding="utf-8")
     with pytest.raises(FileFormatError, match=rf"run\.yaml:1: '{key}' is missing"):
         load_settings(path)
+
+
+def test_settings_of_earlier_versions_have_no_teacher(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    lines = settings_yaml(run_settings()).splitlines(keepends=True)
+    earlier = [line for line in lines if not line.startswith(("teacher", "soft_label_weight"))]
+    assert len(earlier) == len(lines) - 2
+    path.write_text("".join(earlier), encoding="utf-8")
+    assert load_settings(path) == run_settings()
 
 
 @pytest.mark.parametrize(
