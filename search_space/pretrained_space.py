@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from statistics import fmean
-from typing import cast
+from typing import Literal, cast
 
 from .architecture import (
     MAX_BLOCKS,
@@ -20,6 +20,8 @@ from .architecture import (
 from .candidate_space import CandidateSpace
 from .choices import Choice, Genes, require_unique
 from .errors import ArchitectureError, SpaceError
+
+Origin = Literal["pretrained", "cut", "from scratch"]
 
 MIN_RESOLUTION_PX = 32
 FINE_STEP_PX, COARSE_STEP_PX, FINE_BELOW_PX = 16, 32, 128
@@ -194,6 +196,12 @@ def pretrained_space(
     return PretrainedSpace(
         tuple(parents), (*sides[:-1], min(sides[-1], highest)), dropped_blocks=tuple(dropped_blocks)
     )
+
+
+def origin_of(architecture: Architecture) -> Origin:
+    """Whether a network is a whole pretrained one, a cut one, or from scratch."""
+    tuning = architecture.fine_tuning
+    return "from scratch" if tuning is None else "cut" if tuning.is_cut else "pretrained"
 
 
 def candidate_text(architecture: Architecture) -> str:

@@ -11,6 +11,7 @@ from ...evaluate import Goals, Quantity
 from ...evaluate.objectives import REWARD_EXPONENT, absolute_limit, limit_on, value_of, x_quantity
 from ...evaluate.statistics.arrays import evenly_spaced
 from ...evaluate.statistics.estimate import Estimate
+from ...search_space.pretrained_space import origin_of
 from ..analysis.front_posterior import FrontPosterior
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
@@ -29,6 +30,7 @@ from .style import BLUE, GREEN, GREY, HOVER, INK, MAX_POINTS, ORANGE, TEMPLATE, 
 
 _ORANGES = [[0, "#FDBE85"], [1, "#8C2D04"]]
 _INFEASIBLE_CUTOFF = 1.5
+ORIGIN_SYMBOLS = {"pretrained": "circle", "cut": "square", "from scratch": "triangle-up"}  # if several
 
 
 def pareto_figure(
@@ -43,6 +45,7 @@ def pareto_figure(
 ) -> go.Figure:
     """Validation accuracy against the cost in the goals (or against `x`).
 
+    Pretrained, cut and networks from scratch have shapes of their own where several of them are complete.
     Accuracies are estimated ones, and error bars their 95% intervals. Infeasible networks have no accuracy
     and lie in a strip below the plot, which ends at 1.5 times the largest cost of the others.
     """
@@ -72,10 +75,12 @@ def pareto_figure(
     if stopped:
         figure.add_trace(plot.stopped(stopped))
     # Added even when empty: plotly draws no axis without a trace on it.
-    shown = evenly_spaced(dominated, MAX_POINTS)
-    name = _legend("dominated" if is_multi_objective else "complete", len(dominated), len(shown))
-    dots = {"color": BLUE, "symbol": "circle", "size": 8}
-    figure.add_trace(plot.points(shown, name, dots).update(opacity=0.55))
+    kind, several = "dominated" if is_multi_objective else "complete", _has_several_origins(completed)
+    for origin, members in _by_origin(dominated, several).items():
+        shown = evenly_spaced(members, MAX_POINTS)
+        name = _legend(f"{kind}{', ' if origin else ''}{origin}", len(members), len(shown))
+        dots = {"color": BLUE, "symbol": ORIGIN_SYMBOLS.get(origin, "circle"), "size": 8}
+        figure.add_trace(plot.points(shown, name, dots).update(opacity=0.55))
     target = goals.reward.target if goals.reward else None
     target = target if target and target.quantity == x else None
     if optimal:
@@ -83,8 +88,12 @@ def pareto_figure(
             figure.add_trace(_step(optimal, x, right))
         if target:
             figure.add_trace(_equal_reward(optimal[0], x, left, right))
-        name = f"{'Pareto front' if is_multi_objective else 'best'} ({len(optimal)})"
-        figure.add_trace(plot.front(optimal, name))
+        kind = "Pareto front" if is_multi_objective else "best"
+        for origin, members in _by_origin(optimal, several).items():
+            name = f"{kind}{', ' if origin else ''}{origin} ({len(members)})"
+            trace = plot.front(members, name, optimal)
+            trace.marker.symbol = ORIGIN_SYMBOLS.get(origin, "diamond")
+            figure.add_trace(trace)
     if baselines:
         figure.add_trace(plot.baselines(baselines, left, right))
     if limit:
@@ -131,7 +140,8 @@ class _ParetoPlot:
         trace = self.points(shown, _legend("stopped early", len(records), len(shown)), rings)
         return trace.update(opacity=0.6, visible="legendonly", legendrank=1500)
 
-    def front(self, front: Sequence[Record], name: str) -> go.Scatter:
+    def front(self, front: Sequence[Record], name: str, whole: Sequence[Record]) -> go.Scatter:
+        """Networks of the front, colored by a third objective on the scale of the whole front."""
         trace = self.points(front, name, {"color": ORANGE, "symbol": "diamond", "size": 12})
         bars = {"color": ORANGE, "thickness": 1, "width": 4}
         accuracies = [record.estimated_accuracy for record in front]
@@ -151,6 +161,8 @@ class _ParetoPlot:
             bar |= {"title": AXIS_TITLES[third[0].quantity], **ticks(third[0].quantity)}
             values = [record.value(third[0]) for record in front]
             trace.marker.update(color=values, colorscale=_ORANGES, colorbar=bar, showscale=True)
+            ends = [record.value(third[0]) for record in whole]
+            trace.marker.update(cmin=min(ends), cmax=max(ends))
             trace.marker.line = {"color": INK, "width": 1}
         return trace
 
@@ -225,6 +237,21 @@ class _ParetoPlot:
         return (
             f"trial {record.trial}, {record.key}<br>{value_text(self.x, cost)}<br>over the limit: {violated}"
         )
+
+
+def _has_several_origins(records: Iterable[Record]) -> bool:
+    return len({origin_of(record.architecture) for record in records}) > 1
+
+
+def _by_origin(records: Sequence[Record], several: bool) -> dict[str, list[Record]]:
+    """By origin in the order of `ORIGIN_SYMBOLS`; all under an empty name unless there are several."""
+    if not several:
+        return {"": list(records)}
+    groups = {
+        origin: [record for record in records if origin_of(record.architecture) == origin]
+        for origin in ORIGIN_SYMBOLS
+    }
+    return {origin: members for origin, members in groups.items() if members}
 
 
 def _legend(kind: str, count: int, shown: int) -> str:

@@ -15,6 +15,7 @@ from bneck.results.plots.pareto import pareto_figure
 from bneck.results.plots.style import ORANGE
 from bneck.results.store.trial import with_posteriors
 from bneck.results.text.formatting import accuracy_text, network_lines
+from bneck.search_space.architecture import FineTuning
 
 from ..example_run import REFERENCE_MS, ROWS, Row, accuracy, baseline, check, records
 
@@ -53,6 +54,23 @@ def test_a_dominated_network_has_another_shape_and_color() -> None:
     assert (dominated.x[0], dominated.y[0]) == (pytest.approx(0.7), pytest.approx(85))
     assert dominated.marker.symbol != front.marker.symbol
     assert dominated.marker.color != front.marker.color
+
+
+def test_pretrained_cut_and_scratch_networks_differ_by_shape_and_the_legend_names_them() -> None:
+    tunings = (None, FineTuning("a"), FineTuning("a", dropped_blocks=1))
+    rows = [
+        replace(each, architecture=replace(each.architecture, fine_tuning=tunings[each.trial % 3]))
+        for each in records([Row("complete", top1, 0.1 + top1 / 10) for top1 in (0.7, 0.8, 0.9, 0.95)])
+    ]
+    rows[3] = replace(rows[3], latency=rows[0].latency, accuracy=accuracy(0.6))  # dominated by the first
+    figure = figure_of(rows)
+    symbols = {each.name: (each.marker.symbol, list(each.ids)) for each in figure.data if each.ids}
+    assert symbols == {
+        "dominated, from scratch (1)": ("triangle-up", ["3"]),
+        "Pareto front, pretrained (1)": ("circle", ["1"]),
+        "Pareto front, cut (1)": ("square", ["2"]),
+        "Pareto front, from scratch (1)": ("triangle-up", ["0"]),
+    }
 
 
 def test_the_step_rises_only_where_more_latency_buys_accuracy_and_ends_at_the_right_edge() -> None:
