@@ -1,7 +1,9 @@
 """Covariance components of genes and sizes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,6 +26,39 @@ _GENES_LENGTH_SCALE = 2.0  # in standard deviations
 
 
 @dataclass(frozen=True, eq=False)
+class SmoothColumns:
+    """Columns of a squared-exponential component.
+
+    Attributes:
+        columns: `n x p`, in units of the length scale.
+    """
+
+    columns: Array
+
+    def kernel(self, other: "SmoothColumns", out: Array | None = None) -> Array:
+        """`n x m` covariances at variance 1, whose exponents are a single matrix product.
+
+        Args:
+            out: array to overwrite.
+        """
+        exponents = np.matmul(self._left, other._right.T, out=out)
+        return np.exp(exponents, out=exponents)
+
+    @cached_property
+    def _left(self) -> Array:
+        return np.column_stack([self.columns, self._half_squares, np.ones(len(self.columns))])
+
+    @cached_property
+    def _right(self) -> Array:
+        return np.column_stack([self.columns, np.ones(len(self.columns)), self._half_squares])
+
+    @property
+    def _half_squares(self) -> Array:
+        squares: Array = (self.columns**2).sum(1) / -2
+        return squares
+
+
+@dataclass(frozen=True, eq=False)
 class ScaledGenes:
     """Scaled genes and sizes of `n` networks.
 
@@ -35,10 +70,26 @@ class ScaledGenes:
     sizes: Array
     parts: Mapping[str, Array]
 
-    @property
-    def count(self) -> int:
-        """Number of gene columns."""
-        return sum(genes.shape[1] for genes in self.parts.values())
+    @cached_property
+    def genes(self) -> Array:
+        """`n x g` of all parts."""
+        return np.hstack(list(self.parts.values()))
+
+    def linear(self) -> dict[str, Array]:
+        """Columns of the linear components, see `ScaledInputs.linear`."""
+        return {SIZES_LINEAR: unit_variance(self.sizes), GENES_LINEAR: unit_variance(self.genes)}
+
+    def smooth(self) -> dict[str, SmoothColumns]:
+        """Columns of the smooth components: the sizes, all genes, and the genes of each part.
+
+        The effect of a choice depends mostly on the other choices of its stage, and some stages matter more
+        than others.
+        """
+        return {
+            SIZES_SMOOTH: SmoothColumns(unit_variance(self.sizes)),
+            GENES_SMOOTH: SmoothColumns(unit_variance(self.genes) / _GENES_LENGTH_SCALE),
+            **{PART_PREFIX + name: SmoothColumns(unit_variance(own)) for name, own in self.parts.items()},
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,48 +157,7 @@ class GeneScaler:
         return ScaledGenes(self.sizes.standardise(features), dict(zip(self.widths, parts, strict=True)))
 
 
-def gene_kernels(
-    one: ScaledGenes, other: ScaledGenes, out: Array | None = None
-) -> Iterator[tuple[str, Array]]:
-    """`n x m` covariances between two groups of networks, by component, at variance 1.
-
-    Linear and smooth functions of the sizes and of all genes, and for each part a smooth function of its
-    genes: the effect of a choice depends mostly on the other choices of its stage, and some stages matter
-    more than others.
-
-    Args:
-        out: array that each component overwrites; new arrays if None.
-    """
-    yield SIZES_LINEAR, linear_kernel(one.sizes, other.sizes, out)
-    yield SIZES_SMOOTH, smooth_kernel(one.sizes, other.sizes, one.sizes.shape[1], out)
-    genes, others = (np.hstack(list(each.parts.values())) for each in (one, other))
-    yield GENES_LINEAR, linear_kernel(genes, others, out)
-    yield GENES_SMOOTH, smooth_kernel(genes, others, _GENES_LENGTH_SCALE**2 * one.count, out)
-    for name, own in one.parts.items():
-        yield PART_PREFIX + name, smooth_kernel(own, other.parts[name], own.shape[1], out)
-
-
-def gene_kernel_diagonals(genes: ScaledGenes) -> dict[str, Array]:
-    """`n`: the diagonals of `gene_kernels(genes, genes)`."""
-    one = np.ones(len(genes.sizes))
-    return {
-        SIZES_LINEAR: (genes.sizes**2).mean(1),
-        SIZES_SMOOTH: one,
-        GENES_LINEAR: sum((own**2).sum(1) for own in genes.parts.values()) / genes.count,
-        GENES_SMOOTH: one,
-        **{PART_PREFIX + name: one for name in genes.parts},
-    }
-
-
-def linear_kernel(one: Array, other: Array, out: Array | None = None) -> Array:
-    """`n x m` means of the products of columns."""
-    return np.matmul(one / max(one.shape[1], 1), other.T, out=out)
-
-
-def smooth_kernel(one: Array, other: Array, squared_scale: float, out: Array | None = None) -> Array:
-    """`n x m` squared-exponential covariances, whose exponents are a single matrix product."""
-    norms, other_norms = ((each**2).sum(1) / (-2 * squared_scale) for each in (one, other))
-    left = np.column_stack([one / squared_scale, norms, np.ones(len(one))])
-    right = np.column_stack([other, np.ones(len(other)), other_norms])
-    exponents = np.matmul(left, right.T, out=out)
-    return np.exp(np.minimum(exponents, 0, out=exponents), out=exponents)
+def unit_variance(columns: Array) -> Array:
+    """Standardized columns over the root of their number: their products are means over the columns."""
+    scaled: Array = columns / math.sqrt(max(columns.shape[1], 1))
+    return scaled

@@ -3,9 +3,10 @@
 Features and proxies enter as their residuals given MACs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -16,15 +17,14 @@ from .gene_kernels import (
     CLIP_STD,
     GeneScaler,
     ScaledGenes,
-    gene_kernel_diagonals,
-    gene_kernels,
-    linear_kernel,
-    smooth_kernel,
+    SmoothColumns,
+    unit_variance,
 )
 
 CONSTANT, SLOPE, CURVE, FEATURES, STRUCTURE = "constant", "slope", "curve", "features", "structure"
 
 _CURVE_LENGTH_SCALE = 1.5
+_SMOOTH_SHARES = {FEATURES: 0.5}  # of the variance of components that are linear as well
 _EPSILON = 1e-9  # smaller values are rounding errors
 
 
@@ -45,6 +45,31 @@ class ScaledInputs:
     features: Array
     proxies: Mapping[str, Array]
     genes: ScaledGenes | None = None
+
+    @cached_property
+    def linear(self) -> dict[str, Array]:
+        """`n x p` columns of each linear component, whose products are the covariances at variance 1."""
+        return {
+            CONSTANT: np.ones((len(self.keys), 1)),
+            SLOPE: self.macs[:, None],
+            FEATURES: unit_variance(self.features) / math.sqrt(2),
+            **(self.genes.linear() if self.genes else {}),
+            **{name: scores[:, None] for name, scores in self.proxies.items()},
+        }
+
+    @cached_property
+    def smooth(self) -> dict[str, SmoothColumns]:
+        """Columns of each smooth component; features are half linear in each, half smooth in all."""
+        return {
+            CURVE: SmoothColumns(self.macs[:, None] / _CURVE_LENGTH_SCALE),
+            **({FEATURES: SmoothColumns(unit_variance(self.features))} if self.features.shape[1] else {}),
+            **(self.genes.smooth() if self.genes else {}),
+        }
+
+    @cached_property
+    def linear_columns(self) -> Array:
+        """`n x q` columns of all linear components."""
+        return np.hstack(list(self.linear.values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,47 +216,36 @@ class InputScaler:
 
 def kernel_components(one: ScaledInputs, other: ScaledInputs) -> dict[str, Array]:
     """`n x m` covariances between two groups of networks, by component, at variance 1."""
-    return dict(_components(one, other))
+    components = {name: own @ other.linear[name].T for name, own in one.linear.items()}
+    for name, own in one.smooth.items():
+        components[name] = components.get(name, 0.0) + _SMOOTH_SHARES.get(name, 1.0) * own.kernel(
+            other.smooth[name]
+        )
+    return components | {STRUCTURE: _same_network(one.keys, other.keys)}
 
 
 def covariance(one: ScaledInputs, other: ScaledInputs, variances: Mapping[str, float]) -> Array:
-    """`n x m`: sum of the components, each times its variance; 0 for a component without one."""
-    total, out = np.zeros((2, len(one.keys), len(other.keys)))
-    for name, kernel in _components(one, other, out):
-        kernel *= variances.get(name, 0.0)
+    """`n x m`: sum of `kernel_components`, each times its variance; 0 for a component without one."""
+    weights = np.concatenate(
+        [np.full(own.shape[1], variances.get(name, 0.0)) for name, own in one.linear.items()]
+    )
+    total: Array = (one.linear_columns * weights) @ other.linear_columns.T
+    kernel = np.empty_like(total)
+    for name, own in one.smooth.items():
+        own.kernel(other.smooth[name], out=kernel)
+        kernel *= variances.get(name, 0.0) * _SMOOTH_SHARES.get(name, 1.0)
         total += kernel
+    if not set(one.keys).isdisjoint(other.keys):
+        total += variances.get(STRUCTURE, 0.0) * _same_network(one.keys, other.keys)
     return total
-
-
-def _components(
-    one: ScaledInputs, other: ScaledInputs, out: Array | None = None
-) -> Iterator[tuple[str, Array]]:
-    """The components one after the other; `out` is an array that each overwrites, new arrays if None."""
-    macs, other_macs = one.macs[:, None], other.macs[:, None]
-    yield CONSTANT, np.multiply(np.ones_like(macs), np.ones_like(other_macs).T, out=out)
-    yield SLOPE, linear_kernel(macs, other_macs, out)
-    yield CURVE, smooth_kernel(macs, other_macs, _CURVE_LENGTH_SCALE**2, out)
-    yield FEATURES, _feature_kernel(one.features, other.features, out)
-    yield STRUCTURE, _same_network(one.keys, other.keys, out)
-    if one.genes and other.genes:
-        yield from gene_kernels(one.genes, other.genes, out)
-    for name, scores in one.proxies.items():
-        yield name, linear_kernel(scores[:, None], other.proxies[name][:, None], out)
 
 
 def kernel_diagonals(inputs: ScaledInputs) -> dict[str, Array]:
     """`n`: the diagonals of `kernel_components(inputs, inputs)`."""
-    one = np.ones(len(inputs.keys))
-    diagonals = {
-        CONSTANT: one,
-        SLOPE: inputs.macs**2,
-        CURVE: one,
-        FEATURES: (1 + (inputs.features**2).mean(1)) / 2 if inputs.features.shape[1] else 0 * one,
-        STRUCTURE: one,
-    }
-    if inputs.genes:
-        diagonals |= gene_kernel_diagonals(inputs.genes)
-    return diagonals | {name: scores**2 for name, scores in inputs.proxies.items()}
+    diagonals = {name: (own**2).sum(1) for name, own in inputs.linear.items()}
+    for name in (*inputs.smooth, STRUCTURE):
+        diagonals[name] = diagonals.get(name, 0.0) + np.full(len(inputs.keys), _SMOOTH_SHARES.get(name, 1.0))
+    return diagonals
 
 
 @cache
@@ -240,19 +254,8 @@ def _whole_network_columns(names: tuple[str, ...]) -> list[int]:
     return [place for place, name in enumerate(names) if name != MACS and gene_part(name) is None]
 
 
-def _feature_kernel(one: Array, other: Array, out: Array | None = None) -> Array:
-    """Half linear in every feature, half a smooth function of all features; 0 without features."""
-    if not one.shape[1]:
-        return linear_kernel(one, other, out)
-    kernel = smooth_kernel(one, other, one.shape[1], out)
-    kernel += linear_kernel(one, other)
-    kernel /= 2
-    return kernel
-
-
-def _same_network(keys: Sequence[str], others: Sequence[str], out: Array | None = None) -> Array:
+def _same_network(keys: Sequence[str], others: Sequence[str]) -> Array:
     """1 for pairs of the same network, 0 for others."""
     numbers = {key: number for number, key in enumerate(dict.fromkeys([*keys, *others]))}
     one, other = (np.array([numbers[key] for key in each]) for each in (keys, others))
-    same: Array = np.multiply(one[:, None] == other, 1.0, out=out)
-    return same
+    return np.asarray(one[:, None] == other, dtype=np.float64)

@@ -144,16 +144,20 @@ class Acquisition:
     def _observed_losses(self) -> Array:
         """`n x d`, of `_feasible`."""
         networks = [each.candidate for each in self._feasible]
-        latencies = None
-        if self.latency:
-            mean, std = self.latency.predict(networks)
-            for place, each in enumerate(self._feasible):
-                if each.latency_ms is not None:
-                    mean[place], std[place] = np.log(each.latency_ms), 0.0
-            latencies = mean, std
+        latencies = self._observed_latencies(self.latency) if self.latency else None
         accuracies = self.accuracy.fitted_means[[each.feasible for each in self.accuracy.known]]
         losses = self._losses(networks, (accuracies, np.zeros(len(networks))), latencies)
         return np.column_stack([each.mean for each in losses])
+
+    def _observed_latencies(self, model: LogLatency) -> MeanAndStd:
+        """Log latencies of `_feasible`, predicted where they are not measured."""
+        mean, std = np.log([each.latency_ms or 1.0 for each in self._feasible]), np.zeros(len(self._feasible))
+        missing = [place for place, each in enumerate(self._feasible) if each.latency_ms is None]
+        if missing:
+            mean[missing], std[missing] = model.predict(
+                [self._feasible[place].candidate for place in missing]
+            )
+        return mean, std
 
     def _losses(
         self,

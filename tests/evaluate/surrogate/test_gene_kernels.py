@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from bneck.evaluate.statistics.arrays import Array
 from bneck.evaluate.surrogate.architecture_features import MACS
@@ -12,9 +13,21 @@ from bneck.evaluate.surrogate.gene_kernels import (
     PART_PREFIX,
     SIZES_LINEAR,
     SIZES_SMOOTH,
+    ScaledGenes,
 )
 from bneck.evaluate.surrogate.hyperparameters import Hyperparameters
-from bneck.evaluate.surrogate.kernels import ColumnScaler, ScaledInputs, kernel_components
+from bneck.evaluate.surrogate.kernels import (
+    CONSTANT,
+    CURVE,
+    FEATURES,
+    SLOPE,
+    STRUCTURE,
+    ColumnScaler,
+    ScaledInputs,
+    covariance,
+    kernel_components,
+    kernel_diagonals,
+)
 
 NAMES = (MACS, "log_params", "log_activation_bytes", "gene:stem.out", "gene:stage1.depth", "gene:stage1.out")
 
@@ -36,6 +49,54 @@ def test_the_covariances_of_genes_and_sizes_worked_out_by_hand() -> None:
     assert found[GENES_SMOOTH] == pytest.approx(np.exp(-8 / (8 * 3)))
     assert found[f"{PART_PREFIX}stem"] == pytest.approx(np.exp(-4 / (2 * 1)))
     assert found[f"{PART_PREFIX}stage1"] == pytest.approx(np.exp(-4 / (2 * 2)))
+
+
+def squared_exponential(one: Array, other: Array, length_scale: float) -> Array:
+    out: Array = np.exp(-cdist(one, other, "sqeuclidean") / (2 * length_scale**2))
+    return out
+
+
+def plain_covariance(one: ScaledInputs, other: ScaledInputs, v: dict[str, float]) -> Array:
+    """By the formula of every component; `v` are the variances."""
+    assert one.genes and other.genes
+    mine, theirs = ([each.sizes, np.hstack([*each.parts.values()])] for each in (one.genes, other.genes))
+    out = v[CONSTANT] + v[SLOPE] * np.outer(one.macs, other.macs)
+    out += v[CURVE] * squared_exponential(one.macs[:, None], other.macs[:, None], 1.5)
+    out += v[FEATURES] / 2 * one.features @ other.features.T / 4
+    out += v[FEATURES] / 2 * squared_exponential(one.features, other.features, 4**0.5)
+    out += v[STRUCTURE] * np.array([[key == key_of_other for key_of_other in other.keys] for key in one.keys])
+    out += v["proxy"] * np.outer(one.proxies["proxy"], other.proxies["proxy"])
+    out += v[SIZES_LINEAR] * mine[0] @ theirs[0].T / 3
+    out += v[SIZES_SMOOTH] * squared_exponential(mine[0], theirs[0], 3**0.5)
+    out += v[GENES_LINEAR] * mine[1] @ theirs[1].T / 7
+    out += v[GENES_SMOOTH] * squared_exponential(mine[1], theirs[1], 2 * 7**0.5)
+    for part, width in (("stem", 2), ("stage1", 5)):
+        own, others = one.genes.parts[part], other.genes.parts[part]
+        out += v[PART_PREFIX + part] * squared_exponential(own, others, width**0.5)
+    return out
+
+
+def random_inputs(keys: str, seed: int) -> ScaledInputs:
+    columns = np.random.default_rng(seed).normal(size=(len(keys), 16))
+    macs, proxy, sizes, features, stem, stage = np.split(columns, [1, 2, 5, 9, 11], axis=1)
+    genes = ScaledGenes(sizes, {"stem": stem, "stage1": stage})
+    return ScaledInputs(tuple(keys), macs[:, 0], features, {"proxy": proxy[:, 0]}, genes)
+
+
+@pytest.mark.parametrize("others", ["da", "de"])
+def test_covariances_are_those_of_the_plain_formulas(others: str) -> None:
+    one, other = random_inputs("abc", 2), random_inputs(others, 3)
+    names = (CONSTANT, SLOPE, CURVE, FEATURES, STRUCTURE, SIZES_LINEAR, SIZES_SMOOTH, GENES_LINEAR)
+    drawn = np.random.default_rng(1).uniform(0.1, 1, 12).tolist()
+    parts = (GENES_SMOOTH, f"{PART_PREFIX}stem", f"{PART_PREFIX}stage1", "proxy")
+    variances = dict(zip((*names, *parts), drawn, strict=True))
+    expected = plain_covariance(one, other, variances)
+    assert covariance(one, other, variances) == pytest.approx(expected, rel=1e-9)
+    components = kernel_components(one, other)
+    assert sum(variances[name] * components[name] for name in components) == pytest.approx(expected, rel=1e-9)
+    squares = kernel_components(one, one)
+    for name, diagonal in kernel_diagonals(one).items():
+        assert diagonal == pytest.approx(np.diag(squares[name]), rel=1e-9)
 
 
 def test_every_part_of_a_network_with_itself_has_variance_1() -> None:

@@ -40,8 +40,10 @@ class SureLatency:
 
     def __init__(self, std: float = 0.01) -> None:
         self.std = std
+        self.asked: list[Candidate] = []
 
     def predict(self, networks: Sequence[Candidate]) -> tuple[Array, Array]:
+        self.asked += networks
         found = [latency_ms(each.architecture) for each in networks]
         return np.log(found), np.full(len(found), self.std)
 
@@ -94,7 +96,9 @@ def test_measured_latencies_count_as_they_are_and_others_as_they_are_predicted()
     known = [
         replace(each, latency_ms=None if place % 2 else 7.0) for place, each in enumerate(known_of(JUDGED))
     ]
-    found = np.exp(beliefs("accuracy,latency", SureLatency(), known).front[:, 1])
+    latency = SureLatency()
+    found = np.exp(beliefs("accuracy,latency", latency, known).front[:, 1])
+    assert latency.asked == JUDGED[1::2]
     assert set(found.round(9)) <= {7.0, *(round(latency_ms(each.architecture), 9) for each in JUDGED[1::2])}
 
 
