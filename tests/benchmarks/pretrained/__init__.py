@@ -1,0 +1,1 @@
+"""Searches over pretrained networks against simpler ways to a network for photos."""
