@@ -23,7 +23,7 @@ logger.addHandler(logging.NullHandler())
 
 
 def run_search(
-    space: "str | Path | SearchSpace" = "tiny",
+    space: "str | Path | SearchSpace" = "",
     *,
     timeout_minutes: float | None = None,
     workers: int | None = 1,
@@ -39,7 +39,7 @@ def run_search(
     everything runs in this process, in a notebook too; Ctrl-C leaves a run that can be resumed.
 
     Args:
-        space: preset, YAML file or `SearchSpace`.
+        space: preset, YAML file or `SearchSpace`; by default chosen from the images.
         timeout_minutes: time limit for everything, from the latency predictor to the report.
         workers: processes; None for one per core, or one on a GPU.
         callbacks: functions that receive every finished trial as a `Record`; with `min_epochs` again after

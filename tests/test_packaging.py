@@ -23,7 +23,7 @@ def test_a_plain_install_has_one_import_name_with_presets_and_types(tmp_path: Pa
     installed = {path.relative_to(target / "bneck").as_posix() for path in (target / "bneck").rglob("*.*")}
     presets = {
         f"search_space/serialization/presets/{name}.yaml"
-        for name in ("tiny", "mobile", "mobile-small", "mobile-32")
+        for name in ("tiny", "mobile-32", "mobile-64", "mobile-128", "mobile-small", "mobile")
     }
     assert {*presets, "results/pages/templates/base.html.j2"} <= installed
     assert {f"{name}/py.typed" for name in ("search_space", "search", "evaluate", "results")} <= installed

@@ -24,10 +24,11 @@ def search(
 ) -> None:
     """Search a space for the best networks within limits.
 
-    bneck search mobile --data folder:photos --max-macs 60M --max-latency 0.5x
-    bneck search --pretrained --data folder:photos --max-latency 20ms
+    bneck search --data photos --max-latency 20ms
+    bneck search mobile --data photos --max-macs 60M --max-latency 0.5x
 
-    Without SPACE, search an example: space tiny on scikit-learn's digits,
+    Without SPACE, the images decide: pretrained networks for photos if there are any on this machine, else a
+    preset for their size. Without --data too, search an example: space tiny on scikit-learn's digits,
     --max-macs 500K --max-latency 0.25x --reference-model mobilenet_v3_small@24px.
     """
     from ...results import Run
@@ -55,13 +56,14 @@ def search(
             raise GoalError(
                 f"--pretrained searches no space; leave {request.space} out, or name it: --parent"
             )
-        if "space" not in given and not request.pretrained and set(request.limits.values()) == {None}:
+        example = not ({"space", "data"} & given.flags.keys() or request.pretrained)
+        if example and set(request.limits.values()) == {None}:
             request = replace(request, max_macs=EXAMPLE_MAX_MACS, max_latency=EXAMPLE_MAX_LATENCY)
             if "reference_model" not in given and "latency_predictor" not in given:
                 request = replace(request, reference_model=EXAMPLE_REFERENCE_MODEL)
         if request.latency_predictor:
             given.exclude_from_predictor(request)
-        if (Path(request.space) / "run.yaml").is_file():
+        if request.space and (Path(request.space) / "run.yaml").is_file():
             command = Run.open(request.space).resume_command
             raise RunError(f"{request.space} is a run; resume it: {command}")
         run = create_run(request, on_note=notes.append)

@@ -39,6 +39,7 @@ class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
     """Settings of `bneck search`.
 
     Attributes:
+        space: empty for that of `search.resolve.default_space`, unless `pretrained`.
         baselines: names of published networks; None for the default of the evaluator.
         replicates: None for a fifth of `n_trials`.
         n_trials: None for the default of the kind of search.
@@ -46,7 +47,9 @@ class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
 
     panel = None
 
-    space: str = argument("tiny", "preset or YAML file; with --resume a run folder", "SPACE")
+    space: str = argument(
+        "", "preset or YAML file, by default chosen from the images; with --resume a run folder", "SPACE"
+    )
     out: Path | None = option(None, "output folder; by default runs/SPACE-DATA-N", metavar="DIR")
     pretrained: bool = option(
         False,

@@ -70,12 +70,16 @@ class ResolvedSearch:
 
 
 def resolve_search(
-    request: SearchRequest, objects: SearchObjects, on_note: Callable[[str], None]
+    request: SearchRequest,
+    objects: SearchObjects,
+    on_note: Callable[[str], None],
+    images: "Data | None" = None,
 ) -> ResolvedSearch:
     """Resolve every name of a request, cheap checks first.
 
     Args:
         on_note: called with a line on each choice that the data made.
+        images: the data of the request, if it is open already.
     Raises:
         BneckError: a name is unknown, or a file is missing, damaged or does not fit.
     """
@@ -89,7 +93,7 @@ def resolve_search(
         published_architecture(name)
     device = torch_device(request.device)
     space = objects.space or _space(request, device)
-    settings, data = open_images(request, objects.data)
+    settings, data = open_images(request, images or objects.data)
     chosen = choose_recipe(
         request.recipe, request.recipe_overrides, data.count("train"), trained_weights=request.pretrained
     )

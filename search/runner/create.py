@@ -26,6 +26,7 @@ from ...search_space import Architecture, CandidateSpace, GoalError, PretrainedS
 from ...search_space.errors import first_line
 from ...search_space.urls import redact
 from ..resolve.confirmed import predictor_setup
+from ..resolve.default_space import with_default_space
 from ..resolve.environment import numbered_run_directory
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from ..resolve.requests import SearchRequest
@@ -56,11 +57,15 @@ def create_run(
     """
     if request.min_epochs and request.evaluator != "train":
         raise GoalError(f"--min-epochs needs --evaluator train, got {request.evaluator}, which has no epochs")
+    images: Data | None = None
+    if not (request.space or request.pretrained or objects.space):
+        request, images, note = with_default_space(request, objects)
+        on_note(note)
     out = request.out or numbered_run_directory(
         "pretrained" if request.pretrained else request.space, request.data
     )
     Run.require_absent(out)
-    search = resolve_search(request, objects, on_note)
+    search = resolve_search(request, objects, on_note, images)
     rungs = _rungs(request, search.recipe.epochs)
     space, goals = search.space, search.goals
     transferred = (

@@ -10,7 +10,7 @@ from ..space import SearchSpace
 from .yaml_nodes import YamlNode, parse_named
 
 FORMAT = "space/1"
-PRESETS = ("tiny", "mobile", "mobile-small", "mobile-32")
+PRESETS = ("tiny", "mobile-32", "mobile-64", "mobile-128", "mobile-small", "mobile")
 
 
 def load_space(name_or_path: str | Path) -> SearchSpace:
