@@ -16,6 +16,8 @@ REPORT_SHARE = 0.1  # of a short time limit
 BASELINE_SHARE = 0.25  # of the time limit that is kept free for baselines, at most
 PROCESS_SECONDS = 5.0  # start of a worker process
 FORWARD_SHARE = 1 / 3  # of the time of a training step
+QUICK_SECONDS = 10.0  # a training that takes less needs no estimate
+MACS_PER_SECOND = 15e9  # of training on a CPU core; small networks reach less
 
 
 def training_seconds(records: Sequence[Record]) -> float:
@@ -89,6 +91,7 @@ class TimeEstimate:
         mean: seconds of a training, over the networks that may be proposed.
         trainings: number of trainings still to come.
         memory_bytes: of one process.
+        baselines: seconds of all baselines.
     """
 
     shortest: float
@@ -97,6 +100,7 @@ class TimeEstimate:
     trainings: int
     workers: int
     memory_bytes: int
+    baselines: float = 0.0
 
     @classmethod
     def of(
@@ -117,29 +121,40 @@ class TimeEstimate:
         known_macs, known_seconds = np.array(points).T
         per_image = np.interp([cost(network).macs for network in networks], known_macs, known_seconds)
         seconds = per_image * train_images * mean_epochs(run.settings)
+        published = map(run.settings.published_architecture, missing_baselines(run))
+        baseline_macs = np.array([cost(network).macs for network in published])
+        beyond = np.maximum(1.0, baseline_macs / known_macs[-1])  # np.interp is constant there
+        baselines = np.interp(baseline_macs, known_macs, known_seconds) * beyond
+        epochs = train_images * run.settings.recipe.epochs
         evaluated = sum(record.is_evaluated for record in run.records())
         trainings = max(0, run.settings.n_trials - evaluated) + run.settings.replicates
         memory = max(timing.memory_bytes for timing in timings.values())
         values = (float(seconds.min()), float(seconds.max()), float(seconds.mean()))
-        return cls(*values, trainings, workers, memory)
+        return cls(*values, trainings, workers, memory, float(baselines.sum()) * epochs)
 
     @property
     def seconds(self) -> float:
-        """Of all trainings."""
-        return self.mean * self.trainings / self.workers
+        """Of all trainings, baselines included."""
+        return (self.mean * self.trainings + self.baselines) / self.workers
 
     def text(self, limit_minutes: float | None) -> str:
         """One line: time of a network and of all, memory, and what a time limit leaves."""
         processes = f"{self.workers} processes" if self.workers > 1 else "1 process"
         text = (
             f"training takes about {duration(self.shortest)} to {duration(self.longest)} a network; "
-            f"{self.trainings} trainings on {processes}: about {duration(self.seconds)}, "
+            f"{self.trainings} trainings{' and the baselines' if self.baselines else ''} on {processes}: "
+            f"about {duration(self.seconds)}, "
             f"{self.workers} x {self.memory_bytes / 1e9:.1f} GB of memory"
         )
         if limit_minutes and 60 * limit_minutes < self.seconds:
             fitting = int(60 * limit_minutes * self.workers / self.mean)
             text += f"; the time limit of {limit_minutes:g} min is enough for about {fitting}"
         return text
+
+
+def least_training_seconds(network: Architecture, train_images: int, settings: RunSettings) -> float:
+    """Lower bound of a training on a CPU core: three times the MACs of a forward pass for each image."""
+    return 3 * cost(network).macs * train_images * mean_epochs(settings) / MACS_PER_SECOND
 
 
 def mean_epochs(settings: RunSettings) -> float:

@@ -8,7 +8,9 @@ from functools import partial
 from ...evaluate import Constraint, Goals, Latency
 from ...evaluate.latency.predictor import MIN_NETWORKS, LatencyPredictor
 from ...results import LatencyPolicy, Record, Run, pareto_front
-from ...search_space import Architecture, RunError
+from ...results.store.trial import BASELINE_SOURCE
+from ...search_space import Architecture, PretrainedSpace, RunError, cost
+from ...search_space.counting.enumeration import networks_within
 from ..console.progress import Progress
 from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool
@@ -17,7 +19,7 @@ from . import worker
 from .attempts import Attempts
 from .jobs import Job, run_jobs
 
-MODEL_NETWORKS = 30
+MODEL_NETWORKS, LIKELY_NETWORKS = 30, 20
 TIME_SHARE = 0.25  # of the time limit, at most
 
 
@@ -79,6 +81,31 @@ class LatencyStrategy:
         )
         optimistic_record = replace(record, latency=fastest_plausible)
         return optimistic_record in pareto_front([*completed, optimistic_record], self.goals.objectives)
+
+
+def likely_networks(run: Run) -> list[Architecture]:
+    """Networks that the search may propose, at least one.
+
+    All candidates of a space that lists them, else some that are spread over the MACs within the limits. What
+    is surely too slow is left out.
+    """
+    space, goals = run.settings.space, run.settings.goals
+    latency_limits = [each for each in goals.constraints if each.quantity == "latency"]
+    if isinstance(space, PretrainedSpace):
+        limits = {str(each.quantity): each.limit for each in goals.constraints if each not in latency_limits}
+        first = [record.cost.macs for record in run.records() if record.source == BASELINE_SOURCE]
+        if latency_limits and first:  # slower networks are hardly proposed
+            limits["macs"] = max(first)
+        return networks_within(space, limits)
+    networks = stratified(space, goals, LIKELY_NETWORKS, random.Random(run.settings.seed))
+    if not latency_limits or not run.latency_predictor_file.is_file():
+        return networks
+    model = LatencyPredictor.load(run.latency_predictor_file)
+    slowness = {
+        network: goals.violations(cost(network), model.predict(network))["latency"] for network in networks
+    }
+    fast = [network for network in networks if slowness[network] <= 0]
+    return fast or [min(networks, key=slowness.__getitem__)]
 
 
 def fit_latency_model(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> None:

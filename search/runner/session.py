@@ -9,9 +9,7 @@ from types import MappingProxyType
 from ...evaluate import usable_cores
 from ...results import Record, Run
 from ...results.store.recorded_data import reopen_data
-from ...results.store.trial import BASELINE_SOURCE
 from ...search_space import PretrainedSpace, RunError, cost
-from ...search_space.counting.enumeration import networks_within
 from ...search_space.errors import STEP_FAILURES, WorkerFailedError
 from ..console.progress import Progress
 from ..parallel.deadline import Deadline
@@ -20,9 +18,9 @@ from ..parallel.pool import Pool, open_pool
 from ..resolve.confirmed import require_same
 from ..resolve.objects import NO_OBJECTS, SearchObjects
 from . import worker
-from .budget import TimeEstimate
+from .budget import QUICK_SECONDS, TimeEstimate, least_training_seconds
 from .create import attach_study
-from .latency_policy import fit_latency_model
+from .latency_policy import fit_latency_model, likely_networks
 from .ledger import put_back
 from .loop import run_trials
 from .replication import replicate_front
@@ -89,22 +87,22 @@ def default_workers(run: Run) -> int:
 def print_time_estimate(run: Run, pool: Pool, progress: Progress, deadline: Deadline) -> None:
     """Time training steps of the smallest and the largest candidate, and print what the search takes.
 
-    Nothing for other spaces, or if the evaluator is not that of bneck.
+    Nothing if the evaluator is not that of bneck, or a network trains in `QUICK_SECONDS`.
     """
     settings, space = run.settings, run.settings.space
-    if settings.evaluator != "train" or not isinstance(space, PretrainedSpace):
+    if settings.evaluator != "train":
         return
-    limits = {str(each.quantity): each.limit for each in settings.goals.constraints}
-    has_latency_limit = limits.pop("latency", None) is not None
-    networks = networks_within(space, limits)
-    first = [record.cost.macs for record in run.records() if record.source == BASELINE_SOURCE]
-    if has_latency_limit and first:  # slower networks are hardly proposed
-        networks = networks_within(space, limits | {"macs": max(first)})
-    networks = sorted(networks, key=lambda network: cost(network).macs)
-    ends = dict.fromkeys(space.with_all_tuned(network) for network in (networks[0], networks[-1]))
+    networks = sorted(likely_networks(run), key=lambda network: cost(network).macs)
+    if not networks:
+        return
+    ends = dict.fromkeys((networks[0], networks[-1]))
     with suppress(*STEP_FAILURES):
-        timings = {network: pool.submit(worker.time_training_steps, network).result() for network in ends}
         images = pool.submit(worker.count_training_images).result()
+        if isinstance(space, PretrainedSpace):
+            ends = dict.fromkeys(space.with_all_tuned(network) for network in ends)
+        elif least_training_seconds(networks[len(networks) // 2], images, settings) < QUICK_SECONDS:
+            return
+        timings = {network: pool.submit(worker.time_training_steps, network).result() for network in ends}
         known = {network: timing for network, timing in timings.items() if timing}
         if known:
             estimate = TimeEstimate.of(run, known, networks, images, pool.workers)
@@ -145,8 +143,8 @@ def run_session(
     trials_done = False
     try:
         with run_lock(run), progress, open_pool(run, workers, start) as pool:
-            print_time_estimate(run, pool, progress, deadline)
             fit_latency_model(run, pool, progress, deadline)
+            print_time_estimate(run, pool, progress, deadline)
             run_trials(run, pool, progress, deadline, objects.sampler, callbacks)
             trials_done = True
             replicate_front(run, pool, progress, deadline)

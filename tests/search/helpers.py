@@ -174,6 +174,7 @@ class FakePool(Pool):
             worker.remeasure: self.afresh_of,
             worker.evaluate_on_test_set: on_test_images,
             worker.skipped_images_text: lambda: None,
+            worker.count_training_images: lambda: 100,
         }
         future: Future[Any] = Future()
         try:

@@ -24,11 +24,11 @@ from bneck.search.runner.budget import (
     report_seconds,
     verification_seconds,
 )
-from bneck.search.runner.latency_policy import fit_latency_model
+from bneck.search.runner.latency_policy import fit_latency_model, likely_networks
 from bneck.search.runner.loop import run_trials
-from bneck.search.runner.session import run_session
+from bneck.search.runner.session import print_time_estimate, run_session
 from bneck.search.runner.verification import evaluate_baselines, verify_front
-from bneck.search_space import Architecture, GoalError, RunError, cost
+from bneck.search_space import Architecture, GoalError, RunError, cost, load_space
 
 from ...results.example_run import BASELINE
 from ...search_space.helpers import TOY
@@ -41,6 +41,7 @@ from ..helpers import (
     fake_run,
     fake_settings,
     fresh_pools,
+    give_model,
     run_on_disk,
 )
 
@@ -269,3 +270,48 @@ def test_with_rungs_half_of_the_networks_go_on_at_each() -> None:
     settings = fake_settings(rungs=Rungs((2, 4, 8)), recipe=Recipe(epochs=8))
     assert mean_epochs(settings) == 4
     assert mean_epochs(replace(settings, rungs=None)) == 8
+
+
+class TimingPool(FakePool):
+    """2,000 images, and 1e-9 s an image and MAC."""
+
+    def submit(self, step: Any, *arguments: Any) -> Future[Any]:
+        if step not in (worker.count_training_images, worker.time_training_steps):
+            return super().submit(step, *arguments)
+        self.asked.append((step, *arguments))
+        future: Future[Any] = Future()
+        timing = StepTiming(1e-9 * cost(arguments[0]).macs, 10**9) if arguments else 2_000
+        future.set_result(timing)
+        return future
+
+
+def test_a_search_is_timed_by_the_smallest_and_the_largest_network_unless_it_is_quick(tmp_path: Path) -> None:
+    space, shown = load_space("mobile-128").for_data(3, 2), Shown()
+    run = fake_run(tmp_path / "slow", space, {"macs": "20M"}, recipe=Recipe(epochs=20))
+    pool = TimingPool(run)
+    print_time_estimate(run, pool, shown, Deadline())
+    small, large = pool.asked_for(worker.time_training_steps)
+    assert 2 * cost(small).macs < cost(large).macs <= 20e6
+    assert len(shown.lines) == 1 and "a network" in shown.lines[0]
+    quick = TimingPool(fake_run(tmp_path / "quick", recipe=Recipe(epochs=20)))
+    print_time_estimate(quick.subject, quick, shown, Deadline())
+    assert quick.asked_for(worker.time_training_steps) == []
+    assert len(shown.lines) == 1
+
+
+def test_baselines_larger_than_the_timed_networks_take_time_by_their_macs(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, n_trials=1, recipe=Recipe(epochs=1), baselines=("mobilenet_v3_small",))
+    macs = cost(TOY).macs
+    estimate = TimeEstimate.of(run, {TOY: StepTiming(1e-9 * macs, 1)}, [TOY], 100, workers=1)
+    published = cost(run.settings.published_architecture("mobilenet_v3_small")).macs
+    assert published > 2 * macs
+    assert estimate.seconds == pytest.approx(1e-9 * 100 * (macs + published))
+
+
+def test_networks_that_are_predicted_to_be_too_slow_are_not_expected(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run", limits={"latency": "0.6x"})
+    assert len(likely_networks(run)) > 10
+    give_model(run, 0.5)
+    assert len(likely_networks(run)) > 10
+    give_model(run, 0.7)
+    assert len(likely_networks(run)) == 1
