@@ -1,5 +1,6 @@
 """The ledger of a search: stores the results of trials in the study and counts them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from operator import is_
@@ -10,7 +11,7 @@ from ...evaluate.scorers import depends_on_seed
 from ...results import Record, Run
 from ...results.store.fidelities import estimated_final_accuracies
 from ...results.store.trial import seed_noise_std, with_posteriors, with_replicates, with_rung_result
-from ...search_space import RunError, cost
+from ...search_space import Architecture, RunError, cost
 from .successive_halving import Promotion
 from .trial_states import EVALUATED, ActiveTrial, State, satisfies_latency_limit
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..samplers.ehvi import AccuracyByTrial
 
 MAX_CONSECUTIVE_FAILURES = 10
+ANY_PX = 32
 
 
 def put_back(run: Run, trial: "Trial | FrozenTrial") -> None:
@@ -60,6 +62,9 @@ class Ledger:
         self.consecutive_rejections = 0
         self.consecutive_failures = 0
         self._estimated: tuple[list[Record], list[Record]] = [], []
+        self._too_slow: dict[Architecture, tuple[int, float]] = {}
+        for record in records:
+            self._note_latency(record)
 
     @property
     def completed(self) -> list[Record]:
@@ -108,6 +113,26 @@ class Ledger:
                 active.trial.set_constraint(name, worst)
         return worst <= 0
 
+    def is_surely_too_slow(self, active: ActiveTrial) -> bool:
+        """Whether the same network was measured to be too slow at a lower resolution.
+
+        Then the constraint on latency is set to the violation there.
+        """
+        lowest_px, violation = self._too_slow.get(_any_resolution(active.architecture), (math.inf, 0.0))
+        if active.architecture.resolution_px <= lowest_px:
+            return False
+        active.trial.set_constraint("latency", violation)
+        return True
+
+    def _note_latency(self, record: Record) -> None:
+        if record.state != "infeasible" or not record.latency or record.latency.source != "measured":
+            return
+        violation = self.settings.goals.violations(record.cost, record.latency).get("latency", 0.0)
+        key = _any_resolution(record.architecture)
+        lowest_px, _ = self._too_slow.get(key, (math.inf, 0.0))
+        if violation > 0 and record.architecture.resolution_px < lowest_px:
+            self._too_slow[key] = record.architecture.resolution_px, violation
+
     def finish(self, active: ActiveTrial, state: State) -> Record:
         """Bring a trial to a final state, in the study too.
 
@@ -132,6 +157,7 @@ class Ledger:
             self.study.tell(trial, [self._value(record, each) for each in self._objectives])
             self.infeasible += 1
             self.consecutive_rejections += 1
+            self._note_latency(record)
         else:
             self.study.tell(trial, state=TrialState.FAIL)
             if state is State.DUPLICATE:
@@ -206,3 +232,8 @@ class Ledger:
         return RunError(
             f"{count} training runs in a row failed, the last one because {error}; {active.remedy}"
         )
+
+
+def _any_resolution(architecture: Architecture) -> Architecture:
+    """Equal for networks that differ in resolution or in what is tuned only."""
+    return replace(architecture.without_fine_tuning, resolution_px=ANY_PX)

@@ -97,6 +97,9 @@ class Proposer:
                 self.ledger.finish(active, State.DUPLICATE)
             elif not self.ledger.satisfies_cost_limits(active):
                 self.ledger.finish(active, State.INFEASIBLE)
+            elif self.ledger.is_surely_too_slow(active):
+                self.visited.add(architecture.key)
+                self.ledger.finish(active, State.INFEASIBLE)
             else:
                 self.visited.add(architecture.key)
                 return active

@@ -81,6 +81,23 @@ def test_a_search_tunes_no_candidate_twice_and_none_above_a_limit(tmp_path: Path
     assert [each.architecture for each in records if each.state == "complete"] == tuned
 
 
+def test_a_network_that_is_too_slow_is_not_measured_at_higher_resolutions(tmp_path: Path) -> None:
+    """Of 5% of the largest latency; all feasible candidates are tuned, and few of the others measured."""
+    run = fake_run(tmp_path, SPACE, {"latency": "0.05x"}, sampler="random", n_trials=99)
+    records, pool = searched(run)
+    goals = run.settings.goals
+    feasible = [
+        each for each in SPACE.candidates if not goals.violations(cost(each), fast(each))["latency"] > 0
+    ]
+    assert {each.architecture for each in records if each.state == "complete"} == set(feasible)
+    slow = [each for each in pool.asked_for(worker.measure) if each not in feasible]
+    for each in slow:
+        lower = [other for other in slow[: slow.index(each)] if other.resolution_px < each.resolution_px]
+        assert all(other.blocks != each.blocks or other.head != each.head for other in lower)
+    skipped = [each for each in records if each.state == "infeasible" and not each.latency]
+    assert len(skipped) > len(SPACE.candidates) / 3
+
+
 def test_the_sampler_learns_what_pays(tmp_path: Path) -> None:
     """A quarter of the candidates is enough for 99% of the hypervolume of all; random search reaches 95%."""
     macs = [math.log(cost(each).macs) for each in SPACE.candidates]
