@@ -7,10 +7,10 @@ between: of all proposals of its kinds of cuts, each after recalibration of batc
 loss per MACs saved. At the target the network of the arm, and the whole network at a lower resolution, are
 tuned alike with the parent as teacher, and tested. Selection is on validation images.
 
-With `--from-imagenet` as the candidates of `bneck search --pretrained`: whole networks at several
-resolutions, and ones without some of their residual blocks at higher resolutions, fine-tuned alike from
-ImageNet weights. Each of the latter is compared with the whole network of equal latency, and of equal MACs,
-by linear interpolation over their logarithms between resolutions.
+With `--from-imagenet` as the candidates of `bneck search --pretrained`: whole networks and ones without some
+of their residual blocks at higher resolutions, fine-tuned alike from ImageNet weights. `--networks 48 64-4`
+are the whole one at 48 px and one at 64 px without 4 blocks. Each cut network is compared with the fastest
+whole one of at least its latency.
 
 Stops after `--minutes` and resumes on the next call; one process with one thread.
 """
@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from bneck.evaluate import measure_latency
@@ -56,8 +56,6 @@ ARMS: Mapping[str, tuple[CutKind, ...]] = {
 STEP = 0.05  # of the MACs of the parent; larger ones cut single places to the bone
 VALIDATION_IMAGES, BN_IMAGES = 400, 256
 PARENT_EPOCHS, TUNE_EPOCHS = 5, 2
-WHOLE_PX = (32, 48, 64)
-SHALLOWER = ((64, 4), (80, 6))  # resolution, px, and number of residual blocks dropped
 
 
 @dataclass(frozen=True)
@@ -128,34 +126,32 @@ def latencies(architectures: Sequence[Architecture]) -> Mapping[str, Any]:
 
 
 def rows_from_imagenet(
-    folder: Path, parent: str, cache: Path, seeds: Sequence[int], deadline: float
+    folder: Path, parent: str, names: Sequence[str], cache: Path, seeds: Sequence[int], deadline: float
 ) -> Iterator[list[str]]:
-    """The table of `--from-imagenet`; accuracies are those of each seed, differences their mean."""
+    """The table of `--from-imagenet`; accuracies are those of each seed, the difference their mean."""
     whole = pretrained_network(parent).architecture
-    classes, sizes = len(images(str(folder), parent).class_names), [(px, 0) for px in WHOLE_PX]
-    networks = [
-        replace(drop_residual_blocks(whole, count), resolution_px=px, classes=classes)
-        for px, count in (*sizes, *SHALLOWER)
-    ]
+    classes = len(images(str(folder), parent).class_names)
+
+    def network_of(name: str) -> Architecture:
+        px, _, count = name.partition("-")
+        return replace(drop_residual_blocks(whole, int(count or 0)), resolution_px=int(px), classes=classes)
 
     def test_top1(network: Architecture, seed: int) -> float:
         key = f"{folder.name} {parent} from-imagenet {network.key} seed {seed}"
         job = Job(key, from_imagenet, (str(folder), parent, network, seed))
         return float(_results([job], cache, deadline)[0]["test"])
 
-    [times] = _results([Job(f"{parent} latencies", latencies, (networks,))], cache, deadline)
-    tests = np.array([[test_top1(each, seed) for each in networks] for seed in seeds])
-    whole_tests = tests[:, : len(WHOLE_PX)]
-    columns = []
-    for costs in (times["ms"], [macs(each) for each in networks]):
-        logs = np.log(costs)
-        of_whole = [np.interp(logs, logs[: len(WHOLE_PX)], each) for each in whole_tests]
-        columns.append(100 * np.mean(tests - of_whole, axis=0))
-    for place, network in enumerate(networks):
-        accuracies = " / ".join(f"{100 * each:.1f}" for each in tests[:, place])
-        name = f"{network.resolution_px} px, {len(whole.blocks) - len(network.blocks)} dropped"
-        differences = [f"{column[place]:+.1f}" if place >= len(WHOLE_PX) else "" for column in columns]
-        yield [name, f"{macs(network) / 1e6:.1f}M", f"{times['ms'][place]:.2f}", accuracies, *differences]
+    networks = [network_of(name) for name in names]
+    [times] = _results(
+        [Job(f"{parent} latencies {' '.join(names)}", latencies, (networks,))], cache, deadline
+    )
+    tests = [[100 * test_top1(each, seed) for seed in seeds] for each in networks]
+    rows = list(zip(names, networks, times["ms"], tests, strict=True))
+    for name, network, ms, top1s in rows:
+        slower = [(its_ms, own) for other, _, its_ms, own in rows if its_ms >= ms and "-" not in other]
+        difference = f"{fmean(top1s) - fmean(min(slower)[1]):+.1f}" if "-" in name and slower else ""
+        accuracies = " / ".join(f"{each:.1f}" for each in top1s)
+        yield [name, f"{macs(network) / 1e6:.1f}M", f"{ms:.2f}", accuracies, difference]
 
 
 def _results(jobs: Sequence[Job], cache: Path, deadline: float) -> list[Mapping[str, Any]]:
@@ -233,7 +229,7 @@ def print_from_imagenet(options: argparse.Namespace) -> None:
     )
     try:
         for row in rows_from_imagenet(
-            options.images, options.parent, options.cache, range(options.seeds), deadline
+            options.images, options.parent, options.networks, options.cache, range(options.seeds), deadline
         ):
             print(f"| {' | '.join(row)} |")
     except TimeoutError:
@@ -249,6 +245,7 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.6, help="MACs as a share of the parent's")
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--from-imagenet", action="store_true")
+    parser.add_argument("--networks", nargs="+", default=["32", "48", "64", "64-4", "80-6"])
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     if options.from_imagenet:
