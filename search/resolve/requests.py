@@ -30,7 +30,7 @@ from .options import (
 )
 
 N_TRIALS, N_PRETRAINED_TRIALS = 60, 24
-CUTS = ("none", "depth")  # of pretrained networks
+CUTS = ("depth", "none")  # of pretrained networks
 PUBLISHED_BASELINES = ("mobilenet_v3_small", "mobilenet_v2")
 
 

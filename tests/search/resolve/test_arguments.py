@@ -7,7 +7,7 @@ import pytest
 from bneck.evaluate.data.dataset import load_data
 from bneck.search.resolve.arguments import split_arguments
 from bneck.search.resolve.requests import SearchRequest
-from bneck.search_space import load_space
+from bneck.search_space import GoalError, load_space
 
 
 @dataclass
@@ -53,3 +53,18 @@ def test_objects_leave_a_label_in_the_request() -> None:
     assert objects.given == {"data": digits, "evaluator": half}
     assert words["data"] == "<InMemoryData>"
     assert "half" in words["evaluator"]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"pretrained": True, "cuts": "width"}, "--cuts must be depth or none, got width"),
+        ({"cuts": "none"}, "--cuts need --pretrained"),
+    ],
+)
+def test_cuts_of_a_search_are_depth_or_none_of_pretrained_networks(
+    given: dict[str, Any], problem: str
+) -> None:
+    assert SearchRequest(pretrained=True).cuts == "depth"
+    with pytest.raises(GoalError, match=problem):
+        SearchRequest(**given)
