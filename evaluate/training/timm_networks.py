@@ -1,9 +1,13 @@
 """Networks of the MobileNet family from timm, with their weights, as bneck's."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +120,8 @@ def _create(name: str, *, pretrained: bool = False) -> Any:
 
 def _with_hub_weights(name: str, model: Any) -> Any:
     try:
-        return _create(name, pretrained=True)
+        with _no_retries_offline():
+            return _create(name, pretrained=True)
     except Exception as error:  # whatever the hub's client raises: no network, no permission, a full disk
         size_mb = sum(value.nbytes for value in model.state_dict().values()) / 1e6
         page = f"https://huggingface.co/{model.pretrained_cfg.get('hf_hub_id') or 'timm'}"
@@ -125,6 +130,23 @@ def _with_hub_weights(name: str, model: Any) -> Any:
             f"({first_line(error)}); "
             f"download model.safetensors from {page} ({size_mb:.1f} MB) and pass it as --weights FILE"
         ) from None
+
+
+@contextmanager
+def _no_retries_offline() -> Iterator[None]:
+    """Restrict the hub's client to its cache where the hub has no address; it would retry for a minute."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    try:
+        if not getproxies():  # a proxy resolves the name itself
+            socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, None)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _read(model: Any) -> tuple[Architecture, Layers]:

@@ -1,5 +1,6 @@
 """Models of timm in bneck's form."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,24 @@ def test_the_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     _, file = saved("timm:mobilenetv3_small_075", tmp_path)
     with pytest.raises(RunError, match=f"{file}: not the weights of {SMALL}"):
         pretrained_network(SMALL, file)
+
+
+def test_without_a_network_missing_weights_are_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The hub's client would try six times within 50 s."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("bneck.evaluate.training.timm_networks.getproxies", dict)
+    asked: list[object] = []
+
+    def unknown(*address: object, **_: object) -> None:
+        asked.append(address)
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(RunError, match="--weights FILE"):
+        pretrained_network(SMALL)
+    assert len(asked) == 1
 
 
 def test_weights_that_cannot_be_downloaded_are_named_with_url_and_size(
