@@ -130,7 +130,7 @@ class Run(SearchRun):
             x,
             front_posterior_of(self.completed_records(), goals),
         )
-        return figure.add_traces(netadapt_traces(self.folder, x))
+        return figure.add_traces([trace for run in self.runs for trace in netadapt_traces(run.folder, x)])
 
     def plot_history(self) -> "Figure":
         """Normalized hypervolume of the front by trial; with a single objective the best value by trial.

@@ -23,7 +23,7 @@ ROOMS = {  # from the top floor to the ground
         "latency", "data", "surrogate", "statistics", "trust", "plugins", "cores", "optional_dependencies",
         "user_cache",
     ),
-    "results": ("run", "outputs", "pages", "export", "plots", "text", "analysis", "store"),
+    "results": ("joined_runs", "run", "outputs", "pages", "export", "plots", "text", "analysis", "store"),
     "search": ("cli", "commands", "api", "jobs", "runner", "resolve", "samplers", "parallel", "console"),
 }  # fmt: skip
 MOST_MODULES = 16

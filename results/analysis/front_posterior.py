@@ -301,7 +301,7 @@ def contenders(records: Sequence[Record], goals: Goals, most: int) -> list[int]:
 def largest_by_macs(records: Sequence[Record]) -> tuple[Record, ...]:
     """The tenth with most MACs; at least 3, but no more than half of the records."""
     count = max(math.ceil(len(records) / 10), min(3, len(records) // 2))
-    ordered = sorted(records, key=lambda record: (record.cost.macs, record.trial), reverse=True)
+    ordered = sorted(records, key=lambda record: (record.cost.macs, record.trial, record.run), reverse=True)
     return tuple(ordered[: min(count, MAX_NETWORKS // 10)])
 
 

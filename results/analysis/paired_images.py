@@ -14,7 +14,7 @@ def indistinguishable_on_images(one: Record, others: Iterable[Record], objective
     return [
         other
         for other in others
-        if other.trial != one.trial
+        if other.label != one.label
         and other.trainings
         and is_indistinguishable(
             one.trainings[0], other.trainings[0], _factor(one, objective), _factor(other, objective)

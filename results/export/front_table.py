@@ -2,6 +2,7 @@
 
 | column | meaning |
 | --- | --- |
+| `trial` | number; `RUN#TRIAL` in a front over several searches |
 | `accuracy` | estimated accuracy, a fraction: it corrects for selection; the mean while that is impossible |
 | `accuracy_low`, `accuracy_high` | its 95% interval on unseen images; without replicates without seed noise |
 | `mean_accuracy` | mean validation accuracy of `n_seeds` trainings |
@@ -53,7 +54,7 @@ def front_row(
     known_posterior = front_posterior if front_posterior and record in front_posterior else None
     accuracy = record.estimated_accuracy if record.trainings else None
     return {
-        "trial": record.trial,
+        "trial": record.label,
         "key": record.key,
         "accuracy": accuracy.value if accuracy else None,
         "accuracy_low": accuracy.low if accuracy else None,

@@ -67,10 +67,10 @@ class FrontTable:
         return [
             self._row(record, self.verifications.get(record.key))
             | {
-                "id": f"trial-{record.trial}",
-                "name": record.trial,
+                "id": f"trial-{record.label}",
+                "name": record.label,
                 "source": ", ".join(filter(None, (candidate_text(record.architecture), _origin(record)))),
-                "command": export_command(self.folder, record.trial, self.weights),
+                "command": export_command(Path(record.run or self.folder), record.trial, self.weights),
             }
             for record in self.shown
         ]
@@ -121,7 +121,7 @@ class FrontTable:
             known = accuracy.trainings[0] if isinstance(accuracy, Record) else accuracy
             return values | {
                 "others": [
-                    other.trial
+                    other.label
                     for other in self.alternatives
                     if other is not accuracy
                     and other.trainings
@@ -132,5 +132,5 @@ class FrontTable:
             return values
         return values | {
             "probability": percent(posterior.pareto_probability(accuracy)),
-            "others": [other.trial for other in posterior.replacements(accuracy)],
+            "others": [other.label for other in posterior.replacements(accuracy)],
         }

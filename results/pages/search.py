@@ -17,7 +17,15 @@ from ..store.search_run import SearchRun, Verification
 from ..store.trial import Record, State
 from ..text.fidelities import epochs_spent_text, rungs_text
 from ..text.findings import accuracy_warnings
-from ..text.formatting import best_label, key_value_text, limits_text, outcome_text, reward_text, value_text
+from ..text.formatting import (
+    best_label,
+    key_value_text,
+    limits_text,
+    outcome_text,
+    pluralize,
+    reward_text,
+    value_text,
+)
 from ..text.front_posterior import front_posterior_lines
 from ..text.latency import calibration_text, sources_text, times_text, verification_text
 from ..text.macs_baseline import macs_baseline_text
@@ -45,6 +53,14 @@ def _bounded(errors: list[str]) -> list[str]:
     return [*errors[:_MAX_ERRORS], f"and {more:,} other errors"] if more > 0 else errors
 
 
+def _run_text(run: SearchRun) -> str:
+    """What a run contributes to a front over several."""
+    settings = run.settings
+    text = f"{pluralize(len(run.completed_records()), 'network')} of space {settings.space.name}; "
+    text += f"limits: {limits_text(settings.goals, settings.latency.reference_ms)}"
+    return f"{text}; teacher {settings.teacher}" if settings.teacher else text
+
+
 def report_html(run: SearchRun) -> str:
     """The page as one self-contained HTML file."""
     return report_page(run)[0]
@@ -53,7 +69,7 @@ def report_html(run: SearchRun) -> str:
 def report_page(run: SearchRun) -> tuple[str, dict[str, Figure]]:
     """The page as one self-contained HTML file, and its Pareto plots by file name."""
     values = _ReportData(run).values()
-    return render("search", **values), values["figures"]
+    return render("search" if len(run.runs) == 1 else "joined_runs", **values), values["figures"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +112,7 @@ class _ReportData:
     def values(self) -> dict[str, Any]:
         run, settings, goals = self.run, self.run.settings, self.run.settings.goals
         return {
-            "title": f"{settings.space.name} on {settings.data.name}",
+            "title": f"{' and '.join(each.settings.space.name for each in run.runs)} on {settings.data.name}",
             "lead": outcome_text(self.records, self.front, goals),
             "findings": self._findings(),
             "settings": settings,
@@ -122,7 +138,7 @@ class _ReportData:
             "verification": verification_text(run),
             "verification_tested": any(each.test_images for each in self.verifications.values()),
             "kernel_colors": KERNEL_COLORS,
-            "ablation": ablation_values(run, self.completed),
+            "ablation": None if len(run.runs) > 1 else ablation_values(run, self.completed),
             **self._provenance(),
         }
 
@@ -135,7 +151,9 @@ class _ReportData:
         if x_quantity(goals) == "latency":
             names["pareto-macs"] = "macs"
         return {
-            name: pareto_figure(*arguments, x, posterior).add_traces(netadapt_traces(self.run.folder, x))
+            name: pareto_figure(*arguments, x, posterior).add_traces(
+                [trace for run in self.run.runs for trace in netadapt_traces(run.folder, x)]
+            )
             for name, x in names.items()
         }
 
@@ -154,8 +172,8 @@ class _ReportData:
         return [each for each in findings if each]
 
     def _history(self) -> dict[str, Any] | None:
-        """The best value or the hypervolume by trial; None for fewer than two networks."""
-        if len(self.completed) < 2:
+        """The best value or the hypervolume by trial; None for fewer than two networks, or several runs."""
+        if len(self.completed) < 2 or len(self.run.runs) > 1:
             return None
         settings, last = self.run.settings, self.records[-1].trial
         objectives = settings.goals.objectives
@@ -171,6 +189,8 @@ class _ReportData:
 
     def _provenance(self) -> dict[str, Any]:
         run, settings = self.run, self.run.settings
+        if len(run.runs) > 1:
+            return {"provenance": [(str(each.folder), _run_text(each)) for each in run.runs]}
         states = {state: sum(each.state == state for each in self.records) for state in _OTHER_STATES}
         best = (
             (best_by(settings.goals.ranking_objective, self.front) or self.front[0]) if self.front else None

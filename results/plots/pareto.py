@@ -54,9 +54,9 @@ def pareto_figure(
     is_multi_objective = len(goals.objectives) > 1
     known = [record for record in records if _cost(record, x) is not None]
     completed = [record for record in known if record.state == "complete"]
-    front_trials = {record.trial for record in front}
-    optimal = [record for record in completed if record.trial in front_trials]
-    dominated = [record for record in completed if record.trial not in front_trials]
+    front_trials = {record.label for record in front}
+    optimal = [record for record in completed if record.label in front_trials]
+    dominated = [record for record in completed if record.label not in front_trials]
     infeasible = [record for record in records if record.state == "infeasible"]
     stopped = [record for record in known if record.state == "stopped"]
     limit = limit_on(x, goals, reference_ms)
@@ -125,7 +125,7 @@ class _ParetoPlot:
         return go.Scatter(
             x=_costs(records, self.x),
             y=[_percent(record) for record in records],
-            ids=[str(record.trial) for record in records],
+            ids=[str(record.label) for record in records],
             customdata=[self._trial_hover(record) for record in records],
             hovertemplate=HOVER,
             mode="markers",
@@ -221,7 +221,7 @@ class _ParetoPlot:
             more.append(
                 f"test accuracy {100 * verification.test_top1:.1f}% ({verification.test_images:,} images)"
             )
-        title = f"trial {record.trial}, {record.key}"
+        title = f"trial {record.label}, {record.key}"
         return _hover(record, title, accuracy_text(record.estimated_accuracy), more)
 
     def _baseline_text(self, baseline: Baseline) -> str:
@@ -235,7 +235,7 @@ class _ParetoPlot:
         violations = self.goals.violations(record.cost, record.latency)
         violated = ", ".join(name for name, violation in violations.items() if violation > 0)
         return (
-            f"trial {record.trial}, {record.key}<br>{value_text(self.x, cost)}<br>over the limit: {violated}"
+            f"trial {record.label}, {record.key}<br>{value_text(self.x, cost)}<br>over the limit: {violated}"
         )
 
 

@@ -96,6 +96,11 @@ class SearchRun(Experiment[RunSettings]):
         return super().create(place, settings, fill).writable()
 
     @property
+    def runs(self) -> "tuple[SearchRun, ...]":
+        """The searches whose networks this is: itself."""
+        return (self,)
+
+    @property
     def resume_command(self) -> str:
         return super().resume_command + resume_hint(self.settings.storage)
 

@@ -42,6 +42,7 @@ class Record:
         accuracy: of the first training, whose weights are stored; of a stopped one, at its highest rung.
         replicates: trainings of the same network with other seeds.
         rung_accuracies: accuracies of the first training by epochs, with early stopping.
+        run: folder of the search, in a front over several; empty otherwise.
         posterior: estimate of the true accuracy, see `with_posteriors`; None while the seed noise is unknown,
             and for networks that are not complete.
     """
@@ -59,6 +60,12 @@ class Record:
     replicates: tuple[Accuracy, ...] = ()
     rung_accuracies: Mapping[int, Accuracy] = field(default_factory=dict)
     posterior: Estimate | None = None
+    run: str = ""
+
+    @property
+    def label(self) -> int | str:
+        """The number of the trial, or `RUN#TRIAL` in a front over several searches."""
+        return f"{self.run}#{self.trial}" if self.run else self.trial
 
     @property
     def key(self) -> str:
@@ -173,7 +180,7 @@ def image_sampling(records: Sequence[Record]) -> ImageSampling:
     sample = evenly_spaced(records, MAX_NETWORKS)
     sample += evenly_spaced([record for record in records if record.replicates], MAX_NETWORKS)
     known = {
-        record.trial: [
+        record.label: [
             correct
             for each in record.trainings
             if each.images == images and (correct := each.correct) is not None
@@ -211,8 +218,8 @@ def with_posteriors(records: Sequence[Record]) -> list[Record]:
     posterior = true_accuracies(completed)
     if posterior is None:
         return list(records)
-    estimates = {record.trial: each for record, each in zip(completed, posterior.estimates(), strict=True)}
-    return [replace(record, posterior=estimates.get(record.trial)) for record in records]
+    estimates = {record.label: each for record, each in zip(completed, posterior.estimates(), strict=True)}
+    return [replace(record, posterior=estimates.get(record.label)) for record in records]
 
 
 def with_replicates(

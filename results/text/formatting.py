@@ -138,14 +138,14 @@ def outcome_text(records: Sequence[Record], front: Sequence[Record], goals: Goal
     if not front:
         return f"{text}."
     if len(goals.objectives) == 1:
-        trials = listed([record.trial for record in front])
+        trials = listed([record.label for record in front])
         return f"{text}. Best: trial {trials} ({_values(front[0], goals)})."
     if len(front) == 1:
-        return f"{text}. 1 network is Pareto-optimal: trial {front[0].trial} ({_values(front[0], goals)})."
+        return f"{text}. 1 network is Pareto-optimal: trial {front[0].label} ({_values(front[0], goals)})."
     text += f". {len(front)} networks are Pareto-optimal"
     if len(goals.objectives) > 2:
         return f"{text}."
-    ends = (f"trial {end.trial} ({_values(end, goals)})" for end in (front[0], front[-1]))
+    ends = (f"trial {end.label} ({_values(end, goals)})" for end in (front[0], front[-1]))
     return f"{text}, from {' to '.join(ends)}."
 
 
@@ -172,9 +172,10 @@ def joined_names(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def listed(trials: Collection[int]) -> str:
-    """Trial numbers, ascending: `3, 7, 12`."""
-    return ", ".join(str(trial) for trial in sorted(trials))
+def listed(trials: Collection[int | str]) -> str:
+    """Trials in ascending order, by number or name: `3, 7, 12`."""
+    names = ((run, int(number)) for run, _, number in (str(trial).rpartition("#") for trial in trials))
+    return ", ".join(f"{run}#{number}" if run else str(number) for run, number in sorted(names))
 
 
 def _values(record: Record, goals: Goals) -> str:

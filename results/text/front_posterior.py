@@ -66,7 +66,7 @@ def indistinguishable_text(
     if best is None or len(trained) < 2:
         return ""
     estimated = "estimated " if front_posterior else ""
-    text = f"Trial {best.trial} has the highest {estimated}{goals.ranking_objective.quantity}"
+    text = f"Trial {best.label} has the highest {estimated}{goals.ranking_objective.quantity}"
     if front_posterior:
         others, method = front_posterior.indistinguishable(best, trained), "95%"
         if len(goals.objectives) == 1:
@@ -101,4 +101,4 @@ def percent(probability: float) -> str:
 def _trials(records: Sequence[Record]) -> str:
     if len(records) > _MAX_LISTED:
         return pluralize(len(records), "trial")
-    return f"trial{'s' if len(records) > 1 else ''} {listed([record.trial for record in records])}"
+    return f"trial{'s' if len(records) > 1 else ''} {listed([record.label for record in records])}"

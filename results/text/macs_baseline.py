@@ -8,12 +8,12 @@ from .seed_noise import estimate_text
 def macs_baseline_text(baseline: MacsBaseline) -> str:
     """Rank correlation of MACs and accuracy, and the difference between the largest and the best network."""
     smallest = min(record.cost.macs for record in baseline.largest)
-    trials = ", ".join(str(record.trial) for record in baseline.largest)
+    trials = ", ".join(str(record.label) for record in baseline.largest)
     text = (
         f'Baseline "largest feasible networks": Spearman(MACs, accuracy) = '
         f"{estimate_text(baseline.spearman_estimate)} over {baseline.networks} networks; the "
         f"{len(baseline.largest)} largest (trials {trials}; {format_count(smallest)} MACs or more) have "
-        f"{100 * baseline.largest_top1:.1f}% on average, the most accurate, trial {baseline.best.trial}, "
+        f"{100 * baseline.largest_top1:.1f}% on average, the most accurate, trial {baseline.best.label}, "
         f"{100 * baseline.best.estimated_accuracy.value:.1f}%"
     )
     advantage = baseline.accuracy_advantage

@@ -35,4 +35,4 @@ def pretrained_baseline_text(
 
 def _network_text(record: Record) -> str:
     accuracy = 100 * record.estimated_accuracy.value
-    return f"trial {record.trial} ({candidate_text(record.architecture)}), {accuracy:.1f}%"
+    return f"trial {record.label} ({candidate_text(record.architecture)}), {accuracy:.1f}%"

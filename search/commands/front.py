@@ -1,23 +1,25 @@
 """`bneck front`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ...search_space import GoalError
-from .options import JsonOption, RunArgument
+from .options import JsonOption
 
 
 def front(
-    run: RunArgument,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of `bneck search`")],
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
 ) -> None:
-    """List the Pareto front of a run.
+    """List the Pareto front of a run, or one front over several runs.
 
     bneck front runs/tiny-digits-1 --json
+    bneck front runs/pretrained-photos-1 runs/mobile-32-photos-1
     """
-    from ...results import Run
+    from ...results import JoinedRuns, Run
     from ...results.analysis.front_posterior import front_posterior_of
     from ...results.analysis.macs_baseline import macs_baseline
     from ...results.export.front_table import front_csv, front_json
@@ -26,7 +28,7 @@ def front(
 
     if as_json and as_csv:
         raise GoalError("--json and --csv exclude each other; choose one")
-    opened = Run.open(run)
+    opened = JoinedRuns.of(runs) if len(runs) > 1 else Run.open(runs[0])
     if not (as_json or as_csv):
         print_front(opened)
         return

@@ -1,5 +1,6 @@
 """`bneck report` and `bneck export`: pages and files of an experiment."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,23 +12,29 @@ from .options import PngOption
 
 
 def report(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="folder of bneck search, train, netadapt or seed-variance"),
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...",
+            help="folder of bneck search, train, netadapt or seed-variance; or several searches",
+        ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="output folder; by default DIR"),
+        typer.Option("-o", "--out", metavar="DIR", help="output folder; by default that of the run"),
     ] = None,
     png: PngOption = False,
 ) -> None:
-    """Write the HTML report of a run, training or study.
+    """Write the HTML report of a run, training or study, or one with a common front of several searches.
 
     bneck report runs/tiny-digits-1
+    bneck report runs/pretrained-photos-1 runs/mobile-32-photos-1 --out one-front
     """
-    target = out or folder
+    if len(folders) > 1 and out is None:
+        raise GoalError("the report of several searches needs --out DIR")
+    target = out or folders[0]
     pictures = target / "pictures" if png else None
-    write_page(folder, target / "report.html", pictures)
+    write_page(folders, target / "report.html", pictures)
     echo(f"report:    {target / 'report.html'}")
     if pictures:
         echo(f"pictures:  {pictures}")
@@ -49,17 +56,19 @@ def export(
         echo(path)
 
 
-def write_page(folder: Path, page: Path, png_folder: Path | None = None) -> None:
-    """Write the page, and its figures as PNG into a folder if given.
+def write_page(folders: Sequence[Path], page: Path, png_folder: Path | None = None) -> None:
+    """Write the page, and its figures as PNG into a folder if given; several searches share one page.
 
     Raises:
         BneckError: there is no experiment, it has no results yet, or a file cannot be written.
     """
+    from ...results import JoinedRuns
     from ...results.outputs import write_report
     from ...results.store.open_experiment import open_experiment
     from ..resolve.environment import torch_device
 
-    write_report(open_experiment(folder), page, png_folder=png_folder, device=torch_device("auto"))
+    experiment = JoinedRuns.of(folders) if len(folders) > 1 else open_experiment(folders[0])
+    write_report(experiment, page, png_folder=png_folder, device=torch_device("auto"))
 
 
 def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """`bneck search`."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,13 @@ def search(
     """
     from ...results import Run
     from ...results.pages.front_table import export_command
-    from ..console.front_table import enqueued_message, print_front, start_message, timeout_message
+    from ..console.front_table import (
+        enqueued_message,
+        front_with_teacher,
+        print_front,
+        start_message,
+        timeout_message,
+    )
     from ..console.progress import progress
     from ..console.terminal import Console, echo
     from ..jobs.job import resumable
@@ -80,6 +87,10 @@ def search(
     with resumable(run.resume_command, evaluated, run.folder):
         run_session(run, workers or default_workers(run), display, deadline)
     print_front(run)
+    if joined := front_with_teacher(run):
+        folders = " ".join(shlex.quote(str(each.folder)) for each in joined.runs)
+        echo(f"\none front with the search of the teacher (bneck front {folders}):")
+        print_front(joined)
     if timeout_minutes and deadline.work_was_skipped:
         echo(timeout_message(run, timeout_minutes, deadline.skipped))
     echo(f"\nreport:  {run.folder / 'report.html'}")

@@ -1,15 +1,18 @@
 """Messages of a search, and the table of its front."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from ...evaluate import format_count
-from ...results import Record, Run
+from ...results import JoinedRuns, Record, Run
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
+from ...results.store.experiment import RUN_FILE
 from ...results.text.fidelities import epochs_spent_text, rungs_text
 from ...results.text.findings import MAX_FINDINGS, findings
 from ...results.text.formatting import percent_range, pluralize
 from ...results.text.front_posterior import percent
-from ...search_space import PretrainedSpace
+from ...search_space import PretrainedSpace, RunError
 from ...search_space.pretrained_space import candidate_text
 from .tables import plain_table, wide_console
 
@@ -70,6 +73,16 @@ def timeout_message(run: Run, timeout_minutes: float, skipped: Sequence[str] = (
     return f"timeout of {timeout_minutes:g} min reached after {text}; resume with: {run.resume_command}"
 
 
+def front_with_teacher(run: Run) -> JoinedRuns | None:
+    """The front over a search and that of its teacher; None if the teacher is of none, or of other data."""
+    folder, trial = run.settings.teacher.rpartition("#")[::2]
+    if not trial or not (Path(folder) / RUN_FILE).is_file():
+        return None
+    with suppress(RunError):
+        return JoinedRuns.of([folder, run])
+    return None
+
+
 def print_front(run: Run) -> None:
     """Print the front as a table, and at most `MAX_FINDINGS` findings."""
     console = wide_console()
@@ -119,7 +132,7 @@ def _front_cells(
         sizes = [format_count(record.cost.params), str(len(record.architecture.blocks))]
         rows.append(
             [
-                *(str(record.trial), name or record.key),
+                *(str(record.label), name or record.key),
                 *([f"{record.value(reward):.4f}"] if reward else []),
                 *_accuracy_cells(record, front_posterior),
                 "" if test_top1 is None else f"{100 * test_top1:.1f}",

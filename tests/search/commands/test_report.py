@@ -68,7 +68,7 @@ def test_without_a_place_the_page_is_in_the_folder(tmp_path: Path) -> None:
 def test_a_search_and_a_training_have_pages_and_pictures_of_their_own(
     trained: Path, searched: Run, tmp_path: Path, drawn: dict[Path, list[str]]
 ) -> None:
-    write_page(searched.folder, tmp_path / "s.html")
+    write_page([searched.folder], tmp_path / "s.html")
     assert drawn == {}
     html = (tmp_path / "s.html").read_text(encoding="utf-8")
     assert searched.record("best").key in html
@@ -95,7 +95,7 @@ def test_pictures_are_files(searched: Run, tmp_path: Path) -> None:
 def test_a_folder_that_is_neither_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(RunError, match=f"{name} is no folder of bneck"):
-        write_page(tmp_path / name, tmp_path / "page.html")
+        write_page([tmp_path / name], tmp_path / "page.html")
     assert files(tmp_path) == ["empty"]
 
 
