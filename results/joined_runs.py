@@ -130,7 +130,8 @@ def _require_comparable(first: Run, other: Run) -> None:
         ("limits of validation images", one.data.validation_images, two.data.validation_images),
         ("latency backends", one.latency.backend, two.latency.backend),
         ("devices", one.latency.device, two.latency.device),
-        ("reference models", one.latency.panel, two.latency.panel),
+        # the others of the panel have the resolution of the space; a ratio is to the reference alone
+        ("reference models", one.latency.panel.reference_network, two.latency.panel.reference_network),
     )
     for name, value, others in same:
         if value != others:

@@ -49,15 +49,20 @@ class ReferencePanel:
             raise FieldError("reference", f"must be one of {', '.join(self.networks)}, got {self.reference}")
 
     @property
+    def reference_network(self) -> Architecture:
+        """The network whose ratio is 1."""
+        return self.networks[self.reference]
+
+    @property
     def reference_name(self) -> str:
         """The reference with its resolution, as an option takes it: `mobilenet_v3_small@224px`."""
         name = parse_reference(self.reference)[0]
-        return f"{name}@{self.networks[self.reference].resolution_px}px"
+        return f"{name}@{self.reference_network.resolution_px}px"
 
     @property
     def reference_text(self) -> str:
         """The reference with its resolution: `mobilenet_v3_small at 224 px`."""
-        resolution_px = self.networks[self.reference].resolution_px
+        resolution_px = self.reference_network.resolution_px
         return f"{parse_reference(self.reference)[0]} at {resolution_px} px"
 
     @property

@@ -10,7 +10,7 @@ from bneck.evaluate.objectives import parse_goals
 from bneck.results import JoinedRuns, Run
 from bneck.results.export.front_table import front_json
 from bneck.results.outputs import write_report
-from bneck.search_space import RunError
+from bneck.search_space import RunError, published_architecture
 
 from .example_run import REFERENCE_MS, Row, example_run, run_settings
 
@@ -24,7 +24,15 @@ def runs(tmp_path: Path) -> tuple[Run, Run]:
     other = (UNKNOWN, Row("complete", 0.99, 0.10), Row("complete", 0.85, 0.25), Row("complete", 0.70, 0.28))
     settings = run_settings(limits={"latency": "0.5x", "macs": "60M"})
     latency = settings.latency
-    slower = replace(latency, calibration=replace(latency.calibration, reference_ms=2 * REFERENCE_MS))
+    networks = {
+        **latency.panel.networks,
+        "mobilenet_v3_small@0.5": published_architecture("mobilenet_v3_large"),
+    }
+    slower = replace(
+        latency,
+        panel=replace(latency.panel, networks=networks),  # all but its reference may differ
+        calibration=replace(latency.calibration, reference_ms=2 * REFERENCE_MS),
+    )
     limited = replace(settings, goals=parse_goals("accuracy,latency", {"latency": "0.5x"}), latency=slower)
     return (
         example_run(tmp_path / "a", first, settings=settings, again={0: [0.92]}),
@@ -60,10 +68,13 @@ def test_the_report_has_a_row_for_each_network_of_the_common_front(
 
 def test_searches_that_cannot_be_compared_are_refused(runs: tuple[Run, Run], tmp_path: Path) -> None:
     first, other = runs
-    data = replace(first.settings.data, fingerprint="others")
+    data, latency = replace(first.settings.data, fingerprint="others"), first.settings.latency
     elsewhere = example_run(tmp_path / "c", settings=replace(first.settings, data=data))
+    panel = replace(latency.panel, reference="mobilenet_v3_small@0.5")
+    faster = replace(first.settings, latency=replace(latency, panel=panel))
     for joined, reason in (
         ((first, elsewhere), "images differ"),
+        ((first, example_run(tmp_path / "d", settings=faster)), "reference models differ"),
         ((first, first), "two different ones"),
         ((other,), "two different ones"),
     ):
