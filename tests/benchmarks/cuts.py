@@ -224,9 +224,7 @@ def macs(architecture: Architecture) -> float:
 
 def print_from_imagenet(options: argparse.Namespace) -> None:
     deadline = time.monotonic() + 60 * options.minutes
-    print(
-        "| network | MACs | ms | test | at equal ms | at equal MACs |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    print("| px-dropped | MACs | ms | test | against whole |\n| --- | --- | --- | --- | --- |")
     try:
         for row in rows_from_imagenet(
             options.images, options.parent, options.networks, options.cache, range(options.seeds), deadline
