@@ -20,6 +20,7 @@ from .architecture import (
 from .candidate_space import CandidateSpace
 from .choices import Choice, Genes, require_unique
 from .errors import ArchitectureError, SpaceError
+from .pretrained_weights import pretrained_weights
 
 Origin = Literal["pretrained", "cut", "from scratch"]
 
@@ -55,6 +56,16 @@ class Parent:
         if len(self.pixel_mean) == channels:
             return self.pixel_mean, self.pixel_std
         return (fmean(self.pixel_mean),) * channels, (fmean(self.pixel_std),) * channels
+
+
+def published_parent(name: str) -> Parent:
+    """A published network as a parent; its weights are not read.
+
+    Raises:
+        ArchitectureError: there are no weights by this name.
+    """
+    known = pretrained_weights(name)
+    return Parent(name, known.architecture, known.pixel_mean, known.pixel_std, known.top1 / 100)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ..text.formatting import (
 from ..text.front_posterior import front_posterior_lines
 from ..text.latency import calibration_text, sources_text, times_text, verification_text
 from ..text.macs_baseline import macs_baseline_text
-from ..text.pretrained_baseline import pretrained_baseline_text
+from ..text.pretrained_baseline import pretrained_text
 from ..text.surrogate_quality import surrogate_quality_text
 from .ablation import ablation_values
 from .front_table import FrontTable, export_command
@@ -162,8 +162,8 @@ class _ReportData:
         baseline = macs_baseline(self.completed, self.front, posterior, goals)
         epochs_spent = self.run.epochs_spent()
         findings = [
+            pretrained_text(self.run, self.completed, self.front, posterior),
             *accuracy_warnings(self.run),
-            pretrained_baseline_text(self.completed, self.front, posterior),
             *front_posterior_lines(self.alternatives, goals, posterior),
             macs_baseline_text(baseline) if baseline else "",
             surrogate_quality_text(self.completed, posterior),

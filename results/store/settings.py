@@ -23,6 +23,7 @@ from ...search_space.serialization.dataclass_reader import read_choice, read_dat
 from ...search_space.serialization.pretrained_space import candidate_space_to_dict, read_candidate_space
 from ...search_space.serialization.yaml_nodes import YamlNode, dump
 from .fidelities import Rungs
+from .pretrained_baseline import is_pretrained, pretrained_architecture
 from .storage import public_url
 
 if TYPE_CHECKING:
@@ -215,7 +216,11 @@ class RunSettings:
         return replace(self.data, pixel_mean=mean, pixel_std=std)
 
     def published_architecture(self, name: str) -> Architecture:
-        """A published network fitted to the space of this run."""
+        """A baseline fitted to the space of this run; a pretrained one has its own resolution."""
+        if is_pretrained(name):
+            space = self.space
+            network = pretrained_architecture(name)
+            return replace(network, image_channels=space.image_channels, classes=space.classes)
         return fitted_to_space(published_architecture(name), self.space)
 
 
@@ -326,5 +331,5 @@ def _read_rungs(entry: YamlNode) -> Rungs:
 def _read_published(entry: YamlNode) -> str:
     name = entry.text()
     with entry.error_context():
-        published_architecture(name)
+        (pretrained_architecture if is_pretrained(name) else published_architecture)(name)
     return name

@@ -7,13 +7,13 @@ from ..store.search_run import SearchRun
 from .front_posterior import decision_lines, noise_text
 from .latency import sources_text, verification_text
 from .macs_baseline import macs_baseline_text
-from .pretrained_baseline import pretrained_baseline_text
+from .pretrained_baseline import pretrained_text
 
 MAX_FINDINGS = 4
 
 
 def findings(run: SearchRun, front_posterior: FrontPosterior | None = None) -> list[str]:
-    """Warnings about the accuracies, and at most `MAX_FINDINGS` findings; empty without a front.
+    """At most `MAX_FINDINGS` findings, with warnings about the accuracies; empty without a front.
 
     In this order: baseline of pretrained networks; best network and those indistinguishable from it; Pareto
     membership; MACs baseline; dropped networks, or else the sources of the latencies. The report and
@@ -28,15 +28,16 @@ def findings(run: SearchRun, front_posterior: FrontPosterior | None = None) -> l
     warnings = accuracy_warnings(run)
     front_posterior = front_posterior or front_posterior_of(completed, goals)
     alternatives = front if len(goals.objectives) > 1 else completed
-    baseline_line = pretrained_baseline_text(completed, front, front_posterior)
-    lines = [*filter(None, [baseline_line]), *decision_lines(alternatives, goals, front_posterior)]
+    baseline_line = pretrained_text(run, completed, front, front_posterior)
+    first = [baseline_line] if baseline_line else []
+    lines = decision_lines(alternatives, goals, front_posterior)
     if front_posterior is None and any(record.trainings for record in alternatives):
         lines.append(noise_text(None))
     if baseline := macs_baseline(completed, front, front_posterior, goals):
         lines.append(macs_baseline_text(baseline))
     if latency_line := verification_text(run) or _sources_line(run):
         lines.append(latency_line)
-    return [*warnings, *lines[:MAX_FINDINGS]]
+    return [*first, *warnings, *lines[: MAX_FINDINGS - len(first)]]
 
 
 def accuracy_warnings(run: SearchRun) -> list[str]:

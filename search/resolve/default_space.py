@@ -103,6 +103,6 @@ def _pretrained_networks(request: SearchRequest) -> tuple[str, ...]:
     from ...evaluate.training.pretrained import available_pretrained
 
     trains = request.evaluator == "train" or is_object_label(request.evaluator)
-    names = ("enqueue_published", "latency_predictor", "transfer_from", "baselines")
+    names = ("enqueue_published", "latency_predictor", "transfer_from", "baselines", "teacher")
     of_a_space = any(getattr(request, name) for name in names)
     return available_pretrained() if trains and not of_a_space else ()

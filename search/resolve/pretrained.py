@@ -1,10 +1,16 @@
 """Pretrained networks by name or file, as the parents of a search."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...search_space import PRETRAINED, GoalError, Parent
+from ...evaluate import Goals, Latency
+from ...results.store.pretrained_baseline import pretrained_name
+from ...search_space import PRETRAINED, Architecture, CandidateSpace, GoalError, Parent
+from ...search_space.pretrained_space import pretrained_space, published_parent
+from ..samplers.highest_resolutions import highest_resolutions
 from .trained_networks import resolve_checkpoint
+
+UNLIMITED_RESOLUTION_PX = 128
 
 
 def resolve_parents(names: Sequence[str]) -> tuple[Parent, ...]:
@@ -63,3 +69,24 @@ def _from_weights(name: str, file: str) -> Parent:
         imagenet_top1=known.top1 / 100 if known else None,
         file=file,
     )
+
+
+def pretrained_baseline(
+    space: CandidateSpace, goals: Goals, latency_of: Callable[[Architecture], Latency], device: str
+) -> str | None:
+    """Name of the pretrained network with the most MACs within the limits, for a comparison.
+
+    Args:
+        space: of the search, with the channels and classes of its data.
+        latency_of: some resolutions are measured if there is a limit on latency.
+    Returns:
+        None if all violate a limit.
+    Raises:
+        GoalError: no pretrained network is on this machine.
+    """
+    limited = bool(goals.constraints) or device != "cpu"
+    parents = [published_parent(name) for name in _available()]
+    candidates = pretrained_space(parents, None if limited else UNLIMITED_RESOLUTION_PX)
+    candidates = candidates.for_data(space.image_channels, space.classes)
+    largest = highest_resolutions(candidates, goals, latency_of)
+    return pretrained_name(largest[0]) if largest else None

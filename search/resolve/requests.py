@@ -31,6 +31,7 @@ from .options import (
 
 N_TRIALS, N_PRETRAINED_TRIALS = 60, 24
 CUTS = ("depth", "none")  # of pretrained networks
+PRETRAINED_BASELINE = "pretrained"
 PUBLISHED_BASELINES = ("mobilenet_v3_small", "mobilenet_v2")
 
 
@@ -40,7 +41,7 @@ class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
 
     Attributes:
         space: empty for that of `search.resolve.default_space`, unless `pretrained`.
-        baselines: names of published networks; None for the default of the evaluator.
+        baselines: names of published networks, or `pretrained`; None for the default of evaluator and images.
         replicates: None for a fifth of `n_trials`.
         n_trials: None for the default of the kind of search.
     """
@@ -109,7 +110,9 @@ class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
     )
     baselines: tuple[str, ...] | None = option(
         None,
-        "published network to train for comparison; repeatable, none for none",
+        "published network to train for comparison, or pretrained: the largest pretrained network within the "
+        "limits, fine-tuned (by default too, for photos if there is one on this machine); repeatable, none "
+        "for none",
         metavar="NAME",
         names=("--baseline",),
     )

@@ -15,8 +15,9 @@ from ..samplers.registry import resolve_sampler
 from .environment import torch_device
 from .evaluators import resolve_evaluator
 from .objects import SearchObjects
+from .pretrained import UNLIMITED_RESOLUTION_PX, resolve_parents
 from .recipes import choose_recipe, require_two_images_per_step
-from .requests import SearchRequest
+from .requests import PRETRAINED_BASELINE, SearchRequest
 from .teacher import ResolvedTeacher, resolve_teacher
 
 if TYPE_CHECKING:
@@ -34,17 +35,12 @@ def _space(request: SearchRequest, device: str) -> CandidateSpace:
     """
     if not request.pretrained:
         return load_space(request.space)
-    from .pretrained import resolve_parents
-
     if request.evaluator not in ("train",) and not is_object_label(request.evaluator):
         raise GoalError(f"--pretrained needs --evaluator train, got {request.evaluator}")
     limited = any(request.limits.values()) or device != "cpu"
     max_resolution = request.max_resolution or (None if limited else UNLIMITED_RESOLUTION_PX)
     dropped_blocks = DROPPED_BLOCKS if request.cuts == "depth" else (0,)
     return pretrained_space(resolve_parents(request.parents), max_resolution, dropped_blocks)
-
-
-UNLIMITED_RESOLUTION_PX = 128
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,8 @@ def resolve_search(
     if objects.sampler is None:
         resolve_sampler(request.sampler)
     for name in request.baseline_names:
-        published_architecture(name)
+        if name != PRETRAINED_BASELINE:
+            published_architecture(name)
     device = torch_device(request.device)
     space = objects.space or _space(request, device)
     settings, data = open_images(request, images or objects.data)

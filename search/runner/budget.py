@@ -6,10 +6,13 @@ from statistics import fmean
 
 import numpy as np
 
+from ...evaluate.training.recipe import load_recipe
 from ...evaluate.training.step_timing import StepTiming
 from ...results import Record, Run, RunSettings, pareto_front
+from ...results.store.pretrained_baseline import is_pretrained
 from ...results.text.formatting import duration
 from ...search_space import Architecture, cost
+from ..resolve.recipes import FINE_TUNING
 
 REPORT_SECONDS = 15.0
 REPORT_SHARE = 0.1  # of a short time limit
@@ -54,8 +57,14 @@ def baseline_seconds(run: Run, name: str, records: Sequence[Record]) -> float:
     largest = max(trained, key=lambda record: record.cost.macs)
     assert largest.accuracy
     scale = cost(run.settings.published_architecture(name)).macs / max(1, largest.cost.macs)
-    epochs = run.settings.recipe.epochs / run.settings.rungs.first if run.settings.rungs else 1.0
+    trained_epochs = run.settings.rungs.first if run.settings.rungs else run.settings.recipe.epochs
+    epochs = baseline_epochs(run.settings, name) / trained_epochs
     return measurement_seconds(records) + largest.accuracy.seconds * scale * epochs
+
+
+def baseline_epochs(settings: RunSettings, name: str) -> int:
+    """Epochs of a baseline: those of the search, or of the recipe that a pretrained network is tuned by."""
+    return load_recipe(FINE_TUNING).epochs if is_pretrained(name) else settings.recipe.epochs
 
 
 def missing_baselines(run: Run) -> list[str]:
@@ -121,16 +130,16 @@ class TimeEstimate:
         known_macs, known_seconds = np.array(points).T
         per_image = np.interp([cost(network).macs for network in networks], known_macs, known_seconds)
         seconds = per_image * train_images * mean_epochs(run.settings)
-        published = map(run.settings.published_architecture, missing_baselines(run))
-        baseline_macs = np.array([cost(network).macs for network in published])
+        names = missing_baselines(run)
+        baseline_macs = np.array([cost(run.settings.published_architecture(name)).macs for name in names])
         beyond = np.maximum(1.0, baseline_macs / known_macs[-1])  # np.interp is constant there
         baselines = np.interp(baseline_macs, known_macs, known_seconds) * beyond
-        epochs = train_images * run.settings.recipe.epochs
+        epochs = [baseline_epochs(run.settings, name) for name in names]
         evaluated = sum(record.is_evaluated for record in run.records())
         trainings = max(0, run.settings.n_trials - evaluated) + run.settings.replicates
         memory = max(timing.memory_bytes for timing in timings.values())
         values = (float(seconds.min()), float(seconds.max()), float(seconds.mean()))
-        return cls(*values, trainings, workers, memory, float(baselines.sum()) * epochs)
+        return cls(*values, trainings, workers, memory, float(baselines @ epochs) * train_images)
 
     @property
     def seconds(self) -> float:

@@ -26,11 +26,12 @@ from ...search_space import Architecture, CandidateSpace, GoalError, PretrainedS
 from ...search_space.errors import first_line
 from ...search_space.urls import redact
 from ..resolve.confirmed import predictor_setup
-from ..resolve.default_space import with_default_space
+from ..resolve.default_space import PHOTO_PX, typical_side_px, with_default_space
 from ..resolve.environment import numbered_run_directory
 from ..resolve.objects import NO_OBJECTS, SearchObjects
-from ..resolve.requests import SearchRequest
-from ..resolve.search import resolve_search
+from ..resolve.pretrained import pretrained_baseline
+from ..resolve.requests import PRETRAINED_BASELINE, SearchRequest
+from ..resolve.search import ResolvedSearch, resolve_search
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.highest_resolutions import highest_resolutions
 from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
@@ -78,6 +79,7 @@ def create_run(
         require_feasible_latency(
             space, goals, [(each, latency_of(each)) for each in smallest_networks(space, rng)]
         )
+    baseline_names = _baseline_names(request, search, latency_of)
     replicates = request.replicates
     if replicates is None:
         replicates = default_replicates(request.trials, search.evaluator)
@@ -94,7 +96,7 @@ def create_run(
         seed=request.seed,
         sampler=request.sampler,
         enqueue_published=request.enqueue_published,
-        baselines=request.baseline_names,
+        baselines=baseline_names,
         torch_device=search.device,
         storage=request.storage,
         host=host(),
@@ -187,6 +189,35 @@ def _rungs(request: SearchRequest, epochs: int) -> Rungs | None:
     if request.min_epochs is None:
         return None
     return rungs_between(request.min_epochs, epochs, request.reduction_factor)
+
+
+def _baseline_names(
+    request: SearchRequest, search: ResolvedSearch, latency_of: Callable[[Architecture], Latency]
+) -> tuple[str, ...]:
+    """The baselines of a run: the pretrained network first, by its name and resolution.
+
+    By default a search that trains from scratch on photos has one, if its weights are on this machine.
+
+    Raises:
+        GoalError: a pretrained network is asked for, and none is on this machine or all violate a limit.
+    """
+    from ...evaluate.training.pretrained import available_pretrained
+
+    names = tuple(name for name in request.baseline_names if name != PRETRAINED_BASELINE)
+    asked = names != request.baseline_names
+    by_default = (
+        request.baselines is None
+        and search.evaluator == "train"
+        and not (request.pretrained or request.latency_predictor)
+        and typical_side_px(search.images) >= PHOTO_PX
+        and available_pretrained()
+    )
+    if not asked and not by_default:
+        return names
+    found = pretrained_baseline(search.space, search.goals, latency_of, search.device)
+    if found is None and asked:
+        raise GoalError("--baseline pretrained: every pretrained network violates a limit")
+    return (found, *names) if found else names
 
 
 def _latencies(

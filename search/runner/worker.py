@@ -12,12 +12,15 @@ from ...evaluate.scorers.fine_tuning import context_for, initial_network
 from ...evaluate.training.checkpoint import load_trained_network, make_checkpoint, save_checkpoint
 from ...evaluate.training.distillation import Distillation, load_teacher
 from ...evaluate.training.evaluation import evaluate
+from ...evaluate.training.recipe import load_recipe
 from ...evaluate.training.step_timing import StepTiming, time_steps
 from ...results import Baseline, Run, RunSettings
-from ...search_space import Architecture, GoalError
+from ...results.store.pretrained_baseline import is_pretrained, parent_of
+from ...search_space import Architecture, GoalError, Parent
 from ..parallel.worker_process import init_worker_process
 from ..resolve.datasets import normalized_for_evaluator
 from ..resolve.objects import NO_OBJECTS, SearchObjects
+from ..resolve.recipes import FINE_TUNING
 from .partial_training import PartialTrainingResult, train_to_epoch
 
 
@@ -34,10 +37,15 @@ def require_accuracy(score: Score, name: str) -> Accuracy:
 
 @dataclass(frozen=True)
 class Worker:
-    """The steps of one run, with what they share: data, evaluator, latency meter."""
+    """The steps of one run, with what they share: data, evaluator, latency meter.
+
+    Attributes:
+        parent: a pretrained network that is fine-tuned in place of the run's trainings.
+    """
 
     run: Run
     objects: SearchObjects = NO_OBJECTS
+    parent: Parent | None = None
 
     @property
     def settings(self) -> RunSettings:
@@ -55,6 +63,9 @@ class Worker:
     @property
     def context(self) -> EvaluationContext:
         settings = self.settings
+        if self.parent:
+            parents = {self.parent.name: self.parent}
+            return EvaluationContext(self.data, load_recipe(FINE_TUNING), settings.torch_device, parents)
         return EvaluationContext(
             self.data, settings.recipe, settings.torch_device, settings.parents, self.distillation
         )
@@ -124,7 +135,7 @@ class Worker:
         return top1, loss, self.data.count("test")
 
     def baseline(self, name: str) -> Baseline:
-        """Train and measure a published network as the search does."""
+        """Train and measure a published network as the search does, or fine-tune a pretrained one."""
         architecture = self.settings.published_architecture(name)
         model = (
             LatencyPredictor.load(self.run.latency_predictor_file)
@@ -132,8 +143,9 @@ class Worker:
             else None
         )
         latency = model.predict(architecture) if model else self.measure(architecture)
-        accuracy = self.train(architecture)
-        top1, _, images = self.evaluate_on_test_set(architecture)
+        own = replace(self, parent=parent_of(name)) if is_pretrained(name) else self
+        accuracy = own.train(architecture)
+        top1, _, images = own.evaluate_on_test_set(architecture)
         return Baseline(name, architecture, latency, accuracy, top1, images)
 
 

@@ -1,13 +1,17 @@
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from bneck.evaluate import parse_goals
-from bneck.results import Record
+from bneck.results import Baseline, Record
 from bneck.results.analysis.front_posterior import front_posterior_of
 from bneck.results.store.trial import BASELINE_SOURCE
-from bneck.results.text.pretrained_baseline import pretrained_baseline_text
+from bneck.results.text.findings import findings
+from bneck.results.text.pretrained_baseline import fine_tuned_baseline_text, pretrained_baseline_text
 from bneck.search_space.architecture import FineTuning
 
-from ..example_run import Row, accuracy, record
+from ..example_run import Row, accuracy, example_run, latency, record, run_settings
 
 
 def candidates(*accuracies: float) -> list[Record]:
@@ -40,3 +44,21 @@ def test_a_baseline_that_is_not_beaten_is_named_as_such() -> None:
 def test_a_search_from_scratch_has_no_such_baseline() -> None:
     records = [replace(each, source="sampler") for each in candidates(0.8, 0.6)]
     assert pretrained_baseline_text(records, records, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("top1", "ratio", "beaten"), [(0.95, 0.4, False), (0.5, 0.4, True), (0.95, 0.6, None)]
+)
+def test_a_search_from_scratch_says_whether_it_beats_the_pretrained_network(
+    top1: float, ratio: float, beaten: bool | None, tmp_path: Path
+) -> None:
+    """The front reaches 90% within 0.5x; a baseline that is slower does not count."""
+    name = "pretrained:efficientnet_lite0@64px"
+    settings = replace(run_settings(), baselines=(name,))
+    own = Baseline(name, settings.published_architecture(name), latency(ratio), accuracy(top1), 0.9, 100)
+    run = example_run(tmp_path / "run", settings=settings, baselines=[own])
+    text = fine_tuned_baseline_text(run.baselines(), run.front(), settings.goals)
+    assert bool(text) == (beaten is not None)
+    assert ("does not beat it" in text) == (beaten is False)
+    assert text == "" or f"{100 * top1:.1f}%" in text
+    assert text == "" or text in findings(run)[:2]

@@ -680,3 +680,37 @@ def test_a_finished_search_leaves_front_configs_and_report(
     assert all(record.key in page for record in front)
     assert [baseline.name for baseline in run.baselines()] == ["mobilenet_v2@0.35"]
     assert set(run.verifications()) == {record.key for record in front}
+
+
+@pytest.mark.parametrize(
+    ("side", "available", "asked", "expected"),
+    [
+        (64, ("efficientnet_lite0",), None, True),
+        (63, ("efficientnet_lite0",), None, False),
+        (64, (), None, False),
+        (64, ("efficientnet_lite0",), (), False),
+        (8, ("efficientnet_lite0",), ("pretrained",), True),
+        (64, (), ("pretrained",), None),
+    ],
+)
+def test_a_search_from_scratch_on_photos_is_compared_with_the_largest_pretrained_network_within_the_limits(
+    side: int,
+    available: tuple[str, ...],
+    asked: tuple[str, ...] | None,
+    expected: bool | None,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bneck.evaluate.training.pretrained.available_pretrained", lambda: available)
+    monkeypatch.setattr("bneck.search.runner.create.typical_side_px", lambda data: side)
+    request = requested(baselines=asked, max_macs="30M")
+    if expected is None:
+        with pytest.raises(GoalError, match="no pretrained network is on this machine"):
+            create_run(request)
+        return
+    settings = create_run(request).settings
+    found = [name for name in settings.baselines if name.startswith("pretrained:")]
+    assert len(found) == expected
+    # 48 px: 22M MACs (with a stem for one channel a little less); 64 px: 31M
+    assert found in ([], ["pretrained:efficientnet_lite0@48px"])
+    assert not found or 20e6 < cost(settings.published_architecture(found[0])).macs < 30e6

@@ -14,6 +14,8 @@ from bneck.evaluate.latency.backends import latency_backend
 from bneck.evaluate.latency.meter import LatencyMeter
 from bneck.evaluate.scorers import Score
 from bneck.evaluate.training.checkpoint import load_checkpoint
+from bneck.evaluate.training.pretrained import available_pretrained, pretrained_network
+from bneck.evaluate.training.recipe import load_recipe
 from bneck.evaluate.training.train import seeded_network, train
 from bneck.results import DataSettings, LatencyPolicy, Run
 from bneck.search.resolve.datasets import normalized_for_evaluator
@@ -230,3 +232,21 @@ def test_images_are_normalised_as_a_supernet_was_trained_to_see_them(
     assert normalized_for_evaluator("finetuned-supernet:/a.st,/b.st", data).pixel_mean == (10.0,)
     assert opened == [Path("/a.st")]
     assert normalized_for_evaluator("train", data) is data
+
+
+@pytest.mark.slow
+def test_a_pretrained_baseline_is_fine_tuned_from_its_weights_by_its_own_recipe(tmp_path: Path) -> None:
+    if "efficientnet_lite0" not in available_pretrained():
+        pytest.skip("extra: bneck[lite]")
+    data = DataSettings("digits", train_images=20, validation_images=20)
+    worker = worker_of(tmp_path, data=data, recipe=Recipe(epochs=1), seed=3)
+    (tmp_path / "checkpoints").mkdir()
+    found = worker.baseline("pretrained:efficientnet_lite0@32px")
+    assert len(found.accuracy.curve) == load_recipe("fine-tuning").epochs
+    assert found.latency.status == "ok" and found.test_images == worker.data.count("test")
+    kept = load_checkpoint(worker.run.checkpoint(found.architecture))
+    assert (kept.pixel_mean, kept.recipe) == ((127.0,), load_recipe("fine-tuning"))
+    drawn = seeded_network(found.architecture.without_fine_tuning, 3).state_dict()["features.conv.weight"]
+    own = pretrained_network("efficientnet_lite0").state_dict()["features.conv.weight"]
+    trained = kept.weights["features.conv.weight"]
+    assert torch.dist(trained, own) < 0.5 * torch.dist(trained, drawn)
