@@ -6,11 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ..statistics.arrays import Array
+from ..statistics.arrays import Array, Indices
 from .calibration import widening
 from .encoder import Candidate, Encoder, Observation
 from .gaussian_process import GaussianProcess, ProxyScores, fit
 from .hyperparameters import Hyperparameters
+from .kernels import ScaledInputs, covariances
 
 TRANSFER_KEY = "transfer"
 MIN_LOG_LIKELIHOOD_GAIN = 0.0  # an earlier search of the same space is kept if it adds anything
@@ -96,6 +97,40 @@ class Surrogate:
             proxies,
             columns=self.encoder.columns,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class JointSurrogate:
+    """Surrogates of several quantities of a space, without a transfer prior.
+
+    Their covariances are sums of the same components, which are computed once.
+    """
+
+    surrogates: Sequence[Surrogate]
+
+    def predict(self, networks: Sequence[Candidate]) -> list[tuple[Array, Array]]:
+        """What `predict` of each surrogate gives."""
+        inputs, rows = self._observed
+        keys = [f"new {place}" for place in range(len(networks))]
+        query = self.surrogates[0].encoder.columns.places(keys, _features(networks))
+        models = [each.gaussian_process for each in self.surrogates]
+        priors = covariances(inputs, query, [model.variances for model in models])
+        predicted = [
+            model.marginals_given(query, prior[own])
+            for model, prior, own in zip(models, priors, rows, strict=True)
+        ]
+        return [
+            (mean, each.std_factor * std)
+            for each, (mean, std) in zip(self.surrogates, predicted, strict=True)
+        ]
+
+    @cached_property
+    def _observed(self) -> tuple[ScaledInputs, list[Indices]]:
+        """Inputs of the networks that any of the surrogates is conditioned on, and the rows of each."""
+        networks = {each.key: each.candidate for own in self.surrogates for each in own.known}
+        row = {key: place for place, key in enumerate(networks)}
+        inputs = self.surrogates[0].encoder.columns.places(list(networks), _features(list(networks.values())))
+        return inputs, [np.array([row[each.key] for each in own.known]) for own in self.surrogates]
 
 
 @dataclass

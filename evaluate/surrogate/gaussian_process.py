@@ -28,9 +28,10 @@ from .kernels import (
     ColumnScaler,
     InputScaler,
     ScaledInputs,
-    covariance,
+    covariances,
     kernel_components,
     kernel_diagonals,
+    lower_covariance,
 )
 from .posterior import Posterior, single_blas_thread
 
@@ -121,7 +122,7 @@ class GaussianProcess:
             ScorerError: a proxy in use has no score for a network.
         """
         query = self.scaler.places(keys, features, _proxy_scores(keys, self.proxies, scores or {}))
-        mean, v = self._mean_and_explained(query)
+        mean, v = self._mean_and_explained(query, self.covariance(self.observed, query))
         covariances = self.covariance(query, query) - v.T @ v
         return Posterior(mean, self.hyperparameters.scale**2 * (covariances + covariances.T) / 2)
 
@@ -131,15 +132,20 @@ class GaussianProcess:
     ) -> tuple[Array, Array]:
         """Means and standard deviations of `posterior`, without its covariances."""
         query = self.scaler.places(keys, features, _proxy_scores(keys, self.proxies, scores or {}))
-        mean, v = self._mean_and_explained(query)
+        return self.marginals_given(query, self.covariance(self.observed, query))
+
+    @single_blas_thread()
+    def marginals_given(self, query: ScaledInputs, covariances: Array) -> tuple[Array, Array]:
+        """Means and standard deviations of networks from their prior covariances with the trained ones."""
+        mean, v = self._mean_and_explained(query, covariances)
         variances = -(v**2).sum(0)
         for name, diagonal in kernel_diagonals(query).items():
-            variances += self._variances.get(name, 0.0) * diagonal
+            variances += self.variances.get(name, 0.0) * diagonal
         return mean, self.hyperparameters.scale * np.sqrt(np.maximum(variances, 0))
 
-    def _mean_and_explained(self, query: ScaledInputs) -> tuple[Array, Array]:
+    def _mean_and_explained(self, query: ScaledInputs, covariances: Array) -> tuple[Array, Array]:
         """`m` posterior means, and `n x m`, whose squares sum to the variance that the values explain."""
-        v = self._whiten(self.covariance(self.observed, query))
+        v = self._whiten(covariances)
         mean = self.hyperparameters.mean_slope * query.macs + v.T @ self._whitened_residuals
         return self.hyperparameters.centre + self.hyperparameters.scale * mean, v
 
@@ -160,7 +166,7 @@ class GaussianProcess:
         `macs` is the trend.
         """
         components = kernel_components(self.observed, self.observed)
-        kernels = {name: self._variances.get(name, 0.0) * each for name, each in components.items()}
+        kernels = {name: self.variances.get(name, 0.0) * each for name, each in components.items()}
         trend = kernels[SLOPE] + kernels[CURVE]
         out = {TREND: self._variance(trend, self.hyperparameters.mean_slope * self.observed.macs)}
         others = (name for name in kernels if name not in (CONSTANT, SLOPE, CURVE))
@@ -178,7 +184,7 @@ class GaussianProcess:
     @cached_property
     def _cholesky(self) -> Array:
         """`n x n`: Cholesky factor of the covariance of the observations."""
-        observations = self.covariance(self.observed, self.observed)
+        observations = lower_covariance(self.observed, self.variances)
         observations += np.diag(self.hyperparameters.noise / self.n_seeds + JITTER)
         out: Array = cholesky(observations, lower=True, overwrite_a=True, check_finite=False)
         return out
@@ -213,10 +219,10 @@ class GaussianProcess:
 
     def covariance(self, one: ScaledInputs, other: ScaledInputs) -> Array:
         """`n x m` prior covariances between two groups of networks, in units of the scale squared."""
-        return covariance(one, other, self._variances)
+        return covariances(one, other, [self.variances])[0]
 
     @cached_property
-    def _variances(self) -> dict[str, float]:
+    def variances(self) -> dict[str, float]:
         """Variance of each component; those of proxies are weighted by their reliability."""
         variances = self.hyperparameters.parts
         reliable = {

@@ -1,7 +1,6 @@
 """Covariance components of genes and sizes."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,36 +25,37 @@ _GENES_LENGTH_SCALE = 2.0  # in standard deviations
 
 
 @dataclass(frozen=True, eq=False)
-class SmoothColumns:
-    """Columns of a squared-exponential component.
+class Points:
+    """Rows of standardized columns, as points in space.
 
     Attributes:
-        columns: `n x p`, in units of the length scale.
+        columns: `n x p`.
     """
 
     columns: Array
 
-    def kernel(self, other: "SmoothColumns", out: Array | None = None) -> Array:
-        """`n x m` covariances at variance 1, whose exponents are a single matrix product.
-
-        Args:
-            out: array to overwrite.
-        """
-        exponents = np.matmul(self._left, other._right.T, out=out)
-        return np.exp(exponents, out=exponents)
-
     @cached_property
-    def _left(self) -> Array:
-        return np.column_stack([self.columns, self._half_squares, np.ones(len(self.columns))])
+    def half_squares(self) -> Array:
+        """`n`: minus half the squared lengths."""
+        out: Array = (self.columns**2).sum(1) / -2
+        return out
 
-    @cached_property
-    def _right(self) -> Array:
-        return np.column_stack([self.columns, np.ones(len(self.columns)), self._half_squares])
+    def exponents(self, other: "Points", out: Array) -> Array:
+        """`n x m`: minus half the squared distances, written to `out`."""
+        np.matmul(self.columns, other.columns.T, out=out)
+        out += self.half_squares[:, None]
+        out += other.half_squares
+        return out
 
-    @property
-    def _half_squares(self) -> Array:
-        squares: Array = (self.columns**2).sum(1) / -2
-        return squares
+    def smooth_kernel(self, other: "Points", squared_scale: float, out: Array) -> Array:
+        """`n x m` squared-exponential covariances, written to `out`."""
+        exponents = self.exponents(other, out)
+        exponents /= squared_scale
+        return np.exp(exponents, out=out)
+
+    def linear_kernel(self, other: "Points", out: Array) -> Array:
+        """`n x m` means of the products of columns, written to `out`."""
+        return np.matmul(self.columns / max(self.columns.shape[1], 1), other.columns.T, out=out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,29 +67,24 @@ class ScaledGenes:
         parts: `n x g` genes by part of the network: resolution, stem, stages, head.
     """
 
-    sizes: Array
-    parts: Mapping[str, Array]
+    sizes: Points
+    parts: Mapping[str, Points]
+
+    def rows(self, part: slice) -> "ScaledGenes":
+        """Some of the networks."""
+        parts = {name: Points(genes.columns[part]) for name, genes in self.parts.items()}
+        return ScaledGenes(Points(self.sizes.columns[part]), parts)
+
+    @property
+    def count(self) -> int:
+        """Number of gene columns."""
+        return sum(genes.columns.shape[1] for genes in self.parts.values())
 
     @cached_property
-    def genes(self) -> Array:
-        """`n x g` of all parts."""
-        return np.hstack(list(self.parts.values()))
-
-    def linear(self) -> dict[str, Array]:
-        """Columns of the linear components, see `ScaledInputs.linear`."""
-        return {SIZES_LINEAR: unit_variance(self.sizes), GENES_LINEAR: unit_variance(self.genes)}
-
-    def smooth(self) -> dict[str, SmoothColumns]:
-        """Columns of the smooth components: the sizes, all genes, and the genes of each part.
-
-        The effect of a choice depends mostly on the other choices of its stage, and some stages matter more
-        than others.
-        """
-        return {
-            SIZES_SMOOTH: SmoothColumns(unit_variance(self.sizes)),
-            GENES_SMOOTH: SmoothColumns(unit_variance(self.genes) / _GENES_LENGTH_SCALE),
-            **{PART_PREFIX + name: SmoothColumns(unit_variance(own)) for name, own in self.parts.items()},
-        }
+    def half_squares(self) -> Array:
+        """`n`: minus half the squared lengths of all genes."""
+        out: Array = np.sum([genes.half_squares for genes in self.parts.values()], axis=0)
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,10 +149,42 @@ class GeneScaler:
     def places(self, features: Array) -> ScaledGenes:
         ends = np.cumsum(list(self.widths.values()))
         parts = np.split(self.genes.standardise(features), ends[:-1], axis=1)
-        return ScaledGenes(self.sizes.standardise(features), dict(zip(self.widths, parts, strict=True)))
+        sizes = Points(self.sizes.standardise(features))
+        return ScaledGenes(sizes, dict(zip(self.widths, map(Points, parts), strict=True)))
 
 
-def unit_variance(columns: Array) -> Array:
-    """Standardized columns over the root of their number: their products are means over the columns."""
-    scaled: Array = columns / math.sqrt(max(columns.shape[1], 1))
-    return scaled
+def gene_kernels(one: ScaledGenes, other: ScaledGenes, out: Array) -> Iterator[tuple[str, Array]]:
+    """`n x m` covariances between two groups of networks, by component, at variance 1.
+
+    Linear and smooth functions of the sizes and of all genes, and for each part a smooth function of its
+    genes: the effect of a choice depends mostly on the other choices of its stage, and some stages matter
+    more than others.
+
+    Args:
+        out: array that each component overwrites.
+    """
+    yield SIZES_LINEAR, one.sizes.linear_kernel(other.sizes, out)
+    yield SIZES_SMOOTH, one.sizes.smooth_kernel(other.sizes, one.sizes.columns.shape[1], out)
+    genes = np.zeros_like(out)  # squared distances over all genes are the sum of those over the parts
+    for name, own in one.parts.items():
+        genes += own.exponents(other.parts[name], out)
+        out /= own.columns.shape[1]
+        yield PART_PREFIX + name, np.exp(out, out=out)
+    np.divide(genes, _GENES_LENGTH_SCALE**2 * one.count, out=out)
+    yield GENES_SMOOTH, np.exp(out, out=out)
+    np.subtract(genes, one.half_squares[:, None], out=out)
+    out -= other.half_squares
+    out /= one.count
+    yield GENES_LINEAR, out
+
+
+def gene_kernel_diagonals(genes: ScaledGenes) -> dict[str, Array]:
+    """`n`: the diagonals of `gene_kernels(genes, genes)`."""
+    one = np.ones(len(genes.sizes.columns))
+    return {
+        SIZES_LINEAR: (genes.sizes.columns**2).mean(1),
+        SIZES_SMOOTH: one,
+        GENES_LINEAR: genes.half_squares * -2 / genes.count,
+        GENES_SMOOTH: one,
+        **{PART_PREFIX + name: one for name in genes.parts},
+    }

@@ -3,8 +3,7 @@
 Features and proxies enter as their residuals given MACs.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
@@ -16,15 +15,16 @@ from .gene_features import gene_part
 from .gene_kernels import (
     CLIP_STD,
     GeneScaler,
+    Points,
     ScaledGenes,
-    SmoothColumns,
-    unit_variance,
+    gene_kernel_diagonals,
+    gene_kernels,
 )
 
 CONSTANT, SLOPE, CURVE, FEATURES, STRUCTURE = "constant", "slope", "curve", "features", "structure"
 
 _CURVE_LENGTH_SCALE = 1.5
-_SMOOTH_SHARES = {FEATURES: 0.5}  # of the variance of components that are linear as well
+_BLOCK_ROWS = 64
 _EPSILON = 1e-9  # smaller values are rounding errors
 
 
@@ -46,30 +46,21 @@ class ScaledInputs:
     proxies: Mapping[str, Array]
     genes: ScaledGenes | None = None
 
-    @cached_property
-    def linear(self) -> dict[str, Array]:
-        """`n x p` columns of each linear component, whose products are the covariances at variance 1."""
-        return {
-            CONSTANT: np.ones((len(self.keys), 1)),
-            SLOPE: self.macs[:, None],
-            FEATURES: unit_variance(self.features) / math.sqrt(2),
-            **(self.genes.linear() if self.genes else {}),
-            **{name: scores[:, None] for name, scores in self.proxies.items()},
-        }
+    def rows(self, part: slice) -> "ScaledInputs":
+        """Some of the networks."""
+        proxies = {name: scores[part] for name, scores in self.proxies.items()}
+        genes = self.genes.rows(part) if self.genes else None
+        return ScaledInputs(self.keys[part], self.macs[part], self.features[part], proxies, genes)
 
     @cached_property
-    def smooth(self) -> dict[str, SmoothColumns]:
-        """Columns of each smooth component; features are half linear in each, half smooth in all."""
-        return {
-            CURVE: SmoothColumns(self.macs[:, None] / _CURVE_LENGTH_SCALE),
-            **({FEATURES: SmoothColumns(unit_variance(self.features))} if self.features.shape[1] else {}),
-            **(self.genes.smooth() if self.genes else {}),
-        }
+    def sized(self) -> Points:
+        """The networks by MACs."""
+        return Points(self.macs[:, None])
 
     @cached_property
-    def linear_columns(self) -> Array:
-        """`n x q` columns of all linear components."""
-        return np.hstack(list(self.linear.values()))
+    def described(self) -> Points:
+        """The networks by their features."""
+        return Points(self.features)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,36 +207,67 @@ class InputScaler:
 
 def kernel_components(one: ScaledInputs, other: ScaledInputs) -> dict[str, Array]:
     """`n x m` covariances between two groups of networks, by component, at variance 1."""
-    components = {name: own @ other.linear[name].T for name, own in one.linear.items()}
-    for name, own in one.smooth.items():
-        components[name] = components.get(name, 0.0) + _SMOOTH_SHARES.get(name, 1.0) * own.kernel(
-            other.smooth[name]
-        )
-    return components | {STRUCTURE: _same_network(one.keys, other.keys)}
+    return {name: kernel.copy() for name, kernel in _components(one, other)}
 
 
-def covariance(one: ScaledInputs, other: ScaledInputs, variances: Mapping[str, float]) -> Array:
-    """`n x m`: sum of `kernel_components`, each times its variance; 0 for a component without one."""
-    weights = np.concatenate(
-        [np.full(own.shape[1], variances.get(name, 0.0)) for name, own in one.linear.items()]
-    )
-    total: Array = (one.linear_columns * weights) @ other.linear_columns.T
-    kernel = np.empty_like(total)
-    for name, own in one.smooth.items():
-        own.kernel(other.smooth[name], out=kernel)
-        kernel *= variances.get(name, 0.0) * _SMOOTH_SHARES.get(name, 1.0)
-        total += kernel
-    if not set(one.keys).isdisjoint(other.keys):
-        total += variances.get(STRUCTURE, 0.0) * _same_network(one.keys, other.keys)
+def covariances(one: ScaledInputs, other: ScaledInputs, models: Sequence[Mapping[str, float]]) -> list[Array]:
+    """`n x m` for each model: sum of `kernel_components`, each times its variance.
+
+    Args:
+        models: variances of the components of each model; 0 for a component without one.
+    """
+    *totals, weighted = np.zeros((len(models) + 1, len(one.keys), len(other.keys)))
+    for name, kernel in _components(one, other):
+        for total, variances in zip(totals, models, strict=True):
+            total += np.multiply(kernel, variances.get(name, 0.0), out=weighted)
+    return totals
+
+
+def lower_covariance(inputs: ScaledInputs, variances: Mapping[str, float]) -> Array:
+    """`n x n`: covariances within a group of networks; 0 in some places above the diagonal."""
+    total = np.zeros((len(inputs.keys), len(inputs.keys)))
+    for start in range(0, len(total), _BLOCK_ROWS):  # so few rows stay in the cache
+        stop = start + _BLOCK_ROWS
+        rows, others = inputs.rows(slice(start, stop)), inputs.rows(slice(stop))
+        total[start:stop, :stop] = covariances(rows, others, [variances])[0]
     return total
+
+
+def _components(one: ScaledInputs, other: ScaledInputs) -> Iterator[tuple[str, Array]]:
+    """The components one after the other; each overwrites the one before it."""
+    kernel = np.ones((len(one.keys), len(other.keys)))
+    yield CONSTANT, kernel
+    yield SLOPE, np.multiply(one.macs[:, None], other.macs, out=kernel)
+    yield CURVE, one.sized.smooth_kernel(other.sized, _CURVE_LENGTH_SCALE**2, kernel)
+    yield FEATURES, _feature_kernel(one.described, other.described, kernel)
+    yield STRUCTURE, _same_network(one.keys, other.keys, kernel)
+    if one.genes and other.genes:
+        yield from gene_kernels(one.genes, other.genes, kernel)
+    for name, scores in one.proxies.items():
+        yield name, np.multiply(scores[:, None], other.proxies[name], out=kernel)
 
 
 def kernel_diagonals(inputs: ScaledInputs) -> dict[str, Array]:
     """`n`: the diagonals of `kernel_components(inputs, inputs)`."""
-    diagonals = {name: (own**2).sum(1) for name, own in inputs.linear.items()}
-    for name in (*inputs.smooth, STRUCTURE):
-        diagonals[name] = diagonals.get(name, 0.0) + np.full(len(inputs.keys), _SMOOTH_SHARES.get(name, 1.0))
-    return diagonals
+    one = np.ones(len(inputs.keys))
+    diagonals = {
+        CONSTANT: one,
+        SLOPE: inputs.macs**2,
+        CURVE: one,
+        FEATURES: (1 + (inputs.features**2).mean(1)) / 2 if inputs.features.shape[1] else 0 * one,
+        STRUCTURE: one,
+    }
+    if inputs.genes:
+        diagonals |= gene_kernel_diagonals(inputs.genes)
+    return diagonals | {name: scores**2 for name, scores in inputs.proxies.items()}
+
+
+def _feature_kernel(one: Points, other: Points, out: Array) -> Array:
+    """Half linear in every feature, half a smooth function of all features; 0 without features."""
+    count = one.columns.shape[1]
+    linear = one.linear_kernel(other, np.empty_like(out))
+    smooth = one.smooth_kernel(other, count, out) if count else linear
+    return np.divide(np.add(linear, smooth, out=out), 2, out=out)
 
 
 @cache
@@ -254,8 +276,12 @@ def _whole_network_columns(names: tuple[str, ...]) -> list[int]:
     return [place for place, name in enumerate(names) if name != MACS and gene_part(name) is None]
 
 
-def _same_network(keys: Sequence[str], others: Sequence[str]) -> Array:
-    """1 for pairs of the same network, 0 for others."""
+def _same_network(keys: Sequence[str], others: Sequence[str], out: Array) -> Array:
+    """1 for pairs of the same network, 0 for others, written to `out`."""
+    if set(keys).isdisjoint(others):
+        out.fill(0.0)
+        return out
     numbers = {key: number for number, key in enumerate(dict.fromkeys([*keys, *others]))}
     one, other = (np.array([numbers[key] for key in each]) for each in (keys, others))
-    return np.asarray(one[:, None] == other, dtype=np.float64)
+    out[...] = one[:, None] == other
+    return out

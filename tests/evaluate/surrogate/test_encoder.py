@@ -91,4 +91,4 @@ def test_sizes_within_a_tight_limit_stay_apart() -> None:
     drawn = [encoder.encode(space.encode(sampler.sample_architecture(rng))) for _ in range(20)]
     genes = encoder.columns.places([""] * 20, np.array([each.features for each in drawn])).genes
     assert genes
-    assert [len(set(size)) for size in genes.sizes.T.tolist()] == [20] * 3
+    assert [len(set(size)) for size in genes.sizes.columns.T.tolist()] == [20] * 3

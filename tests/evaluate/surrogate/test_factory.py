@@ -8,10 +8,16 @@ import pytest
 from bneck.evaluate.statistics.rank_correlation import spearman
 from bneck.evaluate.surrogate import factory
 from bneck.evaluate.surrogate.encoder import Candidate, Encoder, Observation
-from bneck.evaluate.surrogate.factory import TRANSFER_KEY, Surrogate, SurrogateFactory, TransferPrior
+from bneck.evaluate.surrogate.factory import (
+    TRANSFER_KEY,
+    JointSurrogate,
+    Surrogate,
+    SurrogateFactory,
+    TransferPrior,
+)
 from bneck.evaluate.surrogate.gaussian_process import GaussianProcess, fit
 
-from ...search.example_landscape import encode, known_of, some, truth
+from ...search.example_landscape import encode, known_of, latency_ms, some, truth
 from ...search.helpers import SMALL
 from ...search_space.helpers import preset
 
@@ -62,6 +68,20 @@ def test_a_lucky_network_is_believed_less_the_fewer_its_trainings() -> None:
         excess.append(found - truth(lucky.candidate.architecture))
     assert excess == sorted(excess)
     assert excess[0] < 0.07 < 0.09 < excess[2] < 0.1
+
+
+def test_accuracy_and_latency_together_are_predicted_as_each_alone() -> None:
+    networks = some(SMALL, 60)
+    known = known_of(networks[:40])
+    surrogates = SurrogateFactory(ENCODER)
+    accuracies = [each.accuracy for each in known if each.accuracy is not None]
+    logs = [np.log(latency_ms(each.candidate.architecture)) for each in known]
+    # conditioned on other networks each, the ones of the latency in another order
+    accuracy = surrogates.fit_surrogate("accuracy", known, accuracies, 0.01, range(30))
+    latency = surrogates.fit_surrogate("latency", known, logs, None, range(39, 10, -1))
+    together = JointSurrogate([accuracy, latency]).predict(networks[40:])
+    for found, alone in zip(together, (accuracy, latency), strict=True):
+        assert np.array(found) == pytest.approx(np.array(alone.predict(networks[40:])), rel=1e-9)
 
 
 def test_a_network_that_is_being_judged_is_known_and_so_in_part_are_those_like_it() -> None:

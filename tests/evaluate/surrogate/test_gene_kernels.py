@@ -13,6 +13,7 @@ from bneck.evaluate.surrogate.gene_kernels import (
     PART_PREFIX,
     SIZES_LINEAR,
     SIZES_SMOOTH,
+    Points,
     ScaledGenes,
 )
 from bneck.evaluate.surrogate.hyperparameters import Hyperparameters
@@ -24,9 +25,10 @@ from bneck.evaluate.surrogate.kernels import (
     STRUCTURE,
     ColumnScaler,
     ScaledInputs,
-    covariance,
+    covariances,
     kernel_components,
     kernel_diagonals,
+    lower_covariance,
 )
 
 NAMES = (MACS, "log_params", "log_activation_bytes", "gene:stem.out", "gene:stage1.depth", "gene:stage1.out")
@@ -59,7 +61,10 @@ def squared_exponential(one: Array, other: Array, length_scale: float) -> Array:
 def plain_covariance(one: ScaledInputs, other: ScaledInputs, v: dict[str, float]) -> Array:
     """By the formula of every component; `v` are the variances."""
     assert one.genes and other.genes
-    mine, theirs = ([each.sizes, np.hstack([*each.parts.values()])] for each in (one.genes, other.genes))
+    mine, theirs = (
+        [each.sizes.columns, np.hstack([part.columns for part in each.parts.values()])]
+        for each in (one.genes, other.genes)
+    )
     out = v[CONSTANT] + v[SLOPE] * np.outer(one.macs, other.macs)
     out += v[CURVE] * squared_exponential(one.macs[:, None], other.macs[:, None], 1.5)
     out += v[FEATURES] / 2 * one.features @ other.features.T / 4
@@ -71,7 +76,7 @@ def plain_covariance(one: ScaledInputs, other: ScaledInputs, v: dict[str, float]
     out += v[GENES_LINEAR] * mine[1] @ theirs[1].T / 7
     out += v[GENES_SMOOTH] * squared_exponential(mine[1], theirs[1], 2 * 7**0.5)
     for part, width in (("stem", 2), ("stage1", 5)):
-        own, others = one.genes.parts[part], other.genes.parts[part]
+        own, others = (each.parts[part].columns for each in (one.genes, other.genes))
         out += v[PART_PREFIX + part] * squared_exponential(own, others, width**0.5)
     return out
 
@@ -79,7 +84,7 @@ def plain_covariance(one: ScaledInputs, other: ScaledInputs, v: dict[str, float]
 def random_inputs(keys: str, seed: int) -> ScaledInputs:
     columns = np.random.default_rng(seed).normal(size=(len(keys), 16))
     macs, proxy, sizes, features, stem, stage = np.split(columns, [1, 2, 5, 9, 11], axis=1)
-    genes = ScaledGenes(sizes, {"stem": stem, "stage1": stage})
+    genes = ScaledGenes(Points(sizes), {"stem": Points(stem), "stage1": Points(stage)})
     return ScaledInputs(tuple(keys), macs[:, 0], features, {"proxy": proxy[:, 0]}, genes)
 
 
@@ -91,12 +96,19 @@ def test_covariances_are_those_of_the_plain_formulas(others: str) -> None:
     parts = (GENES_SMOOTH, f"{PART_PREFIX}stem", f"{PART_PREFIX}stage1", "proxy")
     variances = dict(zip((*names, *parts), drawn, strict=True))
     expected = plain_covariance(one, other, variances)
-    assert covariance(one, other, variances) == pytest.approx(expected, rel=1e-9)
+    assert covariances(one, other, [variances])[0] == pytest.approx(expected, rel=1e-9)
     components = kernel_components(one, other)
     assert sum(variances[name] * components[name] for name in components) == pytest.approx(expected, rel=1e-9)
     squares = kernel_components(one, one)
     for name, diagonal in kernel_diagonals(one).items():
         assert diagonal == pytest.approx(np.diag(squares[name]), rel=1e-9)
+
+
+def test_covariances_within_a_group_are_right_up_to_the_diagonal() -> None:
+    inputs = random_inputs("".join(map(chr, range(65, 205))), 4)  # several blocks of rows
+    variances = dict.fromkeys((CURVE, FEATURES, STRUCTURE, GENES_SMOOTH), 0.5)
+    whole, lower = covariances(inputs, inputs, [variances])[0], lower_covariance(inputs, variances)
+    assert np.tril(lower) == pytest.approx(np.tril(whole), rel=1e-9)
 
 
 def test_every_part_of_a_network_with_itself_has_variance_1() -> None:
