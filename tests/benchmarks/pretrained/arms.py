@@ -58,6 +58,11 @@ class Benchmark:
     def work(self) -> Path:
         return self.cache.with_suffix("")
 
+    @property
+    def name(self) -> str:
+        """Of the settings that all results depend on."""
+        return "-".join((self.by, *(f"{each:g}" for each in self.limits), f"{self.arm_minutes:g}min"))
+
     def folder(self, data: str) -> str:
         return str(data_folder(data, self.images, self.work))
 
@@ -67,7 +72,7 @@ class Benchmark:
         Raises:
             OutOfTimeError: it is not cached, and the deadline has passed.
         """
-        key = f"{self.by} {self.arm_minutes:g} min {key}"
+        key = f"{self.name} {key}"
         if time.monotonic() > self.deadline and key not in load_results(self.cache):
             raise OutOfTimeError(key)
         return run_all([Job(key, step, arguments)], self.cache, 1, self.console)[key]
@@ -165,7 +170,7 @@ class Benchmark:
         arm, student = max(known.items(), key=lambda item: item[1].validation)
         teacher = max(self.front(data, "B", seed), key=lambda each: each.validation)
         result = self.run(
-            f"{data}/{'T' if taught else 'N'}/{seed} {student.network}",
+            f"{data}/{'T' if taught else 'N'}/{seed} {student.network}, {self.max_epochs} epochs",
             steps.train_student,
             self.folder(data),
             self.architecture(data, arm, student, seed),
