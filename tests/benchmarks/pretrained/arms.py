@@ -81,11 +81,7 @@ class Benchmark:
         return len(load_data(self.folder(data)).class_names)
 
     def path(self, data: str, arm: Arm, seed: int, name: str = "") -> Path:
-        return (
-            self.work
-            / f"{self.by}-{self.arm_minutes:g}"
-            / "-".join(filter(None, (data, arm, str(seed), name)))
-        )
+        return self.work / self.name / "-".join(filter(None, (data, arm, str(seed), name)))
 
     def point(self, data: str, arm: Arm, limit: float, seed: int) -> Point | None:
         """The network of an arm within a limit; None if no network of the arm is."""

@@ -11,8 +11,6 @@ import torch
 
 from bneck.search_space.network import Bneck, Network, build_network, example_images
 
-ROUND_TO = 4
-
 
 @cache
 def is_installed() -> bool:
@@ -36,7 +34,6 @@ def prune(network: Network, ratio: float) -> Network:
         importance=tp.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=ratio,
         ignored_layers=[module.classifier],
-        round_to=ROUND_TO,
     )
     pruner.step()
     child = _rebuilt(module)
@@ -53,6 +50,8 @@ def _rebuilt(module: Network) -> Network:
     for block, layers in zip(origin.blocks, module.blocks, strict=True):
         assert isinstance(layers, Bneck)
         expanded, out = (_out_channels(layers, name) for name in ("depthwise", "project"))
+        if layers.expand is not None and expanded == _in_channels(layers):
+            raise ValueError("a block of bneck has no expansion to as many channels as it gets")
         blocks.append(replace(block, expanded=expanded, out=out))
     architecture = replace(
         origin,
@@ -72,3 +71,9 @@ def _out_channels(module: torch.nn.Module, name: str) -> int:
     convolution = module.get_submodule(f"{name}.conv")
     assert isinstance(convolution, torch.nn.Conv2d)
     return convolution.out_channels
+
+
+def _in_channels(layers: Bneck) -> int:
+    convolution = layers.get_submodule("expand.conv")
+    assert isinstance(convolution, torch.nn.Conv2d)
+    return convolution.in_channels

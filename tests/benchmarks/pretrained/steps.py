@@ -1,5 +1,6 @@
 """Steps of a few minutes each: plan an arm, train a network, search for a while, test a front."""
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 import torch
 
@@ -109,7 +111,10 @@ def plan(folder: str, arm: FixedArm, by: By, limits: Sequence[float]) -> Result:
 
     def share(name: str) -> float:
         if name not in architectures:
-            architectures[name] = fixed_network(arm, name, classes, 0).architecture
+            try:
+                architectures[name] = fixed_network(arm, name, classes, 0).architecture
+            except ValueError:  # after pruning it is no network of bneck
+                return math.inf
         return share_of(architectures[name])
 
     names = {str(limit): highest_within(CANDIDATES[arm], share, limit) for limit in limits}
@@ -172,6 +177,8 @@ def _trained(
 def search_part(out: Path, options: dict[str, Any], minutes: float | None) -> Result:
     """Start or resume a search; after `PART_SECONDS` it is interrupted when a trial ends.
 
+    All durations that the search knows are CPU time, so that other work on the machine does not count.
+
     Args:
         options: of `SearchRequest`.
         minutes: of CPU time that are left for the search; None for no limit.
@@ -186,7 +193,8 @@ def search_part(out: Path, options: dict[str, Any], minutes: float | None) -> Re
     deadline = Deadline(None if minutes is None else max(minutes, MIN_MINUTES), clock=cpu_seconds)
     done = True
     try:
-        run_session(run, 1, LoggedProgress(), deadline, callbacks=[interrupt])
+        with patch.object(time, "perf_counter", time.process_time):
+            run_session(run, 1, LoggedProgress(), deadline, callbacks=[interrupt])
     except KeyboardInterrupt:
         done = False
     except RunError:
