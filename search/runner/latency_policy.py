@@ -1,5 +1,6 @@
 """Decides which latencies of a search are measured and which are predicted; fits the predictor."""
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -94,8 +95,11 @@ def likely_networks(run: Run) -> list[Architecture]:
     if isinstance(space, PretrainedSpace):
         limits = {str(each.quantity): each.limit for each in goals.constraints if each not in latency_limits}
         first = [record.cost.macs for record in run.records() if record.source == BASELINE_SOURCE]
-        if latency_limits and first:  # slower networks are hardly proposed
-            limits["macs"] = max(first)
+        if latency_limits and not first:  # whole parents are too slow at the lowest resolution, too
+            lowest = min(space.resolution_px)
+            first = [cost(each).macs for each in space.candidates if each.resolution_px == lowest]
+        if latency_limits:  # slower networks are hardly proposed
+            limits["macs"] = min(limits.get("macs", math.inf), max(first))
         return networks_within(space, limits)
     networks = stratified(space, goals, LIKELY_NETWORKS, random.Random(run.settings.seed))
     if not latency_limits or not run.latency_predictor_file.is_file():

@@ -28,7 +28,8 @@ from bneck.search.runner.latency_policy import fit_latency_model, likely_network
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.session import print_time_estimate, run_session
 from bneck.search.runner.verification import evaluate_baselines, verify_front
-from bneck.search_space import Architecture, GoalError, RunError, cost, load_space
+from bneck.search_space import Architecture, GoalError, Parent, RunError, cost, load_space
+from bneck.search_space.pretrained_space import pretrained_space
 
 from ...results.example_run import BASELINE
 from ...search_space.helpers import TOY
@@ -315,3 +316,12 @@ def test_networks_that_are_predicted_to_be_too_slow_are_not_expected(tmp_path: P
     assert len(likely_networks(run)) > 10
     give_model(run, 0.7)
     assert len(likely_networks(run)) == 1
+
+
+def test_where_no_whole_parent_is_fast_enough_only_the_lowest_resolution_is_expected(tmp_path: Path) -> None:
+    parent = Parent("toy", replace(TOY, resolution_px=128), (127.0,) * 3, (128.0,) * 3)
+    space = pretrained_space([parent]).for_data(3, 2)
+    run = fake_run(tmp_path, space, {"latency": "0.01x"})
+    assert {each.resolution_px for each in likely_networks(run)} == {32}
+    unlimited = fake_run(tmp_path, space, {"macs": "900M"})
+    assert max(each.resolution_px for each in likely_networks(unlimited)) == 128
