@@ -87,7 +87,7 @@ def run_search(
             totals = words.get("n_trials"), words.get("replicates")
             run = resume_run(Path(resume), *totals, objects, confirmed)
         else:
-            run = create_run(SearchRequest(**words), objects, notes.append)
+            run = create_run(SearchRequest(**words), objects, notes.append, timeout_minutes)
     logger.info("%s: %d trials of space %s", run.folder, run.settings.n_trials, run.settings.space.name)
     display = _display(progress)
     for note in notes:

@@ -73,7 +73,7 @@ def search(
         if request.space and (Path(request.space) / "run.yaml").is_file():
             command = Run.open(request.space).resume_command
             raise RunError(f"{request.space} is a run; resume it: {command}")
-        run = create_run(request, on_note=notes.append)
+        run = create_run(request, on_note=notes.append, timeout_minutes=timeout_minutes)
     display = progress(Console())
     for line in (start_message(run), *notes):
         display.print_line(line)

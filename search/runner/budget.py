@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import fmean
 
 import numpy as np
 
+from ...evaluate import usable_cores
 from ...evaluate.training.recipe import load_recipe
 from ...evaluate.training.step_timing import StepTiming
 from ...results import Record, Run, RunSettings, pareto_front
@@ -19,6 +21,7 @@ REPORT_SHARE = 0.1  # of a short time limit
 BASELINE_SHARE = 0.25  # of the time limit that is kept free for baselines, at most
 PROCESS_SECONDS = 5.0  # start of a worker process
 FORWARD_SHARE = 1 / 3  # of the time of a training step
+FIRST_NETWORKS_SHARE = 0.25  # of a time limit, for the pretrained networks that are tuned first
 QUICK_SECONDS = 10.0  # a training that takes less needs no estimate
 MACS_PER_SECOND = 15e9  # of training on a CPU core; small networks reach less
 
@@ -164,6 +167,18 @@ class TimeEstimate:
 def least_training_seconds(network: Architecture, train_images: int, settings: RunSettings) -> float:
     """Lower bound of a training on a CPU core: three times the MACs of a forward pass for each image."""
     return 3 * cost(network).macs * train_images * mean_epochs(settings) / MACS_PER_SECOND
+
+
+def affordable_baselines(
+    networks: Sequence[Architecture], train_images: int, settings: RunSettings, minutes: float
+) -> Sequence[Architecture]:
+    """The first networks, at least one, whose trainings take up to `FIRST_NETWORKS_SHARE` of a time limit.
+
+    Each core trains a network, and takes at least `least_training_seconds`.
+    """
+    seconds = (least_training_seconds(each, train_images, settings) for each in networks)
+    available = FIRST_NETWORKS_SHARE * 60 * minutes * usable_cores()
+    return networks[: max(1, sum(total <= available for total in accumulate(seconds)))]
 
 
 def mean_epochs(settings: RunSettings) -> float:

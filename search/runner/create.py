@@ -35,6 +35,7 @@ from ..resolve.search import ResolvedSearch, resolve_search
 from ..samplers.feasibility import require_feasible, require_feasible_latency, smallest_networks
 from ..samplers.highest_resolutions import highest_resolutions
 from ..samplers.transfer import TransferredTrial, load_transferred_trials, select_transferred_genes
+from .budget import affordable_baselines
 from .proposer import feasible_published
 from .successive_halving import rungs_between
 
@@ -48,11 +49,13 @@ def create_run(
     request: SearchRequest,
     objects: SearchObjects = NO_OBJECTS,
     on_note: Callable[[str], None] = lambda note: None,
+    timeout_minutes: float | None = None,
 ) -> Run:
     """Check everything, then make the run's folder and study.
 
     Args:
         on_note: called with a line on each choice that the data made.
+        timeout_minutes: time limit of the search, on which the number of enqueued baselines depends.
     Raises:
         BneckError: a setting is invalid or the limits cannot be met; nothing has been written.
     """
@@ -107,7 +110,12 @@ def create_run(
         teacher=search.teacher.name if search.teacher else "",
         soft_label_weight=search.teacher.weight if search.teacher else 0.0,
     )
-    baselines = highest_resolutions(space, goals, latency_of) if isinstance(space, PretrainedSpace) else ()
+    baselines: Sequence[Architecture] = ()
+    if isinstance(space, PretrainedSpace):
+        baselines = highest_resolutions(space, goals, latency_of)
+        if timeout_minutes:
+            train_images = search.images.count("train")
+            baselines = affordable_baselines(baselines, train_images, settings, timeout_minutes)
     run = make_search_folder(
         out,
         settings,

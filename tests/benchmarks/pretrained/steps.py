@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import torch
 
+from bneck.evaluate import usable_cores
 from bneck.evaluate.data.dataset import Data, load_data
 from bneck.evaluate.inheritance.inherit import inherit
 from bneck.evaluate.training.checkpoint import load_checkpoint, make_checkpoint, save_checkpoint
@@ -189,7 +190,11 @@ def search_part(out: Path, options: dict[str, Any], minutes: float | None) -> Re
         if cpu_seconds() - start > PART_SECONDS:
             raise KeyboardInterrupt
 
-    run = resume(out) if out.exists() else create_run(SearchRequest(**options, out=out))
+    if out.exists():
+        run = resume(out)
+    else:
+        request = SearchRequest(**options, out=out)
+        run = create_run(request, timeout_minutes=minutes and minutes / usable_cores())
     deadline = Deadline(None if minutes is None else max(minutes, MIN_MINUTES), clock=cpu_seconds)
     done = True
     try:

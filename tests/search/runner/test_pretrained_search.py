@@ -23,7 +23,7 @@ from bneck.results.text.findings import findings
 from bneck.search import run_search
 from bneck.search.console.progress import Progress
 from bneck.search.resolve.pretrained import resolve_parents
-from bneck.search.runner import worker
+from bneck.search.runner import budget, worker
 from bneck.search.runner.loop import run_trials
 from bneck.search.runner.partial_training import train_to_epoch
 from bneck.search.samplers.highest_resolutions import highest_resolutions
@@ -124,6 +124,21 @@ def test_the_sampler_learns_what_pays(tmp_path: Path) -> None:
     assert (
         effects["weights", "high"].changes["accuracy"].value > 0.1
     )  # 20 points of the share of the resolution
+
+
+def test_a_short_time_limit_leaves_time_for_more_than_the_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "usable_cores", lambda: 2)
+    settings = fake_settings(SPACE)
+    largest, smaller = highest_resolutions(SPACE, parse_goals("accuracy", {}), fast)[:2]
+    # three times the MACs of a forward pass per image and epoch, at 15 GMAC/s
+    seconds = [3 * cost(each).macs * 10**6 * settings.recipe.epochs / 15e9 for each in (largest, smaller)]
+    for minutes, expected in (
+        (0.01, [largest]),
+        (sum(seconds) / (0.25 * 60 * 2) * 0.999, [largest]),
+        (sum(seconds) / (0.25 * 60 * 2) * 1.001, [largest, smaller]),
+    ):
+        found = budget.affordable_baselines([largest, smaller], 10**6, settings, minutes)
+        assert list(found) == expected
 
 
 @pytest.mark.parametrize(
