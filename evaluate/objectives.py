@@ -162,6 +162,11 @@ class Goals:
         parts = [*(each.target or each for each in self.objectives), *self.constraints]
         return any(each.quantity == "latency" for each in parts)
 
+    @property
+    def latency_limit(self) -> Constraint | None:
+        """The constraint on latency."""
+        return next((each for each in self.constraints if each.quantity == "latency"), None)
+
     def violations(self, cost: Cost, latency: Latency | None = None) -> dict[str, float]:
         """Violation by quantity; latency constraints are skipped without a latency.
 

@@ -143,7 +143,7 @@ class GeneModel:
         if not self.goals.constraints:
             return True
         network = self.network(genes)
-        has_latency = any(limit.quantity == "latency" for limit in self.goals.constraints)
+        has_latency = self.goals.latency_limit is not None
         latency = self._predicted(network) if self.latency_predictor and has_latency else None
         values = [(limit, limit.measured_value(cost(network), latency)) for limit in self.goals.constraints]
         return all(value is None or limit.violation(value) <= 0 for limit, value in values)

@@ -25,7 +25,7 @@ def calibration_text(setup: LatencySetup) -> str:
 def verification_text(run: SearchRun) -> str:
     """Number of re-measured networks and of those dropped; empty without a latency limit."""
     verifications = run.verifications().values()
-    limited = any(limit.quantity == "latency" for limit in run.settings.goals.constraints)
+    limited = run.settings.goals.latency_limit is not None
     if not limited or not verifications:
         return ""
     remeasured = sum(verification.latency is not None for verification in verifications)

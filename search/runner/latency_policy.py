@@ -57,8 +57,8 @@ class LatencyStrategy:
             return None
         predicted = self.model.predict(architecture)
         if self.latency_policy == "both":
-            limits = [each for each in self.goals.constraints if each.quantity == "latency"]
-            if any(self._is_near(limit, predicted) for limit in limits):
+            limit = self.goals.latency_limit
+            if limit and self._is_near(limit, predicted):
                 return None
         return predicted
 
@@ -91,18 +91,17 @@ def likely_networks(run: Run) -> list[Architecture]:
     is surely too slow is left out.
     """
     space, goals = run.settings.space, run.settings.goals
-    latency_limits = [each for each in goals.constraints if each.quantity == "latency"]
     if isinstance(space, PretrainedSpace):
-        limits = {str(each.quantity): each.limit for each in goals.constraints if each not in latency_limits}
+        limits = {str(each.quantity): each.limit for each in goals.constraints if each != goals.latency_limit}
         first = [record.cost.macs for record in run.records() if record.source == BASELINE_SOURCE]
-        if latency_limits and not first:  # whole parents are too slow at the lowest resolution, too
+        if goals.latency_limit and not first:  # whole parents are too slow at the lowest resolution, too
             lowest = min(space.resolution_px)
             first = [cost(each).macs for each in space.candidates if each.resolution_px == lowest]
-        if latency_limits:  # slower networks are hardly proposed
+        if goals.latency_limit:  # slower networks are hardly proposed
             limits["macs"] = min(limits.get("macs", math.inf), max(first))
         return networks_within(space, limits)
     networks = stratified(space, goals, LIKELY_NETWORKS, random.Random(run.settings.seed))
-    if not latency_limits or not run.latency_predictor_file.is_file():
+    if not goals.latency_limit or not run.latency_predictor_file.is_file():
         return networks
     model = LatencyPredictor.load(run.latency_predictor_file)
     slowness = {

@@ -10,7 +10,7 @@ from statistics import median
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from ...evaluate import Constraint, Goals, Latency
+from ...evaluate import Goals, Latency
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory, TransferPrior
@@ -128,7 +128,7 @@ class EhviSampler(GenesSampler):
     @cached_property
     def _initial_design(self) -> list[Candidate]:
         """Enough networks that some satisfy a latency limit."""
-        count = self.n_initial_design * (DESIGNS_UNDER_LATENCY_LIMIT if _latency_limit(self.goals) else 1)
+        count = self.n_initial_design * (DESIGNS_UNDER_LATENCY_LIMIT if self.goals.latency_limit else 1)
         networks = stratified(self.space, self.goals, count, random.Random(self.seed))
         return [self.encoder.encode(self.space.encode(network)) for network in networks]
 
@@ -147,7 +147,7 @@ class EhviSampler(GenesSampler):
         n_timed = sum(each.latency_ms is not None for each in observations)
         if self.latency_predictor is None and n_timed < MIN_TIMED:
             return None
-        limit = _latency_limit(goals)
+        limit = goals.latency_limit
         return (
             LatencyFeasibility(latency, absolute_limit(limit, self.reference_ms))
             if limit and latency
@@ -215,10 +215,6 @@ class EhviSampler(GenesSampler):
                 each = Observation(network, accuracy, trainings, latency or values.get("latency"))
             known.setdefault(network.identity, each)
         return list(known.values())
-
-
-def _latency_limit(goals: Goals) -> Constraint | None:
-    return next((each for each in goals.constraints if each.quantity == "latency"), None)
 
 
 def _latency_margin(trials: Sequence[FrozenTrial]) -> float:

@@ -34,7 +34,7 @@ def _highest(
         for network in space.candidates
         if network.fine_tuning == FineTuning(parent, space.tuned[0]) and violation(cost(network)) == 0
     ]
-    has_latency_limit = any(limit.quantity == "latency" for limit in goals.constraints)
+    has_latency_limit = goals.latency_limit is not None
     best = None if has_latency_limit or not left else left[-1]
     while has_latency_limit and left:
         middle = len(left) // 2
