@@ -11,11 +11,11 @@ search: .venv/installed
 test: .venv/installed-test
 	$(BIN)/python -m pytest -q -n auto -m "not slow and not browser and not network and not backends"
 
-check: .venv/installed-dev
+check: test .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n auto -m "not network and not backends"
+	$(BIN)/python -m pytest -q -n auto -m "(slow or browser) and not network and not backends"
 
 backends: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet -e ".[backends]"

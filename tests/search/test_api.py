@@ -48,6 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_function_evaluates_and_callbacks_receive_every_finished_trial(here: Path) -> None:
     received: list[Record] = []
     run = run_search(**QUICK, evaluator=by_key, callbacks=[received.append], out="run")

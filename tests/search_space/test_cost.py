@@ -19,7 +19,7 @@ from bneck.search_space.network import build_network, count_parameters
 
 from .helpers import TOY, counted, random_networks
 
-FAST, ALL = 5, 200
+FAST, ALL = 5, 100
 NETWORKS = {
     **{name: published_architecture(name) for name in PUBLISHED_NAMES},
     **{

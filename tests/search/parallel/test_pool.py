@@ -43,6 +43,7 @@ def living(*processes: int, within_s: float = 20) -> set[int]:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_leaving_a_pool_leaves_the_workers_of_another_alone(run: Run) -> None:
     with Pool(run, 1) as outer:
         kept = worker_of(outer)
@@ -54,6 +55,7 @@ def test_leaving_a_pool_leaves_the_workers_of_another_alone(run: Run) -> None:
     assert living(kept) == set()
 
 
+@pytest.mark.slow
 def test_an_error_ends_all_workers_whatever_they_do(run: Run) -> None:
     begin = time.monotonic()
     with pytest.raises(ZeroDivisionError), Pool(run, 1) as outer, Pool(run, 1) as inner:
@@ -65,6 +67,7 @@ def test_an_error_ends_all_workers_whatever_they_do(run: Run) -> None:
     assert time.monotonic() - begin < 60
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs sigwaitinfo")
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT"])
 def test_a_signal_to_the_whole_process_group_leaves_the_workers_to_the_main_process(
@@ -77,6 +80,7 @@ def test_a_signal_to_the_whole_process_group_leaves_the_workers_to_the_main_proc
         assert worker_of(pool) == worker
 
 
+@pytest.mark.slow
 def test_a_worker_shares_the_trust_of_its_parent(run: Run) -> None:
     with trusting(given=["own:data"]), Pool(run, 1) as pool:
         assert pool.submit(current_trust).result(timeout=60).given == {"own:data"}
@@ -94,6 +98,7 @@ print(tracker._check_alive())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS cannot block SIGHUP in workers")
 def test_the_resource_tracker_survives_a_hangup() -> None:
     """In a process of its own: in this one any earlier test may have started the tracker."""
@@ -108,6 +113,7 @@ def test_a_step_in_this_process_leaves_the_signals_to_it(run: Run) -> None:
         assert threading.active_count() == threads
 
 
+@pytest.mark.slow
 def test_what_is_under_way_is_finished_when_a_pool_is_left_normally(run: Run) -> None:
     with Pool(run, 1) as pool:
         worker_of(pool)
@@ -179,6 +185,7 @@ def test_a_step_whose_process_died_is_run_again_in_a_new_one(run: Run, tmp_path:
         assert pool.deaths_in_a_row == 0
 
 
+@pytest.mark.slow
 def test_a_dead_worker_costs_its_own_step_only(run: Run) -> None:
     with Pool(run, 2) as pool:
         deadly = pool.submit(os._exit, 3)

@@ -286,6 +286,7 @@ class TimingPool(FakePool):
         return future
 
 
+@pytest.mark.slow
 def test_a_search_is_timed_by_the_smallest_and_the_largest_network_unless_it_is_quick(tmp_path: Path) -> None:
     space, shown = load_space("mobile-128").for_data(3, 2), Shown()
     run = fake_run(tmp_path / "slow", space, {"macs": "20M"}, recipe=Recipe(epochs=20))
