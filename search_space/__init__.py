@@ -3,7 +3,7 @@
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem
 from .candidate_space import CandidateSpace
 from .choices import Choice, Gene, Genes
-from .cost import Cost, Operator, cost, cost_breakdown, operators
+from .cost import Cost, Operator, cost, cost_breakdown, operators, training_macs
 from .errors import (
     ArchitectureError,
     BackendError,
@@ -69,4 +69,5 @@ __all__ = [
     "operators",
     "preset_yaml",
     "published_architecture",
+    "training_macs",
 ]

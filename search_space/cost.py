@@ -76,6 +76,23 @@ def cost(architecture: Architecture) -> Cost:
     return _sequential_cost(cost_breakdown(architecture).values())
 
 
+def training_macs(architecture: Architecture) -> int:
+    """MACs of a training step for one image: a forward pass, and twice as many back through what is tuned.
+
+    The last stage is all from the last block of stride 2 on, the head what follows the pooling.
+    """
+    whole = cost(architecture).macs
+    tuned = architecture.fine_tuning.tuned if architecture.fine_tuning else "all"
+    if tuned == "all":
+        return 3 * whole
+    if tuned == "head":
+        layers = operators(architecture)
+        return whole + 2 * sum(each.macs for each in layers if each.name in ("hidden", "classifier"))
+    strided = (number for number, block in enumerate(architecture.blocks, start=1) if block.stride > 1)
+    parts = list(cost_breakdown(architecture).values())  # stem, blocks, head
+    return whole + 2 * sum(part.macs for part in parts[max(strided, default=1) :])
+
+
 def cost_breakdown(architecture: Architecture) -> dict[str, Cost]:
     """Cost by part: `stem`, `block 1`, ..., `head`; all fields but the peak add up to the total."""
     parts = {"stem": stem_cost(architecture.stem, architecture.image_channels, architecture.resolution_px)}

@@ -52,7 +52,11 @@ class Deadline:
 
     def seconds_until_stop(self, seconds: float) -> float:
         """When running work, which takes about this long, is stopped."""
-        return math.inf if self.end == math.inf else self.end - self.reserve() + seconds - self.clock()
+        return self.seconds_left() + seconds
+
+    def seconds_left(self) -> float:
+        """Until the phases after the running one have to begin; infinite without a limit."""
+        return math.inf if self.end == math.inf else self.end - self.reserve() - self.clock()
 
     def skip(self, name: str) -> None:
         """Note skipped work of a final phase."""

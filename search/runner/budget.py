@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
 
-import numpy as np
-
 from ...evaluate import usable_cores
 from ...evaluate.training.recipe import load_recipe
 from ...evaluate.training.step_timing import StepTiming
@@ -15,6 +13,7 @@ from ...results.store.pretrained_baseline import is_pretrained
 from ...results.text.formatting import duration
 from ...search_space import Architecture, cost
 from ..resolve.recipes import FINE_TUNING
+from ..samplers.training_time import TrainingTime
 
 REPORT_SECONDS = 15.0
 REPORT_SHARE = 0.1  # of a short time limit
@@ -24,16 +23,6 @@ FORWARD_SHARE = 1 / 3  # of the time of a training step
 FIRST_NETWORKS_SHARE = 0.25  # of a time limit, for the pretrained networks that are tuned first
 QUICK_SECONDS = 10.0  # a training that takes less needs no estimate
 MACS_PER_SECOND = 15e9  # of training on a CPU core; small networks reach less
-
-
-def training_seconds(records: Sequence[Record]) -> float:
-    """Mean duration of a training run, with rungs to the lowest one; 0 without any."""
-    return fmean(seconds) if (seconds := _training_seconds(records)) else 0.0
-
-
-def trial_seconds(records: Sequence[Record]) -> float:
-    """Mean duration of a trial: measurement and training; 0 without any."""
-    return training_seconds(records) + measurement_seconds(records)
 
 
 def measurement_seconds(records: Sequence[Record]) -> float:
@@ -103,6 +92,7 @@ class TimeEstimate:
         mean: seconds of a training, over the networks that may be proposed.
         trainings: number of trainings still to come.
         memory_bytes: of one process.
+        to_first_result: time of a training, with rungs to the lowest one.
         baselines: seconds of all baselines.
     """
 
@@ -112,6 +102,7 @@ class TimeEstimate:
     trainings: int
     workers: int
     memory_bytes: int
+    to_first_result: TrainingTime
     baselines: float = 0.0
 
     @classmethod
@@ -123,26 +114,28 @@ class TimeEstimate:
         train_images: int,
         workers: int,
     ) -> "TimeEstimate":
-        """Seconds per image are interpolated linearly in MACs between the networks that were timed.
+        """Seconds per image are linear in `training_macs` through the networks that were timed.
 
         Args:
             networks: that may be proposed.
             train_images: per epoch.
         """
-        points = sorted((cost(each).macs, timing.seconds_per_image) for each, timing in timings.items())
-        known_macs, known_seconds = np.array(points).T
-        per_image = np.interp([cost(network).macs for network in networks], known_macs, known_seconds)
-        seconds = per_image * train_images * mean_epochs(run.settings)
-        names = missing_baselines(run)
-        baseline_macs = np.array([cost(run.settings.published_architecture(name)).macs for name in names])
-        beyond = np.maximum(1.0, baseline_macs / known_macs[-1])  # np.interp is constant there
-        baselines = np.interp(baseline_macs, known_macs, known_seconds) * beyond
-        epochs = [baseline_epochs(run.settings, name) for name in names]
+        settings = run.settings
+        epoch = TrainingTime.fit(
+            {each: train_images * timing.seconds_per_image for each, timing in timings.items()}
+        )
+        epochs = mean_epochs(settings)
+        seconds = [epochs * epoch.seconds(network) for network in networks]
+        baselines = sum(
+            baseline_epochs(settings, name) * epoch.seconds(settings.published_architecture(name))
+            for name in missing_baselines(run)
+        )
+        first_epochs = settings.rungs.first if settings.rungs else settings.recipe.epochs
         evaluated = sum(record.is_evaluated for record in run.records())
-        trainings = max(0, run.settings.n_trials - evaluated) + run.settings.replicates
+        trainings = max(0, settings.n_trials - evaluated) + settings.replicates
         memory = max(timing.memory_bytes for timing in timings.values())
-        values = (float(seconds.min()), float(seconds.max()), float(seconds.mean()))
-        return cls(*values, trainings, workers, memory, float(baselines @ epochs) * train_images)
+        values = min(seconds), max(seconds), fmean(seconds)
+        return cls(*values, trainings, workers, memory, epoch.times(first_epochs), baselines)
 
     @property
     def seconds(self) -> float:
@@ -233,8 +226,3 @@ class EndReserve:
 
 def report_seconds(limit_seconds: float) -> float:
     return min(REPORT_SECONDS, REPORT_SHARE * limit_seconds)
-
-
-def _training_seconds(records: Sequence[Record]) -> list[float]:
-    lowest = [record.at_lowest_fidelity for record in records]
-    return [each.accuracy.seconds for each in lowest if each.accuracy]

@@ -24,12 +24,13 @@ from ..console.progress import Progress, Status
 from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool
 from ..samplers.registry import SamplerFactory
+from ..samplers.training_time import TrainingTime
 from . import worker
 from .attempts import Attempts
-from .budget import EndReserve, epoch_seconds, trial_seconds
+from .budget import EndReserve, epoch_seconds, measurement_seconds
 from .latency_policy import LatencyStrategy
 from .ledger import Ledger, put_back
-from .proposer import Proposer, SpaceExhaustedError
+from .proposer import NothingFitsError, Proposer, SpaceExhaustedError
 from .replication import Replicate, ReplicationScheduler
 from .successive_halving import Promotion, last_promotion, next_promotion
 from .trial_states import ActiveTrial, State, next_state
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 Work = ActiveTrial | Replicate | Promotion
 RECENT_TRIALS = 100  # whose durations are averaged
+UNKNOWN_TIME = TrainingTime()
 
 
 STEPS: Mapping[State, Callable[[Architecture], Any]] = {
@@ -59,17 +61,19 @@ def run_trials(
     deadline: Deadline | None = None,
     sampler: "BaseSampler | SamplerFactory | None" = None,
     callbacks: Sequence[Callable[[Record], None]] = (),
+    training_time: TrainingTime = UNKNOWN_TIME,
 ) -> None:
     """Propose, measure and train until the run's number of networks is evaluated.
 
     Fewer are evaluated if no new feasible network is found, or if the time is too short: no trial starts that
-    is not expected to end in time, the phases after the trials included, and one that is late by a mean trial
-    is put back. With rungs it continues until no promotion is due; at least one network is trained to the
-    end, deadline or not.
+    is not expected to end in time, the phases after the trials included; networks that train faster are
+    proposed instead while there are any. A trial that is late by its own duration is put back. With rungs it
+    continues until no promotion is due; at least one network is trained to the end, deadline or not.
 
     Args:
         sampler: in place of the one that the run's settings name.
         callbacks: called with every finished trial, and after every promotion.
+        training_time: predicts the duration of trainings, for a deadline.
     Raises:
         NoFeasibleNetworkError: no network satisfies the limits.
         RunError: many trials in a row fail, or the deadline passes before one network is evaluated.
@@ -78,9 +82,10 @@ def run_trials(
     ledger = Ledger(run, callbacks)
     if deadline.minutes:
         deadline.reserve = EndReserve(run, lambda: ledger.evaluated, pool.workers, 60 * deadline.minutes)
-    loop = _TrialLoop(run, pool, progress, deadline, ledger, sampler)
+    loop = _TrialLoop(run, pool, progress, deadline, ledger, sampler, training_time)
     with loop.attempts, pool.limited(loop.seconds_until_stop):
         loop.run_loop()
+    loop.proposer.put_back_postponed()
     if not ledger.evaluated and deadline.work_was_skipped:
         raise RunError(
             f"no network was evaluated within {deadline.minutes:g} minutes; resume with more time: "
@@ -113,6 +118,7 @@ class _TrialLoop:
     deadline: Deadline
     ledger: Ledger
     sampler: "BaseSampler | SamplerFactory | None" = None
+    training_time: TrainingTime = UNKNOWN_TIME
     running: dict[Future[Any], Work] = field(default_factory=dict)
     finished: bool = False
     is_last: bool = False
@@ -138,7 +144,7 @@ class _TrialLoop:
             finished = self.pool.wait(self.running)
             for future in finished:
                 self._finish(future)
-            if not finished and not self.is_last and self.deadline.stops_work(self._trial_seconds()):
+            if not finished and not self.is_last and self.deadline.stops_work(self._running_seconds()):
                 self._stop_running()
 
     def _start_next(self) -> bool:
@@ -148,14 +154,17 @@ class _TrialLoop:
         n_remaining = self.run.settings.n_trials - len(self.ledger.evaluated) - n_proposed
         if promotion is None and (self.finished or n_remaining <= 0):
             return False
-        if self.deadline.blocks_new_work(self._trial_seconds(promotion)):
-            self.finished = True
-            return False
         if promotion:
+            if self.deadline.blocks_new_work(self._seconds(promotion)):
+                self.finished = True
+                return False
             self._submit_promotion(promotion)
             return True
         try:
             work = self._next_work()
+        except NothingFitsError:
+            self.finished = self.deadline.work_was_skipped = True
+            return False
         except SearchFinishedError as why:
             self.finished = True
             self.progress.print_line(str(why))
@@ -166,18 +175,30 @@ class _TrialLoop:
             self._advance(work, self.latency_strategy.predict_before_training(work.architecture))
         return True
 
-    def _trial_seconds(self, promotion: Promotion | None = None) -> float:
-        """Estimated duration of a new trial, or of a promotion; 0 without a time limit."""
+    def _seconds(self, work: Work) -> float:
+        """Estimated duration of work; 0 without a time limit."""
         if not self.deadline.minutes:
             return 0.0
         records = self.ledger.evaluated[-RECENT_TRIALS:]
-        if promotion:
-            return (promotion.epochs - promotion.record.epochs) * epoch_seconds(records)
-        return trial_seconds(records)
+        if isinstance(work, Promotion):
+            return (work.epochs - work.record.epochs) * epoch_seconds(records)
+        if isinstance(work, Replicate):
+            return work.seconds
+        return measurement_seconds(records) + self.training_time.seconds(work.architecture, records)
+
+    def _max_training_macs(self, seconds_left: float) -> float:
+        """Of the largest training that fits in the time left; infinite without a time limit."""
+        records = self.ledger.evaluated[-RECENT_TRIALS:]
+        seconds = seconds_left - measurement_seconds(records)
+        return self.training_time.max_training_macs(seconds, records)
+
+    def _running_seconds(self) -> float:
+        """Estimated duration of the longest running work."""
+        return max(map(self._seconds, self.running.values()), default=0.0)
 
     def seconds_until_stop(self) -> float:
         """After which a step that starts now is stopped."""
-        return math.inf if self.is_last else self.deadline.seconds_until_stop(self._trial_seconds())
+        return math.inf if self.is_last else self.deadline.seconds_until_stop(self._running_seconds())
 
     def _stop_running(self) -> None:
         """Put the unfinished work back; a resumed search does it."""
@@ -191,16 +212,18 @@ class _TrialLoop:
         self.running.clear()
 
     def _next_work(self) -> ActiveTrial | Replicate:
-        """A due replicate, or a new trial.
+        """A due replicate, or a new trial, that fits in the time left.
 
         Raises:
-            SearchFinishedError: neither.
+            NothingFitsError: there is none, for lack of time.
+            SearchFinishedError: there is none.
             NoFeasibleNetworkError: no network satisfies the limits.
         """
-        if replicate := self.replicates.next_during_search(self.ledger.completed):
+        seconds_left = self.deadline.seconds_left()
+        if replicate := self.replicates.next_during_search(self.ledger.completed, seconds_left):
             return replicate
         try:
-            return self.proposer.next()
+            return self.proposer.next(self._max_training_macs(seconds_left))
         except SpaceExhaustedError:
             name = self.run.settings.space.name
             raise SearchFinishedError(

@@ -1,5 +1,6 @@
 """Asks the study for networks, and rejects duplicates and those over a limit on cost."""
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,16 +14,18 @@ from ...search_space import (
     PretrainedSpace,
     cost,
     published_architecture,
+    training_macs,
 )
 from ..samplers.feasibility import constraint_violation, sample_unseen_feasible
 from ..samplers.registry import SamplerContext, SamplerFactory, make_sampler
 from ..samplers.transfer import transfer_prior_of
-from .ledger import Ledger
+from .ledger import Ledger, put_back
 from .trial_states import ActiveTrial, State
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
+    from optuna.trial import Trial
 
     from ...evaluate.latency.predictor import LatencyPredictor
 
@@ -34,6 +37,10 @@ class SpaceExhaustedError(Exception):
     """Every network of the space within the limits on cost has been proposed."""
 
 
+class NothingFitsError(Exception):
+    """No new network can be trained in the time left."""
+
+
 class Proposer:
     """The study as a source of new networks.
 
@@ -42,6 +49,8 @@ class Proposer:
 
     Attributes:
         visited: keys of networks that must not be evaluated again.
+        max_training_macs: of the largest training that fits in the time left.
+        postponed: trials whose training does not fit; a resumed search does them.
     """
 
     def __init__(
@@ -52,8 +61,11 @@ class Proposer:
         sampler: "BaseSampler | SamplerFactory | None" = None,
     ) -> None:
         self.ledger = ledger
+        self.run = run
         self.settings = run.settings
         self.study = run.study
+        self.max_training_macs = math.inf
+        self.postponed: list[Trial] = []
         records = run.records()
         context = SamplerContext(
             self.settings.space,
@@ -65,6 +77,7 @@ class Proposer:
             latency_predictor=latency_predictor,
             reference_ms=self.settings.latency.reference_ms,
             transfer_prior=transfer_prior_of(run),
+            max_training_macs=lambda: self.max_training_macs,
         )
         self.study.sampler = make_sampler(sampler or self.settings.sampler, context)
         self.rng = random.Random(context.session_seed)
@@ -72,14 +85,21 @@ class Proposer:
         self.visited |= {record.key for record in records if record.state == "infeasible" and record.latency}
         self.proposed_keys = {record.key for record in records}
 
-    def next(self) -> ActiveTrial:
+    def next(self, max_training_macs: float = math.inf) -> ActiveTrial:
         """A new network within the limits on cost.
 
+        Args:
+            max_training_macs: of the largest training that fits in the time left. Where a sampler proposes a
+                larger one, it is postponed, and a network that fits is sampled uniformly.
         Raises:
             NoFeasibleNetworkError: too many proposals in a row were infeasible or duplicates.
+            NothingFitsError: no new network fits in the time left.
             SpaceExhaustedError: every network has been proposed.
         """
+        self.max_training_macs = max_training_macs
         while True:
+            if max_training_macs < math.inf and self._sample_unseen(random.Random(0)) is None:
+                raise NothingFitsError
             rejections = self.ledger.consecutive_rejections
             if rejections >= MAX_CONSECUTIVE_REJECTIONS:
                 raise self.no_feasible_network()
@@ -100,9 +120,18 @@ class Proposer:
             elif self.ledger.is_surely_too_slow(active):
                 self.visited.add(architecture.key)
                 self.ledger.finish(active, State.INFEASIBLE)
+            elif training_macs(architecture) > max_training_macs:
+                self.postponed.append(trial)
+                if trial.user_attrs.get("source", "sampler") == "sampler":
+                    self._enqueue_unseen()
             else:
                 self.visited.add(architecture.key)
                 return active
+
+    def put_back_postponed(self) -> None:
+        """Have a resumed search do the postponed trials first."""
+        while self.postponed:
+            put_back(self.run, self.postponed.pop(0))
 
     def enqueue(self, genes: Genes, source: str) -> None:
         """Have a network proposed next."""
@@ -123,11 +152,15 @@ class Proposer:
         return {gene.name: CategoricalDistribution(gene.choices) for gene in self.settings.space.genes}
 
     def _enqueue_unseen(self) -> None:
-        genes = sample_unseen_feasible(self.settings.space, self.settings.goals, self.visited, self.rng)
+        genes = self._sample_unseen(self.rng)
         if genes is not None:
             self.enqueue(genes, "random feasible")
         elif isinstance(self.settings.space, PretrainedSpace):  # it lists its networks: none is left
             raise SpaceExhaustedError
+
+    def _sample_unseen(self, rng: random.Random) -> Genes | None:
+        space, goals = self.settings.space, self.settings.goals
+        return sample_unseen_feasible(space, goals, self.visited, rng, self.max_training_macs)
 
 
 def feasible_published(run: Run) -> Iterator[tuple[str, Genes]]:

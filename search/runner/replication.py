@@ -5,6 +5,7 @@ known from lucky networks alone. The others go where membership of the front is 
 decided.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -22,7 +23,6 @@ from ..parallel.deadline import Deadline
 from ..parallel.pool import Pool
 from . import worker
 from .attempts import Attempts
-from .budget import training_seconds
 
 REPLICATE_EVERY = 8
 
@@ -33,6 +33,11 @@ class Replicate:
 
     record: Record
     seed: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration of its first training."""
+        return training_seconds(self.record)
 
     @property
     def name(self) -> str:
@@ -63,18 +68,23 @@ class ReplicationScheduler:
     def n_started(self) -> int:
         return len(self.finished) + len(self.running)
 
-    def next_during_search(self, completed: Sequence[Record]) -> Replicate | None:
-        """One for every 8 evaluated networks, up to half of all, so that the noise is known early."""
+    def next_during_search(
+        self, completed: Sequence[Record], seconds_left: float = math.inf
+    ) -> Replicate | None:
+        """One for every 8 evaluated networks, up to half of all, so that the noise is known early.
+
+        None where none of them fits in the time left.
+        """
         settings = self.run.settings
         if self.n_started >= min(settings.replicates // 2, len(completed) // REPLICATE_EVERY):
             return None
-        return self._next(completed)
+        return self._next(completed, seconds_left)
 
-    def next_after_search(self) -> Replicate | None:
-        """None where the front is decided or all were started."""
+    def next_after_search(self, seconds_left: float = math.inf) -> Replicate | None:
+        """None where the front is decided, all were started or none fits in the time left."""
         if self.n_started >= self.run.settings.replicates:
             return None
-        return self._next(self.run.completed_records())
+        return self._next(self.run.completed_records(), seconds_left)
 
     def finish(self, replicate: Replicate, future: Future[Any], progress: Progress) -> None:
         """Store the result."""
@@ -88,9 +98,9 @@ class ReplicationScheduler:
         self.running.remove(replicate)
         self.finished.add((replicate.record.key, replicate.seed))
 
-    def _next(self, records: Sequence[Record]) -> Replicate | None:
+    def _next(self, records: Sequence[Record], seconds_left: float) -> Replicate | None:
         busy = Counter(replicate.record.key for replicate in self.running)
-        record = next_to_replicate(records, self.run.settings.goals, busy)
+        record = next_to_replicate(records, self.run.settings.goals, busy, seconds_left)
         if record is None:
             return None
         used_seeds = {seed for key, seed in self.finished if key == record.key}
@@ -101,7 +111,9 @@ class ReplicationScheduler:
         return replicate
 
 
-def next_to_replicate(records: Sequence[Record], goals: Goals, busy: Mapping[str, int]) -> Record | None:
+def next_to_replicate(
+    records: Sequence[Record], goals: Goals, busy: Mapping[str, int], seconds_left: float = math.inf
+) -> Record | None:
     """The network whose next replicate is most informative; None where the front is decided.
 
     While the noise is unknown: the fewest trainings, then the earliest trial. Afterwards, among the networks
@@ -111,16 +123,20 @@ def next_to_replicate(records: Sequence[Record], goals: Goals, busy: Mapping[str
 
     Args:
         busy: number of running replicates by key.
+        seconds_left: networks that take longer to train are left out.
     """
     if not goals.depends_on_accuracy:
         return None
+
+    def fitting(records: Sequence[Record]) -> list[Record]:
+        return [record for record in records if training_seconds(record) <= seconds_left]
 
     def trainings(record: Record) -> int:
         return len(record.trainings) + busy.get(record.key, 0)
 
     posterior = front_posterior_of(records, goals)
     if posterior is None or posterior.noise.degrees_of_freedom < MIN_DEGREES_OF_FREEDOM:
-        trained = [record for record in records if record.state == "complete" and record.trainings]
+        trained = [record for record in fitting(records) if record.state == "complete" and record.trainings]
         return min(trained, key=lambda record: (trainings(record), record.trial), default=None)
 
     def priority(record: Record) -> tuple[float, int]:
@@ -128,7 +144,12 @@ def next_to_replicate(records: Sequence[Record], goals: Goals, busy: Mapping[str
         information = probability * (1 - probability) * posterior.seed_std(record) ** 2
         return information / 2 ** busy.get(record.key, 0), -trainings(record)
 
-    return max(posterior.undecided_given_latencies, key=priority, default=None)
+    return max(fitting(posterior.undecided_given_latencies), key=priority, default=None)
+
+
+def training_seconds(record: Record) -> float:
+    """Duration of the first training of a network; 0 if it was not trained."""
+    return record.accuracy.seconds if record.accuracy else 0.0
 
 
 def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline | None = None) -> int:
@@ -139,15 +160,21 @@ def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline
     """
     deadline = deadline or Deadline()
     replicates = ReplicationScheduler(run)
-    seconds = training_seconds(run.completed_records()) if deadline.minutes else 0.0
     before, total = len(replicates.finished), run.settings.replicates
     pending: dict[Future[Any], Replicate] = {}
-    with Attempts(run.study) as attempts, pool.limited(lambda: deadline.seconds_until_stop(seconds)):
+
+    def seconds() -> float:
+        return max((each.seconds for each in pending.values()), default=0.0)
+
+    with Attempts(run.study) as attempts, pool.limited(lambda: deadline.seconds_until_stop(seconds())):
         while True:
-            while len(pending) < pool.workers and (replicate := replicates.next_after_search()):
-                if deadline.blocks_new_work(seconds):
-                    replicates.running.remove(replicate)
+            while len(pending) < pool.workers:
+                if not (replicate := replicates.next_after_search()):
                     break
+                if deadline.blocks_new_work(replicate.seconds):
+                    replicates.running.remove(replicate)
+                    if not (replicate := replicates.next_after_search(deadline.seconds_left())):
+                        break
                 network, seed = replicate.record.architecture, replicate.seed
                 future = attempts.submit(replicate.name, pool, worker.train_replicate, network, seed)
                 pending[future] = replicate
@@ -162,6 +189,6 @@ def replicate_front(run: Run, pool: Pool, progress: Progress, deadline: Deadline
                 replicates.finish(replicate, future, progress)
                 attempts.end(replicate.name)
                 progress.update_status(Status("replicates", len(replicates.finished), total))
-            if not finished and deadline.stops_work(seconds):
+            if not finished and deadline.stops_work(seconds()):
                 pool.abandon(pending)
                 return len(replicates.finished) - before

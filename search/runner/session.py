@@ -17,6 +17,7 @@ from ..parallel.lock import run_lock
 from ..parallel.pool import Pool, open_pool
 from ..resolve.confirmed import require_same
 from ..resolve.objects import NO_OBJECTS, SearchObjects
+from ..samplers.training_time import TrainingTime
 from . import worker
 from .budget import QUICK_SECONDS, TimeEstimate, least_training_seconds
 from .create import attach_study
@@ -84,29 +85,32 @@ def default_workers(run: Run) -> int:
     return 1 if run.settings.torch_device == "cuda" else usable_cores()
 
 
-def print_time_estimate(run: Run, pool: Pool, progress: Progress, deadline: Deadline) -> None:
+def estimate_time(run: Run, pool: Pool, progress: Progress, deadline: Deadline) -> TrainingTime:
     """Time training steps of the smallest and the largest candidate, and print what the search takes.
 
-    Nothing if the evaluator is not that of bneck, or a network trains in `QUICK_SECONDS`.
+    Nothing is timed if the evaluator is not that of bneck, or a network trains in `QUICK_SECONDS`.
     """
     settings, space = run.settings, run.settings.space
+    unknown = TrainingTime()
     if settings.evaluator != "train":
-        return
+        return unknown
     networks = sorted(likely_networks(run), key=lambda network: cost(network).macs)
     if not networks:
-        return
+        return unknown
     ends = dict.fromkeys((networks[0], networks[-1]))
     with suppress(*STEP_FAILURES):
         images = pool.submit(worker.count_training_images).result()
         if isinstance(space, PretrainedSpace):
             ends = dict.fromkeys(space.with_all_tuned(network) for network in ends)
         elif least_training_seconds(networks[len(networks) // 2], images, settings) < QUICK_SECONDS:
-            return
+            return unknown
         timings = {network: pool.submit(worker.time_training_steps, network).result() for network in ends}
         known = {network: timing for network, timing in timings.items() if timing}
         if known:
             estimate = TimeEstimate.of(run, known, networks, images, pool.workers)
             progress.print_line(estimate.text(deadline.minutes))
+            return estimate.to_first_result
+    return unknown
 
 
 def run_session(
@@ -144,8 +148,8 @@ def run_session(
     try:
         with run_lock(run), progress, open_pool(run, workers, start) as pool:
             fit_latency_model(run, pool, progress, deadline)
-            print_time_estimate(run, pool, progress, deadline)
-            run_trials(run, pool, progress, deadline, objects.sampler, callbacks)
+            training_time = estimate_time(run, pool, progress, deadline)
+            run_trials(run, pool, progress, deadline, objects.sampler, callbacks, training_time)
             trials_done = True
             replicate_front(run, pool, progress, deadline)
             evaluate_baselines(run, pool, progress, deadline)

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...evaluate.statistics.arrays import Array, Indices
 from ...evaluate.surrogate.encoder import Candidate, Encoder
-from ...search_space import Cost
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class AcquisitionOptimizer:
         encoder: Encoder,
         parents: Sequence[Candidate],
         excluded: Collection[bytes],
-        is_feasible: Callable[[Cost], bool],
+        is_feasible: Callable[[Candidate], bool],
         rng: random.Random,
     ) -> Candidate | None:
         """The candidate of highest acquisition; None where no offspring was new and feasible.
@@ -65,7 +64,7 @@ class AcquisitionOptimizer:
                 for candidate in encoder.encode_choices(draw(count)):
                     if len(new) < count and candidate.identity not in visited:
                         visited.add(candidate.identity)
-                        if is_feasible(candidate.cost):
+                        if is_feasible(candidate):
                             new.append(candidate)
                 if len(new) == count:
                     break

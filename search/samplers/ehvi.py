@@ -14,7 +14,7 @@ from ...evaluate import Goals, Latency
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory, TransferPrior
-from ...search_space import CandidateSpace, Cost, Genes, SpaceError
+from ...search_space import CandidateSpace, Genes, SpaceError, training_macs
 from .acquisition import (
     Acquisition,
     LatencyFeasibility,
@@ -43,7 +43,8 @@ class EhviSampler(GenesSampler):
     Limits on MACs and parameters are always satisfied, and no network is proposed twice while new ones are
     found. Pending trials count with their predicted accuracy.
 
-    A proposal depends on the seed, the trial's number and the other trials only.
+    A proposal depends on the seed, the trial's number and the other trials only; near the end of a time limit
+    also on the clock, by `max_training_macs`.
 
     Args:
         observed_accuracies: mean accuracy and number of training runs by trial, where more is known than
@@ -52,6 +53,7 @@ class EhviSampler(GenesSampler):
         latency_predictor: None to learn latency from the trials.
         reference_ms: latency of the reference model, the unit of limits such as 0.5x.
         transfer_prior: model learned from another run of the space.
+        max_training_macs: of the largest training that there is time for; larger ones are not proposed.
         n_initial_design: size of the stratified design.
         max_observations: most trials that a surrogate is conditioned on: the front, then the latest.
         optimizer: of the acquisition.
@@ -68,6 +70,7 @@ class EhviSampler(GenesSampler):
         latency_predictor: LatencyPredictor | None = None,
         reference_ms: float = 1.0,
         transfer_prior: TransferPrior | None = None,
+        max_training_macs: Callable[[], float] = lambda: math.inf,
         n_initial_design: int = 10,
         max_observations: int = 400,
         optimizer: AcquisitionOptimizer = AcquisitionOptimizer(),  # noqa: B008
@@ -79,6 +82,7 @@ class EhviSampler(GenesSampler):
         self.noise = noise
         self.latency_predictor = latency_predictor
         self.reference_ms = reference_ms
+        self.max_training_macs = max_training_macs
         self.n_initial_design = n_initial_design
         self.max_observations = max_observations
         self.optimizer = optimizer
@@ -113,7 +117,7 @@ class EhviSampler(GenesSampler):
         if best is not None:
             return best.genes
         keys = {each.architecture.key for each in candidates.values()}
-        unseen = sample_unseen_feasible(self.space, self.goals, keys, rng)
+        unseen = sample_unseen_feasible(self.space, self.goals, keys, rng, self.max_training_macs())
         return unseen or sampler_within(self.space, self.goals).sample(rng)
 
     def _maximize(
@@ -136,7 +140,11 @@ class EhviSampler(GenesSampler):
         self, feasibility: LatencyFeasibility | None, excluded: Collection[bytes]
     ) -> Candidate | None:
         """The next network of the design that is believed to satisfy a latency limit; None without one."""
-        left = [each for each in self._initial_design if each.identity not in excluded]
+        left = [
+            each
+            for each in self._initial_design
+            if each.identity not in excluded and self._has_time_for(each)
+        ]
         believed = feasibility.believed(left) if feasibility and left else [True] * len(left)
         return next((each for each, is_fast in zip(left, believed, strict=True) if is_fast), None)
 
@@ -179,10 +187,15 @@ class EhviSampler(GenesSampler):
         selected = range(max(0, len(timed) - self.max_observations), len(timed))
         return self.surrogate_factory.fit_surrogate("latency", timed, logs, None, selected).fantasize(pending)
 
-    def _is_feasible(self, network_cost: Cost) -> bool:
-        """Whether the limits on MACs and parameters are satisfied."""
+    def _is_feasible(self, network: Candidate) -> bool:
+        """Whether the limits on MACs and parameters are satisfied, and there is time to train it."""
         limited = any(limit.quantity != "latency" for limit in self.goals.constraints)
-        return not limited or constraint_violation(self.goals)(network_cost) == 0
+        violates = limited and constraint_violation(self.goals)(network.cost) > 0
+        return not violates and self._has_time_for(network)
+
+    def _has_time_for(self, network: Candidate) -> bool:
+        limit = self.max_training_macs()
+        return 3 * network.cost.macs <= limit or training_macs(network.architecture) <= limit
 
     def _candidate_of(self, trial: FrozenTrial) -> Candidate | None:
         """None for a trial without genes, or with those of another space."""

@@ -5,7 +5,15 @@ import random
 from collections.abc import Callable, Iterable
 
 from ...evaluate import Constraint, Goals, Latency
-from ...search_space import Architecture, CandidateSpace, Cost, Genes, NoFeasibleNetworkError, cost
+from ...search_space import (
+    Architecture,
+    CandidateSpace,
+    Cost,
+    Genes,
+    NoFeasibleNetworkError,
+    cost,
+    training_macs,
+)
 from ...search_space.counting.enumeration import (
     ArchitectureSampler,
     architecture_sampler,
@@ -21,31 +29,43 @@ def constraint_violation(goals: Goals) -> Callable[[Cost], float]:
     )
 
 
-def sampler_within(space: CandidateSpace, goals: Goals) -> ArchitectureSampler:
+def sampler_within(
+    space: CandidateSpace, goals: Goals, max_training_macs: float = math.inf
+) -> ArchitectureSampler:
     """Uniform sampler of the networks within the limits on MACs and parameters, cached by space and limits.
 
+    Args:
+        max_training_macs: see `training_macs`.
     Raises:
         NoFeasibleNetworkError: there is no such network.
     """
     limits: dict[str, float] = {limit.quantity: limit.limit for limit in _cost_constraints(goals)}
-    return architecture_sampler(space, limits)
+    return architecture_sampler(space, limits, max_training_macs)
 
 
 def sample_unseen_feasible(
-    space: CandidateSpace, goals: Goals, excluded: Iterable[str], rng: random.Random
+    space: CandidateSpace,
+    goals: Goals,
+    excluded: Iterable[str],
+    rng: random.Random,
+    max_training_macs: float = math.inf,
 ) -> Genes | None:
     """Genes of a uniformly sampled network within the limits whose key is not excluded.
 
-    None after a bounded number of samples. If one network is left beside `n` excluded ones, it is missed
+    Args:
+        max_training_macs: limit on `training_macs`, too.
+    Returns:
+        None after a bounded number of samples. If one network is left beside `n` excluded ones, it is missed
     with probability (1 - 1 / (n + 1)) ** (10 n + 100), at most 1 in 20,000.
     """
     known = set(excluded)
     try:
-        network_sampler = sampler_within(space, goals)
-        for _ in range(10 * len(known) + 100):
-            network = network_sampler.sample_architecture(rng)
-            if network.key not in known:
-                return space.encode(network)
+        for limit in dict.fromkeys((math.inf, max_training_macs)):  # a sampler for a new limit takes time
+            network_sampler = sampler_within(space, goals, limit)
+            for _ in range(10 * len(known) + 100):
+                network = network_sampler.sample_architecture(rng)
+                if network.key not in known and training_macs(network) <= max_training_macs:
+                    return space.encode(network)
     except NoFeasibleNetworkError:
         pass
     return None

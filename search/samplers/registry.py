@@ -5,6 +5,7 @@ estimates the level from the trials.
 """
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ class SamplerContext:
         latency_predictor: None where latencies are known of measured networks only.
         reference_ms: latency of the reference model, the unit of limits such as 0.5x.
         transfer_prior: model learned from another run of the space.
+        max_training_macs: `training_macs` of the largest training that fits in the time left; infinite if all
+            do. A proposal that does not fit is put off until the search is resumed.
     """
 
     space: CandidateSpace
@@ -46,6 +49,7 @@ class SamplerContext:
     latency_predictor: "LatencyPredictor | None" = None
     reference_ms: float = 1.0
     transfer_prior: "TransferPrior | None" = None
+    max_training_macs: Callable[[], float] = lambda: math.inf
 
     @property
     def session_seed(self) -> int:
@@ -68,13 +72,14 @@ def _ehvi(context: SamplerContext) -> "BaseSampler":
         latency_predictor=context.latency_predictor,
         reference_ms=context.reference_ms,
         transfer_prior=context.transfer_prior,
+        max_training_macs=context.max_training_macs,
     )
 
 
 def _random(context: SamplerContext) -> "BaseSampler":
     from .uniform import UniformSampler
 
-    return UniformSampler(context.space, context.goals, context.seed)
+    return UniformSampler(context.space, context.goals, context.seed, context.max_training_macs)
 
 
 def _tpe(context: SamplerContext) -> "BaseSampler":

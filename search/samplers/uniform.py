@@ -1,6 +1,8 @@
 """Random search: uniform over the networks within the limits on cost, without duplicates."""
 
+import math
 import random
+from collections.abc import Callable
 
 from optuna import Study
 from optuna.trial import FrozenTrial
@@ -19,19 +21,26 @@ class UniformSampler(GenesSampler):
 
     Args:
         goals: limits on MACs and parameters are satisfied; one on latency is ignored.
+        max_training_macs: of the largest training that there is time for.
     Raises:
         NoFeasibleNetworkError: no network satisfies the limits.
     """
 
-    def __init__(self, space: CandidateSpace, goals: Goals, seed: int) -> None:
+    def __init__(
+        self,
+        space: CandidateSpace,
+        goals: Goals,
+        seed: int,
+        max_training_macs: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         super().__init__(space)
         self.goals = goals
         self.seed = seed
+        self.max_training_macs = max_training_macs
         self.network_sampler = sampler_within(space, goals)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Genes:
         rng = random.Random(f"{self.seed}/{trial.number}")
         excluded = proposed_keys(study, trial, self.space)
-        return sample_unseen_feasible(self.space, self.goals, excluded, rng) or self.network_sampler.sample(
-            rng
-        )
+        unseen = sample_unseen_feasible(self.space, self.goals, excluded, rng, self.max_training_macs())
+        return unseen or self.network_sampler.sample(rng)

@@ -1,5 +1,6 @@
 """Sampling and cheapest networks of a space that lists its candidates, and of any space by the same calls."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Protocol
 from ..architecture import Architecture
 from ..candidate_space import CandidateSpace
 from ..choices import Genes
-from ..cost import cost
+from ..cost import cost, training_macs
 from ..errors import NoFeasibleNetworkError
 from ..pretrained_space import PretrainedSpace
 from ..space import SearchSpace
@@ -38,15 +39,22 @@ class EnumeratedSampler:
         return rng.choice(self.networks)
 
 
-def architecture_sampler(space: CandidateSpace, limits: Mapping[str, float]) -> ArchitectureSampler:
+def architecture_sampler(
+    space: CandidateSpace, limits: Mapping[str, float], max_training_macs: float = math.inf
+) -> ArchitectureSampler:
     """Uniform sampler of the networks within limits on MACs and parameters.
 
+    Args:
+        max_training_macs: limit on `training_macs`, too.
     Raises:
         NoFeasibleNetworkError: no network satisfies the limits.
     """
-    if isinstance(space, SearchSpace):
-        return UniformArchitectureSampler.of(space, limits.get("macs"), limits.get("params"))
-    networks = networks_within(space, limits)
+    if isinstance(space, SearchSpace):  # trains all of a network, which takes three times its MACs
+        macs = min(limits.get("macs", math.inf), max_training_macs / 3)
+        return UniformArchitectureSampler.of(space, macs if macs < math.inf else None, limits.get("params"))
+    networks = [
+        network for network in networks_within(space, limits) if training_macs(network) <= max_training_macs
+    ]
     if not networks:
         raise NoFeasibleNetworkError(f"no network of space {space.name} satisfies the limits")
     assert isinstance(space, PretrainedSpace)

@@ -1,7 +1,11 @@
 from dataclasses import fields, replace
 
 import pytest
+import torch
+from torch import Tensor, nn
 
+from bneck.evaluate.scorers.fine_tuning import FREEZE
+from bneck.evaluate.training.trainer import frozen_parts
 from bneck.search_space import (
     PRESETS,
     PUBLISHED_NAMES,
@@ -14,7 +18,9 @@ from bneck.search_space import (
     cost_breakdown,
     operators,
     published_architecture,
+    training_macs,
 )
+from bneck.search_space.architecture import FineTuning, Tuned
 from bneck.search_space.network import build_network, count_parameters
 
 from .helpers import TOY, counted, random_networks
@@ -85,6 +91,28 @@ def test_the_stem_multiplies_by_the_channels_of_the_image() -> None:
     large = published_architecture("mobilenet_v3_large")
     assert macs_of(large, "stem") == 9 * 3 * 16 * 112 * 112
     assert macs_of(replace(large, image_channels=1), "stem") == 9 * 16 * 112 * 112
+
+
+@pytest.mark.parametrize("tuned", ["all", "last-stage", "head"])
+def test_training_macs_are_one_forward_pass_and_two_backward_through_the_layers_with_gradients(
+    tuned: Tuned,
+) -> None:
+    architecture = replace(published_architecture("mobilenet_v2"), resolution_px=96, classes=10)
+    network = build_network(architecture).train()
+    for part in frozen_parts(network, FREEZE[tuned]):
+        part.requires_grad_(False)
+    counts: list[int] = []
+
+    def count(layer: nn.Module, _: object, maps: Tensor) -> None:
+        assert isinstance(layer.weight, nn.Parameter)
+        macs = layer.weight.numel() * (maps.shape[2] * maps.shape[3] if maps.ndim == 4 else 1)
+        counts.append(3 * macs if layer.weight.requires_grad else macs)
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(count)
+    network(torch.zeros(2, *network.input_shape))
+    assert training_macs(replace(architecture, fine_tuning=FineTuning("own", tuned))) == sum(counts)
 
 
 def test_efficient_channel_attention_costs_its_kernel_for_every_channel() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from bneck.evaluate import Accuracy, Latency, Recipe
 from bneck.evaluate.training.step_timing import StepTiming
 from bneck.results import Run
 from bneck.results.store.fidelities import Rungs
+from bneck.results.store.trial import BASELINE_SOURCE
 from bneck.search.console.front_table import timeout_message
 from bneck.search.parallel.deadline import Deadline
 from bneck.search.runner import session, worker
@@ -26,17 +28,31 @@ from bneck.search.runner.budget import (
 )
 from bneck.search.runner.latency_policy import fit_latency_model, likely_networks
 from bneck.search.runner.loop import run_trials
-from bneck.search.runner.session import print_time_estimate, run_session
+from bneck.search.runner.session import estimate_time, run_session
 from bneck.search.runner.verification import evaluate_baselines, verify_front
-from bneck.search_space import Architecture, GoalError, Parent, RunError, cost, load_space
+from bneck.search.samplers.training_time import TrainingTime
+from bneck.search_space import (
+    Architecture,
+    CandidateSpace,
+    GoalError,
+    Parent,
+    RunError,
+    SearchSpace,
+    cost,
+    load_space,
+    training_macs,
+)
 from bneck.search_space.pretrained_space import pretrained_space
 
+from ...results import example_run
 from ...results.example_run import BASELINE
 from ...search_space.helpers import TOY
 from ..helpers import (
+    SMALL,
     FakePool,
     FreshPools,
     Shown,
+    every_network,
     fake_accuracy,
     fake_latency,
     fake_run,
@@ -46,6 +62,10 @@ from ..helpers import (
     run_on_disk,
 )
 
+PHOTOS = pretrained_space(
+    [Parent("toy", replace(TOY, resolution_px=160), (127.0,) * 3, (128.0,) * 3)], dropped_blocks=(0, 1)
+).for_data(3, 2)
+MEAN_MACS = fmean(map(training_macs, PHOTOS.candidates))
 TRAIN_S, MEASURE_S, BASELINE_S = 100.0, 10.0, 400.0
 
 
@@ -86,6 +106,31 @@ class TimedPool(FakePool):
         if not finished:
             self.clock.now += 5
         return finished
+
+
+@dataclass
+class UnequalPool(TimedPool):
+    """Trainings of 10 s and 20 s for the mean network; measurements take no time.
+
+    Attributes:
+        spent: seconds of all trainings.
+    """
+
+    spent: float = 0.0
+
+    def seconds(self, network: Architecture) -> float:
+        return 10 + 20 * training_macs(network) / MEAN_MACS
+
+    def submit(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future = FakePool.submit(self, step, *arguments)
+        if step is worker.train_network:
+            seconds = self.seconds(arguments[0])
+            self.clock.now += seconds
+            self.spent += seconds
+            accuracy = replace(future.result(), seconds=seconds)
+            future = Future()
+            future.set_result(accuracy)
+        return future
 
 
 def slow_latency(network: Architecture) -> Latency:
@@ -145,6 +190,61 @@ def test_the_whole_search_ends_within_the_limit_and_names_what_it_skipped(
     message = timeout_message(run, 30, deadline.skipped)
     assert "baseline mobilenet_v3_large" in message
     assert message.endswith(f"bneck search {run.folder} --resume")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "space"), [("ehvi", PHOTOS), ("random", PHOTOS), ("tpe", PHOTOS), ("ehvi", SMALL)]
+)
+def test_what_is_left_of_the_time_is_spent_on_smaller_networks(
+    tmp_path: Path, clock: FakeClock, sampler: str, space: CandidateSpace
+) -> None:
+    run = fake_run(tmp_path, space, sampler=sampler, n_trials=60)
+    pool = UnequalPool(run, 1, latency_of=fake_latency, accuracy_of=fake_accuracy)
+    pool.clock = clock
+    networks = (
+        list(every_network(space).values()) if isinstance(space, SearchSpace) else list(PHOTOS.candidates)
+    )
+    small, *_, large = sorted(networks, key=training_macs)
+    exact = TrainingTime.fit({each: pool.seconds(each) for each in (small, large)})
+    deadline = Deadline(5, clock)
+    run_trials(run, pool, Shown(), deadline, training_time=exact)
+    assert all(exact.seconds(each) == pytest.approx(pool.seconds(each)) for each in networks)
+    tuned = {record.key for record in run.completed_records()}
+    left = deadline.seconds_left()
+    assert deadline.work_was_skipped
+    assert left >= 0
+    assert all(pool.seconds(each) > left for each in networks if each.key not in tuned)
+    assert "running" not in {record.state for record in run.records()}
+
+
+def test_a_baseline_without_time_is_left_for_a_resume_and_smaller_networks_are_trained(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    run = fake_run(tmp_path, PHOTOS, n_trials=30)
+    small, *_, large = sorted(PHOTOS.candidates, key=training_macs)
+    run.study.enqueue_trial(PHOTOS.encode(large), user_attrs={"source": BASELINE_SOURCE})
+    pool = UnequalPool(run, 1)
+    pool.clock = clock
+    time = TrainingTime.fit({each: pool.seconds(each) for each in (small, large)})
+    run_trials(run, pool, Shown(), Deadline(1, clock), training_time=time)
+    assert pool.seconds(large) > 60 >= clock.now
+    assert run.completed_records()
+    run_trials(run, pool, Shown(), training_time=time)
+    (baseline,) = (each for each in run.completed_records() if each.source == BASELINE_SOURCE)
+    assert baseline.architecture == large
+
+
+def test_predicted_durations_follow_the_pace_of_the_latest_trainings() -> None:
+    """Timed at 1e-6 s a MAC; the machine is then half as fast, so that half as much fits into a time."""
+    time = TrainingTime.fit({TOY: 1e-6 * training_macs(TOY)})
+    half_as_fast = replace(slow_accuracy(TOY), seconds=2e-6 * training_macs(TOY))
+    late = replace(example_run.records()[0], architecture=TOY, accuracy=half_as_fast)
+    assert time.seconds(TOY) == pytest.approx(1e-6 * training_macs(TOY))
+    assert time.max_training_macs(1.0) == pytest.approx(1e6)
+    assert time.max_training_macs(1.0, [late]) == pytest.approx(5e5)
+    assert time.seconds(TOY, [late]) == pytest.approx(2e-6 * training_macs(TOY))
+    assert TrainingTime().max_training_macs(1.0) == float("inf")  # nothing is known
+    assert time.max_training_macs(0.0) == TrainingTime().max_training_macs(0.0) == 0
 
 
 def test_baselines_that_fit_are_reserved_for_and_trained(tmp_path: Path, clock: FakeClock) -> None:
@@ -291,12 +391,12 @@ def test_a_search_is_timed_by_the_smallest_and_the_largest_network_unless_it_is_
     space, shown = load_space("mobile-128").for_data(3, 2), Shown()
     run = fake_run(tmp_path / "slow", space, {"macs": "20M"}, recipe=Recipe(epochs=20))
     pool = TimingPool(run)
-    print_time_estimate(run, pool, shown, Deadline())
+    estimate_time(run, pool, shown, Deadline())
     small, large = pool.asked_for(worker.time_training_steps)
     assert 2 * cost(small).macs < cost(large).macs <= 20e6
     assert len(shown.lines) == 1 and "a network" in shown.lines[0]
     quick = TimingPool(fake_run(tmp_path / "quick", recipe=Recipe(epochs=20)))
-    print_time_estimate(quick.subject, quick, shown, Deadline())
+    estimate_time(quick.subject, quick, shown, Deadline())
     assert quick.asked_for(worker.time_training_steps) == []
     assert len(shown.lines) == 1
 

@@ -36,7 +36,12 @@ def found_in(
 ) -> Candidate | None:
     identities = {each.identity for each in excluded}
     return AcquisitionOptimizer().maximize(
-        acquisition, Encoder(space), parents, identities, is_feasible, random.Random(seed)
+        acquisition,
+        Encoder(space),
+        parents,
+        identities,
+        lambda candidate: is_feasible(candidate.cost),
+        random.Random(seed),
     )
 
 
