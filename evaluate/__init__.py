@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .api import TrainedNetwork as TrainedNetwork
     from .api import evaluate as evaluate
     from .api import load_network as load_network
+    from .api import network_from as network_from
     from .api import train as train
     from .data.dataset import Data as Data
     from .data.dataset import load_data as load_data
@@ -46,6 +47,7 @@ _LAZY = {  # names that need torch or numpy
     "load_data": ".data.dataset",
     "load_network": ".api",
     "measure_latency": ".latency.meter",
+    "network_from": ".api",
     "train": ".api",
 }
 
@@ -75,6 +77,7 @@ __all__ = [
     "load_data",
     "load_network",
     "measure_latency",
+    "network_from",
     "package_versions",
     "parse_count",
     "parse_goals",

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from ..search_space import Architecture, DataError, UnknownNameError
+from ..search_space import Architecture, DataError, RunError, UnknownNameError
+from ..search_space.errors import first_line
 from ..search_space.faults import explained_faults
-from ..search_space.network import Network
+from ..search_space.network import Network, build_network
+from ..search_space.serialization.architecture import load_config
 from .data.dataset import DataSource, EvaluationSplit, load_data, load_whole
 from .inheritance.inherit import inherit
 from .training.accuracy import Accuracy
@@ -15,10 +17,11 @@ from .training.checkpoint import load_checkpoint
 from .training.distillation import Distillation, Teacher
 from .training.metrics import Metrics, compute_metrics, predict
 from .training.recipe import Recipe, load_recipe
+from .training.state_dict_file import read_state_dict
 from .training.train import seeded_network
 from .training.train import train as train_in_place
 
-__all__ = ["TrainedNetwork", "evaluate", "load_data", "load_network", "train"]
+__all__ = ["TrainedNetwork", "evaluate", "load_data", "load_network", "network_from", "train"]
 
 
 class TrainedNetwork(NamedTuple):
@@ -103,6 +106,27 @@ def load_network(path: str | Path) -> Network:
         RunError: the file is missing, damaged or not a file of bneck.
     """
     return load_checkpoint(path).network()
+
+
+def network_from(config: str | Path, weights: str | Path | None = None) -> Network:
+    """A trained network from its config and its weights, in evaluation mode.
+
+    Args:
+        config: a YAML config or `config.json` of bneck, or a folder with the second.
+        weights: `.safetensors` or `.pth` file with the names of the network's state dict; by default
+            `model.safetensors` beside the config.
+    Raises:
+        BneckError: a file is missing or damaged, or the weights are of another network.
+    """
+    path = Path(config) / "config.json" if Path(config).is_dir() else Path(config)
+    file = Path(weights) if weights else path.with_name("model.safetensors")
+    architecture, norm_eps = load_config(path)
+    network = build_network(architecture, norm_eps=1e-5 if norm_eps is None else norm_eps)
+    try:
+        network.load_state_dict(read_state_dict(file))
+    except RuntimeError as error:
+        raise RunError(f"{file}: not the weights of {path} ({first_line(error)})") from None
+    return network.eval()
 
 
 @explained_faults()

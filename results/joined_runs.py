@@ -75,13 +75,15 @@ class JoinedRuns(Run):
         return with_posteriors(found)
 
     def record(self, trial: int | str) -> Record:
-        """One trial by its name `RUN#TRIAL`, or `best`.
+        """One trial by its name `RUN#TRIAL`, `best` or `knee`.
 
         Raises:
             RunError: there is no such trial.
         """
         if trial == "best":
             return self.best()
+        if trial == "knee":
+            return self.knee()
         names = {str(record.label): record for record in self.records()}
         if str(trial) not in names:
             raise RunError(f"no search has trial '{trial}'; name it RUN#TRIAL, as in the front")
@@ -99,8 +101,9 @@ class JoinedRuns(Run):
     def export(
         self, trial: int | str = "best", formats: Iterable[str] = ("config",), folder: Path | str = "exported"
     ) -> list[Path]:
-        run, number = self._place(trial)
-        return run.export(number, formats, folder)
+        names = [record.label for record in self.front()] if trial == "front" else [trial]
+        places = [self._place(name) for name in names]
+        return [path for run, number in places for path in run.export(number, formats, folder)]
 
     def _place(self, trial: int | str) -> tuple[Run, int]:
         record = self.record(trial)

@@ -56,8 +56,8 @@ def write_search_results(run: SearchRun) -> None:
     """Write `result.json`, `front.csv`, `architectures/*.yaml` and `report.html` of a search run."""
     from .analysis.front_posterior import front_posterior_of
     from .analysis.macs_baseline import macs_baseline
+    from .export.exportable import exportable_from_trial
     from .export.front_table import front_csv, front_dict
-    from .export.models import exportable_from_trial
     from .text.findings import accuracy_warnings
 
     front, completed, goals = run.front(), run.completed_records(), run.settings.goals

@@ -202,7 +202,7 @@ class Run(SearchRun):
         `pixel_std` of `settings.data_for(network.architecture)`; its output `n x classes` logits.
 
         Args:
-            trial: number of a trial, or `best`.
+            trial: number of a trial, `best` or `knee`.
         Raises:
             RunError: there is no such trial, or its evaluator keeps no weights.
 
@@ -224,14 +224,16 @@ class Run(SearchRun):
         """Write a trained network as files named after its trial and key.
 
         Args:
-            trial: number of a trial, or `best`.
-            formats: of `config` (YAML), `onnx` and `weights` (safetensors).
+            trial: number of a trial, `best`, `knee`, or `front` for all networks on the front.
+            formats: of `config` (YAML), `weights` (safetensors), `huggingface` (a folder), `python` and
+                `onnx`; see `docs/guide/export.md`.
             folder: created if it does not exist.
         Returns:
-            The paths, in the order of `formats`.
+            The paths, in the order of `formats` for each network.
         Raises:
             UnknownNameError: there is no such format.
-            RunError: the trial is not complete, its weights are missing, or a file exists.
+            RunError: the trial is not complete, its weights are missing, a file exists, or the logits of one
+                differ from torch's by more than 0.001.
 
         Example:
             >>> from bneck.results import Run
@@ -242,7 +244,7 @@ class Run(SearchRun):
         from .export.models import export, require_formats
 
         names = require_formats(formats)
-        return export(self, self.record(str(trial)), names, Path(folder))
+        return [each.path for each in export(self, self.records_named(str(trial)), names, Path(folder))]
 
     def _gene_model(self) -> "GeneModel":
         from .analysis.gene_model import MIN_NETWORKS, GeneModel

@@ -158,8 +158,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise RunError(f"{path}: the checkpoint is damaged ({first_line(error)})") from None
 
 
-def load_trained_network(architecture: Architecture, path: str | Path) -> Network:
-    """Load the network of a checkpoint in evaluation mode.
+def load_checkpoint_of(architecture: Architecture, path: str | Path) -> Checkpoint:
+    """Read a checkpoint of a network.
 
     Raises:
         RunError: the file is missing, or its architecture is not `architecture`.
@@ -167,4 +167,9 @@ def load_trained_network(architecture: Architecture, path: str | Path) -> Networ
     checkpoint = load_checkpoint(path)
     if checkpoint.architecture.without_fine_tuning != architecture.without_fine_tuning:
         raise RunError(f"{path}: must hold network {architecture.key}, got {checkpoint.architecture.key}")
-    return checkpoint.network()
+    return checkpoint
+
+
+def load_trained_network(architecture: Architecture, path: str | Path) -> Network:
+    """The network of such a checkpoint, in evaluation mode."""
+    return load_checkpoint_of(architecture, path).network()

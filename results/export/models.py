@@ -1,143 +1,67 @@
-"""Trained networks as self-contained files: YAML config, ONNX model, weights."""
+"""Trained networks as files: config, weights, and models for other programs."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...search_space import Architecture, RunError, UnknownNameError, architecture_yaml, cost
+from ...search_space import RunError, UnknownNameError
 from ...search_space.errors import MachineError
-from ...search_space.pretrained_space import candidate_text
 from ...search_space.serialization.atomic_write import write_atomic
 from ..store.search_run import SearchRun
-from ..store.settings import DataSettings
 from ..store.trial import Record
+from . import onnx_model, python_file, weights
+from .exportable import Exportable, exportable_from_trial
 
 if TYPE_CHECKING:
-    from ..store.training_run import TrainingRun
+    from torch import Tensor
+
+Content = bytes | Mapping[str, bytes]
+"""Content of a file, or of the files of a folder by name."""
+
+MAX_DIFFERENCE = 1e-3
+_CHECKED_IMAGES = 2
 
 
-@dataclass(frozen=True)
-class Exportable:
-    """A trained network to export.
+class Exported(NamedTuple):
+    """A written file or folder.
 
     Attributes:
-        stem: file name without suffix.
-        checkpoint: file with the weights.
-        metadata: origin, cost and accuracy, for the config.
+        difference: largest difference of its logits from torch's, as a fraction of the largest logit if that
+            is above 1; None for a format without weights.
     """
 
-    stem: str
-    architecture: Architecture
-    data: DataSettings
-    checkpoint: Path
-    metadata: Mapping[str, Any]
-
-    @property
-    def config(self) -> str:
-        """The network as YAML, with class names, pixel normalization and batch normalization's epsilon."""
-        data = self.data
-        images = {
-            "data": data.name,
-            "class_names": data.class_names,
-            "pixel_mean": data.pixel_mean,
-            "pixel_std": data.pixel_std,
-        }
-        return architecture_yaml(self.architecture, {**self.metadata, **images, **self._constants()})
-
-    def _constants(self) -> dict[str, float]:
-        """What `build_network` needs besides the architecture; empty without weights."""
-        if not self.checkpoint.is_file():
-            return {}
-        from ...evaluate.training.checkpoint import load_checkpoint
-
-        return {"norm_eps": load_checkpoint(self.checkpoint).norm_eps}
-
-
-def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
-    """The network of a completed trial."""
-    metadata: dict[str, Any] = {
-        "run": run.folder.name,
-        "trial": record.trial,
-        "key": record.key,
-        "macs": record.cost.macs,
-        "params": record.cost.params,
-    }
-    if network := candidate_text(record.architecture):
-        metadata["network"] = network
-    if record.accuracy:
-        metadata["validation_accuracy"] = round(record.accuracy.top1, 5)  # of the weights
-        metadata["estimated_accuracy"] = round(record.estimated_accuracy.value, 5)
-    if record.latency:
-        metadata["latency_ms"] = float(f"{record.latency.latency_ms:.4g}")
-        metadata["latency_ratio"] = round(record.latency.ratio, 4)
-        metadata["latency_reference"] = run.settings.latency.panel.reference_name
-    return Exportable(
-        f"trial{record.trial}-{record.key}",
-        record.architecture,
-        run.settings.data_for(record.architecture),
-        run.checkpoint(record.architecture),
-        metadata,
-    )
-
-
-def exportable_from_training(training: "TrainingRun") -> Exportable:
-    """The network of a training's best epoch."""
-    settings, model = training.settings, training.model()
-    network_cost = cost(settings.architecture)
-    metadata = {
-        "training": training.folder.name,
-        "network": settings.name,
-        "key": settings.architecture.key,
-        "macs": network_cost.macs,
-        "params": network_cost.params,
-        "validation_accuracy": round(model.curve[-1].validation_top1 or 0.0, 5),
-    }
-    stem = f"{training.folder.resolve().name}-{settings.architecture.key}"
-    return Exportable(stem, settings.architecture, settings.data, training.model_file, metadata)
-
-
-def _config(network: Exportable) -> bytes:
-    return network.config.encode()
-
-
-def _onnx(network: Exportable) -> bytes:
-    import onnx
-
-    from ...evaluate.training.checkpoint import load_trained_network
-    from ...search_space.onnx_graph import build_onnx_model
-
-    model = build_onnx_model(load_trained_network(network.architecture, network.checkpoint))
-    properties = {
-        "architecture": architecture_yaml(network.architecture),
-        "class_names": json.dumps(network.data.class_names),
-        "pixel_mean": json.dumps(network.data.pixel_mean),
-        "pixel_std": json.dumps(network.data.pixel_std),
-    }
-    onnx.helper.set_model_props(model, properties)
-    onnx.checker.check_model(model)
-    content: bytes = model.SerializeToString()
-    return content
-
-
-def _weights(network: Exportable) -> bytes:
-    return network.checkpoint.read_bytes()
+    path: Path
+    difference: float | None
 
 
 @dataclass(frozen=True)
 class Format:
-    """An export format: file suffix and content."""
+    """An export format.
+
+    Attributes:
+        suffix: of the file; empty for a folder.
+        help: what it is, in a few words.
+        logits: of the content for images, by the program that it is for; None without weights.
+    """
 
     suffix: str
-    content: Callable[[Exportable], bytes]
+    help: str
+    content: Callable[[Exportable], Content]
+    logits: "Callable[[Exportable, Any, Tensor], Tensor] | None" = None
 
 
 FORMATS = {
-    "config": Format(".yaml", _config),
-    "onnx": Format(".onnx", _onnx),
-    "weights": Format(".safetensors", _weights),
+    "config": Format(".yaml", "architecture and metadata", lambda network: network.config.encode()),
+    "weights": Format(
+        ".safetensors", "state dict, read by bneck", weights.bneck_file, weights.bneck_file_logits
+    ),
+    "huggingface": Format("", "folder for the hub", weights.huggingface_files, weights.huggingface_logits),
+    "python": Format(
+        ".py", "stand-alone file, needs torch alone", python_file.python_source, python_file.python_logits
+    ),
+    "onnx": Format(".onnx", "model for runtimes", onnx_model.onnx_model, onnx_model.onnx_logits),
 }
 
 
@@ -163,41 +87,83 @@ def require_formats(formats: Iterable[str]) -> list[str]:
     return names
 
 
-def export(run: SearchRun, record: Record, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Write the files of a completed trial, named by its number and key.
+def export(run: SearchRun, records: Sequence[Record], formats: Sequence[str], folder: Path) -> list[Exported]:
+    """Write the files of completed trials, named by number and key.
 
     Raises:
-        RunError: the trial is not complete, its weights are missing, or a file exists.
+        RunError: a trial is not complete, weights are missing, or a file exists.
     """
-    if record.state != "complete":
-        raise RunError(
-            f"{run.folder}: trial {record.trial} is {record.state}; choose a complete trial, or best"
-        )
-    return write_files(exportable_from_trial(run, record), formats, folder)
+    for record in records:
+        if record.state != "complete":
+            raise RunError(
+                f"{run.folder}: trial {record.trial} is {record.state}; choose a complete trial, or best"
+            )
+    return write_files([exportable_from_trial(run, record) for record in records], formats, folder)
 
 
-def write_files(network: Exportable, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Write the files of a network, all or none.
+def write_files(networks: Sequence[Exportable], formats: Sequence[str], folder: Path) -> list[Exported]:
+    """Write the files of networks, all or none.
 
     Raises:
-        RunError: its weights are missing, or a file exists or cannot be written.
+        RunError: weights are missing, a file exists or cannot be written, or its logits differ from torch's.
     """
-    paths = {name: folder / f"{network.stem}{FORMATS[name].suffix}" for name in formats}
-    for path in paths.values():
+    chosen = [(network, FORMATS[name]) for network in networks for name in formats]
+    paths = [folder / f"{network.stem}{each.suffix}" for network, each in chosen]
+    for path in paths:
         if path.exists():
             raise RunError(f"{path} exists; choose another folder with -o")
-    if set(formats) - {"config"}:
-        from ...evaluate.training.checkpoint import load_trained_network
-
-        load_trained_network(network.architecture, network.checkpoint)
+    for network in networks:
+        if set(formats) - {"config"}:
+            _ = network.network  # missing weights are an error before any file is written
     try:
-        contents = {paths[name]: FORMATS[name].content(network) for name in formats}
+        contents = [each.content(network) for network, each in chosen]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"{error.filename or folder}: {error.strerror}") from None
+    exported = [
+        Exported(path, _difference(path, network, each, content))
+        for path, (network, each), content in zip(paths, chosen, contents, strict=True)
+    ]
     with ExitStack() as undo:
-        for path, content in contents.items():
-            write_atomic(path, content, replace=False)
-            undo.callback(path.unlink, missing_ok=True)
+        for path, content in zip(paths, contents, strict=True):
+            _write(path, content, undo)
         undo.pop_all()
-    return list(paths.values())
+    return exported
+
+
+def _difference(path: Path, network: Exportable, kind: Format, content: Content) -> float | None:
+    """See `Exported`; for random images.
+
+    Raises:
+        RunError: it is above `MAX_DIFFERENCE`.
+    """
+    if kind.logits is None:
+        return None
+    import torch
+
+    shape = (_CHECKED_IMAGES, *network.network.input_shape)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = network.network(images)
+        largest = (kind.logits(network, content, images) - expected).abs().max()
+    difference = float(largest / expected.abs().max().clamp(min=1))
+    if not difference <= MAX_DIFFERENCE:
+        raise RunError(
+            f"{path} is not written: its logits differ from torch's by {difference:.2g}; "
+            f"{MAX_DIFFERENCE:g} is allowed"
+        )
+    return difference
+
+
+def _write(path: Path, content: Content, undo: ExitStack) -> None:
+    if isinstance(content, bytes):
+        write_atomic(path, content, replace=False)
+        undo.callback(path.unlink, missing_ok=True)
+        return
+    try:
+        path.mkdir()
+    except OSError as error:
+        raise MachineError(f"{path} cannot be written: {error.strerror}") from None
+    undo.callback(path.rmdir)
+    for name, file in content.items():
+        _write(path / name, file, undo)

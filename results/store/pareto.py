@@ -23,3 +23,21 @@ def pareto_front(records: Iterable[Record], objectives: Sequence[Objective]) -> 
     return [
         record for record, _, dominated in sorted(candidates, key=lambda row: row[1][::-1]) if not dominated
     ]
+
+
+def knee(front: Sequence[Record], objectives: Sequence[Objective]) -> Record:
+    """The network of a front, not empty, where more of one objective costs most of the others.
+
+    Each objective is scaled to 0 to 1 over the front. The knee has the smallest sum of the scaled losses: of
+    two objectives the largest distance from the line through both ends. Of equal sums the first.
+
+    Source: Das 1999, doi:10.1007/BF01195985.
+    """
+    columns = zip(*(losses_of(record, objectives) for record in front), strict=True)
+    ranges: list[tuple[float, float]] = [(min(column), max(column) - min(column)) for column in columns]
+
+    def scaled_sum(record: Record) -> float:
+        losses = zip(losses_of(record, objectives), ranges, strict=True)
+        return sum(((loss - lowest) / extent for loss, (lowest, extent) in losses if extent > 0), 0.0)
+
+    return min(front, key=scaled_sum)

@@ -16,7 +16,7 @@ from ...search_space.urls import redact
 from .experiment import RUN_FILE, Experiment
 from .fidelities import EpochsSpent, count_epochs_spent, rung_correlations
 from .new_folder import Place
-from .pareto import pareto_front
+from .pareto import knee, pareto_front
 from .settings import RunSettings, load_settings, settings_yaml
 from .storage import Access, open_storage, public_url, resume_hint, sqlite_url
 from .trial import (
@@ -246,18 +246,32 @@ class SearchRun(Experiment[RunSettings]):
         }
 
     def record(self, trial: int | str) -> Record:
-        """One trial by its number, or `best`.
+        """One trial by its number, `best` or `knee`.
 
         Raises:
             RunError: there is no such trial.
         """
         if trial == "best":
             return self.best()
+        if trial == "knee":
+            return self.knee()
         numbers = {str(record.trial): record for record in self.records()}
         if str(trial) not in numbers:
-            known = f"give best, or a number from `bneck front {self.folder}`"
+            known = f"give best, knee or a number from `bneck front {self.folder}`"
             raise RunError(f"{self.folder} has no trial '{trial}'; {known}")
         return numbers[str(trial)]
+
+    def records_named(self, trial: str) -> list[Record]:
+        """One trial, see `record`, or all of the front by `front`.
+
+        Raises:
+            RunError: there is no such trial, or the front is empty.
+        """
+        if trial != "front":
+            return [self.record(trial)]
+        if front := self.front():
+            return front
+        raise self.nothing_complete()
 
     def best(self) -> Record:
         """The completed record of the highest estimated accuracy, or reward if that is the objective.
@@ -269,6 +283,17 @@ class SearchRun(Experiment[RunSettings]):
         if not completed:
             raise self.nothing_complete()
         return max(completed, key=lambda record: record.value(self.settings.goals.ranking_objective))
+
+    def knee(self) -> Record:
+        """The network at the knee of the front, see `pareto.knee`.
+
+        Raises:
+            RunError: no trial is complete.
+        """
+        front = self.front()
+        if not front:
+            raise self.nothing_complete()
+        return knee(front, self.settings.goals.objectives)
 
     def nothing_complete(self) -> RunError:
         """The error of a request that needs a completed trial."""

@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...search_space import GoalError
 from ..console.terminal import echo
 from .options import PngOption
+
+if TYPE_CHECKING:
+    from ...results.export.models import Exported
+
+EXPORT_FORMATS = ("config", "weights", "huggingface", "python", "onnx")
 
 
 def report(
@@ -43,17 +48,25 @@ def report(
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of bneck search or train")],
     trial: Annotated[
-        str | None, typer.Option(help="of a search: trial number, as in `bneck front`, or best")
+        str | None,
+        typer.Option(
+            metavar="N|best|knee|front",
+            help="of a search: a trial, or networks of its Pareto front",
+        ),
     ] = None,
-    formats: Annotated[str, typer.Option("--format", help="config,onnx,weights or some of them")] = "config",
+    formats: Annotated[
+        str, typer.Option("--format", metavar="F[,F...]", help=f"formats: {', '.join(EXPORT_FORMATS)}")
+    ] = "config",
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="output folder")] = Path("exported"),
 ) -> None:
     """Export a trained network as files.
 
     bneck export runs/tiny-digits-1 --trial best --format config,onnx --out exported
     """
-    for path in write_exports(folder, trial, formats, out):
+    for path, difference in write_exports(folder, trial, formats, out):
         echo(path)
+        if difference is not None:
+            typer.echo(f"{path.name}: logits differ from torch's by at most {difference:.1g}", err=True)
 
 
 def write_page(folders: Sequence[Path], page: Path, png_folder: Path | None = None) -> None:
@@ -71,14 +84,15 @@ def write_page(folders: Sequence[Path], page: Path, png_folder: Path | None = No
     write_report(experiment, page, png_folder=png_folder, device=torch_device("auto"))
 
 
-def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list[Path]:
-    """Write the files of a training's network, or of a trial of a search.
+def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list["Exported"]:
+    """Write the files of a training's network, or of trials of a search.
 
     Raises:
         BneckError: there is no such network, or the files cannot be written.
     """
     from ...results import Run
     from ...results.export import models
+    from ...results.export.exportable import exportable_from_training
     from ...results.store.experiment import is_training
     from ...results.store.training_run import TrainingRun
 
@@ -86,8 +100,8 @@ def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> l
     if is_training(folder):
         if trial is not None:
             raise GoalError(f"{folder} is a training, which has one network; leave out --trial")
-        return models.write_files(models.exportable_from_training(TrainingRun.open(folder)), names, out)
+        return models.write_files([exportable_from_training(TrainingRun.open(folder))], names, out)
     run = Run.open(folder)
     if trial is None:
         raise GoalError(f"{folder} is a search; choose a network of it: --trial best")
-    return models.export(run, run.record(trial), names, out)
+    return models.export(run, run.records_named(trial), names, out)

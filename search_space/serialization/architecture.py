@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from ..architecture import FORMAT, Architecture, Block, FineTuning, Head, Padding, Stem
 from .dataclass_reader import read_dataclass
@@ -34,12 +34,34 @@ def architecture_yaml(architecture: Architecture, metadata: Mapping[str, Any] | 
 
 
 def load_architecture(path: str | Path) -> Architecture:
-    """Read a YAML or JSON file.
+    """Read a YAML or JSON file, or the `config.json` of a folder in the layout of the Hugging Face hub.
 
     Raises:
         FileFormatError: names file, line, key, value and remedy.
     """
-    return read_architecture(parse_file(path))
+    return load_config(path).architecture
+
+
+class Config(NamedTuple):
+    """An architecture, and the epsilon of its batch normalization if the file has it."""
+
+    architecture: Architecture
+    norm_eps: float | None
+
+
+def load_config(path: str | Path) -> Config:
+    """Read such a file with what its metadata say of the weights.
+
+    Raises:
+        FileFormatError: names file, line, key, value and remedy.
+    """
+    root = parse_file(path)
+    own = root.value.get("bneck") if isinstance(root.value, dict) else None
+    entry = own if own and isinstance(own.value, dict) else root
+    architecture = read_architecture(entry)
+    metadata = entry.value.get("metadata")
+    known = metadata.value if metadata and isinstance(metadata.value, dict) else {}
+    return Config(architecture, known["norm_eps"].number() if "norm_eps" in known else None)
 
 
 def read_architecture(entry: YamlNode) -> Architecture:

@@ -1,6 +1,6 @@
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,13 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from bneck.evaluate import load_network
+from bneck.evaluate import load_network, network_from
 from bneck.evaluate.training.checkpoint import load_checkpoint, load_trained_network
 from bneck.results import Record, Run
-from bneck.results.export.models import FORMATS, export, exportable_from_trial, parse_formats
+from bneck.results.export.exportable import Exportable, exportable_from_trial
+from bneck.results.export.models import FORMATS, parse_formats
+from bneck.results.export.models import export as export_records
+from bneck.search.commands.report import EXPORT_FORMATS
 from bneck.search_space import Architecture, RunError, UnknownNameError, load_architecture
 from bneck.search_space.network import Network, build_network, example_images
 
@@ -66,6 +69,17 @@ def as_if_trained(architecture: Architecture) -> Network:
                     else size * (4 * noise - 2)
                 )
     return network.eval()
+
+
+SOME_FORMATS = ["config", "huggingface", "onnx"]  # a file, a folder and a file
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("[!.]*") if path.is_file()]
+
+
+def export(run: Run, record: Record, formats: Sequence[str], folder: Path) -> list[Path]:
+    return [each.path for each in export_records(run, [record], formats, folder)]
 
 
 def test_a_config_is_the_same_network_again(run: Run, judged: Record, tmp_path: Path) -> None:
@@ -145,13 +159,13 @@ def test_exported_weights_load_strictly_into_the_network_of_the_exported_config(
     images = example_images(judged.architecture, 2)
     assert torch.equal(plain(images), network(images))
     assert torch.equal(load_network(weights)(images), network(images))
+    assert torch.equal(network_from(config, weights)(images), network(images))
     assert Run.open(as_given(run.folder)).record(0) == run.record("0")
 
 
 def test_all_formats_lie_side_by_side(run: Run, judged: Record, network: Network, tmp_path: Path) -> None:
     paths = export(run, judged, list(FORMATS), tmp_path / "out")
-    stem = f"trial0-{judged.key}"
-    assert [path.name for path in paths] == [f"{stem}.yaml", f"{stem}.onnx", f"{stem}.safetensors"]
+    assert [path.name for path in paths] == [f"trial0-{judged.key}{each.suffix}" for each in FORMATS.values()]
     assert sorted((tmp_path / "out").iterdir()) == sorted(paths)
 
 
@@ -198,20 +212,21 @@ def test_a_full_disk_leaves_no_file_and_the_export_can_be_repeated(
     run: Run, judged: Record, tmp_path: Path
 ) -> None:
     for root, error in each_fault(
-        tmp_path, lambda root: export(run, judged, list(FORMATS), root / "out"), full_disk=True
+        tmp_path, lambda root: export(run, judged, SOME_FORMATS, root / "out"), full_disk=True
     ):
         assert isinstance(error, RunError)
         assert re.search("No space left on device", str(error))
         assert [*root.glob("out/*")] == []
-        assert len(export(run, judged, list(FORMATS), root / "out")) == len(FORMATS)
+        assert len(export(run, judged, SOME_FORMATS, root / "out")) == len(SOME_FORMATS)
 
 
 def test_a_kill_leaves_whole_files_under_their_names_or_none(
     run: Run, judged: Record, tmp_path: Path
 ) -> None:
-    whole = {path.name: path.read_bytes() for path in export(run, judged, list(FORMATS), tmp_path / "whole")}
-    for root, _ in each_fault(tmp_path, lambda root: export(run, judged, list(FORMATS), root / "out")):
-        for path in root.glob("out/trial*"):
+    export(run, judged, SOME_FORMATS, tmp_path / "whole")
+    whole = {path.name: path.read_bytes() for path in files_in(tmp_path / "whole")}
+    for root, _ in each_fault(tmp_path, lambda root: export(run, judged, SOME_FORMATS, root / "out")):
+        for path in files_in(root / "out"):
             assert path.read_bytes() == whole[path.name]
 
 
@@ -226,6 +241,33 @@ def test_weights_of_another_network_are_refused(run: Run, judged: Record, tmp_pa
     keep(as_if_trained(judged.architecture), run.checkpoint(other.architecture))
     with pytest.raises(RunError, match=f"must hold network {other.key}, got {judged.key}"):
         export(run, other, ["onnx"], tmp_path / "out")
+    run.checkpoint(other.architecture).unlink()
+
+
+def test_a_file_whose_logits_differ_is_not_written(
+    run: Run, judged: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(network: Exportable, content: object, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = network.network(images)
+        return logits * 1.002
+
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], logits=wrong))
+    with pytest.raises(RunError, match=r"is not written: its logits differ from torch's by 0\.002; 0\.001"):
+        export(run, judged, ["config", "onnx"], tmp_path / "out")
+    assert files_in(tmp_path) == []
+
+
+def test_the_help_names_every_format() -> None:
+    assert set(EXPORT_FORMATS) == set(FORMATS)
+
+
+def test_the_front_and_its_knee_are_exported_by_name(run: Run, tmp_path: Path) -> None:
+    # accuracy 0.8, 0.9, 0.95 at 0.4, 0.6, 0.9 ms: losses scaled to (1, 0), (1/3, 2/5), (0, 1), so trial 0
+    [knee] = run.export("knee", ["config"], tmp_path / "knee")
+    assert knee.name.startswith("trial0-")
+    assert run.record("knee") == run.record(0)
+    front = run.export("front", ["config"], tmp_path / "front")
+    assert [path.name.partition("-")[0] for path in front] == ["trial2", "trial0", "trial5"]
 
 
 def test_formats_are_read_with_blanks_and_in_order() -> None:
@@ -234,7 +276,7 @@ def test_formats_are_read_with_blanks_and_in_order() -> None:
 
 
 def test_an_unknown_format_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="unknown format 'tflite'; known: config, onnx, weights"):
+    with pytest.raises(UnknownNameError, match=f"unknown format 'tflite'; known: {', '.join(FORMATS)}"):
         parse_formats("config,tflite")
 
 

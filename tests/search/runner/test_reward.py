@@ -9,7 +9,6 @@ import pytest
 
 from bneck.evaluate import Accuracy
 from bneck.results import Record, Run
-from bneck.results.export.models import export
 from bneck.search.console.front_table import print_front, start_message
 from bneck.search.runner import session
 from bneck.search.runner.loop import run_trials
@@ -70,7 +69,7 @@ def test_the_best_is_the_network_of_the_most_reward(
     assert lines[1].split()[:3] == [str(best.trial), best.key, f"{best.value(reward):.4f}"]
     assert any(f"Trial {best.trial} has the highest estimated reward" in line for line in lines)
     assert not any(line.startswith("Baseline ") for line in lines)
-    [config] = export(run, run.record("best"), ["config"], tmp_path / "exported")
+    [config] = run.export("best", ["config"], tmp_path / "exported")
     assert config.stem == f"trial{best.trial}-{best.key}"
 
 
