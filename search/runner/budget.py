@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from statistics import fmean
 
 from ...evaluate import usable_cores
@@ -21,6 +20,7 @@ BASELINE_SHARE = 0.25  # of the time limit that is kept free for baselines, at m
 PROCESS_SECONDS = 5.0  # start of a worker process
 FORWARD_SHARE = 1 / 3  # of the time of a training step
 FIRST_NETWORKS_SHARE = 0.25  # of a time limit, for the pretrained networks that are tuned first
+FIRST_NETWORK_SHARE = 0.5  # for the only one
 QUICK_SECONDS = 10.0  # a training that takes less needs no estimate
 MACS_PER_SECOND = 15e9  # of training on a CPU core; small networks reach less
 
@@ -165,13 +165,21 @@ def least_training_seconds(network: Architecture, train_images: int, settings: R
 def affordable_baselines(
     networks: Sequence[Architecture], train_images: int, settings: RunSettings, minutes: float
 ) -> Sequence[Architecture]:
-    """The first networks, at least one, whose trainings take up to `FIRST_NETWORKS_SHARE` of a time limit.
+    """The networks, in their order, whose trainings take up to `FIRST_NETWORKS_SHARE` of a time limit.
 
-    Each core trains a network, and takes at least `least_training_seconds`.
+    If none does, the shortest, unless it takes more than `FIRST_NETWORK_SHARE`. Each core trains a network,
+    and takes at least `least_training_seconds`.
     """
-    seconds = (least_training_seconds(each, train_images, settings) for each in networks)
-    available = FIRST_NETWORKS_SHARE * 60 * minutes * usable_cores()
-    return networks[: max(1, sum(total <= available for total in accumulate(seconds)))]
+    limit = 60 * minutes * usable_cores()
+    seconds = {each: least_training_seconds(each, train_images, settings) for each in networks}
+    chosen: list[Architecture] = []
+    for each in networks:
+        if sum(map(seconds.__getitem__, [*chosen, each])) <= FIRST_NETWORKS_SHARE * limit:
+            chosen.append(each)
+    shortest = min(networks, key=seconds.__getitem__, default=None)
+    if shortest and not chosen and seconds[shortest] <= FIRST_NETWORK_SHARE * limit:
+        return [shortest]
+    return chosen
 
 
 def mean_epochs(settings: RunSettings) -> float:

@@ -14,7 +14,7 @@ from ...evaluate import Goals, Latency
 from ...evaluate.latency.predictor import LatencyPredictor
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...evaluate.surrogate.factory import SurrogateFactory, TransferPrior
-from ...search_space import CandidateSpace, Genes, SpaceError, training_macs
+from ...search_space import CandidateSpace, Genes, PretrainedSpace, SpaceError, training_macs
 from .acquisition import (
     Acquisition,
     LatencyFeasibility,
@@ -27,7 +27,9 @@ from .acquisition_optimizer import AcquisitionOptimizer
 from .base import GenesSampler
 from .feasibility import constraint_violation, sample_unseen_feasible, sampler_within
 from .initial_design import stratified
+from .pretrained_design import PretrainedDesign
 
+N_STRATIFIED, N_PRETRAINED_DESIGN = 10, 8  # networks of the first design
 DESIGNS_UNDER_LATENCY_LIMIT = 3
 MIN_TIMED = 3  # latencies from which a surrogate predicts others
 AccuracyByTrial = Mapping[int, tuple[float, int]]  # mean accuracy and number of trainings
@@ -37,11 +39,12 @@ class EhviSampler(GenesSampler):
     """Proposes the network of highest expected hypervolume improvement (EHVI).
 
     The first networks are a stratified design: one from each tenth of the space by MACs, without those that
-    are believed to violate a latency limit. Then a Gaussian process predicts accuracy, and latency unless a
-    latency predictor does. The acquisition is the EHVI of the networks that are believed to satisfy the
-    latency limit. While every network has violated that limit, the most probable to satisfy it is proposed.
-    Limits on MACs and parameters are always satisfied, and no network is proposed twice while new ones are
-    found. Pending trials count with their predicted accuracy.
+    are believed to violate a latency limit; of pretrained networks those of `PretrainedDesign`. Then a
+    Gaussian process predicts accuracy, and latency unless a latency predictor does. The acquisition is the
+    EHVI of the networks that are believed to satisfy the latency limit. While every network has violated that
+    limit, the most probable to satisfy it is proposed. Limits on MACs and parameters are always satisfied,
+    and no network is proposed twice while new ones are found. Pending trials count with their predicted
+    accuracy.
 
     A proposal depends on the seed, the trial's number and the other trials only; near the end of a time limit
     also on the clock, by `max_training_macs`.
@@ -54,7 +57,7 @@ class EhviSampler(GenesSampler):
         reference_ms: latency of the reference model, the unit of limits such as 0.5x.
         transfer_prior: model learned from another run of the space.
         max_training_macs: of the largest training that there is time for; larger ones are not proposed.
-        n_initial_design: size of the stratified design.
+        n_initial_design: size of the first design.
         max_observations: most trials that a surrogate is conditioned on: the front, then the latest.
         optimizer: of the acquisition.
     """
@@ -71,7 +74,7 @@ class EhviSampler(GenesSampler):
         reference_ms: float = 1.0,
         transfer_prior: TransferPrior | None = None,
         max_training_macs: Callable[[], float] = lambda: math.inf,
-        n_initial_design: int = 10,
+        n_initial_design: int | None = None,
         max_observations: int = 400,
         optimizer: AcquisitionOptimizer = AcquisitionOptimizer(),  # noqa: B008
     ) -> None:
@@ -83,10 +86,15 @@ class EhviSampler(GenesSampler):
         self.latency_predictor = latency_predictor
         self.reference_ms = reference_ms
         self.max_training_macs = max_training_macs
-        self.n_initial_design = n_initial_design
+        self.n_initial_design = n_initial_design or (
+            N_PRETRAINED_DESIGN if isinstance(space, PretrainedSpace) else N_STRATIFIED
+        )
         self.max_observations = max_observations
         self.optimizer = optimizer
         self.encoder = Encoder(space)
+        self.pretrained_design = (
+            PretrainedDesign(self.encoder, space, goals) if isinstance(space, PretrainedSpace) else None
+        )
         self.surrogate_factory = SurrogateFactory(self.encoder, transfer_prior)
         self._candidates: dict[int, Candidate] = {}
 
@@ -102,9 +110,9 @@ class EhviSampler(GenesSampler):
         latency = self._latency(known, pending) if self.goals.depends_on_latency else None
         goals = _with_latency_margin(self.goals, _latency_margin(others))
         feasibility = self._latency_feasibility(goals, latency, [*known, *pending])
-        counted = feasible if feasibility is None else known
+        counted = known if feasibility and not self.pretrained_design else feasible
         if len(counted) + len(pending) < self.n_initial_design or not feasible:
-            initial = self._initial(feasibility, excluded)
+            initial = self._initial([*known, *pending], goals, feasibility, excluded)
             if initial is not None:
                 return initial.genes
         best: Candidate | None = None
@@ -131,13 +139,20 @@ class EhviSampler(GenesSampler):
 
     @cached_property
     def _initial_design(self) -> list[Candidate]:
-        """Enough networks that some satisfy a latency limit."""
+        """Enough networks that some satisfy a latency limit; pretrained: all within the limits on cost."""
+        if isinstance(self.space, PretrainedSpace):
+            encoded = map(self.encoder.encode, self.space.candidates.values())
+            return [each for each in encoded if constraint_violation(self.goals)(each.cost) == 0]
         count = self.n_initial_design * (DESIGNS_UNDER_LATENCY_LIMIT if self.goals.latency_limit else 1)
         networks = stratified(self.space, self.goals, count, random.Random(self.seed))
         return [self.encoder.encode(self.space.encode(network)) for network in networks]
 
     def _initial(
-        self, feasibility: LatencyFeasibility | None, excluded: Collection[bytes]
+        self,
+        tried: Sequence[Observation],
+        goals: Goals,
+        feasibility: LatencyFeasibility | None,
+        excluded: Collection[bytes],
     ) -> Candidate | None:
         """The next network of the design that is believed to satisfy a latency limit; None without one."""
         left = [
@@ -146,7 +161,12 @@ class EhviSampler(GenesSampler):
             if each.identity not in excluded and self._has_time_for(each)
         ]
         believed = feasibility.believed(left) if feasibility and left else [True] * len(left)
-        return next((each for each, is_fast in zip(left, believed, strict=True) if is_fast), None)
+        fast = [each for each, is_fast in zip(left, believed, strict=True) if is_fast]
+        if self.pretrained_design:
+            limit = goals.latency_limit
+            max_ms = absolute_limit(limit, self.reference_ms) if limit else math.inf
+            return self.pretrained_design.next(fast, tried, max_ms)
+        return fast[0] if fast else None
 
     def _latency_feasibility(
         self, goals: Goals, latency: LogLatency | None, observations: Sequence[Observation]

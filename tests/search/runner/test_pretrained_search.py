@@ -110,6 +110,8 @@ def test_the_sampler_learns_what_pays(tmp_path: Path) -> None:
         return hypervolume(np.array(points), np.array([0.0, 1.0]))
 
     run = fake_run(tmp_path, SPACE, objectives="accuracy,macs", sampler="ehvi", n_trials=20, seed=0)
+    for each in highest_resolutions(SPACE, run.settings.goals, fast):
+        run.study.enqueue_trial(SPACE.encode(each))
     records, _ = searched(run)
     assert share(each.architecture for each in records) > 0.99 * share(SPACE.candidates)
     model = GeneModel.of(run, records)
@@ -132,11 +134,15 @@ def test_a_short_time_limit_leaves_time_for_more_than_the_baselines(monkeypatch:
     largest, smaller = highest_resolutions(SPACE, parse_goals("accuracy", {}), fast)[:2]
     # three times the MACs of a forward pass per image and epoch, at 15 GMAC/s
     seconds = [3 * cost(each).macs * 10**6 * settings.recipe.epochs / 15e9 for each in (largest, smaller)]
-    for minutes, expected in (
-        (0.01, [largest]),
-        (sum(seconds) / (0.25 * 60 * 2) * 0.999, [largest]),
-        (sum(seconds) / (0.25 * 60 * 2) * 1.001, [largest, smaller]),
+    long, short = seconds
+    for needed, share, expected in (
+        (0.999 * short, 0.5, []),
+        (1.001 * short, 0.5, [smaller]),
+        (1.001 * long, 0.25, [largest]),
+        (0.999 * (long + short), 0.25, [largest]),
+        (1.001 * (long + short), 0.25, [largest, smaller]),
     ):
+        minutes = needed / (share * 60 * 2)
         found = budget.affordable_baselines([largest, smaller], 10**6, settings, minutes)
         assert list(found) == expected
 
