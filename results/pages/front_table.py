@@ -8,21 +8,17 @@ from typing import Any
 
 from ...evaluate import Accuracy, Goals
 from ...evaluate.statistics.arrays import evenly_spaced
-from ...evaluate.statistics.estimate import Estimate
 from ...search_space.pretrained_space import candidate_text
 from ..analysis.front_posterior import FrontPosterior
 from ..analysis.paired_images import is_indistinguishable
-from ..plots.history import architecture_strip
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
-from ..text.formatting import (
-    accuracy_text,
-    mean_text,
-    network_lines,
-)
+from ..text.baselines import baseline_accuracy
+from ..text.formatting import accuracy_text, mean_text
 from ..text.front_posterior import percent
+from .drawing import Drawing
 
-MAX_ROWS = 100  # each has a figure of its own
+MAX_ROWS = 100  # each has a drawing of its own
 
 
 def _origin(record: Record) -> str:
@@ -64,59 +60,57 @@ class FrontTable:
         return evenly_spaced(self.front, MAX_ROWS)
 
     def pareto_rows(self) -> list[dict[str, Any]]:
-        return [
-            self._row(record, self.verifications.get(record.key))
-            | {
-                "id": f"trial-{record.label}",
-                "name": record.label,
-                "source": ", ".join(filter(None, (candidate_text(record.architecture), _origin(record)))),
-                "command": export_command(Path(record.run or self.folder), record.trial, self.weights),
-            }
-            for record in self.shown
-        ]
+        return [self.pareto_row(record) for record in self.shown]
+
+    def pareto_row(self, record: Record) -> dict[str, Any]:
+        return self._row(record, self.verifications.get(record.key)) | {
+            "id": f"trial-{record.label}",
+            "name": record.label,
+            "source": ", ".join(filter(None, (candidate_text(record.architecture), _origin(record)))),
+            "command": export_command(Path(record.run or self.folder), record.trial, self.weights),
+        }
 
     def baseline_rows(self) -> list[dict[str, Any]]:
-        rows = []
-        for each in self.baselines:
-            violations = self.goals.violations(each.cost, each.latency)
-            violated = [quantity for quantity, violation in violations.items() if violation > 0]
-            rows.append(
-                self._row(each, each)
-                | {"id": each.name, "name": each.name, "violated": violated, "command": ""}
-            )
-        return rows
+        return [self.baseline_row(each) for each in self.baselines]
+
+    def baseline_row(self, baseline: Baseline) -> dict[str, Any]:
+        violations = self.goals.violations(baseline.cost, baseline.latency)
+        violated = [quantity for quantity, violation in violations.items() if violation > 0]
+        return self._row(baseline, baseline) | {
+            "id": baseline.name,
+            "name": baseline.name,
+            "violated": violated,
+            "command": "",
+        }
 
     def _row(self, network: Record | Baseline, tested: Verification | Baseline | None) -> dict[str, Any]:
         accuracy = network if isinstance(network, Record) else network.accuracy
         top1 = network.estimated_accuracy.value if isinstance(network, Record) else network.accuracy.top1
         objective = self.goals.ranking_objective
         factor = objective.accuracy_factor(network.cost, network.latency) if self.goals.reward else None
-        stem, *_, head = network_lines(network.architecture)
         return {
             "network": network,
+            "number": network.trial if isinstance(network, Record) else "",
+            "top1": top1,
             "key": network.architecture.key,
             "reward": None if factor is None else top1 * factor,
             "test": None if tested is None or tested.test_top1 is None else tested,
             "verified": tested.latency if isinstance(tested, Verification) else None,
-            "stem": stem,
-            "head": head,
-            "strip": architecture_strip(network.architecture),
+            "drawing": Drawing(network.architecture),
             **self._accuracy(accuracy),
         }
 
     def _accuracy(self, accuracy: Record | Accuracy) -> dict[str, Any]:
         """Accuracy with its uncertainty; None for what is unknown."""
         posterior = self.front_posterior
-        values: dict[str, Any] = dict.fromkeys(("accuracy", "mean", "probability", "others"))
+        values: dict[str, Any] = dict.fromkeys(("accuracy", "mean", "pareto", "probability", "others"))
         if isinstance(accuracy, Record) and not accuracy.trainings:
             return values
         if isinstance(accuracy, Record):
             values["accuracy"] = accuracy_text(accuracy.estimated_accuracy)
             values["mean"] = mean_text(accuracy) if accuracy.posterior else None
-        elif posterior:
-            values["accuracy"] = accuracy_text(posterior.estimate_unselected(accuracy))
         else:
-            values["accuracy"] = accuracy_text(Estimate(accuracy.top1, *accuracy.ci95))
+            values["accuracy"] = accuracy_text(baseline_accuracy(accuracy, posterior))
         if posterior is None:
             known = accuracy.trainings[0] if isinstance(accuracy, Record) else accuracy
             return values | {
@@ -130,7 +124,9 @@ class FrontTable:
             }
         if isinstance(accuracy, Accuracy) or accuracy not in posterior:
             return values
+        probability = posterior.pareto_probability(accuracy)
         return values | {
-            "probability": percent(posterior.pareto_probability(accuracy)),
+            "pareto": probability,
+            "probability": percent(probability),
             "others": [other.label for other in posterior.replacements(accuracy)],
         }

@@ -4,22 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..plots.history import KERNEL_COLORS, architecture_strip
 from ..plots.netadapt import netadapt_figures
 from ..store.netadapt_run import NetAdaptRow, NetAdaptRun
-from ..text.formatting import duration, key_value_text, network_lines
+from ..text.formatting import duration, key_value_text
 from ..text.latency import setup_lines
+from .drawing import Drawing
 from .html import render
 
 
 def netadapt_html(folder: NetAdaptRun, rows: Sequence[NetAdaptRow], result: Mapping[str, Any]) -> str:
     """The page as one self-contained HTML file."""
     settings = folder.settings
-    ends = []
-    for name, row in (("initial", rows[0]), ("result", rows[-1])):
-        stem, *_, head = network_lines(row.architecture)
-        strip = architecture_strip(row.architecture)
-        ends.append({"name": name, "key": row.architecture.key, "stem": stem, "head": head, "strip": strip})
+    ends = {"initial": Drawing(rows[0].architecture), "result": Drawing(rows[-1].architecture)}
     return render(
         "netadapt",
         title=f"NetAdapt: {settings.name} to {settings.limit} on {settings.data.name}",
@@ -29,7 +25,6 @@ def netadapt_html(folder: NetAdaptRun, rows: Sequence[NetAdaptRow], result: Mapp
         measured=rows[0].latency is not None,
         figures=netadapt_figures(settings, rows, result),
         ends=ends,
-        kernel_colors=KERNEL_COLORS,
         n_proposals=sum(row.proposals for row in rows),
         duration=duration(sum(row.seconds for row in rows)),
         provenance=[

@@ -6,11 +6,12 @@ from typing import Any
 
 from plotly.graph_objects import Figure
 
+from ...evaluate import Quantity
 from ...evaluate.objectives import x_quantity
-from ..analysis.front_posterior import FrontPosterior, best_by, front_posterior_of
+from ..analysis.front_posterior import FrontPosterior, front_posterior_of
 from ..analysis.hypervolume import hypervolume_box
-from ..analysis.macs_baseline import macs_baseline
-from ..plots.history import KERNEL_COLORS, best_value_figure, hypervolume_figure
+from ..analysis.macs_baseline import MacsBaseline, macs_baseline
+from ..plots.history import best_value_figure, hypervolume_figure
 from ..plots.netadapt import netadapt_traces
 from ..plots.pareto import pareto_figure
 from ..store.search_run import SearchRun, Verification
@@ -18,7 +19,6 @@ from ..store.trial import Record, State
 from ..text.fidelities import epochs_spent_text, rungs_text
 from ..text.findings import accuracy_warnings
 from ..text.formatting import (
-    best_label,
     key_value_text,
     limits_text,
     outcome_text,
@@ -28,12 +28,13 @@ from ..text.formatting import (
 )
 from ..text.front_posterior import front_posterior_lines
 from ..text.latency import calibration_text, sources_text, times_text, verification_text
-from ..text.macs_baseline import macs_baseline_text
+from ..text.macs_baseline import macs_advantage_text, macs_baseline_text
 from ..text.pretrained_baseline import pretrained_text
 from ..text.surrogate_quality import surrogate_quality_text
 from .ablation import ablation_values
 from .front_table import FrontTable, export_command
 from .html import render
+from .recommendation import recommended_cards
 
 _OTHER_STATES: dict[State, str] = {
     "stopped": "stopped early",
@@ -46,6 +47,7 @@ _OTHER_STATES: dict[State, str] = {
 
 
 _MAX_ERRORS = 50
+COST_QUANTITIES: tuple[Quantity, ...] = ("latency", "macs", "params")
 
 
 def _bounded(errors: list[str]) -> list[str]:
@@ -111,9 +113,20 @@ class _ReportData:
 
     def values(self) -> dict[str, Any]:
         run, settings, goals = self.run, self.run.settings, self.run.settings.goals
+        table = FrontTable(
+            self.front,
+            self.alternatives,
+            run.baselines(),
+            self.verifications,
+            goals,
+            run.folder,
+            self.front_posterior,
+            settings.saves_weights,
+        )
         return {
             "title": f"{' and '.join(each.settings.space.name for each in run.runs)} on {settings.data.name}",
             "lead": outcome_text(self.records, self.front, goals),
+            "warnings": accuracy_warnings(run),
             "findings": self._findings(),
             "settings": settings,
             "limits": limits_text(goals, settings.latency.reference_ms),
@@ -121,35 +134,28 @@ class _ReportData:
             "multi_objective": len(goals.objectives) > 1,
             "x_quantity": x_quantity(goals),
             "figures": self._pareto_figures(),
+            "single": len(run.runs) == 1,
+            "export": export_command(run.folder, "TRIAL", settings.saves_weights),
             "has_posterior": self.front_posterior is not None,
             "has_stopped": any(record.state == "stopped" for record in self.valid),
             "history": self._history(),
-            "table": FrontTable(
-                self.front,
-                self.alternatives,
-                run.baselines(),
-                self.verifications,
-                goals,
-                run.folder,
-                self.front_posterior,
-                settings.saves_weights,
-            ),
+            "table": table,
+            "cards": recommended_cards(table, self._best_comparisons()),
             "verified": bool(self.verifications),
             "verification": verification_text(run),
             "verification_tested": any(each.test_images for each in self.verifications.values()),
-            "kernel_colors": KERNEL_COLORS,
             "ablation": None if len(run.runs) > 1 else ablation_values(run, self.completed),
             **self._provenance(),
         }
 
     def _pareto_figures(self) -> dict[str, Figure]:
-        """By name: against the cost of the goals, and also against MACs where that is latency."""
+        """By name: against the cost of the goals, and against each other cost that is known."""
         goals, posterior = self.run.settings.goals, self.front_posterior
         reference_ms = self.run.settings.latency.reference_ms
         arguments = (self.valid, self.front, self.run.baselines(), self.verifications, goals, reference_ms)
-        names = {"pareto": x_quantity(goals)}
-        if x_quantity(goals) == "latency":
-            names["pareto-macs"] = "macs"
+        first, measured = x_quantity(goals), any(record.latency for record in self.valid)
+        others = [each for each in COST_QUANTITIES if each != first and (each != "latency" or measured)]
+        names = {"pareto": first} | {f"pareto-{each}": each for each in others}
         return {
             name: pareto_figure(*arguments, x, posterior).add_traces(
                 [trace for run in self.run.runs for trace in netadapt_traces(run.folder, x)]
@@ -157,13 +163,20 @@ class _ReportData:
             for name, x in names.items()
         }
 
+    @cached_property
+    def macs_baseline(self) -> MacsBaseline | None:
+        return macs_baseline(self.completed, self.front, self.front_posterior, self.run.settings.goals)
+
+    def _best_comparisons(self) -> list[str]:
+        """The most accurate network against pretrained ones, and against the largest of the search."""
+        pretrained = pretrained_text(self.run, self.completed, self.front, self.front_posterior)
+        baseline = self.macs_baseline
+        return [pretrained, macs_advantage_text(baseline) if baseline else ""]
+
     def _findings(self) -> list[str]:
         goals, posterior = self.run.settings.goals, self.front_posterior
-        baseline = macs_baseline(self.completed, self.front, posterior, goals)
-        epochs_spent = self.run.epochs_spent()
+        baseline, epochs_spent = self.macs_baseline, self.run.epochs_spent()
         findings = [
-            pretrained_text(self.run, self.completed, self.front, posterior),
-            *accuracy_warnings(self.run),
             *front_posterior_lines(self.alternatives, goals, posterior),
             macs_baseline_text(baseline) if baseline else "",
             surrogate_quality_text(self.completed, posterior),
@@ -192,9 +205,6 @@ class _ReportData:
         if len(run.runs) > 1:
             return {"provenance": [(str(each.folder), _run_text(each)) for each in run.runs]}
         states = {state: sum(each.state == state for each in self.records) for state in _OTHER_STATES}
-        best = (
-            (best_by(settings.goals.ranking_objective, self.front) or self.front[0]) if self.front else None
-        )
         return {
             "recipe": key_value_text(asdict(settings.recipe).items()),
             "rungs": rungs_text(settings.rungs) if settings.rungs else "",
@@ -208,7 +218,4 @@ class _ReportData:
             "host": key_value_text(settings.host.items()),
             "versions": key_value_text(settings.versions.items()),
             "errors": _bounded(sorted({record.error for record in self.records if record.error})),
-            "best": best,
-            "best_label": best_label(settings.goals),
-            "export": export_command(run.folder, best.trial, settings.saves_weights) if best else "",
         }

@@ -1,4 +1,4 @@
-"""Search history by trial, and a network as a strip of blocks."""
+"""Search history by trial."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -7,14 +7,10 @@ import plotly.graph_objects as go
 
 from ...evaluate import Objective
 from ...evaluate.statistics.arrays import evenly_spaced
-from ...search_space import Architecture
 from ..analysis.hypervolume import HypervolumeBox
 from ..store.trial import Record
-from ..text.formatting import AXIS_TITLES, block_text, value_text
-from .style import BLUE, HOVER, INK, MAX_POINTS, ORANGE, TEMPLATE, ticks
-
-KERNEL_COLORS = {3: "#9ECAE1", 5: "#4292C6", 7: "#084594"}
-ATTENTION_PATTERNS = {"none": "", "se": "/", "eca": "."}
+from ..text.formatting import AXIS_TITLES, value_text
+from .style import BLUE, HOVER, MAX_POINTS, ORANGE, TEMPLATE, ticks
 
 
 def hypervolume_figure(completed: Sequence[Record], box: HypervolumeBox, last_trial: int) -> go.Figure:
@@ -42,45 +38,6 @@ def best_value_figure(completed: Sequence[Record], objective: Objective, last_tr
     figure.add_scatter(x=x, y=y, mode="markers", marker=dots, name="complete", hoverinfo="skip")
     figure.update_layout(showlegend=True)
     return figure.update_yaxes(title=AXIS_TITLES[objective.quantity], **ticks(objective.quantity))
-
-
-def architecture_strip(architecture: Architecture) -> go.Figure:
-    """One bar per block: height is output channels, color the kernel, pattern the attention.
-
-    Above each bar: the expansion ratio. Below: the block number, and `s2` for stride 2.
-    """
-    pairs = list(architecture.blocks_with_in_channels())
-    blocks = [block for _, block in pairs]
-    marker = {
-        "color": [KERNEL_COLORS[block.kernel] for block in blocks],
-        "line": {"color": INK, "width": 1},
-        "pattern": {
-            "shape": [ATTENTION_PATTERNS[block.attention] for block in blocks],
-            "fgcolor": INK,
-            "fillmode": "overlay",
-            "size": 7,
-        },
-    }
-    numbers = list(range(1, len(blocks) + 1))
-    bar = go.Bar(
-        x=numbers,
-        y=[block.out for block in blocks],
-        marker=marker,
-        text=[f"×{block.expanded / given:.3g}" for given, block in pairs],
-        textposition="outside",
-        cliponaxis=False,
-        customdata=[block_text(block) for block in blocks],
-        hovertemplate="block %{x}<br>%{customdata}<extra></extra>",
-    )
-    below = [
-        f"{number}<br>s2" if block.stride == 2 else f"{number}" for number, block in enumerate(blocks, 1)
-    ]
-    figure = go.Figure(bar, layout={"template": TEMPLATE, "bargap": 0.15})
-    figure.update_xaxes(
-        tickvals=numbers, ticktext=below, range=[0.4, max(len(blocks), 6) + 0.6], showgrid=False
-    )
-    figure.update_yaxes(title="channels", range=[0, 1.25 * max(block.out for block in blocks)], nticks=4)
-    return figure.update_layout(margin={"t": 5}, dragmode=False)
 
 
 def _step_figure(

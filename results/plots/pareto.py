@@ -1,5 +1,6 @@
 """The Pareto plot: evaluated, infeasible and published networks, the front and the limits."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,14 +8,14 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ...evaluate import Goals, Quantity
+from ...evaluate import Goals, Quantity, format_count
 from ...evaluate.objectives import REWARD_EXPONENT, absolute_limit, limit_on, value_of, x_quantity
 from ...evaluate.statistics.arrays import evenly_spaced
-from ...evaluate.statistics.estimate import Estimate
 from ...search_space.pretrained_space import origin_of
 from ..analysis.front_posterior import FrontPosterior
 from ..store.search_run import Baseline, Verification
 from ..store.trial import Record
+from ..text.baselines import baseline_accuracy
 from ..text.formatting import (
     AXIS_TITLES,
     accuracy_text,
@@ -30,6 +31,7 @@ from .style import BLUE, GREEN, GREY, HOVER, INK, MAX_POINTS, ORANGE, TEMPLATE, 
 
 _ORANGES = [[0, "#FDBE85"], [1, "#8C2D04"]]
 _INFEASIBLE_CUTOFF = 1.5
+_FAR_OFF = 4.0  # from this multiple of the costs of the search on, baselines make the axis logarithmic
 ORIGIN_SYMBOLS = {"pretrained": "circle", "cut": "square", "from scratch": "triangle-up"}  # if several
 
 
@@ -47,7 +49,8 @@ def pareto_figure(
 
     Pretrained, cut and networks from scratch have shapes of their own where several of them are complete.
     Accuracies are estimated ones, and error bars their 95% intervals. Infeasible networks have no accuracy
-    and lie in a strip below the plot, which ends at 1.5 times the largest cost of the others.
+    and lie in a strip below, up to 1.5 times the largest cost of the others. The cost axis is
+    logarithmic where a baseline lies far off; `layout.meta` has the axis on either scale.
     """
     x = x or x_quantity(goals)
     plot = _ParetoPlot(x, goals, verifications, front_posterior)
@@ -60,10 +63,16 @@ def pareto_figure(
     infeasible = [record for record in records if record.state == "infeasible"]
     stopped = [record for record in known if record.state == "stopped"]
     limit = limit_on(x, goals, reference_ms)
-    left, right = _x_range(_costs([*completed, *stopped, *baselines], x), limit, _costs(infeasible, x))
+    searched, published = _costs([*completed, *stopped], x), _costs(baselines, x)
+    left, right = _x_range([*searched, *published], limit, _costs(infeasible, x))
+    decades = _log_range([*searched, *published], left, right)
+    linear = {"type": "linear", "range": [left, right], "tickmode": "auto"}
+    axes = {"linear": linear, "log": {"type": "log", "range": decades, **_log_ticks(x, decades)}}
+    far_off = max(published, default=0.0) > _FAR_OFF * max([*searched, limit or 0.0])
+    scale = "log" if searched and far_off else "linear"
 
-    figure = go.Figure(layout={"template": TEMPLATE, "showlegend": True})
-    figure.update_xaxes(title=AXIS_TITLES[x], range=[left, right], **ticks(x))
+    figure = go.Figure(layout={"template": TEMPLATE, "showlegend": True, "meta": {"axes": axes}})
+    figure.update_xaxes(title=AXIS_TITLES[x], **ticks(x), **axes[scale])
     figure.update_yaxes(title=AXIS_TITLES["accuracy"])
     if infeasible:
         figure.add_trace(plot.infeasible(infeasible, right))
@@ -95,7 +104,7 @@ def pareto_figure(
             trace.marker.symbol = ORIGIN_SYMBOLS.get(origin, "diamond")
             figure.add_trace(trace)
     if baselines:
-        figure.add_trace(plot.baselines(baselines, left, right))
+        figure.add_trace(plot.baselines(baselines, scale, axes[scale]["range"]))
     if limit:
         figure.add_shape(_limit_line(limit, f"limit {value_text(x, limit)}", (left, right)))
     target_value = absolute_limit(target, reference_ms) if target else None
@@ -166,13 +175,14 @@ class _ParetoPlot:
             trace.marker.line = {"color": INK, "width": 1}
         return trace
 
-    def baselines(self, baselines: Sequence[Baseline], left: float, right: float) -> go.Scatter:
-        costs = _costs(baselines, self.x)
+    def baselines(self, baselines: Sequence[Baseline], scale: str, ends: Sequence[float]) -> go.Scatter:
+        costs, (left, right) = _costs(baselines, self.x), ends
+        places = [math.log10(cost) for cost in costs] if scale == "log" else costs
         return go.Scatter(
             x=costs,
             y=[_percent(baseline) for baseline in baselines],
             text=[baseline.name for baseline in baselines],
-            textposition=[_text_position((cost - left) / (right - left)) for cost in costs],
+            textposition=[_text_position((place - left) / (right - left)) for place in places],
             textfont={"color": GREEN},
             customdata=[
                 _hover(baseline, baseline.name, self._baseline_text(baseline)) for baseline in baselines
@@ -225,10 +235,7 @@ class _ParetoPlot:
         return _hover(record, title, accuracy_text(record.estimated_accuracy), more)
 
     def _baseline_text(self, baseline: Baseline) -> str:
-        accuracy = baseline.accuracy
-        if self.posterior:
-            return accuracy_text(self.posterior.estimate_unselected(accuracy))
-        return accuracy_text(Estimate(accuracy.top1, *accuracy.ci95))
+        return accuracy_text(baseline_accuracy(baseline.accuracy, self.posterior))
 
     def _infeasible_hover(self, record: Record, cost: float) -> str:
         # The study repeats one violation for limits that were not checked, so they are computed again.
@@ -279,6 +286,22 @@ def _x_range(costs: Sequence[float], limit: float | None, infeasible: Sequence[f
     shown = [*inner, *(cost for cost in infeasible if cost <= edge)] or [0.0, edge]
     pad = 0.06 * (max(shown) - min(shown)) or 0.1 * edge
     return max(0.0, min(shown) - pad), max(shown) + pad
+
+
+def _log_range(costs: Sequence[float], left: float, right: float) -> list[float]:
+    """The same range in decades; from below the lowest cost."""
+    low = math.log10(min([cost for cost in costs if cost > 0], default=max(left, right / 100)))
+    high = math.log10(right)
+    return [low - 0.06 * (high - low), high]
+
+
+def _log_ticks(x: Quantity, decades: Sequence[float]) -> dict[str, Any]:
+    """Ticks at 1, 2 and 5 times the powers of ten within the range."""
+    low, high = decades
+    steps = [digit * 10.0**power for power in range(math.floor(low), math.ceil(high)) for digit in (1, 2, 5)]
+    values = [value for value in steps if low <= math.log10(value) <= high]
+    texts = [f"{value:.6g}" if x == "latency" else format_count(value) for value in values]
+    return {"tickmode": "array", "tickvals": values, "ticktext": texts}
 
 
 def _limit_line(limit: float, text: str, x_range: tuple[float, float]) -> dict[str, Any]:

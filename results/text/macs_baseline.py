@@ -2,6 +2,7 @@
 
 from ...evaluate import format_count
 from ..analysis.macs_baseline import MacsBaseline
+from .baselines import difference_text
 from .seed_noise import estimate_text
 
 
@@ -22,3 +23,11 @@ def macs_baseline_text(baseline: MacsBaseline) -> str:
     value, low, high = (f"{100 * each:.1f}" for each in (advantage.value, advantage.low, advantage.high))
     significance = "significant" if advantage.low > 0 else "not significant"
     return f"{text}; difference {value} pp ({low} to {high}), {significance} (95%)."
+
+
+def macs_advantage_text(baseline: MacsBaseline) -> str:
+    """The best network against the largest ones, in short; empty while the seed noise is unknown."""
+    if baseline.accuracy_advantage is None:
+        return ""
+    difference = difference_text(baseline.accuracy_advantage)
+    return f"{difference} against the largest networks within the limits, validation accuracy (95% interval)."

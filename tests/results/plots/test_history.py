@@ -1,4 +1,4 @@
-"""Search history by trial, and networks as strips of blocks."""
+"""Search history by trial."""
 
 import math
 
@@ -6,9 +6,8 @@ import pytest
 
 from bneck.evaluate import parse_goals
 from bneck.results.analysis.hypervolume import hypervolume_box
-from bneck.results.plots.history import architecture_strip, best_value_figure, hypervolume_figure
+from bneck.results.plots.history import best_value_figure, hypervolume_figure
 
-from ..example_network import NETWORK
 from ..example_run import REFERENCE_MS, records
 
 HALF = parse_goals("accuracy,latency", {"latency": "0.5x"})
@@ -54,13 +53,3 @@ def test_with_one_objective_the_history_is_the_best_value_so_far(objective: str,
     line = best_value_figure(completed, goal, last_trial=6).data[0]
     assert list(line.x) == [0, 2, 4, 5, 6]
     assert list(line.y) == pytest.approx(best)
-
-
-def test_a_strip_shows_each_block_by_height_color_pattern_and_text() -> None:
-    [bar] = architecture_strip(NETWORK).data
-    assert list(bar.y) == [8, 40, 40, 40]
-    assert list(bar.text) == ["×3", "×9", "×1", "×1"]  # 24 of 8, 72 of 8, 40 of 40
-    assert len({*bar.marker.color}) == 3
-    assert bar.marker.color[2] == bar.marker.color[3]
-    assert list(bar.marker.pattern.shape) == ["", "/", ".", "."]
-    assert list(architecture_strip(NETWORK).layout.xaxis.ticktext) == ["1", "2<br>s2", "3", "4"]

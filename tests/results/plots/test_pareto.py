@@ -17,7 +17,7 @@ from bneck.results.store.trial import with_posteriors
 from bneck.results.text.formatting import accuracy_text, network_lines
 from bneck.search_space.architecture import FineTuning
 
-from ..example_run import REFERENCE_MS, ROWS, Row, accuracy, baseline, check, records
+from ..example_run import REFERENCE_MS, ROWS, Row, accuracy, baseline, check, latency, records
 
 HALF = parse_goals("accuracy,latency", {"latency": "0.5x"})
 
@@ -141,6 +141,21 @@ def test_a_far_network_does_not_stretch_the_axis_and_the_legend_counts_it() -> N
     assert list(figure.layout.xaxis.range) == pytest.approx([0.4 - 0.084, 1.8 + 0.084])
     name = trace(figure, "infeasible").name
     assert name == "infeasible (3)<br>1 beyond the right edge<br>1 not measured"
+
+
+def test_the_axis_is_logarithmic_where_a_baseline_lies_beyond_four_times_the_costs_of_the_search() -> None:
+    # the largest cost is the limit of 1 ms
+    scales = [
+        figure_of(records(), baselines=[replace(baseline(), latency=latency(ratio))]).layout
+        for ratio in (1.9, 2.1)
+    ]
+    assert [each.xaxis.type for each in scales] == ["linear", "log"]
+    left, right = scales[1].xaxis.range
+    axes = scales[1].meta["axes"]
+    assert axes["log"]["range"] == [left, right]
+    # from 0.4 to 4.2 ms
+    assert left < math.log10(0.4) < math.log10(4.2) < right == math.log10(axes["linear"]["range"][1])
+    assert list(scales[1].xaxis.ticktext) == ["0.5", "1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bneck.evaluate import Objective, Quantity, parse_objectives
 from bneck.evaluate.statistics.multi_objective import is_dominated
 from bneck.results import Record, losses_of, pareto_front
+from bneck.results.store.pareto import knee
 
 from ..example_run import Row, record, records
 
@@ -137,3 +138,13 @@ def test_of_thousands_of_rows_the_same_are_dominated_as_by_comparing_all_pairs(c
     no_worse = (rows[:, None, :] <= rows[None, :, :]).all(2)
     better = (rows[:, None, :] < rows[None, :, :]).any(2)
     assert is_dominated(rows).tolist() == (no_worse & better).any(0).tolist()
+
+
+def test_the_knee_has_the_lowest_sum_of_losses_by_their_range_on_the_front() -> None:
+    # log2 of the latency is 0, 1, 2, 3 of 3; accuracy misses 14, 4, 1, 0 of 14 points:
+    # 1, 1/3 + 4/14 = 0.619, 2/3 + 1/14 = 0.738, 1
+    rows = [Row("complete", top1, 0.1 * 2**place) for place, top1 in enumerate((0.80, 0.90, 0.93, 0.94))]
+    objectives = parse_objectives("accuracy,latency")
+    front = pareto_front(records(rows), objectives)
+    assert knee(front, objectives).trial == 1
+    assert knee(front[:1], objectives) is front[0]
