@@ -16,7 +16,7 @@ from .commands.ablation import ablation
 from .commands.compare import compare
 from .commands.evaluate import evaluate
 from .commands.expand import expand
-from .commands.front import front
+from .commands.front import diff, front
 from .commands.inspect import inspect
 from .commands.netadapt import netadapt
 from .commands.proxy import proxy
@@ -31,7 +31,9 @@ Commands = tuple[Callable[..., None], ...]
 CORE: Commands = (
     search,
     front,
+    diff,
     report.report,
+    report.watch,
     report.export,
     inspect,
     train,
@@ -39,7 +41,7 @@ CORE: Commands = (
     compare,
     latency.latency,
 )
-MORE: Commands = (ablation, netadapt, supernet, proxy, seed_variance)
+MORE: Commands = (ablation, report.dashboard, netadapt, supernet, proxy, seed_variance)
 DESCRIBED: Commands = (
     describe.space,
     describe.data,

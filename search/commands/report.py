@@ -1,4 +1,4 @@
-"""`bneck report` and `bneck export`: pages and files of an experiment."""
+"""`bneck report`, `bneck watch`, `bneck dashboard` and `bneck export`: pages and files of an experiment."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...search_space import GoalError
+from ...search_space import GoalError, RunError
 from ..console.terminal import echo
-from .options import PngOption
+from .options import PngOption, RunArgument
 
 if TYPE_CHECKING:
     from ...results.export.models import Exported
@@ -43,6 +43,51 @@ def report(
     echo(f"report:    {target / 'report.html'}")
     if pictures:
         echo(f"pictures:  {pictures}")
+
+
+def watch(
+    folder: RunArgument,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="of 127.0.0.1; 0 takes a free one")] = 8765,
+    interval: Annotated[int, typer.Option(metavar="S", min=1, help="seconds between reloads")] = 30,
+) -> None:
+    """Serve the report of a running search on this machine; Ctrl-C ends it.
+
+    bneck watch runs/tiny-digits-1
+    """
+    from ...results import Run
+    from ...results.pages.live import ADDRESS, LivePage, live_server
+    from ...results.pages.search import report_html
+
+    def version() -> object:
+        study = Run.open(folder).study
+        return [trial.state for trial in study.get_trials(deepcopy=False)], sorted(study.user_attrs)
+
+    version()  # a folder that is no search is an error now, not in the browser
+    page = LivePage(version, lambda: report_html(Run.open(folder)))
+    with live_server(page, port, interval) as server:
+        echo(f"report:    http://{ADDRESS}:{server.server_port}/ (Ctrl-C ends it)")
+        server.serve_forever()
+
+
+def dashboard(
+    folder: RunArgument,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="of 127.0.0.1")] = 8080,
+) -> None:
+    """Open optuna-dashboard on a copy of a search's study; Ctrl-C ends it.
+
+    bneck dashboard runs/tiny-digits-1
+
+    Only evaluated networks have values there. Start it again to see later trials.
+    """
+    from ...evaluate.optional_dependencies import optional_import
+    from ...results import Run
+    from ...results.export.dashboard import dashboard_study
+
+    run = Run.open(folder)
+    with optional_import("bneck dashboard", extra="dashboard", error=RunError):
+        from optuna_dashboard import run_server
+    echo(f"dashboard: http://127.0.0.1:{port}/ (Ctrl-C ends it)")
+    run_server(dashboard_study(run)._storage, host="127.0.0.1", port=port)
 
 
 def export(

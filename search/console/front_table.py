@@ -1,20 +1,27 @@
 """Messages of a search, and the table of its front."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ...evaluate import format_count
 from ...results import JoinedRuns, Record, Run
 from ...results.analysis.front_posterior import FrontPosterior, front_posterior_of
+from ...results.analysis.run_difference import RunDifference
 from ...results.store.experiment import RUN_FILE
+from ...results.text.baselines import difference_text
 from ...results.text.fidelities import epochs_spent_text, rungs_text
 from ...results.text.findings import MAX_FINDINGS, findings
-from ...results.text.formatting import percent_range, pluralize
+from ...results.text.formatting import accuracy_text, percent_range, pluralize, truncate
 from ...results.text.front_posterior import percent
+from ...results.text.scatter import front_plot
 from ...search_space import PretrainedSpace, RunError
 from ...search_space.pretrained_space import candidate_text
-from .tables import plain_table, wide_console
+from .tables import plain_table, print_lines, print_table, wide_console
+
+_MAX_PLOT_WIDTH = 100
 
 
 def start_message(run: Run) -> str:
@@ -108,6 +115,66 @@ def print_front(run: Run) -> None:
         lines = ["; ".join(filter(None, [f"{run.folder}: {reason}", epochs_text]))]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_front_plot(run: Run) -> None:
+    """Draw the front, dominated networks and baselines with characters, as wide as the terminal."""
+    console, settings = wide_console(), run.settings
+    lines = front_plot(
+        run.completed_records(),
+        run.front(),
+        run.baselines(),
+        settings.goals,
+        settings.latency.reference_ms,
+        width=max(40, min(shutil.get_terminal_size().columns, _MAX_PLOT_WIDTH)),
+    )
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_difference(
+    one: Run, other: Run, settings: Mapping[str, tuple[Any, Any]], difference: RunDifference | str
+) -> None:
+    """Print the settings that differ between two searches, and their results on the front over both.
+
+    Args:
+        difference: or why the two have no common front.
+    """
+    console, names = wide_console(), [str(one.folder), str(other.folder)]
+    if settings:
+        rows = [[name, *(_short(value) for value in pair)] for name, pair in settings.items()]
+        print_table(console, ["setting", *names], rows, left=("setting", *names))
+    else:
+        print_lines(console, "all settings are the same")
+    print_lines(console, "")
+    if isinstance(difference, str):
+        print_lines(console, difference)
+        return
+    print_table(console, ["result", *names], _difference_rows(difference), left=("result", *names))
+    if difference.best_advantage:
+        print_lines(
+            console,
+            f"Best network of the first minus that of the second: "
+            f"{difference_text(difference.best_advantage)}, 95% interval.",
+        )
+
+
+def _difference_rows(difference: RunDifference) -> list[list[str]]:
+    cells: dict[str, list[str]] = {}
+    for each in difference.outcomes:
+        best = each.best
+        for name, text in {
+            "networks": f"{each.networks:,}",
+            "on the common front": f"{each.on_common_front} of {each.front} of its own front",
+            "hypervolume": "" if each.hypervolume is None else f"{100 * each.hypervolume:.1f}%",
+            "best": f"trial {best.trial}, {accuracy_text(best.estimated_accuracy)}" if best else "",
+        }.items():
+            cells.setdefault(name, []).append(text)
+    return [[name, *texts] for name, texts in cells.items()]
+
+
+def _short(value: object) -> str:
+    return "" if value is None else truncate(str(value), 50)
 
 
 def _front_cells(

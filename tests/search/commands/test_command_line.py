@@ -52,7 +52,9 @@ head: {features: 16}
 COMMANDS = (
     "search",
     "front",
+    "diff",
     "report",
+    "watch",
     "export",
     "inspect",
     "train",
@@ -66,6 +68,7 @@ COMMANDS = (
     "netadapt",
     "proxy",
     "ablation",
+    "dashboard",
 )
 
 ROOT = Path(__file__).parents[3]
