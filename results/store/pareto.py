@@ -29,16 +29,18 @@ def pareto_front(records: Iterable[Record], objectives: Sequence[Objective]) -> 
 def knee(front: Sequence[Record], objectives: Sequence[Objective]) -> Record:
     """The network of a front, not empty, where more of one objective costs most of the others.
 
-    Each objective is scaled to 0 to 1 over the front, costs by their logarithms. The knee has the smallest sum
-    of the scaled losses: of two objectives the largest distance from the line through both ends. Of equal sums
-    the first.
+    Each objective is scaled to 0 to 1 over the front, costs by their logarithms. The knee has the smallest
+    sum of the scaled losses: of two objectives the largest distance from the line through both ends. Of equal
+    sums the first.
 
     Source: Das 1999, doi:10.1007/BF01195985.
     """
     rows = [[_scaled_loss(record, objective) for objective in objectives] for record in front]
     ranges = [(min(column), max(column) - min(column)) for column in zip(*rows, strict=True)]
     sums = [
-        sum((loss - lowest) / extent for loss, (lowest, extent) in zip(row, ranges, strict=True) if extent > 0)
+        sum(
+            (loss - lowest) / extent for loss, (lowest, extent) in zip(row, ranges, strict=True) if extent > 0
+        )
         for row in rows
     ]
     return front[sums.index(min(sums))]
