@@ -158,24 +158,27 @@ class FineTuning:
         tuned: `all`; `last-stage`: the blocks from the last of stride 2 on, and the head; `head`: the layers
             after the pooling. What is not trained keeps its weights and batch normalisation statistics.
         dropped_blocks: number of residual blocks of the parent that the network does not have.
+        dropped_stages: number of stages before the parent's head that the network does not have.
     """
 
     parent: str
     tuned: Tuned = "all"
     dropped_blocks: int = 0
+    dropped_stages: int = 0
 
     def __post_init__(self) -> None:
         require_one_of("tuned", self.tuned, TUNED)
         require_between("dropped_blocks", self.dropped_blocks, 0, MAX_BLOCKS)
+        require_between("dropped_stages", self.dropped_stages, 0, MAX_BLOCKS)
 
     @property
     def is_cut(self) -> bool:
         """Whether the network is smaller than the parent, at equal resolution."""
-        return self.dropped_blocks > 0
+        return self.dropped_blocks > 0 or self.dropped_stages > 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Without `dropped_blocks` if none is, as in earlier versions."""
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("dropped_blocks", 0)}
+        """Without the numbers of dropped blocks and stages that are 0, as in earlier versions."""
+        return {name: value for name, value in asdict(self).items() if value != 0}
 
 
 @dataclass(frozen=True)

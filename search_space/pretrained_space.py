@@ -14,6 +14,7 @@ from .architecture import (
     TUNED,
     Architecture,
     FineTuning,
+    Head,
     Tuned,
     require_between,
 )
@@ -27,6 +28,8 @@ Origin = Literal["pretrained", "cut", "from scratch"]
 MIN_RESOLUTION_PX = 32
 FINE_STEP_PX, COARSE_STEP_PX, FINE_BELOW_PX = 16, 32, 128
 DROPPED_BLOCKS = (0, 2, 4, 6, 8)
+DROPPED_STAGES = (0, 1, 2, 3)
+_CUTS = ("dropped_blocks", "dropped_stages")
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,16 @@ def published_parent(name: str) -> Parent:
 class PretrainedSpace(CandidateSpace):
     """Every parent at every resolution up to its own, with all, its last stage or its head tuned.
 
-    Where all is tuned, residual blocks may be dropped (`drop_residual_blocks`). A resolution above that of a
-    parent stands for the parent's own, and more dropped blocks than it has for all of them.
+    Where all is tuned, stages may be dropped (`drop_stages`), and residual blocks of those that remain
+    (`drop_residual_blocks`). A resolution above that of a parent stands for the parent's own, and more
+    dropped stages or blocks than it has for all of them.
     """
 
     parents: tuple[Parent, ...]
     resolution_px: tuple[int, ...]
     tuned: tuple[Tuned, ...] = TUNED
     dropped_blocks: tuple[int, ...] = (0,)
+    dropped_stages: tuple[int, ...] = (0,)
     image_channels: int = 3
     classes: int = 1000
     name: str = "pretrained"
@@ -88,9 +93,10 @@ class PretrainedSpace(CandidateSpace):
         require_unique("parents", tuple(parent.name for parent in self.parents))
         require_unique("resolution_px", self.resolution_px)
         require_unique("tuned", self.tuned)
-        require_unique("dropped_blocks", self.dropped_blocks)
-        for count in self.dropped_blocks:
-            require_between("dropped_blocks", count, 0, MAX_BLOCKS)
+        for name in _CUTS:
+            require_unique(name, getattr(self, name))
+            for count in getattr(self, name):
+                require_between(name, count, 0, MAX_BLOCKS)
         require_between("image_channels", self.image_channels, 1, MAX_IMAGE_CHANNELS)
         require_between("classes", self.classes, 2, MAX_CLASSES)
         for parent in self.parents:
@@ -105,6 +111,7 @@ class PretrainedSpace(CandidateSpace):
             "resolution_px": self.resolution_px,
             "tuned": self.tuned,
             "dropped_blocks": self.dropped_blocks,
+            "dropped_stages": self.dropped_stages,
         }
 
     def for_data(self, image_channels: int, classes: int) -> "PretrainedSpace":
@@ -123,18 +130,22 @@ class PretrainedSpace(CandidateSpace):
     def decode(self, genes: Mapping[str, Choice]) -> Architecture:
         chosen = self.with_fixed_choices(genes)
         parent, tuned = self._parents[str(chosen["parent"])], cast("Tuned", chosen["tuned"])
-        whole = parent.architecture
-        shallower = drop_residual_blocks(whole, int(chosen["dropped_blocks"]) if tuned == "all" else 0)
+        n_blocks, n_stages = (int(chosen[name]) if tuned == "all" else 0 for name in _CUTS)
+        n_stages = min(n_stages, len(stage_starts(parent.architecture)))
+        truncated = drop_stages(parent.architecture, n_stages)
+        shallower = drop_residual_blocks(truncated, n_blocks)
         return replace(
             shallower,
             resolution_px=min(int(chosen["resolution_px"]), parent.resolution_px),
             image_channels=self.image_channels,
             classes=self.classes,
-            fine_tuning=FineTuning(parent.name, tuned, len(whole.blocks) - len(shallower.blocks)),
+            fine_tuning=FineTuning(
+                parent.name, tuned, len(truncated.blocks) - len(shallower.blocks), n_stages
+            ),
         )
 
     def is_active(self, gene: str, genes: Mapping[str, Choice]) -> bool:
-        return gene != "dropped_blocks" or genes.get("tuned", self.tuned[0]) == "all"
+        return gene not in _CUTS or genes.get("tuned", self.tuned[0]) == "all"
 
     def encode(self, architecture: Architecture) -> Genes:
         if architecture not in self.candidates:
@@ -186,14 +197,43 @@ def drop_residual_blocks(architecture: Architecture, count: int) -> Architecture
     return architecture
 
 
+def drop_stages(architecture: Architecture, count: int) -> Architecture:
+    """The network without its last stages (`end_before`), but with its first block."""
+    starts = stage_starts(architecture)
+    count = min(count, len(starts))
+    return end_before(architecture, starts[-count]) if count else architecture
+
+
+def stage_starts(architecture: Architecture) -> list[int]:
+    """Indices of the blocks that a network can end before: with an expansion, without a residual."""
+    return [
+        index
+        for index, (channels_in, block) in enumerate(architecture.blocks_with_in_channels())
+        if index and block.expanded != channels_in and not (block.stride == 1 and block.out == channels_in)
+    ]
+
+
+def end_before(architecture: Architecture, index: int) -> Architecture:
+    """The network up to the expansion of a block, which becomes the 1x1 convolution before the pooling.
+
+    The classifier follows the pooling; there is no hidden layer.
+    """
+    block = architecture.blocks[index]
+    head = Head(block.expanded, activation=block.activation)
+    return replace(architecture, blocks=architecture.blocks[:index], head=head)
+
+
 def pretrained_space(
-    parents: Sequence[Parent], max_resolution_px: int | None = None, dropped_blocks: Sequence[int] = (0,)
+    parents: Sequence[Parent],
+    max_resolution_px: int | None = None,
+    dropped_blocks: Sequence[int] = (0,),
+    dropped_stages: Sequence[int] = (0,),
 ) -> PretrainedSpace:
     """The space of these parents: steps of 16 px below 128 px and of 32 px above, up to their own resolution.
 
     Args:
         max_resolution_px: highest resolution, if not that of the parents.
-        dropped_blocks: numbers of residual blocks to drop.
+        dropped_blocks, dropped_stages: numbers of residual blocks and of stages to drop.
     Raises:
         ArchitectureError: no parent, two of the same name, or a resolution below 32 px.
     """
@@ -205,7 +245,10 @@ def pretrained_space(
     while sides[-1] < highest:
         sides.append(sides[-1] + (FINE_STEP_PX if sides[-1] < FINE_BELOW_PX else COARSE_STEP_PX))
     return PretrainedSpace(
-        tuple(parents), (*sides[:-1], min(sides[-1], highest)), dropped_blocks=tuple(dropped_blocks)
+        tuple(parents),
+        (*sides[:-1], min(sides[-1], highest)),
+        dropped_blocks=tuple(dropped_blocks),
+        dropped_stages=tuple(dropped_stages),
     )
 
 
@@ -216,10 +259,11 @@ def origin_of(architecture: Architecture) -> Origin:
 
 
 def candidate_text(architecture: Architecture) -> str:
-    """`efficientnet_lite0 at 96 px, 2 blocks dropped, all tuned`; empty for a network from scratch."""
+    """`efficientnet_lite0 at 96 px, 1 stage and 2 blocks dropped, all tuned`; empty if from scratch."""
     tuning = architecture.fine_tuning
     if tuning is None:
         return ""
-    blocks = f"{tuning.dropped_blocks} block{'s' if tuning.dropped_blocks > 1 else ''} dropped, "
-    cut = blocks if tuning.is_cut else ""
+    counts = {"stage": tuning.dropped_stages, "block": tuning.dropped_blocks}
+    dropped = " and ".join(f"{n} {part}{'s' if n > 1 else ''}" for part, n in counts.items() if n)
+    cut = f"{dropped} dropped, " if dropped else ""
     return f"{tuning.parent} at {architecture.resolution_px} px, {cut}{tuning.tuned.replace('-', ' ')} tuned"

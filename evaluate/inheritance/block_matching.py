@@ -10,6 +10,8 @@ from .channel_groups import residual_groups
 def match_blocks(parent: Architecture, child: Architecture, importance: Sequence[float]) -> tuple[int, ...]:
     """Index of the parent's block for each block of the child, ascending.
 
+    Where the child has fewer chains of residuals, the last ones of the parent are dropped.
+
     The first block of a chain of residuals has one counterpart. Of the residual blocks that follow it, those
     are dropped that leave the fewest fields to change in the others; of equal choices the one with the least
     dropped importance, then the later blocks.
@@ -20,8 +22,8 @@ def match_blocks(parent: Architecture, child: Architecture, importance: Sequence
         RunError: the child is not a smaller form of the parent; names the block and the field.
     """
     parent_chains, child_chains = residual_groups(parent), residual_groups(child)
-    if len(parent_chains) != len(child_chains):
-        counts = f"{len(parent_chains)} chains of residual blocks, got {len(child_chains)}"
+    if len(parent_chains) < len(child_chains):
+        counts = f"at most {len(parent_chains)} chains of residual blocks, got {len(child_chains)}"
         raise mismatch(parent, child, f"it must have {counts}")
     parent_blocks, child_blocks = (list(each.blocks_with_in_channels()) for each in (parent, child))
 
@@ -32,7 +34,7 @@ def match_blocks(parent: Architecture, child: Architecture, importance: Sequence
         return int(bool(_problem(block, other))), n_changed
 
     matched: list[int] = []
-    for chain, child_chain in zip(parent_chains, child_chains, strict=True):
+    for chain, child_chain in zip(parent_chains, child_chains, strict=False):
         if chain.first:
             matched.append(chain.first - 1)
         n_residual, n_child = chain.last - chain.first, child_chain.last - child_chain.first

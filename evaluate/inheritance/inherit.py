@@ -1,13 +1,16 @@
 """The weights of a smaller network from a trained one."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from torch import Tensor, nn
 
-from ...search_space import Architecture
+from ...search_space import Architecture, Head
 from ...search_space.network import Bneck, Network
+from ...search_space.pretrained_space import end_before
 from ..training.train import seeded_network
 from .block_matching import match_blocks, mismatch
+from .channel_groups import residual_groups
 from .channel_selection import Weights, select_channels
 from .mean_gates import mean_gate
 
@@ -19,6 +22,8 @@ def inherit(parent: Network, architecture: Architecture, *, seed: int = 0) -> Ne
 
     Nothing cut gives the same function. Cuts are independent of each other:
 
+    - Stages at the end are dropped where the architecture has fewer. The expansion of the first dropped block
+      becomes the 1x1 convolution before the pooling; the classifier starts from random weights.
     - Residual blocks are dropped where the architecture has fewer (`match_blocks`); the importance of a block
       is the root mean square of its last batch norm's weights, the standard deviation of what it adds.
     - Channels: the most important ones remain (`select_channels`).
@@ -42,7 +47,9 @@ def inherit(parent: Network, architecture: Architecture, *, seed: int = 0) -> Ne
     """
     origin = parent.architecture
     kept = match_blocks(origin, architecture, [_added_std(block) for block in parent.blocks])
-    _require_smaller_ends(origin, architecture)
+    end = _end(origin, architecture)
+    ended = origin if end is None else end_before(origin, end)
+    _require_smaller_ends(origin, ended.head, architecture)
     child = seeded_network(architecture, seed)
     norm_eps = _copy_norm_constants(parent, child)
     target = child.state_dict()
@@ -52,11 +59,13 @@ def inherit(parent: Network, architecture: Architecture, *, seed: int = 0) -> Ne
         if block.attention != origin.blocks[index].attention
     ]
     weights = _fold_gates(parent, ungated)
+    if end is not None:
+        weights = _pool_expansion(weights, end)
     weights = _keep_blocks(weights, kept)
     weights[_STEM] = _adapt_input_channels(weights[_STEM], architecture.image_channels)
     weights = {name: _center(value, target[name].shape[2:]) for name, value in weights.items()}
     weights = select_channels(weights, architecture, target, norm_eps)
-    if architecture.classes != origin.classes:
+    if end is not None or architecture.classes != origin.classes:
         weights |= {name: value for name, value in target.items() if name.startswith(_CLASSIFIER)}
     child.load_state_dict(weights)
     return child.eval()
@@ -68,25 +77,37 @@ def _added_std(block: nn.Module) -> float:
     return float(scale.square().mean().sqrt())
 
 
-def _require_smaller_ends(parent: Architecture, child: Architecture) -> None:
-    """Raise `RunError` unless stem and head are smaller forms of the parent's."""
+def _end(parent: Architecture, child: Architecture) -> int | None:
+    """Index of the parent's block that the child ends before; None if it has all stages."""
+    chains, n_chains = residual_groups(parent), len(residual_groups(child))
+    if n_chains >= len(chains):
+        return None
+    index = chains[n_chains].first - 1
+    *_, (channels_in, block) = islice(parent.blocks_with_in_channels(), index + 1)
+    if block.expanded == channels_in:
+        raise mismatch(parent, child, f"it must not end before block {index + 1}, which has no expansion")
+    return index
+
+
+def _require_smaller_ends(parent: Architecture, head: Head, child: Architecture) -> None:
+    """Raise `RunError` unless stem and head are smaller forms of the parent's stem and of `head`."""
     pairs = {
         "padding": (parent.padding, child.padding),
         "stem activation": (parent.stem.activation, child.stem.activation),
         "stem stride": (parent.stem.stride, child.stem.stride),
-        "head activation": (parent.head.activation, child.head.activation),
+        "head activation": (head.activation, child.head.activation),
     }
     for name, (ours, theirs) in pairs.items():
         if ours != theirs:
             raise mismatch(parent, child, f"{name} must be {ours}, got {theirs}")
-    if bool(parent.head.hidden) != bool(child.head.hidden):
-        allowed = f"1 to {parent.head.hidden}" if parent.head.hidden else "0"
+    if bool(head.hidden) != bool(child.head.hidden):
+        allowed = f"1 to {head.hidden}" if head.hidden else "0"
         raise mismatch(parent, child, f"head hidden must be {allowed}, got {child.head.hidden}")
     sizes = {
         "stem out": (parent.stem.out, child.stem.out),
         "stem kernel": (parent.stem.kernel, child.stem.kernel),
-        "head features": (parent.head.features, child.head.features),
-        "head hidden": (parent.head.hidden, child.head.hidden),
+        "head features": (head.features, child.head.features),
+        "head hidden": (head.hidden, child.head.hidden),
     }
     for name, (most, size) in sizes.items():
         if size > most:
@@ -104,6 +125,22 @@ def _fold_gates(parent: Network, indices: Sequence[int]) -> Weights:
         project = f"blocks.{index}.project.conv.weight"
         weights[project] = weights[project] * gate[:, None, None]
     return weights
+
+
+def _pool_expansion(weights: Mapping[str, Tensor], index: int) -> Weights:
+    """The weights with the expansion of a block as the 1x1 convolution before the pooling.
+
+    The projection of the block stands in for the classifier: it ranks the channels of the expansion.
+    """
+    block, body = f"blocks.{index}.", ("stem.", "blocks.")
+    ended = {name: value for name, value in weights.items() if name.startswith(body)}
+    ended |= {
+        f"features.{name.removeprefix(f'{block}expand.')}": value
+        for name, value in weights.items()
+        if name.startswith(f"{block}expand.")
+    }
+    project = weights[f"{block}project.conv.weight"].flatten(1)
+    return ended | {"classifier.weight": project, "classifier.bias": project.new_zeros(len(project))}
 
 
 def _keep_blocks(weights: Mapping[str, Tensor], kept: Sequence[int]) -> Weights:

@@ -107,6 +107,7 @@ _WHOLE_NETWORK_GENES = {
     "parent": ("weights", "pretrained network"),
     "tuned": ("weights", "tuned part"),
     "dropped_blocks": ("weights", "dropped blocks"),
+    "dropped_stages": ("weights", "dropped stages"),
 }
 
 

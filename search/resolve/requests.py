@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...search_space import GoalError
-from ...search_space.pretrained_space import DROPPED_BLOCKS
+from ...search_space.pretrained_space import DROPPED_BLOCKS, DROPPED_STAGES
 from .options import (
     DATA_HELP,
     PREDICTOR_HELP,
@@ -75,8 +75,8 @@ class SearchRequest(DataOptions, LatencyOptions, RecipeOptions, LimitOptions):
     )
     cuts: str = option(
         CUTS[0],
-        "smaller forms of pretrained networks: none, or depth, without "
-        f"{', '.join(map(str, DROPPED_BLOCKS[1:-1]))} or {DROPPED_BLOCKS[-1]} of their residual blocks",
+        f"smaller forms of pretrained networks: none, or depth, without up to {DROPPED_STAGES[-1]} of their "
+        f"last stages and up to {DROPPED_BLOCKS[-1]} residual blocks",
         metavar="KIND",
         panel="Pretrained networks",
     )

@@ -10,7 +10,7 @@ from ...evaluate.scorers import EvaluationContext
 from ...evaluate.scorers import evaluator as make_evaluator
 from ...results import DataSettings
 from ...search_space import CandidateSpace, GoalError, load_space, published_architecture
-from ...search_space.pretrained_space import DROPPED_BLOCKS, pretrained_space
+from ...search_space.pretrained_space import DROPPED_BLOCKS, DROPPED_STAGES, pretrained_space
 from ..samplers.registry import resolve_sampler
 from .environment import torch_device
 from .evaluators import resolve_evaluator
@@ -39,8 +39,8 @@ def _space(request: SearchRequest, device: str) -> CandidateSpace:
         raise GoalError(f"--pretrained needs --evaluator train, got {request.evaluator}")
     limited = any(request.limits.values()) or device != "cpu"
     max_resolution = request.max_resolution or (None if limited else UNLIMITED_RESOLUTION_PX)
-    dropped_blocks = DROPPED_BLOCKS if request.cuts == "depth" else (0,)
-    return pretrained_space(resolve_parents(request.parents), max_resolution, dropped_blocks)
+    cuts = (DROPPED_BLOCKS, DROPPED_STAGES) if request.cuts == "depth" else ()
+    return pretrained_space(resolve_parents(request.parents), max_resolution, *cuts)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,9 @@ def read_architecture(entry: YamlNode) -> Architecture:
             classes=fields["classes"].integer(),
             padding=cast("Padding", padding),
             fine_tuning=(
-                read_dataclass(FineTuning, fields["fine_tuning"], optional=("dropped_blocks",))
+                read_dataclass(
+                    FineTuning, fields["fine_tuning"], optional=("dropped_blocks", "dropped_stages")
+                )
                 if "fine_tuning" in fields
                 else None
             ),

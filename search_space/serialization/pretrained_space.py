@@ -11,6 +11,7 @@ from .space import read_space, space_to_dict
 from .yaml_nodes import YamlNode
 
 FORMAT = "pretrained-space/1"
+_CUTS = ("dropped_blocks", "dropped_stages")
 _PARENT = ("name", "imagenet_top1", "file", "pixel_mean", "pixel_std", "architecture")
 
 
@@ -26,7 +27,7 @@ def candidate_space_to_dict(space: CandidateSpace) -> dict[str, Any]:
         "classes": space.classes,
         "resolution_px": list(space.resolution_px),
         "tuned": list(space.tuned),
-        "dropped_blocks": list(space.dropped_blocks),
+        **{name: list(getattr(space, name)) for name in _CUTS},
         "parents": [
             {name: _plain(getattr(parent, name)) for name in _PARENT[:-1]}
             | {"architecture": parent.architecture.to_dict()}
@@ -40,8 +41,7 @@ def read_candidate_space(entry: YamlNode) -> CandidateSpace:
     if not isinstance(entry.value, dict) or "parents" not in entry.value:
         return read_space(entry)
     required = ("name", "image_channels", "classes", "resolution_px", "tuned", "parents")
-    nodes = entry.versioned_mapping(FORMAT, required, ("dropped_blocks",))
-    dropped = nodes["dropped_blocks"].choices(YamlNode.integer) if "dropped_blocks" in nodes else (0,)
+    nodes = entry.versioned_mapping(FORMAT, required, _CUTS)
     with entry.error_context():
         return PretrainedSpace(
             name=nodes["name"].text(),
@@ -49,7 +49,7 @@ def read_candidate_space(entry: YamlNode) -> CandidateSpace:
             classes=nodes["classes"].integer(),
             resolution_px=nodes["resolution_px"].choices(YamlNode.integer),
             tuned=cast("tuple[Tuned, ...]", nodes["tuned"].choices(YamlNode.text)),
-            dropped_blocks=dropped,
+            **{name: nodes[name].choices(YamlNode.integer) for name in _CUTS if name in nodes},
             parents=tuple(_read_parent(item) for item in nodes["parents"].items()),
         )
 

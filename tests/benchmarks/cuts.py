@@ -8,9 +8,10 @@ loss per MACs saved. At the target the network of the arm, and the whole network
 tuned alike with the parent as teacher, and tested. Selection is on validation images.
 
 With `--from-imagenet` as the candidates of `bneck search --pretrained`: whole networks and ones without some
-of their residual blocks at higher resolutions, fine-tuned alike from ImageNet weights. `--networks 48 64-4`
-are the whole one at 48 px and one at 64 px without 4 blocks. Each cut network is compared with the fastest
-whole one of at least its latency.
+of their residual blocks and last stages, fine-tuned alike from ImageNet weights. `--networks 48 64-4 64-8-2`
+are the whole one at 48 px, one at 64 px without 4 blocks, and one without 2 stages and 8 blocks (or all) of
+the others; `x0.5` is MobileNetV3-Small of half the width at 96 px, trained from scratch for
+`--scratch-epochs`. Each network is compared with the fastest whole one of at least its latency.
 
 Stops after `--minutes` and resumes on the next call; one process with one thread.
 """
@@ -42,9 +43,10 @@ from bneck.evaluate.training.distillation import Distillation, Teacher
 from bneck.evaluate.training.evaluation import evaluate, recalibrate_batchnorm
 from bneck.evaluate.training.pretrained import pretrained_network, pretrained_normalization
 from bneck.evaluate.training.recipe import load_recipe
-from bneck.evaluate.training.train import train
-from bneck.search_space import Architecture, cost
-from bneck.search_space.pretrained_space import drop_residual_blocks
+from bneck.evaluate.training.train import seeded_network, train
+from bneck.search_space import Architecture, cost, published_architecture
+from bneck.search_space.network import Network
+from bneck.search_space.pretrained_space import drop_residual_blocks, drop_stages
 
 from .job_cache import Job, run_all
 
@@ -56,6 +58,8 @@ ARMS: Mapping[str, tuple[CutKind, ...]] = {
 STEP = 0.05  # of the MACs of the parent; larger ones cut single places to the bone
 VALIDATION_IMAGES, BN_IMAGES = 400, 256
 PARENT_EPOCHS, TUNE_EPOCHS = 5, 2
+REFERENCE = "efficientnet_lite0@128px"
+SCRATCH, SCRATCH_PX = "x", 96
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,21 @@ def tuned(folder: str, parent: str, path: Path, architecture: Architecture) -> M
     return {"before": before, "after": evaluate(network, data, "test")[0], "cpu_seconds": seconds}
 
 
-def from_imagenet(folder: str, parent: str, architecture: Architecture, seed: int) -> Mapping[str, Any]:
+def from_imagenet(
+    folder: str, parent: str, architecture: Architecture, epochs: int, seed: int
+) -> Mapping[str, Any]:
     """Top-1 on the test images after fine-tuning from ImageNet weights."""
-    data, recipe = images(folder, parent), replace(load_recipe("fine-tuning"), epochs=PARENT_EPOCHS)
     network = inherit(pretrained_network(parent), architecture, seed=seed)
+    return _tested(network, images(folder, parent), "fine-tuning", epochs, seed)
+
+
+def from_scratch(folder: str, architecture: Architecture, epochs: int, seed: int) -> Mapping[str, Any]:
+    """Top-1 on the test images of a network that starts from random weights."""
+    return _tested(seeded_network(architecture, seed), load_data(folder), "few-images", epochs, seed)
+
+
+def _tested(network: Network, data: Data, preset: str, epochs: int, seed: int) -> Mapping[str, Any]:
+    recipe = replace(load_recipe(preset), epochs=epochs)
     start = time.process_time()
     train(network, data, recipe, seed=seed)
     seconds = time.process_time() - start
@@ -121,37 +136,59 @@ def from_imagenet(folder: str, parent: str, architecture: Architecture, seed: in
 
 
 def latencies(architectures: Sequence[Architecture]) -> Mapping[str, Any]:
-    """Milliseconds of each, by onnxruntime."""
-    return {"ms": [each.latency_ms for each in measure_latency(architectures, fresh=True)]}
+    """Milliseconds of each, and its share of EfficientNet-Lite0's at 128 px, by onnxruntime."""
+    measured = measure_latency(architectures, reference_model=REFERENCE, fresh=True)
+    return {"ms": [each.latency_ms for each in measured], "share": [each.ratio for each in measured]}
 
 
-def rows_from_imagenet(
-    folder: Path, parent: str, names: Sequence[str], cache: Path, seeds: Sequence[int], deadline: float
-) -> Iterator[list[str]]:
-    """The table of `--from-imagenet`; accuracies are those of each seed, the difference their mean."""
+def network_of(name: str, parent: str, classes: int) -> Architecture:
+    """The network of a name of `--networks`."""
+    if name.startswith(SCRATCH):
+        small = published_architecture(f"mobilenet_v3_small@{name.removeprefix(SCRATCH)}")
+        return replace(small, resolution_px=SCRATCH_PX, classes=classes)
+    px, blocks, stages, *_ = map(int, [*name.split("-"), "0", "0"])
     whole = pretrained_network(parent).architecture
+    cut = drop_residual_blocks(drop_stages(whole, stages), blocks)
+    return replace(cut, resolution_px=px, classes=classes)
+
+
+def rows_from_imagenet(options: argparse.Namespace, deadline: float) -> Iterator[list[str]]:
+    """The table of `--from-imagenet`; accuracies are those of each seed, the difference their mean."""
+    folder, parent, names, cache = options.images, options.parent, options.networks, options.cache
     classes = len(images(str(folder), parent).class_names)
+    networks = [network_of(name, parent, classes) for name in names]
+    key = f"{parent} latencies {' '.join(names)}"
+    [times] = _results([Job(key, latencies, (networks,))], cache, deadline)
 
-    def network_of(name: str) -> Architecture:
-        px, _, count = name.partition("-")
-        return replace(drop_residual_blocks(whole, int(count or 0)), resolution_px=int(px), classes=classes)
+    def trained(name: str, network: Architecture, seed: int) -> Mapping[str, Any]:
+        if name.startswith(SCRATCH):
+            epochs = options.scratch_epochs
+            key = f"{folder.name} from-scratch {network.key} {epochs} epochs seed {seed}"
+            job = Job(key, from_scratch, (str(folder), network, epochs, seed))
+        else:
+            key = f"{folder.name} {parent} from-imagenet {network.key} {options.epochs} epochs seed {seed}"
+            job = Job(key, from_imagenet, (str(folder), parent, network, options.epochs, seed))
+        return _results([job], cache, deadline)[0]
 
-    def test_top1(network: Architecture, seed: int) -> float:
-        key = f"{folder.name} {parent} from-imagenet {network.key} seed {seed}"
-        job = Job(key, from_imagenet, (str(folder), parent, network, seed))
-        return float(_results([job], cache, deadline)[0]["test"])
-
-    networks = [network_of(name) for name in names]
-    [times] = _results(
-        [Job(f"{parent} latencies {' '.join(names)}", latencies, (networks,))], cache, deadline
-    )
-    tests = [[100 * test_top1(each, seed) for seed in seeds] for each in networks]
-    rows = list(zip(names, networks, times["ms"], tests, strict=True))
-    for name, network, ms, top1s in rows:
-        slower = [(its_ms, own) for other, _, its_ms, own in rows if its_ms >= ms and "-" not in other]
-        difference = f"{fmean(top1s) - fmean(min(slower)[1]):+.1f}" if "-" in name and slower else ""
-        accuracies = " / ".join(f"{each:.1f}" for each in top1s)
-        yield [name, f"{macs(network) / 1e6:.1f}M", f"{ms:.2f}", accuracies, difference]
+    whole: float | None = None  # mean test top-1 of the fastest whole network so far
+    costs = list(zip(names, networks, times["ms"], times["share"], strict=True))
+    for name, network, ms, share in sorted(costs, key=lambda row: -row[2]):
+        results = [trained(name, network, seed) for seed in range(options.seeds)]
+        tests = [100 * each["test"] for each in results]
+        if name.isdecimal():
+            whole = fmean(tests)
+        difference = "" if name.isdecimal() or whole is None else f"{fmean(tests) - whole:+.1f}"
+        seconds = fmean(each["cpu_seconds"] for each in results)
+        accuracies = " / ".join(f"{each:.1f}" for each in tests)
+        yield [
+            name,
+            f"{macs(network) / 1e6:.1f}M",
+            f"{ms:.2f}",
+            f"{share:.3f}",
+            accuracies,
+            difference,
+            f"{seconds:.0f}",
+        ]
 
 
 def _results(jobs: Sequence[Job], cache: Path, deadline: float) -> list[Mapping[str, Any]]:
@@ -224,11 +261,10 @@ def macs(architecture: Architecture) -> float:
 
 def print_from_imagenet(options: argparse.Namespace) -> None:
     deadline = time.monotonic() + 60 * options.minutes
-    print("| px-dropped | MACs | ms | test | against whole |\n| --- | --- | --- | --- | --- |")
+    columns = ("px-blocks-stages", "MACs", "ms", "share", "test", "against whole", "CPU-s")
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     try:
-        for row in rows_from_imagenet(
-            options.images, options.parent, options.networks, options.cache, range(options.seeds), deadline
-        ):
+        for row in rows_from_imagenet(options, deadline):
             print(f"| {' | '.join(row)} |")
     except TimeoutError:
         print("out of time; call again to go on")
@@ -243,7 +279,9 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.6, help="MACs as a share of the parent's")
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--from-imagenet", action="store_true")
-    parser.add_argument("--networks", nargs="+", default=["32", "48", "64", "64-4", "80-6"])
+    parser.add_argument("--networks", nargs="+", default=["32", "48", "64", "64-4", "80-6", "64-8-2"])
+    parser.add_argument("--epochs", type=int, default=PARENT_EPOCHS, help="of fine-tuning from ImageNet")
+    parser.add_argument("--scratch-epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     if options.from_imagenet:

@@ -20,8 +20,14 @@ from bneck.search_space import (
     cost,
     published_architecture,
 )
-from bneck.search_space.architecture import TUNED, FineTuning
-from bneck.search_space.pretrained_space import candidate_text, drop_residual_blocks, pretrained_space
+from bneck.search_space.architecture import TUNED, FineTuning, Head
+from bneck.search_space.pretrained_space import (
+    candidate_text,
+    drop_residual_blocks,
+    drop_stages,
+    pretrained_space,
+    stage_starts,
+)
 from bneck.search_space.serialization.architecture import read_architecture
 from bneck.search_space.serialization.pretrained_space import candidate_space_to_dict, read_candidate_space
 from bneck.search_space.serialization.yaml_nodes import dump, parse
@@ -36,6 +42,7 @@ SPACE = pretrained_space((SMALL, LARGE)).for_data(3, 5)
 SIZE = (3 + 5) * 3
 # TOY has one residual block, MobileNetV3-Small six
 CUT_SPACE = replace(SPACE, dropped_blocks=(0, 1, 4))
+TRUNCATED_SPACE = replace(CUT_SPACE, dropped_stages=(0, 1, 3))
 
 
 def genes(parent: str, side: int, tuned: str, **dropped: int) -> Genes:
@@ -97,12 +104,12 @@ def test_a_space_of_one_parent_has_no_gene_for_it() -> None:
 
 
 def test_files_hold_all_of_a_candidate_and_of_the_space() -> None:
-    for each in CUT_SPACE.candidates:
+    for each in TRUNCATED_SPACE.candidates:
         assert read_architecture(parse(architecture_yaml(each), "network")) == each
-    for space in (SPACE, CUT_SPACE):
+    for space in (SPACE, TRUNCATED_SPACE):
         assert read_candidate_space(parse(dump(candidate_space_to_dict(space)), "space")) == space
     earlier = candidate_space_to_dict(SPACE)
-    del earlier["dropped_blocks"]
+    del earlier["dropped_blocks"], earlier["dropped_stages"]
     assert read_candidate_space(parse(dump(earlier), "space")) == SPACE
 
 
@@ -145,6 +152,40 @@ def test_dropped_blocks_add_candidates_that_are_tuned_as_a_whole() -> None:
     ):
         candidate = encoder.encode(genes("large", 48, tuned, dropped_blocks=dropped))
         assert candidate.features[columns].tolist() == expected
+
+
+def test_without_its_last_stages_a_network_ends_with_the_expansion_of_the_first_of_them() -> None:
+    """EfficientNet-Lite0 ends with four blocks of 192 channels, expanded to 1152, and one of 320."""
+    lite0 = replace(published_architecture("efficientnet_lite0"), resolution_px=64)
+    one, two = drop_stages(lite0, 1), drop_stages(lite0, 2)
+    assert drop_stages(lite0, 0) == lite0
+    assert (one.blocks, one.head) == (lite0.blocks[:15], Head(1152, activation="relu6"))
+    assert (two.blocks, two.head) == (lite0.blocks[:11], Head(672, activation="relu6"))
+    # 2x2 pixels: block 16 (a 3x3 depthwise convolution), then 320 to 1280 channels in place of 192 to 1152
+    gone = 4 * (192 * 1152 + 9 * 1152 + 1152 * 320 + 320 * 1280) + 1280 * 1000
+    assert cost(lite0).macs - cost(one).macs == gone - (4 * 192 * 1152 + 1152 * 1000)
+    assert drop_stages(lite0, 99).blocks == lite0.blocks[:1]
+
+
+def test_dropped_stages_add_candidates_that_are_tuned_as_a_whole() -> None:
+    assert set(CUT_SPACE.candidates) < set(TRUNCATED_SPACE.candidates)
+    small, large = (len(stage_starts(each.architecture)) for each in (SMALL, LARGE))
+    # MobileNetV3-Small: 16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96 channels, strides of 2 at 1, 2, 4 and 9
+    assert large == 4
+    cut = TRUNCATED_SPACE.decode(genes("large", 48, "all", dropped_blocks=4, dropped_stages=3))
+    assert cut.fine_tuning == FineTuning("large", "all", 1, 3)  # of 16, 24 and 24 channels one is residual
+    assert [block.out for block in cut.blocks] == [16, 24]
+    assert cut.head == Head(96, activation="hardswish")
+    assert cut.fine_tuning.is_cut
+    assert candidate_text(cut) == "large at 48 px, 3 stages and 1 block dropped, all tuned"
+    assert candidate_text(
+        TRUNCATED_SPACE.decode(genes("large", 48, "all", dropped_blocks=0, dropped_stages=1))
+    ) == ("large at 48 px, 1 stage dropped, all tuned")
+    tiny = TRUNCATED_SPACE.decode(genes("small", 48, "all", dropped_blocks=0, dropped_stages=3))
+    assert tiny.fine_tuning == FineTuning("small", "all", 0, min(3, small))
+    assert TRUNCATED_SPACE.decode(
+        genes("large", 48, "head", dropped_blocks=4, dropped_stages=3)
+    ) == SPACE.decode(genes("large", 48, "head"))
 
 
 def test_keys_of_candidates_are_those_of_earlier_versions() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from bneck.evaluate.inheritance.inherit import inherit
 from bneck.search_space import Architecture, Block, Head, RunError, Stem
 from bneck.search_space.network import Bneck, Network, build_network
+from bneck.search_space.pretrained_space import drop_stages, stage_starts
 
 # Stem; a block without an expansion; a stage of four, with attention of both kinds; a stage of one.
 NET = Architecture(
@@ -100,6 +101,51 @@ def test_dropping_a_residual_block_that_adds_nothing_keeps_the_logits(number: in
     assert_same_function(inherit(parent, without_blocks(number)), parent)
     active = trained()
     assert (logits(inherit(active, without_blocks(number))) - logits(active)).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(("count", "index"), [(1, 5), (2, 1), (99, 1)])
+def test_without_its_last_stages_a_network_pools_the_expansion_of_the_first_of_them(
+    count: int, index: int
+) -> None:
+    parent = trained()
+    assert stage_starts(NET) == [1, 5]
+    child = inherit(parent, replace(drop_stages(NET, count), resolution_px=24), seed=3)
+    x = images(child.architecture)
+    expand = block(parent, index + 1).expand
+    assert expand is not None
+    with torch.inference_mode():
+        maps = expand(parent.blocks[:index](parent.stem(x)))
+        torch.testing.assert_close(logits(child, x), child.classifier(maps.mean((2, 3))))
+    other = inherit(parent, drop_stages(NET, count), seed=4)
+    assert not other.classifier.weight.equal(child.classifier.weight)  # NET has as many classes
+    with torch.no_grad():
+        child.features.get_parameter("conv.weight").zero_()
+    assert expand.get_parameter("conv.weight").any()
+
+
+def test_dropped_stages_combine_with_dropped_blocks_and_channels() -> None:
+    parent = trained()
+    make_idle(parent, 4)
+    with torch.no_grad():
+        expand = block(parent, 6).expand
+        assert expand is not None
+        for name in ("weight", "bias"):
+            expand.get_parameter(f"norm.{name}")[::2] = 0
+    whole = inherit(parent, drop_stages(NET, 1))
+    cut = replace(drop_stages(without_blocks(4), 1), head=Head(16, activation="relu6"))
+    child = inherit(parent, cut)
+    with torch.no_grad():
+        child.classifier.weight.copy_(whole.classifier.weight[:, 1::2])
+        child.classifier.bias.copy_(whole.classifier.bias)
+    assert_same_function(child, whole)
+
+
+def test_a_stage_that_starts_without_an_expansion_goes_with_the_one_before() -> None:
+    narrow_end = with_block(6, expanded=16)
+    assert stage_starts(narrow_end) == [1]
+    assert drop_stages(narrow_end, 1) == drop_stages(NET, 2)
+    with pytest.raises(RunError, match="must not end before block 6, which has no expansion"):
+        inherit(trained(narrow_end), drop_stages(NET, 1))
 
 
 def alike(n_blocks: int) -> Architecture:
@@ -287,6 +333,10 @@ CHANGES: dict[str, tuple[Callable[[], Architecture], str]] = {
         "at most 1 residual blocks after the stem, got 2",
     ),
     "another stem": (lambda: replace(NET, stem=replace(NET.stem, stride=1)), "stem stride must be 2, got 1"),
+    "a wider end": (
+        lambda: replace(drop_stages(NET, 1), head=Head(40, activation="relu6")),
+        "head features must be at most 32, got 40",
+    ),
     "no hidden layer": (lambda: replace(NET, head=Head(40)), "head hidden must be 1 to 24, got 0"),
     "another head": (lambda: replace(NET, head=Head(40, 24, "relu")), "head activation must be hardswish"),
 }
