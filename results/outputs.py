@@ -59,12 +59,23 @@ def write_search_results(run: SearchRun) -> None:
     from .export.exportable import exportable_from_trial
     from .export.front_table import front_csv, front_dict
     from .text.findings import accuracy_warnings
+    from .text.pretrained_baseline import pretrained_baseline
 
     front, completed, goals = run.front(), run.completed_records(), run.settings.goals
     posterior = front_posterior_of(completed, goals)
     baseline = macs_baseline(completed, front, posterior, goals)
     warnings = accuracy_warnings(run)
-    run.save_result(front_dict(front, posterior, baseline, run.epochs_spent(), goals.reward, warnings))
+    run.save_result(
+        front_dict(
+            front,
+            posterior,
+            baseline,
+            run.epochs_spent(),
+            goals.reward,
+            warnings,
+            pretrained_baseline(completed),
+        )
+    )
     write_atomic(run.folder / "front.csv", front_csv(front, posterior, goals.reward))
     configs = run.folder / "architectures"
     exportables = [exportable_from_trial(run, record) for record in front]

@@ -80,12 +80,14 @@ def front_dict(
     epochs_spent: EpochsSpent | None = None,
     reward: Objective | None = None,
     warnings: Sequence[str] = (),
+    pretrained_baseline: Record | None = None,
 ) -> dict[str, Any]:
     """The front and its statistics as plain values, for `result.json` and `bneck front --json`.
 
     Keys: `front` (rows as in `front_row`); `seed_variance` and `image_sampling` (null while unknown);
-    `macs_baseline`; `early_stopping` (networks by epochs; null without early stopping); `warnings` about the
-    accuracies.
+    `macs_baseline`; `pretrained_baseline` (a row, on the front or not: the most accurate of the pretrained
+    networks at the highest resolution within the limits; null without any); `early_stopping` (networks by
+    epochs; null without early stopping); `warnings` about the accuracies.
     """
     noise = front_posterior and {
         "std": front_posterior.noise.std,
@@ -104,6 +106,8 @@ def front_dict(
         "seed_variance": noise,
         "image_sampling": images if known else None,
         "macs_baseline": macs_baseline and macs_baseline.as_dict,
+        "pretrained_baseline": pretrained_baseline
+        and front_row(pretrained_baseline, front_posterior, reward),
         "early_stopping": epochs_spent and epochs_spent.as_dict,
         "warnings": list(warnings),
     }
@@ -116,9 +120,12 @@ def front_json(
     epochs_spent: EpochsSpent | None = None,
     reward: Objective | None = None,
     warnings: Sequence[str] = (),
+    pretrained_baseline: Record | None = None,
 ) -> str:
     """`front_dict` as JSON."""
-    front = front_dict(records, front_posterior, macs_baseline, epochs_spent, reward, warnings)
+    front = front_dict(
+        records, front_posterior, macs_baseline, epochs_spent, reward, warnings, pretrained_baseline
+    )
     return json.dumps(front, indent=2)
 
 

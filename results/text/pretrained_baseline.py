@@ -21,6 +21,11 @@ def pretrained_text(
     return own or fine_tuned_baseline_text(run.baselines(), front, goals)
 
 
+def pretrained_baseline(completed: Sequence[Record]) -> Record | None:
+    """The most accurate pretrained network at the highest resolution within the limits; None without any."""
+    return most_accurate([record for record in completed if record.source == BASELINE_SOURCE])
+
+
 def pretrained_baseline_text(
     completed: Sequence[Record], front: Sequence[Record], front_posterior: FrontPosterior | None
 ) -> str:
@@ -31,7 +36,7 @@ def pretrained_baseline_text(
     Args:
         front_posterior: None where the seed variance is unknown.
     """
-    baseline = most_accurate([record for record in completed if record.source == BASELINE_SOURCE])
+    baseline = pretrained_baseline(completed)
     best = most_accurate(front)
     if baseline is None or best is None:
         return ""

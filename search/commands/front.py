@@ -26,6 +26,7 @@ def front(
     from ...results.analysis.macs_baseline import macs_baseline
     from ...results.export.front_table import front_csv, front_json
     from ...results.text.findings import accuracy_warnings
+    from ...results.text.pretrained_baseline import pretrained_baseline
     from ..console.front_table import print_front, print_front_plot
 
     if as_json and as_csv:
@@ -43,7 +44,8 @@ def front(
     if as_json:
         baseline = macs_baseline(completed, records, posterior, goals)
         warnings = accuracy_warnings(opened)
-        typer.echo(front_json(records, posterior, baseline, opened.epochs_spent(), goals.reward, warnings))
+        epochs, pretrained = opened.epochs_spent(), pretrained_baseline(completed)
+        typer.echo(front_json(records, posterior, baseline, epochs, goals.reward, warnings, pretrained))
     else:
         typer.echo(front_csv(records, posterior, goals.reward), nl=False)
 

@@ -16,12 +16,15 @@ from ...results.text.fidelities import epochs_spent_text, rungs_text
 from ...results.text.findings import MAX_FINDINGS, findings
 from ...results.text.formatting import accuracy_text, percent_range, pluralize, truncate
 from ...results.text.front_posterior import percent
+from ...results.text.pretrained_baseline import pretrained_baseline
 from ...results.text.scatter import front_plot
 from ...search_space import PretrainedSpace, RunError
 from ...search_space.pretrained_space import candidate_text
 from .tables import plain_table, print_lines, print_table, wide_console
 
 _MAX_PLOT_WIDTH = 100
+
+BASELINE_MARK = "(baseline)"
 
 
 def start_message(run: Run) -> str:
@@ -91,16 +94,17 @@ def front_with_teacher(run: Run) -> JoinedRuns | None:
 
 
 def print_front(run: Run) -> None:
-    """Print the front as a table, and at most `MAX_FINDINGS` findings."""
+    """Print the front as a table, with the baseline of pretrained networks, and `MAX_FINDINGS` findings."""
     console = wide_console()
     records, epochs_text = run.front(), epochs_spent_message(run)
     lines: list[str] = []
     if records:
-        front_posterior = front_posterior_of(run.completed_records(), run.settings.goals)
+        completed = run.completed_records()
+        front_posterior = front_posterior_of(completed, run.settings.goals)
         lines = findings(run, front_posterior)
         if epochs_text:
             lines = [*lines[: MAX_FINDINGS - 1], epochs_text]
-        columns, rows = _front_cells(run, records, front_posterior)
+        columns, rows = _front_cells(run, records, pretrained_baseline(completed), front_posterior)
         table = plain_table(*columns, left=("key", "network"))
         for row in rows:
             table.add_row(*row)
@@ -178,10 +182,14 @@ def _short(value: object) -> str:
 
 
 def _front_cells(
-    run: Run, records: list[Record], front_posterior: FrontPosterior | None
+    run: Run, front: list[Record], baseline: Record | None, front_posterior: FrontPosterior | None
 ) -> tuple[list[str], list[list[str]]]:
+    """The front, and the baseline last if it is not on it."""
     reward, verifications = run.settings.goals.reward, run.verifications()
-    names = [candidate_text(record.architecture) for record in records]
+    marked = baseline.label if baseline else None
+    records = [*front, *([baseline] if baseline and marked not in {each.label for each in front} else [])]
+    marks = [f" {BASELINE_MARK}" * (each.label == marked) for each in records]
+    names = [candidate_text(each.architecture) + mark for each, mark in zip(records, marks, strict=True)]
     named = any(names)  # a pretrained network is known by its name, so key and size are left out
     columns = [
         *("trial", "network" if named else "key"),
@@ -219,7 +227,8 @@ def _accuracy_cells(record: Record, front_posterior: FrontPosterior | None) -> l
     cells = [f"{100 * accuracy.value:.1f}", percent_range(accuracy.low, accuracy.high)]
     if front_posterior is None:
         return cells
-    probability = percent(front_posterior.pareto_probability(record))
+    known = record in front_posterior
+    probability = percent(front_posterior.pareto_probability(record)) if known else ""
     return [*cells, f"{100 * record.top1:.1f}", str(len(record.trainings)), probability]
 
 

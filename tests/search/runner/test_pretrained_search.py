@@ -17,10 +17,13 @@ from bneck.evaluate.training.checkpoint import load_checkpoint, make_checkpoint,
 from bneck.results import Record, Run
 from bneck.results.analysis.ablation import ablation_effects
 from bneck.results.analysis.gene_model import GeneModel
+from bneck.results.export.front_table import front_dict
 from bneck.results.store.settings import load_settings
 from bneck.results.store.trial import BASELINE_SOURCE
 from bneck.results.text.findings import findings
+from bneck.results.text.pretrained_baseline import pretrained_baseline
 from bneck.search import run_search
+from bneck.search.console.front_table import BASELINE_MARK, print_front
 from bneck.search.console.progress import Progress
 from bneck.search.resolve.pretrained import resolve_parents
 from bneck.search.runner import budget, worker
@@ -169,6 +172,25 @@ def test_the_baseline_is_each_parent_at_its_highest_resolution_within_the_limits
     assert found == sorted(expected.values(), key=lambda each: -cost(each).macs)
     assert found == highest_resolutions(replace(SPACE, dropped_blocks=(0, 1)), goals, fast)
     assert len(measured) <= (4 * len(PARENTS) if "latency" in limits else 0)  # of 11 resolutions at most
+
+
+@pytest.mark.parametrize("dominated", [False, True])
+def test_the_baseline_is_a_marked_row_of_the_front_table_whether_it_is_on_the_front_or_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dominated: bool
+) -> None:
+    run = fake_run(tmp_path, SPACE, n_trials=2)
+    best = highest_resolutions(SPACE, run.settings.goals, fast)[0]
+    worse = replace(best, fine_tuning=FineTuning("high", "head"))
+    for each, source in ((worse if dominated else best, BASELINE_SOURCE), (best, "sampler")):
+        run.study.enqueue_trial(SPACE.encode(each), user_attrs={"source": source})
+    (baseline, *_), _ = searched(run)
+    assert (baseline not in run.front()) == dominated
+    print_front(run)
+    marked = [line for line in capsys.readouterr().out.splitlines() if BASELINE_MARK in line]
+    assert len(marked) == 1
+    assert candidate_text(baseline.architecture) in marked[0]
+    row = front_dict(run.front(), pretrained_baseline=pretrained_baseline(run.completed_records()))
+    assert row["pretrained_baseline"]["trial"] == baseline.trial == 0
 
 
 def test_a_search_begins_with_its_baseline_and_names_networks_in_report_table_and_files(
