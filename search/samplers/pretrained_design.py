@@ -16,8 +16,9 @@ from ...search_space import Cost, PretrainedSpace, training_macs
 from ...search_space.architecture import Tuned
 from ...search_space.pretrained_space import drop_residual_blocks
 
-RESOLUTION_LOSS = 0.2  # of accuracy at 32 px; a quarter of it at 64 px
-DROPPED_LOSS = 0.05  # if all residual blocks are dropped; a quarter of it for half of them
+RESOLUTION_LOSS = 0.2  # of accuracy if the last map is one pixel; a quarter of it for 2 x 2
+BLOCKS_LOSS = 0.05  # if all residual blocks are dropped; a quarter of it for half of them
+STAGES_LOSS = 0.05  # if three stages are dropped; a ninth of it for one
 HEAD_LOSS = 0.08  # if the head alone is tuned
 REFERENCE_MARGIN = np.array([1.0, 0.1])  # of the hypervolume, in ranges of accuracy and log cost
 MACS_PER_LAYER = 0.65e6  # that take as long as a layer by itself, onnxruntime on a CPU core
@@ -28,9 +29,9 @@ MIN_TIMED = 3  # networks from which both are fitted
 class PretrainedDesign:
     """Networks that are expected to make the front, in the order of what each adds to its hypervolume.
 
-    The expected accuracy is the parent's published one, less what a low resolution, dropped blocks and a
-    frozen network cost on two data sets of photos (docs/decisions/0019-photos.md). The expected latency is
-    linear in depth and MACs, scaled by the latencies that are known.
+    The expected accuracy is the parent's published one, less what a small last map, dropped blocks and
+    stages, and a frozen network cost on two data sets of photos (docs/decisions/0019-photos.md). The expected
+    latency is linear in depth and MACs, scaled by the latencies that are known.
     """
 
     encoder: Encoder
@@ -71,11 +72,13 @@ class PretrainedDesign:
         network = candidate.architecture
         tuning = network.fine_tuning
         assert tuning
-        dropped = tuning.dropped_blocks / max(1, self._residual_blocks[tuning.parent])
+        blocks = tuning.dropped_blocks / max(1, self._residual_blocks[tuning.parent])
+        stride = math.prod([network.stem.stride, *(block.stride for block in network.blocks)])
         return (
             float(candidate.features[self.encoder.names.index("imagenet_top1")])
-            - RESOLUTION_LOSS * (32 / network.resolution_px) ** 2
-            - DROPPED_LOSS * dropped**2
+            - RESOLUTION_LOSS * (stride / network.resolution_px) ** 2
+            - BLOCKS_LOSS * blocks**2
+            - STAGES_LOSS * (tuning.dropped_stages / 3) ** 2
             - HEAD_LOSS * (tuning.tuned == "head")
         )
 
