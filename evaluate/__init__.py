@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .api import load_network as load_network
     from .api import network_from as network_from
     from .api import train as train
+    from .classifier import Classifier as Classifier
     from .data.dataset import Data as Data
     from .data.dataset import load_data as load_data
     from .inheritance.inherit import inherit as inherit
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .latency.predictor import LatencyPredictor as LatencyPredictor
 
 _LAZY = {  # names that need torch or numpy
+    "Classifier": ".classifier",
     "Data": ".data.dataset",
     "LatencyMeter": ".latency.meter",
     "LatencyPredictor": ".latency.predictor",
@@ -55,6 +57,7 @@ __all__ = [
     "QUANTITIES",
     "Accuracy",
     "Calibration",
+    "Classifier",
     "Constraint",
     "Data",
     "Device",

@@ -14,7 +14,7 @@ from ..search_space.printable import utf8_problem
 from .commands import describe, latency, report
 from .commands.ablation import ablation
 from .commands.compare import compare
-from .commands.evaluate import evaluate
+from .commands.evaluate import evaluate, predict
 from .commands.expand import expand
 from .commands.front import diff, front
 from .commands.inspect import inspect
@@ -35,6 +35,7 @@ CORE: Commands = (
     report.report,
     report.watch,
     report.export,
+    predict,
     inspect,
     train,
     evaluate,

@@ -40,14 +40,16 @@ def _block_layers(architecture: Architecture, number: int, in_channels: int, blo
             yield from _conv_norm(own, f"{theirs}.0", f"{theirs}.1")
 
 
-def _v3_layers(architecture: Architecture) -> Iterator[Layer]:
+def torchvision_layers(architecture: Architecture) -> Iterator[Layer]:
+    """Names of the layers of torchvision's `MobileNetV3`."""
     yield from _conv_norm("stem", "features.0.0", "features.0.1")
     for number, (in_channels, _) in enumerate(architecture.blocks_with_in_channels()):
         yield from _block_layers(architecture, number, in_channels, f"features.{number + 1}.block")
     last = f"features.{len(architecture.blocks) + 1}"
     yield from _conv_norm("features", f"{last}.0", f"{last}.1")
-    yield "hidden.0", "classifier.0"
-    yield "classifier", "classifier.3"
+    if architecture.head.hidden:
+        yield "hidden.0", "classifier.0"
+    yield "classifier", "classifier.3" if architecture.head.hidden else "classifier.1"
 
 
 def _v2_layers(architecture: Architecture) -> Iterator[Layer]:
@@ -119,7 +121,7 @@ class _Source:
     norm_momentum: float = 0.1
 
 
-_V3 = _Source(_v3_layers, norm_eps=1e-3, norm_momentum=0.01)
+_V3 = _Source(torchvision_layers, norm_eps=1e-3, norm_momentum=0.01)
 _LITE = replace(_V3, layers=_efficientnet_lite_layers)
 _SOURCES = {
     "mobilenet_v3_large": _V3,

@@ -15,13 +15,17 @@ from ...search_space.serialization.bounded_json import load_json
 from ...search_space.serialization.yaml_nodes import parse
 from ..data.dataset import Data, normalize_as_trained
 from ..data.manifest import fingerprint
+from ..preprocessing import Crop, Preprocessing, default_crop, require_crop
 from ..trust import from_file
 from .accuracy import Epoch
 from .recipe import Recipe, read_recipe, recipe_yaml
 from .safetensors_io import read_tensors, split_tensors, write_tensors
 
 FORMAT = "checkpoint/1"
-_INFO = ("data", "class_names", "pixel_mean", "pixel_std", "norm_eps", "norm_momentum", "seed", "fingerprint")
+_INFO = (
+    *("data", "class_names", "pixel_mean", "pixel_std", "norm_eps", "norm_momentum"),
+    *("seed", "fingerprint", "crop"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,7 @@ class Checkpoint:
         pixel_mean, pixel_std: normalisation of pixels (0 to 255), one value per channel.
         curve: one point per epoch, up to the epoch of the weights.
         fingerprint: hash of the splits of the data; empty in files of earlier versions.
+        crop: how images become squares; files of earlier versions do not have it.
         state: `Trainer.state` to resume from; empty after training has finished.
     """
 
@@ -50,7 +55,20 @@ class Checkpoint:
     seed: int
     curve: tuple[Epoch, ...]
     fingerprint: str = ""
+    crop: Crop = "center"
     state: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From an image file to the input of the network."""
+        architecture = self.architecture
+        return Preprocessing(
+            architecture.resolution_px,
+            architecture.image_channels,
+            self.pixel_mean,
+            self.pixel_std,
+            self.crop,
+        )
 
     def network(self) -> Network:
         """The network with its weights, in evaluation mode.
@@ -103,6 +121,7 @@ def make_checkpoint(
         seed=seed,
         curve=tuple(curve),
         fingerprint=fingerprint(data),
+        crop="center" if data.image_size_px is None else "whole",
         state=state or {},
     )
 
@@ -151,6 +170,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             seed=info["seed"],
             curve=tuple(Epoch(**point) for point in info["curve"]),
             fingerprint=str(info.get("fingerprint", "")),
+            crop=require_crop(info.get("crop") or default_crop(info["data"])),
         )
     except BneckError:
         raise

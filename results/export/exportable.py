@@ -1,7 +1,8 @@
 """A trained network with what its files say of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,29 @@ from ...search_space.pretrained_space import candidate_text
 from ..store.search_run import SearchRun
 from ..store.settings import DataSettings
 from ..store.trial import Record
+from ..text.network_results import training_results, trial_results
 
 if TYPE_CHECKING:
+    from ...evaluate.preprocessing import Preprocessing
     from ...evaluate.training.checkpoint import Checkpoint
     from ...search_space.network import Network
     from ..store.training_run import TrainingRun
+
+
+@dataclass(frozen=True)
+class OnnxOptions:
+    """How an ONNX model is written.
+
+    Attributes:
+        batch: fixed number of images; None for any.
+        embed_preprocessing: normalization and softmax are part of the model.
+    """
+
+    batch: int | None = None
+    embed_preprocessing: bool = False
+
+
+ANY_BATCH = OnnxOptions()
 
 
 @dataclass(frozen=True)
@@ -26,6 +45,8 @@ class Exportable:
         stem: file name without suffix.
         checkpoint: file with the weights.
         metadata: origin, cost and accuracy, for the config.
+        onnx: how its ONNX model is written.
+        results: what was measured of it, rows of quantity and value.
     """
 
     stem: str
@@ -33,12 +54,19 @@ class Exportable:
     data: DataSettings
     checkpoint: Path
     metadata: Mapping[str, Any]
+    onnx: OnnxOptions = ANY_BATCH
+    results: Callable[[], Sequence[tuple[str, str]]] = tuple
 
     @property
     def title(self) -> str:
         """Where the network comes from, such as `tiny-digits-1#5` or `photos`."""
         run, trial, training = (self.metadata.get(key) for key in ("run", "trial", "training"))
         return f"{run}#{trial}" if run else str(training)
+
+    @property
+    def model_name(self) -> str:
+        """The stem as a Python name: of `.py` files, and the name by which timm knows the network."""
+        return re.sub(r"\W", "_", f"bneck_{self.stem}", flags=re.ASCII).lower()
 
     @property
     def config(self) -> str:
@@ -68,6 +96,14 @@ class Exportable:
         from ...evaluate.training.checkpoint import load_checkpoint_of
 
         return load_checkpoint_of(self.architecture, self.checkpoint)
+
+    @property
+    def preprocessing(self) -> "Preprocessing":
+        """From an image file to the input of the network."""
+        known, data = self.trained.preprocessing, self.data
+        if not data.pixel_mean:  # a run of an earlier version
+            return known
+        return replace(known, pixel_mean=data.pixel_mean, pixel_std=data.pixel_std)
 
     @cached_property
     def network(self) -> "Network":
@@ -99,6 +135,7 @@ def exportable_from_trial(run: SearchRun, record: Record) -> Exportable:
         run.settings.data_for(record.architecture),
         run.checkpoint(record.architecture),
         metadata,
+        results=lambda: trial_results(run, record),
     )
 
 
@@ -115,4 +152,11 @@ def exportable_from_training(training: "TrainingRun") -> Exportable:
         "validation_accuracy": round(model.curve[-1].validation_top1 or 0.0, 5),
     }
     stem = f"{training.folder.resolve().name}-{settings.architecture.key}"
-    return Exportable(stem, settings.architecture, settings.data, training.model_file, metadata)
+    return Exportable(
+        stem,
+        settings.architecture,
+        settings.data,
+        training.model_file,
+        metadata,
+        results=lambda: training_results(training),
+    )

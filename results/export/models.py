@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,8 +11,8 @@ from ...search_space.errors import MachineError
 from ...search_space.serialization.atomic_write import write_atomic
 from ..store.search_run import SearchRun
 from ..store.trial import Record
-from . import onnx_model, python_file, weights
-from .exportable import Exportable, exportable_from_trial
+from . import library_files, model_card, onnx_model, python_file, weights
+from .exportable import ANY_BATCH, Exportable, OnnxOptions, exportable_from_trial
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,7 @@ class Exported(NamedTuple):
 
     Attributes:
         difference: largest difference of its logits from torch's, as a fraction of the largest logit if that
-            is above 1; None for a format without weights.
+            is above 1; None for a format without weights, and where the program is not installed.
     """
 
     path: Path
@@ -43,13 +43,18 @@ class Format:
     Attributes:
         suffix: of the file; empty for a folder.
         help: what it is, in a few words.
-        logits: of the content for images, by the program that it is for; None without weights.
+        logits: of the content for images, by the program that it is for; None without weights. Itself None
+            where that program is not installed.
     """
 
     suffix: str
     help: str
     content: Callable[[Exportable], Content]
-    logits: "Callable[[Exportable, Any, Tensor], Tensor] | None" = None
+    logits: "Callable[[Exportable, Any, Tensor], Tensor | None] | None" = None
+
+    def file_name(self, network: Exportable) -> str:
+        """Python files can be imported: their names have no dashes."""
+        return f"{network.model_name if self.suffix.endswith('.py') else network.stem}{self.suffix}"
 
 
 FORMATS = {
@@ -61,6 +66,14 @@ FORMATS = {
     "python": Format(
         ".py", "stand-alone file, needs torch alone", python_file.python_source, python_file.python_logits
     ),
+    "timm": Format("_timm.py", "file for timm", library_files.timm_source, library_files.timm_logits),
+    "torchvision": Format(
+        "_torchvision.py",
+        "file for torchvision",
+        library_files.torchvision_source,
+        library_files.torchvision_logits,
+    ),
+    "card": Format(".md", "model card", model_card.model_card),
     "onnx": Format(".onnx", "model for runtimes", onnx_model.onnx_model, onnx_model.onnx_logits),
 }
 
@@ -87,7 +100,13 @@ def require_formats(formats: Iterable[str]) -> list[str]:
     return names
 
 
-def export(run: SearchRun, records: Sequence[Record], formats: Sequence[str], folder: Path) -> list[Exported]:
+def export(
+    run: SearchRun,
+    records: Sequence[Record],
+    formats: Sequence[str],
+    folder: Path,
+    onnx: OnnxOptions = ANY_BATCH,
+) -> list[Exported]:
     """Write the files of completed trials, named by number and key.
 
     Raises:
@@ -98,7 +117,8 @@ def export(run: SearchRun, records: Sequence[Record], formats: Sequence[str], fo
             raise RunError(
                 f"{run.folder}: trial {record.trial} is {record.state}; choose a complete trial, or best"
             )
-    return write_files([exportable_from_trial(run, record) for record in records], formats, folder)
+    networks = [replace(exportable_from_trial(run, record), onnx=onnx) for record in records]
+    return write_files(networks, formats, folder)
 
 
 def write_files(networks: Sequence[Exportable], formats: Sequence[str], folder: Path) -> list[Exported]:
@@ -108,7 +128,7 @@ def write_files(networks: Sequence[Exportable], formats: Sequence[str], folder: 
         RunError: weights are missing, a file exists or cannot be written, or its logits differ from torch's.
     """
     chosen = [(network, FORMATS[name]) for network in networks for name in formats]
-    paths = [folder / f"{network.stem}{each.suffix}" for network, each in chosen]
+    paths = [folder / each.file_name(network) for network, each in chosen]
     for path in paths:
         if path.exists():
             raise RunError(f"{path} exists; choose another folder with -o")
@@ -132,20 +152,26 @@ def write_files(networks: Sequence[Exportable], formats: Sequence[str], folder: 
 
 
 def _difference(path: Path, network: Exportable, kind: Format, content: Content) -> float | None:
-    """See `Exported`; for random images.
+    """See `Exported`; for images of random pixels.
 
     Raises:
         RunError: it is above `MAX_DIFFERENCE`.
     """
     if kind.logits is None:
         return None
+    import numpy as np
     import torch
 
-    shape = (_CHECKED_IMAGES, *network.network.input_shape)
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    channels, size_px, _ = network.network.input_shape
+    shape = (network.onnx.batch or _CHECKED_IMAGES, size_px, size_px, channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    images = network.preprocessing.normalize(pixels)
     with torch.inference_mode():
         expected = network.network(images)
-        largest = (kind.logits(network, content, images) - expected).abs().max()
+        logits = kind.logits(network, content, images)
+        if logits is None:
+            return None
+        largest = (logits - expected).abs().max()
     difference = float(largest / expected.abs().max().clamp(min=1))
     if not difference <= MAX_DIFFERENCE:
         raise RunError(

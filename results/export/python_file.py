@@ -1,5 +1,7 @@
 """A network as one stand-alone Python file that needs torch alone."""
 
+import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
@@ -18,18 +20,25 @@ if TYPE_CHECKING:
 
 def python_source(network: Exportable) -> bytes:
     """The source of `network()`, whose state dict has the names of bneck's."""
-    return render_source("python", network, norm_eps=network.trained.norm_eps)
+    return render_source("python", network)
 
 
 def render_source(template: str, network: Exportable, **values: object) -> bytes:
     """Python source from `templates/TEMPLATE.py.j2` with the values of a network."""
+    return render(f"{template}.py", network, **values)
+
+
+def render(template: str, network: Exportable, **values: object) -> bytes:
+    """Text from `templates/TEMPLATE.j2` with the values of a network."""
     architecture, costs = network.architecture, cost(network.architecture)
     text = (
         _environment()
-        .get_template(f"{template}.py.j2")
+        .get_template(f"{template}.j2")
         .render(
             title=printable(network.title).replace("\\", "/").replace('"', "'"),
             stem_name=network.stem,
+            model_name=network.model_name,
+            norm_eps=network.trained.norm_eps,
             macs=costs.macs,
             params=costs.params,
             table=block_table(architecture),
@@ -43,6 +52,10 @@ def render_source(template: str, network: Exportable, **values: object) -> bytes
         )
     )
     return text.encode()
+
+
+def _in_docstring(text: str) -> str:
+    return printable(text).replace("\\", "/").replace('"', "'")
 
 
 def blocks_with_map_sizes(architecture: Architecture) -> Iterator[tuple[Block, int, int, int]]:
@@ -82,8 +95,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["literal"] = _literal
+    environment.filters.update(literal=_literal, cell=_cell)
     return environment
+
+
+def _cell(value: object) -> str:
+    """Foreign text in a table of Markdown."""
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", printable(text))
 
 
 def _literal(value: Any) -> str:
@@ -92,7 +111,7 @@ def _literal(value: Any) -> str:
 
 def python_logits(network: Exportable, source: bytes, images: "Tensor") -> "Tensor":
     """Of the network that the file builds, with the weights by name."""
-    plain = run_source(source, network.stem).network()
+    plain = run_source(source, network.model_name).network()
     plain.load_state_dict(network.network.state_dict())
     logits: Tensor = plain(images)
     return logits
@@ -101,5 +120,9 @@ def python_logits(network: Exportable, source: bytes, images: "Tensor") -> "Tens
 def run_source(source: bytes, name: str) -> Any:
     """The module that a generated file is."""
     module = ModuleType(name)
-    exec(compile(source, f"{name}.py", "exec"), module.__dict__)
+    sys.modules[name] = module  # timm looks there for the module of a model
+    try:
+        exec(compile(source, f"{name}.py", "exec"), module.__dict__)
+    finally:
+        del sys.modules[name]
     return module

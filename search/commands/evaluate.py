@@ -1,14 +1,23 @@
-"""`bneck evaluate`: metrics of a trained network on a split of its images."""
+"""`bneck evaluate` on images with labels, and `bneck predict` on images without."""
 
-from collections.abc import Sequence
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
 
 from ...search_space import BneckError, DataError, GoalError, UnknownNameError
+from ...search_space.printable import printable
+from ..console.terminal import echo
 from ..resolve.training_requests import EvaluationRequest
 from .options import JsonOption, print_json
 
 if TYPE_CHECKING:
+    from ...evaluate.classifier import Prediction
     from ...evaluate.data.dataset import EvaluationSplit
     from ...evaluate.latency.meter import LatencyMeter
     from ...results import DataSettings
@@ -121,3 +130,82 @@ def _with_hint(error: DataError, settings: "DataSettings", class_names: Sequence
     except BneckError:
         return error
     return DataError(f"{error}; --split all evaluates every image of the folder")
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="search (its best network), RUN#TRIAL, training, .safetensors or .onnx",
+        ),
+    ],
+    images: Annotated[Path, typer.Argument(metavar="IMAGE|FOLDER", help="image or folder")],
+    top: Annotated[
+        int, typer.Option(min=1, metavar="N", help="of an image: print the N likeliest classes")
+    ] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the classes of an image with their probabilities, or CSV with the class of each in a folder.
+
+    bneck predict exported/photos.onnx photo.jpg
+    bneck predict runs/photos new-photos > classes.csv
+    """
+    from ...evaluate.classifier import Classifier
+    from ..resolve.trained_networks import resolve_model_file
+
+    classifier = Classifier.load(resolve_model_file(model))
+    predictions = classifier.predict(_files(images))
+    if images.is_dir() and not as_json:
+        _print_csv(predictions, classifier.class_names)
+        return
+    rows = [_prediction_row(each, classifier.class_names) for each in predictions]
+    if as_json:
+        print_json(rows)
+    elif rows[0]["problem"]:
+        raise DataError(f"{images}: {rows[0]['problem']}")
+    else:
+        for name, probability in [*rows[0]["probabilities"].items()][:top]:
+            echo(f"{probability:.4f}  {name}")
+
+
+def _files(images: Path) -> list[Path]:
+    """The image, or the images of a folder at any depth.
+
+    Raises:
+        DataError: there are none.
+    """
+    from ...evaluate.data.folder_files import image_paths
+
+    if not images.is_dir():
+        if not images.exists():
+            raise DataError(f"{images}: there is no such image or folder")
+        return [images]
+    if files := [Path(path) for path in image_paths(str(images), Counter())]:
+        return files
+    raise DataError(f"{images}: has no images")
+
+
+def _prediction_row(prediction: "Prediction", class_names: Sequence[str]) -> dict[str, Any]:
+    """Plain values; classes in descending order of their probability."""
+    values = [] if prediction.probabilities is None else prediction.probabilities.tolist()
+    ranked = sorted(zip(class_names, values, strict=bool(values)), key=lambda pair: -pair[1])
+    return {
+        "file": str(prediction.file),
+        "class": ranked[0][0] if ranked else None,
+        "probability": ranked[0][1] if ranked else None,
+        "problem": prediction.problem,
+        "probabilities": dict(ranked),
+    }
+
+
+def _print_csv(predictions: Iterable["Prediction"], class_names: Sequence[str]) -> None:
+    """One line an image as soon as it is known; unreadable ones on stderr."""
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(("file", "class", "probability"))
+    for prediction in predictions:
+        row = _prediction_row(prediction, class_names)
+        if row["problem"]:
+            typer.echo(f"{printable(row['file'])}: {row['problem']}; left out", err=True)
+        else:
+            table.writerow((row["file"], row["class"], f"{row['probability']:.4f}"))

@@ -1,6 +1,7 @@
 """`bneck report`, `bneck watch`, `bneck dashboard` and `bneck export`: pages and files of an experiment."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from .options import PngOption, RunArgument
 if TYPE_CHECKING:
     from ...results.export.models import Exported
 
-EXPORT_FORMATS = ("config", "weights", "huggingface", "python", "onnx")
+EXPORT_FORMATS = ("config", "weights", "huggingface", "python", "timm", "torchvision", "card", "onnx")
 
 
 def report(
@@ -103,12 +104,18 @@ def export(
         str, typer.Option("--format", metavar="F[,F...]", help=f"formats: {', '.join(EXPORT_FORMATS)}")
     ] = "config",
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="output folder")] = Path("exported"),
+    batch: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="of onnx: fixed number of images; by default any")
+    ] = None,
+    embed_preprocessing: Annotated[
+        bool, typer.Option("--embed-preprocessing", help="of onnx: normalization and softmax in the model")
+    ] = False,
 ) -> None:
     """Export a trained network as files.
 
     bneck export runs/tiny-digits-1 --trial best --format config,onnx --out exported
     """
-    for path, difference in write_exports(folder, trial, formats, out):
+    for path, difference in write_exports(folder, trial, formats, out, batch, embed_preprocessing):
         echo(path)
         if difference is not None:
             typer.echo(f"{path.name}: logits differ from torch's by at most {difference:.1g}", err=True)
@@ -129,7 +136,9 @@ def write_page(folders: Sequence[Path], page: Path, png_folder: Path | None = No
     write_report(experiment, page, png_folder=png_folder, device=torch_device("auto"))
 
 
-def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> list["Exported"]:
+def write_exports(
+    folder: Path, trial: str | None, formats: str, out: Path, batch: int | None, embed: bool
+) -> list["Exported"]:
     """Write the files of a training's network, or of trials of a search.
 
     Raises:
@@ -137,16 +146,18 @@ def write_exports(folder: Path, trial: str | None, formats: str, out: Path) -> l
     """
     from ...results import Run
     from ...results.export import models
-    from ...results.export.exportable import exportable_from_training
+    from ...results.export.exportable import OnnxOptions, exportable_from_training
     from ...results.store.experiment import is_training
     from ...results.store.training_run import TrainingRun
 
     names = models.parse_formats(formats)
+    onnx = OnnxOptions(batch, embed)
     if is_training(folder):
         if trial is not None:
             raise GoalError(f"{folder} is a training, which has one network; leave out --trial")
-        return models.write_files([exportable_from_training(TrainingRun.open(folder))], names, out)
+        network = replace(exportable_from_training(TrainingRun.open(folder)), onnx=onnx)
+        return models.write_files([network], names, out)
     run = Run.open(folder)
     if trial is None:
         raise GoalError(f"{folder} is a search; choose a network of it: --trial best")
-    return models.export(run, run.records_named(trial), names, out)
+    return models.export(run, run.records_named(trial), names, out, onnx)

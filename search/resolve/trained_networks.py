@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...evaluate import Recipe
 from ...results import DataSettings
-from ...results.store.experiment import is_training
+from ...results.store.experiment import RUN_FILE, is_training, settings_name
 from ...results.store.recorded_data import manifest_beside
 from ...results.store.training_run import TrainingRun
 from ...search_space import GoalError, RunError
@@ -106,3 +106,17 @@ def resolve_checkpoint(name_or_path: str) -> ResolvedCheckpoint:
         architecture = run.record(number).architecture
         return ResolvedCheckpoint(run.checkpoint(architecture), run.settings.data_for(architecture))
     return ResolvedCheckpoint(path)
+
+
+def resolve_model_file(name_or_path: str) -> Path:
+    """The file of a search's most accurate network, of `RUN#TRIAL` or a training; or an ONNX model.
+
+    Raises:
+        BneckError: none of these.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".onnx":
+        return path
+    if settings_name(path) == RUN_FILE:
+        name_or_path = f"{name_or_path}#best"
+    return resolve_checkpoint(name_or_path).path

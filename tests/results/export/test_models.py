@@ -165,7 +165,12 @@ def test_exported_weights_load_strictly_into_the_network_of_the_exported_config(
 
 def test_all_formats_lie_side_by_side(run: Run, judged: Record, network: Network, tmp_path: Path) -> None:
     paths = export(run, judged, list(FORMATS), tmp_path / "out")
-    assert [path.name for path in paths] == [f"trial0-{judged.key}{each.suffix}" for each in FORMATS.values()]
+    stem, name = f"trial0-{judged.key}", f"bneck_trial0_{judged.key}"
+    assert [path.name for path in paths] == [
+        *(f"{stem}.yaml", f"{stem}.safetensors", stem),
+        *(f"{name}.py", f"{name}_timm.py", f"{name}_torchvision.py"),
+        *(f"{stem}.md", f"{stem}.onnx"),
+    ]
     assert sorted((tmp_path / "out").iterdir()) == sorted(paths)
 
 
@@ -255,6 +260,25 @@ def test_a_file_whose_logits_differ_is_not_written(
     with pytest.raises(RunError, match=r"is not written: its logits differ from torch's by 0\.002; 0\.001"):
         export(run, judged, ["config", "onnx"], tmp_path / "out")
     assert files_in(tmp_path) == []
+
+
+def test_the_card_has_metrics_with_intervals_cost_and_latency(
+    run: Run, judged: Record, tmp_path: Path
+) -> None:
+    [path] = export(run, judged, ["card"], tmp_path / "out")
+    card = path.read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", card, re.MULTILINE))
+    assert yaml.safe_load(card.split("---")[1])["pipeline_tag"] == "image-classification"
+    # Wilson's interval of 0.9 of 400 images: (0.9 + z^2/800 +- z sqrt(0.09/400 + z^2/640000)) / (1 + z^2/400)
+    assert rows["validation top-1"] == "90.0% (86.7 to 92.6), mean; 400 images, 1 training"
+    assert rows["latency, measured"].startswith("0.600 ms or 0.300x (0.270 to 0.360) of mobilenet\\_v2")
+    assert rows["latency, measured"].endswith(
+        "onnxruntime 1.2.3 on an example, 1 thread, batch 1, fp32, NCHW"
+    )
+    assert rows["MACs of one image"] == f"{judged.cost.macs:,}"
+    assert (rows["mean"], rows["std"], rows["data"]) == ("77.7", "95.8", "digits")
+    folder = export(run, judged, ["huggingface"], tmp_path / "out")[0]
+    assert (folder / "README.md").read_bytes() == path.read_bytes()
 
 
 def test_the_help_names_every_format() -> None:
