@@ -137,16 +137,23 @@ class Head:
         features: channels of the 1x1 convolution before the pool.
         hidden: width of the layer between pool and classifier (MobileNetV3 has one); 0 for none.
         activation: activation after both.
+        hidden_bias: whether the hidden layer has a bias; that of Once-for-All has none.
     """
 
     features: int
     hidden: int = 0
     activation: Activation = "hardswish"
+    hidden_bias: bool = True
 
     def __post_init__(self) -> None:
         require_between("features", self.features, 1, MAX_CHANNELS)
         require_between("hidden", self.hidden, 0, MAX_CHANNELS)
         require_one_of("activation", self.activation, ACTIVATIONS)
+        require_one_of("hidden_bias", self.hidden_bias, (True, False) if self.hidden else (True,))
+
+
+def _head_dict(head: Head) -> dict[str, Any]:
+    return {name: value for name, value in asdict(head).items() if (name, value) != ("hidden_bias", True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +239,8 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """The versioned form used in files: plain dicts, lists, strings and integers.
 
-        Symmetric padding, hard-sigmoid gates and no fine-tuning are left out, which keeps the keys of earlier
-        versions.
+        Symmetric padding, hard-sigmoid gates, the bias of a hidden layer and no fine-tuning are left out,
+        which keeps the keys of earlier versions.
         """
         padding = {} if self.padding == "symmetric" else {"padding": self.padding}
         fine_tuning = {"fine_tuning": self.fine_tuning.to_dict()} if self.fine_tuning else {}
@@ -245,7 +252,7 @@ class Architecture:
             **padding,
             "stem": asdict(self.stem),
             "blocks": [_block_dict(block) for block in self.blocks],
-            "head": asdict(self.head),
+            "head": _head_dict(self.head),
             **fine_tuning,
         }
 

@@ -174,10 +174,10 @@ def head_operators(head: Head, channels: int, map_size: int, classes: int) -> li
     live = channels * pixels + out
     layers = [Operator("features", weights * pixels, weights + 2 * head.features, out, live)]
     channels = head.features
-    for name, width in (("hidden", head.hidden), ("classifier", classes)):
+    for name, width, bias in (("hidden", head.hidden, head.hidden_bias), ("classifier", classes, True)):
         if width:
             weights = channels * width
-            layers.append(Operator(name, weights, weights + width, width, channels + width))
+            layers.append(Operator(name, weights, weights + bias * width, width, channels + width))
             channels = width
     return layers
 

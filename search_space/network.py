@@ -193,7 +193,10 @@ class Network(nn.Module):
         self.features = ConvNorm(architecture.blocks[-1].out, head.features, 1, activation=head.activation)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.hidden = (
-            nn.Sequential(nn.Linear(head.features, head.hidden), activation_layer(head.activation))
+            nn.Sequential(
+                nn.Linear(head.features, head.hidden, bias=head.hidden_bias),
+                activation_layer(head.activation),
+            )
             if head.hidden
             else None
         )

@@ -110,11 +110,9 @@ class _GraphBuilder:
 
     def linear(self, name: str, x: str, linear: nn.Module, output: str | None = None) -> str:
         assert isinstance(linear, nn.Linear)
-        inputs = [
-            x,
-            self.constant(f"{name}.weight", linear.weight),
-            self.constant(f"{name}.bias", linear.bias),
-        ]
+        inputs = [x, self.constant(f"{name}.weight", linear.weight)]
+        if linear.bias is not None:
+            inputs.append(self.constant(f"{name}.bias", linear.bias))
         return self.add("Gemm", name, inputs, output, transB=1)
 
     def activation(self, name: str, x: str, module: nn.Module) -> str:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from .architecture import Activation, Architecture, Attention, Block, Head, Stem, make_divisible
 from .errors import ArchitectureError, UnknownNameError
@@ -164,11 +165,11 @@ def _mnasnet(rows: Sequence[RatioRow], width: float) -> Architecture:
     return _by_ratio(rows, "relu", lambda c: make_divisible(c * width), 1280)
 
 
-def _efficientnet(width: float) -> Architecture:
-    network = _by_ratio(
-        EFFICIENTNET_B0, "silu", lambda c: make_divisible(c * width), 4 * make_divisible(320 * width)
-    )
-    return replace(network, blocks=tuple(replace(block, gate="sigmoid") for block in network.blocks))
+def _efficientnet(width: float, depth: float = 1.0, resolution_px: int = 224) -> Architecture:
+    rows = [(e, out, math.ceil(depth * repeats), s, k, se) for e, out, repeats, s, k, se in EFFICIENTNET_B0]
+    network = _by_ratio(rows, "silu", lambda c: make_divisible(c * width), 4 * make_divisible(320 * width))
+    blocks = tuple(replace(block, gate="sigmoid") for block in network.blocks)
+    return replace(network, blocks=blocks, resolution_px=resolution_px)
 
 
 def _efficientnet_lite(width: float, depth: float, resolution_px: int) -> Architecture:
@@ -199,6 +200,25 @@ _FAMILIES: dict[str, Callable[[float], Architecture]] = {
     "efficientnet_lite2": lambda width: _efficientnet_lite(1.1 * width, 1.2, 260),
 }
 
+TORCHVISION: dict[str, Callable[[], Architecture]] = {
+    **{
+        name: partial(_FAMILIES[name], 1.0)
+        for name in ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "efficientnet_b0")
+    },
+    "mnasnet0_5": partial(_mnasnet, MNASNET_B1, 0.5),
+    "mnasnet0_75": partial(_mnasnet, MNASNET_B1, 0.75),
+    "mnasnet1_0": partial(_mnasnet, MNASNET_B1, 1.0),
+    "mnasnet1_3": partial(_mnasnet, MNASNET_B1, 1.3),
+    "efficientnet_b1": partial(_efficientnet, 1.0, 1.1, 240),
+    "efficientnet_b2": partial(_efficientnet, 1.1, 1.2, 288),
+    "efficientnet_b3": partial(_efficientnet, 1.2, 1.4, 300),
+    "efficientnet_b4": partial(_efficientnet, 1.4, 1.8, 380),
+    "efficientnet_b5": partial(_efficientnet, 1.6, 2.2, 456),
+    "efficientnet_b6": partial(_efficientnet, 1.8, 2.6, 528),
+    "efficientnet_b7": partial(_efficientnet, 2.0, 3.1, 600),
+}
+"""Models of torchvision that are of the family, at the resolution of their weights."""
+
 PUBLISHED_NAMES = tuple(_FAMILIES)
 MAX_WIDTH = 10
 FAMILIES_HELP = (
@@ -221,6 +241,17 @@ def published_architecture(name: str) -> Architecture:
     if family not in _FAMILIES:
         raise UnknownNameError("network", name, PUBLISHED_NAMES, FAMILIES_HELP)
     return _FAMILIES[family](_width(width, name) if "@" in name else 1.0)
+
+
+def torchvision_architecture(name: str) -> Architecture:
+    """The architecture of a model of torchvision, such as `mnasnet0_75`.
+
+    Raises:
+        UnknownNameError: torchvision has no such model, or it is not of the family.
+    """
+    if name not in TORCHVISION:
+        raise UnknownNameError("network of torchvision", name, TORCHVISION)
+    return TORCHVISION[name]()
 
 
 def _width(text: str, name: str) -> float:

@@ -119,7 +119,7 @@ class SearchSpace(CandidateSpace):
             resolution_px=value["resolution_px"],
             stem=stem,
             blocks=tuple(blocks),
-            head=Head(*(value[f"head.{field.name}"] for field in fields(Head))),
+            head=Head(**{field.name: value[f"head.{field.name}"] for field in fields(self.head)}),
             image_channels=self.image_channels,
             classes=self.classes,
         )
@@ -197,12 +197,12 @@ class SearchSpace(CandidateSpace):
         own = (self.image_channels, self.classes, "symmetric")
         if (architecture.image_channels, architecture.classes, architecture.padding) != own:
             return None
-        if architecture.fine_tuning:
+        if architecture.fine_tuning or not architecture.head.hidden_bias:
             return None
         genes: Genes = {name: choices[0] for name, choices in self.all_choices.items()}
         genes["resolution_px"] = architecture.resolution_px
         genes |= {f"stem.{field.name}": getattr(architecture.stem, field.name) for field in fields(Stem)}
-        genes |= {f"head.{field.name}": getattr(architecture.head, field.name) for field in fields(Head)}
+        genes |= {f"head.{field.name}": getattr(architecture.head, field.name) for field in fields(self.head)}
         if any(genes[name] not in choices for name, choices in self.all_choices.items()):
             return None
         stage_choices = find_stage_choices(self.stages, architecture.stem.out, architecture.blocks)

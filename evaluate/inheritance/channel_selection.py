@@ -126,7 +126,8 @@ def _filter_norms(weights: Mapping[str, Tensor], weight_axis: WeightAxis, norm_e
         bn_scale = weights[f"{layer}.norm.weight"] / variance.sqrt()
         return _norm_along(conv * bn_scale[:, None, None, None], axis)
     norms = _norm_along(weights[f"{layer}.weight"], axis)
-    return norms.hypot(weights[f"{layer}.bias"]) if axis == 0 else norms
+    bias = weights.get(f"{layer}.bias") if axis == 0 else None
+    return norms if bias is None else norms.hypot(bias)
 
 
 def _norm_along(weight: Tensor, axis: int) -> Tensor:
@@ -142,6 +143,6 @@ def _tensors(weights: Mapping[str, Tensor], weight_axis: WeightAxis) -> Iterator
         attached = [f"{layer}.norm.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
     else:
         yield f"{layer}.weight", axis
-        attached = [f"{layer}.bias"]
+        attached = [name for name in (f"{layer}.bias",) if name in weights]
     if axis == 0:
         yield from ((name, 0) for name in attached)

@@ -96,6 +96,7 @@ def _require_smaller_ends(parent: Architecture, head: Head, child: Architecture)
         "stem activation": (parent.stem.activation, child.stem.activation),
         "stem stride": (parent.stem.stride, child.stem.stride),
         "head activation": (head.activation, child.head.activation),
+        "head hidden_bias": (head.hidden_bias, child.head.hidden_bias),
     }
     for name, (ours, theirs) in pairs.items():
         if ours != theirs:

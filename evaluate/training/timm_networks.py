@@ -120,7 +120,7 @@ def _create(name: str, *, pretrained: bool = False) -> Any:
 
 def _with_hub_weights(name: str, model: Any) -> Any:
     try:
-        with _no_retries_offline():
+        with no_retries_offline():
             return _create(name, pretrained=True)
     except Exception as error:  # whatever the hub's client raises: no network, no permission, a full disk
         size_mb = sum(value.nbytes for value in model.state_dict().values()) / 1e6
@@ -133,7 +133,7 @@ def _with_hub_weights(name: str, model: Any) -> Any:
 
 
 @contextmanager
-def _no_retries_offline() -> Iterator[None]:
+def no_retries_offline() -> Iterator[None]:
     """Restrict the hub's client to its cache where the hub has no address; it would retry for a minute."""
     from huggingface_hub import constants
 
@@ -153,16 +153,20 @@ def _read(model: Any) -> tuple[Architecture, Layers]:
     """Architecture and layers of a model; `convert_timm` compares the logits."""
     layers: Layers = {"stem.conv": model.conv_stem, "stem.norm": model.bn1, "classifier": model.classifier}
     blocks: list[Block] = []
+    hidden_bias = True
     *stages, last = [module for stage in model.blocks for module in stage]
     if hasattr(last, "conv"):  # MobileNetV3: the 1x1 convolution is the last block; a hidden layer follows
         features, norm, hidden = last.conv, last.bn1, model.conv_head.out_channels
-        layers["hidden.0"] = model.conv_head
+        layers["hidden.0"], hidden_bias = model.conv_head, model.conv_head.bias is not None
     else:
         features, norm, hidden = model.conv_head, model.bn2, 0
         stages.append(last)
     for number, module in enumerate(stages):
         in_channels = blocks[-1].out if blocks else model.conv_stem.out_channels
-        block, own = _read_block(module, in_channels)
+        try:
+            block, own = _read_block(module, in_channels)
+        except (AttributeError, ArchitectureError) as problem:
+            raise ArchitectureError(f"block {number + 1}", f"{type(module).__name__}: {problem}") from None
         blocks.append(block)
         layers |= {f"blocks.{number}.{layer}": theirs for layer, theirs in own}
     layers |= {"features.conv": features, "features.norm": norm}
@@ -172,7 +176,7 @@ def _read(model: Any) -> tuple[Architecture, Layers]:
         resolution_px=model.pretrained_cfg["input_size"][1],
         stem=Stem(stem.out_channels, _activation(model.bn1.act), stem.kernel_size[0], stem.stride[0]),
         blocks=tuple(blocks),
-        head=Head(features.out_channels, hidden, _activation(norm.act)),
+        head=Head(features.out_channels, hidden, _activation(norm.act), hidden_bias),
         image_channels=stem.in_channels,
         classes=model.classifier.out_features,
         padding="same" if same else "symmetric",
@@ -183,6 +187,8 @@ def _read_block(module: Any, in_channels: int) -> tuple[Block, list[tuple[str, n
     depthwise = module.conv_dw
     layers: list[tuple[str, nn.Module]] = [("depthwise.conv", depthwise)]
     if hasattr(module, "conv_pwl"):
+        if module.conv_pw.out_channels == in_channels:
+            raise ArchitectureError("expanded", "a 1x1 expansion at ratio 1, which bneck's blocks leave out")
         norms, project = (module.bn2, module.bn3), module.conv_pwl
         layers += [("expand.conv", module.conv_pw), ("expand.norm", module.bn1)]
     else:

@@ -37,6 +37,7 @@ def timm_source(network: Exportable) -> bytes:
         "timm",
         network,
         timm_class="MobileNetV3" if network.architecture.head.hidden else "EfficientNet",
+        n_reductions=1 + sum(block.stride > 1 for block in network.architecture.blocks),
         eca_kernels={channels: eca_kernel(channels) for channels in sorted(eca)},
         **timm_config(network),
     )
@@ -80,7 +81,8 @@ def torchvision_source(network: Exportable) -> bytes:
         activations=_ACTIVATIONS,
         own_stem=(architecture.image_channels, stem.kernel, stem.stride, stem.activation)
         != (3, 3, 2, "hardswish"),
-        own_features=(head.features, head.activation) != (6 * architecture.blocks[-1].out, "hardswish"),
+        own_features=(head.features, head.activation, head.hidden_bias)
+        != (6 * architecture.blocks[-1].out, "hardswish", True),
         layers=list(torchvision_layers(architecture)),
     )
 

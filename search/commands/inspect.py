@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 def inspect(
     arch: Annotated[
-        str, typer.Argument(metavar="ARCH", help="published name, file, RUN#TRIAL or folder of `bneck train`")
+        str,
+        typer.Argument(
+            metavar="ARCH",
+            help="name, timm:, torchvision: or hf: name, file, RUN#TRIAL or training",
+        ),
     ],
     as_json: JsonOption = False,
     audit: Annotated[bool, typer.Option("--audit", help="compare the counts with fvcore")] = False,

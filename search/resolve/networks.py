@@ -13,7 +13,7 @@ from ...search_space import (
     load_architecture,
     published_architecture,
 )
-from ...search_space.reference_networks import FAMILIES_HELP
+from ...search_space.reference_networks import FAMILIES_HELP, torchvision_architecture
 
 if TYPE_CHECKING:
     from ...results import Run
@@ -26,7 +26,8 @@ class NamedArchitecture:
 
 
 def resolve_network(name_or_path: str) -> NamedArchitecture:
-    """A published name, `timm:MODEL`, a YAML or JSON file, `RUN#TRIAL`, or a folder of `bneck train`.
+    """A published name, `timm:MODEL`, `torchvision:MODEL`, `hf:FOLDER|REPOSITORY`, a YAML or JSON file,
+    `RUN#TRIAL`, or a folder of `bneck train`.
 
     Raises:
         BneckError: none of these, with what would work.
@@ -34,6 +35,12 @@ def resolve_network(name_or_path: str) -> NamedArchitecture:
     if trial := resolve_trial(name_or_path):
         run, number = trial
         return NamedArchitecture(name_or_path, run.record(number).architecture.without_fine_tuning)
+    if name_or_path.startswith("torchvision:"):
+        return NamedArchitecture(name_or_path, torchvision_architecture(name_or_path.partition(":")[2]))
+    if name_or_path.startswith("hf:"):
+        from ...evaluate.hub_config import hub_architecture
+
+        return NamedArchitecture(name_or_path, hub_architecture(name_or_path))
     path = Path(name_or_path)
     if is_training(path):
         from ...results.store.training_run import TrainingRun
@@ -50,7 +57,8 @@ def resolve_network(name_or_path: str) -> NamedArchitecture:
         return NamedArchitecture(name_or_path, published_architecture(published))
     except UnknownNameError:
         remedy = (
-            f"{FAMILIES_HELP}; other networks as a YAML or JSON file, RUN#TRIAL or a folder of `bneck train`"
+            f"{FAMILIES_HELP}; other networks as timm:MODEL, torchvision:MODEL, hf:FOLDER, "
+            "a YAML or JSON file, RUN#TRIAL or a folder of `bneck train`"
         )
         raise UnknownNameError("network", name_or_path, PUBLISHED_NAMES, remedy) from None
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from ..architecture import FORMAT, Architecture, Block, FineTuning, Head, Padding, Stem
 from .dataclass_reader import read_dataclass
+from .foreign import is_foreign, read_foreign
 from .yaml_nodes import YamlNode, parse_file
 
 
@@ -34,7 +35,8 @@ def architecture_yaml(architecture: Architecture, metadata: Mapping[str, Any] | 
 
 
 def load_architecture(path: str | Path) -> Architecture:
-    """Read a YAML or JSON file, or the `config.json` of a folder in the layout of the Hugging Face hub.
+    """Read a YAML or JSON file: bneck's own, its `config.json` for the Hugging Face hub, a timm `arch_def`,
+    or a configuration of Once-for-All.
 
     Raises:
         FileFormatError: names file, line, key, value and remedy.
@@ -56,6 +58,8 @@ def load_config(path: str | Path) -> Config:
         FileFormatError: names file, line, key, value and remedy.
     """
     root = parse_file(path)
+    if is_foreign(root):
+        return Config(read_foreign(root), None)
     own = root.value.get("bneck") if isinstance(root.value, dict) else None
     entry = own if own and isinstance(own.value, dict) else root
     architecture = read_architecture(entry)
@@ -76,7 +80,7 @@ def read_architecture(entry: YamlNode) -> Architecture:
             blocks=tuple(
                 read_dataclass(Block, item, optional=("squeeze", "gate")) for item in fields["blocks"].items()
             ),
-            head=read_dataclass(Head, fields["head"]),
+            head=read_dataclass(Head, fields["head"], optional=("hidden_bias",)),
             image_channels=fields["image_channels"].integer(),
             classes=fields["classes"].integer(),
             padding=cast("Padding", padding),
@@ -91,7 +95,8 @@ def read_architecture(entry: YamlNode) -> Architecture:
 
 
 def _flow_mapping(fields: Mapping[str, Any]) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+    texts = (f"{key}: {_json(value) if isinstance(value, bool) else value}" for key, value in fields.items())
+    return "{" + ", ".join(texts) + "}"
 
 
 def _json(value: Any) -> str:

@@ -40,6 +40,7 @@ CHANGED_HEADS: dict[str, Head] = {
     "features": replace(HEAD, features=128),
     "hidden": replace(HEAD, hidden=0),
     "activation": replace(HEAD, activation="relu6"),
+    "hidden_bias": replace(HEAD, hidden_bias=False),
 }
 
 

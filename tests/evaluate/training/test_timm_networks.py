@@ -57,6 +57,11 @@ def test_models_of_other_families_are_refused(name: str) -> None:
         pretrained_network(f"timm:{name}")
 
 
+def test_the_block_that_cannot_be_expressed_is_named() -> None:
+    with pytest.raises(ArchitectureError, match=r"block 1 .*1x1 expansion at ratio 1"):
+        pretrained_network("timm:fbnetc_100")
+
+
 @pytest.mark.parametrize("name", ["mobilenetv3_smal", "mobilenetv3_small_100.nowhere"])
 def test_unknown_models_are_named(name: str) -> None:
     with pytest.raises(ArchitectureError, match=f"must be a model of timm, got {name}"):

@@ -53,6 +53,7 @@ def networks() -> dict[str, Architecture]:
     small = published_architecture("mobilenet_v3_small")  # grey, with another stem and head
     stem, head = replace(small.stem, stride=1, activation="relu"), Head(96, 0, "relu")
     published["reduced"] = replace(small, image_channels=1, stem=stem, head=head, blocks=small.blocks[:4])
+    drawn["no bias"] = replace(drawn["mobile-64"], head=Head(96, 40, hidden_bias=False))
     return {
         name: replace(each, resolution_px=33, classes=len(CLASSES))
         for name, each in (drawn | published).items()
@@ -116,11 +117,12 @@ def test_timm_creates_the_network_from_the_folder(tmp_path: Path) -> None:
         assert counted == cost(network.architecture).params
         transform = timm.data.resolve_model_data_config(model)
         size_px = network.architecture.resolution_px
-        assert transform["input_size"] == (network.architecture.image_channels, size_px, size_px)
-        assert transform["mean"] == pytest.approx([0.5 / 255] * network.architecture.image_channels)
+        assert [*transform["input_size"]] == [network.architecture.image_channels, size_px, size_px]
+        assert [*transform["mean"]] == pytest.approx([0.5 / 255] * network.architecture.image_channels)
         maps = timm.create_model(network.model_name, features_only=True)(images)
         assert maps[-1].shape[-1] == -(-size_px // maps_stride(network.architecture))
-        assert module.from_bneck(model.state_dict()) == model.state_dict()
+        state = model.state_dict()
+        assert module.from_bneck(state) is state
 
 
 def maps_stride(architecture: Architecture) -> int:
