@@ -31,6 +31,11 @@ def export_command(folder: Path, trial: int | str, weights: bool = True) -> str:
     return f"bneck export {shlex.quote(str(folder))} --trial {trial} --format {formats} -o exported"
 
 
+def training_command(folder: Path, trial: int | str, epochs: int) -> str:
+    """The command that trains a network of a search for further epochs, from its weights."""
+    return f"bneck train {shlex.quote(f'{folder}#{trial}')} --epochs {epochs}"
+
+
 @dataclass(frozen=True)
 class FrontTable:
     """Values of the network table.

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from ...search_space import GoalError, RunError
+from ...search_space import GoalError, PretrainedSpace, RunError
 from ..resolve.confirmed import CONFIRMABLE
 from ..resolve.requests import SearchRequest
 from .expand import Given
@@ -33,7 +33,8 @@ def search(
     --max-macs 500K --max-latency 0.25x --reference-model mobilenet_v3_small@24px.
     """
     from ...results import Run
-    from ...results.pages.front_table import export_command
+    from ...results.pages.front_table import export_command, training_command
+    from ...results.text.formatting import duration
     from ..console.front_table import (
         enqueued_message,
         front_with_teacher,
@@ -95,3 +96,8 @@ def search(
         echo(timeout_message(run, timeout_minutes, deadline.skipped))
     echo(f"\nreport:  {run.folder / 'report.html'}")
     echo(f"export:  {export_command(run.folder, 'best', run.settings.saves_weights)}")
+    if isinstance(run.settings.space, PretrainedSpace) and run.settings.saves_weights:
+        best = run.best()
+        time = duration(best.accuracy.seconds if best.accuracy else 0.0)
+        command = training_command(run.folder, best.label, run.settings.recipe.epochs)
+        echo(f"train trial {best.label} for as long again, {time}:  {command}")

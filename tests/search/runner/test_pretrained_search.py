@@ -301,6 +301,8 @@ def test_a_search_by_command_stops_early_is_resumed_and_exports(
     first = bneck("search", *words, "--n-trials", 3, "--max-macs", "50M", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "own.safetensors at" in first.stdout
+    (longer,) = (line for line in first.stdout.splitlines() if "bneck train" in line)
+    assert longer.endswith(f"bneck train 'run#{Run.open(tmp_path / 'run').best().label}' --epochs 2")
     again = bneck("search", "run", "--resume", "--n-trials", 5, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     run = Run.open(tmp_path / "run")
