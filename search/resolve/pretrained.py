@@ -74,7 +74,7 @@ def _from_weights(name: str, file: str) -> Parent:
 def pretrained_baseline(
     space: CandidateSpace, goals: Goals, latency_of: Callable[[Architecture], Latency], device: str
 ) -> str | None:
-    """Name of the pretrained network with the most MACs within the limits, for a comparison.
+    """Name of the pretrained network within the limits that is expected to be best, for a comparison.
 
     Args:
         space: of the search, with the channels and classes of its data.
@@ -88,5 +88,5 @@ def pretrained_baseline(
     parents = [published_parent(name) for name in _available()]
     candidates = pretrained_space(parents, None if limited else UNLIMITED_RESOLUTION_PX)
     candidates = candidates.for_data(space.image_channels, space.classes)
-    largest = highest_resolutions(candidates, goals, latency_of)
-    return pretrained_name(largest[0]) if largest else None
+    best = highest_resolutions(candidates, goals, latency_of)
+    return pretrained_name(best[0]) if best else None

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from ...evaluate import Goals, Latency
 from ...search_space import Architecture, PretrainedSpace, cost
 from ...search_space.architecture import FineTuning
+from .expected_accuracy import ExpectedAccuracy
 from .feasibility import constraint_violation
 
 MAX_ENQUEUED = 4
+MAX_WORSE = 0.1  # of expected accuracy
 
 
 def highest_resolutions(
@@ -15,13 +17,17 @@ def highest_resolutions(
 ) -> list[Architecture]:
     """Each pretrained network at the highest resolution within the limits, with all of it tuned.
 
-    The largest `MAX_ENQUEUED` by MACs, in descending order. Latency is taken to grow with the resolution;
-    some resolutions are measured if there is a limit on it.
+    Those of the highest expected accuracy first, at most `MAX_ENQUEUED`, without those that are expected to
+    be worse by `MAX_WORSE`. Latency is taken to grow with the resolution; some resolutions are measured if
+    there is a limit on it.
     """
     found = [
         network for parent in space.parents if (network := _highest(space, parent.name, goals, latency_of))
     ]
-    return sorted(found, key=lambda network: -cost(network).macs)[:MAX_ENQUEUED]
+    expected_accuracy = ExpectedAccuracy(space)
+    expected = {network: expected_accuracy(network) for network in found}
+    found = [each for each in found if expected[each] >= max(expected.values()) - MAX_WORSE]
+    return sorted(found, key=lambda network: -expected[network])[:MAX_ENQUEUED]
 
 
 def _highest(

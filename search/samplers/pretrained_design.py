@@ -14,12 +14,8 @@ from ...evaluate.statistics.multi_objective import hypervolume
 from ...evaluate.surrogate.encoder import Candidate, Encoder, Observation
 from ...search_space import Cost, PretrainedSpace, training_macs
 from ...search_space.architecture import Tuned
-from ...search_space.pretrained_space import drop_residual_blocks
+from .expected_accuracy import ExpectedAccuracy
 
-RESOLUTION_LOSS = 0.2  # of accuracy if the last map is one pixel; a quarter of it for 2 x 2
-BLOCKS_LOSS = 0.05  # if all residual blocks are dropped; a quarter of it for half of them
-STAGES_LOSS = 0.05  # if three stages are dropped; a ninth of it for one
-HEAD_LOSS = 0.08  # if the head alone is tuned
 REFERENCE_MARGIN = np.array([1.0, 0.1])  # of the hypervolume, in ranges of accuracy and log cost
 MACS_PER_LAYER = 0.65e6  # that take as long as a layer by itself, onnxruntime on a CPU core
 MIN_TIMED = 3  # networks from which both are fitted
@@ -29,9 +25,7 @@ MIN_TIMED = 3  # networks from which both are fitted
 class PretrainedDesign:
     """Networks that are expected to make the front, in the order of what each adds to its hypervolume.
 
-    The expected accuracy is the parent's published one, less what a small last map, dropped blocks and
-    stages, and a frozen network cost on two data sets of photos (docs/decisions/0019-photos.md). The expected
-    latency is linear in depth and MACs, scaled by the latencies that are known.
+    The expected latency is linear in depth and MACs, scaled by the latencies that are known.
     """
 
     encoder: Encoder
@@ -61,26 +55,12 @@ class PretrainedDesign:
             return front[-1]
 
         def losses(candidate: Candidate) -> tuple[float, float]:
-            return -self.expected_accuracy(candidate), math.log(cost_of(candidate.cost))
+            return -self._expected_accuracy(candidate.architecture), math.log(cost_of(candidate.cost))
 
         expected, known = np.array(list(map(losses, front))), list(map(losses, feasible))
         reference = expected.max(0) + REFERENCE_MARGIN * np.ptp(expected, axis=0)
         gains = [hypervolume(np.array([*known, each]), reference) for each in expected]
         return front[gains.index(max(gains))]
-
-    def expected_accuracy(self, candidate: Candidate) -> float:
-        network = candidate.architecture
-        tuning = network.fine_tuning
-        assert tuning
-        blocks = tuning.dropped_blocks / max(1, self._residual_blocks[tuning.parent])
-        stride = math.prod([network.stem.stride, *(block.stride for block in network.blocks)])
-        return (
-            float(candidate.features[self.encoder.names.index("imagenet_top1")])
-            - RESOLUTION_LOSS * (stride / network.resolution_px) ** 2
-            - BLOCKS_LOSS * blocks**2
-            - STAGES_LOSS * (tuning.dropped_stages / 3) ** 2
-            - HEAD_LOSS * (tuning.tuned == "head")
-        )
 
     def _expected_front(
         self,
@@ -92,7 +72,7 @@ class PretrainedDesign:
 
         Of equal ones that whose tuned part was tried less often is taken, then that with less training.
         """
-        expected = {each: self.expected_accuracy(each) for each in candidates}
+        expected = {each: self._expected_accuracy(each.architecture) for each in candidates}
 
         def order(each: Candidate) -> tuple[float, float, int, int]:
             macs = training_macs(each.architecture)
@@ -111,12 +91,8 @@ class PretrainedDesign:
         return latency_of if quantity == "latency" else lambda cost: float(getattr(cost, quantity))
 
     @cached_property
-    def _residual_blocks(self) -> dict[str, int]:
-        wholes = {parent.name: parent.architecture for parent in self.space.parents}
-        return {
-            name: len(whole.blocks) - len(drop_residual_blocks(whole, len(whole.blocks)).blocks)
-            for name, whole in wholes.items()
-        }
+    def _expected_accuracy(self) -> ExpectedAccuracy:
+        return ExpectedAccuracy(self.space)
 
 
 def _tuned(candidate: Candidate) -> Tuned:

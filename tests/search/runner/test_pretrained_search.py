@@ -134,7 +134,10 @@ def test_the_sampler_learns_what_pays(tmp_path: Path) -> None:
 def test_a_short_time_limit_leaves_time_for_more_than_the_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "usable_cores", lambda: 2)
     settings = fake_settings(SPACE)
-    largest, smaller = highest_resolutions(SPACE, parse_goals("accuracy", {}), fast)[:2]
+    largest, smaller = (
+        highest_resolutions(replace(SPACE, parents=(parent,)), parse_goals("accuracy", {}), fast)[0]
+        for parent in (PARENTS[2], PARENTS[1])
+    )
     # three times the MACs of a forward pass per image and epoch, at 15 GMAC/s
     seconds = [3 * cost(each).macs * 10**6 * settings.recipe.epochs / 15e9 for each in (largest, smaller)]
     long, short = seconds
@@ -153,7 +156,7 @@ def test_a_short_time_limit_leaves_time_for_more_than_the_baselines(monkeypatch:
 @pytest.mark.parametrize(
     "limits", [{}, {"macs": "150K"}, {"latency": "0.3x"}, {"macs": "150K", "latency": "0.1x"}]
 )
-def test_the_baseline_is_each_parent_at_its_highest_resolution_within_the_limits(
+def test_the_baseline_is_each_good_parent_at_its_highest_resolution_within_the_limits(
     limits: dict[str, str],
 ) -> None:
     goals = parse_goals("accuracy,latency", limits)
@@ -169,7 +172,13 @@ def test_the_baseline_is_each_parent_at_its_highest_resolution_within_the_limits
         tuning, violations = each.fine_tuning, goals.violations(cost(each), fast(each))
         if tuning and tuning.tuned == "all" and max(violations.values(), default=0) <= 0:
             expected[tuning.parent] = each
-    assert found == sorted(expected.values(), key=lambda each: -cost(each).macs)
+    stride = TOY.stem.stride * math.prod(block.stride for block in TOY.blocks)
+    published = {parent.name: parent.imagenet_top1 or 0 for parent in PARENTS}
+    worth = {
+        each: published[name] - 0.2 * (stride / each.resolution_px) ** 2 for name, each in expected.items()
+    }
+    good = [each for each in worth if worth[each] >= max(worth.values()) - 0.1]
+    assert found == sorted(good, key=lambda each: -worth[each])
     assert found == highest_resolutions(replace(SPACE, dropped_blocks=(0, 1)), goals, fast)
     assert len(measured) <= (4 * len(PARENTS) if "latency" in limits else 0)  # of 11 resolutions at most
 

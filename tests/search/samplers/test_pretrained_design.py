@@ -14,6 +14,7 @@ from bneck.evaluate import parse_goals
 from bneck.evaluate.statistics.multi_objective import hypervolume
 from bneck.evaluate.statistics.rank_correlation import spearman
 from bneck.evaluate.surrogate.encoder import Candidate, Encoder, Observation
+from bneck.search.samplers.expected_accuracy import ExpectedAccuracy
 from bneck.search.samplers.pretrained_design import PretrainedDesign, latency_model
 from bneck.search_space import Cost, Genes
 from bneck.search_space.pretrained_space import pretrained_space, published_parent
@@ -114,11 +115,9 @@ def test_the_expected_accuracy_ranks_networks_as_their_measured_ones() -> None:
         (32, 8, 0): 0.739,
     }
     space = pretrained_space(PARENTS[:1], 128, (0, 2, 4, 6, 8), (0, 1, 2, 3)).for_data(3, 6)
-    encoder = Encoder(space)
-    design = PretrainedDesign(encoder, space, GOALS)
     names = ("resolution_px", "dropped_blocks", "dropped_stages")
     genes: list[Genes] = [{"tuned": "all", **dict(zip(names, each, strict=True))} for each in measured]
-    expected = [design.expected_accuracy(encoder.encode(each)) for each in genes]
+    expected = [ExpectedAccuracy(space)(space.decode(each)) for each in genes]
     assert spearman(expected, list(measured.values())) > 0.8
 
 
