@@ -225,8 +225,8 @@ class Run(SearchRun):
 
         Args:
             trial: number of a trial, `best`, `knee`, or `front` for all networks on the front.
-            formats: of `config` (YAML), `weights` (safetensors), `huggingface` (a folder), `python` and
-                `onnx`; see `docs/guide/export.md`.
+            formats: such as `config`, `weights`, `huggingface`, `python`, `onnx` and `int8`; see
+                `docs/guide/export.md`.
             folder: created if it does not exist.
         Returns:
             The paths, in the order of `formats` for each network.

@@ -11,7 +11,7 @@ from ...search_space.errors import MachineError
 from ...search_space.serialization.atomic_write import write_atomic
 from ..store.search_run import SearchRun
 from ..store.trial import Record
-from . import library_files, model_card, onnx_model, python_file, weights
+from . import int8, library_files, model_card, onnx_model, programs, python_file, weights
 from .exportable import ANY_BATCH, Exportable, OnnxOptions, exportable_from_trial
 
 if TYPE_CHECKING:
@@ -30,10 +30,12 @@ class Exported(NamedTuple):
     Attributes:
         difference: largest difference of its logits from torch's, as a fraction of the largest logit if that
             is above 1; None for a format without weights, and where the program is not installed.
+        note: what else to know of it: of int8 accuracy, latency and size before and after.
     """
 
     path: Path
     difference: float | None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,14 @@ class Format:
         help: what it is, in a few words.
         logits: of the content for images, by the program that it is for; None without weights. Itself None
             where that program is not installed.
+        note: see `Exported`.
     """
 
     suffix: str
     help: str
     content: Callable[[Exportable], Content]
     logits: "Callable[[Exportable, Any, Tensor], Tensor | None] | None" = None
+    note: Callable[[Any], str] | None = None
 
     def file_name(self, network: Exportable) -> str:
         """Python files can be imported: their names have no dashes."""
@@ -75,6 +79,14 @@ FORMATS = {
     ),
     "card": Format(".md", "model card", model_card.model_card),
     "onnx": Format(".onnx", "model for runtimes", onnx_model.onnx_model, onnx_model.onnx_logits),
+    "int8": Format(".int8.onnx", "8-bit ONNX model", int8.int8_model, note=int8.int8_note),
+    "pt2": Format(".pt2", "program of torch.export", programs.pt2_program, programs.pt2_logits),
+    "executorch": Format(
+        ".pte", "program for phones", programs.executorch_program, programs.executorch_logits
+    ),
+    "litert": Format(".tflite", "model for phones", programs.litert_model, programs.litert_logits),
+    "openvino": Format("_openvino", "folder", programs.openvino_files, programs.openvino_logits),
+    "ncnn": Format("_ncnn", "folder", programs.ncnn_files, programs.ncnn_logits),
 }
 
 
@@ -141,7 +153,7 @@ def write_files(networks: Sequence[Exportable], formats: Sequence[str], folder: 
     except OSError as error:
         raise MachineError(f"{error.filename or folder}: {error.strerror}") from None
     exported = [
-        Exported(path, _difference(path, network, each, content))
+        Exported(path, _difference(path, network, each, content), each.note(content) if each.note else "")
         for path, (network, each), content in zip(paths, chosen, contents, strict=True)
     ]
     with ExitStack() as undo:

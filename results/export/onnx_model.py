@@ -1,7 +1,7 @@
 """The network as an ONNX model with its classes and preprocessing as metadata."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...search_space import architecture_yaml
 from .exportable import Exportable
@@ -72,18 +72,24 @@ def _embed_preprocessing(model: "onnx.ModelProto", network: Exportable) -> None:
 def onnx_logits(network: Exportable, content: bytes, images: "Tensor") -> "Tensor":
     """By onnxruntime; of a model with embedded preprocessing before its softmax."""
     import onnx
-    import onnxruntime
     import torch
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
     values = images.numpy()
     if network.onnx.embed_preprocessing:
         model = onnx.load_from_string(content)
         del model.graph.output[:]
         model.graph.output.append(onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, None))
         content, values = model.SerializeToString(), network.preprocessing.denormalize(images)
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = open_session(content, torch.get_num_threads())
     [logits] = session.run(None, {session.get_inputs()[0].name: values})
     return torch.from_numpy(logits)
+
+
+def open_session(content: bytes, threads: int) -> Any:
+    """An `onnxruntime.InferenceSession` on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -14,7 +14,22 @@ from .options import PngOption, RunArgument
 if TYPE_CHECKING:
     from ...results.export.models import Exported
 
-EXPORT_FORMATS = ("config", "weights", "huggingface", "python", "timm", "torchvision", "card", "onnx")
+EXPORT_FORMATS = (
+    "config",
+    "weights",
+    "huggingface",
+    "python",
+    "timm",
+    "torchvision",
+    "card",
+    "onnx",
+    "int8",
+    "pt2",
+    "executorch",
+    "litert",
+    "openvino",
+    "ncnn",
+)
 
 
 def report(
@@ -105,7 +120,7 @@ def export(
     ] = "config",
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="output folder")] = Path("exported"),
     batch: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="of onnx: fixed number of images; by default any")
+        int | None, typer.Option(min=1, metavar="N", help="of models for runtimes: fixed number of images")
     ] = None,
     embed_preprocessing: Annotated[
         bool, typer.Option("--embed-preprocessing", help="of onnx: normalization and softmax in the model")
@@ -115,10 +130,12 @@ def export(
 
     bneck export runs/tiny-digits-1 --trial best --format config,onnx --out exported
     """
-    for path, difference in write_exports(folder, trial, formats, out, batch, embed_preprocessing):
+    for path, difference, note in write_exports(folder, trial, formats, out, batch, embed_preprocessing):
         echo(path)
         if difference is not None:
             typer.echo(f"{path.name}: logits differ from torch's by at most {difference:.1g}", err=True)
+        if note:
+            typer.echo(f"{path.name}: {note}", err=True)
 
 
 def write_page(folders: Sequence[Path], page: Path, png_folder: Path | None = None) -> None:

@@ -70,7 +70,7 @@ class CommandBackend:
         self.timeout_seconds = timeout_seconds or _default_timeout_seconds()
         self.arguments = _split_arguments(template)
         self.format = _format(template, threads, batch_size)
-        self.write = _model_writer(self.format)
+        self.write = model_writer(self.format)
 
     def prepare(self, network: Network | NetworkPart) -> Runner:
         folder = Path(tempfile.mkdtemp(prefix="bneck-"))
@@ -192,7 +192,7 @@ def _braced(names: tuple[str, ...]) -> str:
     return ", ".join(f"{{{name}}}" for name in names)
 
 
-def _model_writer(name: str) -> ModelWriter:
+def model_writer(name: str) -> ModelWriter:
     """The writer of a format; imports its exporter, so that a missing package is reported at once."""
     match name:
         case "pte":

@@ -50,7 +50,7 @@ def _load_net(network: Network | NetworkPart, threads: int) -> Any:
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     net.opt.use_bf16_storage = False
     with tempfile.TemporaryDirectory() as folder:
-        param, weights = _convert(network, Path(folder))
+        param, weights = convert_to_ncnn(network, Path(folder))
         if net.load_param(str(param)) or net.load_model(str(weights)):
             raise BackendError(
                 "ncnn cannot load the network that pnnx converted: an operator is not supported"
@@ -58,7 +58,7 @@ def _load_net(network: Network | NetworkPart, threads: int) -> Any:
     return net
 
 
-def _convert(network: Network | NetworkPart, folder: Path) -> tuple[Path, Path]:
+def convert_to_ncnn(network: Network | NetworkPart, folder: Path) -> tuple[Path, Path]:
     """Write ncnn's two files for batch size 1 with fp32 weights."""
     (folder / "model.onnx").write_bytes(build_onnx_model(network.eval()).SerializeToString())
     shape = ",".join(str(size) for size in (1, *network.input_shape))

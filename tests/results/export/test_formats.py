@@ -82,7 +82,8 @@ def exportable(architecture: Architecture, folder: Path) -> tuple[Exportable, Ne
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_format_of_a_network_gives_its_logits(name: str, tmp_path: Path) -> None:
     network, torch_network = exportable(NETWORKS[name], tmp_path)
-    formats = [each for each in FORMATS if each != "torchvision" or name in TORCHVISION]
+    formats = [*FORMATS][: [*FORMATS].index("int8")]  # those that need neither images nor other runtimes
+    formats = [each for each in formats if each != "torchvision" or name in TORCHVISION]
     exported = dict(zip(formats, write_files([network], formats, tmp_path / "out"), strict=True))
     differences = {name: each.difference for name, each in exported.items()}
     assert (differences.pop("config"), differences.pop("card")) == (None, None)
