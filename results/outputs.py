@@ -35,7 +35,7 @@ def write_report(
 
     Args:
         page: by default `report.html` in the experiment's folder.
-        png_folder: the figures of the report are written there as PNG files.
+        png_folder: the figures of the report are written there as PNG and SVG files.
         device: where a training is evaluated on its test images; the other kinds evaluate nothing.
     Returns:
         The path of the page.
@@ -93,7 +93,7 @@ def write_training_results(
     """Evaluate the best epoch of a training on the test images; write `result.json` and `report.html`.
 
     Args:
-        png_folder: the figures of the report are written there as PNG files.
+        png_folder: the figures of the report are written there as PNG and SVG files.
     Returns:
         The content of `result.json`.
     Raises:

@@ -158,13 +158,38 @@ def _with_heatmaps(network: Network, data: Data, chosen: list[_Candidate]) -> tu
     first = torch.tensor([each.top_predictions[0][0] for each in chosen])
     device = network.classifier.weight.device
     heatmap = grad_cam(network, images.to(device), first.to(device)).cpu().numpy()
-    # Invert the normalisation to recover the bytes.
-    pixels = images.permute(0, 2, 3, 1) * torch.tensor(data.pixel_std) + torch.tensor(data.pixel_mean)
-    bytes_ = pixels.round().clamp(0, 255).to(torch.uint8).numpy()
+    bytes_ = _to_pixels(images, data)
     return tuple(
         Example(each.position, bytes_[index], each.label, each.top_predictions, heatmap[index])
         for index, each in enumerate(chosen)
     )
+
+
+def first_of_each_class(
+    data: Data, split: Split, resolution_px: int, *, classes: int = 20
+) -> tuple[tuple[int, NDArray[np.uint8]], ...]:
+    """Label and pixels of the first image of each class of a split, by label.
+
+    Args:
+        classes: maximum number; reading ends with the last of them.
+    Raises:
+        DataError: an image cannot be read.
+    """
+    wanted, found = set(range(min(classes, len(data.class_names)))), dict[int, Tensor]()
+    for images, labels in data.batches(split, resolution_px, _BATCH):
+        for image, label in zip(images, labels.tolist(), strict=True):
+            if label in wanted and label not in found:
+                found[label] = image.clone()  # a view would hold the whole batch in memory
+        if wanted == found.keys():
+            break
+    return tuple((label, _to_pixels(found[label][None], data)[0]) for label in sorted(found))
+
+
+def _to_pixels(images: Tensor, data: Data) -> NDArray[np.uint8]:
+    """Invert the normalisation of `n x channels x r x r` images: `n x r x r x channels`."""
+    pixels = images.permute(0, 2, 3, 1) * torch.tensor(data.pixel_std) + torch.tensor(data.pixel_mean)
+    bytes_: NDArray[np.uint8] = pixels.round().clamp(0, 255).to(torch.uint8).numpy()
+    return bytes_
 
 
 def to_network_input(pixels: NDArray[np.uint8], data: Data) -> Tensor:

@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 from ...evaluate import format_count, wilson_interval
 from ...evaluate.statistics.estimate import Estimate
 from ...search_space.printable import printable_lines
-from ..text.formatting import accuracy_text, listed, milliseconds, pluralize, ratio_text
+from ..text.formatting import accuracy_text, duration, listed, milliseconds, pluralize, ratio_text
 from .drawing import KERNEL_COLORS
 
 # control characters as JSON writes them, without line breaks and tabs: C0, C1 and bidirectional overrides
@@ -44,6 +44,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         count=format_count,
+        duration=duration,
         figure_json=_figure_json,
         figure_delta=_figure_delta,
         grouped="{:,}".format,

@@ -27,7 +27,7 @@ from ..text.formatting import (
     value_text,
 )
 from ..text.front_posterior import front_posterior_lines
-from ..text.latency import calibration_text, sources_text, times_text, verification_text
+from ..text.latency import calibration_text, sources_text, times_spent, times_text, verification_text
 from ..text.macs_baseline import macs_advantage_text, macs_baseline_text
 from ..text.pretrained_baseline import pretrained_text
 from ..text.surrogate_quality import surrogate_quality_text
@@ -139,6 +139,7 @@ class _ReportData:
             "has_posterior": self.front_posterior is not None,
             "has_stopped": any(record.state == "stopped" for record in self.valid),
             "history": self._history(),
+            "times_spent": times_spent(run, self.records) if len(run.runs) == 1 else {},
             "table": table,
             "cards": recommended_cards(table, self._best_comparisons()),
             "verified": bool(self.verifications),
@@ -190,15 +191,18 @@ class _ReportData:
             return None
         settings, last = self.run.settings, self.records[-1].trial
         objectives = settings.goals.objectives
+        minutes = self.run.minutes_at_completion()
         if len(objectives) == 1:
-            return {"figure": best_value_figure(self.completed, objectives[0], last), "reference": None}
+            arguments = (self.completed, objectives[0], last)
+            figures = [best_value_figure(*arguments, each) for each in (None, minutes)]
+            return {"figures": figures, "reference": None}
         box = hypervolume_box(self.completed, settings.goals, settings.latency.reference_ms)
         ideal, reference = (
             ", ".join(value_text(each.quantity, value) for each, value in zip(objectives, point, strict=True))
             for point in (box.ideal_point, box.reference_point)
         )
-        figure = hypervolume_figure(self.completed, box, last)
-        return {"figure": figure, "ideal": ideal, "reference": reference}
+        figures = [hypervolume_figure(self.completed, box, last, each) for each in (None, minutes)]
+        return {"figures": figures, "ideal": ideal, "reference": reference}
 
     def _provenance(self) -> dict[str, Any]:
         run, settings = self.run, self.run.settings
@@ -215,6 +219,7 @@ class _ReportData:
             "calibration": calibration_text(settings.latency),
             "latency_sources": sources_text(self.records),
             "times": times_text(run, self.records),
+            "resume": run.resume_command,
             "host": key_value_text(settings.host.items()),
             "versions": key_value_text(settings.versions.items()),
             "errors": _bounded(sorted({record.error for record in self.records if record.error})),

@@ -3,12 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from ...evaluate import Epoch
 from ...evaluate.training.grad_cam import MIN_HEATMAP_PX, BlockActivations, Example
 from ...evaluate.training.metrics import Metrics
-from ..plots.training import confusion_figure, curves_figure, gallery_figure, gates_figure, maps_figure
+from ...search_space import Architecture, cost
+from ..plots.training import (
+    confusion_figure,
+    curves_figure,
+    gallery_figure,
+    gates_figure,
+    maps_figure,
+    samples_figure,
+)
+from .drawing import Drawing
 from .html import render
 
 _MOST_PAIRS = 5
@@ -25,6 +36,7 @@ class TrainingReport:
         metrics: computed on the split `metrics_split`; `examples` are images of that split.
         viewed_example: the image that `views` were computed on; None without views.
         notes: warnings, such as images that could not be read.
+        samples: a label and an image of that class, `h x w x channels`, for some classes.
     """
 
     title: str
@@ -38,12 +50,15 @@ class TrainingReport:
     viewed_example: Example | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    architecture: Architecture | None = None
+    samples: tuple[tuple[int, NDArray[np.uint8]], ...] = ()
 
 
 def figures(report: TrainingReport) -> dict[str, go.Figure]:
     """The figures by file name; those without data are left out."""
     spatial_views = [view for view in report.views if view.maps.shape[1] > 1]
     candidates: dict[str, go.Figure | None] = {
+        "samples": samples_figure(report.samples, report.class_names) if report.samples else None,
         "curves": curves_figure(report.curve, report.best_epoch) if report.curve else None,
         "confusion": confusion_figure(report.metrics),
         "gallery": gallery_figure(report.examples, report.class_names) if report.examples else None,
@@ -62,6 +77,8 @@ def training_html(report: TrainingReport) -> str:
         "training",
         title=report.title,
         provenance=report.facts,
+        network=report.architecture and Drawing(report.architecture),
+        cost=report.architecture and cost(report.architecture),
         metrics=report.metrics,
         split=report.metrics_split,
         notes=report.notes,

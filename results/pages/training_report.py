@@ -5,7 +5,12 @@ from dataclasses import asdict
 from ...evaluate import format_count
 from ...evaluate.data.dataset import Data, left_out_notice, unreadable_images_text
 from ...evaluate.training.checkpoint import Checkpoint
-from ...evaluate.training.grad_cam import block_activations, select_examples, to_network_input
+from ...evaluate.training.grad_cam import (
+    block_activations,
+    first_of_each_class,
+    select_examples,
+    to_network_input,
+)
 from ...evaluate.training.metrics import Metrics
 from ...evaluate.training.trivial_accuracy import accuracy_warnings, balance_text, few_images_text
 from ...search_space import cost
@@ -39,6 +44,8 @@ def build_training_report(
         else (),
         viewed_example=viewed_example,
         class_names=normalized_data.class_names,
+        architecture=model.architecture,
+        samples=first_of_each_class(normalized_data, "test", model.architecture.resolution_px),
         notes=tuple(
             filter(
                 None,

@@ -1,4 +1,4 @@
-"""Figures as PNG files, drawn by kaleido in a headless browser."""
+"""Figures as PNG and SVG files, drawn by kaleido in a headless browser."""
 
 import tempfile
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from ...evaluate.optional_dependencies import optional_import
 from ...search_space import RunError
 from ...search_space.errors import first_line
 
-_WIDTH_PX, _HEIGHT_PX, _SCALE = 1100, 500, 2
+_WIDTH_PX, _HEIGHT_PX = 1100, 500
+_SCALES = {"png": 2, "svg": 1}
 _REMEDY = "pip install 'bneck[png]', and Chrome or chromium on the PATH"
 
 
@@ -29,7 +30,7 @@ def kaleido() -> ModuleType:
 
 
 def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
-    """Write `NAME.png` for each figure, replacing older files atomically.
+    """Write `NAME.png` and `NAME.svg` for each figure, replacing older files atomically.
 
     Raises:
         RunError: kaleido or a browser is missing, a figure cannot be drawn, or the folder cannot be written.
@@ -43,22 +44,25 @@ def write_pngs(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
             wanted = [
                 {
                     "fig": figure,
-                    "path": Path(temporary_folder) / f"{name}.png",
+                    "path": Path(temporary_folder) / f"{name}.{file_format}",
                     "opts": {
-                        "format": "png",
+                        "format": file_format,
                         "width": figure.layout.width or _WIDTH_PX,
                         "height": figure.layout.height or _HEIGHT_PX,
-                        "scale": _SCALE,
+                        "scale": scale,
                     },
                 }
                 for name, figure in figures.items()
+                for file_format, scale in _SCALES.items()
             ]
             # Kaleido itself, since plotly's write_images starts a download of MathJax and hides failures.
             kaleido_module.write_fig_from_object_sync(wanted, cancel_on_error=True, kopts={"mathjax": False})
             return [each["path"].replace(folder / each["path"].name) for each in wanted]
     except ChromeNotFoundError:
-        raise RunError(f"PNG files need a browser, and none was found; get one: {_REMEDY}") from None
+        raise RunError(f"PNG and SVG files need a browser, and none was found; get one: {_REMEDY}") from None
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {error.strerror}") from None
     except Exception as error:
-        raise RunError(f"the PNG files cannot be drawn ({first_line(error)}); needed: {_REMEDY}") from None
+        raise RunError(
+            f"the PNG and SVG files cannot be drawn ({first_line(error)}); needed: {_REMEDY}"
+        ) from None

@@ -196,6 +196,23 @@ def gallery_figure(examples: Sequence[Example], class_names: Sequence[str]) -> g
     return image_grid(pictures, captions, _COLUMNS * (2 * _SIDE_PX + _GAP_PX), top or 1)
 
 
+def samples_figure(samples: Sequence[tuple[int, NDArray[np.uint8]]], class_names: Sequence[str]) -> go.Figure:
+    """An image of each class under its name."""
+    columns, side, gap, above = 10, 72, 18, 22
+    pictures, captions = [], []
+    for place, (label, pixels) in enumerate(samples):
+        row, column = divmod(place, columns)
+        left, top = column * (side + gap), row * (side + gap + above)
+        name = class_names[label]
+        captions.append(Caption(truncated_label(name, 11), left, top))
+        hover = truncated_label(name, 60)
+        pictures.append(PlacedImage(pixels, left, top + above, side, hover))
+    rows = -(-len(samples) // columns)
+    return image_grid(
+        pictures, captions, min(columns, len(samples)) * (side + gap), rows * (side + gap + above)
+    )
+
+
 def _answer_caption(example: Example, class_names: Sequence[str], left: int, top: int) -> Caption:
     answer, chance = example.top_predictions[0]
     wrong = answer != example.label

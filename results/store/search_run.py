@@ -224,6 +224,16 @@ class SearchRun(Experiment[RunSettings]):
     def _finished(self) -> dict[int, Record | None]:
         return {}
 
+    def minutes_at_completion(self) -> dict[int, float]:
+        """By trial: minutes from the start of the search to its end, interruptions included."""
+        trials = self.study.get_trials(deepcopy=False)
+        starts = [trial.datetime_start for trial in trials if trial.datetime_start]
+        return {
+            trial.number: (trial.datetime_complete - min(starts)).total_seconds() / 60
+            for trial in trials
+            if trial.datetime_complete and starts
+        }
+
     def completed_records(self) -> list[Record]:
         """The completed trials, without those that failed verification."""
         failed_verification = self.failed_verification()

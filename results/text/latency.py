@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ...evaluate import LatencySetup
-from ..store.search_run import Baseline, SearchRun
+from ..store.search_run import Baseline, SearchRun, Verification
 from ..store.trial import Record
 from .formatting import duration, milliseconds, pluralize
 
@@ -45,16 +45,26 @@ def sources_text(records: Iterable[Record]) -> str:
     return ", ".join(f"{count:,} {source}" for source, count in counts.items() if count) or "none"
 
 
+def times_spent(run: SearchRun, records: Sequence[Record]) -> dict[str, float]:
+    """Seconds of training and measuring by purpose, summed over all workers; without purposes of no time."""
+    baselines = run.baselines()
+    measured: list[Record | Baseline | Verification] = [*records, *baselines, *run.verifications().values()]
+    latencies = [each.latency for each in measured if each.latency]
+    seconds = {
+        "training": sum(each.accuracy.seconds for each in records if each.accuracy),
+        "replicates": sum(replicate.seconds for each in records for replicate in each.replicates),
+        "baselines": sum(each.accuracy.seconds for each in baselines),
+        "latency predictor": float(run.study.user_attrs.get("latency_predictor_seconds", 0.0)),
+        "latency measurements": sum(each.seconds for each in latencies),
+    }
+    return {purpose: value for purpose, value in seconds.items() if value > 0}
+
+
 def times_text(run: SearchRun, records: Sequence[Record]) -> str:
     """Training time and measuring time, summed over all workers."""
-    completed: list[Record | Baseline] = [*records, *run.baselines()]
-    remeasured = [verification.latency for verification in run.verifications().values()]
-    trained = [each.accuracy for each in completed if each.accuracy]
-    replicates = [replicate for each in records for replicate in each.replicates]
-    training = sum(each.seconds for each in [*trained, *replicates])
-    predictor = float(run.study.user_attrs.get("latency_predictor_seconds", 0.0))
-    measuring = predictor + sum(
-        each.seconds for each in [*(each.latency for each in completed), *remeasured] if each
-    )
+    spent = times_spent(run, records)
+    predictor = spent.get("latency predictor", 0.0)
+    training = sum(spent.get(name, 0.0) for name in ("training", "replicates", "baselines"))
+    measuring = predictor + spent.get("latency measurements", 0.0)
     text = f"training {duration(training)}, measuring {duration(measuring)}"
     return f"{text} (latency predictor: {duration(predictor)})" if predictor else text

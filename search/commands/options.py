@@ -17,7 +17,9 @@ def _checked_workers(workers: int | None) -> int | None:
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="folder of `bneck search`")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 YamlOption = Annotated[bool, typer.Option("--yaml", help="print the file of a preset, to start your own")]
-PngOption = Annotated[bool, typer.Option("--png", help="also write the figures as PNG, next to the page")]
+PngOption = Annotated[
+    bool, typer.Option("--png", help="also write the figures as PNG and SVG, next to the page")
+]
 TimeoutOption = Annotated[
     float | None,
     typer.Option("--timeout", metavar="MIN", min=0.01, help="time limit for everything, report included"),

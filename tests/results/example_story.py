@@ -9,6 +9,8 @@ from bneck.evaluate.training.grad_cam import BlockActivations, Example
 from bneck.evaluate.training.metrics import ClassMetrics, Metrics
 from bneck.results.pages.training import TrainingReport
 
+from .example_network import NETWORK
+
 NAMES = ("shirt", "shoe", "bag")
 CURVE = (Epoch(1.5, 1.25, 0.5, 0.375), Epoch(1.0, 0.75, 0.75, 0.625), Epoch(0.5, 1.0, 0.625, 0.875))
 # Shirts are taken for bags 12 times in 100.
@@ -85,4 +87,6 @@ def report(
         viewed_example=examples[0] if examples else None,
         class_names=names,
         notes=notes,
+        architecture=NETWORK,
+        samples=tuple((each.label, each.pixels) for each in examples),
     )

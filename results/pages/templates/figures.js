@@ -49,11 +49,12 @@ function pin(point) {
 }
 for (const choices of document.querySelectorAll(".switch")) {
   const plot = document.getElementById(choices.dataset.plot), log = choices.querySelector("[type=checkbox]");
-  log.checked = figureOf(plot).layout.xaxis.type === "log";
+  const showScale = () => { if (log) log.checked = figureOf(plot).layout.xaxis.type === "log"; };
+  showScale();
   choices.addEventListener("change", event => {
     if (event.target !== log) {
       plot.dataset.variant = event.target.value;
-      log.checked = figureOf(plot).layout.xaxis.type === "log";
+      showScale();
       draw(plot);
       return;
     }

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bneck.evaluate.data.in_memory import InMemoryData, LabelledImages, in_memory_data
-from bneck.evaluate.training.grad_cam import block_activations, grad_cam, select_examples, to_network_input
+from bneck.evaluate.training.grad_cam import (
+    block_activations,
+    first_of_each_class,
+    grad_cam,
+    select_examples,
+    to_network_input,
+)
 from bneck.search_space import Architecture, Block, Head, cost_breakdown
 from bneck.search_space.network import Network, build_network
 
@@ -269,3 +275,13 @@ def test_the_gates_of_channel_attention_are_a_sigmoid_along_the_channels() -> No
     gates = block_activations(network, image)[2].gates
     assert gates is not None
     np.testing.assert_allclose(gates, 1 / (1 + np.exp(-raw)), atol=1e-6)
+
+
+def test_the_first_image_of_each_class_has_its_own_bytes_and_classes_without_one_are_left_out() -> None:
+    data = seen(6, classes=3)  # labels 0, 1, 2, 0, 1, 2
+    samples = first_of_each_class(data, "test", 8)
+    assert [label for label, _ in samples] == [0, 1, 2]
+    pixels = data.splits["test"].pixels.numpy()
+    assert all((image == pixels[label]).all() for label, image in samples)
+    assert [label for label, _ in first_of_each_class(data, "test", 8, classes=2)] == [0, 1]
+    assert [label for label, _ in first_of_each_class(seen(2), "test", 8)] == [0, 1]

@@ -169,6 +169,11 @@ def test_the_page_compares_with_the_largest_network(html: str, replicated: Run) 
         assert "Spearman" in findings and f"(trials {largest}, " in findings
 
 
+def test_the_time_is_that_of_each_purpose(replicated: Run) -> None:
+    # one second each: four networks, three replicates, one published network
+    assert "training 4 s replicates 3 s baselines 1 s" in words(report_html(replicated))
+
+
 def test_the_provenance_has_space_data_device_search_and_trials(html: str) -> None:
     provenance = words(html).rpartition("Provenance")[2]
     for value in (

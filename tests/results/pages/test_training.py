@@ -6,10 +6,12 @@ from html import unescape
 import numpy as np
 import pytest
 
-from bneck.evaluate import Epoch
+from bneck.evaluate import Epoch, format_count
 from bneck.evaluate.training.grad_cam import BlockActivations
 from bneck.results.pages.training import figures, training_html
+from bneck.search_space import cost
 
+from ..example_network import NETWORK
 from ..example_story import CONFUSION, CURVE, NAMES, VIEWS, report
 
 EVIL = "</script><script>alert(1)</script>"
@@ -32,7 +34,9 @@ def words(html: str) -> str:
 
 def test_the_page_opens_with_the_test_accuracy_and_warnings(html: str) -> None:
     # 181 of 200 are right; 1.96 / 1.0192 * sqrt(0.905 * 0.095 / 200 + 3.84 / 160,000) = 4.1 points
-    start = words(html).partition("Learning curves")[0]
+    start = words(html).partition("Classes")[0]
+    total = cost(NETWORK)
+    assert f"MACs {format_count(total.macs)}" in start and "SE h-swish" in start
     assert start.strip().startswith("small on clothes")
     for value in ("90.5% (85.6 to 93.8)", "200 test images", "0.250", "3.1%", "2 images could not be read."):
         assert value in start
@@ -72,7 +76,7 @@ def test_a_long_table_of_classes_is_collapsed(classes: int, collapsed: bool) -> 
 
 
 def test_each_figure_is_drawn_once_under_its_file_name(html: str) -> None:
-    names = ["curves", "confusion", "gallery", "feature-maps", "gates"]
+    names = ["samples", "curves", "confusion", "gallery", "feature-maps", "gates"]
     assert list(figures(report())) == names
     assert re.findall(r'<div id="([\w-]*)" class="plot"', html) == names
     gates = re.search(r'id="gates-figure">(.*?)</script>', html)
@@ -86,7 +90,7 @@ def test_sections_without_data_are_left_out() -> None:
     text = words(training_html(bare))
     assert "Provenance" in text
     assert not any(title in text for title in ("Learning curves", "Examples", "Feature maps"))
-    assert list(figures(report(views=VIEWS[:1]))) == ["curves", "confusion", "gallery", "feature-maps"]
+    assert list(figures(report(views=VIEWS[:1]))) == ["samples", "curves", "confusion", "gallery", "feature-maps"]
     assert "Attention" not in words(training_html(report(views=VIEWS[:1])))
 
 

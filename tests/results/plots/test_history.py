@@ -31,6 +31,14 @@ def test_hypervolume_is_normalized_by_the_box_from_the_best_values_to_the_limit(
     assert list(line.y) == pytest.approx([100 * value for value in [*expected, expected[-1]]])
 
 
+def test_by_minutes_networks_count_from_the_time_when_they_end() -> None:
+    completed = [record for record in records() if record.state == "complete"]
+    [goal] = parse_goals("accuracy", {}).objectives
+    # two workers: trial 0, 90%, ends after trials 2 and 4, 80 and 85%
+    line = best_value_figure(completed, goal, 6, {0: 5.0, 2: 1.0, 4: 2.5, 5: 7.0}).data[0]
+    assert (list(line.x), list(line.y)) == ([1, 2.5, 5, 7, 7], pytest.approx([80, 85, 90, 95, 95]))
+
+
 def test_without_a_limit_the_reference_point_lies_beyond_the_front() -> None:
     completed = [record for record in records() if record.state == "complete"]
     box = hypervolume_box(completed, parse_goals("accuracy,latency", {}), REFERENCE_MS)

@@ -45,7 +45,8 @@ def test_each_figure_is_written_at_twice_its_size_over_an_older_one(tmp_path: Pa
         pytest.skip("no chromium to draw with")
     (tmp_path / "free.png").write_text("old", encoding="utf-8")
     paths = write_pngs(FIGURES, tmp_path)
-    assert paths == [tmp_path / "fixed.png", tmp_path / "free.png"]
+    assert [path.name for path in paths] == ["fixed.png", "fixed.svg", "free.png", "free.svg"]
     assert sorted(tmp_path.iterdir()) == paths
-    sizes = [Image.open(io.BytesIO(path.read_bytes())).size for path in paths]
+    sizes = [Image.open(io.BytesIO(path.read_bytes())).size for path in paths[::2]]
+    assert all(path.read_text(encoding="utf-8").startswith("<svg") for path in paths[1::2])
     assert sizes == [(600, 400), (2200, 200)]
