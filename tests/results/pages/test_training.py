@@ -90,7 +90,13 @@ def test_sections_without_data_are_left_out() -> None:
     text = words(training_html(bare))
     assert "Provenance" in text
     assert not any(title in text for title in ("Learning curves", "Examples", "Feature maps"))
-    assert list(figures(report(views=VIEWS[:1]))) == ["samples", "curves", "confusion", "gallery", "feature-maps"]
+    assert list(figures(report(views=VIEWS[:1]))) == [
+        "samples",
+        "curves",
+        "confusion",
+        "gallery",
+        "feature-maps",
+    ]
     assert "Attention" not in words(training_html(report(views=VIEWS[:1])))
 
 
