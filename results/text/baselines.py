@@ -27,7 +27,7 @@ def baselines_text(
     if not baselines or not record.trainings:
         return ""
     tested = verifications.get(record.key)
-    if tested is not None and tested.test_top1 is not None:
+    if tested and tested.test_top1 is not None and all(each.test_images for each in baselines):
         own = _on_images(tested.test_top1, tested.test_images)
         others = [_on_images(each.test_top1, each.test_images) for each in baselines]
         start = f"On {tested.test_images:,} test images, first seed"
