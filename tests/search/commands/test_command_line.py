@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from inspect import cleandoc
 from pathlib import Path
@@ -36,7 +36,7 @@ from bneck.search_space import (
 from bneck.search_space.network import build_network
 
 from ...evaluate.example_checkpoint import keep
-from ...results.example_run import Row, example_run
+from ...results.example_run import Row, example_run, run_settings
 from ..example_trainings import run as run_command
 from ..helpers import bneck, fake_model, run_on_disk
 
@@ -375,6 +375,27 @@ def test_front_for_programs(call: Call, finished: Run) -> None:
     assert [float(row["accuracy"]) for row in table] == [0.8, 0.9, 0.95]
 
 
+def test_the_front_is_drawn_above_its_table(call: Call, finished: Run) -> None:
+    plot, _, table = call("front", finished.folder, "--plot").out.partition("trial ")
+    assert plot.count("◆") == 1 + 3  # the legend, and trials 2, 0 and 5
+    assert call("front", finished.folder).out == f"trial {table}"
+
+
+def test_diff_names_settings_and_results_or_why_there_is_no_common_front(
+    call: Call, finished: Run, tmp_path: Path
+) -> None:
+    settings = replace(run_settings(), seed=8)
+    other = example_run(tmp_path / "other", [Row("complete", 0.70, 0.48)], settings=settings)
+    told = json.loads(call("diff", finished.folder, other.folder, "--json").out)
+    assert told["settings"] == {"seed": [7, 8]}
+    # the second search has trial 0 of the first one, which counts as evaluated there
+    assert [run["networks"] for run in told["results"]["runs"]] == [4, 1]
+    assert "seed" in call("diff", finished.folder, other.folder).out
+    same = json.loads(call("diff", finished.folder, finished.folder, "--json").out)
+    assert (same["settings"], same["results"]) == ({}, None)
+    assert "two different" in same["obstacle"]
+
+
 def test_a_run_without_a_judged_network_has_an_empty_front(call: Call, tmp_path: Path) -> None:
     run = example_run(tmp_path / "run", [Row("infeasible", None, 0.9)])
     assert call("front", run.folder).out.startswith(f"{run.folder}: no network ")
@@ -626,7 +647,7 @@ def test_going_on_with_a_search_that_runs_is_refused_and_does_it_no_harm(call: C
     assert run.study.trials[trial.number].state.name == "RUNNING"
 
 
-@pytest.mark.parametrize("command", ["front", "report"])
+@pytest.mark.parametrize("command", ["front", "report", "watch", "dashboard"])
 def test_a_folder_that_is_no_run_is_named(call: Call, here: Path, command: str) -> None:
     complaint = call(command, "nowhere").complaint
     assert complaint.startswith("nowhere is no") and "run.yaml" in complaint
@@ -656,6 +677,7 @@ def test_a_folder_that_is_no_run_is_named(call: Call, here: Path, command: str) 
         (["describe", "space", "tinny"], "unknown space 'tinny'"),
         (["describe", "space", "tinny", "--yaml"], "unknown space 'tinny'"),
         (["front", "RUN", "--json", "--csv"], "--json and --csv exclude each other"),
+        (["front", "RUN", "--json", "--plot"], "--plot is for terminals"),
         (["report", "RUN", "-o", "RUN/run.yaml"], "run.yaml/report.html cannot be written"),
     ],
 )
