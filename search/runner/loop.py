@@ -15,6 +15,7 @@ from ...evaluate import Accuracy, Latency
 from ...results import Record, Run, pareto_front
 from ...results.analysis.front_posterior import best_by
 from ...results.store.fidelities import count_epochs_spent
+from ...results.store.trial import BASELINE_SOURCE
 from ...results.text.fidelities import rung_counts_text
 from ...results.text.formatting import best_label
 from ...search_space import Architecture, NoFeasibleNetworkError, RunError
@@ -27,11 +28,11 @@ from ..samplers.registry import SamplerFactory
 from ..samplers.training_time import TrainingTime
 from . import worker
 from .attempts import Attempts
-from .budget import EndReserve, epoch_seconds, measurement_seconds
+from .budget import FIRST_NETWORKS_SHARE, EndReserve, epoch_seconds, measurement_seconds
 from .latency_policy import LatencyStrategy
 from .ledger import Ledger, put_back
 from .proposer import NothingFitsError, Proposer, SpaceExhaustedError
-from .replication import Replicate, ReplicationScheduler
+from .replication import Replicate, ReplicationScheduler, training_seconds
 from .successive_halving import Promotion, last_promotion, next_promotion
 from .trial_states import ActiveTrial, State, next_state
 
@@ -192,6 +193,17 @@ class _TrialLoop:
         seconds = seconds_left - measurement_seconds(records)
         return self.training_time.max_training_macs(seconds, records)
 
+    def _max_baseline_macs(self) -> float:
+        """Of the largest further baseline that fits in the share of baselines; infinite for the first one."""
+        records = self.ledger.evaluated[-RECENT_TRIALS:]
+        spent = [training_seconds(each) for each in records if each.source == BASELINE_SOURCE]
+        trials = (work for work in self.running.values() if isinstance(work, ActiveTrial))
+        spent += [self._seconds(each) for each in trials if each.record.source == BASELINE_SOURCE]
+        if not (self.deadline.minutes and spent):
+            return math.inf
+        share = FIRST_NETWORKS_SHARE * 60 * self.deadline.minutes * self.pool.workers
+        return self.training_time.max_training_macs(share - sum(spent), records)
+
     def _running_seconds(self) -> float:
         """Estimated duration of the longest running work."""
         return max(map(self._seconds, self.running.values()), default=0.0)
@@ -223,7 +235,7 @@ class _TrialLoop:
         if replicate := self.replicates.next_during_search(self.ledger.completed, seconds_left):
             return replicate
         try:
-            return self.proposer.next(self._max_training_macs(seconds_left))
+            return self.proposer.next(self._max_training_macs(seconds_left), self._max_baseline_macs())
         except SpaceExhaustedError:
             name = self.run.settings.space.name
             raise SearchFinishedError(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...results import Run
+from ...results.store.trial import BASELINE_SOURCE
 from ...search_space import (
     PUBLISHED_NAMES,
     Genes,
@@ -85,12 +86,13 @@ class Proposer:
         self.visited |= {record.key for record in records if record.state == "infeasible" and record.latency}
         self.proposed_keys = {record.key for record in records}
 
-    def next(self, max_training_macs: float = math.inf) -> ActiveTrial:
+    def next(self, max_training_macs: float = math.inf, max_baseline_macs: float = math.inf) -> ActiveTrial:
         """A new network within the limits on cost.
 
         Args:
             max_training_macs: of the largest training that fits in the time left. Where a sampler proposes a
                 larger one, it is postponed, and a network that fits is sampled uniformly.
+            max_baseline_macs: of the largest enqueued baseline that fits in the share of those.
         Raises:
             NoFeasibleNetworkError: too many proposals in a row were infeasible or duplicates.
             NothingFitsError: no new network fits in the time left.
@@ -120,9 +122,13 @@ class Proposer:
             elif self.ledger.is_surely_too_slow(active):
                 self.visited.add(architecture.key)
                 self.ledger.finish(active, State.INFEASIBLE)
-            elif training_macs(architecture) > max_training_macs:
+            elif training_macs(architecture) > (
+                min(max_training_macs, max_baseline_macs)
+                if active.record.source == BASELINE_SOURCE
+                else max_training_macs
+            ):
                 self.postponed.append(trial)
-                if trial.user_attrs.get("source", "sampler") == "sampler":
+                if active.record.source == "sampler":
                     self._enqueue_unseen()
             else:
                 self.visited.add(architecture.key)

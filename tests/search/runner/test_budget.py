@@ -234,6 +234,28 @@ def test_a_baseline_without_time_is_left_for_a_resume_and_smaller_networks_are_t
     assert baseline.architecture == large
 
 
+def test_baselines_after_the_first_fit_in_a_quarter_of_the_time_by_the_pace_of_the_trainings(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """Three of about 60 s in 5 minutes: the first alone takes most of 75 s; a resume trains the others."""
+    run = fake_run(tmp_path, PHOTOS, n_trials=5)
+    for each in sorted(PHOTOS.candidates, key=training_macs)[-3:]:
+        run.study.enqueue_trial(PHOTOS.encode(each), user_attrs={"source": BASELINE_SOURCE})
+    pool = UnequalPool(run, 1)
+    pool.clock = clock
+
+    def trained_baselines() -> int:
+        return sum(each.source == BASELINE_SOURCE for each in run.completed_records())
+
+    run_trials(run, pool, Shown(), Deadline(5, clock))
+    assert 2 * min(pool.seconds(each) for each in sorted(PHOTOS.candidates, key=training_macs)[-3:]) > 75
+    assert trained_baselines() == 1
+    longer = run.with_settings(n_trials=9)
+    vars(longer)["study"] = run.study
+    run_trials(longer, pool, Shown())
+    assert trained_baselines() == 3
+
+
 def test_predicted_durations_follow_the_pace_of_the_latest_trainings() -> None:
     """Timed at 1e-6 s a MAC; the machine is then half as fast, so that half as much fits into a time."""
     time = TrainingTime.fit({TOY: 1e-6 * training_macs(TOY)})
