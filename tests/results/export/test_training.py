@@ -148,7 +148,7 @@ def test_the_story_is_of_the_network_that_is_kept(folder: TrainingRun, digits: D
         assert example.top_predictions[0][0] == given[example.position]
     assert story.viewed_example in story.examples
     assert [view.name for view in story.views] == ["stem", "block 1"]
-    assert list(figures(story)) == ["curves", "confusion", "gallery", "feature-maps", "gates"]
+    assert list(figures(story)) == ["samples", "curves", "confusion", "gallery", "feature-maps", "gates"]
     assert story.notes[0].startswith("balanced accuracy ")
 
 
@@ -244,4 +244,4 @@ def test_the_pictures_are_the_figures_of_the_page(
     assert drawn == {}
     place = tmp_path / "pictures"
     write_training_results(own, digits, device="cpu", png_folder=place)
-    assert drawn == {place: ["curves", "confusion", "gallery", "feature-maps", "gates"]}
+    assert drawn == {place: ["samples", "curves", "confusion", "gallery", "feature-maps", "gates"]}

@@ -186,7 +186,7 @@ def test_the_page_has_its_figures_and_asks_nobody_for_anything(trained: Path) ->
     html = (trained / "report.html").read_text(encoding="utf-8")
     body = html.split("<body>")[1]
     drawn = re.findall(r'<div id="([\w-]*)" class="plot"', body)
-    assert drawn == ["curves", "confusion", "gallery", "feature-maps", "gates"]
+    assert drawn == ["samples", "curves", "confusion", "gallery", "feature-maps", "gates"]
     figures = {
         name: json.loads(re.search(rf'id="{name}-figure">(.*?)</script>', body, re.DOTALL)[1])  # type: ignore[index]
         for name in drawn
@@ -339,9 +339,11 @@ def test_data_that_has_got_a_class_more_is_refused_when_a_training_goes_on(
 def test_png_writes_every_figure_of_the_page(here: Path) -> None:
     pytest.importorskip("kaleido", reason="the extra bneck[png] is not installed")
     train(here / "t", "--png")
-    names = ["confusion", "curves", "feature-maps", "gallery", "gates"]
-    assert files(here / "t" / "pictures") == [f"{name}.png" for name in names]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (here / "t" / "pictures").iterdir())
+    names = ["confusion", "curves", "feature-maps", "gallery", "gates", "samples"]
+    assert files(here / "t" / "pictures") == sorted(
+        f"{name}.{kind}" for name in names for kind in ("png", "svg")
+    )
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (here / "t" / "pictures").glob("*.png"))
 
 
 def test_pictures_that_cannot_be_drawn_do_not_cost_the_training(
