@@ -28,7 +28,7 @@ from ..samplers.registry import SamplerFactory
 from ..samplers.training_time import TrainingTime
 from . import worker
 from .attempts import Attempts
-from .budget import FIRST_NETWORKS_SHARE, EndReserve, epoch_seconds, measurement_seconds
+from .budget import FIRST_NETWORK_SHARE, FIRST_NETWORKS_SHARE, EndReserve, epoch_seconds, measurement_seconds
 from .latency_policy import LatencyStrategy
 from .ledger import Ledger, put_back
 from .proposer import NothingFitsError, Proposer, SpaceExhaustedError
@@ -194,14 +194,15 @@ class _TrialLoop:
         return self.training_time.max_training_macs(seconds, records)
 
     def _max_baseline_macs(self) -> float:
-        """Of the largest further baseline that fits in the share of baselines; infinite for the first one."""
+        """Of the largest baseline that fits in the share of baselines, the first one in its own share."""
         records = self.ledger.evaluated[-RECENT_TRIALS:]
         spent = [training_seconds(each) for each in records if each.source == BASELINE_SOURCE]
         trials = (work for work in self.running.values() if isinstance(work, ActiveTrial))
         spent += [self._seconds(each) for each in trials if each.record.source == BASELINE_SOURCE]
-        if not (self.deadline.minutes and spent):
+        if not self.deadline.minutes:
             return math.inf
-        share = FIRST_NETWORKS_SHARE * 60 * self.deadline.minutes * self.pool.workers
+        seconds = 60 * self.deadline.minutes
+        share = FIRST_NETWORKS_SHARE * seconds * self.pool.workers if spent else FIRST_NETWORK_SHARE * seconds
         return self.training_time.max_training_macs(share - sum(spent), records)
 
     def _running_seconds(self) -> float:

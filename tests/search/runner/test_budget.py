@@ -234,6 +234,24 @@ def test_a_baseline_without_time_is_left_for_a_resume_and_smaller_networks_are_t
     assert baseline.architecture == large
 
 
+@pytest.mark.parametrize(("share_of_limit", "is_trained"), [(0.48, True), (0.52, False)])
+def test_the_first_baseline_fits_in_half_of_the_time_by_the_timed_steps(
+    tmp_path: Path, clock: FakeClock, share_of_limit: float, is_trained: bool
+) -> None:
+    run = fake_run(tmp_path, PHOTOS, n_trials=3)
+    small, *_, large = sorted(PHOTOS.candidates, key=training_macs)
+    run.study.enqueue_trial(PHOTOS.encode(large), user_attrs={"source": BASELINE_SOURCE})
+    pool = UnequalPool(run, 1)
+    pool.clock = clock
+    time = TrainingTime.fit({each: pool.seconds(each) for each in (small, large)})
+    run_trials(
+        run, pool, Shown(), Deadline(pool.seconds(large) / share_of_limit / 60, clock), training_time=time
+    )
+    complete = run.completed_records()
+    assert complete
+    assert any(each.source == BASELINE_SOURCE for each in complete) == is_trained
+
+
 def test_baselines_after_the_first_fit_in_a_quarter_of_the_time_by_the_pace_of_the_trainings(
     tmp_path: Path, clock: FakeClock
 ) -> None:
