@@ -31,6 +31,7 @@ from bneck.search.runner.logged_progress import LoggedProgress
 from bneck.search.runner.session import resume, run_session
 from bneck.search_space import Architecture, RunError, published_architecture
 from bneck.search_space.network import Network
+from bneck.search_space.pretrained_space import candidate_text
 
 from ..job_cache import Result
 from .limits import PARENT, REFERENCE_PX, By, highest_within, lite0, share_function
@@ -238,6 +239,5 @@ def test_front(out: Path, by: By) -> Result:
 
 
 def _network_text(record: Record) -> str:
-    tuning = record.architecture.fine_tuning
-    px = record.architecture.resolution_px
-    return f"{tuning.parent} at {px} px, {tuning.tuned} tuned" if tuning else f"{record.key} at {px} px"
+    network = record.architecture
+    return candidate_text(network) if network.fine_tuning else f"{record.key} at {network.resolution_px} px"

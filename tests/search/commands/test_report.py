@@ -17,7 +17,7 @@ from bneck.search_space import RunError, load_architecture
 from ...results.example_run import example_run
 from ..example_trainings import asks_for_something, contents, files, run, train
 
-TRAINING_FIGURES = ["curves", "confusion", "gallery", "feature-maps", "gates"]
+TRAINING_FIGURES = ["samples", "curves", "confusion", "gallery", "feature-maps", "gates"]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_search_and_a_training_have_pages_and_pictures_of_their_own(
         ran = run("report", folder, "-o", tmp_path / name, "--png")
         assert ran.code == 0
         assert str(tmp_path / name / "pictures") in ran.out
-    figures = {"t": TRAINING_FIGURES, "s": ["pareto", "pareto-macs"]}
+    figures = {"t": TRAINING_FIGURES, "s": ["pareto", "pareto-macs", "pareto-params"]}
     assert drawn == {tmp_path / name / "pictures": names for name, names in figures.items()}
 
 
@@ -87,8 +87,11 @@ def test_pictures_are_files(searched: Run, tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="the extra bneck[png] is not installed")
     ran = run("report", searched.folder, "-o", tmp_path, "--png")
     assert ran.code == 0
-    assert files(tmp_path / "pictures") == ["pareto-macs.png", "pareto.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "pictures").iterdir())
+    names = ["pareto", "pareto-macs", "pareto-params"]
+    assert files(tmp_path / "pictures") == sorted(
+        f"{name}.{kind}" for name in names for kind in ("png", "svg")
+    )
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "pictures").glob("*.png"))
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
