@@ -15,7 +15,7 @@ check: test .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n auto -m "(slow or browser) and not network and not backends"
+	$(BIN)/python -m pytest -q -n auto -m "(slow or browser or extra) and not network and not backends"
 
 backends: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet -e ".[backends]"

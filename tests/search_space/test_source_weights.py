@@ -98,6 +98,7 @@ def lite_logits(state: dict[str, Tensor], repeats: tuple[int, ...], images: Tens
     return pooled @ state["_fc.weight"].T + state["_fc.bias"]
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize(
     ("number", "repeats", "side"),
     [(0, (1, 2, 2, 3, 3, 4, 1), 64), (1, (1, 3, 3, 4, 4, 5, 1), 64), (2, (1, 3, 3, 4, 4, 5, 1), 68)],

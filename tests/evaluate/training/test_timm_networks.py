@@ -13,6 +13,7 @@ from bneck.search_space import ArchitectureError, RunError, cost
 from ...search_space.test_network import lively
 
 timm = pytest.importorskip("timm", reason="extra: bneck[timm]")
+pytestmark = pytest.mark.extra
 
 SMALL = "timm:mobilenetv3_small_050.lamb_in1k"
 

@@ -101,6 +101,7 @@ def test_every_format_of_a_network_gives_its_logits(name: str, tmp_path: Path) -
     assert (config["num_classes"], config["label_names"]) == (len(CLASSES), list(CLASSES))
 
 
+@pytest.mark.extra
 def test_timm_creates_the_network_from_the_folder(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm", reason="extra: bneck[timm]")
     for name in ("mobile-32", "mobilenet_v3_small@0.5"):  # without a hidden layer and with one

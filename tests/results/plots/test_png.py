@@ -23,6 +23,7 @@ def test_without_kaleido_the_error_has_the_remedy(monkeypatch: pytest.MonkeyPatc
     assert not (tmp_path / "figures").exists()
 
 
+@pytest.mark.extra
 def test_without_a_browser_the_error_has_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="the extra bneck[png] is not installed")
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
@@ -31,6 +32,7 @@ def test_without_a_browser_the_error_has_the_remedy(monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.extra
 def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="the extra bneck[png] is not installed")
     (tmp_path / "file").touch()
@@ -38,6 +40,7 @@ def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
         write_pngs(FIGURES, tmp_path / "file" / "figures")
 
 
+@pytest.mark.extra
 @pytest.mark.browser
 def test_each_figure_is_written_at_twice_its_size_over_an_older_one(tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="the extra bneck[png] is not installed")

@@ -357,6 +357,7 @@ def test_pictures_that_cannot_be_drawn_do_not_cost_the_training(
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 @TENSORBOARD
 def test_events_of_tensorboard_hold_the_curve(here: Path, interrupt: Callable[[int], None]) -> None:
     interrupt(2)

@@ -22,6 +22,7 @@ def write(folder: Path, done: int, *points: Epoch) -> None:
             on_epoch(number, point)
 
 
+@pytest.mark.extra
 @TENSORBOARD
 def test_every_metric_of_an_epoch_has_its_own_curve(tmp_path: Path) -> None:
     write(tmp_path, 0, *CURVE)
@@ -36,6 +37,7 @@ def test_every_metric_of_an_epoch_has_its_own_curve(tmp_path: Path) -> None:
     assert len(set(NAMES.values())) == len(NAMES)
 
 
+@pytest.mark.extra
 @TENSORBOARD
 def test_missing_metrics_are_left_out(tmp_path: Path) -> None:
     write(tmp_path, 0, Epoch(1.5), CURVE[1])
@@ -43,6 +45,7 @@ def test_missing_metrics_are_left_out(tmp_path: Path) -> None:
     assert len(events_in(tmp_path)["loss/train"]) == 2
 
 
+@pytest.mark.extra
 @TENSORBOARD
 def test_repeated_epochs_count_once(tmp_path: Path) -> None:
     # killed after the events of epoch 2 and before its checkpoint

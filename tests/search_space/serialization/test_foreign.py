@@ -80,6 +80,7 @@ def test_arch_defs_of_efficientnet_and_mnasnet(tmp_path: Path) -> None:
     assert cost(half) == cost(published_architecture("mnasnet_a1@0.5"))
 
 
+@pytest.mark.extra
 def test_a_config_of_once_for_all_is_timms_network(tmp_path: Path) -> None:
     ks, e, d = [3, 5, 7, 3] * 5, [6, 4, 3, 6] * 5, [2, 3, 4, 2, 3]
     ours = read(tmp_path, ks=ks, e=e, d=d, r=[176])

@@ -44,6 +44,7 @@ def changed(config: dict[str, Any], *path: str | int, value: Any) -> dict[str, A
     return dict(copy)
 
 
+@pytest.mark.extra
 def test_the_schema_accepts_what_bneck_reads_and_nothing_else(tmp_path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="extra: bneck[dev]")
     validator = jsonschema.Draft202012Validator(architecture_schema())
