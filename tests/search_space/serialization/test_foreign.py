@@ -90,8 +90,8 @@ def test_a_config_of_once_for_all_is_timms_network(tmp_path: Path) -> None:
         *[(3, 16, 16), (3, 96, 24), (5, 96, 24)]
     ]
     timm = pytest.importorskip("timm", reason="extra: bneck[timm]")
-    from timm.models._efficientnet_blocks import SqueezeExcite
-    from timm.models._efficientnet_builder import decode_arch_def, round_channels
+    builder = timm.models._efficientnet_builder
+    squeeze_excite = timm.models._efficientnet_blocks.SqueezeExcite
 
     stages = ((24, 2, 0, "re"), (40, 2, 1, "re"), (80, 2, 0, "hs"), (112, 1, 1, "hs"), (160, 2, 1, "hs"))
     arch_def = [["ds_r1_k3_s1_c16_nre"]]
@@ -100,9 +100,9 @@ def test_a_config_of_once_for_all_is_timms_network(tmp_path: Path) -> None:
         tail = f"_c{out}{'_se0.25' if se else ''}_n{act}"
         arch_def.append([f"ir_r1_k{ks[n]}_s{stride if n % 4 == 0 else 1}_e{e[n]}{tail}" for n in places])
     model = timm.models.mobilenetv3.MobileNetV3(
-        decode_arch_def([*arch_def, ["cn_r1_k1_s1_c960_nhs"]]),
+        builder.decode_arch_def([*arch_def, ["cn_r1_k1_s1_c960_nhs"]]),
         head_bias=False,
-        se_layer=partial(SqueezeExcite, rd_round_fn=round_channels),
+        se_layer=partial(squeeze_excite, rd_round_fn=builder.round_channels),
     )
     assert cost(ours).params == sum(parameter.numel() for parameter in model.parameters())
 
