@@ -13,6 +13,7 @@ from torch import Tensor
 from ..search_space import RunError
 from ..search_space.errors import first_line
 from .data.decode import UnreadableImageError
+from .onnx_session import onnx_session
 from .preprocessing import Preprocessing
 from .training.checkpoint import Checkpoint, load_checkpoint
 
@@ -75,17 +76,7 @@ class Classifier:
 
     @classmethod
     def _from_onnx(cls, path: Path) -> Self:
-        import onnxruntime
-
-        if not path.is_file():
-            raise RunError(f"{path}: ONNX model not found")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise RunError(f"{path}: onnxruntime cannot load the model: {first_line(error)}") from None
+        session = onnx_session(path)
         try:
             properties = session.get_modelmeta().custom_metadata_map
             class_names = tuple(map(str, json.loads(properties["class_names"])))

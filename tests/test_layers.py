@@ -21,7 +21,7 @@ ROOMS = {  # from the top floor to the ground
     "evaluate": (
         "api", "classifier", "hub_config", "fvcore_audit", "scorers", "netadapt", "inheritance", "supernet",
         "training", "objectives", "latency", "preprocessing", "data", "surrogate", "statistics", "trust",
-        "plugins", "cores", "optional_dependencies", "user_cache",
+        "plugins", "onnx_session", "cores", "optional_dependencies", "user_cache",
     ),
     "results": ("joined_runs", "run", "outputs", "pages", "export", "plots", "text", "analysis", "store"),
     "search": ("cli", "commands", "api", "jobs", "runner", "resolve", "samplers", "parallel", "console"),

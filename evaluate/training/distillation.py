@@ -15,6 +15,7 @@ from ...search_space import RunError
 from ...search_space.errors import first_line
 from ...search_space.network import Network
 from ..data.dataset import Data, normalize_as_trained
+from ..onnx_session import onnx_session
 from .checkpoint import Checkpoint, load_checkpoint
 
 SOFT_LABEL_WEIGHT = 0.7
@@ -137,17 +138,7 @@ def load_teacher(path: Path) -> Teacher:
 
 
 def _load_onnx(path: Path) -> Teacher:
-    import onnxruntime
-
-    if not path.is_file():
-        raise RunError(f"{path}: ONNX model not found")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise RunError(f"{path}: onnxruntime cannot load the model: {first_line(error)}") from None
+    session = onnx_session(path)
     try:
         properties = session.get_modelmeta().custom_metadata_map
         names, mean, std = (

@@ -61,7 +61,7 @@ def architecture_schema() -> dict[str, Any]:
 def _object(
     kind: type, *, all_required: bool = False, optional: tuple[str, ...] | None = None
 ) -> dict[str, Any]:
-    """The schema of a dataclass; fields with defaults may be missing unless told otherwise."""
+    """The schema of a dataclass; fields with a default, or those in `optional`, may be missing."""
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]
     if optional is None:
